@@ -1,1 +1,55 @@
-//! Envoy harness.
+//! Starts a real Envoy for tests, between a client and an upstream that do as they are told.
+//!
+//! ```no_run
+//! use portcullis_envoy_tests::envoy::Envoy;
+//! use portcullis_envoy_tests::filter::WasmFilter;
+//! use portcullis_envoy_tests::message::Request;
+//! use portcullis_envoy_tests::reply::Reply;
+//!
+//! let plugin = WasmFilter::plugin("security-headers").configuration(r#"{"name": "edge"}"#);
+//! let envoy = Envoy::builder()
+//!     .wasm(&plugin)
+//!     .upstream(|_| Reply::new(200).header("x-powered-by", "PHP").body("hello"))
+//!     .start();
+//!
+//! let response = envoy.client().send(&Request::get("/").header("host", "shop.example"));
+//!
+//! assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+//! assert_eq!(envoy.upstream().requests()[0].target, "/");
+//! assert_eq!(envoy.wait_for_access_log(1)[0].flags, "-");
+//! ```
+//!
+//! Everything is synchronous and bounded in time; whatever goes wrong is a panic that says
+//! what, with Envoy's log. Ports are Envoy's own choice and read back from it, so that any
+//! number of tests run at once. An Envoy is up in about 50 ms (without plugins), so that a test
+//! can well have one of its own.
+//!
+//! It needs an Envoy (`make envoy`, or `ENVOY_BIN`) and for plugins the built modules
+//! (`make build`). Tests that need them live in this crate's `tests/` and nowhere else: all
+//! other crates of the workspace are tested without Envoy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test tool reports by panicking"
+)]
+
+pub mod access_log;
+pub mod artifacts;
+pub mod bootstrap;
+pub mod builder;
+pub mod client;
+pub mod envoy;
+pub mod filter;
+mod http1;
+mod http2;
+pub mod log;
+pub mod message;
+mod process;
+pub mod reply;
+mod runtime;
+pub mod stats;
+mod tls;
+pub mod upstream;
+pub mod validate;

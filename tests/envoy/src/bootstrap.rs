@@ -1,0 +1,148 @@
+//! Envoy's configuration: a small, fixed shape around what a test sets.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::tls::Certificate;
+
+/// The cluster of the scripted upstream, to which everything goes that no other route takes.
+pub const UPSTREAM: &str = "upstream";
+/// A cluster whose only endpoint refuses connections.
+pub const REFUSING: &str = "refusing";
+/// The listener without TLS.
+pub const PLAIN: &str = "plain";
+/// The listener with TLS.
+pub const TLS: &str = "tls";
+
+/// What a test may set; see the methods of [`crate::envoy::Builder`].
+#[derive(Default)]
+pub(crate) struct Bootstrap {
+    pub(crate) filters: Vec<Value>,
+    pub(crate) domains: Vec<String>,
+    pub(crate) routes: Vec<Value>,
+    pub(crate) clusters: Vec<Value>,
+    pub(crate) listeners: Vec<Value>,
+    pub(crate) connection_manager: Map<String, Value>,
+}
+
+impl Bootstrap {
+    /// The whole configuration. Envoy chooses all ports; `access_log` is the file for it.
+    pub(crate) fn to_json(&self, certificate: Option<&Certificate>, access_log: &Path) -> Value {
+        let manager = self.connection_manager(access_log);
+        let mut listeners = vec![listener(PLAIN, &manager)];
+        if let Some(certificate) = certificate {
+            let mut tls = listener(TLS, &manager);
+            tls["filter_chains"][0]["transport_socket"] = transport_socket(certificate);
+            listeners.push(tls);
+        }
+        listeners.extend_from_slice(&self.listeners);
+        json!({
+            "admin": {"address": any_port()},
+            "static_resources": {"listeners": listeners, "clusters": self.clusters},
+        })
+    }
+
+    fn connection_manager(&self, access_log: &Path) -> Value {
+        let mut filters = self.filters.clone();
+        filters.push(json!({
+            "name": "envoy.filters.http.router",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            },
+        }));
+        let mut routes = self.routes.clone();
+        routes.push(json!({"match": {"prefix": "/"}, "route": {"cluster": UPSTREAM}}));
+        let domains = match self.domains.as_slice() {
+            [] => vec!["*".to_owned()],
+            domains => domains.to_vec(),
+        };
+        let mut manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network\
+                      .http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "ingress",
+            // How long a connection that Envoy ends over HTTP/1 stays half open: 1 s by default,
+            // which each test of a response broken off would wait for.
+            "delayed_close_timeout": "0.02s",
+            "http_filters": filters,
+            "route_config": {"virtual_hosts": [{
+                "name": "all",
+                "domains": domains,
+                "routes": routes,
+                "include_attempt_count_in_response": true,
+            }]},
+            "access_log": [{
+                "name": "file",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                    "path": access_log,
+                    "log_format": {"json_format": crate::access_log::format()},
+                },
+            }],
+        });
+        for (field, value) in &self.connection_manager {
+            manager[field] = value.clone();
+        }
+        manager
+    }
+}
+
+/// A listener on a loopback port of Envoy's choice, with one HTTP connection manager (in JSON
+/// form, with its `@type`). For [`crate::envoy::Builder::listener`].
+pub fn listener(name: &str, connection_manager: &Value) -> Value {
+    json!({
+        "name": name,
+        "address": any_port(),
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": connection_manager,
+        }]}],
+    })
+}
+
+/// A cluster with one endpoint, spoken to in the protocol (HTTP/1.1 or HTTP/2) that the client
+/// speaks. For [`crate::envoy::Builder::cluster`].
+pub fn cluster(name: &str, endpoint: SocketAddr) -> Value {
+    let address = socket_address(&endpoint.ip().to_string(), endpoint.port());
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "use_downstream_protocol_config": {
+                    "http_protocol_options": {"enable_trailers": true},
+                    "http2_protocol_options": {},
+                },
+            },
+        },
+    })
+}
+
+fn transport_socket(certificate: &Certificate) -> Value {
+    let (chain, key) = certificate.pem();
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {"tls_certificates": [{
+                "certificate_chain": {"inline_string": chain},
+                "private_key": {"inline_string": key},
+            }]},
+        },
+    })
+}
+
+fn any_port() -> Value {
+    socket_address("127.0.0.1", 0)
+}
+
+fn socket_address(address: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": address, "port_value": port}})
+}

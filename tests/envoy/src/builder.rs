@@ -1,0 +1,253 @@
+//! Sets up and starts an [`Envoy`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+
+use crate::bootstrap::{self, Bootstrap, REFUSING, UPSTREAM};
+use crate::client::Client;
+use crate::envoy::Envoy;
+use crate::filter::WasmFilter;
+use crate::log;
+use crate::message::Request;
+use crate::process::{self, Process};
+use crate::reply::Reply;
+use crate::runtime::{PATIENCE, POLL_INTERVAL};
+use crate::tls::Certificate;
+use crate::upstream::{RefusingPort, Upstream};
+
+/// What the Envoy of a test is to be. Pieces of configuration are in the JSON form of Envoy's
+/// own messages, so that its documentation applies.
+pub struct Builder {
+    bootstrap: Bootstrap,
+    upstream: Option<Upstream>,
+    concurrency: u32,
+    tls: bool,
+    wasm_log_level: String,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            bootstrap: Bootstrap::default(),
+            upstream: None,
+            concurrency: 2,
+            tls: false,
+            wasm_log_level: "info".to_owned(),
+        }
+    }
+
+    /// Adds a plugin after the filters already there.
+    #[must_use]
+    pub fn wasm(mut self, filter: &WasmFilter) -> Self {
+        self.bootstrap.filters.push(filter.to_json());
+        self
+    }
+
+    /// Adds one of Envoy's own filters (name and `typed_config`) after those already there.
+    #[must_use]
+    pub fn native(mut self, filter: Value) -> Self {
+        self.bootstrap.filters.push(filter);
+        self
+    }
+
+    /// Sets what the upstream answers; an empty 200 without this.
+    #[must_use]
+    pub fn upstream(self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self {
+            upstream: Some(Upstream::start(script)),
+            ..self
+        }
+    }
+
+    /// Adds a route that is tried after those added before, and before the one that takes
+    /// everything to [`UPSTREAM`]. A route to [`REFUSING`] fails to connect.
+    #[must_use]
+    pub fn route(mut self, route: Value) -> Self {
+        self.bootstrap.routes.push(route);
+        self
+    }
+
+    /// Adds a host name that is served. Without this all are; with it Envoy finds no route for
+    /// the others and answers 404.
+    #[must_use]
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.bootstrap.domains.push(domain.to_owned());
+        self
+    }
+
+    /// Adds a cluster; [`bootstrap::cluster`] makes one.
+    #[must_use]
+    pub fn cluster(mut self, cluster: Value) -> Self {
+        self.bootstrap.clusters.push(cluster);
+        self
+    }
+
+    /// Adds a listener; [`bootstrap::listener`] makes one.
+    #[must_use]
+    pub fn listener(mut self, listener: Value) -> Self {
+        self.bootstrap.listeners.push(listener);
+        self
+    }
+
+    /// Sets fields of the HTTP connection manager, instead of the harness's where it has them.
+    #[must_use]
+    pub fn connection_manager(mut self, fields: Map<String, Value>) -> Self {
+        self.bootstrap.connection_manager.extend(fields);
+        self
+    }
+
+    /// Adds a TLS listener with the filters and routes of the plain one. Envoy configures every
+    /// plugin once more for it.
+    #[must_use]
+    pub fn tls(self) -> Self {
+        Self { tls: true, ..self }
+    }
+
+    /// Sets the number of worker threads; 2 without this.
+    #[must_use]
+    pub fn concurrency(self, workers: u32) -> Self {
+        Self {
+            concurrency: workers,
+            ..self
+        }
+    }
+
+    /// Sets from which level on the plugins' log messages are kept (`trace` … `critical`);
+    /// `info` without this.
+    #[must_use]
+    pub fn wasm_log_level(self, level: &str) -> Self {
+        Self {
+            wasm_log_level: level.to_owned(),
+            ..self
+        }
+    }
+
+    /// Starts Envoy and waits until it serves.
+    ///
+    /// # Panics
+    /// If it does not, with its log.
+    pub fn start(self) -> Envoy {
+        self.try_start().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts Envoy and waits until it serves.
+    ///
+    /// # Errors
+    /// If it ends instead, because it or a plugin refused the configuration.
+    ///
+    /// # Panics
+    /// If something around it fails: no Envoy, no temporary directory.
+    pub fn try_start(mut self) -> Result<Envoy, StartError> {
+        let directory = TempDir::new().expect("a temporary directory");
+        let access_log = directory.path().join("access.log");
+        let admin_address = directory.path().join("admin");
+        let configuration = directory.path().join("envoy.json");
+
+        let refusing = RefusingPort::new();
+        let upstream = self
+            .upstream
+            .unwrap_or_else(|| Upstream::start(|_| Reply::new(200)));
+        self.bootstrap.clusters.extend([
+            bootstrap::cluster(UPSTREAM, upstream.address()),
+            bootstrap::cluster(REFUSING, refusing.address()),
+        ]);
+        let certificate = self.tls.then(Certificate::generate);
+        let json = self.bootstrap.to_json(certificate.as_ref(), &access_log);
+        fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
+
+        let mut command = process::command(&configuration);
+        command
+            .arg("--admin-address-path")
+            .arg(&admin_address)
+            .args(["--concurrency", &self.concurrency.to_string()])
+            .args(["--log-level", "warning"])
+            .args([
+                "--component-log-level",
+                &format!("wasm:{}", self.wasm_log_level),
+            ])
+            // The access log is written at once, and not when 64 KB have come together.
+            .args(["--file-flush-min-size-kb", "0"]);
+        let mut process = Process::start(command, directory.path())
+            .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
+        let admin = wait_until_ready(&mut process, &admin_address)?;
+        Ok(Envoy {
+            listeners: listener_addresses(&admin),
+            process,
+            admin,
+            certificate,
+            upstream,
+            _refusing: refusing,
+            access_log,
+            _directory: directory,
+        })
+    }
+}
+
+/// Envoy did not come up. Displays its log.
+#[derive(Debug)]
+pub struct StartError {
+    reason: String,
+    log: String,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; its log ends\n{}", self.reason, log::tail(&self.log))
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Waits until Envoy says that it serves. Returns a client for its admin interface.
+fn wait_until_ready(process: &mut Process, admin_address: &Path) -> Result<Client, StartError> {
+    let started = Instant::now();
+    loop {
+        if let Some(admin) = ready_admin(admin_address) {
+            return Ok(admin);
+        }
+        let reason = match process.exit_status() {
+            Ok(Some(status)) => format!("Envoy ended with {status}"),
+            Err(error) => format!("Envoy cannot be watched: {error}"),
+            Ok(None) if started.elapsed() > PATIENCE => format!("Envoy serves not in {PATIENCE:?}"),
+            Ok(None) => {
+                std::thread::sleep(POLL_INTERVAL);
+                continue;
+            }
+        };
+        return Err(StartError {
+            reason,
+            log: process.log(),
+        });
+    }
+}
+
+/// The admin interface, once Envoy has written its address to that file and serves.
+fn ready_admin(admin_address: &Path) -> Option<Client> {
+    let address = fs::read_to_string(admin_address).ok()?;
+    let admin = Client::http1(address.trim().parse().ok()?);
+    let ready = admin.try_send(&Request::get("/ready"));
+    (ready.ok()?.status == 200).then_some(admin)
+}
+
+/// The ports that Envoy chose, by the listeners' names.
+fn listener_addresses(admin: &Client) -> BTreeMap<String, SocketAddr> {
+    let response = admin.send(&Request::get("/listeners?format=json"));
+    let listeners: Value = serde_json::from_slice(&response.body).expect("listeners as JSON");
+    let listeners = listeners["listener_statuses"].as_array();
+    let address = |listener: &Value| {
+        let socket = &listener["local_address"]["socket_address"];
+        let ip = socket["address"].as_str()?.parse().ok()?;
+        let port = socket["port_value"].as_u64()?.try_into().ok()?;
+        let name = listener["name"].as_str()?.to_owned();
+        Some((name, SocketAddr::new(ip, port)))
+    };
+    let listeners = listeners.expect("a list of listeners");
+    listeners.iter().filter_map(address).collect()
+}

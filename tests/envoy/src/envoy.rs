@@ -1,0 +1,162 @@
+//! A running Envoy, and what a test asks of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::access_log::{self, AccessLogEntry};
+use crate::bootstrap::{PLAIN, TLS};
+use crate::builder::Builder;
+use crate::client::Client;
+use crate::log::{self, LogRecord};
+use crate::message::Request;
+use crate::process::Process;
+use crate::runtime::{PATIENCE, POLL_INTERVAL};
+use crate::stats::Stats;
+use crate::tls::Certificate;
+use crate::upstream::{RefusingPort, Upstream};
+
+/// A running Envoy with its scripted upstream.
+///
+/// Dropping it ends the process; if that happens because the test failed, the end of Envoy's
+/// log is printed first. All methods take `&self`, so that the tests of a file may share one in
+/// a `static`; it is then ended with the test process.
+pub struct Envoy {
+    // Fields are dropped in this order: Envoy ends before what it talks to and writes into.
+    pub(crate) process: Process,
+    pub(crate) admin: Client,
+    pub(crate) listeners: BTreeMap<String, SocketAddr>,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) upstream: Upstream,
+    pub(crate) _refusing: RefusingPort,
+    pub(crate) access_log: PathBuf,
+    pub(crate) _directory: TempDir,
+}
+
+impl Envoy {
+    /// An Envoy without filters that passes every request to an upstream.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// A client that speaks HTTP/1.1 to the plain listener.
+    pub fn client(&self) -> Client {
+        Client::http1(self.address(PLAIN))
+    }
+
+    /// A client that speaks HTTP/2 to the plain listener.
+    pub fn http2_client(&self) -> Client {
+        Client::http2(self.address(PLAIN))
+    }
+
+    /// A client that speaks HTTP/1.1 to the TLS listener; see [`Builder::tls`].
+    pub fn tls_client(&self) -> Client {
+        let certificate = self.certificate.as_ref();
+        let certificate = certificate.expect("this Envoy was started with `tls()`");
+        Client::http1_tls(self.address(TLS), certificate.trusting_client())
+    }
+
+    /// Where a listener listens.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn address(&self, listener: &str) -> SocketAddr {
+        let known = &self.listeners;
+        *known
+            .get(listener)
+            .unwrap_or_else(|| panic!("no listener {listener} among {known:?}"))
+    }
+
+    /// The upstream to which Envoy forwards.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// What Envoy's admin interface answers to a GET.
+    ///
+    /// # Panics
+    /// If that is not a 200.
+    pub fn admin(&self, target: &str) -> String {
+        let response = self.admin.send(&Request::get(target));
+        assert_eq!(response.status, 200, "{target}: {}", response.text());
+        response.text()
+    }
+
+    /// All counters and gauges now.
+    pub fn stats(&self) -> Stats {
+        Stats::parse(&self.admin("/stats?format=json"))
+    }
+
+    /// The value of a counter now.
+    ///
+    /// # Panics
+    /// If Envoy has none of that name, so that a misspelt one does not pass for 0.
+    pub fn counter(&self, name: &str) -> u64 {
+        let stats = self.stats();
+        stats.get(name).unwrap_or_else(|| {
+            let group = name.split('.').next().unwrap_or_default();
+            let known: Vec<_> = stats.with_prefix(group).collect();
+            panic!("no counter {name} among {known:#?}")
+        })
+    }
+
+    /// Waits until a counter or gauge has that value.
+    ///
+    /// # Panics
+    /// If it does not come to have it.
+    pub fn wait_for_stat(&self, name: &str, value: u64) {
+        wait_for(|| match self.stats().get(name) {
+            Some(found) if found == value => Ok(()),
+            found => Err(format!("{name} to be {value}: it is {found:?}")),
+        });
+    }
+
+    /// The statistics as Prometheus gets them.
+    pub fn prometheus(&self) -> String {
+        self.admin("/stats/prometheus")
+    }
+
+    /// What Envoy and the plugins logged so far.
+    pub fn log(&self) -> Vec<LogRecord> {
+        log::parse(&self.process.log())
+    }
+
+    /// Waits until Envoy logged the end of so many requests, and returns all of them.
+    ///
+    /// # Panics
+    /// If they do not end.
+    pub fn wait_for_access_log(&self, count: usize) -> Vec<AccessLogEntry> {
+        wait_for(|| {
+            let log = fs::read_to_string(&self.access_log).unwrap_or_default();
+            let entries = access_log::parse(&log);
+            match entries.len() >= count {
+                true => Ok(entries),
+                false => Err(format!(
+                    "{count} lines of access log: there is {entries:#?}"
+                )),
+            }
+        })
+    }
+
+    /// The process id, to measure its memory or CPU time.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+/// Looks again and again, until `look` finds what is waited for. Its error says what that is
+/// and what there is instead.
+fn wait_for<T>(look: impl Fn() -> Result<T, String>) -> T {
+    let started = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(what) if started.elapsed() > PATIENCE => panic!("waited for {what}"),
+            Err(_) => std::thread::sleep(POLL_INTERVAL),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! One Envoy process: started, watched, ended. No other process is ever touched.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::{artifacts, log};
+
+/// A running Envoy with its log. Dropping it kills Envoy and waits for its end.
+pub(crate) struct Process {
+    envoy: Child,
+    guard: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts that command. The log goes to `directory`, which is Envoy's alone.
+    pub(crate) fn start(mut command: Command, directory: &Path) -> io::Result<Self> {
+        let log = directory.join("envoy.log");
+        let mut envoy = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        match guard(envoy.id(), directory) {
+            Ok(guard) => Ok(Self { envoy, guard, log }),
+            Err(error) => {
+                end(&mut envoy);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.envoy.id()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.envoy.try_wait()
+    }
+
+    /// All that Envoy has logged so far.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the end of Envoy's log ---\n{}", log::tail(&self.log()));
+        }
+        // The guard first: it must not outlive the process whose number it knows.
+        end(&mut self.guard);
+        end(&mut self.envoy);
+    }
+}
+
+/// Envoy's command line but for what serving and validating do not have in common.
+pub(crate) fn command(configuration: &Path) -> Command {
+    let mut command = Command::new(artifacts::envoy());
+    command
+        .arg("--config-path")
+        .arg(configuration)
+        .args(["--log-format", log::FORMAT])
+        // Several Envoys run at once; without hot restart they have nothing in common.
+        .arg("--disable-hot-restart");
+    // The tags that users are told to merge in the same way.
+    let stats_tags = artifacts::repository().join("envoy/stats_tags.yaml");
+    if let Ok(stats_tags) = fs::read_to_string(stats_tags) {
+        command.arg("--config-yaml").arg(stats_tags);
+    }
+    command
+}
+
+/// Ends Envoy when this process is gone, however it went: `Drop` runs neither for a value in a
+/// `static` nor when a test run is killed. The guard waits on a pipe that only this process
+/// holds open.
+fn guard(envoy: u32, directory: &Path) -> io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", r#"read -r _; kill -9 "$1"; rm -rf "$2""#, "guard"])
+        .arg(envoy.to_string())
+        .arg(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+fn end(child: &mut Child) {
+    // Both fail only for a process that has already ended and been waited for.
+    let _ = child.kill();
+    let _ = child.wait();
+}

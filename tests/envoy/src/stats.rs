@@ -1,0 +1,38 @@
+//! Envoy's statistics at one moment.
+//!
+//! Counters and gauges are shared by Envoy's threads and show at once what happened before.
+//! Yet a filter's `on_log` runs after the client has its response: for what is counted there
+//! wait with [`crate::envoy::Envoy::wait_for_stat`]. Histograms are collected from the threads
+//! from time to time (5 seconds) and are in the Prometheus text only.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// All counters and gauges by name. A plugin's metric is called `wasmcustom.<name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats(BTreeMap<String, u64>);
+
+impl Stats {
+    /// The value of a counter or gauge; `None` if Envoy has none of that name.
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.0.get(name).copied()
+    }
+
+    /// Those whose name begins so, in the order of their names.
+    pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, u64)> {
+        self.0
+            .range(prefix.to_owned()..)
+            .map(|(name, value)| (name.as_str(), *value))
+            .take_while(move |(name, _)| name.starts_with(prefix))
+    }
+
+    /// Reads `/stats?format=json`. Text readouts and histograms are left out.
+    pub(crate) fn parse(json: &str) -> Self {
+        let stats: Value = serde_json::from_str(json).expect("Envoy's stats are JSON");
+        let stats = stats["stats"].as_array().expect("a list of stats");
+        let number =
+            |stat: &Value| Some((stat["name"].as_str()?.to_owned(), stat["value"].as_u64()?));
+        Self(stats.iter().filter_map(number).collect())
+    }
+}

@@ -1,0 +1,219 @@
+//! A service behind Envoy that answers from a closure and remembers what it was asked.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::http1::{Wire, encode_reply};
+use crate::http2;
+use crate::message::Request;
+use crate::reply::{Ending, Reply};
+use crate::runtime::{PATIENCE, POLL_INTERVAL, runtime};
+
+/// What an upstream answers. It may block: each call has a thread of its own.
+type Script = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
+
+/// A scripted upstream on a loopback port. Speaks HTTP/1.1 and HTTP/2 (without TLS), whichever
+/// the connection begins with. Stops, and closes its connections, when dropped.
+pub struct Upstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: AbortHandle,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    arrival: Condvar,
+}
+
+struct State {
+    script: Script,
+    received: Vec<Request>,
+}
+
+impl Upstream {
+    /// Starts an upstream that answers every request with what `script` makes of it.
+    pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                script: Arc::new(script),
+                received: Vec::new(),
+            }),
+            arrival: Condvar::new(),
+        });
+        let listener = runtime().block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let listener = listener.expect("a free loopback port");
+        Self {
+            address: listener.local_addr().expect("the port just bound"),
+            accepting: runtime()
+                .spawn(accept(listener, Arc::clone(&shared)))
+                .abort_handle(),
+            shared,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers from another closure from now on.
+    pub fn set_script(&self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        self.shared.state().script = Arc::new(script);
+    }
+
+    /// The requests received so far, in the order in which their last byte arrived.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.state().received.clone()
+    }
+
+    /// Waits until at least so many requests were received, answered or not; returns them all.
+    ///
+    /// # Panics
+    /// If they do not come.
+    pub fn wait_for_requests(&self, count: usize) -> Vec<Request> {
+        let fewer = |state: &mut State| state.received.len() < count;
+        let arrival = &self.shared.arrival;
+        let (state, timeout) = arrival
+            .wait_timeout_while(self.shared.state(), PATIENCE, fewer)
+            .expect("nothing panics while it holds the state");
+        let received = state.received.clone();
+        drop(state);
+        assert!(
+            !timeout.timed_out(),
+            "waited for {count} requests, the upstream received {received:#?}"
+        );
+        received
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        // The connections belong to that task and end with it.
+        self.accepting.abort();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics while it holds the state")
+    }
+
+    /// Remembers the request and asks the script.
+    async fn answer(&self, request: Request) -> io::Result<Reply> {
+        let script = {
+            let mut state = self.state();
+            state.received.push(request.clone());
+            Arc::clone(&state.script)
+        };
+        self.arrival.notify_all();
+        let reply = tokio::task::spawn_blocking(move || script(&request)).await?;
+        tokio::time::sleep(reply.delay).await;
+        Ok(reply)
+    }
+}
+
+/// A loopback port that is taken, so that nobody else can listen there, but refuses connections.
+pub struct RefusingPort(TcpSocket);
+
+impl RefusingPort {
+    /// Takes a port.
+    pub fn new() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(any_port).expect("a free loopback port");
+        Self(socket)
+    }
+
+    /// The address that refuses connections.
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("the port just bound")
+    }
+}
+
+impl Default for RefusingPort {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            // An error means that Envoy closed the connection, which is its right.
+            let _ = match speaks_http2(&stream).await {
+                Ok(true) => serve_http2(stream, shared).await,
+                Ok(false) => serve_http1(stream, shared).await,
+                Err(error) => Err(error),
+            };
+        });
+    }
+}
+
+/// Whether the connection preface of HTTP/2 (`PRI * HTTP/2.0`) comes first. Its second letter
+/// tells it from POST, PUT and PATCH.
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut start = [0; 2];
+    while stream.peek(&mut start).await? == 1 {
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Ok(&start == b"PR")
+}
+
+async fn serve_http1(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut wire = Wire::new(stream);
+    while let Some(request) = wire.read_request().await? {
+        let method = request.method.clone();
+        let reply = shared.answer(request).await?;
+        wire.write(&encode_reply(&reply, &method)).await?;
+        match reply.ending {
+            Ending::Complete => {}
+            Ending::Close => break,
+            Ending::Hang => return wire.wait_for_close().await,
+            Ending::Reset => return wire.into_stream().set_zero_linger(),
+        }
+    }
+    Ok(())
+}
+
+async fn serve_http2(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+    let handshake = h2::server::handshake(stream).await;
+    let mut connection = handshake.map_err(io::Error::other)?;
+    let close = Arc::new(Notify::new());
+    let mut streams = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = connection.accept() => accepted,
+            () = close.notified() => return Ok(()),
+        };
+        let Some(stream) = accepted else {
+            return Ok(());
+        };
+        let (request, respond) = stream.map_err(io::Error::other)?;
+        let (shared, close) = (Arc::clone(&shared), Arc::clone(&close));
+        streams.spawn(async move { serve_stream(request, respond, &shared, &close).await });
+    }
+}
+
+async fn serve_stream(
+    request: http::Request<h2::RecvStream>,
+    respond: SendResponse<Bytes>,
+    shared: &Shared,
+    close: &Notify,
+) -> io::Result<()> {
+    let request = http2::read_request(request).await?;
+    let reply = shared.answer(request).await?;
+    let sent = http2::send_reply(respond, &reply, close).await;
+    sent.map_err(io::Error::other)
+}
