@@ -27,20 +27,37 @@ pub(crate) struct Bootstrap {
     pub(crate) connection_manager: Map<String, Value>,
 }
 
+/// What the harness puts around Envoy.
+pub(crate) struct Surroundings<'a> {
+    /// The endpoint of [`UPSTREAM`].
+    pub(crate) upstream: SocketAddr,
+    /// The endpoint of [`REFUSING`].
+    pub(crate) refusing: SocketAddr,
+    /// Of the TLS listener; without it there is no such listener.
+    pub(crate) certificate: Option<&'a Certificate>,
+    /// The file to write.
+    pub(crate) access_log: &'a Path,
+}
+
 impl Bootstrap {
-    /// The whole configuration. Envoy chooses all ports; `access_log` is the file for it.
-    pub(crate) fn to_json(&self, certificate: Option<&Certificate>, access_log: &Path) -> Value {
-        let manager = self.connection_manager(access_log);
+    /// The whole configuration. Envoy chooses all ports that it listens on.
+    pub(crate) fn to_json(&self, around: &Surroundings<'_>) -> Value {
+        let manager = self.connection_manager(around.access_log);
         let mut listeners = vec![listener(PLAIN, &manager)];
-        if let Some(certificate) = certificate {
+        if let Some(certificate) = around.certificate {
             let mut tls = listener(TLS, &manager);
             tls["filter_chains"][0]["transport_socket"] = transport_socket(certificate);
             listeners.push(tls);
         }
         listeners.extend_from_slice(&self.listeners);
+        let mut clusters = vec![
+            cluster(UPSTREAM, around.upstream),
+            cluster(REFUSING, around.refusing),
+        ];
+        clusters.extend_from_slice(&self.clusters);
         json!({
             "admin": {"address": any_port()},
-            "static_resources": {"listeners": listeners, "clusters": self.clusters},
+            "static_resources": {"listeners": listeners, "clusters": clusters},
         })
     }
 

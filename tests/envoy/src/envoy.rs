@@ -1,5 +1,7 @@
 //! A running Envoy, and what a test asks of it.
 
+mod builder;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -10,7 +12,6 @@ use tempfile::TempDir;
 
 use crate::access_log::{self, AccessLogEntry};
 use crate::bootstrap::{PLAIN, TLS};
-use crate::builder::Builder;
 use crate::client::Client;
 use crate::log::{self, LogRecord};
 use crate::message::Request;
@@ -20,6 +21,8 @@ use crate::stats::Stats;
 use crate::tls::Certificate;
 use crate::upstream::{RefusingPort, Upstream};
 
+pub use builder::{Builder, StartError};
+
 /// A running Envoy with its scripted upstream.
 ///
 /// Dropping it ends the process; if that happens because the test failed, the end of Envoy's
@@ -27,14 +30,14 @@ use crate::upstream::{RefusingPort, Upstream};
 /// a `static`; it is then ended with the test process.
 pub struct Envoy {
     // Fields are dropped in this order: Envoy ends before what it talks to and writes into.
-    pub(crate) process: Process,
-    pub(crate) admin: Client,
-    pub(crate) listeners: BTreeMap<String, SocketAddr>,
-    pub(crate) certificate: Option<Certificate>,
-    pub(crate) upstream: Upstream,
-    pub(crate) _refusing: RefusingPort,
-    pub(crate) access_log: PathBuf,
-    pub(crate) _directory: TempDir,
+    process: Process,
+    admin: Client,
+    listeners: BTreeMap<String, SocketAddr>,
+    certificate: Option<Certificate>,
+    upstream: Upstream,
+    _refusing: RefusingPort,
+    access_log: PathBuf,
+    _directory: TempDir,
 }
 
 impl Envoy {

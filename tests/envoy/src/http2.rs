@@ -14,8 +14,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::sync::Notify;
 
 use crate::message::{Headers, Request, Response};
-use crate::reply::{Ending, Reply};
 use crate::runtime::SETTLE;
+use crate::upstream::{Ending, Reply};
 
 /// Sends a request and reads its response.
 ///

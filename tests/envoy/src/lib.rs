@@ -4,7 +4,7 @@
 //! use portcullis_envoy_tests::envoy::Envoy;
 //! use portcullis_envoy_tests::filter::WasmFilter;
 //! use portcullis_envoy_tests::message::Request;
-//! use portcullis_envoy_tests::reply::Reply;
+//! use portcullis_envoy_tests::upstream::Reply;
 //!
 //! let plugin = WasmFilter::plugin("security-headers").configuration(r#"{"name": "edge"}"#);
 //! let envoy = Envoy::builder()
@@ -38,7 +38,6 @@
 pub mod access_log;
 pub mod artifacts;
 pub mod bootstrap;
-pub mod builder;
 pub mod client;
 pub mod envoy;
 pub mod filter;
@@ -47,7 +46,6 @@ mod http2;
 pub mod log;
 pub mod message;
 mod process;
-pub mod reply;
 mod runtime;
 pub mod stats;
 mod tls;

@@ -1,5 +1,7 @@
 //! A service behind Envoy that answers from a closure and remembers what it was asked.
 
+mod reply;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -13,8 +15,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::http1::{Wire, encode_reply};
 use crate::http2;
 use crate::message::Request;
-use crate::reply::{Ending, Reply};
 use crate::runtime::{PATIENCE, POLL_INTERVAL, runtime};
+
+pub use reply::{Ending, Reply};
 
 /// What an upstream answers. It may block: each call has a thread of its own.
 type Script = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;

@@ -1,11 +1,12 @@
 //! `envoy --mode validate`: what Envoy and the plugins say to a configuration, offline.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, Surroundings};
 use crate::filter::WasmFilter;
 use crate::log;
 use crate::process;
@@ -22,7 +23,14 @@ pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
         filters: vec![filter.to_json()],
         ..Bootstrap::default()
     };
-    let json = bootstrap.to_json(None, &directory.path().join("access.log"));
+    // Nobody is called in this mode.
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let json = bootstrap.to_json(&Surroundings {
+        upstream: nowhere,
+        refusing: nowhere,
+        certificate: None,
+        access_log: &directory.path().join("access.log"),
+    });
     fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
     bootstrap_file(&configuration)
 }

@@ -1,7 +1,7 @@
 //! Messages as HTTP/1.1 bytes.
 
 use crate::message::{Headers, Request};
-use crate::reply::{Ending, Reply};
+use crate::upstream::{Ending, Reply};
 
 /// The bytes of a request.
 pub(crate) fn encode_request(request: &Request) -> Vec<u8> {

@@ -10,17 +10,16 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
-use crate::bootstrap::{self, Bootstrap, REFUSING, UPSTREAM};
+use super::Envoy;
+use crate::bootstrap::{Bootstrap, Surroundings};
 use crate::client::Client;
-use crate::envoy::Envoy;
 use crate::filter::WasmFilter;
 use crate::log;
 use crate::message::Request;
 use crate::process::{self, Process};
-use crate::reply::Reply;
 use crate::runtime::{PATIENCE, POLL_INTERVAL};
 use crate::tls::Certificate;
-use crate::upstream::{RefusingPort, Upstream};
+use crate::upstream::{RefusingPort, Reply, Upstream};
 
 /// What the Envoy of a test is to be. Pieces of configuration are in the JSON form of Envoy's
 /// own messages, so that its documentation applies.
@@ -67,7 +66,7 @@ impl Builder {
     }
 
     /// Adds a route that is tried after those added before, and before the one that takes
-    /// everything to [`UPSTREAM`]. A route to [`REFUSING`] fails to connect.
+    /// everything to [`UPSTREAM`](crate::bootstrap::UPSTREAM). A route to [`REFUSING`](crate::bootstrap::REFUSING) fails to connect.
     #[must_use]
     pub fn route(mut self, route: Value) -> Self {
         self.bootstrap.routes.push(route);
@@ -82,14 +81,14 @@ impl Builder {
         self
     }
 
-    /// Adds a cluster; [`bootstrap::cluster`] makes one.
+    /// Adds a cluster; [`bootstrap::cluster`](crate::bootstrap::cluster) makes one.
     #[must_use]
     pub fn cluster(mut self, cluster: Value) -> Self {
         self.bootstrap.clusters.push(cluster);
         self
     }
 
-    /// Adds a listener; [`bootstrap::listener`] makes one.
+    /// Adds a listener; [`bootstrap::listener`](crate::bootstrap::listener) makes one.
     #[must_use]
     pub fn listener(mut self, listener: Value) -> Self {
         self.bootstrap.listeners.push(listener);
@@ -144,7 +143,7 @@ impl Builder {
     ///
     /// # Panics
     /// If something around it fails: no Envoy, no temporary directory.
-    pub fn try_start(mut self) -> Result<Envoy, StartError> {
+    pub fn try_start(self) -> Result<Envoy, StartError> {
         let directory = TempDir::new().expect("a temporary directory");
         let access_log = directory.path().join("access.log");
         let admin_address = directory.path().join("admin");
@@ -154,12 +153,13 @@ impl Builder {
         let upstream = self
             .upstream
             .unwrap_or_else(|| Upstream::start(|_| Reply::new(200)));
-        self.bootstrap.clusters.extend([
-            bootstrap::cluster(UPSTREAM, upstream.address()),
-            bootstrap::cluster(REFUSING, refusing.address()),
-        ]);
         let certificate = self.tls.then(Certificate::generate);
-        let json = self.bootstrap.to_json(certificate.as_ref(), &access_log);
+        let json = self.bootstrap.to_json(&Surroundings {
+            upstream: upstream.address(),
+            refusing: refusing.address(),
+            certificate: certificate.as_ref(),
+            access_log: &access_log,
+        });
         fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
 
         let mut command = process::command(&configuration);

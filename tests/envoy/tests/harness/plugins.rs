@@ -1,0 +1,127 @@
+//! Wasm plugins in the harness, with a module of a few lines: it accepts only the
+//! configuration `{}`, and counts requests.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::validate;
+use serde_json::json;
+use tempfile::TempDir;
+
+const MODULE: &str = r#"(module
+    (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+    (import "env" "proxy_define_metric"
+        (func $define_metric (param i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_increment_metric" (func $increment_metric (param i32 i64) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "requests")
+    (data (i32.const 16) "configured")
+    (data (i32.const 32) "$.a: first line\n$.b: second line")
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "_initialize"))
+    (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+    (func (export "proxy_on_context_create") (param i32 i32))
+    (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
+    (func (export "proxy_on_configure") (param $context i32) (param $size i32) (result i32)
+        (if (i32.ne (local.get $size) (i32.const 2))
+            (then
+                (drop (call $log (i32.const 4) (i32.const 32) (i32.const 32)))
+                (return (i32.const 0))))
+        (drop (call $log (i32.const 2) (i32.const 16) (i32.const 10)))
+        ;; The number of the counter goes to address 64.
+        (drop (call $define_metric (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 64)))
+        (i32.const 1))
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (drop (call $increment_metric (i32.load (i32.const 64)) (i64.const 1)))
+        (i32.const 0)))"#;
+
+static MODULE_FILE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tiny.wasm");
+    std::fs::write(&file, wat::parse_str(MODULE).expect("a module")).expect("a file");
+    file
+});
+
+fn tiny() -> WasmFilter {
+    WasmFilter::module("tiny", &*MODULE_FILE)
+}
+
+#[test]
+fn a_plugin_runs_and_its_counter_is_read() {
+    let envoy = Envoy::builder().wasm(&tiny()).start();
+    assert_eq!(envoy.counter("wasmcustom.requests"), 0);
+
+    envoy.client().send(&Request::get("/"));
+    envoy.http2_client().send(&Request::get("/"));
+
+    envoy.wait_for_stat("wasmcustom.requests", 2);
+    assert!(envoy.prometheus().contains("\nrequests{} 2\n"));
+}
+
+#[test]
+fn plugins_speak_in_the_log_from_the_level_asked_for() {
+    let said = |envoy: &Envoy| {
+        let log = envoy.log();
+        let said = log
+            .iter()
+            .filter(|record| record.plugin_message() == Some("configured"));
+        said.count()
+    };
+
+    let usual = Envoy::builder().wasm(&tiny()).start();
+    let quiet = Envoy::builder()
+        .wasm(&tiny())
+        .wasm_log_level("error")
+        .start();
+
+    assert!(said(&usual) > 0);
+    assert_eq!(said(&quiet), 0);
+}
+
+#[test]
+fn a_configuration_that_the_plugin_refuses_keeps_envoy_from_starting() {
+    let refused = Envoy::builder()
+        .wasm(&tiny().configuration("wrong"))
+        .try_start();
+
+    let error = refused.err().expect("Envoy does not start").to_string();
+    assert!(error.contains("$.b: second line"), "{error}");
+}
+
+#[test]
+fn validation_says_what_the_plugin_says() {
+    assert_eq!(validate::plugin(&tiny()), Ok(()));
+
+    let refused = validate::plugin(&tiny().configuration("wrong"));
+
+    assert_eq!(refused, Err("$.a: first line\n$.b: second line".to_owned()));
+}
+
+#[test]
+fn the_configuration_may_be_any_message() {
+    let structure =
+        json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": {"a": 1}});
+    let refused = validate::plugin(&tiny().configuration_any(structure));
+
+    // The module takes two bytes and no others, and the message has more.
+    assert_eq!(refused, Err("$.a: first line\n$.b: second line".to_owned()));
+}
+
+#[test]
+fn validation_says_what_envoy_says_where_the_plugin_is_silent() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = directory.path().join("envoy.yaml");
+    std::fs::write(&file, "static_resources: {nonsense: 1}").expect("a file");
+
+    let error = validate::bootstrap_file(&file).expect_err("no such field");
+
+    assert!(error.contains("nonsense"), "{error}");
+}
+
+#[test]
+#[should_panic(expected = "dist/no_such_plugin.wasm does not exist: run `make build`")]
+fn a_module_that_is_not_built_is_named() {
+    let _ = Envoy::builder().wasm(&WasmFilter::plugin("no-such-plugin"));
+}
