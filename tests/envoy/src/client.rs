@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -188,11 +187,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 fn within_patience<T>(what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let limited = |patience: Duration| async move { tokio::time::timeout(patience, what).await };
-    match runtime().block_on(limited(PATIENCE)) {
-        Ok(result) => result,
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
-    }
+    runtime().block_on(async { tokio::time::timeout(PATIENCE, what).await? })
 }
 
 fn expect_response(result: io::Result<Response>, request: &Request) -> Response {

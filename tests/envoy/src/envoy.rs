@@ -94,7 +94,7 @@ impl Envoy {
         Stats::parse(&self.admin("/stats?format=json"))
     }
 
-    /// The value of a counter now.
+    /// The value of a counter or gauge now.
     ///
     /// # Panics
     /// If Envoy has none of that name, so that a misspelt one does not pass for 0.
@@ -102,8 +102,10 @@ impl Envoy {
         let stats = self.stats();
         stats.get(name).unwrap_or_else(|| {
             let group = name.split('.').next().unwrap_or_default();
-            let known: Vec<_> = stats.with_prefix(group).collect();
-            panic!("no counter {name} among {known:#?}")
+            let known = stats
+                .with_prefix(group)
+                .map(|(name, value)| format!("{name}: {value}\n"));
+            panic!("no counter {name} among\n{}", known.collect::<String>())
         })
     }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Envoy;
@@ -66,7 +66,10 @@ impl Builder {
     }
 
     /// Adds a route that is tried after those added before, and before the one that takes
-    /// everything to [`UPSTREAM`](crate::bootstrap::UPSTREAM). A route to [`REFUSING`](crate::bootstrap::REFUSING) fails to connect.
+    /// everything to [`UPSTREAM`]. A route to [`REFUSING`] fails to connect.
+    ///
+    /// [`UPSTREAM`]: crate::bootstrap::UPSTREAM
+    /// [`REFUSING`]: crate::bootstrap::REFUSING
     #[must_use]
     pub fn route(mut self, route: Value) -> Self {
         self.bootstrap.routes.push(route);
@@ -95,9 +98,16 @@ impl Builder {
         self
     }
 
-    /// Sets fields of the HTTP connection manager, instead of the harness's where it has them.
+    /// Sets fields (a JSON object) of the HTTP connection manager, in place of the harness's
+    /// where it has them.
+    ///
+    /// # Panics
+    /// If it is no JSON object.
     #[must_use]
-    pub fn connection_manager(mut self, fields: Map<String, Value>) -> Self {
+    pub fn connection_manager(mut self, fields: Value) -> Self {
+        let Value::Object(fields) = fields else {
+            panic!("not an object: {fields}");
+        };
         self.bootstrap.connection_manager.extend(fields);
         self
     }
@@ -215,7 +225,9 @@ fn wait_until_ready(process: &mut Process, admin_address: &Path) -> Result<Clien
         let reason = match process.exit_status() {
             Ok(Some(status)) => format!("Envoy ended with {status}"),
             Err(error) => format!("Envoy cannot be watched: {error}"),
-            Ok(None) if started.elapsed() > PATIENCE => format!("Envoy serves not in {PATIENCE:?}"),
+            Ok(None) if started.elapsed() > PATIENCE => {
+                format!("Envoy is not ready after {PATIENCE:?}")
+            }
             Ok(None) => {
                 std::thread::sleep(POLL_INTERVAL);
                 continue;

@@ -1,5 +1,6 @@
 //! What goes wrong on purpose is seen as Envoy sees it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portcullis_envoy_tests::bootstrap::REFUSING;
@@ -7,6 +8,12 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::{Ending, Reply};
 use serde_json::json;
+
+/// Envoy's response flags by request target, once so many requests have ended.
+fn flags(envoy: &Envoy, requests: usize) -> BTreeMap<String, String> {
+    let logged = envoy.wait_for_access_log(requests).into_iter();
+    logged.map(|entry| (entry.target, entry.flags)).collect()
+}
 
 #[test]
 fn what_is_not_http_is_refused_by_envoy() {
@@ -23,18 +30,15 @@ fn what_is_not_http_is_refused_by_envoy() {
 fn a_host_that_is_not_served_has_no_route() {
     let envoy = Envoy::builder().domain("shop.example").start();
 
-    let response = envoy
-        .client()
-        .send(&Request::get("/").header("host", "other.example"));
-    let served = envoy
-        .client()
-        .send(&Request::get("/").header("host", "shop.example"));
+    let served = Request::get("/served").header("host", "shop.example");
+    let other = Request::get("/other").header("host", "other.example");
+    assert_eq!(envoy.client().send(&served).status, 200);
+    assert_eq!(envoy.client().send(&other).status, 404);
 
-    assert_eq!((response.status, served.status), (404, 200));
-    let logged = &envoy.wait_for_access_log(1)[0];
+    let flags = flags(&envoy, 2);
     assert_eq!(
-        (logged.flags.as_str(), logged.details.as_str()),
-        ("NR", "route_not_found")
+        (flags["/served"].as_str(), flags["/other"].as_str()),
+        ("-", "NR")
     );
 }
 
@@ -47,27 +51,37 @@ fn an_upstream_that_refuses_connections_is_a_503() {
     assert_eq!(envoy.client().send(&Request::get("/down")).status, 503);
     assert_eq!(envoy.client().send(&Request::get("/up")).status, 200);
 
-    assert_eq!(envoy.wait_for_access_log(2)[0].flags, "UF");
+    let flags = flags(&envoy, 2);
+    assert_eq!(
+        (flags["/down"].as_str(), flags["/up"].as_str()),
+        ("UF", "-")
+    );
 }
 
 #[test]
 fn an_upstream_that_does_not_answer_is_a_503() {
     let envoy = Envoy::builder()
         .upstream(|request| match request.target.as_str() {
-            "/close" => Reply::none(Ending::Close),
+            "/http1/close" | "/http2/close" => Reply::none(Ending::Close),
             _ => Reply::none(Ending::Reset),
         })
         .start();
 
-    for target in ["/close", "/reset"] {
+    for target in ["/http1/close", "/http1/reset"] {
         assert_eq!(envoy.client().send(&Request::get(target)).status, 503);
+    }
+    for target in ["/http2/close", "/http2/reset"] {
         assert_eq!(envoy.http2_client().send(&Request::get(target)).status, 503);
     }
 
-    let logged = envoy.wait_for_access_log(4);
-    let flags: Vec<&str> = logged.iter().map(|entry| entry.flags.as_str()).collect();
-    // Over HTTP/1 both end the connection; over HTTP/2 a reset ends but the stream.
-    assert_eq!(flags, ["UC", "UC", "UC", "UR"]);
+    let flags = flags(&envoy, 4);
+    assert_eq!(flags["/http1/close"], "UC");
+    assert_eq!(flags["/http1/reset"], "UC");
+    assert_eq!(flags["/http2/close"], "UC");
+    assert_eq!(
+        flags["/http2/reset"], "UR",
+        "a reset ends the stream, not the connection"
+    );
 }
 
 #[test]
@@ -102,27 +116,16 @@ fn an_upstream_that_is_late_or_hangs_runs_into_the_timeout() {
         })
         .start();
 
-    assert_eq!(
-        envoy.client().send(&Request::get("/impatient/late")).status,
-        504
-    );
-    assert_eq!(
-        envoy.client().send(&Request::get("/impatient/hang")).status,
-        504
-    );
-    assert_eq!(
-        envoy
-            .http2_client()
-            .send(&Request::get("/impatient/hang"))
-            .status,
-        504
-    );
-    assert_eq!(
-        envoy.client().send(&Request::get("/patient/late")).status,
-        200
-    );
+    let status = |target| envoy.client().send(&Request::get(target)).status;
+    assert_eq!(status("/impatient/late"), 504);
+    assert_eq!(status("/impatient/hang"), 504);
+    assert_eq!(status("/patient/late"), 200);
+    let hang = Request::get("/impatient/http2/hang");
+    assert_eq!(envoy.http2_client().send(&hang).status, 504);
 
-    assert_eq!(envoy.wait_for_access_log(4)[0].flags, "UT");
+    let flags = flags(&envoy, 4);
+    assert_eq!(flags["/impatient/late"], "UT");
+    assert_eq!(flags["/patient/late"], "-");
 }
 
 #[test]

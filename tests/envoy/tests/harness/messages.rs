@@ -185,9 +185,8 @@ fn grpc_trailers_pass_over_http2() {
 
 #[test]
 fn trailers_pass_over_http1_where_envoy_is_told_to_keep_them() {
-    let fields = json!({"http_protocol_options": {"enable_trailers": true}});
     let envoy = Envoy::builder()
-        .connection_manager(fields.as_object().expect("an object").clone())
+        .connection_manager(json!({"http_protocol_options": {"enable_trailers": true}}))
         .upstream(|_| Reply::new(200).body("text").trailer("x-after", "2"))
         .start();
 
