@@ -1,0 +1,273 @@
+//! A parsed JSON text in which every value knows its path.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned};
+
+use super::error::{Error, Errors, Subject, Unplaced};
+
+/// Enough to mend a configuration in one go; a text with more is more than a slip of the pen.
+const MAX_ERRORS: usize = 50;
+
+/// A JSON text, ready to be read as a configuration.
+#[derive(Debug)]
+pub struct Document {
+    root: Node,
+    errors: Vec<Error>,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) path: String,
+    pub(super) value: Value,
+    /// An error was reported here; reading goes on as if this value did not exist.
+    pub(super) set_aside: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    String(String),
+    Array(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+impl Document {
+    /// Parses JSON text. Empty text counts as `{}`.
+    ///
+    /// A `google.protobuf.Struct` reaches a plugin as raw protobuf; it is recognised, and the error
+    /// says what to write instead.
+    pub fn parse(text: &[u8]) -> Result<Self, Errors> {
+        let text = if text.is_empty() { b"{}" } else { text };
+        let raw: Raw = serde_json::from_slice(text).map_err(|error| syntax_error(text, &error))?;
+        let mut errors = Vec::new();
+        let root = raw.place("$".to_owned(), &mut errors);
+        Ok(Self { root, errors })
+    }
+
+    /// Takes the member `name` out of the document, to be read on its own; what errors were
+    /// found inside it goes with it.
+    pub fn take(&mut self, name: &str) -> Option<Document> {
+        let Value::Object(members) = &mut self.root.value else {
+            return None;
+        };
+        let at = members.iter().position(|(member, _)| member == name)?;
+        let (_, root) = members.remove(at);
+        let (inside, outside) = std::mem::take(&mut self.errors)
+            .into_iter()
+            .partition(|error| is_within(error.path(), &root.path));
+        self.errors = outside;
+        Some(Document {
+            root,
+            errors: inside,
+        })
+    }
+
+    /// Refuses what is left in the document after its members were taken out; `allowed` are the
+    /// names of the members that it may have.
+    pub fn finish(mut self, allowed: &[&str]) -> Result<(), Errors> {
+        match &self.root.value {
+            Value::Object(members) => {
+                let allowed = allowed.join(", ");
+                self.errors.extend(members.iter().map(|(_, node)| {
+                    Error::new(&node.path, format!("unknown field; allowed: {allowed}"))
+                }));
+            }
+            _ => self
+                .errors
+                .push(Error::new(&self.root.path, "expected an object")),
+        }
+        match Errors::collect(self.errors) {
+            Some(errors) => Err(errors),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the document as a `T`, or says everything that is wrong with it.
+    pub fn read<T: DeserializeOwned>(mut self) -> Result<T, Errors> {
+        let mut set_aside: Vec<String> = Vec::new();
+        while self.errors.len() < MAX_ERRORS {
+            let error = match T::deserialize(&self.root) {
+                Ok(value) if self.errors.is_empty() => return Ok(value),
+                Ok(_) => return Err(Errors::new(self.errors)),
+                Err(error) => error,
+            };
+            let path = error.path.as_ref().unwrap_or(&self.root.path).clone();
+            if !is_consequence(&error, &path, &set_aside) {
+                self.errors.push(Error::new(&path, error.message));
+            }
+            if !self.root.set_aside(&path) {
+                return Err(Errors::new(self.errors));
+            }
+            set_aside.push(path);
+        }
+        self.errors.push(Error::new(
+            &self.root.path,
+            format!("{MAX_ERRORS} errors and perhaps more; these are the first"),
+        ));
+        Err(Errors::new(self.errors))
+    }
+}
+
+impl Node {
+    /// Sets the value at `path` aside. False when that is this node itself or nothing at all:
+    /// there is then nothing left to read.
+    fn set_aside(&mut self, path: &str) -> bool {
+        let child = match &mut self.value {
+            Value::Array(items) => items.iter_mut().find(|item| is_within(path, &item.path)),
+            Value::Object(members) => members
+                .iter_mut()
+                .map(|(_, node)| node)
+                .find(|node| is_within(path, &node.path)),
+            _ => None,
+        };
+        match child {
+            Some(child) if child.path == path => {
+                let news = !child.set_aside;
+                child.set_aside = true;
+                news
+            }
+            Some(child) => child.set_aside(path),
+            None => false,
+        }
+    }
+}
+
+/// Whether an error at `path` would not be there if nothing had been set aside.
+fn is_consequence(error: &Unplaced, path: &str, set_aside: &[String]) -> bool {
+    match error.subject {
+        Subject::Value => false,
+        Subject::Whole => set_aside.iter().any(|inner| is_within(inner, path)),
+        Subject::Missing(field) => set_aside.contains(&member_path(path, field)),
+    }
+}
+
+/// Whether `path` is `outer` or something inside it.
+fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+fn syntax_error(text: &[u8], error: &serde_json::Error) -> Errors {
+    // A Struct with at least one field starts with the tag of field 1, a line feed, and holds the
+    // tag of that field's value, a byte that JSON has nowhere.
+    let is_struct = text.first() == Some(&0x0a) && text.contains(&0x12);
+    let message = if is_struct {
+        "found protobuf, not JSON: the configuration was given as a google.protobuf.Struct, which \
+         Envoy does not convert; use \"@type\": type.googleapis.com/google.protobuf.StringValue \
+         with the JSON text as its value"
+            .to_owned()
+    } else {
+        format!("not valid JSON: {error}")
+    };
+    Error::new("$", message).into()
+}
+
+/// A JSON value as parsed, before the values are given their paths.
+enum Raw {
+    Leaf(Value),
+    Array(Vec<Raw>),
+    Object(Vec<(String, Raw)>),
+}
+
+impl Raw {
+    fn place(self, path: String, errors: &mut Vec<Error>) -> Node {
+        let value = match self {
+            Raw::Leaf(value) => value,
+            Raw::Array(items) => Value::Array(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, item)| item.place(format!("{path}[{i}]"), errors))
+                    .collect(),
+            ),
+            Raw::Object(members) => {
+                let mut placed: Vec<(String, Node)> = Vec::with_capacity(members.len());
+                for (name, member) in members {
+                    let member_path = member_path(&path, &name);
+                    if placed.iter().any(|(other, _)| *other == name) {
+                        let error = Error::new(&member_path, "given twice; allowed: once");
+                        if errors.len() < MAX_ERRORS && !errors.contains(&error) {
+                            errors.push(error);
+                        }
+                        continue;
+                    }
+                    let node = member.place(member_path, errors);
+                    placed.push((name, node));
+                }
+                Value::Object(placed)
+            }
+        };
+        Node {
+            path,
+            value,
+            set_aside: false,
+        }
+    }
+}
+
+/// `$.a.b` for plain names, `$["a b"]` for the others.
+pub(super) fn member_path(path: &str, name: &str) -> String {
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if plain {
+        format!("{path}.{name}")
+    } else {
+        format!("{path}[{name:?}]")
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Raw;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+            fn visit_unit<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Leaf(Value::Null))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+                Ok(Raw::Leaf(Value::Bool(value)))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+                Ok(Raw::Leaf(Value::Unsigned(value)))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+                Ok(Raw::Leaf(Value::Signed(value)))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+                Ok(Raw::Leaf(Value::Float(value)))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+                Ok(Raw::Leaf(Value::String(value.to_owned())))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Raw::Array(items))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Raw::Object(members))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}

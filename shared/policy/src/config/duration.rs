@@ -1,0 +1,111 @@
+//! Durations as people write them.
+
+use std::fmt;
+use std::time;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A length of time, written as a whole number and a unit: `"250ms"`, `"10s"`, `"1m"`, `"24h"`,
+/// `"365d"`.
+///
+/// A day is 86,400 seconds. The longest duration is 3,652,500 days (about 10,000 years): whatever
+/// is added to a time of day, nothing overflows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(time::Duration);
+
+const UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+const MAX_MILLIS: u64 = 3_652_500 * 86_400_000;
+
+impl Duration {
+    /// A duration of so many whole seconds.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(time::Duration::from_secs(seconds))
+    }
+
+    /// A duration of so many days of 86,400 seconds.
+    pub const fn from_days(days: u64) -> Self {
+        Self::from_secs(days * 86_400)
+    }
+
+    /// The duration in whole seconds, rounded down.
+    pub const fn as_secs(self) -> u64 {
+        self.0.as_secs()
+    }
+
+    /// The standard library's form.
+    pub const fn get(self) -> time::Duration {
+        self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at_checked(digits)?;
+        let millis = UNITS.iter().find(|(name, _)| *name == unit)?.1;
+        let total = number.parse::<u64>().ok()?.checked_mul(millis)?;
+        (total <= MAX_MILLIS).then(|| Self(time::Duration::from_millis(total)))
+    }
+}
+
+/// The shortest exact form, as it would be written in a configuration.
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let (unit, size) = UNITS
+            .iter()
+            .rev()
+            .find(|(_, size)| millis.is_multiple_of(u128::from(*size)) && millis > 0)
+            .unwrap_or(&("s", 1_000));
+        write!(f, "{}{unit}", millis / u128::from(*size))
+    }
+}
+
+impl fmt::Debug for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Duration;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a duration: a whole number and one of ms, s, m, h, d, such as \"250ms\" or \
+                     \"365d\", at most 3652500d",
+                )
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+                Duration::parse(text)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Duration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+(ms|s|m|h|d)$",
+            "examples": ["250ms", "10s", "1m", "24h", "365d"],
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! Configuration errors: where, what was found, what is allowed.
+
+use std::fmt;
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    path: String,
+    message: String,
+}
+
+impl Error {
+    pub(super) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+
+    /// The JSON path of the offending value; `$` is the whole configuration.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was found there and what is allowed.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Everything that is wrong with a configuration; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors(Vec<Error>);
+
+impl Errors {
+    pub(super) fn new(errors: Vec<Error>) -> Self {
+        Self(errors)
+    }
+
+    /// The given errors, unless there are none.
+    pub(super) fn collect(errors: Vec<Error>) -> Option<Self> {
+        (!errors.is_empty()).then_some(Self(errors))
+    }
+
+    /// These errors, and then those.
+    pub fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// The errors, in the order of discovery.
+    pub fn iter(&self) -> std::slice::Iter<'_, Error> {
+        self.0.iter()
+    }
+}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
+    }
+}
+
+/// One error a line.
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}
+
+/// An error on its way out of the deserializer. The path is filled in by the innermost value that
+/// the error passes through.
+#[derive(Debug)]
+pub(super) struct Unplaced {
+    pub(super) path: Option<String>,
+    pub(super) message: String,
+    pub(super) subject: Subject,
+}
+
+/// What a complaint is about, and so, of what it may be a mere consequence.
+#[derive(Debug)]
+pub(super) enum Subject {
+    /// One value, whatever stands inside it: no consequence of anything.
+    Value,
+    /// A value with all that it holds: perhaps a consequence of a part that was set aside.
+    Whole,
+    /// The absence of this member: a consequence if it was the one set aside.
+    Missing(&'static str),
+}
+
+impl Unplaced {
+    fn new(message: String, subject: Subject) -> Self {
+        Self {
+            path: None,
+            message,
+            subject,
+        }
+    }
+
+    pub(super) fn at(mut self, path: &str) -> Self {
+        self.path.get_or_insert_with(|| path.to_owned());
+        self
+    }
+}
+
+impl fmt::Display for Unplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Unplaced {}
+
+impl serde::de::Error for Unplaced {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string(), Subject::Whole)
+    }
+
+    fn invalid_type(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
+        Self::new(mismatch(found, expected), Subject::Value)
+    }
+
+    fn invalid_value(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
+        Self::new(mismatch(found, expected), Subject::Value)
+    }
+
+    fn unknown_field(_field: &str, allowed: &'static [&'static str]) -> Self {
+        Self::new(
+            format!("unknown field; allowed: {}", allowed.join(", ")),
+            Subject::Value,
+        )
+    }
+
+    fn unknown_variant(found: &str, allowed: &'static [&'static str]) -> Self {
+        Self::new(
+            format!("found {found:?}; allowed: {}", allowed.join(", ")),
+            Subject::Value,
+        )
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(
+            format!("required field {field:?} is missing"),
+            Subject::Missing(field),
+        )
+    }
+}
+
+fn mismatch(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> String {
+    use serde::de::Unexpected;
+    let found = match found {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        // With a decimal point, or `1.0` would be told that a whole number was expected.
+        Unexpected::Float(value) => format!("{value:?}"),
+        Unexpected::Str(value) => format!("{value:?}"),
+        Unexpected::Unit => "null".to_owned(),
+        Unexpected::Seq => "an array".to_owned(),
+        Unexpected::Map => "an object".to_owned(),
+        other => other.to_string(),
+    };
+    format!("found {found}; expected {}", in_json_terms(expected))
+}
+
+/// serde names Rust types where the user wrote JSON.
+fn in_json_terms(expected: &dyn serde::de::Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "u8" => "a whole number from 0 to 255".to_owned(),
+        "u16" => "a whole number from 0 to 65535".to_owned(),
+        "u32" => "a whole number from 0 to 4294967295".to_owned(),
+        "u64" | "usize" => "a whole number, 0 or more".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "an array".to_owned(),
+        "a map" => "an object".to_owned(),
+        other => match other.strip_prefix("struct ") {
+            Some(_) => "an object".to_owned(),
+            None => expected,
+        },
+    }
+}
