@@ -1,0 +1,170 @@
+//! The headers of one message, as bytes, and what a policy changed in them.
+//!
+//! A header value is a sequence of bytes that need not be UTF-8, a name may stand there several
+//! times, and order counts: nothing here merges, reorders or re-encodes. Names are lower-case, as
+//! proxies hand them over; pseudo headers (`:path`) are ordinary entries.
+//!
+//! Every change is applied to the map and noted, so that the next policy sees it and the host can
+//! choose the cheapest way to carry it out.
+
+use bytes::Bytes;
+
+/// The headers (or trailers) of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderMap {
+    entries: Vec<(Bytes, Bytes)>,
+    changes: Vec<Change>,
+}
+
+/// One change to a header map, in the order in which it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The header has this value and no other.
+    Set(Bytes, Bytes),
+    /// The header has this value too.
+    Append(Bytes, Bytes),
+    /// The header is gone.
+    Remove(Bytes),
+    /// The header has these values, one line each.
+    SetLines(Bytes, Vec<Bytes>),
+}
+
+impl HeaderMap {
+    /// A map of the given entries, without changes.
+    pub fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
+        Self {
+            entries,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The first value of a header.
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.get_all(name).next()
+    }
+
+    /// All values of a header, one for each line.
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &Bytes> {
+        self.entries
+            .iter()
+            .filter(move |(other, _)| other == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Whether the header is there, were it with an empty value.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All entries in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, (Bytes, Bytes)> {
+        self.entries.iter()
+    }
+
+    /// Gives the header this one value, in place of all that it had.
+    pub fn set(&mut self, name: Bytes, value: Bytes) {
+        let mut lines = self.entries.iter_mut().filter(|(other, _)| *other == name);
+        match (lines.next(), lines.next()) {
+            (Some((_, old)), None) => old.clone_from(&value),
+            (None, _) => self.entries.push((name.clone(), value.clone())),
+            (Some(_), Some(_)) => self.replace_lines(&name, std::slice::from_ref(&value)),
+        }
+        self.changes.push(Change::Set(name, value));
+    }
+
+    /// Gives the header one more line.
+    pub fn append(&mut self, name: Bytes, value: Bytes) {
+        self.entries.push((name.clone(), value.clone()));
+        self.changes.push(Change::Append(name, value));
+    }
+
+    /// Removes every line of the header. False when there was none, which is not a change.
+    pub fn remove(&mut self, name: Bytes) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|(other, _)| *other != name);
+        let removed = self.entries.len() != before;
+        if removed {
+            self.changes.push(Change::Remove(name));
+        }
+        removed
+    }
+
+    /// Gives the header these lines, in place of all that it had.
+    pub fn set_lines(&mut self, name: Bytes, lines: Vec<Bytes>) {
+        self.replace_lines(&name, &lines);
+        self.changes.push(Change::SetLines(name, lines));
+    }
+
+    /// What was changed so far.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// The new lines stand where the first old one stood.
+    fn replace_lines(&mut self, name: &Bytes, lines: &[Bytes]) {
+        let at = self
+            .entries
+            .iter()
+            .position(|(other, _)| other == name)
+            .unwrap_or(self.entries.len());
+        self.entries.retain(|(other, _)| other != name);
+        self.entries.splice(
+            at..at,
+            lines.iter().map(|line| (name.clone(), line.clone())),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(entries: &[(&'static str, &'static str)]) -> HeaderMap {
+        HeaderMap::new(
+            entries
+                .iter()
+                .map(|(name, value)| (Bytes::from_static(name.as_bytes()), (*value).into()))
+                .collect(),
+        )
+    }
+
+    fn lines(map: &HeaderMap) -> Vec<String> {
+        map.iter()
+            .map(|(name, value)| {
+                format!(
+                    "{}: {}",
+                    String::from_utf8_lossy(name),
+                    String::from_utf8_lossy(value)
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn set_leaves_one_line_where_the_first_stood() {
+        let mut headers = map(&[("a", "1"), ("x", "old"), ("b", "2"), ("x", "older")]);
+        headers.set("x".into(), "new".into());
+        assert_eq!(lines(&headers), ["a: 1", "x: new", "b: 2"]);
+    }
+
+    #[test]
+    fn removing_what_is_not_there_is_no_change() {
+        let mut headers = map(&[("a", "1")]);
+        assert!(!headers.remove("b".into()));
+        assert!(headers.changes().is_empty());
+        assert!(headers.remove("a".into()));
+        assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+    }
+
+    #[test]
+    fn lines_are_kept_apart_and_in_order() {
+        let mut headers = map(&[("set-cookie", "a=1"), ("z", "0"), ("set-cookie", "b=2")]);
+        headers.set_lines("set-cookie".into(), vec!["a=1; Secure".into(), "b=2".into()]);
+        assert_eq!(
+            lines(&headers),
+            ["set-cookie: a=1; Secure", "set-cookie: b=2", "z: 0"]
+        );
+        assert_eq!(headers.get_all("set-cookie").count(), 2);
+        assert_eq!(headers.get("set-cookie").unwrap(), "a=1; Secure");
+    }
+}
