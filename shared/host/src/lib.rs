@@ -1,1 +1,50 @@
-//! Host.
+//! The only code of Portcullis that knows Envoy.
+//!
+//! A plugin implements [`Plugin`] and sees each request and response as an [`Exchange`]: headers
+//! as bytes, read once and only if asked for; changes that are carried out together; properties,
+//! metrics and randomness. [`module!`] turns a plugin, or a [`Pair`] of plugins, into a WebAssembly
+//! module for Envoy.
+//!
+//! # No panic, ever
+//!
+//! A panic kills the VM, and by default every later request on that worker gets 503. The SDK's own
+//! host calls panic on every status that they do not expect and on every header value that is not
+//! UTF-8. This crate therefore uses the SDK for what happens from Envoy to the plugin (contexts and
+//! their dispatch) and makes the calls from the plugin to Envoy itself, in [`abi`], where each
+//! status is a value.
+
+pub mod abi;
+mod exchange;
+mod logger;
+mod metrics;
+mod pair;
+mod pairs;
+mod plugin;
+mod reply;
+mod shell;
+mod throttle;
+
+pub use exchange::{Error, Exchange, Phase, Property};
+pub use metrics::{Counter, Metrics};
+pub use pair::{Pair, PairStream};
+pub use plugin::{Flow, Plugin, Summary};
+pub use reply::Reply;
+pub use shell::start;
+
+#[doc(hidden)]
+pub use proxy_wasm;
+
+/// Makes the crate it stands in a module for Envoy that runs the given [`Plugin`].
+///
+/// ```ignore
+/// portcullis_host::module!(portcullis_security_headers::SecurityHeaders);
+/// ```
+///
+/// A crate like this holds nothing else and is a `cdylib`; the plugin stands in a library of its
+/// own, so that several can be linked into one native test program.
+#[macro_export]
+macro_rules! module {
+    ($plugin:ty) => {
+        $crate::proxy_wasm::main! {{ $crate::start::<$plugin>(); }}
+    };
+}

@@ -1,0 +1,258 @@
+//! The calls from a plugin to its host (proxy-wasm ABI 0.2.1 and two functions of WASI preview 1),
+//! as functions that return a [`Status`] where the SDK's would panic.
+//!
+//! Nothing here interprets what it carries. Natively the same symbols are defined by
+//! `tests/native-host`, or there is nobody to link with: the crate is of use only below a host.
+
+use std::ptr::null_mut;
+
+/// What a host call returned when it did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// There is no such thing.
+    NotFound,
+    /// An argument was refused, or the call is not possible in this phase.
+    BadArgument,
+    /// Somebody else changed the value in between.
+    CasMismatch,
+    /// Another code of the ABI.
+    Other(u32),
+}
+
+impl Status {
+    fn check(code: u32) -> Result<(), Self> {
+        match code {
+            0 => Ok(()),
+            1 => Err(Self::NotFound),
+            2 => Err(Self::BadArgument),
+            8 => Err(Self::CasMismatch),
+            code => Err(Self::Other(code)),
+        }
+    }
+}
+
+/// Which header map a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Map {
+    /// Headers of the request; readable in the request phase only.
+    RequestHeaders = 0,
+    /// Headers of the response.
+    ResponseHeaders = 2,
+}
+
+/// The kinds of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MetricKind {
+    /// A number that only grows.
+    Counter = 0,
+}
+
+const PLUGIN_CONFIGURATION: u32 = 7;
+const CLOCK_MONOTONIC: u32 = 1;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_get_log_level(level: *mut u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u16;
+    fn random_get(buffer: *mut u8, size: usize) -> u16;
+}
+
+/// Writes a line to Envoy's log.
+pub fn log(level: u32, message: &str) {
+    // SAFETY: the pointer and the size describe `message`, which the host only reads.
+    // A line that cannot be logged is lost; there is nowhere to report it.
+    let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+}
+
+/// The least level that Envoy logs, as a number of the ABI (0 trace … 5 critical).
+pub fn log_level() -> Result<u32, Status> {
+    let mut level = 0;
+    // SAFETY: `level` outlives the call and has the type that the host writes.
+    Status::check(unsafe { proxy_get_log_level(&mut level) })?;
+    Ok(level)
+}
+
+/// The configuration of the plugin, as text.
+pub fn plugin_configuration() -> Result<Vec<u8>, Status> {
+    receive(|data, size| {
+        // SAFETY: `data` and `size` are valid places to write to.
+        unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) }
+    })
+}
+
+/// A whole header map, in the encoding of the ABI.
+pub fn header_map(map: Map) -> Result<Vec<u8>, Status> {
+    receive(|data, size| {
+        // SAFETY: `data` and `size` are valid places to write to.
+        unsafe { proxy_get_header_map_pairs(map as u32, data, size) }
+    })
+}
+
+/// Replaces a whole header map by one in the encoding of the ABI.
+pub fn set_header_map(map: Map, pairs: &[u8]) -> Result<(), Status> {
+    // SAFETY: the pointer and the size describe `pairs`, which the host only reads.
+    Status::check(unsafe { proxy_set_header_map_pairs(map as u32, pairs.as_ptr(), pairs.len()) })
+}
+
+/// Adds a line to a header map.
+pub fn add_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointers and sizes describe slices, which the host only reads.
+    Status::check(unsafe {
+        proxy_add_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Gives a header one value, in place of all that it has.
+pub fn replace_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointers and sizes describe slices, which the host only reads.
+    Status::check(unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Removes a header.
+pub fn remove_header(map: Map, name: &[u8]) -> Result<(), Status> {
+    // SAFETY: the pointer and the size describe `name`, which the host only reads.
+    Status::check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// A property of the request, its connection or the proxy; `path` has its parts separated by NUL.
+pub fn property(path: &[u8]) -> Result<Vec<u8>, Status> {
+    receive(|data, size| {
+        // SAFETY: `path` is only read; `data` and `size` are valid places to write to.
+        unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }
+    })
+}
+
+/// Answers the request here and now. `headers` are in the encoding of the ABI. For gRPC requests
+/// Envoy makes a gRPC status of it: `grpc_status`, or one derived from `status` if that is -1.
+pub fn send_local_response(
+    status: u32,
+    details: &[u8],
+    body: &[u8],
+    headers: &[u8],
+    grpc_status: i32,
+) -> Result<(), Status> {
+    // SAFETY: pointers and sizes describe slices, which the host only reads.
+    Status::check(unsafe {
+        proxy_send_local_response(
+            status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            grpc_status,
+        )
+    })
+}
+
+/// Defines a metric and returns its id.
+pub fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
+    let mut id = 0;
+    // SAFETY: `name` is only read; `id` outlives the call and has the type that the host writes.
+    Status::check(unsafe {
+        proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id)
+    })?;
+    Ok(id)
+}
+
+/// Adds to a metric.
+pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
+    // SAFETY: no pointers are passed.
+    Status::check(unsafe { proxy_increment_metric(id, offset) })
+}
+
+/// Nanoseconds of a clock that never goes back, comparable between the workers of one process.
+pub fn monotonic_nanos() -> u64 {
+    let mut nanos = 0;
+    // SAFETY: `nanos` outlives the call and has the type that the host writes.
+    // The call cannot fail for this clock; if it did, time would stand still, which every user
+    // of this clock has to survive anyway.
+    let _ = unsafe { clock_time_get(CLOCK_MONOTONIC, 0, &mut nanos) };
+    nanos
+}
+
+/// Fills `buffer` with bytes that nobody can predict (Envoy: BoringSSL's generator).
+pub fn random(buffer: &mut [u8]) -> Result<(), Status> {
+    // SAFETY: the pointer and the size describe `buffer`, which the host fills.
+    match unsafe { random_get(buffer.as_mut_ptr(), buffer.len()) } {
+        0 => Ok(()),
+        errno => Err(Status::Other(errno.into())),
+    }
+}
+
+/// Takes over the memory in which a host call returns bytes.
+fn receive(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
+    let mut data = null_mut();
+    let mut size = 0;
+    Status::check(call(&mut data, &mut size))?;
+    if data.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the host got this memory from `proxy_on_memory_allocate`, with which the SDK hands
+    // out the memory of a boxed slice of just `size` bytes, and does not use it any more.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}

@@ -1,0 +1,196 @@
+//! One request or response, as a plugin sees it.
+
+use std::fmt;
+
+use portcullis_policy::headers::{Change, HeaderMap};
+
+use crate::abi::{self, Map, Status};
+use crate::pairs;
+
+/// What is going on in the stream that the plugin is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The request's headers have come and are not forwarded yet.
+    Request,
+    /// The response's headers have come and are not forwarded yet.
+    Response,
+    /// The stream has ended; nothing can be changed any more.
+    Log,
+}
+
+/// Why the exchange could not do what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Envoy does not allow it in this phase.
+    NotIn(Phase),
+    /// The host refused.
+    Host(Status),
+    /// The host handed over something that cannot be read.
+    Malformed,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotIn(phase) => write!(f, "not possible in the {phase:?} phase"),
+            Self::Host(status) => write!(f, "Envoy refused: {status:?}"),
+            Self::Malformed => f.write_str("Envoy handed over a malformed header map"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Self::Host(status)
+    }
+}
+
+/// A property that Envoy knows of a request, its connection or its route.
+#[derive(Clone, Copy, Debug)]
+pub struct Property(&'static str);
+
+impl Property {
+    /// The name of the route. Empty once request headers were written: in this version of the ABI
+    /// that clears the route.
+    pub const ROUTE_NAME: Self = Self("xds\0route_name");
+    /// The TLS version of the downstream connection, absent on plain connections. The test for TLS
+    /// that no client can forge, unlike `x-forwarded-proto`.
+    pub const TLS_VERSION: Self = Self("connection\0tls_version");
+}
+
+/// One request or response on its way through the plugin.
+///
+/// Headers are read from Envoy when first asked for, and once for all plugins of a module. Changes
+/// to them are carried out together when the plugin is done.
+#[derive(Debug)]
+pub struct Exchange {
+    phase: Phase,
+    headers: Option<HeaderMap>,
+    failures: Vec<(&'static str, Error)>,
+}
+
+impl Exchange {
+    pub(crate) fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            headers: None,
+            failures: Vec::new(),
+        }
+    }
+
+    /// The phase in which the plugin is called.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The headers of the request, in the request phase. Envoy does not show them later: keep
+    /// what the response will need.
+    pub fn request(&mut self) -> Result<&mut HeaderMap, Error> {
+        self.headers_in(Phase::Request, Map::RequestHeaders)
+    }
+
+    /// The headers of the response, in the response phase.
+    pub fn response(&mut self) -> Result<&mut HeaderMap, Error> {
+        self.headers_in(Phase::Response, Map::ResponseHeaders)
+    }
+
+    /// A property; `None` when it has no value.
+    pub fn property(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
+        match abi::property(property.0.as_bytes()) {
+            Ok(value) if value.is_empty() => Ok(None),
+            Ok(value) => Ok(Some(value)),
+            Err(Status::NotFound) => Ok(None),
+            Err(status) => Err(status.into()),
+        }
+    }
+
+    /// Bytes that nobody can predict.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
+        let mut bytes = [0; N];
+        abi::random(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn headers_in(&mut self, phase: Phase, map: Map) -> Result<&mut HeaderMap, Error> {
+        if self.phase != phase {
+            return Err(Error::NotIn(self.phase));
+        }
+        match &mut self.headers {
+            Some(headers) => Ok(headers),
+            none => {
+                let entries = pairs::decode(abi::header_map(map)?).ok_or(Error::Malformed)?;
+                Ok(none.insert(HeaderMap::new(entries)))
+            }
+        }
+    }
+
+    /// The value of a result, or the default in place of an error, which is noted for the log: for
+    /// a plugin that can go on without the value.
+    pub fn settle<T: Default>(
+        &mut self,
+        plugin: &'static str,
+        result: Result<T, Error>,
+    ) -> T {
+        result.unwrap_or_else(|error| {
+            self.failures.push((plugin, error));
+            T::default()
+        })
+    }
+
+    /// What went wrong, and in which plugin.
+    pub(crate) fn failures(&self) -> &[(&'static str, Error)] {
+        &self.failures
+    }
+
+    /// Carries out what was changed.
+    pub(crate) fn commit(&self) -> Result<(), Error> {
+        let Some(headers) = &self.headers else {
+            return Ok(());
+        };
+        let changes = headers.changes();
+        match self.phase {
+            Phase::Request => change_one_by_one(Map::RequestHeaders, changes),
+            Phase::Response if needs_whole_map(changes) => {
+                set_whole_map(Map::ResponseHeaders, headers)
+            }
+            Phase::Response => change_one_by_one(Map::ResponseHeaders, changes),
+            Phase::Log => Ok(()),
+        }
+    }
+}
+
+/// From how many changes on it is cheaper to hand over the whole map than to make a host call for
+/// each change (`make bench`).
+const WHOLE_MAP_FROM: usize = 3;
+
+/// Envoy can replace a header by one line, but not by several.
+fn needs_whole_map(changes: &[Change]) -> bool {
+    changes.len() >= WHOLE_MAP_FROM
+        || changes
+            .iter()
+            .any(|change| matches!(change, Change::SetLines(..)))
+}
+
+fn set_whole_map(map: Map, headers: &HeaderMap) -> Result<(), Error> {
+    let entries = headers.iter().map(|(name, value)| (&name[..], &value[..]));
+    Ok(abi::set_header_map(map, &pairs::encode(entries))?)
+}
+
+fn change_one_by_one(map: Map, changes: &[Change]) -> Result<(), Error> {
+    for change in changes {
+        match change {
+            Change::Set(name, value) => abi::replace_header(map, name, value)?,
+            Change::Append(name, value) => abi::add_header(map, name, value)?,
+            Change::Remove(name) => abi::remove_header(map, name)?,
+            Change::SetLines(name, lines) => {
+                abi::remove_header(map, name)?;
+                for line in lines {
+                    abi::add_header(map, name, line)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Counters in Envoy's statistics.
+//!
+//! A statistic is called `wasmcustom.portcullis.<plugin>.<labels><metric>`, each label written
+//! `name=.=value;.;`, the instance's name first as `policy`:
+//!
+//! ```text
+//! wasmcustom.portcullis.security_headers.policy=.=edge;.;rule=.=api;.;responses
+//! ```
+//!
+//! proxy-wasm knows no labels. Envoy makes them of this encoding with the rules in
+//! `envoy/stats_tags.yaml`, and Prometheus sees
+//! `portcullis_security_headers_responses{policy="edge",rule="api"}`. No value can be mistaken for
+//! the encoding, because the alphabet of names lacks `=` and `;`. Values come from the
+//! configuration only, never from traffic: Envoy does not forget a statistic.
+
+use std::fmt::Write;
+
+use portcullis_policy::config::Name;
+
+use crate::abi;
+
+/// Defines the metrics of one plugin instance, at configure time.
+#[derive(Debug)]
+pub struct Metrics {
+    prefix: String,
+}
+
+impl Metrics {
+    /// The metrics of the plugin `plugin` (its name in snake case) under the instance's name.
+    pub fn new(plugin: &str, policy: &Name) -> Self {
+        Self {
+            prefix: format!("portcullis.{plugin}.policy=.={policy};.;"),
+        }
+    }
+
+    /// Defines a counter. Labels are names and values; values are names from the configuration or
+    /// words of the plugin's own.
+    pub fn counter(&self, metric: &str, labels: &[(&str, &str)]) -> Counter {
+        let mut name = self.prefix.clone();
+        for (label, value) in labels {
+            // Writing to a String does not fail.
+            let _ = write!(name, "{label}=.={value};.;");
+        }
+        name.push_str(metric);
+        match abi::define_metric(abi::MetricKind::Counter, &name) {
+            Ok(id) => Counter(Some(id)),
+            Err(status) => {
+                log::warn!("metric {name} is not counted: Envoy refused it ({status:?})");
+                Counter(None)
+            }
+        }
+    }
+}
+
+/// A number that only grows. One that could not be defined counts nothing: metrics never stand in
+/// the way of traffic.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counter(Option<u32>);
+
+impl Counter {
+    /// Counts one event.
+    pub fn increment(self) {
+        self.add(1);
+    }
+
+    /// Counts so many events.
+    pub fn add(self, count: u32) {
+        if let Some(id) = self.0 {
+            // Fails only for an id that does not exist.
+            let _ = abi::increment_metric(id, count.into());
+        }
+    }
+}

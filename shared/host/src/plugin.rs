@@ -1,0 +1,94 @@
+//! What a plugin is, and how two become one.
+
+use portcullis_policy::config::{Document, Errors, Name};
+
+use crate::exchange::{Error, Exchange};
+use crate::reply::Reply;
+
+/// How a stream goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// On to the next filter.
+    #[default]
+    Continue,
+    /// Not at all: this is the answer.
+    Reply(Reply),
+}
+
+/// What one line in the log says of a plugin when it has been configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The plugin's name, [`Plugin::NAME`].
+    pub plugin: &'static str,
+    /// The instance's name.
+    pub policy: Name,
+    /// Its mode, its rules: what an operator wants to see at 3 a.m.
+    pub what: String,
+}
+
+/// A filter for HTTP streams.
+///
+/// A plugin wires a policy to Envoy: it takes from the [`Exchange`] what the policy looks at, and
+/// does to it what the policy decided. One value serves all streams of a worker; what belongs to
+/// one stream is kept in its [`Stream`](Self::Stream).
+///
+/// An `Err` means that Envoy did not play along. The stream goes on as it was, and a warning is
+/// logged, at most once every ten seconds. A plugin that must not let it go on replies instead.
+///
+/// A [`Pair`] of plugins is a plugin too, so any number of them can form one module that Envoy
+/// enters once: `Pair<A, Pair<B, C>>`. It behaves like a chain of filters: requests pass it forward, responses
+/// backward; a reply ends the request's way, and the response then passes only those that the
+/// request has reached. Its configuration has one member for each plugin, by its name; a plugin
+/// whose member is missing is left out.
+pub trait Plugin: Sized + 'static {
+    /// The plugin's name in snake case: in metrics, in the log, and in the configuration of a
+    /// module of several plugins.
+    const NAME: &'static str;
+
+    /// The configuration, valid by construction.
+    type Config;
+
+    /// What is remembered of one stream. The default is a stream whose request this plugin has
+    /// not seen: another filter may have answered before.
+    type Stream: Default;
+
+    /// Reads the configuration. The verdict depends on the text alone, because a configuration
+    /// that fails on one worker only cannot be mended.
+    fn read(document: Document) -> Result<Self::Config, Errors>;
+
+    /// Reads the configuration as a member of that of a module of several plugins; `None` when
+    /// it is not there.
+    fn read_member(document: &mut Document) -> Result<Option<Self::Config>, Errors> {
+        document.take(Self::NAME).map(Self::read).transpose()
+    }
+
+    /// The members that [`read_member`](Self::read_member) looks for.
+    fn members() -> Vec<&'static str> {
+        vec![Self::NAME]
+    }
+
+    /// Makes the plugin. Metrics are defined here.
+    fn new(config: Self::Config) -> Self;
+
+    /// What to say of it in the log.
+    fn summaries(&self) -> Vec<Summary>;
+
+    /// The request's headers have come.
+    fn on_request(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error>;
+
+    /// The response's headers have come, from the upstream, from a filter, or from Envoy itself.
+    fn on_response(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error>;
+
+    /// The stream has ended, one way or another; called exactly once.
+    fn on_log(&self, _stream: &mut Self::Stream, _exchange: &mut Exchange) -> Result<(), Error> {
+        Ok(())
+    }
+}
