@@ -1,0 +1,131 @@
+//! Requests and responses as the two ends of the wire see them.
+
+/// A request, as the client sends it or the upstream receives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Such as `GET`.
+    pub method: String,
+    /// The path with the query, exactly as on the wire.
+    pub path: String,
+    /// The `host` header or `:authority`.
+    pub host: String,
+    /// Whether the client's connection is TLS.
+    pub tls: bool,
+    /// All other headers, in order; names are lower-case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A response, as the upstream sends it or the client receives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The headers, in order; names are lower-case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A request without a body to `shop.example`, over a plain connection.
+    pub fn new(method: &str, path: &str) -> Self {
+        Self {
+            method: method.into(),
+            path: path.into(),
+            host: "shop.example".into(),
+            tls: false,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// A GET request.
+    pub fn get(path: &str) -> Self {
+        Self::new("GET", path)
+    }
+
+    /// A POST request with a short body.
+    pub fn post(path: &str) -> Self {
+        Self {
+            body: b"x=1".to_vec(),
+            ..Self::new("POST", path)
+        }
+    }
+
+    /// The same with one more header.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.into(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The same to another host.
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The same over TLS.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// The values of a header as text, one for each line.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        lines(&self.headers, name)
+    }
+
+    /// The only value of a header; `None` without it. Panics when there are several lines.
+    pub fn get_header(&self, name: &str) -> Option<String> {
+        only(&self.headers, name)
+    }
+}
+
+impl Response {
+    /// A response with a short body.
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: b"hello\n".to_vec(),
+        }
+    }
+
+    /// The same with one more header.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.into(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The same without a body.
+    pub fn without_body(mut self) -> Self {
+        self.body.clear();
+        self
+    }
+
+    /// The values of a header as text, one for each line.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        lines(&self.headers, name)
+    }
+
+    /// The only value of a header; `None` without it. Panics when there are several lines.
+    pub fn get_header(&self, name: &str) -> Option<String> {
+        only(&self.headers, name)
+    }
+}
+
+fn lines(headers: &[(String, Vec<u8>)], name: &str) -> Vec<String> {
+    headers
+        .iter()
+        .filter(|(other, _)| other == name)
+        .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        .collect()
+}
+
+fn only(headers: &[(String, Vec<u8>)], name: &str) -> Option<String> {
+    let mut lines = lines(headers, name);
+    assert!(lines.len() <= 1, "{name} stands {} times: {lines:?}", lines.len());
+    lines.pop()
+}
