@@ -1,0 +1,125 @@
+# Portcullis. `make` lists what there is to do; nothing here needs more than rustup, Python 3 with
+# pip, and (for `make test-wasm`) Node. What else is needed is fetched into .tools and target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PLUGINS := security_headers
+MODULES := $(PLUGINS:%=dist/%.wasm)
+TARGET := wasm32-wasip1
+
+TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+WASM_BINDGEN := $(shell grep -A1 '^name = "wasm-bindgen"$$' Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
+CARGO_DENY := 0.20.2
+WASM_BINDGEN_RUNNER := .tools/wasm-bindgen-$(WASM_BINDGEN)/bin/wasm-bindgen-test-runner
+DENY := .tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
+
+say = @printf '\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy validate bench size schema clean toolchain FORCE
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build envoy ## Start a real Envoy with the plugins and show them working (DEMO_ARGS=--once: end after the tour)
+	$(call say,Demo)
+	@envoy/demo $(DEMO_ARGS)
+
+test: test-native test-wasm test-envoy validate ## Everything a contributor needs
+
+lint: toolchain $(DENY) ## Formatting, clippy, licences and advisories, generated files
+	$(call say,Formatting)
+	@cargo fmt --all --check
+	$(call say,Clippy)
+	@cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	@cargo clippy --locked $(PLUGINS:%=-p %) --target $(TARGET) -- -D warnings
+	$(call say,Licences$(comma) sources$(comma) advisories)
+	@$(DENY) --locked check licenses bans sources
+	@if $(DENY) fetch db > /dev/null 2>&1; then \
+	    $(DENY) --locked check --disable-fetch advisories; \
+	else \
+	    echo 'advisories: not checked, because the RustSec database could not be reached'; \
+	fi
+	$(call say,Generated files)
+	@$(MAKE) --no-print-directory schema
+	@git diff --exit-code --stat -- '*/schema.json' || { echo 'schema.json was not current: commit what `make schema` wrote'; exit 1; }
+
+build: $(MODULES) ## Build the modules into dist
+
+$(MODULES): dist/%.wasm: FORCE | toolchain
+	$(call say,Building $@)
+	@cargo build --release --locked --target $(TARGET) -p $*
+	@mkdir -p dist
+	@cmp -s target/$(TARGET)/release/$*.wasm $@ || cp target/$(TARGET)/release/$*.wasm $@
+	@cd dist && sha256sum $*.wasm > $*.wasm.sha256
+
+envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
+	@envoy/get-envoy
+
+test-native: toolchain ## Unit tests, property tests, and the scenarios on the native host
+	$(call say,Native tests)
+	@cargo test --workspace --exclude portcullis-envoy-tests --locked
+
+test-wasm: toolchain ## The tests of shared/policy on wasm32-unknown-unknown in Node
+	@if ! command -v node > /dev/null; then \
+	    echo '== Tests in Node: skipped, because there is no Node here (Debian: apt install nodejs)'; \
+	else \
+	    $(MAKE) --no-print-directory test-in-node; \
+	fi
+
+.PHONY: test-in-node
+test-in-node: $(WASM_BINDGEN_RUNNER)
+	$(call say,Tests in Node)
+	@CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(WASM_BINDGEN_RUNNER)) \
+	    cargo test -p portcullis-policy --locked --target wasm32-unknown-unknown
+
+test-envoy: build envoy ## The scenarios on a real Envoy
+	$(call say,Tests on a real Envoy)
+	@cargo test -p portcullis-envoy-tests --locked
+
+validate: build envoy ## Every example configuration through envoy --mode validate
+	$(call say,Validating example configurations)
+	@cargo run --quiet -p portcullis-envoy-tests --locked --bin validate
+
+bench: build envoy ## Added CPU per request, as ratios in one run
+	$(call say,Benchmarks)
+	@tests/envoy/bench
+
+size: build ## Sizes of the modules
+	@for module in $(MODULES); do \
+	    printf '%-32s %9d bytes, %9d gzipped\n' $$module "$$(stat -c %s $$module)" "$$(gzip -9c $$module | wc -c)"; \
+	done
+
+schema: toolchain ## Write each plugin's JSON Schema
+	@for plugin in $(subst _,-,$(PLUGINS)); do \
+	    cargo run --quiet --locked -p portcullis-policy --features schema --example schema -- $$plugin > plugins/$$plugin/schema.json; \
+	done
+
+clean: ## Remove what was built, and the tools that were fetched
+	@cargo clean
+	@rm -rf dist .tools
+
+# rustup does not install a toolchain file's toolchain by itself where RUSTUP_AUTO_INSTALL=0 is set.
+toolchain:
+	@command -v rustup > /dev/null || { echo 'rustup is needed: see https://rustup.rs'; exit 1; }
+	@if ! rustup run $(TOOLCHAIN) rustc --version > /dev/null 2>&1 \
+	    || ! rustup +$(TOOLCHAIN) component list --installed | grep -q ^clippy \
+	    || ! rustup +$(TOOLCHAIN) component list --installed | grep -q ^rustfmt \
+	    || [ "$$(rustup +$(TOOLCHAIN) target list --installed | grep -c -e wasm32-wasip1 -e wasm32-unknown-unknown)" != 2 ]; then \
+	    echo '== Installing Rust $(TOOLCHAIN) with its targets'; \
+	    rustup toolchain install $(TOOLCHAIN) --no-self-update --profile minimal --component clippy,rustfmt \
+	        --target wasm32-wasip1,wasm32-unknown-unknown; \
+	fi
+
+$(WASM_BINDGEN_RUNNER): | toolchain
+	$(call say,Installing the wasm-bindgen test runner $(WASM_BINDGEN) (once$(comma) some minutes))
+	@cargo install wasm-bindgen-cli --version $(WASM_BINDGEN) --locked --bin wasm-bindgen-test-runner \
+	    --root .tools/wasm-bindgen-$(WASM_BINDGEN)
+
+$(DENY): | toolchain
+	$(call say,Installing cargo-deny $(CARGO_DENY) (once$(comma) some minutes))
+	@cargo install cargo-deny --version $(CARGO_DENY) --locked --root .tools/cargo-deny-$(CARGO_DENY)
+
+comma := ,
+FORCE:
