@@ -1,0 +1,139 @@
+//! What is configured.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::{
+    Cookies, CrossOrigin, CrossSite, Csp, HeaderMutation, Hsts, NO_RULE, PermissionsPolicy, Preset,
+    ReportingEndpoints,
+};
+use crate::config::{Mode, Name};
+use crate::matcher::Match;
+
+/// Configuration of the security-headers plugin.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(title = "security-headers"))]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The name of this instance, in metrics.
+    pub name: Name,
+    /// Whether to act, only to count, or to do nothing.
+    pub(super) mode: Mode,
+    /// The headers to start from.
+    pub(super) preset: Preset,
+    /// Replace headers that the upstream set, rather than leaving them as they are. `headers`
+    /// always do what they say.
+    pub(super) override_upstream: bool,
+    /// Single headers to set, append or remove. They win over everything else.
+    pub(super) headers: Vec<HeaderMutation>,
+    /// `Content-Security-Policy`, in place of the preset's.
+    pub(super) csp: Option<Csp>,
+    /// `Strict-Transport-Security`, in place of the preset's.
+    pub(super) hsts: Option<Hsts>,
+    /// `Permissions-Policy`, in place of the preset's.
+    pub(super) permissions_policy: Option<PermissionsPolicy>,
+    /// `Cross-Origin-Opener-Policy`, `-Embedder-Policy` and `-Resource-Policy`. Those that are
+    /// missing are the preset's.
+    pub(super) cross_origin: Option<CrossOrigin>,
+    /// `Reporting-Endpoints`.
+    pub(super) reporting_endpoints: Option<ReportingEndpoints>,
+    /// Attributes of the cookies that the upstream sets.
+    pub(super) cookies: Option<Cookies>,
+    /// Refusal of requests that another site made the browser send.
+    pub(super) cross_site: Option<CrossSite>,
+    /// Exceptions. The first one that fits a request is used.
+    #[serde(deserialize_with = "with_unique_names")]
+    pub(super) rules: Vec<Rule>,
+}
+
+/// What is different for some requests. Each field takes the place of the top level's field of the
+/// same name, except that `headers` are added to the top level's.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The name of the rule, in metrics: unique, and not `none`.
+    #[serde(deserialize_with = "not_reserved")]
+    pub(super) name: Name,
+    /// Which requests the rule is for. Without it: all.
+    #[serde(rename = "match", default)]
+    pub(super) condition: Match,
+    /// As at the top level.
+    mode: Option<Mode>,
+    /// As at the top level.
+    preset: Option<Preset>,
+    /// As at the top level.
+    override_upstream: Option<bool>,
+    /// Added to those of the top level; where both name a header, only these count.
+    #[serde(default)]
+    headers: Vec<HeaderMutation>,
+    /// As at the top level.
+    csp: Option<Csp>,
+    /// As at the top level.
+    hsts: Option<Hsts>,
+    /// As at the top level.
+    permissions_policy: Option<PermissionsPolicy>,
+    /// As at the top level.
+    cross_origin: Option<CrossOrigin>,
+    /// As at the top level.
+    reporting_endpoints: Option<ReportingEndpoints>,
+    /// As at the top level.
+    cookies: Option<Cookies>,
+    /// As at the top level.
+    cross_site: Option<CrossSite>,
+}
+
+impl Config {
+    /// The configuration for requests that `rule` fits.
+    pub(super) fn overridden_by(&self, rule: &Rule) -> Self {
+        let inherited = self.headers.iter().filter(|ours| {
+            rule.headers
+                .iter()
+                .all(|theirs| theirs.name() != ours.name())
+        });
+        Self {
+            name: self.name.clone(),
+            mode: rule.mode.unwrap_or(self.mode),
+            preset: rule.preset.unwrap_or(self.preset),
+            override_upstream: rule.override_upstream.unwrap_or(self.override_upstream),
+            headers: inherited.chain(&rule.headers).cloned().collect(),
+            csp: either(&rule.csp, &self.csp),
+            hsts: either(&rule.hsts, &self.hsts),
+            permissions_policy: either(&rule.permissions_policy, &self.permissions_policy),
+            cross_origin: either(&rule.cross_origin, &self.cross_origin),
+            reporting_endpoints: either(&rule.reporting_endpoints, &self.reporting_endpoints),
+            cookies: either(&rule.cookies, &self.cookies),
+            cross_site: either(&rule.cross_site, &self.cross_site),
+            rules: Vec::new(),
+        }
+    }
+}
+
+fn either<T: Clone>(first: &Option<T>, second: &Option<T>) -> Option<T> {
+    first.as_ref().or(second.as_ref()).cloned()
+}
+
+fn not_reserved<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    let name = Name::deserialize(deserializer)?;
+    if name.as_str() == NO_RULE {
+        return Err(de::Error::custom(format!(
+            "found {NO_RULE:?}; expected another name: in metrics this one stands for requests that \
+             no rule fits"
+        )));
+    }
+    Ok(name)
+}
+
+fn with_unique_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
+    let rules = Vec::<Rule>::deserialize(deserializer)?;
+    let mut names = BTreeSet::new();
+    match rules.iter().find(|rule| !names.insert(&rule.name)) {
+        Some(rule) => Err(de::Error::custom(format!(
+            "found two rules named {:?}; expected each name once: metrics tell rules apart by it",
+            rule.name.as_str()
+        ))),
+        None => Ok(rules),
+    }
+}

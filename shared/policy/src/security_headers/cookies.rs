@@ -1,0 +1,187 @@
+//! Attributes of the cookies that an upstream sets.
+//!
+//! A `Set-Cookie` line is read as browsers read it (RFC 6265bis): parts divided by `;`, the first
+//! one name and value, the others attributes whose names have no letter case; blanks around a part
+//! do not count, and of several `SameSite` the last one does. A line is only ever added to, at its
+//! end, so nothing that the upstream wrote is lost or moved.
+
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+
+use crate::headers::HeaderMap;
+
+const SET_COOKIE: Bytes = Bytes::from_static(b"set-cookie");
+
+/// Attributes that cookies get when the upstream did not give them. In any case a cookie gets
+/// `Secure` where browsers refuse it otherwise: with `SameSite=None`, and with a name that starts
+/// with `__Secure-` or `__Host-`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Cookies {
+    /// Add `Secure`: sent back over HTTPS only. Browsers refuse to store such a cookie when it
+    /// comes over plain HTTP.
+    pub(super) secure: bool,
+    /// Add `HttpOnly`: hidden from scripts.
+    pub(super) http_only: bool,
+    /// Add `SameSite` with this value to cookies that have none.
+    pub(super) same_site: Option<SameSite>,
+    /// The names of cookies to leave as they are.
+    pub(super) except: Vec<CookieName>,
+}
+
+/// A value of `SameSite`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) enum SameSite {
+    /// With requests from the site itself only.
+    Strict,
+    /// Also when a user follows a link to the site.
+    Lax,
+    /// With all requests.
+    None,
+}
+
+impl Cookies {
+    /// Adds to each line of `Set-Cookie` what it lacks. Returns how many lines were changed; if
+    /// none was, the headers are as they were.
+    pub(super) fn apply(&self, headers: &mut HeaderMap) -> u32 {
+        let mut rewritten = 0;
+        let lines: Vec<Bytes> = headers
+            .iter()
+            .filter(|(name, _)| *name == SET_COOKIE)
+            .map(|(_, line)| match self.rewrite(line) {
+                Some(line) => {
+                    rewritten += 1;
+                    line
+                }
+                None => line.clone(),
+            })
+            .collect();
+        if rewritten > 0 {
+            headers.set_lines(SET_COOKIE, lines);
+        }
+        rewritten
+    }
+
+    /// The line with what it lacks; `None` if it lacks nothing.
+    fn rewrite(&self, line: &[u8]) -> Option<Bytes> {
+        let cookie = SetCookie::parse(line);
+        if self
+            .except
+            .iter()
+            .any(|except| except.0.as_bytes() == cookie.name)
+        {
+            return None;
+        }
+        let add_same_site = self.same_site.filter(|_| cookie.same_site.is_none());
+        let is_sent_cross_site = add_same_site == Some(SameSite::None)
+            || cookie
+                .same_site
+                .is_some_and(|value| value.eq_ignore_ascii_case(b"none"));
+        let must_be_secure =
+            is_sent_cross_site || cookie.has_prefix(b"__secure-") || cookie.has_prefix(b"__host-");
+
+        let mut added = BytesMut::new();
+        if !cookie.secure && (self.secure || must_be_secure) {
+            added.extend_from_slice(b"; Secure");
+        }
+        if !cookie.http_only && self.http_only {
+            added.extend_from_slice(b"; HttpOnly");
+        }
+        match add_same_site {
+            Some(SameSite::Strict) => added.extend_from_slice(b"; SameSite=Strict"),
+            Some(SameSite::Lax) => added.extend_from_slice(b"; SameSite=Lax"),
+            Some(SameSite::None) => added.extend_from_slice(b"; SameSite=None"),
+            None => {}
+        }
+        (!added.is_empty()).then(|| [line, &added].concat().into())
+    }
+}
+
+/// What matters here of a `Set-Cookie` line.
+struct SetCookie<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    secure: bool,
+    http_only: bool,
+    same_site: Option<&'a [u8]>,
+}
+
+impl<'a> SetCookie<'a> {
+    fn parse(line: &'a [u8]) -> Self {
+        let mut parts = line.split(|byte| *byte == b';');
+        let pair = parts.next().unwrap_or_default();
+        let (name, value) = match split_at_equals(pair) {
+            (name, Some(value)) => (name, value),
+            // Browsers take a pair without `=` for the value of a cookie without name.
+            (value, None) => (&b""[..], value),
+        };
+        let mut cookie = Self {
+            name,
+            value,
+            secure: false,
+            http_only: false,
+            same_site: None,
+        };
+        for (name, value) in parts.map(split_at_equals) {
+            if name.eq_ignore_ascii_case(b"secure") {
+                cookie.secure = true;
+            } else if name.eq_ignore_ascii_case(b"httponly") {
+                cookie.http_only = true;
+            } else if name.eq_ignore_ascii_case(b"samesite") {
+                cookie.same_site = Some(value.unwrap_or_default());
+            }
+        }
+        cookie
+    }
+
+    /// Whether the name starts with this (in lower case), as browsers check it: in any letter
+    /// case, and in the value of a cookie without name, which they send in the same form.
+    fn has_prefix(&self, prefix: &[u8]) -> bool {
+        let sent_first = match self.name {
+            b"" => self.value,
+            name => name,
+        };
+        sent_first
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    }
+}
+
+/// The texts before and after the first `=`, without blanks around them.
+fn split_at_equals(part: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut halves = part.splitn(2, |byte| *byte == b'=').map(trim_blanks);
+    (halves.next().unwrap_or_default(), halves.next())
+}
+
+fn trim_blanks(text: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = text.iter().take_while(|byte| is_blank(byte)).count();
+    let end = text.iter().rev().take_while(|byte| is_blank(byte)).count();
+    text.get(start..text.len().saturating_sub(end))
+        .unwrap_or_default()
+}
+
+/// The name of a cookie, in its letter case.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String")]
+pub(super) struct CookieName(String);
+
+impl TryFrom<String> for CookieName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let valid = !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'=' | b';'));
+        match valid {
+            true => Ok(Self(text)),
+            false => Err(format!(
+                "found {text:?}; expected the name of a cookie: visible ASCII without = and ;"
+            )),
+        }
+    }
+}

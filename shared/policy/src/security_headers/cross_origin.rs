@@ -1,0 +1,157 @@
+//! The three cross-origin policies.
+
+use serde::Deserialize;
+
+/// The field `cross_origin`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "Fields")]
+pub struct CrossOrigin {
+    pub(super) opener: Option<Opener>,
+    pub(super) embedder: Option<Embedder>,
+    pub(super) resource: Option<Resource>,
+    pub(super) report_only: Vec<ReportOnly>,
+}
+
+impl CrossOrigin {
+    /// The headers; what is missing here is the preset's.
+    pub(super) fn headers(
+        &self,
+        preset: &Self,
+    ) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let opener = self.opener.or(preset.opener).map(|opener| {
+            let name = match self.report_only.contains(&ReportOnly::Opener) {
+                true => "cross-origin-opener-policy-report-only",
+                false => "cross-origin-opener-policy",
+            };
+            (name, opener.as_str())
+        });
+        let embedder = self.embedder.or(preset.embedder).map(|embedder| {
+            let name = match self.report_only.contains(&ReportOnly::Embedder) {
+                true => "cross-origin-embedder-policy-report-only",
+                false => "cross-origin-embedder-policy",
+            };
+            (name, embedder.as_str())
+        });
+        let resource = self
+            .resource
+            .or(preset.resource)
+            .map(|resource| ("cross-origin-resource-policy", resource.as_str()));
+        [opener, embedder, resource].into_iter().flatten()
+    }
+}
+
+/// Who shares windows and resources with other origins.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "CrossOrigin"))]
+#[serde(deny_unknown_fields, default)]
+struct Fields {
+    /// `Cross-Origin-Opener-Policy`: which windows keep a handle on this one.
+    opener: Option<Opener>,
+    /// `Cross-Origin-Embedder-Policy`: what this page may embed without its consent.
+    embedder: Option<Embedder>,
+    /// `Cross-Origin-Resource-Policy`: who may embed this response.
+    resource: Option<Resource>,
+    /// Which of `opener` and `embedder` shall only report what they would forbid.
+    report_only: Vec<ReportOnly>,
+}
+
+impl TryFrom<Fields> for CrossOrigin {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        for policy in &fields.report_only {
+            match policy {
+                ReportOnly::Opener if fields.opener.is_none() => {
+                    return Err(
+                        "found \"opener\" in \"report_only\"; expected a field \"opener\" too",
+                    );
+                }
+                ReportOnly::Embedder if fields.embedder.is_none() => {
+                    return Err(
+                        "found \"embedder\" in \"report_only\"; expected a field \"embedder\" too",
+                    );
+                }
+                ReportOnly::Opener | ReportOnly::Embedder => {}
+            }
+        }
+        Ok(Self {
+            opener: fields.opener,
+            embedder: fields.embedder,
+            resource: fields.resource,
+            report_only: fields.report_only,
+        })
+    }
+}
+
+/// A policy that has a report-only form; `resource` has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ReportOnly {
+    Opener,
+    Embedder,
+}
+
+/// A value of `Cross-Origin-Opener-Policy`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Opener {
+    SameOrigin,
+    SameOriginAllowPopups,
+    NoopenerAllowPopups,
+    UnsafeNone,
+}
+
+impl Opener {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::SameOrigin => "same-origin",
+            Self::SameOriginAllowPopups => "same-origin-allow-popups",
+            Self::NoopenerAllowPopups => "noopener-allow-popups",
+            Self::UnsafeNone => "unsafe-none",
+        }
+    }
+}
+
+/// A value of `Cross-Origin-Embedder-Policy`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Embedder {
+    RequireCorp,
+    Credentialless,
+    UnsafeNone,
+}
+
+impl Embedder {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::RequireCorp => "require-corp",
+            Self::Credentialless => "credentialless",
+            Self::UnsafeNone => "unsafe-none",
+        }
+    }
+}
+
+/// A value of `Cross-Origin-Resource-Policy`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Resource {
+    SameOrigin,
+    SameSite,
+    CrossOrigin,
+}
+
+impl Resource {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::SameOrigin => "same-origin",
+            Self::SameSite => "same-site",
+            Self::CrossOrigin => "cross-origin",
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The headers that responses have unless the upstream says otherwise.
+
+use bytes::Bytes;
+
+use super::csp::NoncePolicy;
+use super::{Config, Csp};
+
+/// A header, and what it depends on.
+#[derive(Debug)]
+pub(super) struct DefaultHeader {
+    pub(super) name: Bytes,
+    pub(super) value: DefaultValue,
+}
+
+/// The value of a default header.
+#[derive(Debug)]
+pub(super) enum DefaultValue {
+    /// The same on every response.
+    Fixed(Bytes),
+    /// The same on every response over TLS, absent from others.
+    OverTls(Bytes),
+    /// A policy with a nonce of its own on every response, absent from a 304.
+    WithNonce(NoncePolicy),
+}
+
+/// The preset's headers, with those of the structured fields in their place.
+pub(super) fn default_headers(config: &Config) -> Vec<DefaultHeader> {
+    let preset = config.preset.headers();
+    let mut headers = Vec::new();
+    let mut add = |name: &'static str, value| {
+        let name = Bytes::from_static(name.as_bytes());
+        headers.push(DefaultHeader { name, value });
+    };
+
+    let csp = config.csp.as_ref().unwrap_or(&Csp::OF_PRESET);
+    if let Some(policy) = csp.policy(preset.csp) {
+        add(csp.header_name(), policy);
+    }
+
+    if let Some(hsts) = config.hsts.as_ref().or(preset.hsts.as_ref()) {
+        let value = hsts.value(preset.hsts.as_ref());
+        let value = match hsts.assumes_tls() {
+            true => DefaultValue::Fixed(value),
+            false => DefaultValue::OverTls(value),
+        };
+        add("strict-transport-security", value);
+    }
+
+    let permissions_policy = match &config.permissions_policy {
+        Some(policy) => policy.value(),
+        None => preset.permissions_policy.map(Bytes::from),
+    };
+    if let Some(value) = permissions_policy {
+        add("permissions-policy", DefaultValue::Fixed(value));
+    }
+
+    let cross_origin = config.cross_origin.as_ref().unwrap_or(&preset.cross_origin);
+    for (name, value) in cross_origin.headers(&preset.cross_origin) {
+        add(name, DefaultValue::Fixed(value.into()));
+    }
+
+    let reporting_endpoints = config.reporting_endpoints.as_ref();
+    if let Some(value) = reporting_endpoints.and_then(|endpoints| endpoints.value()) {
+        add("reporting-endpoints", DefaultValue::Fixed(value));
+    }
+
+    for (name, value) in preset.others {
+        add(name, DefaultValue::Fixed((*value).into()));
+    }
+    headers
+}

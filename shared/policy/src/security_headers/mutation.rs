@@ -1,0 +1,221 @@
+//! Changes to single headers, for whatever the structured fields do not know.
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::headers::HeaderMap;
+
+/// An entry of `headers`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "Fields")]
+pub struct HeaderMutation {
+    name: Bytes,
+    action: Action,
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Set(Bytes),
+    SetIfAbsent(Bytes),
+    Append(Bytes),
+    Remove,
+}
+
+impl HeaderMutation {
+    /// The name of the header, in lower case.
+    pub(super) fn name(&self) -> &Bytes {
+        &self.name
+    }
+
+    /// Whether this decides alone what the header will be, so that a default would be in its way.
+    pub(super) fn replaces_default(&self) -> bool {
+        match self.action {
+            Action::Set(_) | Action::SetIfAbsent(_) | Action::Remove => true,
+            Action::Append(_) => false,
+        }
+    }
+
+    /// Changes the header. True if it was left as the upstream had set it.
+    pub(super) fn apply(&self, headers: &mut HeaderMap) -> bool {
+        let name = self.name.clone();
+        match &self.action {
+            Action::Set(value) => headers.set(name, value.clone()),
+            Action::SetIfAbsent(value) => {
+                if has(headers, &name) {
+                    return true;
+                }
+                headers.set(name, value.clone());
+            }
+            Action::Append(value) => {
+                let lists_it = headers
+                    .iter()
+                    .any(|(other, line)| *other == name && lists(line, value));
+                if !lists_it {
+                    headers.append(name, value.clone());
+                }
+            }
+            Action::Remove => {
+                headers.remove(name);
+            }
+        }
+        false
+    }
+}
+
+/// Whether a header is there.
+pub(super) fn has(headers: &HeaderMap, name: &Bytes) -> bool {
+    headers.iter().any(|(other, _)| other == name)
+}
+
+/// Whether a line is the value, or a comma-separated list with the value as a member.
+fn lists(line: &[u8], value: &[u8]) -> bool {
+    line.eq_ignore_ascii_case(value)
+        || line
+            .split(|byte| *byte == b',')
+            .any(|member| member.trim_ascii().eq_ignore_ascii_case(value))
+}
+
+/// A change to one header of the response.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "HeaderMutation"))]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    /// The name of the header, in any letter case.
+    name: HeaderName,
+    /// The value; required unless the action is `remove`.
+    value: Option<HeaderValue>,
+    /// What to do. There is no default, because tools differ in theirs.
+    action: ActionName,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "HeaderAction"))]
+#[serde(rename_all = "snake_case")]
+enum ActionName {
+    /// The header has this value and no other.
+    Set,
+    /// The header has this value unless the upstream set it.
+    SetIfAbsent,
+    /// The header has this value too: a line is added, unless one of its lines has the value
+    /// already, alone or in a comma-separated list; letter case does not count.
+    Append,
+    /// The header is removed.
+    Remove,
+}
+
+impl TryFrom<Fields> for HeaderMutation {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let HeaderName(name) = fields.name;
+        let action = match (fields.action, fields.value) {
+            (ActionName::Remove, None) => Action::Remove,
+            (ActionName::Remove, Some(_)) => {
+                return Err("found a \"value\"; the action \"remove\" has none".to_owned());
+            }
+            (_, None) => {
+                return Err(
+                    "required field \"value\" is missing; only the action \"remove\" has none"
+                        .to_owned(),
+                );
+            }
+            (ActionName::Append, Some(_)) if name == "content-security-policy" => {
+                return Err(
+                    "found \"append\" to content-security-policy; use \"csp\", or \"set\": browsers \
+                     apply several policies one after the other, so a second one can only forbid \
+                     more"
+                        .to_owned(),
+                );
+            }
+            (ActionName::Set, Some(HeaderValue(value))) => Action::Set(value),
+            (ActionName::SetIfAbsent, Some(HeaderValue(value))) => Action::SetIfAbsent(value),
+            (ActionName::Append, Some(HeaderValue(value))) => Action::Append(value),
+        };
+        Ok(Self { name, action })
+    }
+}
+
+/// The name of a header.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String")]
+struct HeaderName(Bytes);
+
+/// Names that say how the message is framed or belong to one connection: Envoy writes these.
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl TryFrom<String> for HeaderName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let name = text.to_ascii_lowercase();
+        if name.starts_with(':') {
+            return Err(format!(
+                "found {text:?}; expected an ordinary header: pseudo headers are not for policies"
+            ));
+        }
+        if name.is_empty() || !name.bytes().all(is_token_byte) {
+            return Err(format!(
+                "found {text:?}; expected the name of a header: letters, digits and \
+                 ! # $ % & ' * + - . ^ _ ` | ~"
+            ));
+        }
+        if FRAMING.contains(&name.as_str()) {
+            return Err(format!(
+                "found {text:?}; expected another header: this one belongs to the connection, and \
+                 Envoy writes it"
+            ));
+        }
+        if name == "set-cookie" {
+            return Err(format!(
+                "found {text:?}; expected another header: its lines are different cookies; use \
+                 \"cookies\" for their attributes"
+            ));
+        }
+        Ok(Self(name.into()))
+    }
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The value of a header.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String")]
+struct HeaderValue(Bytes);
+
+impl TryFrom<String> for HeaderValue {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // HTTP/2 forbids blanks at the ends.
+        let valid = !text.is_empty()
+            && text.trim_ascii() == text
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'));
+        match valid {
+            true => Ok(Self(text.into())),
+            false => Err(format!(
+                "found {text:?}; expected the value of a header: visible ASCII, with blanks and \
+                 tabs only between"
+            )),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What to do with the exchanges of one rule.
+
+use bytes::Bytes;
+
+use super::defaults::{DefaultHeader, DefaultValue, default_headers};
+use super::mutation::has;
+use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome};
+use crate::config::Mode;
+use crate::headers::HeaderMap;
+
+/// A configuration in which everything is computed that does not depend on the exchange.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) mode: Mode,
+    /// Names of headers to remove, sorted.
+    removed: &'static [&'static str],
+    defaults: Vec<DefaultHeader>,
+    override_upstream: bool,
+    mutations: Vec<HeaderMutation>,
+    cookies: Option<Cookies>,
+    cross_site: Option<CrossSite>,
+}
+
+impl Plan {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut defaults = default_headers(config);
+        defaults.retain(|header| {
+            let replaces = |mutation: &HeaderMutation| {
+                mutation.replaces_default() && *mutation.name() == header.name
+            };
+            !config.headers.iter().any(replaces)
+        });
+        Self {
+            mode: config.mode,
+            removed: config.preset.headers().removed,
+            defaults,
+            override_upstream: config.override_upstream,
+            mutations: config.headers.clone(),
+            cookies: config.cookies.clone(),
+            cross_site: config
+                .cross_site
+                .clone()
+                .and_then(|cross_site| cross_site.within(config.mode)),
+        }
+    }
+
+    pub(super) fn checks_site(&self) -> bool {
+        self.cross_site.is_some()
+    }
+
+    pub(super) fn check_site(&self, request: &HeaderMap) -> Option<Refusal> {
+        self.cross_site.as_ref()?.check(request)
+    }
+
+    pub(super) fn needs_nonce(&self) -> bool {
+        self.mode == Mode::Enforce
+            && self
+                .defaults
+                .iter()
+                .any(|header| matches!(header.value, DefaultValue::WithNonce(_)))
+    }
+
+    pub(super) fn needs_tls(&self) -> bool {
+        self.mode != Mode::Off
+            && self
+                .defaults
+                .iter()
+                .any(|header| matches!(header.value, DefaultValue::OverTls(_)))
+    }
+
+    /// Gives a response its headers, whatever the mode.
+    pub(super) fn apply(
+        &self,
+        nonce: Option<&Nonce>,
+        tls: bool,
+        response: &mut HeaderMap,
+    ) -> ResponseOutcome {
+        self.remove(response);
+        let mut kept_from_upstream = 0;
+        for header in &self.defaults {
+            kept_from_upstream += u32::from(self.apply_default(header, nonce, tls, response));
+        }
+        for mutation in &self.mutations {
+            kept_from_upstream += u32::from(mutation.apply(response));
+        }
+        ResponseOutcome {
+            kept_from_upstream,
+            cookies_rewritten: self
+                .cookies
+                .as_ref()
+                .map_or(0, |cookies| cookies.apply(response)),
+        }
+    }
+
+    fn remove(&self, response: &mut HeaderMap) {
+        let is_removed = |name: &Bytes| {
+            self.removed
+                .binary_search_by(|removed| removed.as_bytes().cmp(name))
+                .is_ok()
+        };
+        let names: Vec<Bytes> = response
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| is_removed(name))
+            .cloned()
+            .collect();
+        for name in names {
+            response.remove(name);
+        }
+    }
+
+    /// True if the header was left as the upstream had set it.
+    fn apply_default(
+        &self,
+        header: &DefaultHeader,
+        nonce: Option<&Nonce>,
+        tls: bool,
+        response: &mut HeaderMap,
+    ) -> bool {
+        let name = header.name.clone();
+        let value = match &header.value {
+            DefaultValue::Fixed(value) => value.clone(),
+            DefaultValue::OverTls(value) if tls => value.clone(),
+            DefaultValue::OverTls(_) => return false,
+            DefaultValue::WithNonce(_) if is_not_modified(response) => {
+                if self.override_upstream {
+                    response.remove(name);
+                }
+                return false;
+            }
+            DefaultValue::WithNonce(policy) => policy.value(nonce),
+        };
+        if !self.override_upstream && has(response, &name) {
+            return true;
+        }
+        response.set(name, value);
+        false
+    }
+}
+
+fn is_not_modified(response: &HeaderMap) -> bool {
+    response
+        .get(":status")
+        .is_some_and(|status| status == "304")
+}

@@ -1,0 +1,218 @@
+//! Sets of headers to start from.
+//!
+//! What the field knows as good defaults, with the values as published, so that scanners and people
+//! recognise them:
+//!
+//! | header | `helmet` | `owasp` | `strict` | `api` |
+//! |---|---|---|---|---|
+//! | `content-security-policy` | own origin, styles and fonts from https | own origin | `'none'`, then own origin by kind | `'none'` |
+//! | `strict-transport-security` | 1 year | 2 years | 2 years | 2 years |
+//! | `cross-origin-opener-policy` | `same-origin` | `same-origin` | `same-origin` | |
+//! | `cross-origin-embedder-policy` | | `require-corp` | `require-corp` | |
+//! | `cross-origin-resource-policy` | `same-origin` | `same-origin` | `same-origin` | `same-origin` |
+//! | `permissions-policy` | | all off | all off | |
+//! | `referrer-policy` | `no-referrer` | `no-referrer` | `no-referrer` | |
+//! | `cache-control` | | `no-store, max-age=0` | `no-store` | `no-store` |
+//! | `x-content-type-options` | `nosniff` | `nosniff` | `nosniff` | `nosniff` |
+//! | `x-frame-options` | `SAMEORIGIN` | `deny` | `DENY` | |
+//! | `origin-agent-cluster` | `?1` | | `?1` | |
+//! | `x-dns-prefetch-control` | `off` | `off` | `off` | |
+//! | `x-permitted-cross-domain-policies` | `none` | `none` | `none` | |
+//! | `x-download-options`, `x-xss-protection` | `noopen`, `0` | | | |
+//! | removed | `x-powered-by` | what tells of software | what tells of software | `x-powered-by` |
+//!
+//! `helmet` is that of helmet 8.3, except that HSTS goes over TLS only. `owasp` is the list of the
+//! OWASP Secure Headers Project of 2026-07-19 without `Clear-Site-Data`, which belongs on a logout
+//! and would log everybody out on every page.
+//!
+//! `strict` is for pages that are written for it. Everything is forbidden that is not named, and
+//! what is named comes from the page's own origin; inline scripts and styles, frames, plug-ins,
+//! workers and a `<base>` are forbidden. Responses may not be cached unless the upstream says so,
+//! because a page that nobody thought about may well be personal.
+//!
+//! `api` is for responses that are no documents. Its policy forbids everything, for the case that a
+//! browser shows a response as a document after all (an error in HTML, say), and its framing: that
+//! makes `x-frame-options` superfluous. `cross-origin-resource-policy` keeps responses out of other
+//! sites' processes; it does not concern requests made with CORS. The other headers only mean
+//! something on documents: what windows, features, referrers and agents a page has.
+
+mod disclosing;
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::cross_origin::{CrossOrigin, Embedder, Opener, Resource};
+use super::hsts::Hsts;
+use crate::config::Duration;
+use disclosing::DISCLOSING;
+
+/// A set of headers to start from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// The headers of helmet 8.3, the usual choice for web sites.
+    #[default]
+    Helmet,
+    /// The headers that the OWASP Secure Headers Project advises.
+    Owasp,
+    /// Everything forbidden but what a page's own origin provides.
+    Strict,
+    /// For responses that are no documents, such as JSON.
+    Api,
+    /// No headers.
+    None,
+}
+
+/// The headers of a preset. Those that a structured field can replace stand apart.
+#[derive(Debug)]
+pub(super) struct PresetHeaders {
+    pub(super) csp: Option<&'static str>,
+    pub(super) hsts: Option<Hsts>,
+    pub(super) permissions_policy: Option<&'static str>,
+    pub(super) cross_origin: CrossOrigin,
+    pub(super) others: &'static [(&'static str, &'static str)],
+    /// Names of headers that are removed, sorted.
+    pub(super) removed: &'static [&'static str],
+}
+
+impl Preset {
+    pub(super) fn headers(self) -> &'static PresetHeaders {
+        match self {
+            Self::Helmet => &HELMET,
+            Self::Owasp => &OWASP,
+            Self::Strict => &STRICT,
+            Self::Api => &API,
+            Self::None => &NONE,
+        }
+    }
+}
+
+/// As it is written in a configuration.
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Helmet => "helmet",
+            Self::Owasp => "owasp",
+            Self::Strict => "strict",
+            Self::Api => "api",
+            Self::None => "none",
+        })
+    }
+}
+
+const ONE_YEAR: Duration = Duration::from_days(365);
+const TWO_YEARS: Duration = Duration::from_days(730);
+
+static HELMET: PresetHeaders = PresetHeaders {
+    csp: Some(
+        "default-src 'self';base-uri 'self';font-src 'self' https: data:;form-action 'self';\
+         frame-ancestors 'self';img-src 'self' data:;object-src 'none';script-src 'self';\
+         script-src-attr 'none';style-src 'self' https: 'unsafe-inline';\
+         upgrade-insecure-requests",
+    ),
+    hsts: Some(Hsts::for_preset(ONE_YEAR)),
+    permissions_policy: None,
+    cross_origin: cross_origin(Some(Opener::SameOrigin), None, Some(Resource::SameOrigin)),
+    others: &[
+        ("origin-agent-cluster", "?1"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("x-dns-prefetch-control", "off"),
+        ("x-download-options", "noopen"),
+        ("x-frame-options", "SAMEORIGIN"),
+        ("x-permitted-cross-domain-policies", "none"),
+        ("x-xss-protection", "0"),
+    ],
+    removed: &["x-powered-by"],
+};
+
+static OWASP: PresetHeaders = PresetHeaders {
+    csp: Some(
+        "default-src 'self'; form-action 'self'; base-uri 'self'; object-src 'none'; \
+         frame-ancestors 'none'; upgrade-insecure-requests",
+    ),
+    hsts: Some(Hsts::for_preset(TWO_YEARS)),
+    permissions_policy: Some(NO_PERMISSIONS),
+    cross_origin: ISOLATED,
+    others: &[
+        ("cache-control", "no-store, max-age=0"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("x-dns-prefetch-control", "off"),
+        ("x-frame-options", "deny"),
+        ("x-permitted-cross-domain-policies", "none"),
+    ],
+    removed: &DISCLOSING,
+};
+
+static STRICT: PresetHeaders = PresetHeaders {
+    csp: Some(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+         font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests",
+    ),
+    hsts: Some(Hsts::for_preset(TWO_YEARS)),
+    permissions_policy: Some(NO_PERMISSIONS),
+    cross_origin: ISOLATED,
+    others: &[
+        ("cache-control", "no-store"),
+        ("origin-agent-cluster", "?1"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("x-dns-prefetch-control", "off"),
+        ("x-frame-options", "DENY"),
+        ("x-permitted-cross-domain-policies", "none"),
+    ],
+    removed: &DISCLOSING,
+};
+
+static API: PresetHeaders = PresetHeaders {
+    csp: Some("default-src 'none'; frame-ancestors 'none'"),
+    hsts: Some(Hsts::for_preset(TWO_YEARS)),
+    permissions_policy: None,
+    cross_origin: cross_origin(None, None, Some(Resource::SameOrigin)),
+    others: &[
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ],
+    removed: &["x-powered-by"],
+};
+
+static NONE: PresetHeaders = PresetHeaders {
+    csp: None,
+    hsts: None,
+    permissions_policy: None,
+    cross_origin: cross_origin(None, None, None),
+    others: &[],
+    removed: &[],
+};
+
+/// What `window.crossOriginIsolated` needs, and nothing shared with others.
+const ISOLATED: CrossOrigin = cross_origin(
+    Some(Opener::SameOrigin),
+    Some(Embedder::RequireCorp),
+    Some(Resource::SameOrigin),
+);
+
+/// OWASP's list of features, in its order and with its one exception (`sync-xhr`).
+const NO_PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), cross-origin-isolated=(), \
+    display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), \
+    keyboard-map=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \
+    publickey-credentials-get=(), screen-wake-lock=(), sync-xhr=(self), usb=(), web-share=(), \
+    xr-spatial-tracking=(), clipboard-read=(), clipboard-write=(), gamepad=(), hid=(), \
+    idle-detection=(), interest-cohort=(), serial=(), unload=()";
+
+const fn cross_origin(
+    opener: Option<Opener>,
+    embedder: Option<Embedder>,
+    resource: Option<Resource>,
+) -> CrossOrigin {
+    CrossOrigin {
+        opener,
+        embedder,
+        resource,
+        report_only: Vec::new(),
+    }
+}

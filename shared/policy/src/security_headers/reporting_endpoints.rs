@@ -1,0 +1,76 @@
+//! `Reporting-Endpoints`: where browsers send reports to.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+/// Names of endpoints, for `report-to` in policies, and their URLs.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReportingEndpoints(BTreeMap<EndpointName, EndpointUrl>);
+
+impl ReportingEndpoints {
+    /// The value of the header; `None` without endpoints.
+    pub(super) fn value(&self) -> Option<Bytes> {
+        let endpoints: Vec<String> = self
+            .0
+            .iter()
+            .map(|(EndpointName(name), EndpointUrl(url))| format!("{name}=\"{url}\""))
+            .collect();
+        (!endpoints.is_empty()).then(|| endpoints.join(", ").into())
+    }
+}
+
+/// The name of an endpoint: a key of a structured-field dictionary (RFC 9651).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String")]
+struct EndpointName(String);
+
+impl TryFrom<String> for EndpointName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let starts_well =
+            text.starts_with(|first: char| first.is_ascii_lowercase() || first == '*');
+        let goes_on_well = text.bytes().all(|byte| {
+            byte.is_ascii_lowercase()
+                || byte.is_ascii_digit()
+                || matches!(byte, b'_' | b'-' | b'.' | b'*')
+        });
+        match starts_well && goes_on_well {
+            true => Ok(Self(text)),
+            false => Err(format!(
+                "found {text:?}; expected the name of an endpoint: a-z 0-9 _ - . *, starting with a \
+                 letter or *"
+            )),
+        }
+    }
+}
+
+/// An https URL: browsers send reports to no other.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String")]
+struct EndpointUrl(String);
+
+impl TryFrom<String> for EndpointUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // What a structured-field string would have to escape does not occur in a URL.
+        let valid = text
+            .strip_prefix("https://")
+            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']))
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+        match valid {
+            true => Ok(Self(text)),
+            false => Err(format!(
+                "found {text:?}; expected an https URL such as \"https://reports.example/csp\""
+            )),
+        }
+    }
+}
