@@ -147,6 +147,29 @@ impl Envoy {
         })
     }
 
+    /// Checks that no plugin has panicked, trapped, or logged anything critical, and that no VM
+    /// had to be replaced because of it.
+    ///
+    /// # Panics
+    /// If that happened, saying what.
+    pub fn assert_no_vm_failed(&self) {
+        // Envoy's own word for a trap is an error of its wasm runtime; a plugin's is its own matter.
+        let failed = |record: &LogRecord| match record.level.as_str() {
+            "critical" => true,
+            "error" => record.logger == "wasm" && record.plugin_message().is_none(),
+            _ => false,
+        };
+        let log: Vec<LogRecord> = self.log().into_iter().filter(failed).collect();
+        assert!(log.is_empty(), "a VM failed: {log:#?}");
+
+        let stats = self.stats();
+        let reloads = stats.with_prefix("wasm.");
+        let reloads: Vec<_> = reloads
+            .filter(|(name, value)| name.contains(".vm_reload") && *value > 0)
+            .collect();
+        assert!(reloads.is_empty(), "a VM was replaced: {reloads:?}");
+    }
+
     /// The process id, to measure its memory or CPU time.
     pub fn process_id(&self) -> u32 {
         self.process.id()

@@ -1,22 +1,24 @@
 //! A service behind Envoy that answers from a closure and remembers what it was asked.
 
+mod port;
 mod reply;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http1::{Wire, encode_reply};
 use crate::http2;
 use crate::message::Request;
 use crate::runtime::{PATIENCE, POLL_INTERVAL, runtime};
 
+pub use port::RefusingPort;
 pub use reply::{Ending, Reply};
 
 /// What an upstream answers. It may block: each call has a thread of its own.
@@ -25,9 +27,10 @@ type Script = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 /// A scripted upstream on a loopback port. Speaks HTTP/1.1 and HTTP/2 (without TLS), whichever
 /// the connection begins with. Stops, and closes its connections, when dropped.
 pub struct Upstream {
-    address: SocketAddr,
+    port: RefusingPort,
     shared: Arc<Shared>,
-    accepting: AbortHandle,
+    /// Owns the listener and the connections; `None` while connections are refused.
+    accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -50,20 +53,33 @@ impl Upstream {
             }),
             arrival: Condvar::new(),
         });
-        let listener = runtime().block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-        let listener = listener.expect("a free loopback port");
-        Self {
-            address: listener.local_addr().expect("the port just bound"),
-            accepting: runtime()
-                .spawn(accept(listener, Arc::clone(&shared)))
-                .abort_handle(),
+        let upstream = Self {
+            port: RefusingPort::new(),
             shared,
-        }
+            accepting: Mutex::new(None),
+        };
+        upstream.accept_connections();
+        upstream
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
+    }
+
+    /// Closes all connections and refuses new ones, as if the service did not run.
+    pub fn refuse_connections(&self) {
+        if let Some(accepting) = self.accepting().take() {
+            accepting.abort();
+            // Cancelled, because it does not end by itself. The listener is closed now.
+            let _ = runtime().block_on(accepting);
+        }
+    }
+
+    /// Accepts connections again.
+    pub fn accept_connections(&self) {
+        let accept = || runtime().spawn(accept(self.port.listen(), Arc::clone(&self.shared)));
+        self.accepting().get_or_insert_with(accept);
     }
 
     /// Answers from another closure from now on.
@@ -94,12 +110,19 @@ impl Upstream {
         );
         received
     }
+
+    fn accepting(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.accepting
+            .lock()
+            .expect("nothing panics while it holds the task")
+    }
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        // The connections belong to that task and end with it.
-        self.accepting.abort();
+        if let Some(accepting) = self.accepting().take() {
+            accepting.abort();
+        }
     }
 }
 
@@ -121,30 +144,6 @@ impl Shared {
         let reply = tokio::task::spawn_blocking(move || script(&request)).await?;
         tokio::time::sleep(reply.delay).await;
         Ok(reply)
-    }
-}
-
-/// A loopback port that is taken, so that nobody else can listen there, but refuses connections.
-pub struct RefusingPort(TcpSocket);
-
-impl RefusingPort {
-    /// Takes a port.
-    pub fn new() -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        socket.bind(any_port).expect("a free loopback port");
-        Self(socket)
-    }
-
-    /// The address that refuses connections.
-    pub fn address(&self) -> SocketAddr {
-        self.0.local_addr().expect("the port just bound")
-    }
-}
-
-impl Default for RefusingPort {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -59,6 +59,22 @@ fn an_upstream_that_refuses_connections_is_a_503() {
 }
 
 #[test]
+fn an_upstream_can_go_away_and_come_back() {
+    let envoy = Envoy::builder().start();
+    let mut client = envoy.client().connect();
+    assert_eq!(client.send(&Request::get("/1")).status, 200);
+
+    envoy.upstream().refuse_connections();
+    envoy.wait_for_stat("cluster.upstream.upstream_cx_active", 0);
+    assert_eq!(client.send(&Request::get("/2")).status, 503);
+
+    envoy.upstream().accept_connections();
+    assert_eq!(client.send(&Request::get("/3")).status, 200);
+
+    assert_eq!(flags(&envoy, 3)["/2"], "UF");
+}
+
+#[test]
 fn an_upstream_that_does_not_answer_is_a_503() {
     let envoy = Envoy::builder()
         .upstream(|request| match request.target.as_str() {

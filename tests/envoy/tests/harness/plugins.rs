@@ -1,5 +1,5 @@
 //! Wasm plugins in the harness, with a module of a few lines: it accepts only the
-//! configuration `{}`, and counts requests.
+//! configuration `{}`, counts requests, and traps on one with more than 20 header fields.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -34,7 +34,9 @@ const MODULE: &str = r#"(module
         ;; The number of the counter goes to address 64.
         (drop (call $define_metric (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 64)))
         (i32.const 1))
-    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (func (export "proxy_on_request_headers") (param i32) (param $fields i32) (param i32)
+        (result i32)
+        (if (i32.gt_u (local.get $fields) (i32.const 20)) (then unreachable))
         (drop (call $increment_metric (i32.load (i32.const 64)) (i64.const 1)))
         (i32.const 0)))"#;
 
@@ -78,6 +80,18 @@ fn plugins_speak_in_the_log_from_the_level_asked_for() {
 
     assert!(said(&usual) > 0);
     assert_eq!(said(&quiet), 0);
+}
+
+#[test]
+#[should_panic(expected = "proxy_on_request_headers failed: Uncaught RuntimeError: unreachable")]
+fn a_vm_that_failed_is_noticed() {
+    let envoy = Envoy::builder().wasm(&tiny()).start();
+    assert_eq!(envoy.client().send(&Request::get("/")).status, 200);
+    envoy.assert_no_vm_failed();
+
+    let many = (0..20).fold(Request::get("/"), |request, _| request.header("x", "1"));
+    assert_eq!(envoy.client().send(&many).status, 503);
+    envoy.assert_no_vm_failed();
 }
 
 #[test]
