@@ -1,0 +1,74 @@
+//! Conditions on the headers of a request.
+
+use serde::Deserialize;
+
+use super::pattern::Pattern;
+use super::regex::Regex;
+use super::token::HeaderName;
+use crate::headers::HeaderMap;
+
+/// A condition on one header: its name and exactly one of `exact`, `prefix`, `regex`, `present`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub(super) struct HeaderMatch {
+    name: HeaderName,
+    condition: Condition,
+}
+
+#[derive(Clone, Debug)]
+enum Condition {
+    /// Any line fits.
+    Value(Pattern),
+    /// The header is there, or is not.
+    Present(bool),
+}
+
+impl HeaderMatch {
+    pub(super) fn matches(&self, headers: &HeaderMap) -> bool {
+        let name = self.name.as_str();
+        match &self.condition {
+            Condition::Value(pattern) => headers.get_all(name).any(|line| pattern.matches(line)),
+            Condition::Present(present) => headers.contains(name) == *present,
+        }
+    }
+}
+
+/// A condition on one header: the name and exactly one of the other members.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("minProperties" = 2, "maxProperties" = 2)))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fields {
+    /// The name of the header; letter case does not count.
+    name: HeaderName,
+    /// Any line is this text.
+    exact: Option<String>,
+    /// Any line starts with this text.
+    prefix: Option<String>,
+    /// Any line fits this regular expression as a whole.
+    regex: Option<Regex>,
+    /// Whether the header is there.
+    present: Option<bool>,
+}
+
+impl TryFrom<Fields> for HeaderMatch {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        let condition = match (fields.exact, fields.prefix, fields.regex, fields.present) {
+            (Some(exact), None, None, None) => Condition::Value(Pattern::Exact(exact)),
+            (None, Some(prefix), None, None) => Condition::Value(Pattern::Prefix(prefix)),
+            (None, None, Some(regex), None) => Condition::Value(Pattern::Regex(regex)),
+            (None, None, None, Some(present)) => Condition::Present(present),
+            _ => return Err("expected exactly one of: exact, prefix, regex, present"),
+        };
+        Ok(Self {
+            name: fields.name,
+            condition,
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Regular expressions that are compiled once and then never allocate.
+
+use std::fmt;
+use std::rc::Rc;
+
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::{Anchored, Input};
+use regex_syntax::hir::{Hir, Look};
+use serde::Deserialize;
+
+/// The bytes that one expression may take in every worker for good.
+const MAX_SIZE: usize = 256 * 1024;
+
+/// The bytes that each step of the compilation may take meanwhile. This also bounds its time. How
+/// much a step needs depends a little on the width of pointers.
+const MAX_SIZE_WHILE_COMPILED: usize = 1024 * 1024;
+
+/// A regular expression that fits a text when it fits the whole of it.
+///
+/// The syntax is that of Rust's [regex crate](https://docs.rs/regex/latest/regex/#syntax): no
+/// look-around, no back-references, and so no input that makes matching slow. It works on bytes:
+/// `\w`, `\d`, `\s`, `\b` and `(?i)` know ASCII only, classes of non-ASCII characters are refused.
+/// `.` fits every byte, a line feed too: else a `%0a` in a path would dodge `/admin/.*`.
+///
+/// It becomes a table of states (a dense DFA) when the configuration is read; to match is one
+/// look-up for each byte.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String", extend("format" = "regex")))]
+#[serde(try_from = "String")]
+pub struct Regex {
+    source: Rc<str>,
+    dfa: Rc<dense::DFA<Vec<u32>>>,
+}
+
+impl Regex {
+    /// Compiles an expression, or says what is wrong with it and where.
+    fn new(source: &str) -> Result<Self, String> {
+        let expression = regex_syntax::ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .dot_matches_new_line(true)
+            .build()
+            .parse(source)
+            .map_err(|error| syntax_error(&error))?;
+        let whole = Hir::concat(vec![expression, Hir::look(Look::End)]);
+        let nfa = thompson::Compiler::new()
+            .configure(
+                thompson::Config::new()
+                    .utf8(false)
+                    .which_captures(thompson::WhichCaptures::None)
+                    .nfa_size_limit(Some(MAX_SIZE_WHILE_COMPILED)),
+            )
+            .build_from_hir(&whole)
+            .map_err(|_| too_large())?;
+        let dfa = dense::Builder::new()
+            .configure(
+                dense::Config::new()
+                    .start_kind(StartKind::Anchored)
+                    .dfa_size_limit(Some(MAX_SIZE))
+                    .determinize_size_limit(Some(MAX_SIZE_WHILE_COMPILED)),
+            )
+            .build_from_nfa(&nfa)
+            .map_err(|error| match error.is_size_limit_exceeded() {
+                true => too_large(),
+                false => error.to_string(),
+            })?;
+        Ok(Self {
+            source: source.into(),
+            dfa: Rc::new(dfa),
+        })
+    }
+
+    /// Whether the whole text fits.
+    pub fn matches(&self, text: &[u8]) -> bool {
+        let input = Input::new(text).anchored(Anchored::Yes).earliest(true);
+        // An error would say that the automaton gives up at some byte; ours knows no such byte.
+        matches!(self.dfa.try_search_fwd(&input), Ok(Some(_)))
+    }
+}
+
+impl TryFrom<String> for Regex {
+    type Error = String;
+
+    fn try_from(source: String) -> Result<Self, String> {
+        Self::new(&source)
+    }
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+/// `unclosed group at 7; …`, where 7 is the offset in bytes.
+fn syntax_error(error: &regex_syntax::Error) -> String {
+    let (problem, span) = match error {
+        regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span()),
+        regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span()),
+        other => return other.to_string(),
+    };
+    format!(
+        "{problem} at {}; expected a regular expression in the syntax of Rust's regex crate",
+        span.start.offset
+    )
+}
+
+fn too_large() -> String {
+    format!(
+        "needs more than {} KiB when compiled; bounded repeats and alternatives after a .* cost most",
+        MAX_SIZE / 1024
+    )
+}

@@ -1,0 +1,85 @@
+//! The two tokens of HTTP that a rule can name: methods and header names.
+
+use serde::Deserialize;
+
+/// A method. Letter case counts in HTTP, so `get` is another method than `GET`, one that nobody
+/// means.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
+#[serde(try_from = "String")]
+pub(super) struct Method(String);
+
+/// The usual methods; the others are allowed too.
+const USUAL_METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
+];
+
+impl Method {
+    pub(super) fn matches(&self, method: &[u8]) -> bool {
+        self.0.as_bytes() == method
+    }
+}
+
+impl TryFrom<String> for Method {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let usual = USUAL_METHODS
+            .iter()
+            .find(|usual| usual.eq_ignore_ascii_case(&text));
+        match usual {
+            Some(usual) if *usual != text => Err(format!(
+                "found {text:?}; expected {usual:?}: the letter case of methods counts"
+            )),
+            None if !is_token(&text) => {
+                Err(format!("found {text:?}; expected a method such as \"GET\""))
+            }
+            _ => Ok(Self(text)),
+        }
+    }
+}
+
+/// The name of a header, in lower case.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
+#[serde(try_from = "String")]
+pub(super) struct HeaderName(String);
+
+impl HeaderName {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HeaderName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if !is_token(&text) {
+            return Err(format!("found {text:?}; expected the name of a header"));
+        }
+        if text.eq_ignore_ascii_case("host") {
+            // Proxies hand it over as `:authority`: the condition would never hold.
+            return Err(format!(
+                "found {text:?}; expected \"hosts\" beside \"headers\" instead"
+            ));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+/// Whether a text is a `token` of RFC 9110.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}

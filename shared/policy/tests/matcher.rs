@@ -1,0 +1,227 @@
+//! Which requests a rule is for.
+
+use bytes::Bytes;
+use portcullis_policy::config;
+use portcullis_policy::headers::HeaderMap;
+use portcullis_policy::matcher::{Match, Subject};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[allow(clippy::unwrap_used, reason = "the rules of these tests are valid")]
+fn rule(json: &str) -> Match {
+    config::read(json.as_bytes()).unwrap()
+}
+
+fn headers(entries: &[(&str, &[u8])]) -> HeaderMap {
+    let bytes = |text: &[u8]| Bytes::copy_from_slice(text);
+    HeaderMap::new(
+        entries
+            .iter()
+            .map(|(name, value)| (bytes(name.as_bytes()), bytes(value)))
+            .collect(),
+    )
+}
+
+/// Whether a rule is for a request with these headers on the route `shop`.
+fn fits(json: &str, entries: &[(&str, &[u8])]) -> bool {
+    rule(json).matches(&Subject::new(&headers(entries), b"shop"))
+}
+
+fn path_fits(json: &str, path: &str) -> bool {
+    fits(
+        &format!(r#"{{"path": {json}}}"#),
+        &[(":path", path.as_bytes())],
+    )
+}
+
+fn host_fits(host: &str, authority: &str) -> bool {
+    fits(
+        &format!(r#"{{"hosts": [{host:?}]}}"#),
+        &[(":authority", authority.as_bytes())],
+    )
+}
+
+#[test]
+fn a_match_that_names_nothing_is_for_every_request() {
+    assert!(fits("{}", &[]));
+    assert!(fits("{}", &[(":path", b"/a"), (":method", b"GET")]));
+}
+
+#[test]
+fn all_that_is_named_must_hold() {
+    let json = r#"{"path": {"prefix": "/api/"}, "methods": ["GET", "HEAD"], "hosts": ["a.example"],
+                   "headers": [{"name": "x-a", "exact": "1"}, {"name": "x-b", "present": true}],
+                   "route": "shop"}"#;
+    let request: [(&str, &[u8]); 5] = [
+        (":path", b"/api/x?q"),
+        (":method", b"HEAD"),
+        (":authority", b"a.example:443"),
+        ("x-a", b"1"),
+        ("x-b", b""),
+    ];
+    assert!(fits(json, &request));
+    assert!(!rule(json).matches(&Subject::new(&headers(&request), b"blog")));
+    for i in 0..request.len() {
+        let mut other = request;
+        other[i].1 = b"/other";
+        if other[i].0 == "x-b" {
+            other[i].0 = "x-c";
+        }
+        assert!(!fits(json, &other), "{other:?}");
+    }
+}
+
+#[test]
+fn paths_are_compared_in_canonical_form() {
+    assert!(path_fits(r#"{"exact": "/admin"}"#, "/x/../%61dmin;v?q"));
+    assert!(!path_fits(r#"{"exact": "/admin"}"#, "/admin/"));
+    assert!(path_fits(r#"{"prefix": "/admin"}"#, "/administrator"));
+    assert!(!path_fits(r#"{"prefix": "/admin/"}"#, "/admin"));
+    assert!(!path_fits(r#"{"prefix": "/admin/"}"#, "/admin/../x"));
+    assert!(!path_fits(r#"{"prefix": "/admin"}"#, "/Admin"));
+    assert!(path_fits(
+        r#"{"regex": "/admin/.+"}"#,
+        "/public/..%2fadmin//x"
+    ));
+    assert!(path_fits(r#"{"exact": "/café"}"#, "/caf%C3%A9"));
+    assert!(path_fits(r#"{"prefix": "/."}"#, "/.git/config"));
+}
+
+#[test]
+fn a_request_without_path_fits_no_rule_with_one() {
+    assert!(!fits(
+        r#"{"path": {"prefix": "/"}}"#,
+        &[(":method", b"CONNECT")]
+    ));
+    assert!(!path_fits(r#"{"regex": ".*"}"#, "*"));
+}
+
+#[test]
+fn methods_are_compared_letter_by_letter() {
+    let json = r#"{"methods": ["GET", "BREW"]}"#;
+    assert!(fits(json, &[(":method", b"BREW")]));
+    assert!(!fits(json, &[(":method", b"get")]));
+    assert!(!fits(json, &[]));
+}
+
+#[test]
+fn hosts_do_not_depend_on_letter_case_port_or_final_dot() {
+    for authority in [
+        "api.example",
+        "API.Example",
+        "api.example:443",
+        "api.example.",
+        "api.example.:8",
+    ] {
+        assert!(host_fits("api.example", authority), "{authority}");
+        assert!(host_fits("Api.EXAMPLE", authority), "{authority}");
+    }
+    for authority in [
+        "",
+        "example",
+        "x.api.example",
+        "api.example.org",
+        "xapi.example",
+        "api.example..",
+    ] {
+        assert!(!host_fits("api.example", authority), "{authority}");
+    }
+    assert!(host_fits("192.0.2.1", "192.0.2.1:80"));
+}
+
+#[test]
+fn a_star_stands_for_one_label_or_more() {
+    for authority in ["a.example", "A.B.Example:80", "a.example."] {
+        assert!(host_fits("*.example", authority), "{authority}");
+    }
+    for authority in ["example", ".example", "aexample", "a.example.org"] {
+        assert!(!host_fits("*.example", authority), "{authority}");
+    }
+}
+
+#[test]
+fn ipv6_addresses_are_compared_as_addresses() {
+    for authority in [
+        "[2001:db8::1]",
+        "[2001:db8::1]:443",
+        "[2001:0DB8:0:0::0001]",
+    ] {
+        assert!(host_fits("[2001:db8::1]", authority), "{authority}");
+    }
+    for authority in [
+        "2001:db8::1",
+        "[2001:db8::2]",
+        "[2001:db8::1",
+        "[]",
+        "[",
+        "]",
+    ] {
+        assert!(!host_fits("[2001:db8::1]", authority), "{authority}");
+    }
+}
+
+#[test]
+fn junk_behind_a_host_does_not_hide_it() {
+    for authority in [
+        "a.example:80:80",
+        "a.example:",
+        "a.example:80@b.example",
+        "a.example:\u{e4}",
+    ] {
+        assert!(host_fits("a.example", authority), "{authority}");
+    }
+    assert!(host_fits("[::1]", "[::1]x"));
+}
+
+#[test]
+fn one_line_of_a_header_is_enough() {
+    let request: [(&str, &[u8]); 3] = [("x", b"one"), ("y", b"1, 2"), ("x", b"two\xff")];
+    let header = |condition: &str| fits(&format!(r#"{{"headers": [{condition}]}}"#), &request);
+    assert!(header(r#"{"name": "x", "exact": "one"}"#));
+    assert!(header(r#"{"name": "X", "prefix": "two"}"#));
+    assert!(header(r#"{"name": "x", "regex": "tw.\\xff"}"#));
+    assert!(!header(r#"{"name": "x", "exact": "two"}"#));
+    assert!(!header(r#"{"name": "x", "regex": "on"}"#));
+    assert!(!header(r#"{"name": "y", "exact": "1"}"#));
+    assert!(!header(r#"{"name": "z", "prefix": ""}"#));
+    assert!(header(r#"{"name": "y", "present": true}"#));
+    assert!(!header(r#"{"name": "y", "present": false}"#));
+    assert!(header(r#"{"name": "z", "present": false}"#));
+}
+
+#[test]
+fn only_a_rule_with_a_route_needs_its_name() {
+    assert!(rule(r#"{"route": "shop"}"#).needs_route());
+    assert!(!rule("{}").needs_route());
+    assert!(!fits(r#"{"route": ""}"#, &[]));
+}
+
+#[test]
+fn a_regex_fits_the_whole_text() {
+    let regex = |regex: &str, path: &str| path_fits(&format!(r#"{{"regex": {regex:?}}}"#), path);
+    assert!(regex("/a|/ab", "/ab"));
+    assert!(regex("^/a$", "/a"));
+    assert!(!regex("/a", "/ab"));
+    assert!(!regex("a", "/a"));
+    assert!(!regex("", "/"));
+    assert!(regex("/(?i)admin", "/ADmin"));
+    assert!(regex(r"/v[0-9]{1,3}/\w+/\d+", "/v12/item_s/7"));
+    assert!(!regex(r"/v[0-9]{1,3}", "/v1234"));
+    assert!(regex(r"/a\sb", "/a%20b"));
+    assert!(regex(r"/\ba\b.*", "/a-b"));
+    assert!(regex("/(é|x)+", "/%C3%A9x"));
+    assert!(regex("/[^x]+", "/\u{e9}"));
+    assert!(regex("/a.*?b", "/a/b/b"));
+    let uuid = "/(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.{1,200})?";
+    assert!(regex(uuid, "/0123ABCD-4567-89ab-cdef-0123456789ab/x"));
+}
+
+#[test]
+fn an_encoded_line_feed_dodges_no_regex() {
+    assert!(path_fits(r#"{"regex": "/admin/.*"}"#, "/admin/%0ax"));
+    assert!(!path_fits(
+        r#"{"regex": "/public/.*$"}"#,
+        "/admin/%0a/public/"
+    ));
+    assert!(!path_fits(r#"{"regex": "/public"}"#, "/public%0a"));
+}
