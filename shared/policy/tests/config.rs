@@ -215,6 +215,17 @@ fn consequences_of_an_error_are_not_reported() {
 }
 
 #[test]
+fn members_whose_names_start_alike_are_told_apart() {
+    assert_eq!(
+        report(r#"{"mode": "off", "modes": 1, "share": {}, "shared": {"low": 1}}"#),
+        [
+            "$.modes: unknown field; allowed: name, mode, window, weight, share, limits, labels",
+            "$.shared: unknown field; allowed: name, mode, window, weight, share, limits, labels",
+        ]
+    );
+}
+
+#[test]
 fn the_place_in_an_array_is_that_in_the_text() {
     let text = r#"{"limits": [1, {"name": "a", "requests": 1}, 2, {"name": "a", "requests": 3, "key": 4}]}"#;
     let errors = read(text).unwrap_err();

@@ -48,6 +48,8 @@ fn durations_are_written_with_a_unit() {
     ] {
         assert_eq!(millis(text), None, "{text}");
     }
+    let zero = config::read::<Duration>(b"\"0ms\"").unwrap();
+    assert_eq!(zero.to_string(), "0s");
 }
 
 #[test]

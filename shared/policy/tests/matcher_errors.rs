@@ -42,11 +42,14 @@ fn a_mistake_in_a_regex_is_shown_where_it_is() {
 
 #[test]
 fn a_regex_that_takes_too_much_is_refused() {
+    // Each takes too much in one place: the program, the table, the states while they are found.
+    let alphabet: String = ('A'..='Z').chain('a'..='z').collect();
+    let table = format!("/({alphabet}){{30}}");
     for regex in [
-        "/.{1,99999}",
-        "/(a|b)*a(a|b){20}",
         "/(a{1000}){1000}",
-        "/.*(x.{0,20}){9}",
+        &table,
+        "/(a?){2000}",
+        "/(a|b)*a(a|b){20}",
     ] {
         assert_eq!(
             errors(&format!(r#"{{"path": {{"regex": {regex:?}}}}}"#)),
