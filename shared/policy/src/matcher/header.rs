@@ -40,7 +40,11 @@ impl HeaderMatch {
 
 /// A condition on one header: the name and exactly one of the other members.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("minProperties" = 2, "maxProperties" = 2)))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("minProperties" = 2, "maxProperties" = 2))
+)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {
     /// The name of the header; letter case does not count.

@@ -41,7 +41,11 @@ impl PathPattern {
 
 /// The path, without the query, in canonical form. Exactly one member.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("minProperties" = 1, "maxProperties" = 1)))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("minProperties" = 1, "maxProperties" = 1))
+)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PathFields {
     /// The path is this one.
@@ -68,13 +72,21 @@ impl TryFrom<PathFields> for PathPattern {
 
 /// A text that is a canonical path.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String", inline, extend("pattern" = "^/")))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline, extend("pattern" = "^/"))
+)]
 #[serde(try_from = "String")]
 struct ExactPath(String);
 
 /// A text that a canonical path can start with.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String", inline, extend("pattern" = "^/")))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline, extend("pattern" = "^/"))
+)]
 #[serde(try_from = "String")]
 struct PathPrefix(String);
 

@@ -26,7 +26,11 @@ const MAX_SIZE_WHILE_COMPILED: usize = 1024 * 1024;
 /// It becomes a table of states (a dense DFA) when the configuration is read; to match is one
 /// look-up for each byte.
 #[derive(Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String", extend("format" = "regex")))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("format" = "regex"))
+)]
 #[serde(try_from = "String")]
 pub struct Regex {
     source: Rc<str>,
