@@ -227,7 +227,8 @@ fn members_whose_names_start_alike_are_told_apart() {
 
 #[test]
 fn the_place_in_an_array_is_that_in_the_text() {
-    let text = r#"{"limits": [1, {"name": "a", "requests": 1}, 2, {"name": "a", "requests": 3, "key": 4}]}"#;
+    let text = r#"{"limits": [1, {"name": "a", "requests": 1}, 2,
+                              {"name": "a", "requests": 3, "key": 4}]}"#;
     let errors = read(text).unwrap_err();
     let paths: Vec<_> = errors.iter().map(config::Error::path).collect();
     assert_eq!(paths, ["$.limits[0]", "$.limits[2]", "$.limits[3].key"]);

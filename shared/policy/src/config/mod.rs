@@ -14,8 +14,8 @@
 //! ```
 //!
 //! serde itself stops at the first error. `read` notes it, sets the offending part of the document
-//! aside and reads again, until nothing is left to complain about. What may be a mere consequence of
-//! a part set aside is not reported: that a field is missing which was there, or whatever a
+//! aside and reads again, until nothing is left to complain about. What may be a mere consequence
+//! of a part set aside is not reported: that a field is missing which was there, or whatever a
 //! `TryFrom` says about an object that has lost a part. serde names one missing field of an object
 //! only, so a second one shows when the first is mended.
 //!

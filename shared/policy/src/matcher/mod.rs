@@ -22,15 +22,15 @@
 //!
 //! `exact` and `prefix` are written in this form, too: plain characters, never percent-encoded.
 //!
-//! This is the reading of the most lenient servers: a rule for `/admin/` is for every spelling under
-//! which one of them serves something below `/admin/`. Servers disagree, however, and a strict one
-//! may find in the same spelling a path elsewhere: `/admin/..;/x` is `/x` here and to Tomcat, but
-//! below `/admin/` to a server that knows no parameters. Leave only one reading where that matters,
-//! above all where a rule *opens* what is closed otherwise:
+//! This is the reading of the most lenient servers: a rule for `/admin/` is for every spelling
+//! under which one of them serves something below `/admin/`. Servers disagree, however, and a strict
+//! one may find in the same spelling a path elsewhere: `/admin/..;/x` is `/x` here and to Tomcat,
+//! but below `/admin/` to a server that knows no parameters. Leave only one reading where that
+//! matters, above all where a rule *opens* what is closed otherwise:
 //!
 //! - `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action:
-//!   REJECT_REQUEST` in Envoy's connection manager settle all but `;`. (Envoy 1.40 resolves `/..;/`,
-//!   but forwards `/%2e%2e;/` as `/..;/`.)
+//!   REJECT_REQUEST` in Envoy's connection manager settle all but `;`. (Envoy 1.40 resolves
+//!   `/..;/`, but forwards `/%2e%2e;/` as `/..;/`.)
 //! - If the servers behind know no path parameters, let Envoy's RBAC filter refuse paths with `;`.
 //!
 //! What one kind of file system adds is not undone: letter case, a final dot or space, `%u002e`.

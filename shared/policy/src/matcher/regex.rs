@@ -112,7 +112,8 @@ fn syntax_error(error: &regex_syntax::Error) -> String {
 
 fn too_large() -> String {
     format!(
-        "needs more than {} KiB when compiled; bounded repeats and alternatives after a .* cost most",
+        "needs more than {} KiB when compiled; bounded repeats and alternatives after a .* cost \
+         most",
         MAX_SIZE / 1024
     )
 }
