@@ -23,10 +23,10 @@
 //! `exact` and `prefix` are written in this form, too: plain characters, never percent-encoded.
 //!
 //! This is the reading of the most lenient servers: a rule for `/admin/` is for every spelling
-//! under which one of them serves something below `/admin/`. Servers disagree, however, and a strict
-//! one may find in the same spelling a path elsewhere: `/admin/..;/x` is `/x` here and to Tomcat,
-//! but below `/admin/` to a server that knows no parameters. Leave only one reading where that
-//! matters, above all where a rule *opens* what is closed otherwise:
+//! under which one of them serves something below `/admin/`. Servers disagree, however, and a
+//! strict one may find in the same spelling a path elsewhere: `/admin/..;/x` is `/x` here and to
+//! Tomcat, but below `/admin/` to a server that knows no parameters. Leave only one reading where
+//! that matters, above all where a rule *opens* what is closed otherwise:
 //!
 //! - `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action:
 //!   REJECT_REQUEST` in Envoy's connection manager settle all but `;`. (Envoy 1.40 resolves
