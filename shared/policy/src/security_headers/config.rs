@@ -13,15 +13,18 @@ use crate::matcher::Match;
 
 /// Configuration of the security-headers plugin.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(title = "security-headers"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(title = "security-headers")
+)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The name of this instance, in metrics.
+    /// The name of this instance, in metrics. Default: `default`.
     pub name: Name,
-    /// Whether to act, only to count, or to do nothing.
+    /// Whether to act, only to count, or to do nothing. Default: `enforce`.
     pub(super) mode: Mode,
-    /// The headers to start from.
+    /// The headers to start from. Default: `helmet`.
     pub(super) preset: Preset,
     /// Replace headers that the upstream set, rather than leaving them as they are. `headers`
     /// always do what they say.
@@ -62,7 +65,8 @@ pub struct Rule {
     pub(super) condition: Match,
     /// As at the top level.
     mode: Option<Mode>,
-    /// As at the top level.
+    /// As at the top level, whose other fields stay: a rule that wants this preset's own policy
+    /// where the top level has a `csp` says `"csp": {}`.
     preset: Option<Preset>,
     /// As at the top level.
     override_upstream: Option<bool>,

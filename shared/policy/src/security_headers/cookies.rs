@@ -165,7 +165,11 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
 
 /// The name of a cookie, in its letter case.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 pub(super) struct CookieName(String);
 

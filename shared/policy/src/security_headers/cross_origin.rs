@@ -2,9 +2,13 @@
 
 use serde::Deserialize;
 
-/// The field `cross_origin`.
+/// Who shares windows, resources and processes with other origins.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
 #[serde(try_from = "Fields")]
 pub struct CrossOrigin {
     pub(super) opener: Option<Opener>,
@@ -41,10 +45,8 @@ impl CrossOrigin {
     }
 }
 
-/// Who shares windows and resources with other origins.
 #[derive(Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "CrossOrigin"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
 struct Fields {
     /// `Cross-Origin-Opener-Policy`: which windows keep a handle on this one.

@@ -31,8 +31,8 @@ use crate::headers::HeaderMap;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CrossSite {
-    /// Whether to refuse, only to count, or not to check. The plugin's own `mode` holds too: the
-    /// milder one counts.
+    /// Whether to refuse, only to count, or not to check. Default: `enforce`. The plugin's own
+    /// `mode` holds too: the milder one counts.
     pub(super) mode: Mode,
     /// Origins whose requests are allowed, such as `https://app.example`.
     pub(super) trusted_origins: Vec<Origin>,

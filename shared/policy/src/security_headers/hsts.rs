@@ -9,9 +9,13 @@ use crate::config::Duration;
 /// the preload list takes.
 const YEAR: Duration = Duration::from_days(365);
 
-/// The field `hsts`.
+/// Tells browsers to use HTTPS only. Sent over TLS only, unless `assume_tls`.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
 #[serde(try_from = "Fields")]
 pub struct Hsts {
     max_age: Option<Duration>,
@@ -54,10 +58,8 @@ impl Hsts {
     }
 }
 
-/// Tells browsers to use HTTPS only. Sent over TLS only, unless `assume_tls`.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Hsts"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
 struct Fields {
     /// For how long, in whole seconds. Default: that of the preset, `365d` for `none`. `0s` makes

@@ -79,6 +79,8 @@ mod permissions_policy;
 mod plan;
 mod preset;
 mod reporting_endpoints;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -5,9 +5,13 @@ use serde::Deserialize;
 
 use crate::headers::HeaderMap;
 
-/// An entry of `headers`.
+/// A change to one header of the response.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
 #[serde(try_from = "Fields")]
 pub struct HeaderMutation {
     name: Bytes,
@@ -76,10 +80,8 @@ fn lists(line: &[u8], value: &[u8]) -> bool {
             .any(|member| member.trim_ascii().eq_ignore_ascii_case(value))
 }
 
-/// A change to one header of the response.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "HeaderMutation"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
     /// The name of the header, in any letter case.
@@ -91,8 +93,11 @@ struct Fields {
 }
 
 #[derive(Clone, Copy, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "HeaderAction"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "HeaderAction")
+)]
 #[serde(rename_all = "snake_case")]
 enum ActionName {
     /// The header has this value and no other.
@@ -140,7 +145,11 @@ impl TryFrom<Fields> for HeaderMutation {
 
 /// The name of a header.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 struct HeaderName(Bytes);
 
@@ -196,7 +205,11 @@ fn is_token_byte(byte: u8) -> bool {
 
 /// The value of a header.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 struct HeaderValue(Bytes);
 

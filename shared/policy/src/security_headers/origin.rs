@@ -7,7 +7,11 @@ use serde::Deserialize;
 /// An origin such as `https://app.example` or `http://localhost:3000`, in the form in which
 /// browsers send it: lower case, without the scheme's own port.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 pub(super) struct Origin(String);
 
@@ -39,7 +43,9 @@ impl Origin {
         let Some(port) = port else {
             return Ok(Self(text));
         };
-        let number = std::str::from_utf8(port).ok().and_then(|port| port.parse::<u16>().ok());
+        let number = std::str::from_utf8(port)
+            .ok()
+            .and_then(|port| port.parse::<u16>().ok());
         match number {
             Some(number @ 1..) if number.to_string().as_bytes() == port => {}
             _ => return Err("the port is not a number from 1 to 65535"),

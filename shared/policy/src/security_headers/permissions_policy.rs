@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::origin::Origin;
 
-/// Features, and who may use them: nobody (`[]`), `self`, origins, or everybody (`*`).
+/// Features of browsers, and who may use them.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PermissionsPolicy(BTreeMap<Feature, Allowlist>);
@@ -27,7 +27,11 @@ impl PermissionsPolicy {
 
 /// The name of a feature. The list of features grows and shrinks, so any name passes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 struct Feature(String);
 
@@ -49,9 +53,13 @@ impl TryFrom<String> for Feature {
     }
 }
 
-/// Everybody (`*`, alone), or a list in parentheses.
+/// Who may use a feature: nobody (`[]`), `self`, origins, or everybody (`["*"]`).
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Vec<Member>", inline)
+)]
 #[serde(try_from = "Vec<Member>")]
 struct Allowlist(Vec<Member>);
 
@@ -79,9 +87,13 @@ impl fmt::Display for Allowlist {
     }
 }
 
-/// Who may use a feature.
+/// `self`, `*` or an origin.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 enum Member {
     Everybody,

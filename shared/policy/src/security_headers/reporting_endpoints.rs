@@ -24,7 +24,11 @@ impl ReportingEndpoints {
 
 /// The name of an endpoint: a key of a structured-field dictionary (RFC 9651).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 struct EndpointName(String);
 
@@ -51,7 +55,11 @@ impl TryFrom<String> for EndpointName {
 
 /// An https URL: browsers send reports to no other.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 #[serde(try_from = "String")]
 struct EndpointUrl(String);
 

@@ -14,7 +14,7 @@ use directives::Directives;
 /// The keyword that stands for a fresh nonce.
 const NONCE: &str = "'nonce'";
 
-/// The field `csp`.
+/// Where a page may load from, and what it may run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
