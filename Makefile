@@ -72,7 +72,7 @@ test-wasm: toolchain ## The tests of shared/policy on wasm32-unknown-unknown in 
 test-in-node: $(WASM_BINDGEN_RUNNER)
 	$(call say,Tests in Node)
 	@CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(WASM_BINDGEN_RUNNER)) \
-	    cargo test -p portcullis-policy --locked --target wasm32-unknown-unknown
+	    cargo test -p portcullis-policy --lib --tests --locked --target wasm32-unknown-unknown
 
 test-envoy: build envoy ## The scenarios on a real Envoy
 	$(call say,Tests on a real Envoy)
@@ -114,7 +114,7 @@ toolchain:
 
 $(WASM_BINDGEN_RUNNER): | toolchain
 	$(call say,Installing the wasm-bindgen test runner $(WASM_BINDGEN) (once$(comma) some minutes))
-	@cargo install wasm-bindgen-cli --version $(WASM_BINDGEN) --locked --bin wasm-bindgen-test-runner \
+	@cargo install wasm-bindgen-cli --version $(WASM_BINDGEN) --bin wasm-bindgen-test-runner \
 	    --root .tools/wasm-bindgen-$(WASM_BINDGEN)
 
 $(DENY): | toolchain

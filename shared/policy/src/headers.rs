@@ -117,6 +117,9 @@ impl HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn map(entries: &[(&'static str, &'static str)]) -> HeaderMap {
