@@ -1,1 +1,15 @@
-//! Policies.
+//! What Portcullis decides, and nothing else.
+//!
+//! Everything here is pure: state and time go in, a decision and the new state come out. Nothing
+//! reads a clock, makes random numbers or calls Envoy, so the same code runs under `cargo test`
+//! with a made-up clock, under property tests, on `wasm32-unknown-unknown` in Node, and in Envoy.
+//! `shared/host` is the only crate that connects it with a proxy.
+//!
+//! Each policy has a folder whose `mod.rs` is its specification. What several policies need
+//! stands beside them: [`config`] reads JSON and explains what is wrong with it, [`matcher`]
+//! decides which requests a rule is for, [`headers`] holds the headers of one message.
+
+pub mod config;
+pub mod headers;
+pub mod matcher;
+pub mod security_headers;
