@@ -231,3 +231,14 @@ fn a_refused_request_is_left_as_it_is() {
     assert_eq!(outcome.nonce, None);
     assert!(request.changes().is_empty());
 }
+
+#[test]
+fn a_request_that_shadow_would_refuse_goes_on_like_others() {
+    let csp = json!({"directives": {"script-src": ["'nonce'"]}});
+    let policy = policy(&json!({"cross_site": {"mode": "shadow"}, "csp": csp}));
+    let mut request = message([(":method", "POST"), ("sec-fetch-site", "cross-site")]);
+    let outcome = policy.on_request(RuleId::default(), &mut request, Some(RANDOM));
+    assert!(outcome.refused.is_some());
+    assert!(outcome.nonce.is_some());
+    assert!(request.contains("x-csp-nonce"));
+}

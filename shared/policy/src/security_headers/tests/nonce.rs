@@ -6,7 +6,7 @@ use super::*;
 
 fn nonced() -> Value {
     json!({"directives": {"default-src": ["'self'"], "script-src": ["'self'", "'nonce'"],
-        "style-src": ["'nonce'"]}})
+        "style-src": ["'nonce'"], "upgrade-insecure-requests": []}})
 }
 
 #[test]
@@ -27,7 +27,10 @@ fn the_upstream_and_the_browser_learn_the_same_nonce() {
     policy.on_response(rule, Some(&nonce), false, &mut response);
     assert_eq!(
         one(&response, "content-security-policy").unwrap(),
-        format!("default-src 'self'; script-src 'self' 'nonce-{text}'; style-src 'nonce-{text}'")
+        format!(
+            "default-src 'self'; script-src 'self' 'nonce-{text}'; style-src 'nonce-{text}'; \
+             upgrade-insecure-requests"
+        )
     );
 }
 
@@ -56,7 +59,7 @@ fn without_a_nonce_nothing_that_needs_one_can_run() {
     policy.on_response(RuleId::default(), None, false, &mut response);
     assert_eq!(
         one(&response, "content-security-policy").as_deref(),
-        Some("default-src 'self'; script-src 'self'; style-src 'none'")
+        Some("default-src 'self'; script-src 'self'; style-src 'none'; upgrade-insecure-requests")
     );
 }
 
@@ -129,6 +132,11 @@ fn a_clients_own_nonce_reaches_no_upstream_that_may_rely_on_it() {
 
 #[test]
 fn no_nonce_is_made_where_none_is_sent() {
+    let mut request = HeaderMap::default();
+    let outcome = policy(&json!({})).on_request(RuleId::default(), &mut request, Some(RANDOM));
+    assert_eq!(outcome.nonce, None);
+    assert!(request.changes().is_empty());
+
     let needs_nonce = |config| policy(&config).needs_nonce(RuleId::default());
     assert!(needs_nonce(json!({"csp": nonced()})));
     assert!(!needs_nonce(json!({})));

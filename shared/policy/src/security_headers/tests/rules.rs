@@ -16,7 +16,8 @@ fn example() -> SecurityHeaders {
             {"name": "api", "match": {"path": {"prefix": "/api/"}}, "preset": "api"},
             {"name": "logout", "match": {"path": {"exact": "/logout"}}, "headers": [
                 {"name": "clear-site-data", "value": "\"cache\"", "action": "set"},
-                {"name": "X-Both", "value": "rule", "action": "set"}]},
+                {"name": "X-Both", "value": "rule", "action": "set_if_absent"}]},
+            {"name": "ours", "match": {"path": {"exact": "/ours"}}, "override_upstream": true},
             {"name": "late", "match": {"path": {"prefix": "/api/late"}}, "mode": "off"},
             {"name": "hsts", "match": {"path": {"exact": "/hsts"}}, "hsts": {"assume_tls": true}},
             {"name": "quiet", "match": {"path": {"exact": "/quiet"}}, "mode": "off"},
@@ -45,7 +46,9 @@ fn the_first_rule_that_fits_is_selected() {
     assert_eq!(label("/logout"), "logout");
     assert_eq!(
         policy.rules().collect::<Vec<_>>(),
-        ["none", "api", "logout", "late", "hsts", "quiet", "trial"]
+        [
+            "none", "api", "logout", "ours", "late", "hsts", "quiet", "trial"
+        ]
     );
     assert_eq!(RuleId::default().index(), 0);
 }
@@ -66,6 +69,9 @@ fn fields_of_a_rule_override_those_of_the_top_level() {
         one(&api, "strict-transport-security").as_deref(),
         Some("max-age=864000")
     );
+    let frame_options = |target| one(&response_to(target), "x-frame-options").unwrap();
+    assert_eq!(frame_options("/ours"), "SAMEORIGIN");
+    assert_eq!(frame_options("/api/x"), "theirs");
     // The field that it has takes its place as a whole.
     assert_eq!(
         one(&response_to("/hsts"), "strict-transport-security").as_deref(),
