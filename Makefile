@@ -82,9 +82,10 @@ validate: build envoy ## Every example configuration through envoy --mode valida
 	$(call say,Validating example configurations)
 	@cargo run --quiet -p portcullis-envoy-tests --locked --bin validate
 
-bench: build envoy ## Added CPU per request, as ratios in one run
+bench: build envoy ## Added CPU time per request (BENCH_ARGS="--rounds 3 --only helmet,lua")
 	$(call say,Benchmarks)
-	@tests/envoy/bench
+	@cargo build --quiet --release --locked --target $(TARGET) -p empty_filter
+	@cargo run --quiet --release -p portcullis-envoy-tests --locked --bin bench -- $(BENCH_ARGS)
 
 size: build ## Sizes of the modules
 	@for module in $(MODULES); do \

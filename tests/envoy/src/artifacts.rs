@@ -45,3 +45,11 @@ pub fn module(plugin: &str) -> PathBuf {
     let file = format!("dist/{}.wasm", plugin.replace('-', "_"));
     repository().join(file)
 }
+
+/// The module that does nothing, which `make bench` builds.
+pub fn empty_filter() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    repository()
+        .join(target)
+        .join("wasm32-wasip1/release/empty_filter.wasm")
+}

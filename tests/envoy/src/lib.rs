@@ -43,6 +43,7 @@ pub mod envoy;
 pub mod filter;
 mod http1;
 mod http2;
+pub mod load;
 pub mod log;
 pub mod message;
 mod process;
