@@ -1,4 +1,8 @@
 //! `dist/security_headers.wasm`.
 #![cfg(target_arch = "wasm32")]
+#![allow(
+    missing_docs,
+    reason = "the SDK's macro makes a function, for Envoy to call"
+)]
 
 portcullis_host::module!(portcullis_security_headers::SecurityHeaders);

@@ -77,7 +77,9 @@ impl Plugin for SecurityHeaders {
         } else {
             Vec::new()
         };
-        let rule = self.policy.select(&Subject::new(exchange.request()?, &route));
+        let rule = self
+            .policy
+            .select(&Subject::new(exchange.request()?, &route));
         stream.rule = Some(rule);
 
         let random = if self.policy.needs_nonce(rule) {
@@ -96,6 +98,9 @@ impl Plugin for SecurityHeaders {
 
     fn on_response(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
         let rule = stream.rule.unwrap_or_default();
+        if self.policy.is_off(rule) {
+            return Ok(Flow::Continue);
+        }
         let tls = self.policy.needs_tls(rule) && {
             let version = exchange.property(Property::TLS_VERSION);
             exchange.settle(Self::NAME, version).is_some()

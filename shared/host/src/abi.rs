@@ -213,9 +213,7 @@ pub fn send_local_response(
 pub fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
     let mut id = 0;
     // SAFETY: `name` is only read; `id` outlives the call and has the type that the host writes.
-    Status::check(unsafe {
-        proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id)
-    })?;
+    Status::check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) })?;
     Ok(id)
 }
 

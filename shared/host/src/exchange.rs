@@ -128,11 +128,7 @@ impl Exchange {
 
     /// The value of a result, or the default in place of an error, which is noted for the log: for
     /// a plugin that can go on without the value.
-    pub fn settle<T: Default>(
-        &mut self,
-        plugin: &'static str,
-        result: Result<T, Error>,
-    ) -> T {
+    pub fn settle<T: Default>(&mut self, plugin: &'static str, result: Result<T, Error>) -> T {
         result.unwrap_or_else(|error| {
             self.failures.push((plugin, error));
             T::default()

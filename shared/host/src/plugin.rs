@@ -74,11 +74,8 @@ pub trait Plugin: Sized + 'static {
     fn summaries(&self) -> Vec<Summary>;
 
     /// The request's headers have come.
-    fn on_request(
-        &self,
-        stream: &mut Self::Stream,
-        exchange: &mut Exchange,
-    ) -> Result<Flow, Error>;
+    fn on_request(&self, stream: &mut Self::Stream, exchange: &mut Exchange)
+    -> Result<Flow, Error>;
 
     /// The response's headers have come, from the upstream, from a filter, or from Envoy itself.
     fn on_response(

@@ -115,6 +115,14 @@ impl HeaderMap {
     }
 }
 
+/// Whether a text is a token (RFC 9110, section 5.6.2), as names of headers and methods are.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(target_arch = "wasm32")]
@@ -162,7 +170,10 @@ mod tests {
     #[test]
     fn lines_are_kept_apart_and_in_order() {
         let mut headers = map(&[("set-cookie", "a=1"), ("z", "0"), ("set-cookie", "b=2")]);
-        headers.set_lines("set-cookie".into(), vec!["a=1; Secure".into(), "b=2".into()]);
+        headers.set_lines(
+            "set-cookie".into(),
+            vec!["a=1; Secure".into(), "b=2".into()],
+        );
         assert_eq!(
             lines(&headers),
             ["set-cookie: a=1; Secure", "set-cookie: b=2", "z: 0"]

@@ -126,6 +126,10 @@ fn lines(headers: &[(String, Vec<u8>)], name: &str) -> Vec<String> {
 
 fn only(headers: &[(String, Vec<u8>)], name: &str) -> Option<String> {
     let mut lines = lines(headers, name);
-    assert!(lines.len() <= 1, "{name} stands {} times: {lines:?}", lines.len());
+    assert!(
+        lines.len() <= 1,
+        "{name} stands {} times: {lines:?}",
+        lines.len()
+    );
     lines.pop()
 }

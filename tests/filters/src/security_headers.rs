@@ -93,6 +93,12 @@ pub fn scenarios() -> Vec<Scenario> {
             "csp": {"directives": {"script-src": ["'nonce'"]}}}),
         shadow_changes_nothing,
     );
+    add(
+        "security_headers::off_does_nothing",
+        json!({"name": "edge", "rules": [{"name": "assets",
+            "match": {"path": {"prefix": "/assets/"}}, "mode": "off"}]}),
+        off_does_nothing,
+    );
     scenarios.push(Scenario {
         name: "security_headers::refusals_of_filters_behind_have_them_too",
         filters: vec![plugin(&json!({})), Filter::DenyAll],
@@ -183,7 +189,10 @@ fn the_upstream_wins_unless_overridden(world: &mut dyn World) {
         theirs.all("content-security-policy"),
         ["default-src https:", "object-src 'none'"]
     );
-    assert_eq!(theirs.get_header("x-frame-options").as_deref(), Some("DENY"));
+    assert_eq!(
+        theirs.get_header("x-frame-options").as_deref(),
+        Some("DENY")
+    );
     assert_eq!(
         theirs.get_header("x-content-type-options").as_deref(),
         Some("nosniff")
@@ -219,7 +228,13 @@ fn a_rule_cannot_be_dodged_by_spelling(world: &mut dyn World) {
             "{path}"
         );
     }
-    for path in ["/", "/apis/orders", "/?/api/", "/api/../orders", "/%2561pi/orders"] {
+    for path in [
+        "/",
+        "/apis/orders",
+        "/?/api/",
+        "/api/../orders",
+        "/%2561pi/orders",
+    ] {
         let response = world.send(Request::get(path));
         assert_eq!(response.get_header("cache-control"), None, "{path}");
     }
@@ -254,10 +269,7 @@ fn replies_of_envoy_have_them_too(world: &mut dyn World) {
     let unreachable = world.send(Request::get("/"));
     assert_eq!(unreachable.status, 503);
     assert_helmet(&unreachable);
-    assert_eq!(
-        world.counter(&counter(&[("rule", "none")], "responses")),
-        2
-    );
+    assert_eq!(world.counter(&counter(&[("rule", "none")], "responses")), 2);
 }
 
 fn refusals_of_filters_behind_have_them_too(world: &mut dyn World) {
@@ -276,7 +288,10 @@ fn a_cross_site_post_is_refused(world: &mut dyn World) {
     assert_eq!(world.send(forged).status, 403);
     let opaque = Request::post("/pay").header("origin", "null");
     assert_eq!(world.send(opaque).status, 403);
-    assert!(world.received().is_empty(), "a refused request reached the upstream");
+    assert!(
+        world.received().is_empty(),
+        "a refused request reached the upstream"
+    );
 
     for allowed in [
         Request::get("/").header("sec-fetch-site", "cross-site"),
@@ -373,7 +388,10 @@ fn header_actions(world: &mut dyn World) {
             .header("x-powered-by", "PHP"),
     ));
     let changed = world.send(Request::get("/"));
-    assert_eq!(changed.get_header("x-frame-options").as_deref(), Some("DENY"));
+    assert_eq!(
+        changed.get_header("x-frame-options").as_deref(),
+        Some("DENY")
+    );
     assert_eq!(changed.get_header("x-app").as_deref(), Some("cart"));
     // As one line or as two: both mean the same, and Envoy joins some headers.
     let vary = changed.all("vary").join(",");
@@ -407,9 +425,17 @@ fn bytes_that_are_not_text_pass_unharmed(world: &mut dyn World) {
         let sent: &[u8] = b"\xff\xfe request";
         assert!(received.headers.contains(&("x-bytes".into(), sent.into())));
         let answered: &[u8] = b"\xff\xfe response";
-        assert!(response.headers.contains(&("x-bytes".into(), answered.into())));
+        assert!(
+            response
+                .headers
+                .contains(&("x-bytes".into(), answered.into()))
+        );
         let cookie: &[u8] = b"a=\xff; Secure";
-        assert!(response.headers.contains(&("set-cookie".into(), cookie.into())));
+        assert!(
+            response
+                .headers
+                .contains(&("set-cookie".into(), cookie.into()))
+        );
     }
     let garbage = Request::post("/").header("sec-fetch-site", b"\xff");
     assert_eq!(world.send(garbage).status, 403);
@@ -438,4 +464,17 @@ fn shadow_changes_nothing(world: &mut dyn World) {
         world.counter(&counter(&labels, "cross_site_shadow_refused")),
         1
     );
+}
+
+fn off_does_nothing(world: &mut dyn World) {
+    let asset = world.send(Request::get("/assets/logo.svg"));
+    assert_eq!(asset.status, 200);
+    for (name, _) in HELMET {
+        assert_eq!(asset.get_header(name), None, "{name}");
+    }
+    assert_eq!(
+        world.counter(&counter(&[("rule", "assets")], "responses")),
+        0
+    );
+    assert_helmet(&world.send(Request::get("/")));
 }

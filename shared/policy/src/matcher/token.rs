@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::headers::is_token;
+
 /// A method. Letter case counts in HTTP, so `get` is another method than `GET`, one that nobody
 /// means.
 #[derive(Clone, Debug, Deserialize)]
@@ -74,12 +76,4 @@ impl TryFrom<String> for HeaderName {
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
-}
-
-/// Whether a text is a `token` of RFC 9110.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

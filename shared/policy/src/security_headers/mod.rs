@@ -205,6 +205,11 @@ impl SecurityHeaders {
         RuleId(self.rules.iter().position(fits).map_or(0, |at| at + 1))
     }
 
+    /// Whether nothing is to be done, not even counted.
+    pub fn is_off(&self, rule: RuleId) -> bool {
+        self.plan(rule).mode == Mode::Off
+    }
+
     /// Whether [`on_request`](Self::on_request) makes a nonce, for which it needs randomness.
     pub fn needs_nonce(&self, rule: RuleId) -> bool {
         self.plan(rule).needs_nonce()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::headers::HeaderMap;
+use crate::headers::{HeaderMap, is_token};
 
 /// A change to one header of the response.
 #[derive(Clone, Debug, Deserialize)]
@@ -176,7 +176,7 @@ impl TryFrom<String> for HeaderName {
                 "found {text:?}; expected an ordinary header: pseudo headers are not for policies"
             ));
         }
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
+        if !is_token(&name) {
             return Err(format!(
                 "found {text:?}; expected the name of a header: letters, digits and \
                  ! # $ % & ' * + - . ^ _ ` | ~"
@@ -196,11 +196,6 @@ impl TryFrom<String> for HeaderName {
         }
         Ok(Self(name.into()))
     }
-}
-
-/// RFC 9110, section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// The value of a header.
