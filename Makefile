@@ -51,7 +51,7 @@ $(MODULES): dist/%.wasm: FORCE | toolchain
 	$(call say,Building $@)
 	@cargo build --release --locked --target $(TARGET) -p $*
 	@mkdir -p dist
-	@cmp -s target/$(TARGET)/release/$*.wasm $@ || cp target/$(TARGET)/release/$*.wasm $@
+	@cmp -s target/$(TARGET)/release/$*.wasm $@ || install -m 644 target/$(TARGET)/release/$*.wasm $@
 	@cd dist && sha256sum $*.wasm > $*.wasm.sha256
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
