@@ -1,0 +1,123 @@
+//! Host calls that reach other services, other contexts, and the host's own functions.
+
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "every function here passes its pointers on under the one contract of `memory`"
+)]
+
+use super::memory::{bytes, code, give, host, write};
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_http_call(
+    upstream: *const u8,
+    upstream_size: usize,
+    headers: *const u8,
+    headers_size: usize,
+    body: *const u8,
+    body_size: usize,
+    trailers: *const u8,
+    trailers_size: usize,
+    timeout: u32,
+    token: *mut u32,
+) -> u32 {
+    let upstream = bytes(upstream, upstream_size);
+    let headers = bytes(headers, headers_size);
+    let body = bytes(body, body_size);
+    let trailers = bytes(trailers, trailers_size);
+    let called = host(|guest| guest.http_call(upstream, headers, body, trailers, timeout));
+    write(called, token)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_grpc_call(
+    _upstream: *const u8,
+    _upstream_size: usize,
+    _service: *const u8,
+    _service_size: usize,
+    _method: *const u8,
+    _method_size: usize,
+    _metadata: *const u8,
+    _metadata_size: usize,
+    _message: *const u8,
+    _message_size: usize,
+    _timeout: u32,
+    token: *mut u32,
+) -> u32 {
+    write(host(|guest| guest.grpc_call()), token)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_grpc_stream(
+    _upstream: *const u8,
+    _upstream_size: usize,
+    _service: *const u8,
+    _service_size: usize,
+    _method: *const u8,
+    _method_size: usize,
+    _metadata: *const u8,
+    _metadata_size: usize,
+    token: *mut u32,
+) -> u32 {
+    write(host(|guest| guest.grpc_call()), token)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_grpc_send(
+    token: u32,
+    _message: *const u8,
+    _message_size: usize,
+    _end: bool,
+) -> u32 {
+    code(host(|guest| guest.send_grpc(token)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_grpc_cancel(token: u32) -> u32 {
+    code(host(|guest| guest.end_grpc_call(token)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_grpc_close(token: u32) -> u32 {
+    code(host(|guest| guest.end_grpc_call(token)))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_status(
+    status: *mut u32,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> u32 {
+    let found = host(|guest| guest.call_status());
+    give(
+        found.map(|(number, message)| {
+            *status = number;
+            message
+        }),
+        data,
+        size,
+    )
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
+    code(host(|guest| guest.set_effective_context(context)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_done() -> u32 {
+    code(host(|guest| guest.done()))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_call_foreign_function(
+    name: *const u8,
+    name_size: usize,
+    arguments: *const u8,
+    arguments_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> u32 {
+    let (name, arguments) = (bytes(name, name_size), bytes(arguments, arguments_size));
+    let result = host(|guest| guest.call_foreign_function(name, arguments));
+    give(result, data, size)
+}

@@ -1,0 +1,94 @@
+//! Calls to other services.
+
+use std::time::Duration;
+
+use super::Guest;
+use crate::headers::Headers;
+use crate::message::Request;
+use crate::status::Status;
+use crate::upstream::Cluster;
+use crate::vm::{Action, OutgoingCall, is_complete_request};
+
+/// The low bits of a token say which kind of call it is for.
+const CALL_KIND: u32 = 3;
+const HTTP_CALL: u32 = 0;
+const GRPC_CALL: u32 = 1;
+const GRPC_STREAM: u32 = 2;
+
+impl Guest<'_> {
+    /// Starts an HTTP call. Whatever context makes it, it belongs to the root context: its outcome
+    /// comes even after the stream is gone.
+    pub(crate) fn http_call(
+        &mut self,
+        cluster: &[u8],
+        headers: &[u8],
+        body: &[u8],
+        trailers: &[u8],
+        timeout_milliseconds: u32,
+    ) -> Result<u32, Status> {
+        let (root, _) = self.vm.root().ok_or(Status::BadArgument)?;
+        let cluster = String::from_utf8_lossy(cluster).into_owned();
+        let headers = Headers::from_pairs(headers);
+        let target = self
+            .shared
+            .clusters
+            .get(&cluster)
+            .ok_or(Status::BadArgument)?;
+        if i32::try_from(timeout_milliseconds).is_err() || !is_complete_request(&headers) {
+            return Err(Status::BadArgument);
+        }
+        if matches!(target, Cluster::Empty) {
+            return Err(Status::InternalFailure);
+        }
+        let mut request = Request::get("/");
+        request.headers = headers;
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        request.trailers = Headers::from_pairs(trailers);
+        request.headers.set("x-envoy-internal", "true");
+        let timeout = Duration::from_millis(timeout_milliseconds.into());
+        if !timeout.is_zero() {
+            request.headers.set(
+                "x-envoy-expected-rq-timeout-ms",
+                timeout_milliseconds.to_string(),
+            );
+        }
+        let token = self.vm.next_call_token();
+        self.vm.ask(Action::Call(OutgoingCall {
+            root,
+            token,
+            cluster,
+            request,
+            timeout: (!timeout.is_zero()).then_some(timeout),
+        }));
+        Ok(token)
+    }
+
+    /// gRPC calls are not offered: as if the service did not exist.
+    pub(crate) fn grpc_call(&self) -> Result<u32, Status> {
+        Err(Status::ParseFailure)
+    }
+
+    /// No gRPC call is ever open, so there is none to cancel or close.
+    pub(crate) fn end_grpc_call(&self, token: u32) -> Result<(), Status> {
+        match token & CALL_KIND {
+            GRPC_CALL | GRPC_STREAM => Err(Status::NotFound),
+            HTTP_CALL.. => Err(Status::BadArgument),
+        }
+    }
+
+    pub(crate) fn send_grpc(&self, token: u32) -> Result<(), Status> {
+        match token & CALL_KIND {
+            GRPC_STREAM => Err(Status::NotFound),
+            _ => Err(Status::BadArgument),
+        }
+    }
+
+    /// Why the HTTP call failed whose callback is running.
+    pub(crate) fn call_status(&self) -> Result<(u32, Vec<u8>), Status> {
+        let (_, root) = self.vm.root().ok_or(Status::BadArgument)?;
+        let (code, message) = root.call_status;
+        Ok((code, message.as_bytes().to_vec()))
+    }
+}

@@ -1,0 +1,74 @@
+//! What all workers of a host have in common.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Clock;
+use crate::foreign::ForeignFunctions;
+use crate::logs::Logs;
+use crate::metrics::Metrics;
+use crate::properties::Properties;
+use crate::random::Random;
+use crate::shared_data::SharedData;
+use crate::shared_queue::SharedQueues;
+use crate::upstream::{Cluster, Route};
+
+/// The process-wide part of a host. Each host has its own, so hosts in one test process do not meet.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) shared_data: SharedData,
+    pub(crate) queues: SharedQueues,
+    pub(crate) metrics: Metrics,
+    pub(crate) logs: Logs,
+    pub(crate) random: Random,
+    pub(crate) foreign: ForeignFunctions,
+    pub(crate) clusters: BTreeMap<String, Cluster>,
+    pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) properties: Properties,
+    ids: AtomicU64,
+}
+
+/// What a test configures of [`Shared`].
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) shared_data: SharedData,
+    pub(crate) random: Random,
+    pub(crate) foreign: ForeignFunctions,
+    pub(crate) clusters: BTreeMap<String, Cluster>,
+    pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) properties: Properties,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, logs: Logs) -> Self {
+        Self {
+            clock: Clock::new(),
+            shared_data: settings.shared_data,
+            queues: SharedQueues::default(),
+            metrics: Metrics::default(),
+            logs,
+            random: settings.random,
+            foreign: settings.foreign,
+            clusters: settings.clusters,
+            routes: settings.routes,
+            properties: settings.properties,
+            ids: AtomicU64::new(1),
+        }
+    }
+
+    /// A number that this host gives out once: for streams and connections.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The route for a path.
+    pub(crate) fn route(&self, path: &str) -> Option<Arc<Route>> {
+        let mut fitting = self
+            .routes
+            .iter()
+            .filter(|route| path.starts_with(&route.prefix));
+        fitting.next().cloned()
+    }
+}

@@ -1,0 +1,306 @@
+//! One request on its way through the chain of filters, to the upstream and back.
+
+mod client;
+mod flow;
+mod router;
+
+use std::sync::{Arc, Mutex};
+
+use self::client::Client;
+pub(crate) use self::flow::Frame;
+use self::flow::Gate;
+use self::router::Router;
+use crate::flags::ResponseFlags;
+use crate::local_reply::LocalReply;
+use crate::message::{Protocol, Request};
+use crate::outcome::{Callback, Outcome};
+use crate::state::{Direction, StreamState};
+use crate::sync::lock;
+use crate::vm::{Action, Asked, Called, StreamPosition, Vm};
+use crate::worker::{Core, Slot};
+
+/// A stream, until its outcome is taken.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    id: u64,
+    state: Arc<Mutex<StreamState>>,
+    slots: Vec<Slot>,
+    request_gates: Vec<Gate>,
+    response_gates: Vec<Gate>,
+    /// Nothing of the request moves on: it was answered.
+    request_ended: bool,
+    /// Nothing of the response moves on through the filters: another one took its place.
+    response_ended: bool,
+    router: Router,
+    client: Client,
+    trace: Vec<Callback>,
+    /// The callback that is running asked for the stream to go on.
+    resume: bool,
+    outcome: Option<Outcome>,
+}
+
+impl Stream {
+    pub(crate) fn new(core: &Core, slots: Vec<Slot>, request: &Request) -> Self {
+        let id = core.shared.next_id();
+        let now = core.shared.clock.now();
+        let state = StreamState::new(request, id, slots.len(), now);
+        let gates = || slots.iter().map(|_| Gate::Open).collect();
+        Self {
+            id,
+            state: Arc::new(Mutex::new(state)),
+            request_gates: gates(),
+            response_gates: gates(),
+            slots,
+            request_ended: false,
+            response_ended: false,
+            router: Router::default(),
+            client: Client::default(),
+            trace: Vec::new(),
+            resume: false,
+            outcome: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
+        self.outcome.take()
+    }
+
+    /// Where the stream is, for a test that expected it to be over.
+    pub(crate) fn describe(&self) -> String {
+        let paused = |gates: &[Gate], what: &str| {
+            let held = gates.iter().position(|gate| !matches!(gate, Gate::Open));
+            held.map(|index| {
+                format!(
+                    "filter {:?} holds the {what}",
+                    self.slots[index].filter.name
+                )
+            })
+        };
+        paused(&self.response_gates, "response")
+            .or_else(|| paused(&self.request_gates, "request"))
+            .unwrap_or_else(|| "it waits for the upstream or for the rest of the request".into())
+    }
+
+    pub(crate) fn receive_headers(&mut self, core: &mut Core, end: bool) {
+        self.resolve_route(core);
+        self.pass(core, Direction::Request, 0, Frame::Headers { end });
+    }
+
+    /// A piece of the request's body. Over HTTP/1.1 its end arrives by itself.
+    pub(crate) fn receive_body(&mut self, core: &mut Core, bytes: &[u8], end: bool) {
+        let protocol = {
+            let mut state = lock(&self.state);
+            state.info.bytes_received += bytes.len();
+            state.info.protocol
+        };
+        let separate_end = protocol == Protocol::Http1 && end && !bytes.is_empty();
+        let frame = Frame::Data {
+            bytes: bytes.to_vec(),
+            end: end && !separate_end,
+        };
+        self.pass(core, Direction::Request, 0, frame);
+        if separate_end {
+            let frame = Frame::Data {
+                bytes: Vec::new(),
+                end: true,
+            };
+            self.pass(core, Direction::Request, 0, frame);
+        }
+    }
+
+    pub(crate) fn receive_trailers(&mut self, core: &mut Core) {
+        self.pass(core, Direction::Request, 0, Frame::Trailers);
+    }
+
+    /// The client closes its connection.
+    pub(crate) fn disconnect(&mut self, core: &mut Core) {
+        self.lose_client(core, ResponseFlags::DC, "downstream_remote_disconnect");
+    }
+
+    /// The client resets its HTTP/2 stream.
+    pub(crate) fn reset(&mut self, core: &mut Core) {
+        self.lose_client(core, ResponseFlags::DR, "http2.remote_reset");
+    }
+
+    fn lose_client(&mut self, core: &mut Core, flag: ResponseFlags, details: &str) {
+        self.fail_with(flag, details);
+        self.abort(core);
+    }
+
+    /// A filter resets the stream: the client gets nothing (more).
+    pub(crate) fn close(&mut self, core: &mut Core) {
+        lock(&self.state)
+            .info
+            .code_details
+            .get_or_insert_with(|| b"wasm_close_stream".to_vec());
+        self.abort(core);
+    }
+
+    /// Breaks off towards the client.
+    fn abort(&mut self, core: &mut Core) {
+        self.client.broken_off = true;
+        self.finish(core);
+    }
+
+    fn fail_with(&self, flag: ResponseFlags, details: &str) {
+        let mut state = lock(&self.state);
+        state.info.flags |= flag;
+        state.info.code_details = Some(details.as_bytes().to_vec());
+    }
+
+    /// Answers in place of the upstream:
+    ///
+    /// * before there is a response, through the filters that have seen the request;
+    /// * while a response is on its way through them, straight to the client in its place;
+    /// * after its headers are with the client, by breaking off.
+    pub(crate) fn local_reply(&mut self, core: &mut Core, reply: &LocalReply) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.request_ended = true;
+        let mut state = lock(&self.state);
+        state.info.code_details = Some(reply.details.clone());
+        let (headers, body) = reply.encode(&state);
+        if self.client.has_headers() {
+            drop(state);
+            return self.abort(core);
+        }
+        let first = state.response_headers.replace(headers).is_none();
+        state.response_trailers = None;
+        state.info.response_code = Some(reply.code);
+        drop(state);
+        let end = body.is_empty();
+        let mut frames = vec![Frame::Headers { end }];
+        if !end {
+            frames.push(Frame::Data {
+                bytes: body,
+                end: true,
+            });
+        }
+        if first {
+            self.refresh_route(core);
+        } else {
+            self.response_ended = true;
+        }
+        for frame in frames {
+            if first {
+                self.pass(core, Direction::Response, 0, frame);
+            } else {
+                self.deliver(core, frame);
+            }
+        }
+    }
+
+    /// Sees to what a filter asked for in a callback of this stream. Replies come before what the
+    /// callback returned, going on comes after it.
+    fn absorb(&mut self, core: &mut Core, vm: &Arc<Vm>, at: StreamPosition, mut asked: Asked) {
+        let (here, elsewhere): (Vec<_>, _) =
+            asked.actions.drain(..).partition(|action| match action {
+                Action::Reply { at, .. } | Action::Close { at } => at.stream == self.id,
+                Action::Continue { at: other, .. } => *other == at,
+                _ => false,
+            });
+        asked.actions = elsewhere;
+        core.absorb(vm, asked);
+        for action in here {
+            match action {
+                Action::Reply { reply, .. } => self.local_reply(core, &reply),
+                Action::Close { .. } => self.close(core),
+                Action::Continue { .. } => self.resume = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Runs a callback of one filter, if its VM lives, and notes it.
+    fn call(
+        &mut self,
+        index: usize,
+        name: &'static str,
+        callback: impl FnOnce(&Vm, u32) -> Called,
+    ) -> Option<(Arc<Vm>, Called)> {
+        let slot = &self.slots[index];
+        let plugin = slot.plugin.as_ref().filter(|plugin| !plugin.vm.is_dead())?;
+        let context = slot.context?;
+        self.trace.push(Callback {
+            filter: slot.filter.name.clone(),
+            name,
+        });
+        let vm = Arc::clone(&plugin.vm);
+        let called = callback(&vm, context);
+        Some((vm, called))
+    }
+
+    /// Creates the context of a filter, unless it exists or the VM is dead.
+    fn create_context(&mut self, core: &mut Core, index: usize) {
+        let at = StreamPosition {
+            stream: self.id,
+            filter: index,
+        };
+        let slot = &mut self.slots[index];
+        if let Some(plugin) = slot.plugin.as_ref().filter(|plugin| !plugin.vm.is_dead())
+            && slot.context.is_none()
+        {
+            slot.context = plugin.open(core, at, &self.state);
+        }
+    }
+
+    /// Ends the stream: on_log for every filter, those too that saw nothing of the request; then
+    /// on_done and the context's end for each.
+    fn finish(&mut self, core: &mut Core) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.request_ended = true;
+        self.response_ended = true;
+        {
+            let mut state = lock(&self.state);
+            let started = state.info.started;
+            state.info.duration = Some(core.shared.clock.monotonic() - started);
+        }
+        self.outcome = Some(Outcome::new(
+            Arc::clone(&self.state),
+            Arc::clone(&core.shared),
+        ));
+        for index in 0..self.slots.len() {
+            self.create_context(core, index);
+            self.set_logging(index, true);
+            self.finish_with(core, index, "log", Vm::on_log);
+            self.set_logging(index, false);
+        }
+        for index in 0..self.slots.len() {
+            self.finish_with(core, index, "done", Vm::on_done);
+            self.finish_with(core, index, "delete", Vm::on_delete);
+            let slot = &self.slots[index];
+            if let (Some(plugin), Some(context)) = (&slot.plugin, slot.context) {
+                lock(&plugin.vm.state).remove(context);
+            }
+        }
+        let client = std::mem::take(&mut self.client);
+        let seen = std::mem::take(&mut self.router.seen);
+        let trace = std::mem::take(&mut self.trace);
+        if let Some(outcome) = &mut self.outcome {
+            outcome.complete(client.received(), seen, trace);
+        }
+    }
+
+    fn set_logging(&self, index: usize, logging: bool) {
+        lock(&self.state).views[index].logging = logging;
+    }
+
+    fn finish_with(
+        &mut self,
+        core: &mut Core,
+        index: usize,
+        name: &'static str,
+        callback: fn(&Vm, u32) -> Called,
+    ) {
+        if let Some((vm, called)) = self.call(index, name, callback) {
+            core.absorb(&vm, called.asked);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The upstream's end of a stream: Envoy's router.
+
+use std::time::Duration;
+
+use super::{Frame, Stream};
+use crate::flags::ResponseFlags;
+use crate::local_reply::LocalReply;
+use crate::message::{Request, Response};
+use crate::state::Direction;
+use crate::sync::lock;
+use crate::upstream::{
+    Answer, AnswerKind, CONNECTION_FAILURE, CONNECTION_TERMINATION, Cluster, Handler,
+    NO_HEALTHY_UPSTREAM, Target, reset_before_headers,
+};
+use crate::worker::{Core, Event};
+
+/// What the router knows of a stream.
+#[derive(Default)]
+pub(super) struct Router {
+    cluster: Option<Handler>,
+    timeout: Duration,
+    retry_on: Vec<String>,
+    retries: u32,
+    body: Vec<Vec<u8>>,
+    attempts: u32,
+    dispatched: Duration,
+    answer: Option<AnswerKind>,
+    /// The requests that upstreams got.
+    pub(super) seen: Vec<Request>,
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router")
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// Looks up the route again if a filter wrote request headers since.
+    pub(super) fn refresh_route(&mut self, core: &Core) {
+        if lock(&self.state).info.route_stale {
+            self.resolve_route(core);
+        }
+    }
+
+    pub(super) fn resolve_route(&mut self, core: &Core) {
+        let mut state = lock(&self.state);
+        let path = state.request_headers.get(":path").unwrap_or_default();
+        let route = core.shared.route(path);
+        state.info.cluster = match route.as_ref().map(|route| &route.target) {
+            Some(Target::Cluster(name)) if core.shared.clusters.contains_key(name) => {
+                Some(name.clone())
+            }
+            _ => None,
+        };
+        state.info.route = route;
+        state.info.route_stale = false;
+    }
+
+    /// Takes a frame of the request. The upstream gets the request when it is complete.
+    pub(super) fn route(&mut self, core: &mut Core, frame: Frame) {
+        let end = match frame {
+            Frame::Headers { end } => {
+                self.choose_upstream(core);
+                end
+            }
+            Frame::Data { bytes, end } => {
+                if !bytes.is_empty() {
+                    self.router.body.push(bytes);
+                }
+                end
+            }
+            Frame::Trailers => true,
+        };
+        if end && !self.request_ended {
+            if !self.router.timeout.is_zero() {
+                let event = Event::Timeout { stream: self.id };
+                core.schedule(self.router.timeout, event);
+            }
+            self.dispatch(core);
+        }
+    }
+
+    fn choose_upstream(&mut self, core: &mut Core) {
+        self.refresh_route(core);
+        let route = lock(&self.state).info.route.clone();
+        let Some(route) = route else {
+            return self.fail_request(core, ResponseFlags::NR, 404, "", "route_not_found");
+        };
+        let cluster = match &route.target {
+            Target::Direct(response) => {
+                let body = response.body_bytes();
+                let reply = LocalReply::new(response.status(), body, "direct_response");
+                return self.local_reply(core, &reply);
+            }
+            Target::Cluster(name) => core.shared.clusters.get(name).cloned(),
+        };
+        let Some(cluster) = cluster else {
+            return self.fail_request(core, ResponseFlags::NC, 503, "", "cluster_not_found");
+        };
+        self.router.timeout = route.timeout;
+        let policy = route.retry.as_ref();
+        {
+            let headers = &mut lock(&self.state).request_headers;
+            let wanted = headers.get("x-envoy-retry-on").map(str::to_owned);
+            let count = headers.get("x-envoy-max-retries");
+            let count = count.and_then(|count| count.parse().ok());
+            let count = count.or_else(|| policy.map(|policy| policy.count));
+            self.router.retries = count.unwrap_or(1);
+            self.router.retry_on = [policy.map(|policy| policy.on.clone()), wanted]
+                .iter()
+                .flatten()
+                .flat_map(|conditions| conditions.split(','))
+                .map(|condition| condition.trim().to_owned())
+                .collect();
+            headers.remove("x-envoy-retry-on");
+            headers.remove("x-envoy-max-retries");
+            let timeout = route.timeout.as_millis().to_string();
+            headers.set("x-envoy-expected-rq-timeout-ms", timeout);
+        }
+        match cluster {
+            Cluster::Hosts(handler) => self.router.cluster = Some(handler),
+            Cluster::Empty => {
+                lock(&self.state).info.attempts = 1;
+                self.fail_unhealthy(core);
+            }
+        }
+    }
+
+    /// Sends the request to the upstream, and schedules its answer.
+    fn dispatch(&mut self, core: &mut Core) {
+        let Some(handler) = self.router.cluster.clone() else {
+            return;
+        };
+        self.router.attempts += 1;
+        let request = {
+            let mut state = lock(&self.state);
+            state.info.attempts = self.router.attempts;
+            state.info.upstream_chosen = true;
+            let mut request = Request::get("/").protocol(state.info.protocol);
+            request.headers = state.request_headers.clone();
+            request.trailers = state.request_trailers.clone();
+            request.chunks = self.router.body.clone();
+            request
+        };
+        let Answer { kind, delay } = handler(&request);
+        self.router.seen.push(request);
+        self.router.dispatched = core.shared.clock.monotonic();
+        if matches!(kind, AnswerKind::NoHealthyUpstream) {
+            self.router.seen.pop();
+            lock(&self.state).info.upstream_chosen = false;
+        }
+        if matches!(kind, AnswerKind::Never) {
+            return;
+        }
+        self.router.answer = Some(kind);
+        let event = Event::Upstream {
+            stream: self.id,
+            attempt: self.router.attempts,
+        };
+        core.schedule(delay, event);
+    }
+
+    /// The time of an attempt's answer has come.
+    pub(crate) fn upstream_answers(&mut self, core: &mut Core, attempt: u32) {
+        if attempt != self.router.attempts || self.response_started() {
+            return;
+        }
+        let Some(answer) = self.router.answer.take() else {
+            return;
+        };
+        if self.is_retriable(&answer) {
+            if self.router.retries > 0 {
+                self.router.retries -= 1;
+                return self.dispatch(core);
+            }
+            lock(&self.state).info.flags |= ResponseFlags::URX;
+        }
+        match answer {
+            AnswerKind::Response(response) => self.start_response(core, response, true),
+            AnswerKind::ResetAfter(response) => {
+                self.start_response(core, response, false);
+                let details = "upstream_reset_after_response_started{protocol_error}";
+                self.fail_with(ResponseFlags::UPE, details);
+                self.abort(core);
+            }
+            AnswerKind::Reset => {
+                let details = "upstream_reset_before_response_started{connection_termination}";
+                self.fail_attempt(core, ResponseFlags::UC, CONNECTION_TERMINATION, details);
+            }
+            AnswerKind::ConnectFailure => {
+                let details = "upstream_reset_before_response_started\
+                     {remote_connection_failure|delayed_connect_error:_Connection_refused}";
+                self.fail_attempt(core, ResponseFlags::UF, CONNECTION_FAILURE, details);
+            }
+            AnswerKind::NoHealthyUpstream => self.fail_unhealthy(core),
+            AnswerKind::Never => {}
+        }
+    }
+
+    /// The route's time for a response is over.
+    pub(crate) fn upstream_timed_out(&mut self, core: &mut Core) {
+        if !self.response_started() {
+            let body = "upstream request timeout";
+            self.fail_request(core, ResponseFlags::UT, 504, body, "response_timeout");
+        }
+    }
+
+    fn response_started(&self) -> bool {
+        lock(&self.state).response_headers.is_some()
+    }
+
+    fn is_retriable(&self, answer: &AnswerKind) -> bool {
+        let broke_off = matches!(answer, AnswerKind::Reset | AnswerKind::ConnectFailure);
+        let status = match answer {
+            AnswerKind::Response(response) | AnswerKind::ResetAfter(response) => response.status(),
+            _ => 0,
+        };
+        self.router
+            .retry_on
+            .iter()
+            .any(|condition| match condition.as_str() {
+                "5xx" => broke_off || status >= 500,
+                "gateway-error" => broke_off || matches!(status, 502..=504),
+                "reset" => broke_off,
+                "connect-failure" => matches!(answer, AnswerKind::ConnectFailure),
+                "retriable-4xx" => status == 409,
+                _ => false,
+            })
+    }
+
+    fn fail_attempt(&mut self, core: &mut Core, flag: ResponseFlags, reason: &str, details: &str) {
+        let body = reset_before_headers(reason, self.router.attempts > 1);
+        self.fail_request(core, flag, 503, &body, details);
+    }
+
+    fn fail_unhealthy(&mut self, core: &mut Core) {
+        let details = "no_healthy_upstream";
+        self.fail_request(core, ResponseFlags::UH, 503, NO_HEALTHY_UPSTREAM, details);
+    }
+
+    fn fail_request(
+        &mut self,
+        core: &mut Core,
+        flag: ResponseFlags,
+        code: u16,
+        body: &str,
+        details: &str,
+    ) {
+        lock(&self.state).info.flags |= flag;
+        self.local_reply(core, &LocalReply::new(code, body, details));
+    }
+
+    /// Sends a response through the filters; without `complete`, all of it but its end.
+    fn start_response(&mut self, core: &mut Core, response: Response, complete: bool) {
+        let elapsed = core.shared.clock.monotonic() - self.router.dispatched;
+        let Response {
+            mut headers,
+            chunks,
+            trailers,
+        } = response;
+        let elapsed = elapsed.as_millis().to_string();
+        headers.set("x-envoy-upstream-service-time", elapsed);
+        let head = {
+            let mut state = lock(&self.state);
+            let status = headers
+                .get(":status")
+                .and_then(|status| status.parse().ok());
+            state.info.response_code = status;
+            state.info.code_details = Some(b"via_upstream".to_vec());
+            state.response_headers = Some(headers);
+            state.response_trailers = (!trailers.is_empty()).then(|| trailers.clone());
+            state.is_head()
+        };
+        let mut frames = Vec::new();
+        if !head {
+            let pieces = chunks.into_iter();
+            frames.extend(pieces.map(|bytes| Frame::Data { bytes, end: false }));
+            if !trailers.is_empty() {
+                frames.push(Frame::Trailers);
+            } else if !frames.is_empty() {
+                frames.push(Frame::Data {
+                    bytes: Vec::new(),
+                    end: true,
+                });
+            }
+        }
+        if !complete {
+            frames.retain(|frame| matches!(frame, Frame::Data { end: false, .. }));
+        }
+        let end = complete && frames.is_empty();
+        self.pass(core, Direction::Response, 0, Frame::Headers { end });
+        for frame in frames {
+            self.pass(core, Direction::Response, 0, frame);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What is going to happen on a worker, in the order of virtual time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::logs::Thread;
+use crate::message::Response;
+use crate::shared::Shared;
+use crate::upstream::{AnswerKind, Cluster};
+use crate::vm::{Action, Asked, OutgoingCall, Vm};
+
+/// Something that is due at some time.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The upstream answers this attempt of a stream.
+    Upstream { stream: u64, attempt: u32 },
+    /// The route's timeout has passed.
+    Timeout { stream: u64 },
+    /// An HTTP call is answered, or has broken off.
+    Call {
+        vm: Arc<Vm>,
+        root: u32,
+        token: u32,
+        response: Option<Response>,
+    },
+    /// A root context's timer fires.
+    Tick { vm: Arc<Vm>, root: u32 },
+}
+
+/// The part of a worker that streams work with.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) thread: Thread,
+    pub(crate) shared: Arc<Shared>,
+    events: BTreeMap<EventKey, Event>,
+    scheduled: u64,
+    timers: BTreeMap<TimerKey, Timer>,
+    /// What guests asked for that is not about the stream at hand.
+    pub(crate) asked: VecDeque<(Arc<Vm>, Action)>,
+}
+
+/// Events at the same time happen in the order in which they were scheduled.
+type EventKey = (Duration, u64);
+
+/// The VM by its id, and the root context within it.
+type TimerKey = (u64, u32);
+
+#[derive(Debug)]
+struct Timer {
+    period: Duration,
+    next: Option<EventKey>,
+}
+
+impl Core {
+    pub(crate) fn new(thread: Thread, shared: Arc<Shared>) -> Self {
+        Self {
+            thread,
+            shared,
+            events: BTreeMap::new(),
+            scheduled: 0,
+            timers: BTreeMap::new(),
+            asked: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn schedule(&mut self, delay: Duration, event: Event) -> EventKey {
+        self.scheduled += 1;
+        let key = (self.shared.clock.monotonic() + delay, self.scheduled);
+        self.events.insert(key, event);
+        key
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.events.keys().next().map(|(due, _)| *due)
+    }
+
+    /// Takes the next event if its time has come.
+    pub(crate) fn take_due(&mut self) -> Option<Event> {
+        let due = self.next_due()? <= self.shared.clock.monotonic();
+        let (_, event) = due.then(|| self.events.pop_first()).flatten()?;
+        if let Event::Tick { vm, root } = &event
+            && let Some(timer) = self.timers.get_mut(&(vm.id(), *root))
+        {
+            timer.next = None;
+        }
+        Some(event)
+    }
+
+    /// Keeps what a guest asked for until the worker gets to it.
+    pub(crate) fn absorb(&mut self, vm: &Arc<Vm>, asked: Asked) {
+        let actions = asked.actions.into_iter();
+        self.asked
+            .extend(actions.map(|action| (Arc::clone(vm), action)));
+    }
+
+    /// Sets a root context's timer anew; zero stops it.
+    pub(crate) fn set_timer(&mut self, vm: Arc<Vm>, root: u32, period: Duration) {
+        let key = (vm.id(), root);
+        if let Some(next) = self.timers.remove(&key).and_then(|timer| timer.next) {
+            self.events.remove(&next);
+        }
+        if !period.is_zero() {
+            let next = Some(self.schedule(period, Event::Tick { vm, root }));
+            self.timers.insert(key, Timer { period, next });
+        }
+    }
+
+    /// After a tick: lets the timer go on, unless the tick stopped it or set it anew.
+    pub(crate) fn rearm_timer(&mut self, vm: Arc<Vm>, root: u32) {
+        if let Some(timer) = self.timers.get(&(vm.id(), root))
+            && timer.next.is_none()
+        {
+            let period = timer.period;
+            self.set_timer(vm, root, period);
+        }
+    }
+
+    /// Sends an HTTP call and schedules its outcome: what the cluster answers, or 504 when the
+    /// timeout comes first.
+    pub(crate) fn send_call(&mut self, vm: Arc<Vm>, call: OutgoingCall) {
+        let Some(Cluster::Hosts(handler)) = self.shared.clusters.get(&call.cluster) else {
+            return;
+        };
+        let answer = handler(&call.request);
+        let never = matches!(answer.kind, AnswerKind::Never);
+        let delay = (!never).then_some(answer.delay);
+        let (delay, response) = match (delay, call.timeout) {
+            (Some(delay), timeout) if timeout.is_none_or(|timeout| delay < timeout) => {
+                (delay, answer.kind.as_call_response(delay))
+            }
+            (_, Some(timeout)) => {
+                let response = Response::local(504, "upstream request timeout");
+                (timeout, Some(response))
+            }
+            (_, None) => return,
+        };
+        let OutgoingCall { root, token, .. } = call;
+        let event = Event::Call {
+            vm,
+            root,
+            token,
+            response,
+        };
+        self.schedule(delay, event);
+    }
+}

@@ -1,0 +1,258 @@
+//! A filter's plugin on one worker: its root context in a VM.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use super::events::Core;
+use crate::filter::{FailurePolicy, Filter, VmSpec};
+use crate::metrics::MetricKind;
+use crate::state::StreamState;
+use crate::sync::lock;
+use crate::vm::{Context, RootContext, StreamContext, StreamPosition, Vm};
+
+/// How long Envoy waits, at least, between two starts of a VM. It adds up to half of it at random.
+const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
+
+/// A configured root context.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    pub(crate) filter: Arc<Filter>,
+    pub(crate) vm: Arc<Vm>,
+    pub(crate) root: u32,
+}
+
+impl Plugin {
+    /// Creates the root context, starts it and configures it.
+    fn load(core: &mut Core, filter: &Arc<Filter>, vm: Arc<Vm>) -> Result<Arc<Self>, String> {
+        let root = lock(&vm.state).insert(Context::Root(RootContext {
+            filter: Arc::clone(filter),
+            configuring: false,
+            call_response: None,
+            call_status: (0, ""),
+        }));
+        let configuring = |now: bool| {
+            if let Some(root) = lock(&vm.state).root_mut(root) {
+                root.configuring = now;
+            }
+        };
+        let created = vm.on_context_create(root, 0);
+        core.absorb(&vm, created.asked);
+        let started = vm.on_vm_start(root, filter.vm.config.len());
+        core.absorb(&vm, started.asked);
+        configuring(true);
+        let configured = vm.on_configure(root, filter.config.len());
+        configuring(false);
+        core.absorb(&vm, configured.asked);
+        match (started.value, configured.value) {
+            (Some(0), _) => Err("on_vm_start returned false".to_owned()),
+            (_, Some(0)) => Err("on_configure returned false".to_owned()),
+            (_, None) => Err("it panicked".to_owned()),
+            _ => Ok(Arc::new(Self {
+                filter: Arc::clone(filter),
+                vm,
+                root,
+            })),
+        }
+    }
+
+    /// Creates a context for a stream, unless the guest panics over it.
+    pub(crate) fn open(
+        &self,
+        core: &mut Core,
+        at: StreamPosition,
+        state: &Arc<Mutex<StreamState>>,
+    ) -> Option<u32> {
+        let context = lock(&self.vm.state).insert(Context::Stream(StreamContext {
+            root: self.root,
+            at,
+            state: Arc::clone(state),
+        }));
+        let created = self.vm.on_context_create(context, self.root);
+        core.absorb(&self.vm, created.asked);
+        created.value.map(|_| context)
+    }
+
+    /// Tells the guest that the root context ends. Says whether that is so now; a guest may take its
+    /// time until it calls `proxy_done`.
+    pub(crate) fn end(&self, core: &mut Core) -> bool {
+        let done = self.vm.on_done(self.root);
+        core.absorb(&self.vm, done.asked);
+        let ended = done.value != Some(0);
+        if ended {
+            self.delete(core);
+        }
+        ended
+    }
+
+    pub(crate) fn delete(&self, core: &mut Core) {
+        core.set_timer(Arc::clone(&self.vm), self.root, Duration::ZERO);
+        let deleted = self.vm.on_delete(self.root);
+        core.absorb(&self.vm, deleted.asked);
+        lock(&self.vm.state).remove(self.root);
+    }
+}
+
+/// The plugins and VMs that a worker has.
+#[derive(Debug, Default)]
+pub(crate) struct Plugins {
+    /// The chain that new streams get.
+    chain: Vec<Link>,
+    /// Plugins that were in the chain and are still used by streams.
+    retired: Vec<Arc<Plugin>>,
+    /// Plugins whose guest is not ready to end.
+    ending: Vec<Arc<Plugin>>,
+    vms: Vec<(VmSpec, Weak<Vm>)>,
+}
+
+#[derive(Debug)]
+struct Link {
+    plugin: Arc<Plugin>,
+    loaded: Duration,
+}
+
+/// What a stream gets for one filter of the chain.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) filter: Arc<Filter>,
+    /// None if the VM is dead and the filter fails closed.
+    pub(crate) plugin: Option<Arc<Plugin>>,
+    /// The stream's context, once it exists.
+    pub(crate) context: Option<u32>,
+    /// Whether the stream was answered because this filter's VM is dead. The filter sees nothing of
+    /// the stream any more then.
+    pub(crate) failed: bool,
+}
+
+impl Plugins {
+    /// Loads a plugin into a VM that fits it, starting one if there is none.
+    pub(crate) fn load(
+        &mut self,
+        core: &mut Core,
+        filter: &Arc<Filter>,
+    ) -> Result<Arc<Plugin>, String> {
+        self.vms.retain(|(_, vm)| vm.strong_count() > 0);
+        let mut fitting = self.vms.iter().filter(|(spec, _)| *spec == filter.vm);
+        let alive = fitting.find_map(|(_, vm)| vm.upgrade().filter(|vm| !vm.is_dead()));
+        let vm = match alive {
+            Some(vm) => vm,
+            None => {
+                let vm = Vm::start(&core.shared, core.thread, &filter.vm)?;
+                let vm = Arc::new(vm);
+                self.vms.push((filter.vm.clone(), Arc::downgrade(&vm)));
+                vm
+            }
+        };
+        Plugin::load(core, filter, vm)
+    }
+
+    /// Makes this the chain for new streams. Plugins that were in the chain before stay as they are.
+    pub(crate) fn set_chain(
+        &mut self,
+        core: &mut Core,
+        filters: &[Arc<Filter>],
+    ) -> Result<(), (Arc<Filter>, String)> {
+        let mut chain = Vec::new();
+        for filter in filters {
+            let same = |link: &&Link| {
+                link.plugin.filter.is_same_plugin(filter) && !link.plugin.vm.is_dead()
+            };
+            let kept = self.chain.iter().find(same);
+            let plugin = match kept.map(|link| Arc::clone(&link.plugin)) {
+                Some(plugin) => plugin,
+                None => {
+                    let loaded = self.load(core, filter);
+                    loaded.map_err(|reason| (Arc::clone(filter), reason))?
+                }
+            };
+            chain.push(Link {
+                plugin,
+                loaded: core.shared.clock.monotonic(),
+            });
+        }
+        let old = std::mem::replace(&mut self.chain, chain);
+        let kept = |plugin: &Arc<Plugin>| {
+            self.chain
+                .iter()
+                .any(|link| Arc::ptr_eq(&link.plugin, plugin))
+        };
+        let gone = old.into_iter().map(|link| link.plugin);
+        self.retired.extend(gone.filter(|plugin| !kept(plugin)));
+        Ok(())
+    }
+
+    /// The slots for a new stream. VMs that died are started again here, if the policy says so.
+    pub(crate) fn slots(&mut self, core: &mut Core) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        for index in 0..self.chain.len() {
+            if self.chain[index].plugin.vm.is_dead() {
+                self.reload(core, index);
+            }
+            let plugin = &self.chain[index].plugin;
+            let dead = plugin.vm.is_dead();
+            if dead && plugin.filter.failure_policy == FailurePolicy::Open {
+                continue;
+            }
+            slots.push(Slot {
+                filter: Arc::clone(&plugin.filter),
+                plugin: (!dead).then(|| Arc::clone(plugin)),
+                context: None,
+                failed: false,
+            });
+        }
+        slots
+    }
+
+    fn reload(&mut self, core: &mut Core, index: usize) {
+        let filter = Arc::clone(&self.chain[index].plugin.filter);
+        if filter.failure_policy != FailurePolicy::Reload {
+            return;
+        }
+        let now = core.shared.clock.monotonic();
+        let event = if now < self.chain[index].loaded + RELOAD_BACKOFF {
+            "vm_reload_backoff"
+        } else {
+            self.chain[index].loaded = now;
+            match self.load(core, &filter) {
+                Ok(plugin) => {
+                    self.chain[index].plugin = plugin;
+                    "vm_reload_success"
+                }
+                Err(_) => "vm_reload_failure",
+            }
+        };
+        let metrics = &core.shared.metrics;
+        let name = format!("wasm.{}.{event}", filter.name);
+        metrics.add(MetricKind::Counter, &name, 1);
+    }
+
+    /// Ends the retired plugins that no stream uses any more.
+    pub(crate) fn collect(&mut self, core: &mut Core) {
+        let retired = std::mem::take(&mut self.retired);
+        for plugin in retired {
+            if Arc::strong_count(&plugin) > 1 {
+                self.retired.push(plugin);
+            } else if !plugin.vm.is_dead() && !plugin.end(core) {
+                self.ending.push(plugin);
+            }
+        }
+    }
+
+    /// A root context says that it is ready to end.
+    pub(crate) fn finish_ending(&mut self, core: &mut Core, vm: &Arc<Vm>, root: u32) {
+        let is_it = |plugin: &Arc<Plugin>| Arc::ptr_eq(&plugin.vm, vm) && plugin.root == root;
+        if let Some(index) = self.ending.iter().position(is_it) {
+            self.ending.swap_remove(index).delete(core);
+        }
+    }
+
+    /// Ends all plugins, those too that would like to take their time.
+    pub(crate) fn shut_down(&mut self, core: &mut Core) {
+        let chain = std::mem::take(&mut self.chain);
+        self.retired
+            .extend(chain.into_iter().map(|link| link.plugin));
+        self.collect(core);
+        for plugin in std::mem::take(&mut self.ending) {
+            plugin.delete(core);
+        }
+    }
+}
