@@ -34,6 +34,10 @@ pub use shell::start;
 #[doc(hidden)]
 pub use proxy_wasm;
 
+// Unit tests link against it: without a host there is nobody to call.
+#[cfg(test)]
+use proxy_wasm_native_host as _;
+
 /// Makes the crate it stands in a module for Envoy that runs the given [`Plugin`].
 ///
 /// ```ignore

@@ -10,6 +10,11 @@
 //! [`DEFAULT_ROUTE`]; paths below [`SHOP_PREFIX`] on one called [`SHOP_ROUTE`]; paths below
 //! [`NO_ROUTE_PREFIX`] lead nowhere, so that Envoy itself answers 404.
 
+#![allow(
+    clippy::expect_used,
+    reason = "scenarios are tests, though they stand in a library"
+)]
+
 mod message;
 pub mod security_headers;
 

@@ -1,5 +1,7 @@
 //! What holds for every module, whatever its plugins do: shown with two tiny plugins.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::time::Duration;
 
 use portcullis_host::{
