@@ -51,37 +51,42 @@ impl fmt::Debug for ForeignFunctions {
 
 /// Envoy's `verify_signature`. The argument is a protobuf message of four byte strings: 1 the hash
 /// function, 2 the public key (DER, SubjectPublicKeyInfo), 3 the signature (PKCS#1 v1.5 for RSA,
-/// DER for ECDSA), 4 the text. So is the answer: 1 whether the signature is good, 2 why not.
+/// DER for ECDSA), 4 the text. The answer is a message too: 1 whether the signature is good, 2 why
+/// not.
 ///
-/// A key that cannot be read is a `BadArgument`; an unknown hash function is an answer.
+/// Only a message that cannot be read, or one without a key, is a `BadArgument`; all else that is
+/// wrong is an answer.
 fn verify_signature(argument: &[u8]) -> Result<Vec<u8>, Status> {
     let [hash, key, signature, text] = read_strings(argument).ok_or(Status::BadArgument)?;
-    let key = PublicKey::from_der(&key).ok_or(Status::BadArgument)?;
-    let hash = String::from_utf8_lossy(&hash).to_ascii_lowercase();
-    let verdict = match hash.as_str() {
-        "sha224" => key.verifies(
+    if key.is_empty() {
+        return Err(Status::BadArgument);
+    }
+    let (digest, scheme) = match hash.to_ascii_lowercase().as_slice() {
+        b"sha224" => (
+            Sha224::digest(&text).to_vec(),
             Pkcs1v15Sign::new::<Sha224>(),
-            &Sha224::digest(&text),
-            &signature,
         ),
-        "sha256" => key.verifies(
+        b"sha256" => (
+            Sha256::digest(&text).to_vec(),
             Pkcs1v15Sign::new::<Sha256>(),
-            &Sha256::digest(&text),
-            &signature,
         ),
-        "sha384" => key.verifies(
+        b"sha384" => (
+            Sha384::digest(&text).to_vec(),
             Pkcs1v15Sign::new::<Sha384>(),
-            &Sha384::digest(&text),
-            &signature,
         ),
-        "sha512" => key.verifies(
+        b"sha512" => (
+            Sha512::digest(&text).to_vec(),
             Pkcs1v15Sign::new::<Sha512>(),
-            &Sha512::digest(&text),
-            &signature,
         ),
-        _ => return Ok(refusal(&format!("{hash} is not supported."))),
+        _ => {
+            let hash = String::from_utf8_lossy(&hash);
+            return Ok(refusal(&format!("{hash} is not supported.")));
+        }
     };
-    if verdict {
+    let Some(key) = PublicKey::from_der(&key) else {
+        return Ok(refusal("Failed to initialize digest verify."));
+    };
+    if key.verifies(scheme, &digest, &signature) {
         Ok(vec![0x08, 0x01])
     } else {
         Ok(refusal("Failed to verify digest. Error code: 0"))

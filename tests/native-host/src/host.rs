@@ -65,19 +65,14 @@ impl Host {
     }
 
     /// Puts a new chain of filters in place, as a configuration update does: each new plugin is
-    /// tried out first, then configured on the main thread and on every worker. New streams get the
-    /// new chain; open ones keep the old one until they end. Plugins whose configuration did not
-    /// change are kept as they are.
+    /// tried out, then configured on the main thread, and when all are, on every worker. New
+    /// streams get the new chain; open ones keep the old one until they end. Plugins whose
+    /// configuration did not change are kept as they are.
     ///
     /// # Errors
     /// If a plugin refuses its configuration or panics over it. The old chain stays then.
     pub fn update(&self, filters: Vec<Filter>) -> Result<(), StartError> {
         let filters: Vec<_> = filters.into_iter().map(Arc::new).collect();
-        let refused = |filter: &Filter, reason| StartError {
-            filter: filter.name.clone(),
-            reason,
-            logs: self.logs(),
-        };
         for filter in &filters {
             for event in [
                 "vm_reload_backoff",
@@ -87,14 +82,45 @@ impl Host {
                 let name = format!("wasm.{}.{event}", filter.name);
                 self.shared.metrics.define(MetricKind::Counter, &name);
             }
-            Worker::try_out(&self.shared, filter).map_err(|reason| refused(filter, reason))?;
         }
-        for worker in [&self.main].into_iter().chain(&self.workers) {
-            lock(worker)
-                .set_chain(&filters)
-                .map_err(|(filter, reason)| refused(&filter, reason))?;
+        if let Err((filter, reason)) = self.prepare(&filters) {
+            let error = StartError {
+                filter: filter.name.clone(),
+                reason,
+                logs: self.logs(),
+            };
+            self.threads()
+                .for_each(|worker| lock(worker).discard_prepared());
+            return Err(error);
+        }
+        self.threads()
+            .for_each(|worker| lock(worker).set_chain(&filters));
+        Ok(())
+    }
+
+    fn prepare<'a>(&self, filters: &'a [Arc<Filter>]) -> Result<(), (&'a Filter, String)> {
+        let mut main = lock(&self.main);
+        for filter in filters
+            .iter()
+            .filter(|filter| !main.has(filter))
+            .collect::<Vec<_>>()
+        {
+            Worker::try_out(&self.shared, filter)
+                .and_then(|()| main.prepare(filter))
+                .map_err(|reason| (&**filter, reason))?;
+        }
+        for worker in &self.workers {
+            for filter in filters {
+                let prepared = lock(worker).prepare(filter);
+                prepared.map_err(|reason| (&**filter, reason))?;
+            }
         }
         Ok(())
+    }
+
+    /// The main thread and the workers.
+    fn threads(&self) -> impl Iterator<Item = &Mutex<Worker>> {
+        [&self.main].into_iter().chain(&self.workers)
     }
 
     /// Sends a request to the first worker and gives what came of it.
@@ -141,14 +167,16 @@ impl Host {
     pub fn advance(&self, time: Duration) {
         let target = self.shared.clock.monotonic() + time;
         loop {
-            let all = || [&self.main].into_iter().chain(&self.workers);
-            let due = all().filter_map(|worker| lock(worker).next_due()).min();
+            let due = self
+                .threads()
+                .filter_map(|worker| lock(worker).next_due())
+                .min();
             let due = due.filter(|due| *due <= target);
             self.shared.clock.advance_to(due.unwrap_or(target));
             if due.is_none() {
                 return;
             }
-            all().for_each(|worker| lock(worker).run());
+            self.threads().for_each(|worker| lock(worker).run());
         }
     }
 
@@ -215,11 +243,12 @@ impl Host {
     }
 }
 
-/// Guests are told that everything ends, and may still log and count.
+/// Guests are told that everything ends; but not after a test has failed, lest a second panic hide
+/// the first.
 impl Drop for Host {
     fn drop(&mut self) {
-        for worker in self.workers.iter().chain([&self.main]) {
-            lock(worker).shut_down();
+        if !std::thread::panicking() {
+            self.threads().for_each(|worker| lock(worker).shut_down());
         }
     }
 }

@@ -8,7 +8,6 @@ mod state;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub(crate) use self::crash::{Local, note_panic_of_the_sdk, with_local};
@@ -37,7 +36,6 @@ pub(crate) struct Vm {
 struct VmThread {
     calls: Sender<Call>,
     outcomes: Receiver<Outcome>,
-    handle: JoinHandle<()>,
 }
 
 type Call = Box<dyn FnOnce() -> u32 + Send>;
@@ -71,7 +69,7 @@ impl Vm {
         let (calls, incoming) = channel::<Call>();
         let (outgoing, outcomes) = channel();
         let local = Local::new(Arc::clone(shared), Arc::clone(&state), outgoing.clone());
-        let handle = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name(format!("vm {}", spec.vm_id))
             .spawn(move || {
                 local.install();
@@ -86,11 +84,7 @@ impl Vm {
         let vm = Self {
             id: shared.next_id(),
             state,
-            thread: Mutex::new(Some(VmThread {
-                calls,
-                outcomes,
-                handle,
-            })),
+            thread: Mutex::new(Some(VmThread { calls, outcomes })),
         };
         let init = spec.init.0;
         match vm.run(move || {
@@ -158,17 +152,16 @@ impl Vm {
     }
 }
 
-/// Ends the thread, and waits until the guest's values are dropped.
+/// Ends the thread, and waits until the guest's values are dropped, or until it panics over that.
 impl Drop for Vm {
     fn drop(&mut self) {
         let thread = self
             .thread
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(VmThread { calls, handle, .. }) = thread.take() {
+        if let Some(VmThread { calls, outcomes }) = thread.take() {
             drop(calls);
-            // A guest that panics while it is dropped ends the process, so this cannot fail.
-            let _ = handle.join();
+            while let Ok(Outcome::Returned(_)) = outcomes.recv_timeout(PATIENCE) {}
         }
     }
 }

@@ -49,14 +49,26 @@ impl Worker {
         Ok(())
     }
 
-    /// Gives new streams this chain.
-    pub(crate) fn set_chain(
-        &mut self,
-        filters: &[Arc<Filter>],
-    ) -> Result<(), (Arc<Filter>, String)> {
-        self.plugins.set_chain(&mut self.core, filters)?;
+    /// Whether there is a plugin with this configuration.
+    pub(crate) fn has(&self, filter: &Filter) -> bool {
+        self.plugins.find(filter).is_some()
+    }
+
+    /// Configures a plugin for the next chain, unless there is one with this configuration.
+    pub(crate) fn prepare(&mut self, filter: &Arc<Filter>) -> Result<(), String> {
+        self.plugins.prepare(&mut self.core, filter)
+    }
+
+    /// Forgets what was prepared.
+    pub(crate) fn discard_prepared(&mut self) {
+        self.plugins.discard_prepared();
         self.run();
-        Ok(())
+    }
+
+    /// Gives new streams this chain, all of which is prepared.
+    pub(crate) fn set_chain(&mut self, filters: &[Arc<Filter>]) {
+        self.plugins.set_chain(&self.core, filters);
+        self.run();
     }
 
     /// Opens a stream with its request's headers; without `end` more is to come.

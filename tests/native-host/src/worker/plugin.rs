@@ -97,6 +97,8 @@ impl Plugin {
 pub(crate) struct Plugins {
     /// The chain that new streams get.
     chain: Vec<Link>,
+    /// Plugins that were loaded for the next chain.
+    prepared: Vec<Arc<Plugin>>,
     /// Plugins that were in the chain and are still used by streams.
     retired: Vec<Arc<Plugin>>,
     /// Plugins whose guest is not ready to end.
@@ -136,8 +138,7 @@ impl Plugins {
         let vm = match alive {
             Some(vm) => vm,
             None => {
-                let vm = Vm::start(&core.shared, core.thread, &filter.vm)?;
-                let vm = Arc::new(vm);
+                let vm = Arc::new(Vm::start(&core.shared, core.thread, &filter.vm)?);
                 self.vms.push((filter.vm.clone(), Arc::downgrade(&vm)));
                 vm
             }
@@ -145,39 +146,42 @@ impl Plugins {
         Plugin::load(core, filter, vm)
     }
 
-    /// Makes this the chain for new streams. Plugins that were in the chain before stay as they are.
-    pub(crate) fn set_chain(
-        &mut self,
-        core: &mut Core,
-        filters: &[Arc<Filter>],
-    ) -> Result<(), (Arc<Filter>, String)> {
-        let mut chain = Vec::new();
-        for filter in filters {
-            let same = |link: &&Link| {
-                link.plugin.filter.is_same_plugin(filter) && !link.plugin.vm.is_dead()
-            };
-            let kept = self.chain.iter().find(same);
-            let plugin = match kept.map(|link| Arc::clone(&link.plugin)) {
-                Some(plugin) => plugin,
-                None => {
-                    let loaded = self.load(core, filter);
-                    loaded.map_err(|reason| (Arc::clone(filter), reason))?
-                }
-            };
-            chain.push(Link {
-                plugin,
-                loaded: core.shared.clock.monotonic(),
-            });
+    /// A plugin with the same configuration whose VM lives.
+    pub(crate) fn find(&self, filter: &Filter) -> Option<Arc<Plugin>> {
+        let chain = self.chain.iter().map(|link| &link.plugin);
+        let mut known = chain.chain(&self.prepared);
+        known
+            .find(|plugin| plugin.filter.is_same_plugin(filter) && !plugin.vm.is_dead())
+            .cloned()
+    }
+
+    /// Loads a plugin for the next chain, unless there is one like it.
+    pub(crate) fn prepare(&mut self, core: &mut Core, filter: &Arc<Filter>) -> Result<(), String> {
+        if self.find(filter).is_none() {
+            let plugin = self.load(core, filter)?;
+            self.prepared.push(plugin);
         }
+        Ok(())
+    }
+
+    /// Forgets what was prepared for a chain that is not going to be.
+    pub(crate) fn discard_prepared(&mut self) {
+        self.retired.append(&mut self.prepared);
+    }
+
+    /// Makes this the chain for new streams, of plugins that are in the chain or prepared.
+    pub(crate) fn set_chain(&mut self, core: &Core, filters: &[Arc<Filter>]) {
+        let loaded = core.shared.clock.monotonic();
+        let plugins = filters.iter().filter_map(|filter| self.find(filter));
+        let chain: Vec<_> = plugins.map(|plugin| Link { plugin, loaded }).collect();
         let old = std::mem::replace(&mut self.chain, chain);
+        self.prepared.clear();
         let kept = |plugin: &Arc<Plugin>| {
-            self.chain
-                .iter()
-                .any(|link| Arc::ptr_eq(&link.plugin, plugin))
+            let mut chain = self.chain.iter();
+            chain.any(|link| Arc::ptr_eq(&link.plugin, plugin))
         };
         let gone = old.into_iter().map(|link| link.plugin);
         self.retired.extend(gone.filter(|plugin| !kept(plugin)));
-        Ok(())
     }
 
     /// The slots for a new stream. VMs that died are started again here, if the policy says so.
