@@ -103,7 +103,9 @@ fn cases() -> Result<Vec<Case>, Failure> {
 
         let readme = plugin.join("README.md");
         for (line, text) in json_blocks(&read(&readme)?) {
-            if serde_json::from_str::<Value>(&text)?.is_object() {
+            let json = serde_json::from_str::<Value>(&text)
+                .map_err(|error| format!("{}:{line}: not JSON: {error}", readme.display()))?;
+            if json.is_object() {
                 let mut case = accepted(&readme, name, &text);
                 case.name.push_str(&format!(":{line}"));
                 cases.push(case);
