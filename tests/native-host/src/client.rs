@@ -18,42 +18,17 @@ pub struct ClientStream<'a> {
 }
 
 impl<'a> ClientStream<'a> {
-    pub(crate) fn open(worker: &'a Mutex<Worker>, request: &Request) -> Self {
-        let has_body = !request.chunks.is_empty();
-        let has_trailers = !request.trailers.is_empty();
-        let mut stream = Self::start(worker, request, !has_body && !has_trailers);
-        stream.send_chunks(request, !has_trailers);
-        if has_trailers {
-            lock(worker).with_stream(stream.id, |stream, core| stream.receive_trailers(core));
-        }
-        stream
-    }
-
-    pub(crate) fn open_unfinished(worker: &'a Mutex<Worker>, request: &Request) -> Self {
-        let mut stream = Self::start(worker, request, false);
-        stream.send_chunks(request, false);
-        stream
-    }
-
-    fn start(worker: &'a Mutex<Worker>, request: &Request, end: bool) -> Self {
-        let id = lock(worker).open(request, end);
+    /// Sends what there is of a request; unless it is `finished`, more is to come.
+    pub(crate) fn open(worker: &'a Mutex<Worker>, request: &Request, finished: bool) -> Self {
         Self {
             worker,
-            id,
+            id: lock(worker).open(request, finished),
             outcome: None,
         }
     }
 
-    fn send_chunks(&mut self, request: &Request, end: bool) {
-        for (index, chunk) in request.chunks.iter().enumerate() {
-            let last = index + 1 == request.chunks.len();
-            self.send(chunk, last && end);
-        }
-    }
-
     fn send(&self, bytes: &[u8], end: bool) {
-        let mut worker = lock(self.worker);
-        worker.with_stream(self.id, |stream, core| {
+        lock(self.worker).with_stream(self.id, |stream, core| {
             stream.receive_body(core, bytes, end);
         });
     }

@@ -137,6 +137,11 @@ impl Host {
         self.worker(0).open(request)
     }
 
+    /// Like [`open`](Self::open), but more of the request's body is to come.
+    pub fn open_unfinished(&self, request: Request) -> ClientStream<'_> {
+        self.worker(0).open_unfinished(request)
+    }
+
     /// One of the workers, counted from zero.
     pub fn worker(&self, index: usize) -> WorkerHandle<'_> {
         assert!(index < self.workers.len(), "there is no worker {index}");
@@ -276,11 +281,11 @@ impl<'a> WorkerHandle<'a> {
 
     /// Like [`Host::open`], on this worker.
     pub fn open(self, request: Request) -> ClientStream<'a> {
-        ClientStream::open(&self.host.workers[self.index], &request)
+        ClientStream::open(&self.host.workers[self.index], &request, true)
     }
 
-    /// Sends only the headers of a request and what of its body it has; the test sends the rest.
+    /// Sends the headers of a request and what it has of a body, but not its end.
     pub fn open_unfinished(self, request: Request) -> ClientStream<'a> {
-        ClientStream::open_unfinished(&self.host.workers[self.index], &request)
+        ClientStream::open(&self.host.workers[self.index], &request, false)
     }
 }

@@ -223,6 +223,18 @@ fn a_local_response_from_on_log_is_a_mistake() {
 }
 
 #[test]
+#[should_panic(expected = "Envoy 1.40 crashes")]
+fn resuming_a_response_that_has_not_begun_is_a_mistake() {
+    host("request_headers resume 1").send(Request::get("/"));
+}
+
+#[test]
+#[should_panic(expected = "Envoy 1.40 sends them twice")]
+fn resuming_a_request_that_is_not_held_is_a_mistake() {
+    host("request_headers resume 0").send(Request::get("/"));
+}
+
+#[test]
 #[should_panic(expected = "no Counter is called \"requets\"; there are [\"requests\"")]
 fn a_misspelt_metric_is_a_mistake() {
     host("configure define 0 requests").counter("requets");

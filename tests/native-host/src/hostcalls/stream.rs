@@ -120,11 +120,17 @@ impl Guest<'_> {
         let Some((at, _)) = self.position() else {
             return Ok(());
         };
+        let mut early = false;
         if let Some(stream) = self.vm.stream() {
             let mut state = lock(&stream.state);
+            early = direction == Direction::Response && state.response_headers.is_none();
             let view = &mut state.views[at.filter].request;
             view.headers = false;
             view.trailers = false;
+        }
+        if early {
+            self.vm.asked.misuse =
+                Some("a filter resumed a response that has not begun: Envoy 1.40 crashes");
         }
         self.vm.ask(Action::Continue { at, direction });
         Ok(())

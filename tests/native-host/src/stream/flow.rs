@@ -15,6 +15,16 @@ pub(crate) enum Frame {
     Trailers,
 }
 
+impl Frame {
+    /// The end of a body, where it comes by itself.
+    pub(super) fn end_of_body() -> Self {
+        Self::Data {
+            bytes: Vec::new(),
+            end: true,
+        }
+    }
+}
+
 /// What a filter holds of one direction.
 #[derive(Debug, Default)]
 pub(crate) enum Gate {
@@ -155,6 +165,11 @@ impl Stream {
         };
         match verdict {
             Some(CONTINUE) => {
+                assert!(
+                    !self.resume,
+                    "a filter resumed headers in the callback that let them pass: Envoy 1.40 sends \
+                     them twice"
+                );
                 lock(&self.state).views[index].of(direction).headers = false;
                 vec![Frame::Headers { end }]
             }

@@ -85,35 +85,42 @@ impl Stream {
             .unwrap_or_else(|| "it waits for the upstream or for the rest of the request".into())
     }
 
-    pub(crate) fn receive_headers(&mut self, core: &mut Core, end: bool) {
+    /// Takes what there is of a request at once: nothing else happens in between.
+    pub(crate) fn receive(&mut self, core: &mut Core, request: &Request, finished: bool) {
+        let trailers = finished && !request.trailers.is_empty();
+        let end = finished && !trailers;
         self.resolve_route(core);
-        self.pass(core, Direction::Request, 0, Frame::Headers { end });
+        let headers = Frame::Headers {
+            end: end && request.chunks.is_empty(),
+        };
+        self.pass(core, Direction::Request, 0, headers);
+        for (index, chunk) in request.chunks.iter().enumerate() {
+            let last = index + 1 == request.chunks.len();
+            self.receive_body(core, chunk, end && last);
+        }
+        if trailers {
+            self.pass(core, Direction::Request, 0, Frame::Trailers);
+        }
     }
 
-    /// A piece of the request's body. Over HTTP/1.1 its end arrives by itself.
+    /// Takes a piece of the request's body. Over HTTP/1.1 the end comes by itself.
     pub(crate) fn receive_body(&mut self, core: &mut Core, bytes: &[u8], end: bool) {
         let protocol = {
             let mut state = lock(&self.state);
             state.info.bytes_received += bytes.len();
             state.info.protocol
         };
-        let separate_end = protocol == Protocol::Http1 && end && !bytes.is_empty();
-        let frame = Frame::Data {
+        let end_by_itself = end && protocol == Protocol::Http1 && !bytes.is_empty();
+        let mut frames = vec![Frame::Data {
             bytes: bytes.to_vec(),
-            end: end && !separate_end,
-        };
-        self.pass(core, Direction::Request, 0, frame);
-        if separate_end {
-            let frame = Frame::Data {
-                bytes: Vec::new(),
-                end: true,
-            };
+            end: end && !end_by_itself,
+        }];
+        if end_by_itself {
+            frames.push(Frame::end_of_body());
+        }
+        for frame in frames {
             self.pass(core, Direction::Request, 0, frame);
         }
-    }
-
-    pub(crate) fn receive_trailers(&mut self, core: &mut Core) {
-        self.pass(core, Direction::Request, 0, Frame::Trailers);
     }
 
     /// The client closes its connection.

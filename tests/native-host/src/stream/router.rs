@@ -281,10 +281,7 @@ impl Stream {
             if !trailers.is_empty() {
                 frames.push(Frame::Trailers);
             } else if !frames.is_empty() {
-                frames.push(Frame::Data {
-                    bytes: Vec::new(),
-                    end: true,
-                });
+                frames.push(Frame::end_of_body());
             }
         }
         if !complete {

@@ -71,13 +71,13 @@ impl Worker {
         self.run();
     }
 
-    /// Opens a stream with its request's headers; without `end` more is to come.
-    pub(crate) fn open(&mut self, request: &Request, end: bool) -> u64 {
+    /// Opens a stream with what there is of its request; unless that is `finished`, more is to come.
+    pub(crate) fn open(&mut self, request: &Request, finished: bool) -> u64 {
         let slots = self.plugins.slots(&mut self.core);
         let stream = Stream::new(&self.core, slots, request);
         let id = stream.id();
         self.streams.insert(id, stream);
-        self.with_stream(id, |stream, core| stream.receive_headers(core, end));
+        self.with_stream(id, |stream, core| stream.receive(core, request, finished));
         id
     }
 
