@@ -9,9 +9,9 @@
 //! answer by themselves, without an upstream, so that little else is measured. After a warm-up, in
 //! which V8 optimises what is called often, the load visits them in turn, round after round. What a
 //! variant adds in a round is its CPU time per request less that of the Envoy without filters in
-//! the same round. That holds still where throughput, or runs one after the other, do not: on a
-//! machine that does other things at the same time. Compare with the line of the empty filter
-//! rather than with other machines.
+//! the same round. Many short visits see the same machine, whatever else it does meanwhile; a few
+//! long ones, throughput, or runs one after the other do not. Still, a number means something next
+//! to those of the same run only, the empty filter's first of all.
 
 #![allow(
     clippy::expect_used,
@@ -37,6 +37,10 @@ use variants::Variant;
 
 /// Connections that are kept alive during a visit.
 const CONNECTIONS: usize = 16;
+/// Enough for V8 to optimise what a request runs through.
+const WARM_UP_REQUESTS: usize = 20_000;
+/// In each visit: some 50 ms, in which the machine hardly changes.
+const REQUESTS: usize = 2_000;
 /// The cores that Envoys and load have to themselves, so that neither moves.
 const ENVOY_CORE: u32 = 0;
 const LOAD_CORE: u32 = 1;
@@ -62,12 +66,12 @@ fn main() -> ExitCode {
 
     eprintln!("warming up");
     subjects.iter().for_each(|subject| {
-        subject.visit(options.requests);
+        subject.visit(WARM_UP_REQUESTS);
     });
-    for round in 1..=options.rounds {
-        eprintln!("round {round} of {}", options.rounds);
+    eprintln!("measuring, {} rounds", options.rounds);
+    for _ in 0..options.rounds {
         for subject in &mut subjects {
-            let cost = subject.visit(options.requests);
+            let cost = subject.visit(REQUESTS);
             subject.microseconds_per_request.push(cost);
         }
     }

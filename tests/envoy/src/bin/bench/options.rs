@@ -6,9 +6,8 @@ use crate::variants::NAMES;
 
 /// What to measure.
 pub(crate) struct Options {
+    /// How often each variant is visited.
     pub(crate) rounds: u32,
-    /// In each visit.
-    pub(crate) requests: usize,
     /// Names of variants; all if empty.
     pub(crate) only: Vec<String>,
     /// Another build of security-headers.
@@ -19,8 +18,7 @@ impl Options {
     /// Reads the arguments. The error says how they are to be.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
-            rounds: 7,
-            requests: 20_000,
+            rounds: 50,
             only: Vec::new(),
             against: None,
         };
@@ -35,9 +33,6 @@ impl Options {
     fn set(&mut self, option: &str, value: String) -> Option<()> {
         match option {
             "--rounds" => self.rounds = value.parse().ok().filter(|rounds| *rounds > 0)?,
-            "--requests" => {
-                self.requests = value.parse().ok().filter(|requests| *requests >= 1000)?;
-            }
             "--only" => self.only = variants(&value)?,
             "--against" => self.against = Some(value.into()),
             _ => return None,
@@ -54,8 +49,7 @@ fn variants(list: &str) -> Option<Vec<String>> {
 fn usage(option: &str) -> String {
     format!(
         "bench: {option} is unknown, or its value is missing or wrong. All are optional:\n\
-         \x20 --rounds N       visits to each variant (7)\n\
-         \x20 --requests N     requests in a visit, at least 1000 (20000)\n\
+         \x20 --rounds N       visits to each variant (50)\n\
          \x20 --only A,B       only these variants of {}\n\
          \x20 --against FILE   also another build of security-headers",
         NAMES.join(", ")
