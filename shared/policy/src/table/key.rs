@@ -1,0 +1,82 @@
+//! From a key to its place.
+
+use std::fmt;
+use std::hash::Hasher;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// Random bytes that make the hash of a process its own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Seed([u8; 16]);
+
+impl Seed {
+    /// A seed of bytes that nobody can predict.
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(random)
+    }
+}
+
+/// Without the bytes: who knows them can aim at a block.
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(…)")
+    }
+}
+
+/// Hashes a key part by part.
+///
+/// Each part is preceded by its length, so that (`a`, `b_c`) and (`a_b`, `c`) are two keys; a part
+/// that is missing differs from every part that is there.
+#[derive(Clone, Debug)]
+pub struct KeyHasher(SipHasher13);
+
+/// Stands for the length of a missing part. No part is that long.
+const MISSING: u64 = u64::MAX;
+
+impl KeyHasher {
+    /// A key without parts.
+    pub fn new(seed: &Seed) -> Self {
+        Self(SipHasher13::new_with_key(&seed.0))
+    }
+
+    /// Adds a part.
+    pub fn part(&mut self, part: &[u8]) {
+        self.0.write(&(part.len() as u64).to_le_bytes());
+        self.0.write(part);
+    }
+
+    /// Adds a part that is missing.
+    pub fn missing_part(&mut self) {
+        self.0.write(&MISSING.to_le_bytes());
+    }
+
+    /// The hash of all parts.
+    pub fn finish(self) -> KeyHash {
+        let hash = self.0.finish128();
+        KeyHash {
+            place: hash.h1,
+            tag: hash.h2,
+        }
+    }
+}
+
+/// The hash of a key: its block and its tag there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash {
+    place: u64,
+    tag: u64,
+}
+
+impl KeyHash {
+    /// The block of the key in a table of so many blocks, which is a power of two.
+    pub fn block(self, blocks: u32) -> u32 {
+        let mask = u64::from(blocks).saturating_sub(1);
+        // The mask has 32 bits.
+        (self.place & mask) as u32
+    }
+
+    /// What tells the key from the others of its block.
+    pub fn tag(self) -> u64 {
+        self.tag
+    }
+}
