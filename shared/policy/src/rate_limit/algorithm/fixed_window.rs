@@ -1,0 +1,114 @@
+//! A counter for each window of the clock.
+//!
+//! Time is divided into windows of `per`, window 0 starting at the Unix epoch: windows of an hour start
+//! at full hours, windows of a day at midnight UTC. The state is the last window in which something was
+//! used, and how much. A cost *c* is admitted if the count of the current window is at most
+//! requests − *c*.
+//!
+//! Each window admits at most `requests`. Two windows meet, so any interval, however short, can admit
+//! twice that: where it matters, take another algorithm.
+//!
+//! A debt ends with its window. A refund counts only in the window in which it was spent.
+
+use super::Algorithm;
+use crate::table::State;
+
+#[derive(Clone, Debug)]
+pub(crate) struct FixedWindow {
+    requests: u32,
+    per: u64,
+}
+
+impl FixedWindow {
+    /// So many `requests` in each window of `per` nanoseconds, both at least 1.
+    pub(crate) fn new(requests: u32, per: u64) -> Self {
+        Self { requests, per }
+    }
+
+    /// The state at `now`. A state of a later window than that of `now` stays as it is.
+    fn at(&self, state: Window, now: u64) -> Window {
+        let index = now / self.per;
+        if index <= state.index {
+            return state;
+        }
+        Window { index, count: 0 }
+    }
+}
+
+/// A window and what was used in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    index: u64,
+    count: u32,
+}
+
+impl State for Window {
+    type Bytes = [u8; 12];
+
+    fn to_bytes(self) -> [u8; 12] {
+        let bits = u128::from(self.index) | u128::from(self.count) << 64;
+        let mut bytes = [0; 12];
+        let encoded = bits.to_le_bytes();
+        bytes
+            .iter_mut()
+            .zip(encoded)
+            .for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; 12]) -> Self {
+        let [a, b, c, d, e, f, g, h, count @ ..] = bytes;
+        Self {
+            index: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            count: u32::from_le_bytes(count),
+        }
+    }
+
+    /// The later window; what was used in an earlier one is history.
+    fn join(self, other: Self) -> Self {
+        std::cmp::max_by_key(self, other, |window| (window.index, window.count))
+    }
+}
+
+impl Algorithm for FixedWindow {
+    type State = Window;
+
+    fn capacity(&self) -> u32 {
+        self.requests
+    }
+
+    fn wait(&self, state: Window, now: u64, cost: u32) -> u64 {
+        let Window { index, count } = self.at(state, now);
+        if count.saturating_add(cost) <= self.requests {
+            return 0;
+        }
+        let end = index.saturating_add(1).saturating_mul(self.per);
+        end.saturating_sub(now)
+    }
+
+    fn spend(&self, state: Window, now: u64, cost: u32) -> Window {
+        let Window { index, count } = self.at(state, now);
+        Window {
+            index,
+            count: count.saturating_add(cost),
+        }
+    }
+
+    fn refund(&self, state: Window, _now: u64, cost: u32, spent_at: u64) -> Window {
+        let is_current = spent_at / self.per == state.index;
+        Window {
+            count: state
+                .count
+                .saturating_sub(if is_current { cost } else { 0 }),
+            ..state
+        }
+    }
+
+    fn remaining(&self, state: Window, now: u64) -> u32 {
+        self.requests.saturating_sub(self.at(state, now).count)
+    }
+
+    fn used(&self, state: Window, now: u64) -> u128 {
+        self.at(state, now).count.into()
+    }
+}

@@ -1,0 +1,55 @@
+//! What a limit admits, as integer arithmetic on states that are values.
+//!
+//! # Time
+//!
+//! `now` is in nanoseconds since the Unix epoch, reckoned by a **steady** clock: the wall clock as it
+//! was once, when the process started, plus what the monotonic clock has counted since. Windows are
+//! thus aligned to the hours and days that people know, and a wall clock that is stepped hands out
+//! nothing. 64 bits last until the year 2554.
+//!
+//! Workers read the clock before they get hold of a state, so `now` may be a little earlier than that
+//! of the state's last change. Nothing panics then, and nothing more is admitted: each algorithm
+//! treats such a request as if it had come at the earlier time, or is stricter.
+//!
+//! # Rounding
+//!
+//! Always in the limit's favour: intervals and waiting times up, what remains down.
+
+mod fixed_window;
+mod gcra;
+mod sliding_window;
+
+pub(super) use fixed_window::FixedWindow;
+pub(super) use gcra::Gcra;
+pub(super) use sliding_window::SlidingWindow;
+
+use crate::table::State;
+
+/// One way to limit. Costs are in requests.
+///
+/// Everything is monotonic: a state that is stricter than another one stays so if the same is done to
+/// both. The table's strict mode stands on this.
+pub(crate) trait Algorithm {
+    /// What is kept for each key; the default is that of a key that has used nothing.
+    type State: State;
+
+    /// The cost that an unused key admits at once, at least 1.
+    fn capacity(&self) -> u32;
+
+    /// For how long to wait until `cost` is admitted if nothing else is, 0 if it is now. Exact to the
+    /// nanosecond. `cost` is at most the capacity.
+    fn wait(&self, state: Self::State, now: u64, cost: u32) -> u64;
+
+    /// The state after `cost` was used, be it admitted or not: more than was there is a debt.
+    fn spend(&self, state: Self::State, now: u64, cost: u32) -> Self::State;
+
+    /// The state after `cost`, spent at `spent_at`, was given back. The caller gives back no more
+    /// than it has spent.
+    fn refund(&self, state: Self::State, now: u64, cost: u32, spent_at: u64) -> Self::State;
+
+    /// The largest cost that is admitted now.
+    fn remaining(&self, state: Self::State, now: u64) -> u32;
+
+    /// How much is in use, in a unit of the algorithm's own; 0 if the key could be forgotten.
+    fn used(&self, state: Self::State, now: u64) -> u128;
+}

@@ -1,0 +1,189 @@
+//! Two counters, of which the older fades out.
+//!
+//! Time is divided into windows of `per`, as for a [fixed window](super::fixed_window). The state is the
+//! last window in which something was used, how much, and how much in the window before. With *e* the
+//! time since the current window began, the count of the last `per` is estimated as if the requests of
+//! the previous window had come evenly:
+//!
+//! > used = current + previous × (per − *e*) / per
+//!
+//! A cost *c* is admitted if used + *c* ≤ requests. This is compared exactly, as integers multiplied
+//! with `per`.
+//!
+//! Each window of the clock admits at most `requests`, and any interval of length *t* at most
+//! requests × (1 + *t* / per): the bound of [GCRA](super::gcra) with a burst of `requests`. (The estimate
+//! is an estimate: if all requests of the previous window came at its end, an interval of `per` can
+//! hold nearly twice the limit.)
+//!
+//! A debt is carried into the next window, where it fades out. A refund counts in the window in which
+//! it was spent, as long as this is the current or the previous one.
+
+use super::Algorithm;
+use crate::table::State;
+
+#[derive(Clone, Debug)]
+pub(crate) struct SlidingWindow {
+    requests: u32,
+    per: u64,
+}
+
+/// The last window in which something was used, and what was used in it and in the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Windows {
+    index: u64,
+    current: u32,
+    previous: u32,
+}
+
+impl Windows {
+    /// The same at a later window.
+    fn at_window(self, index: u64) -> Self {
+        match index.checked_sub(self.index) {
+            None | Some(0) => self,
+            Some(1) => Self {
+                index,
+                current: 0,
+                previous: self.current,
+            },
+            Some(_) => Self {
+                index,
+                current: 0,
+                previous: 0,
+            },
+        }
+    }
+}
+
+impl State for Windows {
+    type Bytes = [u8; 16];
+
+    fn to_bytes(self) -> [u8; 16] {
+        let counts = u64::from(self.current) | u64::from(self.previous) << 32;
+        (u128::from(self.index) | u128::from(counts) << 64).to_le_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(bytes);
+        Self {
+            index: bits as u64,
+            current: (bits >> 64) as u32,
+            previous: (bits >> 96) as u32,
+        }
+    }
+
+    fn join(self, other: Self) -> Self {
+        let index = self.index.max(other.index);
+        let (one, other) = (self.at_window(index), other.at_window(index));
+        Self {
+            index,
+            current: one.current.max(other.current),
+            previous: one.previous.max(other.previous),
+        }
+    }
+}
+
+impl SlidingWindow {
+    /// So many `requests` in `per` nanoseconds, both at least 1.
+    pub(crate) fn new(requests: u32, per: u64) -> Self {
+        Self { requests, per }
+    }
+
+    /// The state at `now`, and for how long its window goes on. A state of a later window than that
+    /// of `now` counts as if that window had just begun.
+    fn at(&self, state: Windows, now: u64) -> (Windows, u64) {
+        let index = now / self.per;
+        if index < state.index {
+            return (state, self.per);
+        }
+        (state.at_window(index), self.per - now % self.per)
+    }
+
+    /// What is used, times `per`, when the window goes on for `rest`.
+    fn weighted(&self, windows: Windows, rest: u64) -> u128 {
+        u128::from(windows.current) * u128::from(self.per)
+            + u128::from(windows.previous) * u128::from(rest)
+    }
+
+    /// How long a window still goes on when a count of the window before has faded to `free`: ⌊free ×
+    /// per / count⌋, and no longer than all of it.
+    fn rest_when_faded(&self, count: u32, free: u32) -> u64 {
+        let rest = u128::from(free) * u128::from(self.per) / u128::from(count.max(1));
+        u64::try_from(rest).map_or(self.per, |rest| rest.min(self.per))
+    }
+}
+
+impl Algorithm for SlidingWindow {
+    type State = Windows;
+
+    fn capacity(&self) -> u32 {
+        self.requests
+    }
+
+    fn wait(&self, state: Windows, now: u64, cost: u32) -> u64 {
+        let (windows, rest) = self.at(state, now);
+        let Windows {
+            index,
+            current,
+            previous,
+        } = windows;
+        let admitted = u128::from(self.requests) * u128::from(self.per);
+        let asked = u128::from(cost) * u128::from(self.per);
+        if self.weighted(windows, rest) + asked <= admitted {
+            return 0;
+        }
+        let end = index.saturating_add(1).saturating_mul(self.per);
+        let then = match self.requests.checked_sub(current.saturating_add(cost)) {
+            // In this window, when the previous count has faded.
+            Some(free) => end.saturating_sub(self.rest_when_faded(previous, free)),
+            // In the next window, when the current count has faded.
+            None => {
+                let free = self.requests.saturating_sub(cost);
+                let rest = self.rest_when_faded(current, free);
+                end.saturating_add(self.per - rest)
+            }
+        };
+        then.saturating_sub(now)
+    }
+
+    fn spend(&self, state: Windows, now: u64, cost: u32) -> Windows {
+        let (windows, _) = self.at(state, now);
+        Windows {
+            current: windows.current.saturating_add(cost),
+            ..windows
+        }
+    }
+
+    fn refund(&self, state: Windows, _now: u64, cost: u32, spent_at: u64) -> Windows {
+        let Windows {
+            current, previous, ..
+        } = state;
+        match state.index.checked_sub(spent_at / self.per) {
+            Some(0) => Windows {
+                current: current.saturating_sub(cost),
+                ..state
+            },
+            Some(1) => Windows {
+                previous: previous.saturating_sub(cost),
+                ..state
+            },
+            _ => state,
+        }
+    }
+
+    fn remaining(&self, state: Windows, now: u64) -> u32 {
+        let (windows, rest) = self.at(state, now);
+        let faded = match windows.previous {
+            0 => 0,
+            previous => (u128::from(previous) * u128::from(rest)).div_ceil(self.per.into()),
+        };
+        // No more than `previous`.
+        let faded = u32::try_from(faded).unwrap_or(u32::MAX);
+        let used = windows.current.saturating_add(faded);
+        self.requests.saturating_sub(used)
+    }
+
+    fn used(&self, state: Windows, now: u64) -> u128 {
+        let (windows, rest) = self.at(state, now);
+        self.weighted(windows, rest)
+    }
+}

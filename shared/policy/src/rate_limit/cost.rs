@@ -1,0 +1,190 @@
+//! What a request counts.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, de};
+
+use super::header::HeaderName;
+use super::rate::Amount;
+use crate::headers::HeaderMap;
+
+/// What one request counts: always the same, or what a header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cost {
+    Fixed(Amount),
+    InHeader(CostHeader),
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self::Fixed(Amount::ONE)
+    }
+}
+
+impl Cost {
+    /// What this request counts.
+    pub(super) fn of(&self, request: &HeaderMap) -> u32 {
+        match self {
+            Self::Fixed(cost) => cost.get(),
+            Self::InHeader(header) => header.cost(request),
+        }
+    }
+
+    /// What a request counts that says nothing.
+    pub(super) fn usual(&self) -> Amount {
+        match self {
+            Self::Fixed(cost) => *cost,
+            Self::InHeader(header) => header.default,
+        }
+    }
+
+    pub(super) fn needs_headers(&self) -> bool {
+        matches!(self, Self::InHeader(_))
+    }
+}
+
+/// What one request counts is in a header, which something that can be trusted must have set.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "CostFields")
+)]
+#[serde(try_from = "CostFields")]
+pub(super) struct CostHeader {
+    name: HeaderName,
+    default: Amount,
+    max: Amount,
+}
+
+impl CostHeader {
+    /// The largest value counts. A line that is no number counts as the default.
+    fn cost(&self, request: &HeaderMap) -> u32 {
+        let lines = request.get_all(self.name.as_str());
+        let costs = lines.map(|line| number(line).unwrap_or(self.default.get()));
+        costs
+            .max()
+            .unwrap_or(self.default.get())
+            .min(self.max.get())
+    }
+}
+
+/// What one request counts is in a header, which something that can be trusted must have set. Of
+/// several values the largest counts.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields)]
+struct CostFields {
+    /// The name of the request header. Its value is a whole number.
+    header: HeaderName,
+    /// What a request counts when the header is missing or no number.
+    #[serde(default = "one")]
+    default: Amount,
+    /// The most that a request counts, whatever the header says.
+    #[serde(default = "no_maximum")]
+    max: Amount,
+}
+
+fn one() -> Amount {
+    Amount::ONE
+}
+
+fn no_maximum() -> Amount {
+    Amount::MAX
+}
+
+impl TryFrom<CostFields> for CostHeader {
+    type Error = String;
+
+    fn try_from(fields: CostFields) -> Result<Self, String> {
+        let CostFields {
+            header,
+            default,
+            max,
+        } = fields;
+        if default > max {
+            return Err(format!(
+                "found \"default\": {default} with \"max\": {max}; expected no more than that"
+            ));
+        }
+        Ok(Self {
+            name: header,
+            default,
+            max,
+        })
+    }
+}
+
+/// A number or an object.
+impl<'de> Deserialize<'de> for Cost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Cost;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number or {\"header\": …, \"default\": …, \"max\": …}")
+            }
+
+            fn visit_u64<E: de::Error>(self, amount: u64) -> Result<Cost, E> {
+                Amount::try_from(amount).map(Cost::Fixed).map_err(E::custom)
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<Cost, A::Error> {
+                let members = de::value::MapAccessDeserializer::new(members);
+                CostHeader::deserialize(members).map(Cost::InHeader)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Cost {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cost".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let amount = generator.subschema_for::<Amount>();
+        let header = generator.subschema_for::<CostHeader>();
+        schemars::json_schema!({"oneOf": [amount, header]})
+    }
+}
+
+/// The response says what the request did cost. What was reserved for it and this are settled.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChargeResponse {
+    /// The name of the response header. Its value is a whole number; without one, what was reserved
+    /// stands. Of several values the largest counts.
+    header: HeaderName,
+    /// The most that one response can charge.
+    #[serde(default = "no_maximum")]
+    max: Amount,
+}
+
+impl ChargeResponse {
+    /// What the request did cost, if the response says so.
+    pub(super) fn actual(&self, response: &HeaderMap) -> Option<u32> {
+        let lines = response.get_all(self.header.as_str());
+        let actual = lines.filter_map(number).max()?;
+        Some(actual.min(self.max.get()))
+    }
+}
+
+/// The whole number in a header line; one that is too large for 32 bits counts as the largest.
+pub(super) fn number(line: &Bytes) -> Option<u32> {
+    let digits = line.trim_ascii();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(digits.iter().fold(0_u32, |number, digit| {
+        let digit = u32::from(digit - b'0');
+        number.saturating_mul(10).saturating_add(digit)
+    }))
+}

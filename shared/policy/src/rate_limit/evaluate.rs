@@ -1,0 +1,287 @@
+//! All limits on one request.
+//!
+//! The [module](super) says what happens in which order, and why.
+
+use super::config::OnError;
+use super::key::Key;
+use super::limiter::{Action, Operation, Quota, TableEvents};
+use super::{LimitId, RateLimit, Request};
+use crate::config::Mode;
+use crate::table::{GaveUp, KeyHash, Store};
+
+/// How long a client is to wait that could not be counted, in nanoseconds.
+const WAIT_WHEN_UNAVAILABLE: u64 = 1_000_000_000;
+
+/// What came of a request. The default is a request that was never seen.
+#[derive(Clone, Debug, Default)]
+pub struct Evaluation {
+    pub(super) checks: Vec<Check>,
+    pub(super) is_denied: bool,
+    /// When the request was evaluated.
+    pub(super) now: u64,
+}
+
+impl Evaluation {
+    /// Whether the request must not pass.
+    pub fn is_denied(&self) -> bool {
+        self.is_denied
+    }
+
+    /// What came of it under each limit that it falls under, for metrics.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+}
+
+/// What came of a request under one limit.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub(super) limit: LimitId,
+    pub(super) outcome: Outcome,
+    /// For how long the request would not be admitted, in nanoseconds.
+    pub(super) wait: u64,
+    /// Unknown if the table could not be read.
+    pub(super) quota: Option<Quota>,
+    /// What was spent and not given back.
+    pub(super) held: Option<Held>,
+    table: TableEvents,
+}
+
+/// A cost that was spent on a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) key: KeyHash,
+    pub(super) cost: u32,
+}
+
+/// What a limit says about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passes.
+    Admitted,
+    /// It would pass, if another limit did not deny it. It is not counted here.
+    Released,
+    /// It must not pass.
+    Denied(Reason),
+    /// It would not pass if the limit were enforced.
+    ShadowDenied(Reason),
+    /// It passes because it could not be counted.
+    Uncounted,
+}
+
+/// Why a request is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Too much is used already.
+    RateLimited,
+    /// It costs more than the limit admits at once, ever.
+    CostTooLarge,
+    /// It lacks a part of the key.
+    MissingKey,
+    /// It could not be counted.
+    Unavailable,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [
+        Self::RateLimited,
+        Self::CostTooLarge,
+        Self::MissingKey,
+        Self::Unavailable,
+    ];
+
+    /// The value of the metric label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::CostTooLarge => "cost_too_large",
+            Self::MissingKey => "missing_key",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The details in the access log.
+    pub(super) fn details(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::CostTooLarge => "rate_limited_cost_too_large",
+            Self::MissingKey => "rate_limited_missing_key",
+            Self::Unavailable => "rate_limited_unavailable",
+        }
+    }
+}
+
+impl Check {
+    /// The limit.
+    pub fn limit(&self) -> LimitId {
+        self.limit
+    }
+
+    /// What it says.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether the request passed and at least 80 % of the limit are used now.
+    pub fn is_near_limit(&self) -> bool {
+        self.outcome == Outcome::Admitted && self.quota.is_some_and(|quota| quota.is_nearly_used())
+    }
+
+    /// Whether the request could not be counted, so that `on_error` decided.
+    pub fn is_error(&self) -> bool {
+        matches!(
+            self.outcome,
+            Outcome::Uncounted
+                | Outcome::Denied(Reason::Unavailable)
+                | Outcome::ShadowDenied(Reason::Unavailable)
+        )
+    }
+
+    /// What the check did to the limit's table.
+    pub fn table(&self) -> TableEvents {
+        self.table
+    }
+
+    /// Why the limit denies the request, enforced or not.
+    fn denial(&self) -> Option<Reason> {
+        match self.outcome {
+            Outcome::Denied(reason) | Outcome::ShadowDenied(reason) => Some(reason),
+            Outcome::Admitted | Outcome::Released | Outcome::Uncounted => None,
+        }
+    }
+
+    fn in_shadow(mut self) -> Self {
+        if let Outcome::Denied(reason) = self.outcome {
+            self.outcome = Outcome::ShadowDenied(reason);
+        }
+        self
+    }
+}
+
+impl RateLimit {
+    /// Evaluates a request at `now`, in nanoseconds of the [steady clock](super#time).
+    pub fn on_request<S: Store>(
+        &self,
+        request: &Request<'_>,
+        now: u64,
+        store: &mut S,
+    ) -> Evaluation {
+        let mut checks = Vec::new();
+        let mut is_denied = false;
+        for limit in self.limits_in(Mode::Enforce) {
+            let action = match is_denied {
+                false => Action::Reserve,
+                true => Action::Inspect,
+            };
+            let check = self.check(limit, action, request, now, store);
+            is_denied |= check.as_ref().is_some_and(|check| check.denial().is_some());
+            checks.extend(check);
+        }
+        if is_denied {
+            for check in &mut checks {
+                self.release(check, now, store);
+            }
+        } else {
+            for limit in self.limits_in(Mode::Shadow) {
+                let check = self.check(limit, Action::Reserve, request, now, store);
+                checks.extend(check.map(Check::in_shadow));
+            }
+        }
+        if self.mode == Mode::Shadow {
+            checks = checks.into_iter().map(Check::in_shadow).collect();
+            is_denied = false;
+        }
+        Evaluation {
+            checks,
+            is_denied,
+            now,
+        }
+    }
+
+    /// What a limit says, if the request falls under it.
+    fn check<S: Store>(
+        &self,
+        id: LimitId,
+        action: Action,
+        request: &Request<'_>,
+        now: u64,
+        store: &mut S,
+    ) -> Option<Check> {
+        let compiled = self.get(id)?;
+        let limit = &compiled.limit;
+        let condition = limit.condition.as_ref();
+        if condition.is_some_and(|condition| !condition.matches(request.subject)) {
+            return None;
+        }
+        let check = |outcome, wait| Check {
+            limit: id,
+            outcome,
+            wait,
+            quota: None,
+            held: None,
+            table: TableEvents::default(),
+        };
+        let never = |reason| Check {
+            quota: Some(Quota::none(limit.rate.per())),
+            ..check(Outcome::Denied(reason), limit.rate.per())
+        };
+        let key = match Key::of(request, &limit.key, limit.missing, store.seed()) {
+            Key::Hash(key) => key,
+            Key::None => return None,
+            Key::Required => return Some(never(Reason::MissingKey)),
+        };
+        let Some(limiter) = &limit.limiter else {
+            return Some(never(Reason::RateLimited));
+        };
+        let cost = limit.cost.of(request.subject.headers());
+        let is_too_large = cost > limiter.capacity();
+        let (action, cost) = match is_too_large {
+            true => (Action::Inspect, 0),
+            false => (action, cost),
+        };
+        let operation = Operation {
+            action,
+            cost,
+            now,
+            tag: key.tag(),
+            when_full: self.when_full,
+        };
+        let block = key.block(compiled.blocks);
+        let result = store.update(id.index(), block, |block| limiter.apply(operation, block));
+        let standing = match (result, self.on_error) {
+            (Ok(standing), _) => standing,
+            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, 0)),
+            (Err(GaveUp), OnError::Deny) => {
+                let outcome = Outcome::Denied(Reason::Unavailable);
+                return Some(check(outcome, WAIT_WHEN_UNAVAILABLE));
+            }
+        };
+        let (outcome, wait) = match standing.wait {
+            _ if is_too_large => (Outcome::Denied(Reason::CostTooLarge), limit.rate.per()),
+            0 => (Outcome::Admitted, 0),
+            wait => (Outcome::Denied(Reason::RateLimited), wait),
+        };
+        let is_held = outcome == Outcome::Admitted && action == Action::Reserve;
+        Some(Check {
+            quota: Some(standing.quota),
+            held: is_held.then_some(Held { key, cost }),
+            table: standing.table,
+            ..check(outcome, wait)
+        })
+    }
+
+    /// Gives back what was reserved for a request that another limit denies.
+    fn release<S: Store>(&self, check: &mut Check, now: u64, store: &mut S) {
+        if check.outcome == Outcome::Admitted {
+            check.outcome = Outcome::Released;
+        }
+        let Some(held) = check.held.take().filter(|held| held.cost > 0) else {
+            return;
+        };
+        let refund = Action::Refund { spent_at: now };
+        if let Ok(standing) = self.adjust(check.limit, held, refund, now, store) {
+            check.quota = Some(standing.quota);
+        }
+    }
+}

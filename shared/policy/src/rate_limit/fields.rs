@@ -1,0 +1,209 @@
+//! What responses tell of the limits: `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.
+//!
+//! Shown are the enforcing limits that the request falls under. Where they are told apart by what is
+//! left, the **tightest** comes first: one that denied (of several, that with the longest wait), then
+//! the one of which the smallest part is left.
+
+use std::cmp::Reverse;
+use std::fmt::{Display, Write};
+
+use bytes::Bytes;
+
+use super::config::ResponseHeaders;
+use super::cost::number;
+use super::evaluate::{Check, Evaluation};
+use super::limit::Limit;
+use super::limiter::Quota;
+use super::rate::seconds;
+use super::{Compiled, RateLimit};
+use crate::config::Mode;
+use crate::headers::HeaderMap;
+
+const RATELIMIT_POLICY: &str = "ratelimit-policy";
+const RATELIMIT: &str = "ratelimit";
+const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
+const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
+const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
+
+/// A limit as it is shown, whatever is left of it.
+#[derive(Clone, Debug)]
+pub(super) struct Policy {
+    /// An item of `RateLimit-Policy`.
+    item: String,
+    /// A quota policy of `X-RateLimit-Limit`.
+    quota_policy: String,
+    /// The number of requests in both.
+    requests: u64,
+}
+
+impl Policy {
+    pub(super) fn of(limit: &Limit) -> Self {
+        let name = &limit.name;
+        let (requests, seconds) = limit.rate.in_seconds();
+        // The alphabet of names needs no escapes in a String of structured fields.
+        let mut item = format!("\"{name}\";q={requests};w={seconds}");
+        if let Some(burst) = limit.burst {
+            // Writing to a String does not fail.
+            let _ = write!(item, ";portcullis-burst={burst}");
+        }
+        Self {
+            item,
+            quota_policy: format!("{requests};w={seconds};name=\"{name}\""),
+            requests,
+        }
+    }
+}
+
+impl RateLimit {
+    /// Adds what is to be shown to a response of the upstream, without making anything of its own
+    /// more permissive.
+    pub(super) fn add_headers(&self, evaluation: &Evaluation, response: &mut HeaderMap) {
+        let shown = self.shown(evaluation);
+        for kind in &self.response_headers {
+            match kind {
+                // Lists: what the upstream says stays, and holds beside it.
+                ResponseHeaders::RateLimit => shown
+                    .ratelimit()
+                    .for_each(|(name, value)| response.append(name, value)),
+                ResponseHeaders::XRateLimit => shown
+                    .x_ratelimit()
+                    .filter(|ours| ours.is_tighter_than(response))
+                    .into_iter()
+                    .flat_map(XRateLimit::headers)
+                    .for_each(|(name, value)| response.set(name, value)),
+            }
+        }
+    }
+
+    /// What is to be shown in a reply of our own.
+    pub(super) fn reply_headers(&self, evaluation: &Evaluation) -> Vec<(Bytes, Bytes)> {
+        let shown = self.shown(evaluation);
+        let mut headers = Vec::new();
+        for kind in &self.response_headers {
+            match kind {
+                ResponseHeaders::RateLimit => headers.extend(shown.ratelimit()),
+                ResponseHeaders::XRateLimit => {
+                    headers.extend(
+                        shown
+                            .x_ratelimit()
+                            .into_iter()
+                            .flat_map(XRateLimit::headers),
+                    );
+                }
+            }
+        }
+        headers
+    }
+
+    fn shown<'a>(&'a self, evaluation: &'a Evaluation) -> Shown<'a> {
+        if self.mode != Mode::Enforce || self.response_headers.is_empty() {
+            return Shown::default();
+        }
+        let checks = evaluation.checks.iter();
+        let limits = checks.filter_map(|check| Some((self.get(check.limit)?, check)));
+        let enforcing = limits.filter(|(compiled, _)| compiled.limit.mode == Mode::Enforce);
+        Shown::new(enforcing.collect())
+    }
+}
+
+/// The limits to show.
+#[derive(Default)]
+struct Shown<'a> {
+    /// In the order of the configuration.
+    limits: Vec<&'a Compiled>,
+    /// What is left of them where that is known, the tightest first.
+    left: Vec<(&'a Compiled, Quota)>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(checks: Vec<(&'a Compiled, &'a Check)>) -> Self {
+        let known = checks.iter().filter_map(|(limit, check)| {
+            let quota = check.quota?;
+            Some((Reverse(check.wait), quota, *limit))
+        });
+        let mut left: Vec<_> = known.collect();
+        // Which part is left: the fractions are compared crosswise.
+        let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
+        left.sort_by(|(wait, a, _), (other_wait, b, _)| {
+            wait.cmp(other_wait).then(part(*a, *b).cmp(&part(*b, *a)))
+        });
+        Self {
+            limits: checks.iter().map(|(limit, _)| *limit).collect(),
+            left: left
+                .into_iter()
+                .map(|(_, quota, limit)| (limit, quota))
+                .collect(),
+        }
+    }
+
+    /// The two fields of draft-ietf-httpapi-ratelimit-headers.
+    fn ratelimit(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
+        let policies = join(self.limits.iter().map(|limit| &limit.policy.item));
+        let limits = join(self.left.iter().map(|(limit, quota)| {
+            let mut item = format!("\"{}\";r={}", limit.limit.name, quota.remaining);
+            if quota.reset_after > 0 {
+                // Writing to a String does not fail.
+                let _ = write!(item, ";t={}", seconds(quota.reset_after));
+            }
+            item
+        }));
+        let fields = [(RATELIMIT_POLICY, policies), (RATELIMIT, limits)].into_iter();
+        fields
+            .filter(|(_, list)| !list.is_empty())
+            .map(|(name, list)| header(name, list))
+    }
+
+    /// The three headers that Envoy calls `DRAFT_VERSION_03`.
+    fn x_ratelimit(&self) -> Option<XRateLimit> {
+        let (tightest, quota) = self.left.first()?;
+        let tightest = tightest.policy.requests.to_string();
+        let policies = self.limits.iter().map(|limit| &limit.policy.quota_policy);
+        Some(XRateLimit {
+            limit: join(std::iter::once(&tightest).chain(policies)),
+            remaining: quota.remaining,
+            reset: seconds(quota.reset_after),
+        })
+    }
+}
+
+struct XRateLimit {
+    limit: String,
+    remaining: u32,
+    reset: u64,
+}
+
+impl XRateLimit {
+    /// Whether the response has nothing of the kind, or something that is known to be milder.
+    fn is_tighter_than(&self, response: &HeaderMap) -> bool {
+        let names = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
+        let mut lines = response.get_all(X_RATELIMIT_REMAINING);
+        match (lines.next().map(number), lines.next()) {
+            (None, _) => !names.iter().any(|name| response.contains(name)),
+            (Some(theirs), None) => theirs.is_some_and(|theirs| theirs > self.remaining),
+            (Some(_), Some(_)) => false,
+        }
+    }
+
+    fn headers(self) -> impl Iterator<Item = (Bytes, Bytes)> {
+        let headers = [
+            header(X_RATELIMIT_LIMIT, self.limit),
+            header(X_RATELIMIT_REMAINING, self.remaining.to_string()),
+            header(X_RATELIMIT_RESET, self.reset.to_string()),
+        ];
+        headers.into_iter()
+    }
+}
+
+fn header(name: &'static str, value: String) -> (Bytes, Bytes) {
+    (Bytes::from_static(name.as_bytes()), value.into())
+}
+
+fn join(items: impl Iterator<Item = impl Display>) -> String {
+    let mut list = String::new();
+    for item in items {
+        let separator = if list.is_empty() { "" } else { ", " };
+        // Writing to a String does not fail.
+        let _ = write!(list, "{separator}{item}");
+    }
+    list
+}

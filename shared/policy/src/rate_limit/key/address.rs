@@ -1,0 +1,102 @@
+//! The client's address, or the network it is in.
+//!
+//! Envoy gives the address as `192.0.2.1:51000` or `[2001:db8::1]:51000`. The value is the address
+//! without port, as 4 or 16 bytes, of which only the prefix counts and the rest is 0. An IPv4 address
+//! in IPv6 form (`::ffff:192.0.2.1`) is an IPv4 address.
+//!
+//! IPv6 addresses count by /64 unless configured otherwise. That is what one customer, often one
+//! device, is given at least; by single addresses, everybody would have 2⁶⁴ keys.
+//!
+//! What is no such address (a Unix socket's path) is taken as it is, but without a port at its end:
+//! a port is another one for each connection.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Deserialize;
+
+/// How many bits of an address count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Prefixes {
+    /// How many bits of an IPv4 address count.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 32), with = "u8"))]
+    v4: Bits<32>,
+    /// How many bits of an IPv6 address count.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 128), with = "u8"))]
+    v6: Bits<128>,
+}
+
+impl Default for Prefixes {
+    fn default() -> Self {
+        Self {
+            v4: Bits(32),
+            v6: Bits(64),
+        }
+    }
+}
+
+/// From 1 to `MAX` bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "u8")]
+struct Bits<const MAX: u8>(u8);
+
+impl<const MAX: u8> TryFrom<u8> for Bits<MAX> {
+    type Error = String;
+
+    fn try_from(bits: u8) -> Result<Self, String> {
+        match (1..=MAX).contains(&bits) {
+            true => Ok(Self(bits)),
+            false => Err(format!(
+                "found {bits}; expected a whole number from 1 to {MAX}"
+            )),
+        }
+    }
+}
+
+/// What counts of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network<'a> {
+    V4([u8; 4]),
+    V6([u8; 16]),
+    Other(&'a [u8]),
+}
+
+impl<'a> Network<'a> {
+    /// The network of an address as Envoy gives it.
+    pub(super) fn of(address: &'a [u8], prefixes: Prefixes) -> Self {
+        match parse(address).map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => {
+                let mask = u32::MAX << (32 - u32::from(prefixes.v4.0));
+                Self::V4((address.to_bits() & mask).to_be_bytes())
+            }
+            Some(IpAddr::V6(address)) => {
+                let mask = u128::MAX << (128 - u32::from(prefixes.v6.0));
+                Self::V6((address.to_bits() & mask).to_be_bytes())
+            }
+            None => Self::Other(without_port(address)),
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::V4(bytes) => bytes,
+            Self::V6(bytes) => bytes,
+            Self::Other(text) => text,
+        }
+    }
+}
+
+fn parse(address: &[u8]) -> Option<IpAddr> {
+    let address = std::str::from_utf8(address).ok()?;
+    let with_port = address.parse().map(|address: SocketAddr| address.ip());
+    with_port.or_else(|_| address.parse()).ok()
+}
+
+fn without_port(address: &[u8]) -> &[u8] {
+    let mut parts = address.rsplitn(2, |byte| *byte == b':');
+    match (parts.next(), parts.next()) {
+        (Some(port), Some(rest)) if port.iter().all(u8::is_ascii_digit) => rest,
+        _ => address,
+    }
+}

@@ -1,0 +1,150 @@
+//! A claim of the token that jwt-auth has verified.
+//!
+//! # The hand-over
+//!
+//! jwt-auth sets the filter state [`PROPERTY`] once a request's token is verified: the claims set as a
+//! JSON object in UTF-8, in which no member stands twice. No token, no filter state. Clients cannot
+//! write it; filters that come before jwt-auth could, as they can do anything.
+//!
+//! # The value
+//!
+//! A claim is named by its path: `sub`, or `realm.tenant` for member `tenant` of the object `realm`.
+//! Claims with dots in their own names (`https://shop.example/tenant`) are found under the whole name:
+//! where both readings exist, the name that is whole wins.
+//!
+//! The value is the text, or the number or truth value as JSON writes it. Null, lists and objects are
+//! no values, and what is not JSON has none: the part is missing.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny};
+
+/// The filter state in which jwt-auth hands over the claims that it has verified.
+pub(crate) const PROPERTY: &str = "portcullis.jwt.claims";
+
+/// The value of the claim at this path.
+pub(super) fn value(claims: &[u8], path: &str) -> Option<String> {
+    let mut json = serde_json::Deserializer::from_slice(claims);
+    let value = Find(Step::Descend(path)).deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    value
+}
+
+/// Where a member leads.
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    /// It is the claim.
+    Take,
+    /// It has the rest of the path.
+    Descend(&'p str),
+    /// Elsewhere.
+    Skip,
+}
+
+/// Reads a value, of which only what the path leads to is kept.
+#[derive(Clone, Copy)]
+struct Find<'p>(Step<'p>);
+
+impl<'de> DeserializeSeed<'de> for Find<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        match self.0 {
+            Step::Skip => json.deserialize_ignored_any(IgnoredAny).map(|_| None),
+            Step::Take | Step::Descend(_) => json.deserialize_any(self),
+        }
+    }
+}
+
+impl Find<'_> {
+    fn scalar<E>(self, value: impl fmt::Display) -> Result<Option<String>, E> {
+        Ok(match self.0 {
+            Step::Take => Some(value.to_string()),
+            Step::Descend(_) | Step::Skip => None,
+        })
+    }
+}
+
+impl<'de> de::Visitor<'de> for Find<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        self.scalar(value)
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        self.scalar(value)
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        self.scalar(value)
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        self.scalar(value)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        self.scalar(value)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let Step::Descend(path) = self.0 else {
+            while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(None);
+        };
+        let (mut whole, mut divided) = (None, None);
+        while let Some(step) = members.next_key_seed(Member { path })? {
+            let value = members.next_value_seed(Find(step))?;
+            match step {
+                Step::Take => whole = value,
+                Step::Descend(_) => divided = value.or(divided),
+                Step::Skip => {}
+            }
+        }
+        Ok(whole.or(divided))
+    }
+}
+
+/// Compares the name of a member with the path.
+struct Member<'p> {
+    path: &'p str,
+}
+
+impl<'de, 'p> DeserializeSeed<'de> for Member<'p> {
+    type Value = Step<'p>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Step<'p>, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'p> de::Visitor<'_> for Member<'p> {
+    type Value = Step<'p>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Step<'p>, E> {
+        let rest = self.path.strip_prefix(name);
+        Ok(match rest {
+            Some("") => Step::Take,
+            Some(rest) => rest.strip_prefix('.').map_or(Step::Skip, Step::Descend),
+            None => Step::Skip,
+        })
+    }
+}

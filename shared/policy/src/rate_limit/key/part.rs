@@ -1,0 +1,222 @@
+//! The parts of a key in the configuration, and their values in a request.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::super::Request;
+use super::super::header::HeaderName;
+use super::address::{Network, Prefixes};
+use super::{claim, cookie, only, query};
+use crate::table::KeyHasher;
+
+/// One part of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum KeyPart {
+    RemoteAddress(Prefixes),
+    Host,
+    Path,
+    Method,
+    Route,
+    Header(HeaderName),
+    Cookie(Text),
+    Query(Text),
+    Claim(Text),
+    Constant(Text),
+}
+
+impl KeyPart {
+    /// Adds the value in this request to the hash; false if it is missing or empty.
+    pub(super) fn add_to(&self, hasher: &mut KeyHasher, request: &Request<'_>) -> bool {
+        let subject = request.subject;
+        let headers = subject.headers();
+        let mut add = |value: &[u8]| {
+            let is_there = !value.is_empty();
+            if is_there {
+                hasher.part(value);
+            }
+            is_there
+        };
+        match self {
+            Self::RemoteAddress(prefixes) => {
+                add(Network::of(request.remote_address, *prefixes).as_bytes())
+            }
+            Self::Host => add(&lower_case(subject.host())),
+            Self::Path => subject.path().is_some_and(|path| add(path.as_bytes())),
+            Self::Method => add(subject.method()),
+            Self::Route => add(subject.route()),
+            Self::Header(name) => {
+                only(headers.get_all(name.as_str())).is_some_and(|line| add(line))
+            }
+            Self::Cookie(name) => cookie::value(headers, name.as_str()).is_some_and(add),
+            Self::Query(name) => {
+                query::value(headers, name.as_str()).is_some_and(|value| add(&value))
+            }
+            Self::Claim(name) => claim::value(request.claims, name.as_str())
+                .is_some_and(|value| add(value.as_bytes())),
+            Self::Constant(text) => add(text.as_str().as_bytes()),
+        }
+    }
+
+    /// Whether the value is the same for all requests.
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_))
+    }
+
+    pub(crate) fn is_remote_address(&self) -> bool {
+        matches!(self, Self::RemoteAddress(_))
+    }
+
+    pub(crate) fn is_claim(&self) -> bool {
+        matches!(self, Self::Claim(_))
+    }
+
+    /// Whether the value is in the request's headers.
+    pub(crate) fn needs_headers(&self) -> bool {
+        match self {
+            Self::RemoteAddress(_) | Self::Route | Self::Claim(_) | Self::Constant(_) => false,
+            Self::Host | Self::Path | Self::Method => true,
+            Self::Header(_) | Self::Cookie(_) | Self::Query(_) => true,
+        }
+    }
+}
+
+fn lower_case(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.iter().any(u8::is_ascii_uppercase) {
+        true => text.to_ascii_lowercase().into(),
+        false => text.into(),
+    }
+}
+
+/// A text that is not empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Text(String);
+
+impl Text {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.is_empty() {
+            true => Err("found \"\"; expected a text that is not empty"),
+            false => Ok(Self(text)),
+        }
+    }
+}
+
+/// The parts that stand alone, as strings.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Plain {
+    RemoteAddress,
+    Host,
+    Path,
+    Method,
+    Route,
+}
+
+/// The parts that are objects with one member.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WithArgument {
+    RemoteAddress,
+    Header,
+    Cookie,
+    Query,
+    Claim,
+    Constant,
+}
+
+const ONE_MEMBER: &str = "expected an object with exactly one of: remote_address, header, cookie, \
+                          query, claim, constant";
+
+/// By hand, because `remote_address` may stand alone or have an argument.
+impl<'de> Deserialize<'de> for KeyPart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = KeyPart;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a part of a key, such as \"remote_address\" or {\"header\": \"x-api-key\"}",
+                )
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<KeyPart, E> {
+                Ok(
+                    match Plain::deserialize(de::value::StrDeserializer::new(text))? {
+                        Plain::RemoteAddress => KeyPart::RemoteAddress(Prefixes::default()),
+                        Plain::Host => KeyPart::Host,
+                        Plain::Path => KeyPart::Path,
+                        Plain::Method => KeyPart::Method,
+                        Plain::Route => KeyPart::Route,
+                    },
+                )
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<KeyPart, A::Error> {
+                let Some(kind) = map.next_key()? else {
+                    return Err(de::Error::custom(ONE_MEMBER));
+                };
+                let part = match kind {
+                    WithArgument::RemoteAddress => KeyPart::RemoteAddress(map.next_value()?),
+                    WithArgument::Header => KeyPart::Header(map.next_value()?),
+                    WithArgument::Cookie => KeyPart::Cookie(map.next_value()?),
+                    WithArgument::Query => KeyPart::Query(map.next_value()?),
+                    WithArgument::Claim => KeyPart::Claim(map.next_value()?),
+                    WithArgument::Constant => KeyPart::Constant(map.next_value()?),
+                };
+                match map.next_key::<de::IgnoredAny>()? {
+                    None => Ok(part),
+                    Some(_) => Err(de::Error::custom(format!(
+                        "found several members; {ONE_MEMBER}"
+                    ))),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for KeyPart {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "KeyPart".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let prefixes = generator.subschema_for::<Prefixes>();
+        let header = generator.subschema_for::<HeaderName>();
+        let text = schemars::json_schema!({"type": "string", "minLength": 1});
+        let object = |name: &str, value: &schemars::Schema| {
+            schemars::json_schema!({
+                "type": "object",
+                "properties": {name: value},
+                "required": [name],
+                "additionalProperties": false,
+            })
+        };
+        schemars::json_schema!({
+            "description": "One part of a key.",
+            "oneOf": [
+                {"enum": ["remote_address", "host", "path", "method", "route"]},
+                object("remote_address", &prefixes),
+                object("header", &header),
+                object("cookie", &text),
+                object("query", &text),
+                object("claim", &text),
+                object("constant", &text),
+            ],
+        })
+    }
+}

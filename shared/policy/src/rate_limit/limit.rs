@@ -1,0 +1,178 @@
+//! One limit.
+
+use std::hash::{Hash, Hasher};
+
+use serde::Deserialize;
+use siphasher::sip::SipHasher13;
+
+use super::algorithm::{FixedWindow, Gcra, SlidingWindow};
+use super::cost::{ChargeResponse, Cost};
+use super::key::{KeyPart, Missing};
+use super::limiter::Limiter;
+use super::rate::{Amount, Rate};
+use crate::config::{Mode, Name};
+use crate::matcher::Match;
+
+/// A limit: how often something may be asked for.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub(super) struct Limit {
+    pub(super) name: Name,
+    /// None: all requests.
+    pub(super) condition: Option<Match>,
+    pub(super) key: Vec<KeyPart>,
+    pub(super) missing: Missing,
+    pub(super) rate: Rate,
+    /// The burst, where it is not that of the rate.
+    pub(super) burst: Option<u32>,
+    /// None: everything is denied, because the rate is 0.
+    pub(super) limiter: Option<Limiter>,
+    algorithm: AlgorithmName,
+    pub(super) cost: Cost,
+    pub(super) charge_response: Option<ChargeResponse>,
+    pub(super) mode: Mode,
+}
+
+impl Limit {
+    /// Whether a decision depends on the request's headers.
+    pub(super) fn needs_headers(&self) -> bool {
+        self.condition.is_some()
+            || self.cost.needs_headers()
+            || self.key.iter().any(KeyPart::needs_headers)
+    }
+
+    /// A hash of everything that gives a stored state its meaning: equal identities may use each
+    /// other's states. What decides about single requests only is left out (`match`, `cost`,
+    /// `missing`, `mode`, also `burst`: the state of GCRA does not depend on it).
+    pub(super) fn identity(&self, blocks: u32) -> u64 {
+        let mut hasher = SipHasher13::new();
+        (&self.name, self.algorithm, self.rate, &self.key, blocks).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// How a limit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum AlgorithmName {
+    /// Like a token bucket: `burst` at once, and then evenly.
+    #[default]
+    Gcra,
+    /// So many in any time, estimated from two windows.
+    SlidingWindow,
+    /// So many in each window of the clock.
+    FixedWindow,
+}
+
+/// A limit: how often something may be asked for.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    /// The name of the limit, in metrics, response headers and replies: unique.
+    name: Name,
+    /// Which requests the limit is for. Without it: all.
+    #[serde(rename = "match")]
+    condition: Option<Match>,
+    /// What is counted apart. Without it, everything is counted together.
+    #[serde(default)]
+    key: Vec<KeyPart>,
+    /// How many requests are admitted in what time.
+    rate: Rate,
+    /// How many requests may come at once, at least 1; only with `gcra`. Default: those of the rate.
+    burst: Option<Amount>,
+    /// How to count.
+    #[serde(default)]
+    algorithm: AlgorithmName,
+    /// What one request counts.
+    #[serde(default)]
+    cost: Cost,
+    /// The response says what the request did cost.
+    charge_response: Option<ChargeResponse>,
+    /// What happens to a request that lacks a part of the key.
+    #[serde(default)]
+    missing: Missing,
+    /// Whether to enforce the limit, only to count, or to ignore it. The plugin's own `mode` holds
+    /// too: the milder one counts.
+    #[serde(default)]
+    mode: Mode,
+}
+
+impl Fields {
+    fn limiter(&self) -> Result<Option<Limiter>, String> {
+        let Self { rate, burst, .. } = self;
+        let (requests, per) = (rate.requests.get(), rate.per());
+        let gcra = self.algorithm == AlgorithmName::Gcra;
+        match burst.map(Amount::get) {
+            Some(_) if !gcra => return Err("found \"burst\"; only \"gcra\" has one".to_owned()),
+            Some(_) if requests == 0 => {
+                return Err("found \"burst\" with \"requests\": 0, which denies everything".into());
+            }
+            Some(0) => {
+                return Err(
+                    "found \"burst\": 0; expected at least 1 (to deny everything, set \
+                     \"requests\" to 0)"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+        if requests == 0 {
+            return Ok(None);
+        }
+        Ok(Some(match self.algorithm {
+            AlgorithmName::Gcra => {
+                let burst = burst.unwrap_or(rate.requests);
+                let gcra = Gcra::new(requests, per, burst.get()).ok_or_else(|| {
+                    format!(
+                        "found \"burst\": {burst} at {rate}; expected a burst that is paid for in \
+                         ten years"
+                    )
+                })?;
+                Limiter::Gcra(gcra)
+            }
+            AlgorithmName::SlidingWindow => {
+                Limiter::SlidingWindow(SlidingWindow::new(requests, per))
+            }
+            AlgorithmName::FixedWindow => Limiter::FixedWindow(FixedWindow::new(requests, per)),
+        }))
+    }
+}
+
+impl TryFrom<Fields> for Limit {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let limiter = fields.limiter()?;
+        let usual = fields.cost.usual();
+        let capacity = limiter.as_ref().map(Limiter::capacity);
+        if let Some(capacity) = capacity.filter(|capacity| usual.get() > *capacity) {
+            return Err(format!(
+                "found a cost of {usual}; expected at most {capacity}, which is all that is ever \
+                 admitted at once"
+            ));
+        }
+        Ok(Self {
+            name: fields.name,
+            condition: fields.condition,
+            key: fields.key,
+            missing: fields.missing,
+            rate: fields.rate,
+            burst: fields
+                .burst
+                .filter(|burst| *burst != fields.rate.requests)
+                .map(Amount::get),
+            limiter,
+            algorithm: fields.algorithm,
+            cost: fields.cost,
+            charge_response: fields.charge_response,
+            mode: fields.mode,
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! An algorithm at work on a block of the table.
+
+use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
+use crate::table::{Block, Edit, WhenFull};
+
+/// How a limit limits.
+#[derive(Clone, Debug)]
+pub(super) enum Limiter {
+    Gcra(Gcra),
+    SlidingWindow(SlidingWindow),
+    FixedWindow(FixedWindow),
+}
+
+impl Limiter {
+    /// The cost that an unused key admits at once.
+    pub(super) fn capacity(&self) -> u32 {
+        match self {
+            Self::Gcra(gcra) => gcra.capacity(),
+            Self::SlidingWindow(window) => window.capacity(),
+            Self::FixedWindow(window) => window.capacity(),
+        }
+    }
+
+    /// Carries out an operation on a block.
+    pub(super) fn apply(&self, operation: Operation, block: &mut Vec<u8>) -> Edit<Standing> {
+        match self {
+            Self::Gcra(gcra) => operation.apply(gcra, block),
+            Self::SlidingWindow(window) => operation.apply(window, block),
+            Self::FixedWindow(window) => operation.apply(window, block),
+        }
+    }
+}
+
+/// Something to do with the state of a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Operation {
+    pub(super) action: Action,
+    /// In requests; at most the capacity, unless it is charged.
+    pub(super) cost: u32,
+    pub(super) now: u64,
+    /// Of the key, in its block.
+    pub(super) tag: u64,
+    pub(super) when_full: WhenFull,
+}
+
+/// What to do with the cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Spend it if it is admitted.
+    Reserve,
+    /// Only say whether it is.
+    Inspect,
+    /// Spend it, admitted or not.
+    Charge,
+    /// Give it back; it was spent at this time.
+    Refund { spent_at: u64 },
+}
+
+/// Where a key stands after an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// For how long the cost is not admitted, in nanoseconds; 0 if it is.
+    pub(super) wait: u64,
+    pub(super) quota: Quota,
+    pub(super) table: TableEvents,
+}
+
+/// What is left of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quota {
+    /// The cost that an unused key admits at once.
+    pub(super) capacity: u32,
+    /// The largest cost that is admitted now.
+    pub(super) remaining: u32,
+    /// For how long it will not be more, in nanoseconds; 0 if there is no more.
+    pub(super) reset_after: u64,
+}
+
+/// What an operation did to its table, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableEvents {
+    /// A slot was taken that was never used before.
+    pub occupied: bool,
+    /// A key had to make room although it had used something.
+    pub evicted: bool,
+    /// How many requests that were, if they are forgiven.
+    pub forgiven: u32,
+    /// The block could not be read, and was started anew.
+    pub malformed: bool,
+}
+
+impl Operation {
+    fn apply<A: Algorithm>(self, algorithm: &A, bytes: &mut Vec<u8>) -> Edit<Standing> {
+        let Self {
+            cost,
+            now,
+            tag,
+            when_full,
+            ..
+        } = self;
+        let mut block = Block::new(bytes);
+        let mut table = TableEvents {
+            malformed: block.was_malformed(),
+            ..TableEvents::default()
+        };
+        if let Action::Refund { spent_at } = self.action {
+            let refund = |state| algorithm.refund(state, now, cost, spent_at);
+            let changed = block.amend(tag, refund);
+            let state = block.get(tag).unwrap_or_default();
+            let outcome = Standing {
+                wait: 0,
+                quota: Quota::of(algorithm, state, now),
+                table,
+            };
+            return Edit { changed, outcome };
+        }
+        let harm = |state| algorithm.used(state, now);
+        let update = block.update(tag, when_full, harm, |old| {
+            // What costs nothing is always admitted.
+            let wait = match self.action {
+                Action::Reserve | Action::Inspect if cost > 0 => algorithm.wait(old, now, cost),
+                _ => 0,
+            };
+            let is_spent = cost > 0 && wait == 0 && self.action != Action::Inspect;
+            let new = is_spent.then(|| algorithm.spend(old, now, cost));
+            let quota = Quota::of(algorithm, new.unwrap_or(old), now);
+            (new, (wait, quota))
+        });
+        let (wait, quota) = update.outcome;
+        table.occupied = update.occupied;
+        if let Some(victim) = update.evicted {
+            table.evicted = true;
+            table.forgiven = match when_full {
+                WhenFull::Forgive => {
+                    let remaining = algorithm.remaining(victim, now);
+                    algorithm.capacity().saturating_sub(remaining)
+                }
+                WhenFull::Strict => 0,
+            };
+        }
+        Edit {
+            changed: update.changed || table.malformed,
+            outcome: Standing { wait, quota, table },
+        }
+    }
+}
+
+impl Quota {
+    /// That of a limit that admits nothing, for as long as it is shown.
+    pub(super) fn none(reset_after: u64) -> Self {
+        Self {
+            capacity: 0,
+            remaining: 0,
+            reset_after,
+        }
+    }
+
+    /// Whether at least 80 % are used.
+    pub(super) fn is_nearly_used(&self) -> bool {
+        u64::from(self.remaining) * 5 <= u64::from(self.capacity)
+    }
+
+    fn of<A: Algorithm>(algorithm: &A, state: A::State, now: u64) -> Self {
+        let capacity = algorithm.capacity();
+        let remaining = algorithm.remaining(state, now);
+        let reset_after = match remaining < capacity {
+            true => algorithm.wait(state, now, remaining + 1),
+            false => 0,
+        };
+        Self {
+            capacity,
+            remaining,
+            reset_after,
+        }
+    }
+}

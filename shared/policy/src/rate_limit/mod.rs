@@ -1,0 +1,295 @@
+//! How often something may be asked for: exact, keyed, in bounded memory.
+//!
+//! A request falls under each limit whose `match` fits it. For each of them it has a key (see the parts
+//! in [`key`]) and a cost, and the limit's algorithm decides on the state that the
+//! [table](crate::table) holds for the key: [GCRA](algorithm::gcra),
+//! [sliding window](algorithm::sliding_window) or [fixed window](algorithm::fixed_window).
+//!
+//! # Time
+//!
+//! All times are nanoseconds since the Unix epoch on a **steady** clock: see [`algorithm`].
+//!
+//! # Several limits
+//!
+//! A request passes if every enforcing limit admits it, and one that does not pass consumes nothing
+//! anywhere. No store can change several values at once, so this is done in steps, in the order of the
+//! configuration:
+//!
+//! 1. Each enforcing limit **reserves** the cost if it admits it, until one denies.
+//! 2. If one did, the limits after it are only looked at, so that the reply can name all limits that
+//!    are violated and a time at which none will be; and what the limits before it have reserved is
+//!    given back, **rolled back**.
+//!
+//! Between reservation and roll-back, some microseconds, other requests see less than is left: they can
+//! be denied although they would fit, by at most the sum of what is reserved at that moment and will be
+//! rolled back. They are never admitted where they would not fit. When nothing is under way, each limit
+//! holds what the admitted requests consumed (to the microsecond: see the refunds of
+//! [GCRA](algorithm::gcra)). Limits that deny often belong in front: nothing has to be rolled back then.
+//!
+//! # Shadow
+//!
+//! - A limit in shadow mode sees what it would see if it were enforced beside the others: the requests
+//!   that the enforcing limits admit. It keeps its own state, in which a request that it would have
+//!   denied consumes nothing, whatever other limits in shadow mode think of it.
+//! - With the whole plugin in shadow mode, everything is decided as it would be in earnest, roll-backs
+//!   included; only then the request goes on.
+//!
+//! # Costs
+//!
+//! - A cost of 0 is always admitted and changes nothing; it tells where the key stands.
+//! - A cost that is more than an unused key admits can never pass. Where it is constant, the
+//!   configuration is refused; where it comes from a header, the request is denied for that reason.
+//! - `charge_response` settles what the response says against what was reserved. More is charged even
+//!   if it is not there, as a **debt**: the key is denied until it is paid for. Less is refunded. This
+//!   is done once, with the first headers of the response. Without them (the client has gone, the
+//!   upstream did not answer), and without that header, what was reserved stands.
+//!
+//! # What is denied for good
+//!
+//! A rate of 0 denies everything. So does `missing: deny` where a part of the key is missing. No waiting
+//! helps there, nor with a cost that can never pass; the reply's `Retry-After` is then the time of the
+//! rate.
+//!
+//! # When the table fails
+//!
+//! A [`Store`](crate::table::Store) gives up when other workers came between too often. If that happens
+//! to a reservation, `on_error` says whether the request passes this limit uncounted, or is denied with
+//! 503. If it happens to a roll-back or a settlement, what was reserved stays consumed: never the other
+//! way round.
+//!
+//! # Counts survive
+//!
+//! A table is identified by a hash of the limit's name, algorithm, rate, key and the number of blocks
+//! ([`Table::identity`]). If a new configuration leaves these as they are, the counts stay; else they
+//! start anew, because the old ones would mean something else.
+
+mod algorithm;
+mod config;
+mod cost;
+mod evaluate;
+mod fields;
+mod header;
+mod key;
+mod limit;
+mod limiter;
+mod rate;
+mod reply;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+pub use config::Config;
+pub use evaluate::{Check, Evaluation, Outcome, Reason};
+pub use limiter::TableEvents;
+pub use reply::Reply;
+
+use crate::config::{Mode, Name};
+use crate::matcher::{Match, Subject};
+use crate::table::{WhenFull, blocks_for};
+use config::{OnError, ResponseHeaders};
+use fields::Policy;
+use key::KeyPart;
+use limit::Limit;
+use reply::ReplyTemplate;
+
+/// The filter state in which jwt-auth hands over the claims of the token that it has verified: a JSON
+/// object.
+pub const CLAIMS_PROPERTY: &str = key::CLAIMS_PROPERTY;
+
+/// The request header that marks requests which shadow mode let pass.
+pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
+
+/// The policy, compiled.
+///
+/// For each exchange: [`on_request`](Self::on_request), then [`reply`](Self::reply) if it denies, else
+/// [`on_response`](Self::on_response). The `needs_…` methods tell what the caller can spare itself.
+#[derive(Debug)]
+pub struct RateLimit {
+    mode: Mode,
+    on_error: OnError,
+    when_full: WhenFull,
+    limits: Vec<Compiled>,
+    response_headers: Vec<ResponseHeaders>,
+    reply: ReplyTemplate,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    limit: Limit,
+    /// How many blocks its table has.
+    blocks: u32,
+    policy: Policy,
+}
+
+/// A limit of the configuration. Its [`index`](Self::index) is also the number of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitId(usize);
+
+impl LimitId {
+    /// The position in [`RateLimit::limits`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// The table that a limit needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The number of blocks; 0 if it needs no table.
+    pub blocks: u32,
+    /// Tables of one identity, and of the same plugin instance, are one table.
+    pub identity: u64,
+}
+
+/// What a request is counted by.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What its headers say.
+    pub subject: &'a Subject<'a>,
+    /// The client's address as Envoy's `source.address` gives it, `192.0.2.1:51000`; empty if it is
+    /// unknown.
+    pub remote_address: &'a [u8],
+    /// The value of [`CLAIMS_PROPERTY`]; empty if there is none.
+    pub claims: &'a [u8],
+}
+
+impl RateLimit {
+    /// Compiles a configuration.
+    pub fn new(config: Config) -> Self {
+        let max_keys = config.max_keys.get();
+        let compile = |limit: Limit| {
+            let is_one_key = limit.key.iter().all(KeyPart::is_constant);
+            let blocks = match limit.limiter {
+                Some(_) if is_one_key => 1,
+                Some(_) => blocks_for(max_keys),
+                None => 0,
+            };
+            Compiled {
+                policy: Policy::of(&limit),
+                limit,
+                blocks,
+            }
+        };
+        Self {
+            mode: config.mode,
+            on_error: config.on_error,
+            when_full: config.when_full,
+            limits: config.limits.into_iter().map(compile).collect(),
+            response_headers: config.response_headers,
+            reply: config.reply,
+        }
+    }
+
+    /// The names of all limits; [`LimitId::index`] is the position.
+    pub fn limits(&self) -> impl Iterator<Item = &Name> {
+        self.limits.iter().map(|compiled| &compiled.limit.name)
+    }
+
+    /// The tables of all limits, in the same order.
+    pub fn tables(&self) -> impl Iterator<Item = Table> {
+        self.limits
+            .iter()
+            .map(|Compiled { limit, blocks, .. }| Table {
+                blocks: *blocks,
+                identity: limit.identity(*blocks),
+            })
+    }
+
+    /// Whether requests matter at all.
+    pub fn needs_request(&self) -> bool {
+        self.active().next().is_some()
+    }
+
+    /// Whether the headers of requests matter. If not, they may be left out of the [`Subject`].
+    pub fn needs_request_headers(&self) -> bool {
+        self.active().any(Limit::needs_headers)
+    }
+
+    /// Whether the name of the route matters.
+    pub fn needs_route(&self) -> bool {
+        self.active().any(|limit| {
+            limit.condition.as_ref().is_some_and(Match::needs_route)
+                || limit.key.contains(&KeyPart::Route)
+        })
+    }
+
+    /// Whether the client's address matters.
+    pub fn needs_remote_address(&self) -> bool {
+        self.active()
+            .any(|limit| limit.key.iter().any(KeyPart::is_remote_address))
+    }
+
+    /// Whether claims matter.
+    pub fn needs_claims(&self) -> bool {
+        self.active()
+            .any(|limit| limit.key.iter().any(KeyPart::is_claim))
+    }
+
+    /// Whether [`on_response`](Self::on_response) does anything.
+    pub fn needs_response(&self) -> bool {
+        let shows = self.mode == Mode::Enforce && !self.response_headers.is_empty();
+        self.needs_request() && shows || self.active().any(|limit| limit.charge_response.is_some())
+    }
+
+    /// The values of [`SHADOW_HEADER`] for the request, one for each limit that would have denied it.
+    pub fn shadow_marks(&self, evaluation: &Evaluation) -> impl Iterator<Item = Bytes> {
+        let checks = evaluation.checks.iter();
+        let denied = checks.filter(|check| matches!(check.outcome, Outcome::ShadowDenied(_)));
+        let limits = denied.filter_map(|check| self.get(check.limit));
+        limits.map(|compiled| format!("rate_limit;{}", compiled.limit.name).into())
+    }
+
+    fn get(&self, limit: LimitId) -> Option<&Compiled> {
+        self.limits.get(limit.0)
+    }
+
+    /// The limits of a mode; none if the plugin is off.
+    fn limits_in(&self, mode: Mode) -> impl Iterator<Item = LimitId> {
+        let limits = match self.mode {
+            Mode::Enforce | Mode::Shadow => &self.limits[..],
+            Mode::Off => &[],
+        };
+        let limits = limits.iter().enumerate();
+        limits
+            .filter(move |(_, compiled)| compiled.limit.mode == mode)
+            .map(|(i, _)| LimitId(i))
+    }
+
+    /// The limits that are not off.
+    fn active(&self) -> impl Iterator<Item = &Limit> {
+        let active = self
+            .limits_in(Mode::Enforce)
+            .chain(self.limits_in(Mode::Shadow));
+        active
+            .filter_map(|id| self.get(id))
+            .map(|compiled| &compiled.limit)
+    }
+}
+
+/// `mode enforce, limits: per-client (100 per 1m), exports (10 per 1m, shadow)`.
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {}, limits:", word(self.mode))?;
+        for (i, Compiled { limit, .. }) in self.limits.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {} ({}", limit.name, limit.rate)?;
+            match limit.mode {
+                Mode::Enforce => f.write_str(")")?,
+                mode => write!(f, ", {})", word(mode))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+        Mode::Off => "off",
+    }
+}

@@ -1,0 +1,116 @@
+//! So many requests in so much time.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::config::Duration;
+
+/// A number of requests, or what one request counts: at most a billion, so that sums and products
+/// stay far from the bounds of the integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "u64")]
+pub(super) struct Amount(u32);
+
+impl Amount {
+    pub(super) const ONE: Self = Self(1);
+    pub(super) const MAX: Self = Self(1_000_000_000);
+
+    pub(super) fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for Amount {
+    type Error = String;
+
+    fn try_from(amount: u64) -> Result<Self, String> {
+        match u32::try_from(amount).map(Self) {
+            Ok(amount) if amount <= Self::MAX => Ok(amount),
+            _ => Err(format!(
+                "found {amount}; expected a whole number from 0 to {}",
+                Self::MAX
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Amount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": Self::MAX.0})
+    }
+}
+
+/// The time that a rate is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(with = "Duration"))]
+#[serde(try_from = "Duration")]
+struct Period(Duration);
+
+const LONGEST_PERIOD: Duration = Duration::from_days(365);
+
+impl TryFrom<Duration> for Period {
+    type Error = String;
+
+    fn try_from(duration: Duration) -> Result<Self, String> {
+        match duration > Duration::from_secs(0) && duration <= LONGEST_PERIOD {
+            true => Ok(Self(duration)),
+            false => Err(format!(
+                "found \"{duration}\"; expected a duration from \"1ms\" to \"{LONGEST_PERIOD}\""
+            )),
+        }
+    }
+}
+
+/// How many requests are admitted in what time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rate {
+    /// How many requests. 0 denies all of them.
+    pub(super) requests: Amount,
+    /// In what time, from `1ms` to `365d`.
+    per: Period,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Rate {
+    /// The time in nanoseconds, at least 1.
+    pub(super) fn per(self) -> u64 {
+        // A year has some 3 × 10¹⁶ of them.
+        u64::try_from(self.per.0.get().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The same rate, or the next lower one, for whole seconds: so many requests in so many seconds.
+    pub(super) fn in_seconds(self) -> (u64, u64) {
+        let seconds = self.per().div_ceil(SECOND);
+        let scaled = u128::from(self.requests.0) * u128::from(seconds) * u128::from(SECOND)
+            / u128::from(self.per());
+        (u64::try_from(scaled).unwrap_or(u64::MAX), seconds)
+    }
+}
+
+/// `100 per 1m`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} per {}", self.requests, self.per.0)
+    }
+}
+
+/// Nanoseconds in whole seconds, rounded up.
+pub(super) fn seconds(nanoseconds: u64) -> u64 {
+    nanoseconds.div_ceil(SECOND)
+}

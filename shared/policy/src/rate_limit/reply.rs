@@ -1,0 +1,228 @@
+//! The answer to a request that is denied.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::RateLimit;
+use super::evaluate::{Evaluation, Outcome, Reason};
+use super::header::ReplyHeaders;
+use super::rate::seconds;
+
+/// The gRPC status of a request that is over a limit.
+const RESOURCE_EXHAUSTED: u32 = 8;
+/// The gRPC status of a request that could not be counted.
+const UNAVAILABLE: u32 = 14;
+
+const CONTENT_TYPE: Bytes = Bytes::from_static(b"content-type");
+const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
+
+/// An answer in place of the upstream's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The status for a gRPC request.
+    pub grpc_status: u32,
+    /// What to say in the access log.
+    pub details: &'static str,
+    /// Headers in order; without `content-type` it is plain text.
+    pub headers: Vec<(Bytes, Bytes)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl RateLimit {
+    /// The answer to a request that is denied.
+    pub fn reply(&self, evaluation: &Evaluation) -> Option<Reply> {
+        let denials = || {
+            let checks = evaluation.checks.iter();
+            checks.filter_map(|check| match check.outcome {
+                Outcome::Denied(reason) => Some((reason, check)),
+                _ => None,
+            })
+        };
+        let over_limit = || denials().filter(|(reason, _)| *reason != Reason::Unavailable);
+        let wait = denials().map(|(_, check)| check.wait).max()?;
+        let mut reply = match over_limit().next() {
+            Some((reason, _)) => {
+                let limits = over_limit().filter_map(|(_, check)| self.get(check.limit));
+                let names = limits.map(|compiled| compiled.limit.name.as_str());
+                self.reply
+                    .over_limit(reason.details(), names, seconds(wait).max(1))
+            }
+            None => self.reply.unavailable(Reason::Unavailable.details()),
+        };
+        reply.headers.extend(self.reply_headers(evaluation));
+        Some(reply)
+    }
+}
+
+/// The answer to a request that is denied.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub(super) struct ReplyTemplate {
+    status: u16,
+    headers: ReplyHeaders,
+    body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Body {
+    Text(Bytes),
+    Problem,
+}
+
+/// The answer to a request that is denied.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields, default)]
+struct Fields {
+    /// The HTTP status, from 400 to 599. Default: 429.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "u16", range(min = 400, max = 599))
+    )]
+    status: Status,
+    /// The body of a reply in text. Default: `Too many requests` and a line feed.
+    body: Option<String>,
+    /// Headers to add.
+    headers: ReplyHeaders,
+    /// What the body is.
+    format: Format,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+enum Format {
+    /// `body`, as plain text unless `headers` have a `content-type`.
+    #[default]
+    #[serde(rename = "text")]
+    Text,
+    /// `application/problem+json` (RFC 9457) of the type `quota-exceeded`, with the names of the
+    /// limits in `violated-policies`.
+    #[serde(rename = "problem+json")]
+    Problem,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "u16")]
+struct Status(u16);
+
+impl Default for Status {
+    fn default() -> Self {
+        Self(429)
+    }
+}
+
+impl TryFrom<u16> for Status {
+    type Error = String;
+
+    fn try_from(status: u16) -> Result<Self, String> {
+        match (400..=599).contains(&status) {
+            true => Ok(Self(status)),
+            false => Err(format!("found {status}; expected a status from 400 to 599")),
+        }
+    }
+}
+
+impl Default for ReplyTemplate {
+    fn default() -> Self {
+        Self {
+            status: Status::default().0,
+            headers: ReplyHeaders::default(),
+            body: Body::Text(Bytes::from_static(b"Too many requests\n")),
+        }
+    }
+}
+
+impl TryFrom<Fields> for ReplyTemplate {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        let default = Self::default();
+        let body = match (fields.format, fields.body) {
+            (Format::Text, None) => default.body,
+            (Format::Text, Some(text)) => Body::Text(text.into()),
+            (Format::Problem, Some(_)) => {
+                return Err("found \"body\" with \"format\": \"problem+json\", which has its own");
+            }
+            (Format::Problem, None) if fields.headers.contains("content-type") => {
+                return Err(
+                    "found the header \"content-type\" with \"format\": \"problem+json\", which has \
+                     its own",
+                );
+            }
+            (Format::Problem, None) => Body::Problem,
+        };
+        Ok(Self {
+            status: fields.status.0,
+            headers: fields.headers,
+            body,
+        })
+    }
+}
+
+impl ReplyTemplate {
+    /// The answer to a request that violates these limits. `retry_after` is in seconds.
+    pub(super) fn over_limit<'a>(
+        &self,
+        details: &'static str,
+        limits: impl Iterator<Item = &'a str>,
+        retry_after: u64,
+    ) -> Reply {
+        let (content_type, body) = match &self.body {
+            Body::Text(text) => (None, text.clone()),
+            Body::Problem => problem(json!({
+                "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+                "title": "Quota exceeded",
+                "status": self.status,
+                "violated-policies": limits.collect::<Vec<_>>(),
+            })),
+        };
+        Reply {
+            status: self.status,
+            grpc_status: RESOURCE_EXHAUSTED,
+            details,
+            headers: self.headers(content_type, retry_after),
+            body,
+        }
+    }
+
+    /// The answer to a request that could not be counted.
+    pub(super) fn unavailable(&self, details: &'static str) -> Reply {
+        let status = 503;
+        let (content_type, body) = match &self.body {
+            Body::Text(_) => (None, Bytes::from_static(b"Rate limiting unavailable\n")),
+            Body::Problem => problem(json!({
+                "title": "Rate limiting unavailable",
+                "status": status,
+            })),
+        };
+        Reply {
+            status,
+            grpc_status: UNAVAILABLE,
+            details,
+            headers: self.headers(content_type, 1),
+            body,
+        }
+    }
+
+    fn headers(&self, content_type: Option<Bytes>, retry_after: u64) -> Vec<(Bytes, Bytes)> {
+        let retry_after = retry_after.to_string().into();
+        let mut headers = vec![(RETRY_AFTER, retry_after)];
+        headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
+        headers.extend(self.headers.iter().cloned());
+        headers
+    }
+}
+
+fn problem(problem: serde_json::Value) -> (Option<Bytes>, Bytes) {
+    let content_type = Bytes::from_static(b"application/problem+json");
+    (Some(content_type), problem.to_string().into())
+}

@@ -1,0 +1,182 @@
+//! Each algorithm against a model that remembers everything.
+
+use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::model::{History, Rate};
+use super::*;
+use crate::rate_limit::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
+use crate::table::State;
+
+/// Rates of which some do not divide evenly.
+pub(super) fn rates() -> impl Strategy<Value = Rate> {
+    let per = prop_oneof![
+        Just(1_000_000),
+        Just(SECOND),
+        Just(60 * SECOND),
+        Just(3_600 * SECOND),
+        1_000_000..100 * SECOND,
+    ];
+    (1..12_u32, per, 1..12_u32).prop_map(|(requests, per, burst)| Rate {
+        requests,
+        per,
+        burst,
+    })
+}
+
+/// Times to wait, in thousandths of the time of a rate: none, a little back, some, more than all.
+fn steps() -> impl Strategy<Value = Vec<(i64, u32)>> {
+    let thousandths = prop_oneof![
+        3 => Just(0),
+        1 => -50..0_i64,
+        4 => 0..300_i64,
+        1 => 0..3_000_i64,
+    ];
+    let cost = prop_oneof![5 => Just(1), 3 => 0..5_u32, 1 => 0..12_u32];
+    prop::collection::vec((thousandths, cost), 0..60)
+}
+
+fn after(now: u64, thousandths: i64, per: u64) -> u64 {
+    let step = i128::from(thousandths) * i128::from(per) / 1_000;
+    u64::try_from(i128::from(now) + step).unwrap()
+}
+
+fn gcra(rate: Rate) -> Gcra {
+    Gcra::new(rate.requests, rate.per, rate.burst).unwrap()
+}
+
+/// Runs the steps through an algorithm and through what the model says of the same history.
+fn agree<A: Algorithm>(
+    algorithm: &A,
+    rate: Rate,
+    steps: &[(i64, u32)],
+    model: impl Fn(&History, u64, u32) -> bool,
+) -> Result<History, TestCaseError> {
+    let capacity = algorithm.capacity();
+    let mut state = A::State::default();
+    let mut history = History::default();
+    let mut now = START;
+    for (step, cost) in steps {
+        now = after(now, *step, rate.per);
+        let cost = (*cost).min(capacity);
+
+        let remaining = algorithm.remaining(state, now);
+        prop_assert!(remaining <= capacity);
+        prop_assert!(
+            remaining == 0 || model(&history, now, remaining),
+            "{remaining} remain"
+        );
+        prop_assert!(remaining == capacity || !model(&history, now, remaining + 1));
+
+        let wait = algorithm.wait(state, now, cost);
+        prop_assert_eq!(wait == 0, model(&history, now, cost));
+        if wait > 0 {
+            prop_assert!(model(&history, now + wait, cost), "not after {wait}");
+            prop_assert!(!model(&history, now + wait - 1, cost), "before {wait}");
+            continue;
+        }
+        if cost > 0 {
+            state = algorithm.spend(state, now, cost);
+            history.0.push((now, cost));
+        }
+    }
+    Ok(history)
+}
+
+proptest! {
+    #[test]
+    fn gcra_is_exact(rate in rates(), steps in steps()) {
+        let history = agree(&gcra(rate), rate, &steps, |history, now, cost| {
+            history.gcra_admits(rate, now, cost)
+        })?;
+        let burst = i128::from(rate.burst) * i128::from(rate.per);
+        prop_assert!(history.greatest_excess(rate, 0) <= burst);
+    }
+
+    #[test]
+    fn sliding_window_is_exact(rate in rates(), steps in steps()) {
+        let window = SlidingWindow::new(rate.requests, rate.per);
+        agree(&window, rate, &steps, |history, now, cost| {
+            history.sliding_window_admits(rate, now, cost)
+        })?;
+    }
+
+    #[test]
+    fn sliding_window_keeps_to_its_bound(rate in rates(), mut steps in steps()) {
+        steps.iter_mut().for_each(|(step, _)| *step = (*step).max(0));
+        let window = SlidingWindow::new(rate.requests, rate.per);
+        let history = agree(&window, rate, &steps, |history, now, cost| {
+            history.sliding_window_admits(rate, now, cost)
+        })?;
+        let requests = i128::from(rate.requests) * i128::from(rate.per);
+        prop_assert!(history.greatest_excess(rate, 0) <= requests);
+    }
+
+    #[test]
+    fn fixed_window_is_exact(rate in rates(), steps in steps()) {
+        let window = FixedWindow::new(rate.requests, rate.per);
+        agree(&window, rate, &steps, |history, now, cost| {
+            history.fixed_window_admits(rate, now, cost)
+        })?;
+    }
+
+    /// States come from a store that others write to.
+    #[test]
+    fn nothing_overflows(
+        bytes in any::<[u8; 16]>(),
+        other in any::<[u8; 16]>(),
+        now in any::<u64>(),
+        spent_at in any::<u64>(),
+        cost in any::<u32>(),
+        rate in rates(),
+    ) {
+        let window = SlidingWindow::new(rate.requests, rate.per);
+        survive(&window, State::from_bytes(bytes), State::from_bytes(other), now, spent_at, cost);
+        let [bytes, other] = [bytes, other].map(|bytes| *bytes.first_chunk().unwrap());
+        let window = FixedWindow::new(rate.requests, rate.per);
+        survive(&window, State::from_bytes(bytes), State::from_bytes(other), now, spent_at, cost);
+        let [bytes, other] = [bytes, other].map(|bytes| *bytes.first_chunk().unwrap());
+        survive(&gcra(rate), State::from_bytes(bytes), State::from_bytes(other), now, spent_at, cost);
+    }
+}
+
+fn survive<A: Algorithm>(
+    algorithm: &A,
+    state: A::State,
+    other: A::State,
+    now: u64,
+    spent_at: u64,
+    cost: u32,
+) {
+    let _ = A::State::from_bytes(algorithm.spend(state, now, cost).to_bytes()).join(other);
+    let _ = algorithm.refund(state, now, cost, spent_at);
+    let _ = algorithm.wait(state, now, cost.min(algorithm.capacity()));
+    let _ = algorithm.used(state, now);
+    assert!(algorithm.remaining(state, now) <= algorithm.capacity());
+}
+
+#[test]
+fn gcra_rounds_towards_the_lower_rate() {
+    // Three a second: a third of a second does not divide into nanoseconds.
+    let gcra = Gcra::new(3, SECOND, 1).unwrap();
+    let state = gcra.spend(Default::default(), START, 1);
+    assert_eq!(gcra.wait(state, START, 1), 333_333_334);
+}
+
+#[test]
+fn fixed_windows_start_at_full_hours_of_the_clock() {
+    let window = FixedWindow::new(1, 3_600 * SECOND);
+    let before = START + 3_599 * SECOND;
+    let state = window.spend(Default::default(), before, 1);
+    assert_eq!(window.wait(state, before, 1), SECOND);
+    assert_eq!(window.wait(state, before + SECOND, 1), 0);
+}
+
+#[test]
+fn a_burst_that_takes_ages_is_refused() {
+    const YEAR: u64 = 365 * 86_400 * SECOND;
+    assert!(Gcra::new(1, YEAR, 10).is_some());
+    assert!(Gcra::new(1, YEAR, 11).is_none());
+    assert!(Gcra::new(1, YEAR, u32::MAX).is_none());
+}

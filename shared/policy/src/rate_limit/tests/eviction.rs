@@ -1,0 +1,151 @@
+//! What a table that is too small does to limits.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+/// One limit on a table of one block, and two of them in a row where `then` denies.
+fn config(algorithm: &str, when_full: &str, requests: u32) -> Value {
+    json!({
+        "max_keys": 16, "when_full": when_full,
+        "limits": [
+            {"name": "a", "key": [{"header": "x-key"}], "algorithm": algorithm,
+                "rate": {"requests": requests, "per": "10s"}, "cost": {"header": "x-cost"}},
+            {"name": "then", "match": {"headers": [{"name": "x-denied", "present": true}]},
+                "rate": {"requests": 0, "per": "1s"}}
+        ]
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    key: u8,
+    cost: u32,
+    /// In milliseconds.
+    wait: u64,
+    /// Another limit denies the request.
+    is_denied: bool,
+}
+
+/// Requests with many more keys than fit, a few of which come often.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let key = prop_oneof![1 => 0..4_u8, 2 => 0..60_u8];
+    let wait = prop_oneof![4 => Just(0), 2 => 0..200_u64, 1 => 0..9_000_u64];
+    let step = (key, 1..4_u32, wait, prop::bool::weighted(0.2));
+    let step = step.prop_map(|(key, cost, wait, is_denied)| Step {
+        key,
+        cost,
+        wait,
+        is_denied,
+    });
+    prop::collection::vec(step, 0..250)
+}
+
+fn send(world: &mut World, step: &Step) -> Evaluation {
+    let (key, cost) = (step.key.to_string(), step.cost.to_string());
+    let mut headers = vec![("x-key", &*key), ("x-cost", &*cost)];
+    if step.is_denied {
+        headers.push(("x-denied", ""));
+    }
+    world.send(&headers)
+}
+
+proptest! {
+    /// Whatever a table in strict mode admits, a limiter that forgets nothing would have admitted.
+    #[test]
+    fn strict_never_admits_too_much(
+        steps in steps(),
+        algorithm in prop::sample::select(vec!["gcra", "sliding_window", "fixed_window"]),
+    ) {
+        let mut world = World::new(config(algorithm, "strict", 5));
+        // One table for each key, each with all its room.
+        let mut unbounded = HashMap::<u8, World>::new();
+        for step in &steps {
+            world.advance(step.wait * 1_000_000);
+            if !send(&mut world, step).is_denied() {
+                let exact = unbounded
+                    .entry(step.key)
+                    .or_insert_with(|| World::new(config(algorithm, "strict", 5)));
+                exact.now = world.now;
+                prop_assert!(!send(exact, step).is_denied(), "too much for {step:?}");
+            }
+        }
+    }
+
+    /// What a table that forgives admits too much is bounded by what it says to have forgiven.
+    #[test]
+    fn forgive_says_what_it_forgives(steps in steps()) {
+        let mut world = World::new(config("gcra", "forgive", 5));
+        let mut unbounded = HashMap::<u8, World>::new();
+        let (mut too_much, mut forgiven) = (0, 0);
+        for step in &steps {
+            world.advance(step.wait * 1_000_000);
+            let evaluation = send(&mut world, step);
+            forgiven += evaluation.checks()[0].table().forgiven;
+            if evaluation.is_denied() {
+                continue;
+            }
+            let exact = unbounded
+                .entry(step.key)
+                .or_insert_with(|| World::new(config("gcra", "forgive", 5)));
+            exact.now = world.now;
+            if send(exact, step).is_denied() {
+                too_much += step.cost;
+            }
+        }
+        prop_assert!(too_much <= forgiven, "{too_much} of {forgiven}");
+    }
+}
+
+/// A flood of new keys through tables much smaller than it.
+fn flood(when_full: &str) -> (World, u32) {
+    let mut world = World::new(json!({
+        "max_keys": 1000, "when_full": when_full,
+        "limits": [{"name": "a", "key": [{"header": "x-key"}], "rate": {"requests": 5, "per": "1h"}}]
+    }));
+    assert_eq!(world.admitted(10, &[("x-key", "greedy")]), 5);
+    let first = (0..20_000).filter(|i| world.admits(&[("x-key", &i.to_string())]));
+    let admitted = first.count();
+    (world, admitted as u32)
+}
+
+#[test]
+fn a_flood_frees_nobody_and_stops_nobody() {
+    let (mut world, admitted) = flood("forgive");
+    assert_eq!(admitted, 20_000, "a new key's first request passes");
+    assert!(!world.admits(&[("x-key", "greedy")]));
+    // 128 blocks, as the README says.
+    assert!(world.store.size() <= 128 * 265, "{}", world.store.size());
+}
+
+#[test]
+fn in_strict_mode_new_keys_pay_for_a_flood() {
+    let (mut world, admitted) = flood("strict");
+    assert!(!world.admits(&[("x-key", "greedy")]));
+    // Every slot can be handed on five times, and then nothing is left to give.
+    let slots = 128 * 16;
+    assert!((slots..=5 * slots).contains(&admitted), "{admitted}");
+    world.advance(3_600 * SECOND);
+    assert_eq!(world.admitted(10, &[("x-key", "20001")]), 5);
+}
+
+#[test]
+fn evictions_are_told() {
+    let mut world = World::new(config("gcra", "forgive", 5));
+    let mut last = |key: u32, cost: &str| {
+        let evaluation = world.send(&[("x-key", &key.to_string()), ("x-cost", cost)]);
+        evaluation.checks()[0].table()
+    };
+    for key in 0..16 {
+        assert!(last(key, if key == 9 { "2" } else { "4" }).occupied);
+    }
+    let events = last(16, "1");
+    assert!(!events.occupied && events.evicted);
+    assert_eq!(events.forgiven, 2);
+    // What is there already takes no room.
+    assert_eq!(last(0, "1"), TableEvents::default());
+}

@@ -1,0 +1,389 @@
+//! What requests are counted by.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+/// What a request consists of that a key can be made of.
+#[derive(Clone, Copy, Default)]
+struct Sent<'a> {
+    headers: &'a [(&'a str, &'a str)],
+    route: &'a str,
+    address: &'a str,
+    claims: &'a str,
+}
+
+/// Which of the requests are counted together under a key: each gets the number of the first one
+/// that it shares a count with.
+fn counted(key: Value, missing: &str, requests: &[Sent<'_>]) -> Vec<Option<usize>> {
+    let config = one_limit(json!({"key": key, "missing": missing}));
+    let mut together = Vec::new();
+    for (i, request) in requests.iter().enumerate() {
+        // The first one of those so far that leaves nothing for this one.
+        let shares = |other: &Sent<'_>| {
+            let mut world = World::new(config.clone());
+            send(&mut world, other);
+            let checks = outcomes(&send(&mut world, request));
+            assert_eq!(checks.len(), 1, "the limit applies");
+            checks != [Outcome::Admitted]
+        };
+        together.push(requests[..=i].iter().position(shares));
+    }
+    together
+}
+
+fn send(world: &mut World, sent: &Sent<'_>) -> Evaluation {
+    let headers = header_map(sent.headers);
+    let request = Request {
+        subject: &Subject::new(&headers, sent.route.as_bytes()),
+        remote_address: sent.address.as_bytes(),
+        claims: sent.claims.as_bytes(),
+    };
+    world
+        .policy
+        .on_request(&request, world.now, &mut world.store)
+}
+
+/// The same for requests that differ in one header.
+fn by_header(key: Value, name: &str, values: &[&str]) -> Vec<Option<usize>> {
+    let headers: Vec<_> = values.iter().map(|value| [(name, *value)]).collect();
+    let requests: Vec<_> = headers
+        .iter()
+        .map(|headers| Sent {
+            headers,
+            ..Sent::default()
+        })
+        .collect();
+    counted(key, "share", &requests)
+}
+
+fn by_address(key: Value, addresses: &[&str]) -> Vec<Option<usize>> {
+    let requests: Vec<_> = addresses
+        .iter()
+        .map(|address| Sent {
+            address,
+            ..Sent::default()
+        })
+        .collect();
+    counted(key, "share", &requests)
+}
+
+fn by_claims(name: &str, claims: &[&str]) -> Vec<Option<usize>> {
+    let requests: Vec<_> = claims
+        .iter()
+        .map(|claims| Sent {
+            claims,
+            ..Sent::default()
+        })
+        .collect();
+    counted(json!([{"claim": name}]), "share", &requests)
+}
+
+fn numbers<const N: usize>(numbers: [usize; N]) -> [Option<usize>; N] {
+    numbers.map(Some)
+}
+
+#[test]
+fn addresses_count_without_port() {
+    let found = by_address(
+        json!(["remote_address"]),
+        &[
+            "192.0.2.1:1",
+            "192.0.2.1:2",
+            "192.0.2.2:1",
+            "[::ffff:192.0.2.1]:3",
+            "",
+        ],
+    );
+    assert_eq!(found, numbers([0, 0, 2, 0, 4]));
+}
+
+#[test]
+fn ipv6_counts_by_64_bits() {
+    let found = by_address(
+        json!(["remote_address"]),
+        &[
+            "[2001:db8::1]:1",
+            "[2001:db8::ffff:1]:2",
+            "[2001:db8:0:1::1]:1",
+        ],
+    );
+    assert_eq!(found, numbers([0, 0, 2]));
+}
+
+#[test]
+fn prefixes_can_be_chosen() {
+    let found = by_address(
+        json!([{"remote_address": {"v4": 24, "v6": 128}}]),
+        &[
+            "192.0.2.1:1",
+            "192.0.2.200:1",
+            "192.0.3.1:1",
+            "[2001:db8::1]:1",
+            "[2001:db8::2]:1",
+        ],
+    );
+    assert_eq!(found, numbers([0, 0, 2, 3, 4]));
+    let all = json!([{"remote_address": {"v4": 1, "v6": 1}}]);
+    assert_eq!(
+        by_address(all, &["1.0.0.1:1", "127.0.0.1:1", "128.0.0.1:1"]),
+        numbers([0, 0, 2])
+    );
+}
+
+/// Each connection has another port; it must not make another key of any kind of address.
+#[test]
+fn no_kind_of_address_counts_with_its_port() {
+    let found = by_address(
+        json!(["remote_address"]),
+        &[
+            "[fe80::1%eth0]:1",
+            "[fe80::1%eth0]:2",
+            "/run/a.sock",
+            "/run/b.sock",
+            "what:1",
+            "what:2",
+        ],
+    );
+    assert_eq!(found, numbers([0, 0, 2, 3, 4, 4]));
+}
+
+#[test]
+fn the_host_counts_without_port_and_letter_case() {
+    let hosts = ["a.example", "A.Example:8443", "a.example.", "b.example", ""];
+    assert_eq!(
+        by_header(json!(["host"]), ":authority", &hosts),
+        numbers([0, 0, 0, 3, 4])
+    );
+}
+
+#[test]
+fn the_path_counts_in_canonical_form() {
+    let paths = ["/a/b", "/a/b?x=1", "/a//c/../%62", "/a/B", "*"];
+    assert_eq!(
+        by_header(json!(["path"]), ":path", &paths),
+        numbers([0, 0, 0, 3, 4])
+    );
+}
+
+#[test]
+fn method_and_route_count_as_they_are() {
+    assert_eq!(
+        by_header(json!(["method"]), ":method", &["GET", "POST", "GET"]),
+        numbers([0, 1, 0])
+    );
+    let routes = ["a", "b", "a", ""].map(|route| Sent {
+        route,
+        ..Sent::default()
+    });
+    assert_eq!(
+        counted(json!(["route"]), "share", &routes),
+        numbers([0, 1, 0, 3])
+    );
+}
+
+#[test]
+fn a_header_counts_if_it_is_there_once() {
+    let once = [("x-key", "1")];
+    let other = [("x-key", "2")];
+    let twice = [("x-key", "1"), ("x-key", "2")];
+    let twice_more = [("x-key", "2"), ("x-key", "3")];
+    let empty = [("x-key", "")];
+    let requests = [&once[..], &other, &twice, &twice_more, &empty, &[]].map(|headers| Sent {
+        headers,
+        ..Sent::default()
+    });
+    assert_eq!(
+        counted(json!([{"header": "X-Key"}]), "share", &requests),
+        numbers([0, 1, 2, 2, 2, 2])
+    );
+}
+
+#[test]
+fn a_cookie_counts_wherever_it_stands() {
+    let cookies = [
+        "a=1; session=s1",
+        "session=s1;a=2",
+        " session = \"s1\" ",
+        "session=s2",
+        "Session=s1",
+        "session=s1; session=s2",
+        "session=",
+        "session",
+    ];
+    assert_eq!(
+        by_header(json!([{"cookie": "session"}]), "cookie", &cookies),
+        numbers([0, 0, 0, 3, 4, 4, 4, 4])
+    );
+    let two_lines = [("cookie", "a=1"), ("cookie", "session=s1")];
+    let one_line = [("cookie", "session=s1")];
+    let requests = [&two_lines[..], &one_line].map(|headers| Sent {
+        headers,
+        ..Sent::default()
+    });
+    assert_eq!(
+        counted(json!([{"cookie": "session"}]), "share", &requests),
+        numbers([0, 0])
+    );
+}
+
+#[test]
+fn a_parameter_counts_decoded() {
+    let paths = [
+        "/?key=a%20b",
+        "/x?y=1&key=%61+b&z",
+        "/?k%65y=a%20b#key=c",
+        "/?key=a%2Gb",
+        "/?key=a%252Gb",
+        "/?key=a&key=b",
+        "/?Key=a",
+        "/?key",
+        "/key=a",
+    ];
+    assert_eq!(
+        by_header(json!([{"query": "key"}]), ":path", &paths),
+        numbers([0, 0, 0, 3, 3, 5, 5, 5, 5])
+    );
+}
+
+#[test]
+fn claims_are_texts_numbers_and_truth_values() {
+    let claims = [
+        r#"{"sub": "alice"}"#,
+        r#"{"iat": 1, "sub": "\u0061lice", "x": {"sub": "bob"}}"#,
+        r#"{"sub": "bob"}"#,
+        r#"{"sub": 7}"#,
+        r#"{"sub": -7}"#,
+        r#"{"sub": true}"#,
+        r#"{"sub": null}"#,
+        r#"{"sub": ["alice"]}"#,
+        r#"{"sub": {"": "alice"}}"#,
+        r#"{"sub": ""}"#,
+        r#"["sub"]"#,
+        r#"{"sub": "alice"} x"#,
+        r#"{"sub": "alice""#,
+        "",
+    ];
+    assert_eq!(
+        by_claims("sub", &claims),
+        numbers([0, 0, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6])
+    );
+}
+
+#[test]
+fn claims_are_found_by_path_or_by_whole_name() {
+    let claims = [
+        r#"{"realm": {"x": "u", "tenant": "t"}}"#,
+        r#"{"realm": {"tenant": "u"}, "realm.tenant": "t"}"#,
+        r#"{"realm.tenant": "t", "realm": {"tenant": "u"}}"#,
+        r#"{"realm": {"tenant": "u"}, "realm.tenants": "t", "realmx": {"tenant": "t"}}"#,
+        r#"{"tenant": "t"}"#,
+        r#"{"realm": "t"}"#,
+    ];
+    assert_eq!(
+        by_claims("realm.tenant", &claims),
+        numbers([0, 0, 0, 3, 4, 4])
+    );
+    let url = "https://shop.example/tenant";
+    let found = by_claims(url, &[r#"{"https://shop.example/tenant": "t"}"#, "{}"]);
+    assert_eq!(found, numbers([0, 1]));
+}
+
+#[test]
+fn parts_are_not_run_together() {
+    let headers = [
+        [("x-a", "a"), ("x-b", "b_c")],
+        [("x-a", "a_b"), ("x-b", "c")],
+        [("x-a", "ab"), ("x-b", "_c")],
+    ];
+    let requests: Vec<_> = headers
+        .iter()
+        .map(|headers| Sent {
+            headers,
+            ..Sent::default()
+        })
+        .collect();
+    assert_eq!(
+        counted(
+            json!([{"header": "x-a"}, {"header": "x-b"}]),
+            "share",
+            &requests
+        ),
+        numbers([0, 1, 2])
+    );
+}
+
+#[test]
+fn without_key_everything_is_counted_together() {
+    assert_eq!(
+        by_header(json!([]), ":path", &["/a", "/b"]),
+        numbers([0, 0])
+    );
+    let constant = json!([{"constant": "v1"}]);
+    assert_eq!(by_header(constant, ":path", &["/a", "/b"]), numbers([0, 0]));
+}
+
+#[test]
+fn a_missing_part_is_shared_skipped_or_denied() {
+    let limit = |missing: &str| {
+        let key = json!([{"header": "x-key"}, "method"]);
+        World::new(one_limit(json!({"key": key, "missing": missing})))
+    };
+    // Shared by those that have the other parts in common.
+    let mut share = limit("share");
+    assert_eq!(share.admitted(3, &[(":method", "GET")]), 1);
+    assert_eq!(share.admitted(3, &[(":method", "POST")]), 1);
+
+    let mut skip = limit("skip");
+    assert!(skip.send(&[(":method", "GET")]).checks().is_empty());
+    assert_eq!(skip.admitted(3, &[(":method", "GET"), ("x-key", "1")]), 1);
+
+    let mut deny = limit("deny");
+    let denied = deny.send(&[(":method", "GET")]);
+    assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::MissingKey)]);
+    assert_eq!(deny.admitted(3, &[(":method", "GET"), ("x-key", "1")]), 1);
+}
+
+/// The caller asks Envoy only for what is needed.
+#[test]
+fn only_what_a_key_needs_is_asked_for() {
+    let needs = |limit: Value| {
+        let policy = policy(one_limit(limit));
+        [
+            policy.needs_request_headers(),
+            policy.needs_route(),
+            policy.needs_remote_address(),
+            policy.needs_claims(),
+        ]
+    };
+    assert_eq!(needs(json!({})), [false; 4]);
+    assert_eq!(
+        needs(json!({"key": ["remote_address"]})),
+        [false, false, true, false]
+    );
+    assert_eq!(
+        needs(json!({"key": ["route"]})),
+        [false, true, false, false]
+    );
+    assert_eq!(
+        needs(json!({"match": {"route": "a"}})),
+        [true, true, false, false]
+    );
+    assert_eq!(
+        needs(json!({"key": [{"claim": "sub"}]})),
+        [false, false, false, true]
+    );
+    assert_eq!(
+        needs(json!({"cost": {"header": "x-cost"}})),
+        [true, false, false, false]
+    );
+    for part in [
+        json!("path"),
+        json!({"header": "a"}),
+        json!({"cookie": "a"}),
+        json!({"query": "a"}),
+    ] {
+        assert_eq!(needs(json!({"key": [part]})), [true, false, false, false]);
+    }
+}

@@ -1,0 +1,120 @@
+//! The policy, on a store in memory.
+
+mod algorithms;
+mod configuration;
+mod cost;
+mod eviction;
+mod fields;
+mod key;
+mod limits;
+mod model;
+#[cfg(not(target_arch = "wasm32"))]
+mod racing;
+mod refunds;
+mod reply;
+mod shadow;
+mod store;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config;
+use crate::headers::HeaderMap;
+use store::MemoryStore;
+
+const SECOND: u64 = 1_000_000_000;
+/// A full hour: 2023-11-14 22:00 UTC.
+const START: u64 = 1_700_000_000 / 3_600 * 3_600 * SECOND;
+
+/// A plugin at work.
+struct World {
+    policy: RateLimit,
+    store: MemoryStore,
+    now: u64,
+}
+
+impl World {
+    fn new(config: Value) -> Self {
+        Self {
+            policy: policy(config),
+            store: MemoryStore::default(),
+            now: START,
+        }
+    }
+
+    fn advance(&mut self, nanoseconds: u64) {
+        self.now += nanoseconds;
+    }
+
+    /// Sends a request with these headers from 192.0.2.1.
+    fn send(&mut self, headers: &[(&str, &str)]) -> Evaluation {
+        let headers = header_map(headers);
+        let request = Request {
+            subject: &Subject::new(&headers, b""),
+            remote_address: b"192.0.2.1:51000",
+            claims: b"",
+        };
+        self.policy.on_request(&request, self.now, &mut self.store)
+    }
+
+    /// Whether a request with these headers passes.
+    fn admits(&mut self, headers: &[(&str, &str)]) -> bool {
+        !self.send(headers).is_denied()
+    }
+
+    /// How many of so many equal requests pass.
+    fn admitted(&mut self, requests: u32, headers: &[(&str, &str)]) -> u32 {
+        (0..requests).map(|_| u32::from(self.admits(headers))).sum()
+    }
+
+    /// The response to a request, as the client gets it.
+    fn respond(&mut self, evaluation: &mut Evaluation, headers: &[(&str, &str)]) -> HeaderMap {
+        let mut response = header_map(headers);
+        self.policy
+            .on_response(evaluation, &mut response, self.now, &mut self.store);
+        response
+    }
+}
+
+fn policy(config: Value) -> RateLimit {
+    let text = config.to_string();
+    let config = config::read(text.as_bytes()).unwrap_or_else(|errors| panic!("{text}: {errors}"));
+    RateLimit::new(config)
+}
+
+/// A configuration with this limit alone, which gets a name and, without one, a rate.
+fn one_limit(limit: Value) -> Value {
+    json!({"limits": [named("a", limit)]})
+}
+
+fn named(name: &str, mut limit: Value) -> Value {
+    limit["name"] = json!(name);
+    if limit["rate"].is_null() {
+        limit["rate"] = json!({"requests": 1, "per": "1h"});
+    }
+    limit
+}
+
+fn header_map(entries: &[(&str, &str)]) -> HeaderMap {
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    HeaderMap::new(
+        entries
+            .iter()
+            .map(|(name, value)| (bytes(name), bytes(value)))
+            .collect(),
+    )
+}
+
+fn outcomes(evaluation: &Evaluation) -> Vec<Outcome> {
+    evaluation.checks().iter().map(Check::outcome).collect()
+}
+
+fn line(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines: Vec<_> = headers.get_all(name).map(|line| text(line)).collect();
+    (!lines.is_empty()).then(|| lines.join(" | "))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

@@ -1,0 +1,82 @@
+//! What the algorithms should do, said in another way: by looking at everything that was admitted.
+
+/// All that was admitted under one key: when, and how much.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History(pub(super) Vec<(u64, u32)>);
+
+/// A rate, as the models understand it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    pub(super) requests: u32,
+    /// In nanoseconds.
+    pub(super) per: u64,
+    pub(super) burst: u32,
+}
+
+impl History {
+    /// Whether a cost may be admitted so that no interval has more than a burst and what its length
+    /// allows for: *t* nanoseconds allow for *t* / *T*, with *T* the time of one request in whole
+    /// nanoseconds.
+    pub(super) fn gcra_admits(&self, rate: Rate, now: u64, cost: u32) -> bool {
+        let time_of_one = i128::from(rate.per.div_ceil(rate.requests.into()));
+        let allowed = |length: i128| i128::from(rate.burst) * time_of_one + length;
+        let mut admitted = i128::from(cost);
+        if admitted * time_of_one > allowed(0) {
+            return false;
+        }
+        self.0.iter().rev().all(|(time, earlier)| {
+            admitted += i128::from(*earlier);
+            admitted * time_of_one <= allowed(i128::from(now) - i128::from(*time))
+        })
+    }
+
+    /// Whether the estimate from the current and the previous window has room for a cost. What comes
+    /// after something in a later window belongs to that window, at its beginning.
+    pub(super) fn sliding_window_admits(&self, rate: Rate, now: u64, cost: u32) -> bool {
+        let (counts, window) = self.windows(rate, now);
+        let count = |window: Option<u64>| -> u128 {
+            let counts = counts.iter().filter(|(own, _)| Some(*own) == window);
+            counts.map(|(_, cost)| u128::from(*cost)).sum()
+        };
+        let elapsed = now.saturating_sub(window * rate.per);
+        let used = count(Some(window)) * u128::from(rate.per)
+            + count(window.checked_sub(1)) * u128::from(rate.per - elapsed);
+        used + u128::from(cost) * u128::from(rate.per)
+            <= u128::from(rate.requests) * u128::from(rate.per)
+    }
+
+    /// Whether the current window has room for a cost.
+    pub(super) fn fixed_window_admits(&self, rate: Rate, now: u64, cost: u32) -> bool {
+        let (counts, window) = self.windows(rate, now);
+        let current = counts.iter().filter(|(own, _)| *own == window);
+        let used: u64 = current.map(|(_, cost)| u64::from(*cost)).sum();
+        used + u64::from(cost) <= u64::from(rate.requests)
+    }
+
+    /// Each cost with the window it belongs to, and the current one.
+    fn windows(&self, rate: Rate, now: u64) -> (Vec<(u64, u32)>, u64) {
+        let mut latest = 0;
+        let mut counts = Vec::new();
+        for (time, cost) in &self.0 {
+            latest = latest.max(time / rate.per);
+            counts.push((latest, *cost));
+        }
+        (counts, latest.max(now / rate.per))
+    }
+
+    /// The most that any interval has, less what its length allows for at this rate. It is compared
+    /// with a burst, both in parts of a request: `per` of them are one.
+    pub(super) fn greatest_excess(&self, rate: Rate, slack: u64) -> i128 {
+        let mut greatest = i128::MIN;
+        for (i, (start, _)) in self.0.iter().enumerate() {
+            let mut admitted = 0;
+            for (end, cost) in &self.0[i..] {
+                admitted += i128::from(*cost);
+                let length = i128::from(*end) - i128::from(*start) + i128::from(slack);
+                let excess = admitted * i128::from(rate.per) - length * i128::from(rate.requests);
+                greatest = greatest.max(excess);
+            }
+        }
+        greatest
+    }
+}

@@ -1,0 +1,216 @@
+//! The answer to a request that is denied.
+
+use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+/// The answer to the last of so many requests.
+fn reply_to(config: Value, requests: u32) -> Reply {
+    let mut world = World::new(config);
+    world.admitted(requests - 1, &[]);
+    let evaluation = world.send(&[]);
+    world.policy.reply(&evaluation).unwrap()
+}
+
+fn replying(reply: Value) -> Value {
+    let mut config = one_limit(json!({}));
+    config["reply"] = reply;
+    config
+}
+
+fn header(reply: &Reply, name: &str) -> Option<String> {
+    line(&HeaderMap::new(reply.headers.clone()), name)
+}
+
+#[test]
+fn the_default_is_429_in_plain_text() {
+    let reply = reply_to(one_limit(json!({})), 2);
+    assert_eq!(reply.status, 429);
+    assert_eq!(reply.grpc_status, 8);
+    assert_eq!(reply.details, "rate_limited");
+    assert_eq!(reply.body, "Too many requests\n");
+    assert_eq!(reply.headers, [("retry-after".into(), "3600".into())]);
+}
+
+#[test]
+fn status_body_and_headers_can_be_chosen() {
+    let reply = reply_to(
+        replying(json!({"status": 503, "body": "<p>Later</p>",
+            "headers": {"Content-Type": "text/html", "cache-control": "no-store"}})),
+        2,
+    );
+    assert_eq!(reply.status, 503);
+    assert_eq!(reply.body, "<p>Later</p>");
+    assert_eq!(header(&reply, "content-type").unwrap(), "text/html");
+    assert_eq!(header(&reply, "cache-control").unwrap(), "no-store");
+}
+
+#[test]
+fn problem_json_names_what_is_violated() {
+    let reply = reply_to(
+        json!({"reply": {"format": "problem+json"}, "limits": [
+            named("daily", json!({"rate": {"requests": 1, "per": "1d"}})),
+            named("wide", json!({"rate": {"requests": 100, "per": "1d"}})),
+            named("hourly", json!({}))
+        ]}),
+        2,
+    );
+    assert_eq!(
+        header(&reply, "content-type").unwrap(),
+        "application/problem+json"
+    );
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            "title": "Quota exceeded",
+            "status": 429,
+            "violated-policies": ["daily", "hourly"]
+        })
+    );
+    // The latest time counts, whichever limit denied first.
+    assert_eq!(header(&reply, "retry-after").unwrap(), "86400");
+}
+
+#[test]
+fn a_denied_request_is_told_of_the_limits() {
+    let reply = reply_to(
+        json!({"response_headers": ["ratelimit", "x-ratelimit"], "limits": [
+            named("wide", json!({"rate": {"requests": 10, "per": "10s"}})),
+            named("narrow", json!({"rate": {"requests": 2, "per": "1h"}})),
+            named("never_asked", json!({"match": {"methods": ["PUT"]}}))
+        ]}),
+        3,
+    );
+    // What the wide limit had reserved is back.
+    assert_eq!(
+        header(&reply, "ratelimit").unwrap(),
+        r#""narrow";r=0;t=1800, "wide";r=8;t=1"#
+    );
+    assert_eq!(header(&reply, "x-ratelimit-remaining").unwrap(), "0");
+    assert_eq!(header(&reply, "x-ratelimit-reset").unwrap(), "1800");
+    assert_eq!(header(&reply, "retry-after").unwrap(), "1800");
+}
+
+/// What denies is tighter than what does not, and the longest wait is the tightest.
+#[test]
+fn the_limit_that_denies_for_longest_leads() {
+    let costly = |name: &str, requests: u32, per: &str| {
+        json!({"name": name, "rate": {"requests": requests, "per": per},
+            "cost": {"header": "x-cost"}})
+    };
+    let mut world = World::new(json!({"response_headers": ["ratelimit"], "limits": [
+        costly("minutes", 10, "10m"),
+        costly("hours", 10, "10h"),
+        named("least", json!({"rate": {"requests": 5, "per": "5d"}}))
+    ]}));
+    assert!(world.admits(&[("x-cost", "6")]));
+    world.admitted(3, &[("x-cost", "0")]);
+    let evaluation = world.send(&[("x-cost", "5")]);
+    let reply = world.policy.reply(&evaluation).unwrap();
+    assert_eq!(
+        header(&reply, "ratelimit").unwrap(),
+        r#""hours";r=4;t=3600, "minutes";r=4;t=60, "least";r=1;t=86400"#
+    );
+}
+
+#[test]
+fn what_never_passes_is_told_the_time_of_the_rate() {
+    let rate = json!({"requests": 10, "per": "90s"});
+    for (limit, details) in [
+        (
+            json!({"rate": {"requests": 0, "per": "90s"}}),
+            "rate_limited",
+        ),
+        (
+            json!({"rate": rate, "key": [{"header": "a"}], "missing": "deny"}),
+            "rate_limited_missing_key",
+        ),
+    ] {
+        let mut config = one_limit(limit);
+        config["response_headers"] = json!(["ratelimit"]);
+        let reply = reply_to(config, 1);
+        assert_eq!(reply.details, details);
+        assert_eq!(header(&reply, "retry-after").unwrap(), "90");
+        assert_eq!(header(&reply, "ratelimit").unwrap(), r#""a";r=0;t=90"#);
+    }
+    let mut world = World::new(one_limit(
+        json!({"rate": rate, "cost": {"header": "x-cost"}}),
+    ));
+    let evaluation = world.send(&[("x-cost", "11")]);
+    let reply = world.policy.reply(&evaluation).unwrap();
+    assert_eq!(reply.details, "rate_limited_cost_too_large");
+    assert_eq!(header(&reply, "retry-after").unwrap(), "90");
+}
+
+/// It is not the client's fault.
+#[test]
+fn what_could_not_be_counted_is_unavailable() {
+    for (format, body) in [
+        ("text", "Rate limiting unavailable\n"),
+        (
+            "problem+json",
+            r#"{"status":503,"title":"Rate limiting unavailable"}"#,
+        ),
+    ] {
+        let mut config = replying(json!({"format": format}));
+        config["on_error"] = json!("deny");
+        let mut world = World::new(config);
+        world.store.tries = 0;
+        let evaluation = world.send(&[]);
+        let reply = world.policy.reply(&evaluation).unwrap();
+        assert_eq!((reply.status, reply.grpc_status), (503, 14));
+        assert_eq!(reply.details, "rate_limited_unavailable");
+        assert_eq!(reply.body, body);
+        assert_eq!(header(&reply, "retry-after").unwrap(), "1");
+    }
+}
+
+proptest! {
+    /// A client that does as it is told is not denied again, if it is alone. One that comes when the
+    /// last second has not begun is.
+    #[test]
+    fn retry_after_is_true(
+        limits in prop::collection::vec(
+            (
+                prop::sample::select(vec!["gcra", "sliding_window", "fixed_window"]),
+                1..20_u32,
+                1..20_000_u32,
+            ),
+            1..4,
+        ),
+        costs in prop::collection::vec((1..4_u32, 0..2_000_000_000_u64), 1..40),
+    ) {
+        let limits: Vec<_> = limits
+            .iter()
+            .enumerate()
+            .map(|(i, (algorithm, requests, per))| {
+                json!({"name": i.to_string(), "algorithm": algorithm,
+                    "rate": {"requests": requests, "per": format!("{per}ms")},
+                    "cost": {"header": "x-cost", "max": requests}})
+            })
+            .collect();
+        let mut world = World::new(json!({"limits": limits}));
+        for (cost, wait) in costs {
+            world.advance(wait);
+            let cost = cost.to_string();
+            let request = [("x-cost", &*cost)];
+            let evaluation = world.send(&request);
+            let Some(reply) = world.policy.reply(&evaluation) else {
+                continue;
+            };
+            let told: u64 = header(&reply, "retry-after").unwrap().parse().unwrap();
+            prop_assert!(told >= 1);
+            let now = world.now;
+            if told > 1 {
+                world.now = now + (told - 1) * SECOND;
+                prop_assert!(!world.admits(&request), "not before {told}");
+            }
+            world.now = now + told * SECOND;
+            prop_assert!(world.admits(&request), "after {told}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Limits that only look on.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+fn marks(world: &World, evaluation: &Evaluation) -> Vec<String> {
+    let marks = world.policy.shadow_marks(evaluation);
+    marks.map(|mark| text(&mark)).collect()
+}
+
+#[test]
+fn a_shadow_limit_counts_and_marks_but_never_denies() {
+    let mut world = World::new(one_limit(json!({"mode": "shadow"})));
+    assert_eq!(outcomes(&world.send(&[])), [Outcome::Admitted]);
+    let second = world.send(&[]);
+    assert!(!second.is_denied());
+    assert_eq!(
+        outcomes(&second),
+        [Outcome::ShadowDenied(Reason::RateLimited)]
+    );
+    assert_eq!(marks(&world, &second), ["rate_limit;a"]);
+    assert!(world.policy.reply(&second).is_none());
+}
+
+#[test]
+fn it_sees_what_the_enforcing_limits_admit() {
+    let mut world = World::new(json!({"limits": [
+        {"name": "shadow", "mode": "shadow", "rate": {"requests": 2, "per": "1h"}},
+        {"name": "enforced", "rate": {"requests": 3, "per": "1h"}}
+    ]}));
+    let denied = Outcome::Denied(Reason::RateLimited);
+    let shadow_denied = Outcome::ShadowDenied(Reason::RateLimited);
+    let seen: Vec<_> = (0..4).map(|_| outcomes(&world.send(&[]))).collect();
+    assert_eq!(
+        seen,
+        [
+            vec![Outcome::Admitted, Outcome::Admitted],
+            vec![Outcome::Admitted, Outcome::Admitted],
+            vec![Outcome::Admitted, shadow_denied],
+            vec![denied],
+        ]
+    );
+}
+
+/// Two shadow limits are two questions: what would each of them do?
+#[test]
+fn shadow_limits_do_not_see_each_other() {
+    let mut world = World::new(json!({"limits": [
+        {"name": "a", "mode": "shadow", "rate": {"requests": 0, "per": "1h"}},
+        {"name": "b", "mode": "shadow", "rate": {"requests": 1, "per": "1h"}}
+    ]}));
+    let denied = Outcome::ShadowDenied(Reason::RateLimited);
+    assert_eq!(outcomes(&world.send(&[])), [denied, Outcome::Admitted]);
+    let second = world.send(&[]);
+    assert_eq!(outcomes(&second), [denied, denied]);
+    assert_eq!(marks(&world, &second), ["rate_limit;a", "rate_limit;b"]);
+}
+
+/// The plugin in shadow mode decides as it would in earnest, so that its metrics tell the truth.
+#[test]
+fn a_plugin_in_shadow_mode_decides_as_in_earnest() {
+    let limits = json!([
+        {"name": "a", "rate": {"requests": 3, "per": "1h"}},
+        {"name": "b", "match": {"methods": ["POST"]}, "rate": {"requests": 1, "per": "1h"}}
+    ]);
+    let mut earnest = World::new(json!({"limits": limits}));
+    let mut shadow = World::new(json!({"mode": "shadow", "limits": limits,
+        "response_headers": ["ratelimit", "x-ratelimit"]}));
+    for method in ["POST", "POST", "POST", "GET", "GET", "GET", "POST"] {
+        let request = [(":method", method)];
+        let expected: Vec<_> = outcomes(&earnest.send(&request))
+            .into_iter()
+            .map(|outcome| match outcome {
+                Outcome::Denied(reason) => Outcome::ShadowDenied(reason),
+                other => other,
+            })
+            .collect();
+        let mut evaluation = shadow.send(&request);
+        assert!(!evaluation.is_denied());
+        assert_eq!(outcomes(&evaluation), expected);
+        let response = shadow.respond(&mut evaluation, &[]);
+        assert!(response.changes().is_empty());
+    }
+    assert_eq!(earnest.store.contents(), shadow.store.contents());
+}
+
+#[test]
+fn shadow_limits_are_not_shown() {
+    let mut world = World::new(json!({"response_headers": ["ratelimit"], "limits": [
+        {"name": "a", "mode": "shadow", "rate": {"requests": 2, "per": "1h"}},
+        {"name": "b", "rate": {"requests": 3, "per": "1h"}}
+    ]}));
+    let mut evaluation = world.send(&[]);
+    let response = world.respond(&mut evaluation, &[]);
+    assert_eq!(line(&response, "ratelimit").unwrap(), r#""b";r=2;t=1200"#);
+}
+
+#[test]
+fn errors_in_shadow_stay_in_shadow() {
+    let mut world = World::new(json!({"on_error": "deny", "limits": [
+        {"name": "a", "mode": "shadow", "rate": {"requests": 2, "per": "1h"}}
+    ]}));
+    world.store.tries = 0;
+    let evaluation = world.send(&[]);
+    assert!(!evaluation.is_denied());
+    assert!(evaluation.checks()[0].is_error());
+}
