@@ -112,7 +112,10 @@ impl Operation {
                 quota: Quota::of(algorithm, state, now),
                 table,
             };
-            return Edit { changed, outcome };
+            return Edit {
+                changed: changed || table.malformed,
+                outcome,
+            };
         }
         let harm = |state| algorithm.used(state, now);
         let update = block.update(tag, when_full, harm, |old| {

@@ -1,13 +1,25 @@
 //! How often something may be asked for: exact, keyed, in bounded memory.
 //!
-//! A request falls under each limit whose `match` fits it. For each of them it has a key (see the parts
-//! in [`key`]) and a cost, and the limit's algorithm decides on the state that the
-//! [table](crate::table) holds for the key: [GCRA](algorithm::gcra),
-//! [sliding window](algorithm::sliding_window) or [fixed window](algorithm::fixed_window).
+//! A request falls under each limit whose `match` fits it. For each of them it has a key (the parts are
+//! described in `key/mod.rs`) and a cost, and the limit's algorithm decides on the small state that the
+//! [table](crate::table) holds for the key.
 //!
 //! # Time
 //!
-//! All times are nanoseconds since the Unix epoch on a **steady** clock: see [`algorithm`].
+//! All times are nanoseconds since the Unix epoch, reckoned by a **steady** clock: the wall clock as it
+//! was when the process started, plus what the monotonic clock has counted since. Windows are thus
+//! aligned to the hours and days that people know, and a wall clock that is stepped hands out nothing.
+//! Where workers disagree by some microseconds, nothing more is admitted (see `algorithm/mod.rs`).
+//!
+//! # Algorithms
+//!
+//! Each is integer arithmetic, exact to the nanosecond; see `algorithm/*.rs` for the details.
+//!
+//! | | state | a cost *c* is admitted if | an interval of length *t* admits at most |
+//! |---|---|---|---|
+//! | `gcra` | TAT, the time at which all is paid for at one request in *T* = ⌈per / requests⌉ | max(TAT, *now*) + *c T* ≤ *now* + burst × *T* | burst + *t* / *T* |
+//! | `sliding_window` | counts of this window and of the one before, which fades out | current + previous × rest / per + *c* ≤ requests | requests × (1 + *t* / per) |
+//! | `fixed_window` | count of this window | count + *c* ≤ requests | requests for each window that it touches |
 //!
 //! # Several limits
 //!
@@ -23,8 +35,9 @@
 //! Between reservation and roll-back, some microseconds, other requests see less than is left: they can
 //! be denied although they would fit, by at most the sum of what is reserved at that moment and will be
 //! rolled back. They are never admitted where they would not fit. When nothing is under way, each limit
-//! holds what the admitted requests consumed (to the microsecond: see the refunds of
-//! [GCRA](algorithm::gcra)). Limits that deny often belong in front: nothing has to be rolled back then.
+//! holds what the admitted requests consumed. (What waiting has paid for between a reservation and its
+//! roll-back is given back with it; `algorithm/gcra.rs` says how little that is.) Limits that deny often
+//! belong in front: nothing has to be rolled back then.
 //!
 //! # Shadow
 //!
@@ -107,6 +120,56 @@ pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 ///
 /// For each exchange: [`on_request`](Self::on_request), then [`reply`](Self::reply) if it denies, else
 /// [`on_response`](Self::on_response). The `needs_…` methods tell what the caller can spare itself.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use portcullis_policy::config;
+/// use portcullis_policy::headers::HeaderMap;
+/// use portcullis_policy::matcher::Subject;
+/// use portcullis_policy::rate_limit::{RateLimit, Request};
+/// use portcullis_policy::table::{Edit, GaveUp, Seed, Store};
+///
+/// /// The simplest store: in memory, for one worker.
+/// struct Memory(Seed, HashMap<(usize, u32), Vec<u8>>);
+///
+/// impl Store for Memory {
+///     fn seed(&self) -> &Seed {
+///         &self.0
+///     }
+///
+///     fn update<T>(
+///         &mut self,
+///         table: usize,
+///         block: u32,
+///         mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
+///     ) -> Result<T, GaveUp> {
+///         Ok(edit(self.1.entry((table, block)).or_default()).outcome)
+///     }
+/// }
+///
+/// let config = br#"{"limits": [
+///     {"name": "per-client", "key": ["remote_address"], "rate": {"requests": 1, "per": "10s"}}
+/// ]}"#;
+/// let policy = RateLimit::new(config::read(config)?);
+/// let mut store = Memory(Seed::new([7; 16]), HashMap::new());
+///
+/// let headers = HeaderMap::default();
+/// let request = Request {
+///     subject: &Subject::new(&headers, b""),
+///     remote_address: b"192.0.2.1:51000",
+///     claims: b"",
+/// };
+/// let now = 1_700_000_000_000_000_000;
+/// assert!(!policy.on_request(&request, now, &mut store).is_denied());
+///
+/// let second = policy.on_request(&request, now + 1_000_000_000, &mut store);
+/// assert!(second.is_denied());
+/// let reply = policy.reply(&second).ok_or("no reply")?;
+/// assert_eq!(reply.status, 429);
+/// assert_eq!(reply.headers, [("retry-after".into(), "9".into())]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct RateLimit {
     mode: Mode,
@@ -162,11 +225,12 @@ impl RateLimit {
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
         let compile = |limit: Limit| {
+            let is_idle = limit.mode == Mode::Off || limit.limiter.is_none();
             let is_one_key = limit.key.iter().all(KeyPart::is_constant);
-            let blocks = match limit.limiter {
-                Some(_) if is_one_key => 1,
-                Some(_) => blocks_for(max_keys),
-                None => 0,
+            let blocks = match (is_idle, is_one_key) {
+                (true, _) => 0,
+                (false, true) => 1,
+                (false, false) => blocks_for(max_keys),
             };
             Compiled {
                 policy: Policy::of(&limit),
@@ -231,8 +295,9 @@ impl RateLimit {
 
     /// Whether [`on_response`](Self::on_response) does anything.
     pub fn needs_response(&self) -> bool {
-        let shows = self.mode == Mode::Enforce && !self.response_headers.is_empty();
-        self.needs_request() && shows || self.active().any(|limit| limit.charge_response.is_some())
+        let shows_limits = self.mode == Mode::Enforce && !self.response_headers.is_empty();
+        self.active()
+            .any(|limit| shows_limits || limit.charge_response.is_some())
     }
 
     /// The values of [`SHADOW_HEADER`] for the request, one for each limit that would have denied it.

@@ -2,14 +2,13 @@
 //!
 //! # Time
 //!
-//! `now` is in nanoseconds since the Unix epoch, reckoned by a **steady** clock: the wall clock as it
-//! was once, when the process started, plus what the monotonic clock has counted since. Windows are
-//! thus aligned to the hours and days that people know, and a wall clock that is stepped hands out
-//! nothing. 64 bits last until the year 2554.
+//! `now` is in nanoseconds since the Unix epoch, on the steady clock that the [policy](super) describes.
+//! 64 bits last until the year 2554.
 //!
 //! Workers read the clock before they get hold of a state, so `now` may be a little earlier than that
-//! of the state's last change. Nothing panics then, and nothing more is admitted: each algorithm
-//! treats such a request as if it had come at the earlier time, or is stricter.
+//! of the state's last change. Nothing panics then, and nothing more is admitted: GCRA decides as it
+//! would have at the earlier time, had all that was spent since been spent already; the windows count
+//! the request in the later window, as if that had just begun.
 //!
 //! # Rounding
 //!

@@ -1,6 +1,6 @@
 //! Two counters, of which the older fades out.
 //!
-//! Time is divided into windows of `per`, as for a [fixed window](super::fixed_window). The state is the
+//! Time is divided into windows of `per`, as for a fixed window. The state is the
 //! last window in which something was used, how much, and how much in the window before. With *e* the
 //! time since the current window began, the count of the last `per` is estimated as if the requests of
 //! the previous window had come evenly:
@@ -11,7 +11,7 @@
 //! with `per`.
 //!
 //! Each window of the clock admits at most `requests`, and any interval of length *t* at most
-//! requests × (1 + *t* / per): the bound of [GCRA](super::gcra) with a burst of `requests`. (The estimate
+//! requests × (1 + *t* / per): the bound of GCRA with a burst of `requests`. (The estimate
 //! is an estimate: if all requests of the previous window came at its end, an interval of `per` can
 //! hold nearly twice the limit.)
 //!

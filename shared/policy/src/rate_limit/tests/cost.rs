@@ -144,9 +144,9 @@ fn a_response_settles_once_and_only_what_was_admitted() {
 fn when_the_settlement_fails_what_was_reserved_stands() {
     let mut world = charging("gcra", 8);
     let mut evaluation = world.send(&[]);
-    world.store.tries = 0;
+    world.store.updates_left = 0;
     world.respond(&mut evaluation, &[("x-actual-cost", "1")]);
-    world.store.tries = 1;
+    world.store.updates_left = 1;
     assert_eq!(remaining(&world.send(&[("x-cost", "0")])), 6);
 }
 

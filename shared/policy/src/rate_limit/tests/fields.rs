@@ -110,7 +110,7 @@ fn what_is_unused_has_no_reset() {
 #[test]
 fn a_limit_that_could_not_be_read_is_told_without_numbers() {
     let mut world = World::new(showing(json!(["ratelimit", "x-ratelimit"]), two_limits()));
-    world.store.tries = 0;
+    world.store.updates_left = 0;
     let mut evaluation = world.send(&[]);
     let found = world.respond(&mut evaluation, &[]);
     assert!(line(&found, "ratelimit-policy").is_some());

@@ -101,7 +101,7 @@ fn when_the_store_gives_up_on_error_decides() {
         let mut world = World::new(json!({"on_error": on_error, "limits": [
             {"name": "a", "rate": {"requests": 1, "per": "1h"}}
         ]}));
-        world.store.tries = 0;
+        world.store.updates_left = 0;
         world.send(GET)
     };
     let allowed = broken("allow");
@@ -112,6 +112,20 @@ fn when_the_store_gives_up_on_error_decides() {
     assert!(denied.is_denied());
     assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::Unavailable)]);
     assert!(denied.checks()[0].is_error());
+}
+
+/// A roll-back that fails costs the client something, but never admits too much.
+#[test]
+fn when_a_roll_back_fails_what_was_reserved_stands() {
+    let mut world = two_limits();
+    assert_eq!(world.admitted(2, POST), 2);
+    world.store.updates_left = 2;
+    assert_eq!(
+        outcomes(&world.send(POST)),
+        [Outcome::Released, Outcome::Denied(Reason::RateLimited)]
+    );
+    world.store.updates_left = u32::MAX;
+    assert_eq!(world.admitted(5, GET), 0);
 }
 
 #[test]
@@ -172,8 +186,9 @@ fn tables_are_as_large_as_they_need_to_be() {
         named("all", json!({})),
         named("constant", json!({"key": [{"constant": "v2"}]})),
         named("keyed", json!({"key": ["method"]})),
-        named("never", json!({"key": ["method"], "rate": {"requests": 0, "per": "1s"}}))
+        named("never", json!({"key": ["method"], "rate": {"requests": 0, "per": "1s"}})),
+        named("off", json!({"key": ["method"], "mode": "off"}))
     ]}));
     let blocks: Vec<u32> = policy.tables().map(|table| table.blocks).collect();
-    assert_eq!(blocks, [1, 1, 16, 0]);
+    assert_eq!(blocks, [1, 1, 16, 0, 0]);
 }

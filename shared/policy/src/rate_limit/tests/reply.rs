@@ -159,7 +159,7 @@ fn what_could_not_be_counted_is_unavailable() {
         let mut config = replying(json!({"format": format}));
         config["on_error"] = json!("deny");
         let mut world = World::new(config);
-        world.store.tries = 0;
+        world.store.updates_left = 0;
         let evaluation = world.send(&[]);
         let reply = world.policy.reply(&evaluation).unwrap();
         assert_eq!((reply.status, reply.grpc_status), (503, 14));

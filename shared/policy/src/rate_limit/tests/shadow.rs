@@ -102,7 +102,7 @@ fn errors_in_shadow_stay_in_shadow() {
     let mut world = World::new(json!({"on_error": "deny", "limits": [
         {"name": "a", "mode": "shadow", "rate": {"requests": 2, "per": "1h"}}
     ]}));
-    world.store.tries = 0;
+    world.store.updates_left = 0;
     let evaluation = world.send(&[]);
     assert!(!evaluation.is_denied());
     assert!(evaluation.checks()[0].is_error());

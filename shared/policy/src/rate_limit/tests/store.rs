@@ -14,8 +14,8 @@ type Blocks = HashMap<(usize, u32), (Vec<u8>, u64)>;
 pub(super) struct MemoryStore {
     seed: Seed,
     blocks: Arc<Mutex<Blocks>>,
-    /// How often an update is tried; 0 is a store that always gives up.
-    pub(super) tries: u32,
+    /// After so many updates, this handle gives up at once.
+    pub(super) updates_left: u32,
     /// How many updates changed something, of this handle.
     pub(super) writes: u32,
 }
@@ -25,7 +25,7 @@ impl Default for MemoryStore {
         Self {
             seed: Seed::new([7; 16]),
             blocks: Arc::default(),
-            tries: u32::MAX,
+            updates_left: u32::MAX,
             writes: 0,
         }
     }
@@ -56,7 +56,8 @@ impl Store for MemoryStore {
         block: u32,
         mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
     ) -> Result<T, GaveUp> {
-        for _ in 0..self.tries {
+        self.updates_left = self.updates_left.checked_sub(1).ok_or(GaveUp)?;
+        loop {
             let read = self.blocks.lock().unwrap().get(&(table, block)).cloned();
             let (mut bytes, version) = read.unwrap_or_default();
             let Edit { changed, outcome } = edit(&mut bytes);
@@ -73,6 +74,5 @@ impl Store for MemoryStore {
                 return Ok(outcome);
             }
         }
-        Err(GaveUp)
     }
 }
