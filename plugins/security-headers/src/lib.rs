@@ -139,6 +139,7 @@ impl SecurityHeaders {
         }
         Flow::Reply(Reply {
             status: 403,
+            grpc_status: None,
             details: "cross_site_refused",
             headers: Vec::new(),
             body: "Cross-site request refused\n".into(),

@@ -47,9 +47,12 @@ pub enum Map {
 pub enum MetricKind {
     /// A number that only grows.
     Counter = 0,
+    /// A number that goes up and down.
+    Gauge = 1,
 }
 
 const PLUGIN_CONFIGURATION: u32 = 7;
+const CLOCK_REALTIME: u32 = 0;
 const CLOCK_MONOTONIC: u32 = 1;
 
 #[link(wasm_import_module = "env")]
@@ -95,6 +98,20 @@ unsafe extern "C" {
         headers: *const u8,
         headers_size: usize,
         grpc_status: i32,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        size: usize,
+        version: u32,
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
@@ -223,13 +240,47 @@ pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
     Status::check(unsafe { proxy_increment_metric(id, offset) })
 }
 
+/// A value that all VMs of one `vm_id` share, with its version.
+pub fn shared_data(key: &[u8]) -> Result<(Vec<u8>, u32), Status> {
+    let mut version = 0;
+    let value = receive(|data, size| {
+        // SAFETY: `key` is only read; the others are valid places to write to.
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version) }
+    })?;
+    Ok((value, version))
+}
+
+/// Stores a value that all VMs of one `vm_id` share: always, if `version` is 0 or there is no such
+/// key; else only if the value still has this version.
+pub fn set_shared_data(key: &[u8], value: &[u8], version: u32) -> Result<(), Status> {
+    // SAFETY: pointers and sizes describe slices, which the host only reads.
+    Status::check(unsafe {
+        proxy_set_shared_data(
+            key.as_ptr(),
+            key.len(),
+            value.as_ptr(),
+            value.len(),
+            version,
+        )
+    })
+}
+
 /// Nanoseconds of a clock that never goes back, comparable between the workers of one process.
 pub fn monotonic_nanos() -> u64 {
+    clock_nanos(CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds since the Unix epoch, on a clock that somebody may set.
+pub fn wall_nanos() -> u64 {
+    clock_nanos(CLOCK_REALTIME)
+}
+
+fn clock_nanos(clock: u32) -> u64 {
     let mut nanos = 0;
     // SAFETY: `nanos` outlives the call and has the type that the host writes.
-    // The call cannot fail for this clock; if it did, time would stand still, which every user
-    // of this clock has to survive anyway.
-    let _ = unsafe { clock_time_get(CLOCK_MONOTONIC, 0, &mut nanos) };
+    // The call cannot fail for these clocks; if it did, time would stand still, which every user
+    // of a clock has to survive anyway.
+    let _ = unsafe { clock_time_get(clock, 0, &mut nanos) };
     nanos
 }
 

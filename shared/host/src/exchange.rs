@@ -58,6 +58,15 @@ impl Property {
     /// The TLS version of the downstream connection, absent on plain connections. The test for TLS
     /// that no client can forge, unlike `x-forwarded-proto`.
     pub const TLS_VERSION: Self = Self("connection\0tls_version");
+    /// The client's address with its port, as Envoy trusts it (`use_remote_address`,
+    /// `xff_num_trusted_hops`).
+    pub const REMOTE_ADDRESS: Self = Self("source\0address");
+
+    /// What an earlier filter of the same request has left in the filter state under this name
+    /// (without dots counting as separators). No client can write it.
+    pub const fn filter_state(name: &'static str) -> Self {
+        Self(name)
+    }
 }
 
 /// One request or response on its way through the plugin.

@@ -14,6 +14,7 @@
 //! status is a value.
 
 pub mod abi;
+mod clock;
 mod exchange;
 mod logger;
 mod metrics;
@@ -21,15 +22,19 @@ mod pair;
 mod pairs;
 mod plugin;
 mod reply;
+mod shared_data;
 mod shell;
+mod tables;
 mod throttle;
 
+pub use clock::SteadyClock;
 pub use exchange::{Error, Exchange, Phase, Property};
-pub use metrics::{Counter, Metrics};
+pub use metrics::{Counter, Gauge, Metrics};
 pub use pair::{Pair, PairStream};
 pub use plugin::{Flow, Plugin, Summary};
 pub use reply::Reply;
 pub use shell::start;
+pub use tables::{TableSpec, Tables};
 
 #[doc(hidden)]
 pub use proxy_wasm;

@@ -1,4 +1,4 @@
-//! Counters in Envoy's statistics.
+//! Counters and gauges in Envoy's statistics.
 //!
 //! A statistic is called `wasmcustom.portcullis.<plugin>.<labels><metric>`, each label written
 //! `name=.=value;.;`, the instance's name first as `policy`:
@@ -36,19 +36,26 @@ impl Metrics {
     /// Defines a counter. Labels are names and values; values are names from the configuration or
     /// words of the plugin's own.
     pub fn counter(&self, metric: &str, labels: &[(&str, &str)]) -> Counter {
+        Counter(self.define(abi::MetricKind::Counter, metric, labels))
+    }
+
+    /// Defines a gauge; labels as with [`counter`](Self::counter).
+    pub fn gauge(&self, metric: &str, labels: &[(&str, &str)]) -> Gauge {
+        Gauge(self.define(abi::MetricKind::Gauge, metric, labels))
+    }
+
+    fn define(&self, kind: abi::MetricKind, metric: &str, labels: &[(&str, &str)]) -> Option<u32> {
         let mut name = self.prefix.clone();
         for (label, value) in labels {
             // Writing to a String does not fail.
             let _ = write!(name, "{label}=.={value};.;");
         }
         name.push_str(metric);
-        match abi::define_metric(abi::MetricKind::Counter, &name) {
-            Ok(id) => Counter(Some(id)),
-            Err(status) => {
-                log::warn!("metric {name} is not counted: Envoy refused it ({status:?})");
-                Counter(None)
-            }
-        }
+        abi::define_metric(kind, &name)
+            .inspect_err(|status| {
+                log::warn!("metric {name} is not kept: Envoy refused it ({status:?})");
+            })
+            .ok()
     }
 }
 
@@ -65,9 +72,25 @@ impl Counter {
 
     /// Counts so many events.
     pub fn add(self, count: u32) {
-        if let Some(id) = self.0 {
+        if let Some(id) = self.0
+            && count > 0
+        {
             // Fails only for an id that does not exist.
             let _ = abi::increment_metric(id, count.into());
+        }
+    }
+}
+
+/// A number that all workers move together. One that could not be defined shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauge(Option<u32>);
+
+impl Gauge {
+    /// Moves the gauge up by one.
+    pub fn increment(self) {
+        if let Some(id) = self.0 {
+            // Fails only for an id that does not exist.
+            let _ = abi::increment_metric(id, 1);
         }
     }
 }

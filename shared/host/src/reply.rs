@@ -8,6 +8,8 @@ use bytes::Bytes;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
+    /// The status for a gRPC request; without one, Envoy derives it from the HTTP status.
+    pub grpc_status: Option<u32>,
     /// The response-code details for Envoy's access log: short, without spaces.
     pub details: &'static str,
     /// Headers beside those that Envoy sets.

@@ -130,6 +130,7 @@ fn send(reply: &Reply) -> Result<(), abi::Status> {
     /// Envoy derives the gRPC status from the HTTP status.
     const DERIVED: i32 = -1;
 
+    let grpc_status = reply.grpc_status.and_then(|code| i32::try_from(code).ok());
     let headers = reply
         .headers
         .iter()
@@ -139,7 +140,7 @@ fn send(reply: &Reply) -> Result<(), abi::Status> {
         reply.details.as_bytes(),
         &reply.body,
         &pairs::encode(headers),
-        DERIVED,
+        grpc_status.unwrap_or(DERIVED),
     )
 }
 

@@ -70,6 +70,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
         if path == format!("/{}", Self::NAME) {
             return Ok(Flow::Reply(Reply {
                 status: 418,
+                grpc_status: None,
                 details: "tiny",
                 headers: vec![("x-by".into(), Self::NAME.into())],
                 body: "short and stout".into(),

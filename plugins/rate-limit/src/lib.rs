@@ -1,0 +1,235 @@
+//! The wiring of [`policy::rate_limit`](portcullis_policy::rate_limit) to Envoy.
+//!
+//! What happens and why is told there, and in this folder's README for those who configure it.
+
+use portcullis_host::{
+    Counter, Error, Exchange, Flow, Gauge, Metrics, Plugin, Property, Reply, SteadyClock, Summary,
+    TableSpec, Tables,
+};
+use portcullis_policy::config::{Document, Errors, Name};
+use portcullis_policy::headers::HeaderMap;
+use portcullis_policy::matcher::Subject;
+use portcullis_policy::rate_limit::{
+    CLAIMS_PROPERTY, Config, Evaluation, LimitId, Outcome, RateLimit as Policy, Reason, Request,
+    SHADOW_HEADER, TableEvents,
+};
+
+/// The plugin.
+#[derive(Debug)]
+pub struct RateLimit {
+    name: Name,
+    policy: Policy,
+    clock: SteadyClock,
+    tables: Tables,
+    /// By limit.
+    counters: Vec<Counters>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    admitted: Counter,
+    near_limit: Counter,
+    denied: [Counter; Reason::ALL.len()],
+    shadow_denied: [Counter; Reason::ALL.len()],
+    errors: Counter,
+    occupancy: Gauge,
+    evictions: Counter,
+    forgiven: Counter,
+    retries: Counter,
+    gave_up: Counter,
+}
+
+impl Plugin for RateLimit {
+    const NAME: &'static str = "rate_limit";
+    type Config = Config;
+    /// What came of the request; `None` if this plugin has not seen it.
+    type Stream = Option<Evaluation>;
+
+    fn read(document: Document) -> Result<Config, Errors> {
+        document.read()
+    }
+
+    fn new(config: Config) -> Self {
+        let name = config.name.clone();
+        let policy = Policy::new(config);
+        let metrics = Metrics::new(Self::NAME, &name);
+        let counters: Vec<Counters> = policy
+            .limits()
+            .map(|limit| Counters::define(&metrics, limit.as_str()))
+            .collect();
+        let specs = policy
+            .tables()
+            .zip(&counters)
+            .map(|(table, counters)| TableSpec {
+                identity: table.identity,
+                blocks: table.blocks,
+                retries: counters.retries,
+                gave_up: counters.gave_up,
+            });
+        Self {
+            clock: SteadyClock::open(),
+            tables: Tables::open(Self::NAME, &name, specs),
+            name,
+            policy,
+            counters,
+        }
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        vec![Summary {
+            plugin: Self::NAME,
+            policy: self.name.clone(),
+            what: self.policy.to_string(),
+        }]
+    }
+
+    fn on_request(
+        &self,
+        stream: &mut Option<Evaluation>,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error> {
+        if !self.policy.needs_request() {
+            return Ok(Flow::Continue);
+        }
+        // Before any header is written: that would clear the route.
+        let mut ask = |needed: bool, property| {
+            let value = needed.then(|| exchange.property(property)).transpose();
+            exchange
+                .settle(Self::NAME, value)
+                .flatten()
+                .unwrap_or_default()
+        };
+        let route = ask(self.policy.needs_route(), Property::ROUTE_NAME);
+        let remote_address = ask(self.policy.needs_remote_address(), Property::REMOTE_ADDRESS);
+        let claims = ask(
+            self.policy.needs_claims(),
+            Property::filter_state(CLAIMS_PROPERTY),
+        );
+        let nothing = HeaderMap::default();
+        let headers = match self.policy.needs_request_headers() {
+            true => exchange.request()?,
+            false => &nothing,
+        };
+        let request = Request {
+            subject: &Subject::new(headers, &route),
+            remote_address: &remote_address,
+            claims: &claims,
+        };
+        let evaluation = self
+            .policy
+            .on_request(&request, self.clock.now(), &mut &self.tables);
+        self.count(&evaluation);
+
+        if let Some(reply) = self
+            .policy
+            .reply(&evaluation)
+            .filter(|_| evaluation.is_denied())
+        {
+            *stream = Some(evaluation);
+            return Ok(Flow::Reply(Reply {
+                status: reply.status,
+                grpc_status: Some(reply.grpc_status),
+                details: reply.details,
+                headers: reply.headers,
+                body: reply.body,
+            }));
+        }
+        for mark in self.policy.shadow_marks(&evaluation) {
+            exchange.request()?.append(SHADOW_HEADER.into(), mark);
+        }
+        *stream = Some(evaluation);
+        Ok(Flow::Continue)
+    }
+
+    fn on_response(
+        &self,
+        stream: &mut Option<Evaluation>,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error> {
+        let Some(evaluation) = stream.as_mut().filter(|_| self.policy.needs_response()) else {
+            return Ok(Flow::Continue);
+        };
+        let events = self.policy.on_response(
+            evaluation,
+            exchange.response()?,
+            self.clock.now(),
+            &mut &self.tables,
+        );
+        for (limit, events) in events {
+            self.counters(limit).count_table(events);
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+impl RateLimit {
+    fn count(&self, evaluation: &Evaluation) {
+        for check in evaluation.checks() {
+            let counters = self.counters(check.limit());
+            match check.outcome() {
+                Outcome::Admitted => counters.admitted.increment(),
+                Outcome::Denied(reason) => count_reason(&counters.denied, reason),
+                Outcome::ShadowDenied(reason) => count_reason(&counters.shadow_denied, reason),
+                Outcome::Released | Outcome::Uncounted => {}
+            }
+            if check.is_near_limit() {
+                counters.near_limit.increment();
+            }
+            if check.is_error() {
+                counters.errors.increment();
+            }
+            counters.count_table(check.table());
+        }
+    }
+
+    fn counters(&self, limit: LimitId) -> Counters {
+        self.counters
+            .get(limit.index())
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+fn count_reason(counters: &[Counter], reason: Reason) {
+    let counter = counters
+        .iter()
+        .zip(Reason::ALL)
+        .find(|(_, other)| *other == reason);
+    if let Some((counter, _)) = counter {
+        counter.increment();
+    }
+}
+
+impl Counters {
+    fn define(metrics: &Metrics, limit: &str) -> Self {
+        let labels = &[("limit", limit)];
+        let counter = |metric| metrics.counter(metric, labels);
+        let by_reason = |metric| {
+            Reason::ALL.map(|reason| {
+                metrics.counter(metric, &[("limit", limit), ("reason", reason.label())])
+            })
+        };
+        Self {
+            admitted: counter("admitted"),
+            near_limit: counter("near_limit"),
+            denied: by_reason("denied"),
+            shadow_denied: by_reason("shadow_denied"),
+            errors: counter("errors"),
+            occupancy: metrics.gauge("occupancy", labels),
+            evictions: counter("evictions"),
+            forgiven: counter("forgiven"),
+            retries: counter("cas_retries"),
+            gave_up: counter("gave_up"),
+        }
+    }
+
+    fn count_table(self, events: TableEvents) {
+        if events.occupied {
+            self.occupancy.increment();
+        }
+        if events.evicted {
+            self.evictions.increment();
+            self.forgiven.add(events.forgiven);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Values that all workers share, changed one after the other.
+//!
+//! proxy-wasm's shared data is a map in the proxy's memory, under one lock, with a name space for
+//! each `vm_id`. It has compare-and-swap, but with two holes: a swap on an absent key always
+//! succeeds, and a swap with version 0 always overwrites. So every key is created before there are
+//! requests, and a swap then always meets a value and a version. That is safe because Envoy
+//! configures a plugin in its main thread first, and in the workers after that.
+
+use portcullis_policy::table::{Edit, GaveUp};
+
+use crate::abi::{self, Status};
+
+/// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
+/// many failures in a row mean that something is broken, not that there is much to do.
+const ATTEMPTS: u32 = 100;
+
+/// The value of a key, which gets this one if it has none. `None` when the host refuses, or when
+/// the value has another length.
+pub(crate) fn seeded<const N: usize>(
+    key: &[u8],
+    value: impl FnOnce() -> [u8; N],
+) -> Option<[u8; N]> {
+    match abi::shared_data(key) {
+        Ok((value, _)) => value.try_into().ok(),
+        Err(Status::NotFound) => {
+            let value = value();
+            abi::set_shared_data(key, &value, 0).ok()?;
+            Some(value)
+        }
+        Err(_) => None,
+    }
+}
+
+/// A change that was stored.
+pub(crate) struct Changed<T> {
+    /// What the closure returned, the time that counts.
+    pub(crate) outcome: T,
+    /// How often another worker came first.
+    pub(crate) retries: u32,
+}
+
+/// Lets `edit` change the value of a key, as if no other worker existed: when one came first, `edit`
+/// gets the new value and starts again.
+pub(crate) fn change<T>(
+    key: &[u8],
+    mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
+) -> Result<Changed<T>, GaveUp> {
+    for retries in 0..ATTEMPTS {
+        let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
+        let Edit { changed, outcome } = edit(&mut value);
+        let stored = match changed {
+            true => abi::set_shared_data(key, &value, version),
+            false => Ok(()),
+        };
+        match stored {
+            Ok(()) => return Ok(Changed { outcome, retries }),
+            Err(Status::CasMismatch) => {}
+            Err(_) => return Err(GaveUp),
+        }
+    }
+    Err(GaveUp)
+}

@@ -1,0 +1,132 @@
+//! [Tables](portcullis_policy::table) of state in shared data.
+//!
+//! A block is one value, under the key `portcullis/<plugin>/<policy>/<identity>/` and the block's
+//! number. The identity is a hash of the configuration that gives the states their meaning, so that a
+//! new configuration finds the old states where they mean the same, and never misreads them. The
+//! tables of instances with different names have nothing in common; those of the same name and
+//! `vm_id` are the same tables, on however many listeners.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use portcullis_policy::config::Name;
+use portcullis_policy::table::{Edit, GaveUp, Seed, Store};
+
+use crate::abi::{self, Status};
+use crate::metrics::Counter;
+use crate::shared_data;
+
+const SEED: &[u8] = b"portcullis/hash_seed";
+
+/// The tables of one plugin instance.
+pub struct Tables {
+    seed: Seed,
+    tables: Vec<Table>,
+}
+
+struct Table {
+    /// The key of a block, with its number in the last four bytes: written anew for each block, so
+    /// that none is allocated.
+    key: RefCell<Vec<u8>>,
+    retries: Counter,
+    gave_up: Counter,
+}
+
+/// What a table is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct TableSpec {
+    /// Tables with the same identity, in instances of the same name, are the same table.
+    pub identity: u64,
+    /// How many blocks it has.
+    pub blocks: u32,
+    /// Counts the updates that another worker made start again.
+    pub retries: Counter,
+    /// Counts the updates that were given up.
+    pub gave_up: Counter,
+}
+
+impl Tables {
+    /// Opens the tables of a plugin instance, and creates their blocks if they are not there. Call it
+    /// when configuring.
+    ///
+    /// If the host refuses, that is logged, and updates give up: what then becomes of a request is
+    /// the plugin's decision, and no reason to refuse a configuration.
+    pub fn open(plugin: &str, policy: &Name, specs: impl Iterator<Item = TableSpec>) -> Self {
+        let seed = shared_data::seeded(SEED, || {
+            let mut random = [0; 16];
+            if let Err(status) = abi::random(&mut random) {
+                log::error!("no random seed for tables: {status:?}; clients could aim at a block");
+            }
+            random
+        });
+        let tables = specs.map(|spec| {
+            let prefix = format!("portcullis/{plugin}/{policy}/{:016x}/", spec.identity);
+            if let Err(status) = create_blocks(prefix.as_bytes(), spec.blocks) {
+                log::error!("table {prefix} cannot be created: {status:?}");
+            }
+            Table {
+                key: RefCell::new(block_key(prefix.as_bytes(), 0)),
+                retries: spec.retries,
+                gave_up: spec.gave_up,
+            }
+        });
+        Self {
+            seed: Seed::new(seed.unwrap_or_default()),
+            tables: tables.collect(),
+        }
+    }
+}
+
+/// Creates empty blocks. The mark that they are all there comes last, so that a worker, which is
+/// configured after the main thread, has one look-up to make.
+fn create_blocks(prefix: &[u8], blocks: u32) -> Result<(), Status> {
+    match abi::shared_data(prefix) {
+        Err(Status::NotFound) => {}
+        found => return found.map(|_| ()),
+    }
+    for block in 0..blocks {
+        abi::set_shared_data(&block_key(prefix, block), &[], 0)?;
+    }
+    abi::set_shared_data(prefix, &blocks.to_le_bytes(), 0)
+}
+
+fn block_key(prefix: &[u8], block: u32) -> Vec<u8> {
+    [prefix, &block.to_le_bytes()].concat()
+}
+
+impl Store for &Tables {
+    fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    fn update<T>(
+        &mut self,
+        table: usize,
+        block: u32,
+        edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
+    ) -> Result<T, GaveUp> {
+        let table = self.tables.get(table).ok_or(GaveUp)?;
+        let mut key = table.key.borrow_mut();
+        if let Some(number) = key.last_chunk_mut() {
+            *number = block.to_le_bytes();
+        }
+        match shared_data::change(&key, edit) {
+            Ok(changed) => {
+                table.retries.add(changed.retries);
+                Ok(changed.outcome)
+            }
+            Err(GaveUp) => {
+                table.gave_up.increment();
+                Err(GaveUp)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables")
+            .field("count", &self.tables.len())
+            .finish_non_exhaustive()
+    }
+}
