@@ -76,6 +76,7 @@ test-in-node: $(WASM_BINDGEN_RUNNER)
 
 test-envoy: build envoy ## The scenarios on a real Envoy
 	$(call say,Tests on a real Envoy)
+	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@cargo test -p portcullis-envoy-tests --locked
 
 validate: build envoy ## Every example configuration through envoy --mode validate

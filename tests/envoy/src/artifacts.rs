@@ -48,8 +48,17 @@ pub fn module(plugin: &str) -> PathBuf {
 
 /// The module that does nothing, which `make bench` builds.
 pub fn empty_filter() -> PathBuf {
+    unshipped("empty_filter")
+}
+
+/// The module that stands in for jwt-auth, which `make test-envoy` builds.
+pub fn claims_filter() -> PathBuf {
+    unshipped("claims_filter")
+}
+
+/// A module that cargo has built and that is not in `dist`.
+fn unshipped(module: &str) -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    repository()
-        .join(target)
-        .join("wasm32-wasip1/release/empty_filter.wasm")
+    let file = format!("wasm32-wasip1/release/{module}.wasm");
+    repository().join(target).join(file)
 }

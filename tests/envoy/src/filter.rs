@@ -63,7 +63,8 @@ impl WasmFilter {
     pub(crate) fn to_json(&self) -> Value {
         assert!(
             self.module.is_file(),
-            "{} does not exist: run `make build`",
+            "{} does not exist: run `make build` (for a module of tests `make test-envoy` or `make \
+             bench`)",
             self.module.display()
         );
         json!({

@@ -52,6 +52,9 @@ pub enum Filter {
     },
     /// A filter that is not ours and answers every request with 403.
     DenyAll,
+    /// A stand-in for jwt-auth, `claims-filter`: with `authorization: Bearer <JSON object>` that
+    /// object is handed over as the verified claims.
+    Claims,
 }
 
 /// What the upstream does with a request.

@@ -1,5 +1,7 @@
 //! Requests and responses as the two ends of the wire see them.
 
+use std::net::IpAddr;
+
 /// A request, as the client sends it or the upstream receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -11,6 +13,8 @@ pub struct Request {
     pub host: String,
     /// Whether the client's connection is TLS.
     pub tls: bool,
+    /// The client's address as the proxy trusts it; that of the connection if `None`.
+    pub client: Option<IpAddr>,
     /// All other headers, in order; names are lower-case.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body.
@@ -36,6 +40,7 @@ impl Request {
             path: path.into(),
             host: "shop.example".into(),
             tls: false,
+            client: None,
             headers: Vec::new(),
             body: Vec::new(),
         }
@@ -63,6 +68,12 @@ impl Request {
     /// The same to another host.
     pub fn host(mut self, host: &str) -> Self {
         self.host = host.into();
+        self
+    }
+
+    /// The same from a client of that address.
+    pub fn from(mut self, client: impl Into<IpAddr>) -> Self {
+        self.client = Some(client.into());
         self
     }
 

@@ -3,6 +3,7 @@
 use std::mem;
 use std::time::Duration;
 
+use portcullis_envoy_tests::artifacts;
 use portcullis_envoy_tests::bootstrap::UPSTREAM;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::WasmFilter;
@@ -119,6 +120,7 @@ fn add(builder: Builder, filter: &Filter) -> Builder {
         Filter::Plugin { module, config } => {
             builder.wasm(&WasmFilter::plugin(module).configuration(config))
         }
+        Filter::Claims => builder.wasm(&WasmFilter::module("claims", artifacts::claims_filter())),
         Filter::DenyAll => builder.native(json!({
             "name": "deny-all",
             "typed_config": {
@@ -137,11 +139,15 @@ fn on_the_wire(request: Request) -> message::Request {
         body: request.body,
         ..message::Request::new(request.method, request.path)
     };
+    let mut message = message.header("host", request.host);
+    if let Some(client) = request.client {
+        // Unless it is told otherwise, Envoy believes the header.
+        message = message.header("x-forwarded-for", client.to_string());
+    }
     let headers = request.headers.into_iter();
-    headers.fold(
-        message.header("host", request.host),
-        |message, (name, value)| message.header(name, value),
-    )
+    headers.fold(message, |message, (name, value)| {
+        message.header(name, value)
+    })
 }
 
 fn as_received(received: message::Request) -> Request {
@@ -150,6 +156,7 @@ fn as_received(received: message::Request) -> Request {
         host,
         // Envoy speaks to the upstream without TLS.
         tls: false,
+        client: None,
         headers: in_lower_case(&received.headers)
             .filter(|(name, _)| name != "host")
             .collect(),

@@ -1,6 +1,7 @@
 //! A scenario's world, with the native host in it.
 
 use std::mem;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ fn native(filter: &Filter) -> host::Filter {
     match filter {
         Filter::Plugin { module, config } => {
             let init = match *module {
+                "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
                 "security_headers" => {
                     portcullis_host::start::<portcullis_security_headers::SecurityHeaders>
                 }
@@ -111,6 +113,7 @@ fn native(filter: &Filter) -> host::Filter {
         Filter::DenyAll => host::Filter::new("deny-all", || {
             proxy_wasm::set_root_context(|_| Box::new(DenyAll));
         }),
+        Filter::Claims => host::Filter::new("claims", claims_filter::start),
     }
 }
 
@@ -160,10 +163,18 @@ fn to_host(request: &Request) -> host::Request {
     if !request.body.is_empty() {
         sent = sent.body(&request.body);
     }
+    if let Some(client) = request.client {
+        sent = sent.property("source.address", socket_address(client).as_str());
+    }
     match request.tls {
         true => sent.tls(),
         false => sent,
     }
+}
+
+/// As Envoy writes an address that it has from `x-forwarded-for`: without a port.
+fn socket_address(ip: IpAddr) -> String {
+    SocketAddr::new(ip, 0).to_string()
 }
 
 fn as_received(received: &host::Request) -> Request {
@@ -175,6 +186,7 @@ fn as_received(received: &host::Request) -> Request {
             .unwrap_or_default()
             .to_owned(),
         tls: false,
+        client: None,
         headers: fields(received.headers()),
         body: received.body_bytes(),
     }
