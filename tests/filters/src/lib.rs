@@ -16,6 +16,7 @@
 )]
 
 mod message;
+pub mod rate_limit;
 pub mod security_headers;
 
 use std::time::Duration;
@@ -95,5 +96,7 @@ pub fn counter(plugin: &str, policy: &str, labels: &[(&str, &str)], metric: &str
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    security_headers::scenarios()
+    let mut scenarios = rate_limit::scenarios();
+    scenarios.extend(security_headers::scenarios());
+    scenarios
 }

@@ -1,0 +1,74 @@
+//! What a user of rate-limit would notice.
+
+mod charging;
+mod claims;
+mod costs;
+mod keys;
+mod limits;
+mod replies;
+mod several;
+mod shadow;
+
+use serde_json::Value;
+
+use crate::{Filter, Request, Scenario, World};
+
+/// The scenarios of rate-limit.
+pub fn scenarios() -> Vec<Scenario> {
+    [
+        limits::scenarios(),
+        several::scenarios(),
+        shadow::scenarios(),
+        keys::scenarios(),
+        claims::scenarios(),
+        costs::scenarios(),
+        charging::scenarios(),
+        replies::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A story of one instance of the plugin.
+fn scenario(name: &'static str, config: Value, story: fn(&mut dyn World)) -> Scenario {
+    Scenario {
+        name,
+        filters: vec![plugin(&config)],
+        story,
+    }
+}
+
+fn plugin(config: &Value) -> Filter {
+    Filter::Plugin {
+        module: "rate_limit",
+        config: config.to_string(),
+    }
+}
+
+/// A counter of the instance called `edge`.
+fn counter(world: &mut dyn World, limit: &str, metric: &str) -> u64 {
+    let labels = [("limit", limit)];
+    world.counter(&crate::counter("rate_limit", "edge", &labels, metric))
+}
+
+/// The same of a counter by reason.
+fn counter_by_reason(world: &mut dyn World, limit: &str, reason: &str, metric: &str) -> u64 {
+    let labels = [("limit", limit), ("reason", reason)];
+    world.counter(&crate::counter("rate_limit", "edge", &labels, metric))
+}
+
+/// Sends a request so many times, and returns the statuses.
+fn statuses(world: &mut dyn World, request: &Request, times: usize) -> Vec<u16> {
+    (0..times)
+        .map(|_| world.send(request.clone()).status)
+        .collect()
+}
+
+/// What is left according to the `RateLimit` header, which must show one limit.
+fn remaining(world: &mut dyn World, request: Request) -> Option<u32> {
+    let field = world.send(request).get_header("ratelimit")?;
+    let (_, rest) = field.split_once(";r=")?;
+    let digits = rest.split(';').next()?;
+    digits.parse().ok()
+}
