@@ -7,14 +7,15 @@
 
 use std::process::ExitCode;
 
-use portcullis_policy::security_headers;
+use portcullis_policy::{rate_limit, security_headers};
 use schemars::schema_for;
 
 fn main() -> ExitCode {
     let schema = match std::env::args().nth(1).as_deref() {
+        Some("rate-limit") => schema_for!(rate_limit::Config),
         Some("security-headers") => schema_for!(security_headers::Config),
         _ => {
-            eprintln!("usage: schema security-headers");
+            eprintln!("usage: schema rate-limit|security-headers");
             return ExitCode::FAILURE;
         }
     };

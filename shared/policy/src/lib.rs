@@ -12,4 +12,6 @@
 pub mod config;
 pub mod headers;
 pub mod matcher;
+pub mod rate_limit;
 pub mod security_headers;
+pub mod table;

@@ -119,6 +119,31 @@ impl<'a> Subject<'a> {
             route,
         }
     }
+
+    /// The headers of the request.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The path in canonical form; none if the request has no path.
+    pub fn path(&self) -> Option<&CanonicalPath<'a>> {
+        self.path.as_ref()
+    }
+
+    /// The host without port and final dot, in the letter case of the request.
+    pub fn host(&self) -> &'a [u8] {
+        self.host
+    }
+
+    /// The method.
+    pub fn method(&self) -> &'a [u8] {
+        self.method
+    }
+
+    /// The name of the route.
+    pub fn route(&self) -> &'a [u8] {
+        self.route
+    }
 }
 
 impl Match {
