@@ -69,8 +69,10 @@ impl HostBuilder {
         self.cluster("upstream", handler)
     }
 
-    /// Adds a cluster, for routes and for the HTTP calls of filters. What the handler is given has
-    /// all headers that Envoy would send.
+    /// Adds a cluster, for routes and for the HTTP calls of filters.
+    ///
+    /// The handler is given the request with all headers that Envoy would send. It runs while the
+    /// worker waits for it, so it must not use that worker.
     pub fn cluster<A: Into<Answer>>(
         mut self,
         name: &str,

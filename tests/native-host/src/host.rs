@@ -99,15 +99,13 @@ impl Host {
     }
 
     fn prepare<'a>(&self, filters: &'a [Arc<Filter>]) -> Result<(), (&'a Filter, String)> {
-        let mut main = lock(&self.main);
-        for filter in filters
-            .iter()
-            .filter(|filter| !main.has(filter))
-            .collect::<Vec<_>>()
-        {
-            Worker::try_out(&self.shared, filter)
-                .and_then(|()| main.prepare(filter))
-                .map_err(|reason| (&**filter, reason))?;
+        for filter in filters {
+            let mut main = lock(&self.main);
+            if !main.has(filter) {
+                Worker::try_out(&self.shared, filter)
+                    .and_then(|()| main.prepare(filter))
+                    .map_err(|reason| (&**filter, reason))?;
+            }
         }
         for worker in &self.workers {
             for filter in filters {

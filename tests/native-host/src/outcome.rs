@@ -13,11 +13,11 @@ use crate::sync::lock;
 /// A request that is over: what the client got, what the upstream got, and what an access log would
 /// say.
 pub struct Outcome {
-    received: Received,
-    upstream: Vec<Request>,
-    trace: Vec<Callback>,
-    state: Arc<Mutex<StreamState>>,
-    shared: Arc<Shared>,
+    pub(crate) received: Received,
+    pub(crate) upstream: Vec<Request>,
+    pub(crate) trace: Vec<Callback>,
+    pub(crate) state: Arc<Mutex<StreamState>>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the client got.
@@ -38,27 +38,6 @@ pub struct Callback {
 }
 
 impl Outcome {
-    pub(crate) fn new(state: Arc<Mutex<StreamState>>, shared: Arc<Shared>) -> Self {
-        Self {
-            received: Received::default(),
-            upstream: Vec::new(),
-            trace: Vec::new(),
-            state,
-            shared,
-        }
-    }
-
-    pub(crate) fn complete(
-        &mut self,
-        received: Received,
-        upstream: Vec<Request>,
-        trace: Vec<Callback>,
-    ) {
-        self.received = received;
-        self.upstream = upstream;
-        self.trace = trace;
-    }
-
     /// The response as the client got it, or as much of it as it got.
     ///
     /// # Panics

@@ -121,6 +121,43 @@ fn root_contexts_are_told_that_the_host_ends() {
     assert_eq!(data.read("a", "ended").as_deref(), Some(&b"yes"[..]));
 }
 
+/// Takes until its next tick to end.
+struct Lingering;
+
+impl Context for Lingering {
+    fn on_done(&mut self) -> bool {
+        self.set_tick_period(Duration::from_secs(1));
+        false
+    }
+}
+
+impl RootContext for Lingering {
+    fn on_tick(&mut self) {
+        self.set_tick_period(Duration::ZERO);
+        self.done();
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        hostcalls::log(LogLevel::Info, "gone").unwrap();
+    }
+}
+
+#[test]
+fn a_root_context_may_take_its_time_to_end() {
+    let init = || proxy_wasm::set_root_context(|_| Box::new(Lingering));
+    let host = Host::builder()
+        .filter(Filter::new("lingering", init))
+        .start()
+        .unwrap();
+    host.update(vec![scripted("a", "")]).unwrap();
+    let tried_out = 1;
+    assert_eq!(count(&host, "gone"), tried_out);
+    host.advance(Duration::from_secs(1));
+    assert_eq!(count(&host, "gone"), tried_out + 2);
+}
+
 #[test]
 fn an_update_is_for_new_streams() {
     let slow = |_: &Request| Answer::from(Response::new(200)).after(Duration::from_secs(1));

@@ -146,6 +146,32 @@ fn a_body_s_end_comes_as_the_protocol_has_it() {
 }
 
 #[test]
+fn grpc_has_its_status_in_the_trailers() {
+    let host = Host::builder()
+        .filter(scripted(
+            "a",
+            "response_trailers get response_trailers grpc-status",
+        ))
+        .upstream(|_: &Request| {
+            Response::new(200)
+                .header("content-type", "application/grpc")
+                .chunk("\0\0\0\0\0")
+                .trailer("grpc-status", "8")
+        })
+        .start()
+        .unwrap();
+    let outcome = host.send(Request::grpc("/shop.Cart/Add").chunk("\0\0\0\0\0"));
+    assert_eq!(outcome.response().trailers().get("grpc-status"), Some("8"));
+    assert_eq!(outcome.property("response.grpc_status"), bytes(8));
+    assert_eq!(
+        outcome.property("request.protocol").as_deref(),
+        Some(&b"HTTP/2"[..])
+    );
+    let said = said(&host);
+    assert!(said.contains(&"a   get response_trailers grpc-status -> \"8\"".to_owned()));
+}
+
+#[test]
 fn clients_can_leave_at_any_time() {
     let host = Host::builder()
         .filter(scripted("a", "response_headers pause"))

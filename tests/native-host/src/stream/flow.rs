@@ -285,7 +285,7 @@ impl Stream {
         };
         let stop = called.asked.stop;
         self.absorb(core, &vm, at, called.asked);
-        (!stop && self.outcome.is_none()).then_some(value)
+        (!stop && !self.over).then_some(value)
     }
 
     fn fail(&mut self, core: &mut Core, index: usize) -> Option<u32> {

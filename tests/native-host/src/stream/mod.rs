@@ -36,6 +36,8 @@ pub(crate) struct Stream {
     trace: Vec<Callback>,
     /// The callback that is running asked for the stream to go on.
     resume: bool,
+    /// The stream has ended; nothing happens to it any more.
+    over: bool,
     outcome: Option<Outcome>,
 }
 
@@ -57,6 +59,7 @@ impl Stream {
             client: Client::default(),
             trace: Vec::new(),
             resume: false,
+            over: false,
             outcome: None,
         }
     }
@@ -165,7 +168,7 @@ impl Stream {
     /// * while a response is on its way through them, straight to the client in its place;
     /// * after its headers are with the client, by breaking off.
     pub(crate) fn local_reply(&mut self, core: &mut Core, reply: &LocalReply) {
-        if self.outcome.is_some() {
+        if self.over {
             return;
         }
         self.request_ended = true;
@@ -259,9 +262,10 @@ impl Stream {
     /// Ends the stream: on_log for every filter, those too that saw nothing of the request; then
     /// on_done and the context's end for each.
     fn finish(&mut self, core: &mut Core) {
-        if self.outcome.is_some() {
+        if self.over {
             return;
         }
+        self.over = true;
         self.request_ended = true;
         self.response_ended = true;
         {
@@ -269,10 +273,6 @@ impl Stream {
             let started = state.info.started;
             state.info.duration = Some(core.shared.clock.monotonic() - started);
         }
-        self.outcome = Some(Outcome::new(
-            Arc::clone(&self.state),
-            Arc::clone(&core.shared),
-        ));
         for index in 0..self.slots.len() {
             self.create_context(core, index);
             self.set_logging(index, true);
@@ -288,11 +288,13 @@ impl Stream {
             }
         }
         let client = std::mem::take(&mut self.client);
-        let seen = std::mem::take(&mut self.router.seen);
-        let trace = std::mem::take(&mut self.trace);
-        if let Some(outcome) = &mut self.outcome {
-            outcome.complete(client.received(), seen, trace);
-        }
+        self.outcome = Some(Outcome {
+            received: client.received(),
+            upstream: std::mem::take(&mut self.router.seen),
+            trace: std::mem::take(&mut self.trace),
+            state: Arc::clone(&self.state),
+            shared: Arc::clone(&core.shared),
+        });
     }
 
     fn set_logging(&self, index: usize, logging: bool) {

@@ -133,9 +133,7 @@ impl Vm {
 
     fn run(&self, call: impl FnOnce() -> u32 + Send + 'static) -> Option<Outcome> {
         let mut thread = lock(&self.thread);
-        let VmThread {
-            calls, outcomes, ..
-        } = thread.as_ref()?;
+        let VmThread { calls, outcomes } = thread.as_ref()?;
         let outcome = match calls.send(Box::new(call)) {
             Ok(()) => outcomes.recv_timeout(PATIENCE),
             Err(_) => Err(RecvTimeoutError::Disconnected),
@@ -143,7 +141,7 @@ impl Vm {
         match outcome {
             Ok(Outcome::Returned(value)) => Some(Outcome::Returned(value)),
             Ok(Outcome::Died(message)) => {
-                // Its thread is parked for ever: nothing is left to join.
+                // Its thread is parked for ever: there is nothing to wait for when this is dropped.
                 *thread = None;
                 Some(Outcome::Died(message))
             }

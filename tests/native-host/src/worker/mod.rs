@@ -166,6 +166,8 @@ impl Worker {
                 });
             }
             Event::Timeout { stream } => self.act_on_stream(stream, Stream::upstream_timed_out),
+            // Nothing starts the timers of a dead VM again.
+            Event::Tick { vm, .. } if vm.is_dead() => {}
             Event::Tick { vm, root } => {
                 let called = vm.on_tick(root);
                 self.core.absorb(&vm, called.asked);

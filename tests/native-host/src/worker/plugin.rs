@@ -43,16 +43,19 @@ impl Plugin {
         let configured = vm.on_configure(root, filter.config.len());
         configuring(false);
         core.absorb(&vm, configured.asked);
-        match (started.value, configured.value) {
-            (Some(0), _) => Err("on_vm_start returned false".to_owned()),
-            (_, Some(0)) => Err("on_configure returned false".to_owned()),
-            (_, None) => Err("it panicked".to_owned()),
-            _ => Ok(Arc::new(Self {
-                filter: Arc::clone(filter),
-                vm,
-                root,
-            })),
-        }
+        let plugin = Self {
+            filter: Arc::clone(filter),
+            vm,
+            root,
+        };
+        let reason = match (started.value, configured.value) {
+            (Some(0), _) => "on_vm_start returned false",
+            (_, Some(0)) => "on_configure returned false",
+            (_, None) => "it panicked",
+            _ => return Ok(Arc::new(plugin)),
+        };
+        plugin.delete(core);
+        Err(reason.to_owned())
     }
 
     /// Creates a context for a stream, unless the guest panics over it.
@@ -166,7 +169,8 @@ impl Plugins {
 
     /// Forgets what was prepared for a chain that is not going to be.
     pub(crate) fn discard_prepared(&mut self) {
-        self.retired.append(&mut self.prepared);
+        let prepared = std::mem::take(&mut self.prepared);
+        self.retire(prepared);
     }
 
     /// Makes this the chain for new streams, of plugins that are in the chain or prepared.
@@ -181,7 +185,17 @@ impl Plugins {
             chain.any(|link| Arc::ptr_eq(&link.plugin, plugin))
         };
         let gone = old.into_iter().map(|link| link.plugin);
-        self.retired.extend(gone.filter(|plugin| !kept(plugin)));
+        let gone: Vec<_> = gone.filter(|plugin| !kept(plugin)).collect();
+        self.retire(gone);
+    }
+
+    /// Takes plugins out of use; the same plugin may have been in the chain twice.
+    fn retire(&mut self, plugins: Vec<Arc<Plugin>>) {
+        for plugin in plugins {
+            if !self.retired.iter().any(|other| Arc::ptr_eq(other, &plugin)) {
+                self.retired.push(plugin);
+            }
+        }
     }
 
     /// The slots for a new stream. VMs that died are started again here, if the policy says so.
@@ -252,8 +266,7 @@ impl Plugins {
     /// Ends all plugins, those too that would like to take their time.
     pub(crate) fn shut_down(&mut self, core: &mut Core) {
         let chain = std::mem::take(&mut self.chain);
-        self.retired
-            .extend(chain.into_iter().map(|link| link.plugin));
+        self.retire(chain.into_iter().map(|link| link.plugin).collect());
         self.collect(core);
         for plugin in std::mem::take(&mut self.ending) {
             plugin.delete(core);
