@@ -251,6 +251,10 @@ impl RateLimit {
         let result = store.update(id.index(), block, |block| limiter.apply(operation, block));
         let standing = match (result, self.on_error) {
             (Ok(standing), _) => standing,
+            (Err(GaveUp), _) if is_too_large => {
+                let outcome = Outcome::Denied(Reason::CostTooLarge);
+                return Some(check(outcome, limit.rate.per()));
+            }
             (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, 0)),
             (Err(GaveUp), OnError::Deny) => {
                 let outcome = Outcome::Denied(Reason::Unavailable);

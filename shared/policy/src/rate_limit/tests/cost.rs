@@ -70,6 +70,10 @@ fn what_can_never_fit_is_denied_for_that_reason() {
         assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::CostTooLarge)]);
         assert_eq!(remaining(&denied), 10);
         assert!(world.admits(&[("x-cost", "10")]));
+        // That needs no counting.
+        world.store.updates_left = 0;
+        let denied = world.send(&[("x-cost", "11")]);
+        assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::CostTooLarge)]);
     }
 }
 
