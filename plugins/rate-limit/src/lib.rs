@@ -91,7 +91,7 @@ impl Plugin for RateLimit {
         if !self.policy.needs_request() {
             return Ok(Flow::Continue);
         }
-        // Before any header is written: that would clear the route.
+        // Before any header is written, after which Envoy chooses the route anew.
         let mut ask = |needed: bool, property| {
             let value = needed.then(|| exchange.property(property)).transpose();
             exchange

@@ -52,8 +52,8 @@ impl From<Status> for Error {
 pub struct Property(&'static str);
 
 impl Property {
-    /// The name of the route. Empty once request headers were written: in this version of the ABI
-    /// that clears the route.
+    /// The name of the route that Envoy has chosen. When request headers are written, Envoy chooses
+    /// anew, but later: this is still the old one then.
     pub const ROUTE_NAME: Self = Self("xds\0route_name");
     /// The TLS version of the downstream connection, absent on plain connections. The test for TLS
     /// that no client can forge, unlike `x-forwarded-proto`.

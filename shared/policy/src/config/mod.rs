@@ -24,13 +24,17 @@
 mod document;
 mod duration;
 mod error;
+mod header;
 mod name;
 mod reader;
 
 pub use document::Document;
 pub use duration::Duration;
 pub use error::{Error, Errors};
+pub(crate) use header::{HeaderValue, is_framing};
 pub use name::Name;
+
+use std::fmt;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +51,17 @@ pub enum Mode {
     Shadow,
     /// Do nothing at all.
     Off,
+}
+
+/// As in a configuration.
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        })
+    }
 }
 
 /// Reads a configuration of type `T` from JSON text, or says everything that is wrong with it.

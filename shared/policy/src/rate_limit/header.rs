@@ -5,6 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::config::{HeaderValue, is_framing};
+use crate::headers::is_token;
+
 /// The name of a request or response header to read, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(
@@ -52,22 +55,8 @@ impl ReplyHeaders {
     }
 }
 
-/// Headers that frame the message or belong to the connection, which Envoy writes, and those that a
-/// rate limiter writes.
-const RESERVED: [&str; 12] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "ratelimit",
-    "ratelimit-policy",
-    "retry-after",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-ratelimit-limit",
-];
+/// Headers that a rate limiter writes, beside `x-ratelimit-…`.
+const RATE_LIMITERS_OWN: [&str; 3] = ["ratelimit", "ratelimit-policy", "retry-after"];
 
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
@@ -81,36 +70,13 @@ impl TryFrom<String> for ReplyHeaderName {
         if !is_token(&name) {
             return Err(format!("found {text:?}; expected the name of a header"));
         }
-        if RESERVED.contains(&name.as_str()) || name.starts_with("x-ratelimit-") {
+        let is_own = RATE_LIMITERS_OWN.contains(&name.as_str()) || name.starts_with("x-ratelimit-");
+        if is_framing(&name) || is_own {
             return Err(format!(
                 "found {text:?}; expected another header: Envoy or the rate limiter writes this one"
             ));
         }
         Ok(Self(name.into()))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct HeaderValue(Bytes);
-
-impl TryFrom<String> for HeaderValue {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        // HTTP/2 forbids blanks at the ends.
-        let is_valid = !text.is_empty()
-            && text.trim_ascii() == text
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'));
-        match is_valid {
-            true => Ok(Self(text.into())),
-            false => Err(format!(
-                "found {text:?}; expected the value of a header: visible ASCII, with blanks and \
-                 tabs only between"
-            )),
-        }
     }
 }
 
@@ -162,12 +128,4 @@ impl schemars::JsonSchema for ReplyHeaders {
             "additionalProperties": {"type": "string", "minLength": 1},
         })
     }
-}
-
-/// Whether a text is a `token` of RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

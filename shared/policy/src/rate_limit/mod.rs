@@ -338,23 +338,15 @@ impl RateLimit {
 /// `mode enforce, limits: per-client (100 per 1m), exports (10 per 1m, shadow)`.
 impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mode {}, limits:", word(self.mode))?;
+        write!(f, "mode {}, limits:", self.mode)?;
         for (i, Compiled { limit, .. }) in self.limits.iter().enumerate() {
             let separator = if i > 0 { "," } else { "" };
             write!(f, "{separator} {} ({}", limit.name, limit.rate)?;
             match limit.mode {
                 Mode::Enforce => f.write_str(")")?,
-                mode => write!(f, ", {})", word(mode))?,
+                mode => write!(f, ", {mode})")?,
             }
         }
         Ok(())
-    }
-}
-
-fn word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Shadow => "shadow",
-        Mode::Off => "off",
     }
 }

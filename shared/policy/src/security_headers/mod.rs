@@ -276,11 +276,7 @@ impl SecurityHeaders {
 /// `mode enforce, preset helmet, rules: api, logout`.
 impl fmt::Display for SecurityHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = match self.unmatched.mode {
-            Mode::Enforce => "enforce",
-            Mode::Shadow => "shadow",
-            Mode::Off => "off",
-        };
+        let mode = self.unmatched.mode;
         write!(f, "mode {mode}, preset {}, rules:", self.preset)?;
         for (i, name) in self.rules().skip(1).enumerate() {
             write!(f, "{} {name}", if i > 0 { "," } else { "" })?;

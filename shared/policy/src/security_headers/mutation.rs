@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
+use crate::config::{HeaderValue, is_framing};
 use crate::headers::{HeaderMap, is_token};
 
 /// A change to one header of the response.
@@ -153,19 +154,6 @@ impl TryFrom<Fields> for HeaderMutation {
 #[serde(try_from = "String")]
 struct HeaderName(Bytes);
 
-/// Names that say how the message is framed or belong to one connection: Envoy writes these.
-const FRAMING: [&str; 9] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-];
-
 impl TryFrom<String> for HeaderName {
     type Error = String;
 
@@ -182,7 +170,7 @@ impl TryFrom<String> for HeaderName {
                  ! # $ % & ' * + - . ^ _ ` | ~"
             ));
         }
-        if FRAMING.contains(&name.as_str()) {
+        if is_framing(&name) {
             return Err(format!(
                 "found {text:?}; expected another header: this one belongs to the connection, and \
                  Envoy writes it"
@@ -195,35 +183,5 @@ impl TryFrom<String> for HeaderName {
             ));
         }
         Ok(Self(name.into()))
-    }
-}
-
-/// The value of a header.
-#[derive(Deserialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "String", inline)
-)]
-#[serde(try_from = "String")]
-struct HeaderValue(Bytes);
-
-impl TryFrom<String> for HeaderValue {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        // HTTP/2 forbids blanks at the ends.
-        let valid = !text.is_empty()
-            && text.trim_ascii() == text
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'));
-        match valid {
-            true => Ok(Self(text.into())),
-            false => Err(format!(
-                "found {text:?}; expected the value of a header: visible ASCII, with blanks and \
-                 tabs only between"
-            )),
-        }
     }
 }
