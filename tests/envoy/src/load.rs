@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -11,45 +12,69 @@ use tokio::task::JoinSet;
 use crate::http1::{Wire, encode_request};
 use crate::message::Request;
 
-/// Sends a request so many times in all, over so many connections at once (HTTP/1.1, kept
-/// alive), each of which waits for the response before it sends again. All of it happens on the
-/// calling thread.
+/// Sends so many requests in all, over so many connections at once (HTTP/1.1, kept alive), each of
+/// which waits for a response before it sends again. `request` makes the request of each number,
+/// counted from 0; requests of neighbouring numbers are under way at the same time. All of it
+/// happens on the calling thread.
+///
+/// Returns the statuses, by number.
 ///
 /// # Errors
-/// If a connection breaks or a response is anything but a complete 200.
+/// If a connection breaks or a response is incomplete.
 pub fn run(
     address: SocketAddr,
-    request: &Request,
     connections: usize,
     requests: usize,
-) -> io::Result<()> {
-    let bytes: Arc<[u8]> = encode_request(request).into();
-    Builder::new_current_thread()
-        .enable_io()
-        .build()?
-        .block_on(async {
-            let mut running = JoinSet::new();
-            for _ in 0..connections {
-                let bytes = Arc::clone(&bytes);
-                running.spawn(repeat(address, bytes, requests / connections));
+    request: impl Fn(usize) -> Request + Send + Sync + 'static,
+) -> io::Result<Vec<u16>> {
+    let load = Arc::new(Load {
+        address,
+        requests,
+        request,
+        next: AtomicUsize::new(0),
+    });
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut running = JoinSet::new();
+        for _ in 0..connections {
+            running.spawn(Arc::clone(&load).send_over_one_connection());
+        }
+        let mut statuses = vec![0; requests];
+        while let Some(ended) = running.join_next().await {
+            for (number, status) in ended?? {
+                statuses[number] = status;
             }
-            while let Some(ended) = running.join_next().await {
-                ended??;
-            }
-            Ok(())
-        })
+        }
+        Ok(statuses)
+    })
 }
 
-async fn repeat(address: SocketAddr, request: Arc<[u8]>, times: usize) -> io::Result<()> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let mut wire = Wire::new(stream);
-    for _ in 0..times {
-        wire.write(&request).await?;
-        let response = wire.read_response(false).await?;
-        if response.status != 200 || !response.complete {
-            return Err(io::Error::other(format!("the response was {response:?}")));
+struct Load<F> {
+    address: SocketAddr,
+    requests: usize,
+    request: F,
+    /// The number that no connection has taken yet.
+    next: AtomicUsize,
+}
+
+impl<F: Fn(usize) -> Request> Load<F> {
+    async fn send_over_one_connection(self: Arc<Self>) -> io::Result<Vec<(usize, u16)>> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let mut wire = Wire::new(stream);
+        let mut statuses = Vec::new();
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.requests {
+                return Ok(statuses);
+            }
+            let request = (self.request)(number);
+            wire.write(&encode_request(&request)).await?;
+            let response = wire.read_response(false).await?;
+            if !response.complete {
+                return Err(io::Error::other(format!("the response was {response:?}")));
+            }
+            statuses.push((number, response.status));
         }
     }
-    Ok(())
 }

@@ -119,9 +119,13 @@ impl Subject {
     fn visit(&self, requests: usize) -> f64 {
         let process = self.envoy.process_id();
         let before = cpu::time(process);
-        load::run(self.envoy.address(PLAIN), &request(), CONNECTIONS, requests)
-            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let statuses = load::run(self.envoy.address(PLAIN), CONNECTIONS, requests, |_| {
+            request()
+        })
+        .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let spent = cpu::time(process) - before;
+        let failed = statuses.iter().find(|status| **status != 200);
+        assert_eq!(failed, None, "{}: not every response was a 200", self.name);
         spent.as_secs_f64() * 1e6 / requests as f64
     }
 }
