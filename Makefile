@@ -17,7 +17,7 @@ DENY := .tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy validate bench size schema clean toolchain FORCE
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy soak validate bench size schema clean toolchain FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ test-envoy: build envoy ## The scenarios on a real Envoy
 	$(call say,Tests on a real Envoy)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@cargo test -p portcullis-envoy-tests --locked
+
+soak: build envoy ## A million keys against rate-limit on a real Envoy (some 2 minutes; not a part of make test)
+	$(call say,Soak)
+	@cargo test --release -p portcullis-envoy-tests --locked --test rate_limit -- --ignored --nocapture
 
 validate: build envoy ## Every example configuration through envoy --mode validate
 	$(call say,Validating example configurations)
