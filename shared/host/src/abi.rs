@@ -67,7 +67,6 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_add_header_map_value(
         map: u32,
         name: *const u8,
@@ -152,12 +151,6 @@ pub fn header_map(map: Map) -> Result<Vec<u8>, Status> {
         // SAFETY: `data` and `size` are valid places to write to.
         unsafe { proxy_get_header_map_pairs(map as u32, data, size) }
     })
-}
-
-/// Replaces a whole header map by one in the encoding of the ABI.
-pub fn set_header_map(map: Map, pairs: &[u8]) -> Result<(), Status> {
-    // SAFETY: the pointer and the size describe `pairs`, which the host only reads.
-    Status::check(unsafe { proxy_set_header_map_pairs(map as u32, pairs.as_ptr(), pairs.len()) })
 }
 
 /// Adds a line to a header map.

@@ -72,7 +72,7 @@ impl Property {
 /// One request or response on its way through the plugin.
 ///
 /// Headers are read from Envoy when first asked for, and once for all plugins of a module. Changes
-/// to them are carried out together when the plugin is done.
+/// to them are carried out when the plugin is done.
 #[derive(Debug)]
 pub struct Exchange {
     phase: Phase,
@@ -149,53 +149,30 @@ impl Exchange {
         &self.failures
     }
 
-    /// Carries out what was changed.
+    /// Carries out what was changed, one call to the host for each change. To hand over the whole map
+    /// in one call costs more the more headers there are, and is cheaper only where a dozen are added
+    /// to a response that had a few (`make bench`).
     pub(crate) fn commit(&self) -> Result<(), Error> {
-        let Some(headers) = &self.headers else {
-            return Ok(());
+        let map = match self.phase {
+            Phase::Request => Map::RequestHeaders,
+            Phase::Response => Map::ResponseHeaders,
+            Phase::Log => return Ok(()),
         };
-        let changes = headers.changes();
-        match self.phase {
-            Phase::Request => change_one_by_one(Map::RequestHeaders, changes),
-            Phase::Response if needs_whole_map(changes) => {
-                set_whole_map(Map::ResponseHeaders, headers)
-            }
-            Phase::Response => change_one_by_one(Map::ResponseHeaders, changes),
-            Phase::Log => Ok(()),
-        }
-    }
-}
-
-/// From how many changes on it is cheaper to hand over the whole map than to make a host call for
-/// each change (`make bench`).
-const WHOLE_MAP_FROM: usize = 3;
-
-/// Envoy can replace a header by one line, but not by several.
-fn needs_whole_map(changes: &[Change]) -> bool {
-    changes.len() >= WHOLE_MAP_FROM
-        || changes
-            .iter()
-            .any(|change| matches!(change, Change::SetLines(..)))
-}
-
-fn set_whole_map(map: Map, headers: &HeaderMap) -> Result<(), Error> {
-    let entries = headers.iter().map(|(name, value)| (&name[..], &value[..]));
-    Ok(abi::set_header_map(map, &pairs::encode(entries))?)
-}
-
-fn change_one_by_one(map: Map, changes: &[Change]) -> Result<(), Error> {
-    for change in changes {
-        match change {
-            Change::Set(name, value) => abi::replace_header(map, name, value)?,
-            Change::Append(name, value) => abi::add_header(map, name, value)?,
-            Change::Remove(name) => abi::remove_header(map, name)?,
-            Change::SetLines(name, lines) => {
-                abi::remove_header(map, name)?;
-                for line in lines {
-                    abi::add_header(map, name, line)?;
+        let changes = self.headers.as_ref().map(HeaderMap::changes);
+        for change in changes.unwrap_or_default() {
+            match change {
+                Change::Set(name, value) => abi::replace_header(map, name, value)?,
+                Change::Append(name, value) => abi::add_header(map, name, value)?,
+                Change::Remove(name) => abi::remove_header(map, name)?,
+                // Envoy can replace a header by one line, but not by several.
+                Change::SetLines(name, lines) => {
+                    abi::remove_header(map, name)?;
+                    for line in lines {
+                        abi::add_header(map, name, line)?;
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
 }

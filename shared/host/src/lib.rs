@@ -1,7 +1,7 @@
 //! The only code of Portcullis that knows Envoy.
 //!
 //! A plugin implements [`Plugin`] and sees each request and response as an [`Exchange`]: headers
-//! as bytes, read once and only if asked for; changes that are carried out together; properties,
+//! as bytes, read once and only if asked for; changes that are carried out at the end; properties,
 //! metrics and randomness. [`module!`] turns a plugin, or a [`Pair`] of plugins, into a WebAssembly
 //! module for Envoy.
 //!

@@ -5,7 +5,7 @@
 //! proxies hand them over; pseudo headers (`:path`) are ordinary entries.
 //!
 //! Every change is applied to the map and noted, so that the next policy sees it and the host can
-//! choose the cheapest way to carry it out.
+//! carry it out.
 
 use bytes::Bytes;
 

@@ -130,10 +130,11 @@ impl Plan {
             }
             DefaultValue::WithNonce(policy) => policy.value(nonce),
         };
-        if !self.override_upstream && has(response, &name) {
-            return true;
+        match (has(response, &name), self.override_upstream) {
+            (true, true) => response.set(name, value),
+            (true, false) => return true,
+            (false, _) => response.append(name, value),
         }
-        response.set(name, value);
         false
     }
 }
