@@ -170,16 +170,17 @@ fn hosts_that_no_request_can_have_are_refused() {
 fn exactly_one_condition_is_expected() {
     assert_eq!(
         errors(r#"{"path": {}}"#),
-        "$.path: expected exactly one of: exact, prefix, regex"
+        "$.path: found none; expected exactly one of: exact, prefix, regex"
     );
     assert_eq!(
         errors(r#"{"path": {"exact": "/a", "prefix": "/b"}}"#),
-        "$.path: expected exactly one of: exact, prefix, regex"
+        "$.path: found exact, prefix; expected exactly one of: exact, prefix, regex"
     );
     assert_eq!(
         errors(r#"{"headers": [{"name": "a"}, {"name": "a", "exact": "1", "present": true}]}"#),
-        "$.headers[0]: expected exactly one of: exact, prefix, regex, present\n\
-         $.headers[1]: expected exactly one of: exact, prefix, regex, present"
+        "$.headers[0]: found none; expected exactly one of: exact, prefix, regex, present\n\
+         $.headers[1]: found exact, present; expected exactly one of: exact, prefix, regex, \
+         present"
     );
     assert_eq!(
         errors(r#"{"path": "/api/", "pth": 1, "headers": [{"exact": "1"}]}"#),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::pattern::Pattern;
+use super::pattern::{Pattern, not_exactly_one};
 use super::regex::Regex;
 use super::token::HeaderName;
 use crate::headers::HeaderMap;
@@ -60,15 +60,21 @@ pub(super) struct Fields {
 }
 
 impl TryFrom<Fields> for HeaderMatch {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let given = [
+            ("exact", fields.exact.is_some()),
+            ("prefix", fields.prefix.is_some()),
+            ("regex", fields.regex.is_some()),
+            ("present", fields.present.is_some()),
+        ];
         let condition = match (fields.exact, fields.prefix, fields.regex, fields.present) {
             (Some(exact), None, None, None) => Condition::Value(Pattern::Exact(exact)),
             (None, Some(prefix), None, None) => Condition::Value(Pattern::Prefix(prefix)),
             (None, None, Some(regex), None) => Condition::Value(Pattern::Regex(regex)),
             (None, None, None, Some(present)) => Condition::Present(present),
-            _ => return Err("expected exactly one of: exact, prefix, regex, present"),
+            _ => return Err(not_exactly_one(&given)),
         };
         Ok(Self {
             name: fields.name,

@@ -57,17 +57,36 @@ pub(super) struct PathFields {
 }
 
 impl TryFrom<PathFields> for PathPattern {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(fields: PathFields) -> Result<Self, Self::Error> {
+    fn try_from(fields: PathFields) -> Result<Self, String> {
+        let given = [
+            ("exact", fields.exact.is_some()),
+            ("prefix", fields.prefix.is_some()),
+            ("regex", fields.regex.is_some()),
+        ];
         let pattern = match (fields.exact, fields.prefix, fields.regex) {
             (Some(exact), None, None) => Pattern::Exact(exact.0),
             (None, Some(prefix), None) => Pattern::Prefix(prefix.0),
             (None, None, Some(regex)) => Pattern::Regex(regex),
-            _ => return Err("expected exactly one of: exact, prefix, regex"),
+            _ => return Err(not_exactly_one(&given)),
         };
         Ok(Self(pattern))
     }
+}
+
+/// What to say when of these members, each with whether it was given, not exactly one was.
+pub(super) fn not_exactly_one(members: &[(&str, bool)]) -> String {
+    let names = |wanted: &dyn Fn(bool) -> bool| {
+        let names = members.iter().filter(|(_, given)| wanted(*given));
+        names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let found = match names(&|given| given) {
+        none if none.is_empty() => "none".to_owned(),
+        some => some,
+    };
+    let all = names(&|_| true);
+    format!("found {found}; expected exactly one of: {all}")
 }
 
 /// A text that is a canonical path.
