@@ -1,8 +1,8 @@
 //! What a filter adds to the CPU time of a request: `make bench`.
 //!
 //! ```text
-//! make bench BENCH_ARGS="--rounds 3 --only empty,helmet"
-//! make bench BENCH_ARGS="--against /tmp/before.wasm --only helmet"
+//! make bench BENCH_ARGS="--rounds 3 --only helmet,limit"
+//! make bench BENCH_ARGS="--against /tmp/dist-before --only helmet"
 //! ```
 //!
 //! There is one Envoy for each variant, of one worker, and all of them are there at once. They
@@ -37,18 +37,24 @@ use variants::Variant;
 
 /// Connections that are kept alive during a visit.
 const CONNECTIONS: usize = 16;
-/// Enough for V8 to optimise what a request runs through.
+/// Enough for V8 to optimise what a request runs through, and to fill a table of the default size
+/// where there are as many keys.
 const WARM_UP_REQUESTS: usize = 20_000;
+const WARM_UP_REQUESTS_OF_MANY_KEYS: usize = 300_000;
 /// In each visit: some 50 ms, in which the machine hardly changes.
 const REQUESTS: usize = 2_000;
+/// The request header by which the variants of rate-limit count.
+const KEY: &str = "x-api-key";
 /// The cores that Envoys and load have to themselves, so that neither moves.
 const ENVOY_CORE: u32 = 0;
 const LOAD_CORE: u32 = 1;
 
 /// A variant, running.
 struct Subject {
-    name: String,
+    variant: Variant,
     envoy: Envoy,
+    /// The requests that it has got.
+    requests: usize,
     /// By round.
     microseconds_per_request: Vec<f64>,
 }
@@ -62,12 +68,16 @@ fn main() -> ExitCode {
         }
     };
     cpu::pin(std::process::id(), LOAD_CORE);
-    let mut subjects: Vec<Subject> = variants::chosen(&options).map(Subject::start).collect();
+    let chosen = variants::chosen(&options).into_iter();
+    let mut subjects: Vec<Subject> = chosen.map(Subject::start).collect();
 
     eprintln!("warming up");
-    subjects.iter().for_each(|subject| {
-        subject.visit(WARM_UP_REQUESTS);
-    });
+    for subject in &mut subjects {
+        subject.visit(match subject.variant.keys {
+            1..=1000 => WARM_UP_REQUESTS,
+            _ => WARM_UP_REQUESTS_OF_MANY_KEYS,
+        });
+    }
     eprintln!("measuring, {} rounds", options.rounds);
     for _ in 0..options.rounds {
         for subject in &mut subjects {
@@ -81,7 +91,7 @@ fn main() -> ExitCode {
         .for_each(|subject| subject.envoy.assert_no_vm_failed());
     table::print(subjects.iter().map(|subject| {
         (
-            subject.name.as_str(),
+            subject.variant.name.as_str(),
             subject.microseconds_per_request.as_slice(),
         )
     }));
@@ -100,38 +110,47 @@ impl Subject {
             .route(answer);
         let envoy = variant.filter.add_to(builder).start();
         cpu::pin(envoy.process_id(), ENVOY_CORE);
-        let subject = Self {
-            name: variant.name,
-            envoy,
-            microseconds_per_request: Vec::new(),
-        };
-        let response = subject.envoy.client().send(&request());
-        assert_eq!(
-            response.header("x-frame-options").is_some(),
-            variant.sets_headers,
+        let response = envoy.client().send(&request(0));
+        assert!(
+            (variant.works)(&envoy, &response),
             "{} does not do what is to be measured: {response:?}",
-            subject.name
+            variant.name
         );
-        subject
+        Self {
+            variant,
+            envoy,
+            requests: 0,
+            microseconds_per_request: Vec::new(),
+        }
     }
 
     /// Puts the load on it. Returns its CPU time in microseconds per request.
-    fn visit(&self, requests: usize) -> f64 {
+    fn visit(&mut self, requests: usize) -> f64 {
+        let (keys, first) = (self.variant.keys, self.requests);
+        self.requests += requests;
         let process = self.envoy.process_id();
         let before = cpu::time(process);
-        let statuses = load::run(self.envoy.address(PLAIN), CONNECTIONS, requests, |_| {
-            request()
-        })
-        .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let address = self.envoy.address(PLAIN);
+        let statuses = load::run(address, CONNECTIONS, requests, move |number| {
+            request(scattered(first + number) % keys)
+        });
         let spent = cpu::time(process) - before;
+        let name = &self.variant.name;
+        let statuses = statuses.unwrap_or_else(|error| panic!("{name}: {error}"));
         let failed = statuses.iter().find(|status| **status != 200);
-        assert_eq!(failed, None, "{}: not every response was a 200", self.name);
+        assert_eq!(failed, None, "{name}: not every response was a 200");
         spent.as_secs_f64() * 1e6 / requests as f64
     }
 }
 
-/// What a browser sends, about.
-fn request() -> Request {
+/// A number that has nothing to do with its neighbours (the finaliser of SplitMix64, in part).
+fn scattered(number: usize) -> usize {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 32)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32
+}
+
+/// What a browser sends, about, with a key.
+fn request(key: usize) -> Request {
     Request::get("/shop/cart?item=1")
         .header("host", "shop.example")
         .header(
@@ -146,4 +165,5 @@ fn request() -> Request {
         .header("accept-encoding", "gzip, deflate, br, zstd")
         .header("sec-fetch-site", "same-origin")
         .header("cookie", "session=0123456789abcdef; theme=dark")
+        .header(KEY, format!("{key:016x}"))
 }

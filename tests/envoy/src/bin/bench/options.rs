@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::variants::NAMES;
+use crate::variants;
 
 /// What to measure.
 pub(crate) struct Options {
     /// How often each variant is visited.
     pub(crate) rounds: u32,
-    /// Names of variants; all if empty.
-    pub(crate) only: Vec<String>,
-    /// Another build of security-headers.
-    pub(crate) against: Option<PathBuf>,
+    /// The ids of variants; all if empty.
+    only: Vec<String>,
+    /// Folders with other builds of the modules.
+    pub(crate) against: Vec<PathBuf>,
 }
 
 impl Options {
@@ -20,7 +20,7 @@ impl Options {
         let mut options = Self {
             rounds: 50,
             only: Vec::new(),
-            against: None,
+            against: Vec::new(),
         };
         while let Some(option) = arguments.next() {
             let value = arguments.next();
@@ -30,19 +30,28 @@ impl Options {
         Ok(options)
     }
 
+    /// Whether that variant is to be measured.
+    pub(crate) fn chooses(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == id)
+    }
+
     fn set(&mut self, option: &str, value: String) -> Option<()> {
         match option {
             "--rounds" => self.rounds = value.parse().ok().filter(|rounds| *rounds > 0)?,
-            "--only" => self.only = variants(&value)?,
-            "--against" => self.against = Some(value.into()),
+            "--only" => self.only = known(&value)?,
+            "--against" => self.against.push(value.into()),
             _ => return None,
         }
         Some(())
     }
 }
 
-fn variants(list: &str) -> Option<Vec<String>> {
-    let known = |name: &str| NAMES.contains(&name).then(|| name.to_owned());
+fn known(list: &str) -> Option<Vec<String>> {
+    let known = |id: &str| {
+        variants::ids()
+            .any(|known| known == id)
+            .then(|| id.to_owned())
+    };
     list.split(',').map(known).collect()
 }
 
@@ -51,7 +60,7 @@ fn usage(option: &str) -> String {
         "bench: {option} is unknown, or its value is missing or wrong. All are optional:\n\
          \x20 --rounds N       visits to each variant (50)\n\
          \x20 --only A,B       only these variants of {}\n\
-         \x20 --against FILE   also another build of security-headers",
-        NAMES.join(", ")
+         \x20 --against DIR    also the modules in that folder, of another build; repeatable",
+        variants::ids().collect::<Vec<_>>().join(", ")
     )
 }

@@ -1,0 +1,131 @@
+//! What is compared.
+
+mod rate_limit;
+mod security_headers;
+
+use std::path::Path;
+
+use portcullis_envoy_tests::artifacts;
+use portcullis_envoy_tests::envoy::{Builder, Envoy};
+use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::message::Response;
+use serde_json::{Value, json};
+
+use crate::options::Options;
+
+/// One Envoy of the comparison.
+pub(crate) struct Variant {
+    /// For `--only`.
+    pub(crate) id: &'static str,
+    /// For people.
+    pub(crate) name: String,
+    pub(crate) filter: Filter,
+    /// Whether the filter does what is to be measured; asked after one request, with its response.
+    pub(crate) works: fn(&Envoy, &Response) -> bool,
+    /// How many different keys the requests have.
+    pub(crate) keys: usize,
+}
+
+/// What that Envoy has before its router.
+pub(crate) enum Filter {
+    Nothing,
+    Native(Value),
+    Wasm(WasmFilter),
+    /// One of the plugins, by the name of its module, with its configuration.
+    Plugin(&'static str, Value),
+}
+
+impl Filter {
+    pub(crate) fn add_to(&self, envoy: Builder) -> Builder {
+        match self {
+            Self::Nothing => envoy,
+            Self::Native(filter) => envoy.native(filter.clone()),
+            Self::Wasm(filter) => envoy.wasm(filter),
+            Self::Plugin(module, configuration) => {
+                envoy.wasm(&plugin(module, &artifacts::module(module), configuration))
+            }
+        }
+    }
+}
+
+/// The variants to measure: the Envoy without filters and the one with the empty filter, with which
+/// all others are compared, and those that were asked for.
+pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
+    let mut chosen = vec![
+        Variant::new("none", "no filter", Filter::Nothing, |_, _| true),
+        Variant::new(
+            "empty",
+            "empty wasm filter",
+            Filter::Wasm(WasmFilter::module("empty", artifacts::empty_filter())),
+            |_, _| true,
+        ),
+    ];
+    for variant in all().filter(|variant| options.chooses(variant.id)) {
+        let others = options.against.iter();
+        let others: Vec<_> = others
+            .filter_map(|modules| variant.of_another_build(modules))
+            .collect();
+        chosen.push(variant);
+        chosen.extend(others);
+    }
+    chosen
+}
+
+/// The ids of the variants that can be chosen.
+pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
+    all().map(|variant| variant.id)
+}
+
+fn all() -> impl Iterator<Item = Variant> {
+    security_headers::variants()
+        .into_iter()
+        .chain(rate_limit::variants())
+}
+
+impl Variant {
+    fn new(
+        id: &'static str,
+        name: &str,
+        filter: Filter,
+        works: fn(&Envoy, &Response) -> bool,
+    ) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            filter,
+            works,
+            keys: 1,
+        }
+    }
+
+    fn with_keys(self, keys: usize) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The same with the module in that folder, if it is there.
+    fn of_another_build(&self, modules: &Path) -> Option<Self> {
+        let Filter::Plugin(module, configuration) = &self.filter else {
+            return None;
+        };
+        let file = modules.join(format!("{module}.wasm"));
+        file.is_file().then(|| Self {
+            name: format!("  the same, {}", modules.display()),
+            filter: Filter::Wasm(plugin(module, &file, configuration)),
+            ..*self
+        })
+    }
+}
+
+fn plugin(name: &str, module: &Path, configuration: &Value) -> WasmFilter {
+    WasmFilter::module(name, module).configuration(&configuration.to_string())
+}
+
+fn lua(script: &str) -> Filter {
+    Filter::Native(json!({
+        "name": "lua",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+            "default_source_code": {"inline_string": script},
+        },
+    }))
+}
