@@ -3,15 +3,14 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 use portcullis_host::{
-    Counter, Error, Exchange, Flow, Gauge, Metrics, Plugin, Property, Reply, SteadyClock, Summary,
-    TableSpec, Tables,
+    Counter, Error, Exchange, Facts, Flow, Gauge, Metrics, Plugin, SteadyClock, Summary, TableSpec,
+    Tables,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::headers::HeaderMap;
 use portcullis_policy::matcher::Subject;
 use portcullis_policy::rate_limit::{
-    CLAIMS_PROPERTY, Config, Evaluation, LimitId, Outcome, RateLimit as Policy, Reason, Request,
-    SHADOW_HEADER, TableEvents,
+    Config, Evaluation, LimitId, Outcome, RateLimit as Policy, Reason, SHADOW_HEADER, TableEvents,
 };
 
 /// The plugin.
@@ -91,30 +90,15 @@ impl Plugin for RateLimit {
         if !self.policy.needs_request() {
             return Ok(Flow::Continue);
         }
-        // Before any header is written, after which Envoy chooses the route anew.
-        let mut ask = |needed: bool, property| {
-            let value = needed.then(|| exchange.property(property)).transpose();
-            exchange
-                .settle(Self::NAME, value)
-                .flatten()
-                .unwrap_or_default()
-        };
-        let route = ask(self.policy.needs_route(), Property::ROUTE_NAME);
-        let remote_address = ask(self.policy.needs_remote_address(), Property::REMOTE_ADDRESS);
-        let claims = ask(
-            self.policy.needs_claims(),
-            Property::filter_state(CLAIMS_PROPERTY),
-        );
+        let needs = self.policy.needs();
+        let facts = Facts::ask(exchange, needs, Self::NAME);
         let nothing = HeaderMap::default();
-        let headers = match self.policy.needs_request_headers() {
+        let headers = match needs.headers {
             true => exchange.request()?,
             false => &nothing,
         };
-        let request = Request {
-            subject: &Subject::new(headers, &route),
-            remote_address: &remote_address,
-            claims: &claims,
-        };
+        let subject = Subject::new(headers, facts.route());
+        let request = facts.request(&subject);
         let evaluation = self
             .policy
             .on_request(&request, self.clock.now(), &mut &self.tables);
@@ -126,13 +110,7 @@ impl Plugin for RateLimit {
             .filter(|_| evaluation.is_denied())
         {
             *stream = Some(evaluation);
-            return Ok(Flow::Reply(Reply {
-                status: reply.status,
-                grpc_status: Some(reply.grpc_status),
-                details: reply.details,
-                headers: reply.headers,
-                body: reply.body,
-            }));
+            return Ok(Flow::Reply(reply));
         }
         for mark in self.policy.shadow_marks(&evaluation) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);

@@ -2,9 +2,10 @@
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
-use portcullis_host::{Counter, Error, Exchange, Flow, Metrics, Plugin, Property, Reply, Summary};
+use portcullis_host::{Counter, Error, Exchange, Flow, Metrics, Plugin, Property, Summary};
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
+use portcullis_policy::reply::Reply;
 use portcullis_policy::security_headers::{
     Config, Nonce, Reason, Refusal, RuleId, SecurityHeaders as Policy,
 };

@@ -62,6 +62,9 @@ impl Property {
     /// `xff_num_trusted_hops`).
     pub const REMOTE_ADDRESS: Self = Self("source\0address");
 
+    /// The name of the cluster that the route leads to.
+    pub const CLUSTER_NAME: Self = Self("xds\0cluster_name");
+
     /// What an earlier filter of the same request has left in the filter state under this name
     /// (without dots counting as separators). No client can write it.
     pub const fn filter_state(name: &'static str) -> Self {

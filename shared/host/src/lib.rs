@@ -16,12 +16,12 @@
 pub mod abi;
 mod clock;
 mod exchange;
+mod facts;
 mod logger;
 mod metrics;
 mod pair;
 mod pairs;
 mod plugin;
-mod reply;
 mod shared_data;
 mod shell;
 mod tables;
@@ -29,10 +29,10 @@ mod throttle;
 
 pub use clock::SteadyClock;
 pub use exchange::{Error, Exchange, Phase, Property};
+pub use facts::Facts;
 pub use metrics::{Counter, Gauge, Metrics};
 pub use pair::{Pair, PairStream};
 pub use plugin::{Flow, Plugin, Summary};
-pub use reply::Reply;
 pub use shell::start;
 pub use tables::{TableSpec, Tables};
 

@@ -1,9 +1,9 @@
 //! What a plugin is, and how two become one.
 
 use portcullis_policy::config::{Document, Errors, Name};
+use portcullis_policy::reply::Reply;
 
 use crate::exchange::{Error, Exchange};
-use crate::reply::Reply;
 
 /// How a stream goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

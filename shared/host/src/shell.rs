@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use portcullis_policy::config::Document;
+use portcullis_policy::reply::Reply;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
@@ -11,7 +12,6 @@ use crate::exchange::{Exchange, Phase};
 use crate::logger;
 use crate::pairs;
 use crate::plugin::{Flow, Plugin};
-use crate::reply::Reply;
 use crate::throttle::Throttle;
 
 /// Registers the plugin with the SDK: what a module does when it is loaded. [`module!`](crate::module)

@@ -7,11 +7,14 @@
 //!
 //! Each policy has a folder whose `mod.rs` is its specification. What several policies need
 //! stands beside them: [`config`] reads JSON and explains what is wrong with it, [`matcher`]
-//! decides which requests a rule is for, [`headers`] holds the headers of one message.
+//! decides which requests a rule is for, [`headers`] holds the headers of one message, [`key`] says
+//! what is counted apart, [`table`] keeps state for each key, [`reply`] is an answer of our own.
 
 pub mod config;
 pub mod headers;
+pub mod key;
 pub mod matcher;
 pub mod rate_limit;
+pub mod reply;
 pub mod security_headers;
 pub mod table;

@@ -4,10 +4,9 @@
 
 use std::time::Duration;
 
-use portcullis_host::{
-    Counter, Error, Exchange, Flow, Metrics, Pair, Phase, Plugin, Reply, Summary,
-};
+use portcullis_host::{Counter, Error, Exchange, Flow, Metrics, Pair, Phase, Plugin, Summary};
 use portcullis_policy::config::{Document, Errors, Name};
+use portcullis_policy::reply::Reply;
 use proxy_wasm_native_host::{Filter, Host, LogLevel, Request, Response};
 use serde::Deserialize;
 

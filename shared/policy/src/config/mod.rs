@@ -31,7 +31,7 @@ mod reader;
 pub use document::Document;
 pub use duration::Duration;
 pub use error::{Error, Errors};
-pub(crate) use header::{HeaderValue, is_framing};
+pub(crate) use header::{HeaderName, HeaderValue, is_framing};
 pub use name::Name;
 
 use std::fmt;
@@ -62,6 +62,18 @@ impl fmt::Display for Mode {
             Self::Off => "off",
         })
     }
+}
+
+/// What happens to a request when the state that its verdict depends on cannot be read or written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// It passes.
+    #[default]
+    Allow,
+    /// It is denied, with status 503.
+    Deny,
 }
 
 /// Reads a configuration of type `T` from JSON text, or says everything that is wrong with it.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::pattern::{Pattern, not_exactly_one};
 use super::regex::Regex;
-use super::token::HeaderName;
+use crate::config::HeaderName;
 use crate::headers::HeaderMap;
 
 /// A condition on one header: its name and exactly one of `exact`, `prefix`, `regex`, `present`.

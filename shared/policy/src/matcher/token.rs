@@ -1,4 +1,4 @@
-//! The two tokens of HTTP that a rule can name: methods and header names.
+//! Methods of HTTP.
 
 use serde::Deserialize;
 
@@ -42,38 +42,5 @@ impl TryFrom<String> for Method {
             }
             _ => Ok(Self(text)),
         }
-    }
-}
-
-/// The name of a header, in lower case.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "String", inline)
-)]
-#[serde(try_from = "String")]
-pub(super) struct HeaderName(String);
-
-impl HeaderName {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for HeaderName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if !is_token(&text) {
-            return Err(format!("found {text:?}; expected the name of a header"));
-        }
-        if text.eq_ignore_ascii_case("host") {
-            // Proxies hand it over as `:authority`: the condition would never hold.
-            return Err(format!(
-                "found {text:?}; expected \"hosts\" beside \"headers\" instead"
-            ));
-        }
-        Ok(Self(text.to_ascii_lowercase()))
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::limit::Limit;
 use super::reply::ReplyTemplate;
-use crate::config::{Mode, Name};
-use crate::table::{MAX_KEYS, WhenFull};
+use crate::config::{Mode, Name, OnError};
+use crate::table::{MaxKeys, WhenFull};
 
 /// Configuration of the rate-limit plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,7 +29,7 @@ pub struct Config {
     pub(super) on_error: OnError,
     /// For how many keys at a time each limit has room.
     #[serde(default)]
-    pub(super) max_keys: MaxKeys,
+    pub(super) max_keys: MaxKeys<65_536>,
     /// What a new key gets when there is no room.
     #[serde(default)]
     pub(super) when_full: WhenFull,
@@ -46,18 +46,6 @@ pub struct Config {
     pub(super) reply: ReplyTemplate,
 }
 
-/// What happens to a request when the counts cannot be read or written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(super) enum OnError {
-    /// It passes.
-    #[default]
-    Allow,
-    /// It is denied, with status 503.
-    Deny,
-}
-
 /// Headers that tell of the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -68,47 +56,6 @@ pub(super) enum ResponseHeaders {
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's own filters write them.
     #[serde(rename = "x-ratelimit")]
     XRateLimit,
-}
-
-/// A number of keys that a table can be made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
-pub(super) struct MaxKeys(u32);
-
-impl MaxKeys {
-    pub(super) fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl Default for MaxKeys {
-    fn default() -> Self {
-        Self(65_536)
-    }
-}
-
-impl TryFrom<u64> for MaxKeys {
-    type Error = String;
-
-    fn try_from(keys: u64) -> Result<Self, String> {
-        match u32::try_from(keys) {
-            Ok(keys) if (1..=MAX_KEYS).contains(&keys) => Ok(Self(keys)),
-            _ => Err(format!(
-                "found {keys}; expected a whole number from 1 to {MAX_KEYS}"
-            )),
-        }
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for MaxKeys {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "MaxKeys".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "integer", "minimum": 1, "maximum": MAX_KEYS})
-    }
 }
 
 fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Limit>, D::Error> {

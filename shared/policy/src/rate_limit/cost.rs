@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
-use super::header::HeaderName;
 use super::rate::Amount;
+use crate::config::HeaderName;
 use crate::headers::HeaderMap;
 
 /// What one request counts: always the same, or what a header says.

@@ -2,11 +2,10 @@
 //!
 //! The [module](super) says what happens in which order, and why.
 
-use super::config::OnError;
-use super::key::Key;
 use super::limiter::{Action, Operation, Quota, TableEvents};
-use super::{LimitId, RateLimit, Request};
-use crate::config::Mode;
+use super::{LimitId, RateLimit};
+use crate::config::{Mode, OnError};
+use crate::key::{Key, Request};
 use crate::table::{GaveUp, KeyHash, Store};
 
 /// How long a client is to wait that could not be counted, in nanoseconds.

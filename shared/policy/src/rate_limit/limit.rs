@@ -7,10 +7,10 @@ use siphasher::sip::SipHasher13;
 
 use super::algorithm::{FixedWindow, Gcra, SlidingWindow};
 use super::cost::{ChargeResponse, Cost};
-use super::key::{KeyPart, Missing};
 use super::limiter::Limiter;
 use super::rate::{Amount, Rate};
 use crate::config::{Mode, Name};
+use crate::key::{KeyPart, Missing, Needs};
 use crate::matcher::Match;
 
 /// A limit: how often something may be asked for.
@@ -39,11 +39,13 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// Whether a decision depends on the request's headers.
-    pub(super) fn needs_headers(&self) -> bool {
-        self.condition.is_some()
-            || self.cost.needs_headers()
-            || self.key.iter().any(KeyPart::needs_headers)
+    /// What a decision depends on.
+    pub(super) fn needs(&self) -> Needs {
+        let of_cost = Needs {
+            headers: self.cost.needs_headers(),
+            ..Needs::default()
+        };
+        Needs::of(self.condition.as_ref(), &self.key).and(of_cost)
     }
 
     /// A hash of everything that gives a stored state its meaning: equal identities may use each

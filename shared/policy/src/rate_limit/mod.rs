@@ -1,7 +1,7 @@
 //! How often something may be asked for: exact, keyed, in bounded memory.
 //!
 //! A request falls under each limit whose `match` fits it. For each of them it has a key (the parts are
-//! described in `key/mod.rs`) and a cost, and the limit's algorithm decides on the small state that the
+//! described in [`key`](crate::key)) and a cost, and the limit's algorithm decides on the small state that the
 //! [table](crate::table) holds for the key.
 //!
 //! # Time
@@ -81,8 +81,6 @@ mod config;
 mod cost;
 mod evaluate;
 mod fields;
-mod header;
-mod key;
 mod limit;
 mod limiter;
 mod rate;
@@ -98,20 +96,14 @@ use bytes::Bytes;
 pub use config::Config;
 pub use evaluate::{Check, Evaluation, Outcome, Reason};
 pub use limiter::TableEvents;
-pub use reply::Reply;
 
-use crate::config::{Mode, Name};
-use crate::matcher::{Match, Subject};
+use crate::config::{Mode, Name, OnError};
+use crate::key::{KeyPart, Needs};
 use crate::table::{WhenFull, blocks_for};
-use config::{OnError, ResponseHeaders};
+use config::ResponseHeaders;
 use fields::Policy;
-use key::KeyPart;
 use limit::Limit;
 use reply::ReplyTemplate;
-
-/// The filter state in which jwt-auth hands over the claims of the token that it has verified: a JSON
-/// object.
-pub const CLAIMS_PROPERTY: &str = key::CLAIMS_PROPERTY;
 
 /// The request header that marks requests which shadow mode let pass.
 pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
@@ -126,8 +118,9 @@ pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 ///
 /// use portcullis_policy::config;
 /// use portcullis_policy::headers::HeaderMap;
+/// use portcullis_policy::key::Request;
 /// use portcullis_policy::matcher::Subject;
-/// use portcullis_policy::rate_limit::{RateLimit, Request};
+/// use portcullis_policy::rate_limit::RateLimit;
 /// use portcullis_policy::table::{Edit, GaveUp, Seed, Store};
 ///
 /// /// The simplest store: in memory, for one worker.
@@ -159,6 +152,7 @@ pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 ///     subject: &Subject::new(&headers, b""),
 ///     remote_address: b"192.0.2.1:51000",
 ///     claims: b"",
+///     cluster: b"",
 /// };
 /// let now = 1_700_000_000_000_000_000;
 /// assert!(!policy.on_request(&request, now, &mut store).is_denied());
@@ -178,6 +172,7 @@ pub struct RateLimit {
     limits: Vec<Compiled>,
     response_headers: Vec<ResponseHeaders>,
     reply: ReplyTemplate,
+    needs: Needs,
 }
 
 #[derive(Debug)]
@@ -208,18 +203,6 @@ pub struct Table {
     pub identity: u64,
 }
 
-/// What a request is counted by.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// What its headers say.
-    pub subject: &'a Subject<'a>,
-    /// The client's address as Envoy's `source.address` gives it, `192.0.2.1:51000`; empty if it is
-    /// unknown.
-    pub remote_address: &'a [u8],
-    /// The value of [`CLAIMS_PROPERTY`]; empty if there is none.
-    pub claims: &'a [u8],
-}
-
 impl RateLimit {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
@@ -238,14 +221,18 @@ impl RateLimit {
                 blocks,
             }
         };
-        Self {
+        let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,
             when_full: config.when_full,
             limits: config.limits.into_iter().map(compile).collect(),
             response_headers: config.response_headers,
             reply: config.reply,
-        }
+            needs: Needs::default(),
+        };
+        let needs = policy.active().map(Limit::needs);
+        policy.needs = needs.fold(Needs::default(), Needs::and);
+        policy
     }
 
     /// The names of all limits; [`LimitId::index`] is the position.
@@ -268,29 +255,9 @@ impl RateLimit {
         self.active().next().is_some()
     }
 
-    /// Whether the headers of requests matter. If not, they may be left out of the [`Subject`].
-    pub fn needs_request_headers(&self) -> bool {
-        self.active().any(Limit::needs_headers)
-    }
-
-    /// Whether the name of the route matters.
-    pub fn needs_route(&self) -> bool {
-        self.active().any(|limit| {
-            limit.condition.as_ref().is_some_and(Match::needs_route)
-                || limit.key.contains(&KeyPart::Route)
-        })
-    }
-
-    /// Whether the client's address matters.
-    pub fn needs_remote_address(&self) -> bool {
-        self.active()
-            .any(|limit| limit.key.iter().any(KeyPart::is_remote_address))
-    }
-
-    /// Whether claims matter.
-    pub fn needs_claims(&self) -> bool {
-        self.active()
-            .any(|limit| limit.key.iter().any(KeyPart::is_claim))
+    /// What of a request matters. Headers that do not may be left out of the subject.
+    pub fn needs(&self) -> Needs {
+        self.needs
     }
 
     /// Whether [`on_response`](Self::on_response) does anything.

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
-use super::header::ReplyHeaders;
 use super::rate::seconds;
+use crate::reply::{ErrorStatus, Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is over a limit.
 const RESOURCE_EXHAUSTED: u32 = 8;
@@ -16,21 +16,6 @@ const UNAVAILABLE: u32 = 14;
 
 const CONTENT_TYPE: Bytes = Bytes::from_static(b"content-type");
 const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
-
-/// An answer in place of the upstream's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// The status for a gRPC request.
-    pub grpc_status: u32,
-    /// What to say in the access log.
-    pub details: &'static str,
-    /// Headers in order; without `content-type` it is plain text.
-    pub headers: Vec<(Bytes, Bytes)>,
-    /// The body.
-    pub body: Bytes,
-}
 
 impl RateLimit {
     /// The answer to a request that is denied.
@@ -84,11 +69,7 @@ enum Body {
 #[serde(deny_unknown_fields, default)]
 struct Fields {
     /// The HTTP status, from 400 to 599. Default: 429.
-    #[cfg_attr(
-        feature = "schema",
-        schemars(with = "u16", range(min = 400, max = 599))
-    )]
-    status: Status,
+    status: ErrorStatus<429>,
     /// The body of a reply in text. Default: `Too many requests` and a line feed.
     body: Option<String>,
     /// Headers to add.
@@ -110,31 +91,10 @@ enum Format {
     Problem,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "u16")]
-struct Status(u16);
-
-impl Default for Status {
-    fn default() -> Self {
-        Self(429)
-    }
-}
-
-impl TryFrom<u16> for Status {
-    type Error = String;
-
-    fn try_from(status: u16) -> Result<Self, String> {
-        match (400..=599).contains(&status) {
-            true => Ok(Self(status)),
-            false => Err(format!("found {status}; expected a status from 400 to 599")),
-        }
-    }
-}
-
 impl Default for ReplyTemplate {
     fn default() -> Self {
         Self {
-            status: Status::default().0,
+            status: ErrorStatus::<429>::default().get(),
             headers: ReplyHeaders::default(),
             body: Body::Text(Bytes::from_static(b"Too many requests\n")),
         }
@@ -161,7 +121,7 @@ impl TryFrom<Fields> for ReplyTemplate {
             (Format::Problem, None) => Body::Problem,
         };
         Ok(Self {
-            status: fields.status.0,
+            status: fields.status.get(),
             headers: fields.headers,
             body,
         })
@@ -187,7 +147,7 @@ impl ReplyTemplate {
         };
         Reply {
             status: self.status,
-            grpc_status: RESOURCE_EXHAUSTED,
+            grpc_status: Some(RESOURCE_EXHAUSTED),
             details,
             headers: self.headers(content_type, retry_after),
             body,
@@ -206,7 +166,7 @@ impl ReplyTemplate {
         };
         Reply {
             status,
-            grpc_status: UNAVAILABLE,
+            grpc_status: Some(UNAVAILABLE),
             details,
             headers: self.headers(content_type, 1),
             body,

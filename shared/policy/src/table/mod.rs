@@ -71,12 +71,14 @@
 
 mod block;
 mod key;
+mod max_keys;
 mod size;
 #[cfg(test)]
 mod tests;
 
 pub use block::{Block, State, Update, WhenFull};
 pub use key::{KeyHash, KeyHasher, Seed};
+pub use max_keys::MaxKeys;
 pub use size::{MAX_KEYS, SLOTS, blocks_for};
 
 /// What a closure did to the bytes of a block.

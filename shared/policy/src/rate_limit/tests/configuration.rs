@@ -209,7 +209,7 @@ fn parts_of_keys_are_checked() {
     let part = |part: Value| limit_errors(json!({"key": [part]}));
     assert_eq!(
         part(json!("ip")),
-        "$.key[0]: found \"ip\"; allowed: remote_address, host, path, method, route"
+        "$.key[0]: found \"ip\"; allowed: remote_address, host, path, method, route, cluster"
     );
     assert_eq!(
         part(json!(7)),
@@ -229,7 +229,8 @@ fn parts_of_keys_are_checked() {
     );
     assert_eq!(
         part(json!({"header": "Host"})),
-        "$.key[0].header: found \"Host\"; expected the part \"host\" of a key instead"
+        "$.key[0].header: found \"Host\"; expected another header: a proxy does not see this one, \
+         use \"hosts\" of a match, or \"host\" of a key"
     );
     for kind in ["cookie", "query", "claim", "constant"] {
         assert_eq!(
@@ -291,13 +292,14 @@ fn replies_are_checked() {
         "Retry-After",
         "content-length",
         "X-RateLimit-Policy",
+        "X-Portcullis-Shadow",
         "ratelimit",
     ] {
         assert_eq!(
             reply(json!({"headers": {name: "a"}})),
             format!(
-                "$.reply.headers.{name}: found {name:?}; expected another header: Envoy or the rate \
-                 limiter writes this one"
+                "$.reply.headers.{name}: found {name:?}; expected another header: Envoy or \
+                 Portcullis writes this one"
             )
         );
     }

@@ -12,6 +12,7 @@ struct Sent<'a> {
     route: &'a str,
     address: &'a str,
     claims: &'a str,
+    cluster: &'a str,
 }
 
 /// Which of the requests are counted together under a key: each gets the number of the first one
@@ -39,6 +40,7 @@ fn send(world: &mut World, sent: &Sent<'_>) -> Evaluation {
         subject: &Subject::new(&headers, sent.route.as_bytes()),
         remote_address: sent.address.as_bytes(),
         claims: sent.claims.as_bytes(),
+        cluster: sent.cluster.as_bytes(),
     };
     world
         .policy
@@ -179,6 +181,14 @@ fn method_and_route_count_as_they_are() {
     });
     assert_eq!(
         counted(json!(["route"]), "share", &routes),
+        numbers([0, 1, 0, 3])
+    );
+    let clusters = ["a", "b", "a", ""].map(|cluster| Sent {
+        cluster,
+        ..Sent::default()
+    });
+    assert_eq!(
+        counted(json!(["cluster"]), "share", &clusters),
         numbers([0, 1, 0, 3])
     );
 }
@@ -348,42 +358,43 @@ fn a_missing_part_is_shared_skipped_or_denied() {
 /// The caller asks Envoy only for what is needed.
 #[test]
 fn only_what_a_key_needs_is_asked_for() {
-    let needs = |limit: Value| {
-        let policy = policy(one_limit(limit));
-        [
-            policy.needs_request_headers(),
-            policy.needs_route(),
-            policy.needs_remote_address(),
-            policy.needs_claims(),
-        ]
+    let headers = Needs {
+        headers: true,
+        ..Needs::default()
     };
-    assert_eq!(needs(json!({})), [false; 4]);
-    assert_eq!(
-        needs(json!({"key": ["remote_address"]})),
-        [false, false, true, false]
-    );
-    assert_eq!(
-        needs(json!({"key": ["route"]})),
-        [false, true, false, false]
-    );
-    assert_eq!(
-        needs(json!({"match": {"route": "a"}})),
-        [true, true, false, false]
-    );
-    assert_eq!(
-        needs(json!({"key": [{"claim": "sub"}]})),
-        [false, false, false, true]
-    );
-    assert_eq!(
-        needs(json!({"cost": {"header": "x-cost"}})),
-        [true, false, false, false]
-    );
-    for part in [
-        json!("path"),
-        json!({"header": "a"}),
-        json!({"cookie": "a"}),
-        json!({"query": "a"}),
+    let route = Needs {
+        route: true,
+        ..Needs::default()
+    };
+    let remote_address = Needs {
+        remote_address: true,
+        ..Needs::default()
+    };
+    let claims = Needs {
+        claims: true,
+        ..Needs::default()
+    };
+    let cluster = Needs {
+        cluster: true,
+        ..Needs::default()
+    };
+    for (limit, expected) in [
+        (json!({}), Needs::default()),
+        (json!({"key": ["remote_address"]}), remote_address),
+        (json!({"key": ["route"]}), route),
+        (json!({"key": ["cluster"]}), cluster),
+        (json!({"match": {"route": "a"}}), headers.and(route)),
+        (json!({"key": [{"claim": "sub"}]}), claims),
+        (json!({"cost": {"header": "x-cost"}}), headers),
+        (json!({"key": ["path"]}), headers),
+        (json!({"key": [{"header": "a"}]}), headers),
+        (json!({"key": [{"cookie": "a"}]}), headers),
+        (json!({"key": [{"query": "a"}]}), headers),
+        (
+            json!({"key": [{"query": "a"}, "cluster"]}),
+            headers.and(cluster),
+        ),
     ] {
-        assert_eq!(needs(json!({"key": [part]})), [true, false, false, false]);
+        assert_eq!(policy(one_limit(limit)).needs(), expected);
     }
 }

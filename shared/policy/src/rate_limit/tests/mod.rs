@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config;
 use crate::headers::HeaderMap;
+use crate::key::{Needs, Request};
+use crate::matcher::Subject;
 use store::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
@@ -54,6 +56,7 @@ impl World {
             subject: &Subject::new(&headers, b""),
             remote_address: b"192.0.2.1:51000",
             claims: b"",
+            cluster: b"",
         };
         self.policy.on_request(&request, self.now, &mut self.store)
     }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::reply::Reply;
 
 /// The answer to the last of so many requests.
 fn reply_to(config: Value, requests: u32) -> Reply {
@@ -28,7 +29,7 @@ fn header(reply: &Reply, name: &str) -> Option<String> {
 fn the_default_is_429_in_plain_text() {
     let reply = reply_to(one_limit(json!({})), 2);
     assert_eq!(reply.status, 429);
-    assert_eq!(reply.grpc_status, 8);
+    assert_eq!(reply.grpc_status, Some(8));
     assert_eq!(reply.details, "rate_limited");
     assert_eq!(reply.body, "Too many requests\n");
     assert_eq!(reply.headers, [("retry-after".into(), "3600".into())]);
@@ -162,7 +163,7 @@ fn what_could_not_be_counted_is_unavailable() {
         world.store.updates_left = 0;
         let evaluation = world.send(&[]);
         let reply = world.policy.reply(&evaluation).unwrap();
-        assert_eq!((reply.status, reply.grpc_status), (503, 14));
+        assert_eq!((reply.status, reply.grpc_status), (503, Some(14)));
         assert_eq!(reply.details, "rate_limited_unavailable");
         assert_eq!(reply.body, body);
         assert_eq!(header(&reply, "retry-after").unwrap(), "1");

@@ -5,10 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::super::Request;
-use super::super::header::HeaderName;
 use super::address::{Network, Prefixes};
-use super::{claim, cookie, only, query};
+use super::{Needs, Request, claim, cookie, only, query};
+use crate::config::HeaderName;
 use crate::table::KeyHasher;
 
 /// One part of a key.
@@ -19,6 +18,7 @@ pub(crate) enum KeyPart {
     Path,
     Method,
     Route,
+    Cluster,
     Header(HeaderName),
     Cookie(Text),
     Query(Text),
@@ -46,6 +46,7 @@ impl KeyPart {
             Self::Path => subject.path().is_some_and(|path| add(path.as_bytes())),
             Self::Method => add(subject.method()),
             Self::Route => add(subject.route()),
+            Self::Cluster => add(request.cluster),
             Self::Header(name) => {
                 only(headers.get_all(name.as_str())).is_some_and(|line| add(line))
             }
@@ -64,21 +65,19 @@ impl KeyPart {
         matches!(self, Self::Constant(_))
     }
 
-    pub(crate) fn is_remote_address(&self) -> bool {
-        matches!(self, Self::RemoteAddress(_))
-    }
-
-    pub(crate) fn is_claim(&self) -> bool {
-        matches!(self, Self::Claim(_))
-    }
-
-    /// Whether the value is in the request's headers.
-    pub(crate) fn needs_headers(&self) -> bool {
+    /// Where the value is.
+    pub(super) fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
         match self {
-            Self::RemoteAddress(_) | Self::Route | Self::Claim(_) | Self::Constant(_) => false,
-            Self::Host | Self::Path | Self::Method => true,
-            Self::Header(_) | Self::Cookie(_) | Self::Query(_) => true,
+            Self::RemoteAddress(_) => needs.remote_address = true,
+            Self::Route => needs.route = true,
+            Self::Cluster => needs.cluster = true,
+            Self::Claim(_) => needs.claims = true,
+            Self::Constant(_) => {}
+            Self::Host | Self::Path | Self::Method => needs.headers = true,
+            Self::Header(_) | Self::Cookie(_) | Self::Query(_) => needs.headers = true,
         }
+        needs
     }
 }
 
@@ -120,6 +119,7 @@ enum Plain {
     Path,
     Method,
     Route,
+    Cluster,
 }
 
 /// The parts that are objects with one member.
@@ -159,6 +159,7 @@ impl<'de> Deserialize<'de> for KeyPart {
                         Plain::Path => KeyPart::Path,
                         Plain::Method => KeyPart::Method,
                         Plain::Route => KeyPart::Route,
+                        Plain::Cluster => KeyPart::Cluster,
                     },
                 )
             }
@@ -209,7 +210,7 @@ impl schemars::JsonSchema for KeyPart {
         schemars::json_schema!({
             "description": "One part of a key.",
             "oneOf": [
-                {"enum": ["remote_address", "host", "path", "method", "route"]},
+                {"enum": ["remote_address", "host", "path", "method", "route", "cluster"]},
                 object("remote_address", &prefixes),
                 object("header", &header),
                 object("cookie", &text),

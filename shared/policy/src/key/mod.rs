@@ -1,4 +1,4 @@
-//! What a limit counts apart.
+//! What is counted apart.
 //!
 //! A key is the list of its parts' values, each with its length before it. A part has a value or is
 //! **missing**; an empty value counts as missing, and so does one that stands there several times (two
@@ -13,6 +13,7 @@
 //! | `path` | the [canonical path](crate::matcher::CanonicalPath) |
 //! | `method` | `:method` as it is |
 //! | `route` | the name of Envoy's route |
+//! | `cluster` | the name of the cluster that the route leads to |
 //! | `header` | the line |
 //! | `cookie` | without blanks and double quotes around it; names count with their letter case |
 //! | `query` | percent-decoded, `+` is a blank; so is the name before it is compared |
@@ -27,21 +28,77 @@ mod query;
 
 use serde::Deserialize;
 
-pub(super) use claim::PROPERTY as CLAIMS_PROPERTY;
-pub(super) use part::KeyPart;
+pub(crate) use part::KeyPart;
 
-use super::Request;
+use crate::matcher::{Match, Subject};
 use crate::table::{KeyHash, KeyHasher, Seed};
+
+/// The filter state in which jwt-auth hands over the claims of the token that it has verified: a JSON
+/// object, see [`claim`].
+pub const CLAIMS_PROPERTY: &str = claim::PROPERTY;
+
+/// What a key is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What the request's headers say.
+    pub subject: &'a Subject<'a>,
+    /// The client's address as Envoy's `source.address` gives it, `192.0.2.1:51000`; empty if it is
+    /// unknown.
+    pub remote_address: &'a [u8],
+    /// The value of [`CLAIMS_PROPERTY`]; empty if there is none.
+    pub claims: &'a [u8],
+    /// The name of the cluster that the route leads to; empty if there is none.
+    pub cluster: &'a [u8],
+}
+
+/// What a policy looks at, so that the host asks for nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The headers of the request.
+    pub headers: bool,
+    /// The name of the route.
+    pub route: bool,
+    /// The client's address.
+    pub remote_address: bool,
+    /// The verified claims.
+    pub claims: bool,
+    /// The name of the cluster.
+    pub cluster: bool,
+}
+
+impl Needs {
+    /// What a rule looks at that has this condition and this key.
+    pub(crate) fn of(condition: Option<&Match>, key: &[KeyPart]) -> Self {
+        let of_condition = Self {
+            headers: condition.is_some(),
+            route: condition.is_some_and(Match::needs_route),
+            ..Self::default()
+        };
+        key.iter().map(KeyPart::needs).fold(of_condition, Self::and)
+    }
+
+    /// What one of them needs.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            headers: self.headers || other.headers,
+            route: self.route || other.route,
+            remote_address: self.remote_address || other.remote_address,
+            claims: self.claims || other.claims,
+            cluster: self.cluster || other.cluster,
+        }
+    }
+}
 
 /// What happens to a request that lacks a part of the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Missing {
+pub(crate) enum Missing {
     /// All requests that lack it are counted together.
     #[default]
     Share,
-    /// The limit does not apply to it.
+    /// The rule does not apply to it.
     Skip,
     /// It is denied.
     Deny,
@@ -49,16 +106,16 @@ pub(super) enum Missing {
 
 /// The key of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(crate) enum Key {
     Hash(KeyHash),
-    /// The limit does not apply.
+    /// The rule does not apply.
     None,
     /// The request must not pass without it.
     Required,
 }
 
 impl Key {
-    pub(super) fn of(
+    pub(crate) fn of(
         request: &Request<'_>,
         parts: &[KeyPart],
         missing: Missing,

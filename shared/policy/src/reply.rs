@@ -1,4 +1,4 @@
-//! Names and values of headers in the configuration.
+//! An answer in place of the upstream's, and the parts of it that a configuration can set.
 
 use std::fmt;
 
@@ -8,55 +8,82 @@ use serde::{Deserialize, Deserializer, de};
 use crate::config::{HeaderValue, is_framing};
 use crate::headers::is_token;
 
-/// The name of a request or response header to read, in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "String", inline)
-)]
-#[serde(try_from = "String")]
-pub(super) struct HeaderName(String);
+/// A response made here. Envoy fills in `content-length`, and for gRPC requests makes a gRPC status
+/// of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The status for a gRPC request; without one, Envoy derives it from the HTTP status.
+    pub grpc_status: Option<u32>,
+    /// The response-code details for Envoy's access log: short, without spaces.
+    pub details: &'static str,
+    /// Headers beside those that Envoy sets, in order.
+    pub headers: Vec<(Bytes, Bytes)>,
+    /// The body; `text/plain` unless `headers` say otherwise.
+    pub body: Bytes,
+}
 
-impl HeaderName {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+/// The status of a reply that refuses: 400 to 599.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u16")]
+pub(crate) struct ErrorStatus<const DEFAULT: u16>(u16);
+
+impl<const DEFAULT: u16> ErrorStatus<DEFAULT> {
+    pub(crate) fn get(self) -> u16 {
+        self.0
     }
 }
 
-impl TryFrom<String> for HeaderName {
+impl<const DEFAULT: u16> Default for ErrorStatus<DEFAULT> {
+    fn default() -> Self {
+        Self(DEFAULT)
+    }
+}
+
+impl<const DEFAULT: u16> TryFrom<u16> for ErrorStatus<DEFAULT> {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.eq_ignore_ascii_case("host") {
-            // Proxies hand it over as `:authority`: it would always be missing.
-            return Err(format!(
-                "found {text:?}; expected the part \"host\" of a key instead"
-            ));
+    fn try_from(status: u16) -> Result<Self, String> {
+        match (400..=599).contains(&status) {
+            true => Ok(Self(status)),
+            false => Err(format!("found {status}; expected a status from 400 to 599")),
         }
-        match is_token(&text) {
-            true => Ok(Self(text.to_ascii_lowercase())),
-            false => Err(format!("found {text:?}; expected the name of a header")),
-        }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl<const DEFAULT: u16> schemars::JsonSchema for ErrorStatus<DEFAULT> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ErrorStatus".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "integer", "minimum": 400, "maximum": 599})
     }
 }
 
 /// Headers to add to a reply, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ReplyHeaders(Vec<(Bytes, Bytes)>);
+pub(crate) struct ReplyHeaders(Vec<(Bytes, Bytes)>);
 
 impl ReplyHeaders {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(Bytes, Bytes)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Bytes, Bytes)> {
         self.0.iter()
     }
 
-    pub(super) fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| other == name)
     }
 }
 
-/// Headers that a rate limiter writes, beside `x-ratelimit-…`.
-const RATE_LIMITERS_OWN: [&str; 3] = ["ratelimit", "ratelimit-policy", "retry-after"];
+/// Headers that Portcullis writes itself, or those that begin so.
+const OWN: [&str; 3] = ["ratelimit", "ratelimit-policy", "retry-after"];
+const OWN_PREFIXES: [&str; 2] = ["x-ratelimit-", "x-portcullis-"];
 
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
@@ -70,10 +97,11 @@ impl TryFrom<String> for ReplyHeaderName {
         if !is_token(&name) {
             return Err(format!("found {text:?}; expected the name of a header"));
         }
-        let is_own = RATE_LIMITERS_OWN.contains(&name.as_str()) || name.starts_with("x-ratelimit-");
+        let is_own = OWN.contains(&name.as_str())
+            || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if is_framing(&name) || is_own {
             return Err(format!(
-                "found {text:?}; expected another header: Envoy or the rate limiter writes this one"
+                "found {text:?}; expected another header: Envoy or Portcullis writes this one"
             ));
         }
         Ok(Self(name.into()))

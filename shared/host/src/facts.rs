@@ -1,0 +1,48 @@
+//! What Envoy knows of a request beside its headers.
+
+use portcullis_policy::key::{CLAIMS_PROPERTY, Needs, Request};
+use portcullis_policy::matcher::Subject;
+
+use crate::exchange::{Exchange, Property};
+
+/// The properties of a request that a policy needs; those that it does not are empty. Ask for them
+/// before any header is written, after which Envoy chooses the route anew.
+#[derive(Debug, Default)]
+pub struct Facts {
+    route: Vec<u8>,
+    remote_address: Vec<u8>,
+    claims: Vec<u8>,
+    cluster: Vec<u8>,
+}
+
+impl Facts {
+    /// Asks Envoy. What it does not tell is empty, and noted for the log.
+    pub fn ask(exchange: &mut Exchange, needs: Needs, plugin: &'static str) -> Self {
+        let mut ask = |needed: bool, property| {
+            let value = needed.then(|| exchange.property(property)).transpose();
+            let value = exchange.settle(plugin, value);
+            value.flatten().unwrap_or_default()
+        };
+        Self {
+            route: ask(needs.route, Property::ROUTE_NAME),
+            remote_address: ask(needs.remote_address, Property::REMOTE_ADDRESS),
+            claims: ask(needs.claims, Property::filter_state(CLAIMS_PROPERTY)),
+            cluster: ask(needs.cluster, Property::CLUSTER_NAME),
+        }
+    }
+
+    /// The name of the route.
+    pub fn route(&self) -> &[u8] {
+        &self.route
+    }
+
+    /// The request with these headers, for what counts by key.
+    pub fn request<'a>(&'a self, subject: &'a Subject<'a>) -> Request<'a> {
+        Request {
+            subject,
+            remote_address: &self.remote_address,
+            claims: &self.claims,
+            cluster: &self.cluster,
+        }
+    }
+}
