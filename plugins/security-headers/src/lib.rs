@@ -2,7 +2,7 @@
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
-use portcullis_host::{Counter, Error, Exchange, Flow, Metrics, Plugin, Property, Summary};
+use portcullis_host::{Counter, Error, Exchange, Flow, Metrics, Plugin, Property, Summary, random};
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
 use portcullis_policy::reply::Reply;
@@ -84,7 +84,7 @@ impl Plugin for SecurityHeaders {
         stream.rule = Some(rule);
 
         let random = if self.policy.needs_nonce(rule) {
-            let random = exchange.random().map(Some);
+            let random = random().map(Some);
             exchange.settle(Self::NAME, random)
         } else {
             None

@@ -39,6 +39,10 @@ pub enum Map {
     RequestHeaders = 0,
     /// Headers of the response.
     ResponseHeaders = 2,
+    /// Trailers of the response.
+    ResponseTrailers = 3,
+    /// Headers of the response to a call, while its callback runs.
+    CallResponseHeaders = 6,
 }
 
 /// The kinds of metrics.
@@ -51,7 +55,15 @@ pub enum MetricKind {
     Gauge = 1,
 }
 
-const PLUGIN_CONFIGURATION: u32 = 7;
+/// Which bytes a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Buffer {
+    CallResponseBody = 4,
+    PluginConfiguration = 7,
+}
+
+const REQUEST: u32 = 0;
 const CLOCK_REALTIME: u32 = 0;
 const CLOCK_MONOTONIC: u32 = 1;
 
@@ -88,6 +100,12 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -114,6 +132,18 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_effective_context(id: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -139,9 +169,18 @@ pub fn log_level() -> Result<u32, Status> {
 
 /// The configuration of the plugin, as text.
 pub fn plugin_configuration() -> Result<Vec<u8>, Status> {
+    buffer(Buffer::PluginConfiguration, usize::MAX)
+}
+
+/// The body of the response to a call, while its callback runs: the first so many bytes.
+pub fn call_response_body(max_size: usize) -> Result<Vec<u8>, Status> {
+    buffer(Buffer::CallResponseBody, max_size)
+}
+
+fn buffer(buffer: Buffer, max_size: usize) -> Result<Vec<u8>, Status> {
     receive(|data, size| {
         // SAFETY: `data` and `size` are valid places to write to.
-        unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) }
+        unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max_size, data, size) }
     })
 }
 
@@ -195,6 +234,14 @@ pub fn property(path: &[u8]) -> Result<Vec<u8>, Status> {
     })
 }
 
+/// Leaves a value in the filter state of the request, for later filters to read as a property.
+pub fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointers and sizes describe slices, which the host only reads.
+    Status::check(unsafe {
+        proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len())
+    })
+}
+
 /// Answers the request here and now. `headers` are in the encoding of the ABI. For gRPC requests
 /// Envoy makes a gRPC status of it: `grpc_status`, or one derived from `status` if that is -1.
 pub fn send_local_response(
@@ -231,6 +278,47 @@ pub fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
 pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
     // SAFETY: no pointers are passed.
     Status::check(unsafe { proxy_increment_metric(id, offset) })
+}
+
+/// Gives a gauge a value.
+pub fn record_metric(id: u32, value: u64) -> Result<(), Status> {
+    // SAFETY: no pointers are passed.
+    Status::check(unsafe { proxy_record_metric(id, value) })
+}
+
+/// Calls a function that this proxy has beside the ABI.
+pub fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
+    receive(|data, size| {
+        // SAFETY: `name` and `argument` are only read; the others are valid places to write to.
+        unsafe {
+            proxy_call_foreign_function(
+                name.as_ptr(),
+                name.len(),
+                argument.as_ptr(),
+                argument.len(),
+                data,
+                size,
+            )
+        }
+    })
+}
+
+/// Sets the timer of the current root context: the next tick comes after this time; 0 stops it.
+pub fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
+    // SAFETY: no pointers are passed.
+    Status::check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+/// Lets the following calls act on another context, until this callback ends or this is called anew.
+pub fn set_effective_context(id: u32) -> Result<(), Status> {
+    // SAFETY: no pointers are passed.
+    Status::check(unsafe { proxy_set_effective_context(id) })
+}
+
+/// Lets a request go on that was paused, once the present callback has returned.
+pub fn resume_request() -> Result<(), Status> {
+    // SAFETY: no pointers are passed.
+    Status::check(unsafe { proxy_continue_stream(REQUEST) })
 }
 
 /// A value that all VMs of one `vm_id` share, with its version.

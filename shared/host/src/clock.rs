@@ -1,4 +1,4 @@
-//! A clock for state that workers share.
+//! Clocks.
 
 use crate::abi;
 use crate::shared_data;
@@ -28,4 +28,10 @@ impl SteadyClock {
     pub fn now(self) -> u64 {
         self.offset.wrapping_add(abi::monotonic_nanos())
     }
+}
+
+/// Nanoseconds since the Unix epoch on the wall clock, which somebody may set: for times that come
+/// from elsewhere, as those in a token do.
+pub fn wall_clock() -> u64 {
+    abi::wall_nanos()
 }

@@ -14,6 +14,8 @@ pub enum Phase {
     Request,
     /// The response's headers have come and are not forwarded yet.
     Response,
+    /// The response's trailers have come and are not forwarded yet.
+    Trailers,
     /// The stream has ended; nothing can be changed any more.
     Log,
 }
@@ -34,7 +36,7 @@ impl fmt::Display for Error {
         match self {
             Self::NotIn(phase) => write!(f, "not possible in the {phase:?} phase"),
             Self::Host(status) => write!(f, "Envoy refused: {status:?}"),
-            Self::Malformed => f.write_str("Envoy handed over a malformed header map"),
+            Self::Malformed => f.write_str("Envoy handed over something malformed"),
         }
     }
 }
@@ -64,6 +66,18 @@ impl Property {
 
     /// The name of the cluster that the route leads to.
     pub const CLUSTER_NAME: Self = Self("xds\0cluster_name");
+
+    /// The status of the response.
+    pub const RESPONSE_CODE: Self = Self("response\0code");
+    /// The flags of Envoy's access log (`%RESPONSE_FLAGS%`), as bits.
+    pub const RESPONSE_FLAGS: Self = Self("response\0flags");
+    /// Why the response is as it is, in Envoy's words; empty for the replies of some filters.
+    pub const RESPONSE_CODE_DETAILS: Self = Self("response\0code_details");
+    /// The status of a gRPC response, known when the stream has ended. Of anything else than a gRPC
+    /// request Envoy makes one up.
+    pub const GRPC_STATUS: Self = Self("response\0grpc_status");
+    /// How often the request was sent to an upstream; 0 when Envoy or a filter has answered it.
+    pub const ATTEMPT_COUNT: Self = Self("upstream\0request_attempt_count");
 
     /// What an earlier filter of the same request has left in the filter state under this name
     /// (without dots counting as separators). No client can write it.
@@ -108,6 +122,26 @@ impl Exchange {
         self.headers_in(Phase::Response, Map::ResponseHeaders)
     }
 
+    /// The trailers of the response, in the trailers phase.
+    pub fn trailers(&mut self) -> Result<&mut HeaderMap, Error> {
+        self.headers_in(Phase::Trailers, Map::ResponseTrailers)
+    }
+
+    /// Leaves a value in the filter state of the request, where later filters find it with
+    /// [`Property::filter_state`].
+    pub fn set_filter_state(&self, name: &'static str, value: &[u8]) -> Result<(), Error> {
+        Ok(abi::set_property(name.as_bytes(), value)?)
+    }
+
+    /// A property that is a whole number; `None` when it has no value.
+    pub fn number(&self, property: Property) -> Result<Option<u64>, Error> {
+        let Some(value) = self.property(property)? else {
+            return Ok(None);
+        };
+        let bytes = value.try_into().map_err(|_| Error::Malformed)?;
+        Ok(Some(u64::from_le_bytes(bytes)))
+    }
+
     /// A property; `None` when it has no value.
     pub fn property(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
         match abi::property(property.0.as_bytes()) {
@@ -116,13 +150,6 @@ impl Exchange {
             Err(Status::NotFound) => Ok(None),
             Err(status) => Err(status.into()),
         }
-    }
-
-    /// Bytes that nobody can predict.
-    pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
-        let mut bytes = [0; N];
-        abi::random(&mut bytes)?;
-        Ok(bytes)
     }
 
     fn headers_in(&mut self, phase: Phase, map: Map) -> Result<&mut HeaderMap, Error> {
@@ -159,6 +186,7 @@ impl Exchange {
         let map = match self.phase {
             Phase::Request => Map::RequestHeaders,
             Phase::Response => Map::ResponseHeaders,
+            Phase::Trailers => Map::ResponseTrailers,
             Phase::Log => return Ok(()),
         };
         let changes = self.headers.as_ref().map(HeaderMap::changes);

@@ -22,19 +22,27 @@ mod metrics;
 mod pair;
 mod pairs;
 mod plugin;
+mod random;
 mod shared_data;
 mod shell;
+mod signature;
 mod tables;
 mod throttle;
+mod waiting;
+mod worker;
 
-pub use clock::SteadyClock;
+pub use clock::{SteadyClock, wall_clock};
 pub use exchange::{Error, Exchange, Phase, Property};
 pub use facts::Facts;
 pub use metrics::{Counter, Gauge, Metrics};
 pub use pair::{Pair, PairStream};
 pub use plugin::{Flow, Plugin, Summary};
+pub use random::random;
+pub use shared_data::SharedValue;
 pub use shell::start;
+pub use signature::verify_signature;
 pub use tables::{TableSpec, Tables};
+pub use worker::{Call, CallId, CallResponse, Worker};
 
 #[doc(hidden)]
 pub use proxy_wasm;

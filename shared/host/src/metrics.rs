@@ -81,16 +81,31 @@ impl Counter {
     }
 }
 
-/// A number that all workers move together. One that could not be defined shows nothing.
+/// A number that all workers move or set together. One that could not be defined shows nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauge(Option<u32>);
 
 impl Gauge {
     /// Moves the gauge up by one.
     pub fn increment(self) {
+        self.add(1);
+    }
+
+    /// Moves the gauge up or down. Envoy's gauges wrap below zero: take away only what was added.
+    pub fn add(self, difference: i64) {
+        if let Some(id) = self.0
+            && difference != 0
+        {
+            // Fails only for an id that does not exist.
+            let _ = abi::increment_metric(id, difference);
+        }
+    }
+
+    /// Sets the gauge.
+    pub fn set(self, value: u64) {
         if let Some(id) = self.0 {
             // Fails only for an id that does not exist.
-            let _ = abi::increment_metric(id, 1);
+            let _ = abi::record_metric(id, value);
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Two plugins as one.
 
+use std::time::Duration;
+
 use portcullis_policy::config::{Document, Errors};
 
 use crate::exchange::{Error, Exchange};
 use crate::plugin::{Flow, Plugin, Summary};
+use crate::worker::{CallId, CallResponse, Worker};
 
 /// Two plugins in one module, `A` nearer to the client; see [`Plugin`].
 #[derive(Debug)]
@@ -61,7 +64,10 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         stream: &mut Self::Stream,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if let Some(first) = &self.first {
+        // A request that waited in the second has passed the first.
+        if let Some(first) = &self.first
+            && !stream.reached_second
+        {
             let flow = first.on_request(&mut stream.first, exchange);
             let flow = exchange.settle(A::NAME, flow);
             if flow != Flow::Continue {
@@ -101,6 +107,20 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         }
     }
 
+    fn on_trailers(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error> {
+        if let Some(second) = &self.second
+            && stream.reached_second
+        {
+            let seen = second.on_trailers(&mut stream.second, exchange);
+            exchange.settle(B::NAME, seen);
+        }
+        if let Some(first) = &self.first {
+            let seen = first.on_trailers(&mut stream.first, exchange);
+            exchange.settle(A::NAME, seen);
+        }
+        Ok(())
+    }
+
     fn on_log(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error> {
         if let Some(first) = &self.first {
             let logged = first.on_log(&mut stream.first, exchange);
@@ -109,6 +129,47 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         if let Some(second) = &self.second {
             let logged = second.on_log(&mut stream.second, exchange);
             exchange.settle(B::NAME, logged);
+        }
+        Ok(())
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        let first = self.first.as_ref().and_then(A::tick_period);
+        let second = self.second.as_ref().and_then(B::tick_period);
+        first.into_iter().chain(second).min()
+    }
+
+    fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
+        if let Some(first) = &self.first {
+            let ticked = first.on_tick(worker);
+            worker.settle(A::NAME, ticked);
+        }
+        if let Some(second) = &self.second {
+            let ticked = second.on_tick(worker);
+            worker.settle(B::NAME, ticked);
+        }
+        Ok(())
+    }
+
+    fn max_call_body(&self) -> usize {
+        let first = self.first.as_ref().map_or(0, A::max_call_body);
+        let second = self.second.as_ref().map_or(0, B::max_call_body);
+        first.max(second)
+    }
+
+    fn on_call_response(
+        &self,
+        worker: &mut Worker,
+        call: CallId,
+        response: &CallResponse,
+    ) -> Result<(), Error> {
+        if let Some(first) = &self.first {
+            let handled = first.on_call_response(worker, call, response);
+            worker.settle(A::NAME, handled);
+        }
+        if let Some(second) = &self.second {
+            let handled = second.on_call_response(worker, call, response);
+            worker.settle(B::NAME, handled);
         }
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! What a plugin is, and how two become one.
 
+use std::time::Duration;
+
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::reply::Reply;
 
 use crate::exchange::{Error, Exchange};
+use crate::worker::{CallId, CallResponse, Worker};
 
 /// How a stream goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +16,9 @@ pub enum Flow {
     Continue,
     /// Not at all: this is the answer.
     Reply(Reply),
+    /// Not yet: the request waits until the plugin [wakes](Worker::wake) it, and is then looked at
+    /// anew. What was changed of it stays changed. Responses cannot wait and go on.
+    Wait,
 }
 
 /// What one line in the log says of a plugin when it has been configured.
@@ -84,8 +90,46 @@ pub trait Plugin: Sized + 'static {
         exchange: &mut Exchange,
     ) -> Result<Flow, Error>;
 
+    /// The response's trailers have come. Few responses but those of gRPC have any.
+    fn on_trailers(
+        &self,
+        _stream: &mut Self::Stream,
+        _exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The stream has ended, one way or another; called exactly once.
     fn on_log(&self, _stream: &mut Self::Stream, _exchange: &mut Exchange) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// How often [`on_tick`](Self::on_tick) is to be called, at least. It is called soon after the
+    /// configuration, too, and some fifty times a second while requests wait.
+    fn tick_period(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Time has passed. Every worker ticks, and Envoy's main thread, which has no streams; so does
+    /// what is left of an older configuration, for as long as the listener drains.
+    fn on_tick(&self, _worker: &mut Worker) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The most bytes that the body of a response to a call may have. A larger one is handed over cut
+    /// short, but longer than this.
+    fn max_call_body(&self) -> usize {
+        0
+    }
+
+    /// A call was answered: of this plugin, or of another one in the same module, whose calls are to
+    /// be left alone.
+    fn on_call_response(
+        &self,
+        _worker: &mut Worker,
+        _call: CallId,
+        _response: &CallResponse,
+    ) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 //! requests, and a swap then always meets a value and a version. That is safe because Envoy
 //! configures a plugin in its main thread first, and in the workers after that.
 
+use portcullis_policy::config::Name;
 use portcullis_policy::table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
@@ -59,4 +60,40 @@ pub(crate) fn change<T>(
         }
     }
     Err(GaveUp)
+}
+
+/// One value that all workers share, empty at first: for state that is not kept by key, which has
+/// [`Tables`](crate::Tables).
+#[derive(Debug)]
+pub struct SharedValue {
+    key: String,
+}
+
+impl SharedValue {
+    /// Opens the value of this name, and creates it if it is not there. Call it when configuring.
+    ///
+    /// If the host refuses, that is logged, and updates give up.
+    pub fn open(plugin: &str, policy: &Name, name: &str) -> Self {
+        let key = format!("portcullis/{plugin}/{policy}/{name}");
+        let created = match abi::shared_data(key.as_bytes()) {
+            Err(Status::NotFound) => abi::set_shared_data(key.as_bytes(), &[], 0),
+            found => found.map(|_| ()),
+        };
+        if let Err(status) = created {
+            log::error!("shared value {key} cannot be created: {status:?}");
+        }
+        Self { key }
+    }
+
+    /// The value now.
+    pub fn read(&self) -> Result<Vec<u8>, GaveUp> {
+        let (value, _) = abi::shared_data(self.key.as_bytes()).map_err(|_| GaveUp)?;
+        Ok(value)
+    }
+
+    /// Lets `edit` change the value, as if no other worker existed: when one came first, `edit` gets
+    /// the new value and starts again. Only its last call counts.
+    pub fn update<T>(&self, edit: impl FnMut(&mut Vec<u8>) -> Edit<T>) -> Result<T, GaveUp> {
+        Ok(change(self.key.as_bytes(), edit)?.outcome)
+    }
 }

@@ -1,0 +1,11 @@
+//! Randomness.
+
+use crate::abi;
+use crate::exchange::Error;
+
+/// Bytes that nobody can predict.
+pub fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    abi::random(&mut bytes)?;
+    Ok(bytes)
+}
