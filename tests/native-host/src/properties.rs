@@ -195,6 +195,7 @@ fn response(names: &[&str], stream: &StreamState, visible: Visible) -> Found {
         ["code"] => number(info.response_code?),
         ["code_details"] => info.code_details.clone()?,
         ["flags"] => number(info.flags.bits()),
+        ["backend_latency"] => number(info.backend_latency?.as_nanos()),
         ["grpc_status"] => number(grpc::status(trailers, headers, info.response_code)?),
         ["size"] => number(info.bytes_sent),
         ["total_size"] => number(

@@ -43,6 +43,8 @@ pub(crate) struct StreamInfo {
     /// Until then properties show the old one.
     pub(crate) route_stale: bool,
     pub(crate) attempts: u32,
+    /// How long the last attempt took from its request to its complete response.
+    pub(crate) backend_latency: Option<Duration>,
     /// Whether an upstream host has been chosen.
     pub(crate) upstream_chosen: bool,
     pub(crate) bytes_received: usize,
@@ -118,6 +120,7 @@ impl StreamState {
                 cluster: None,
                 route_stale: false,
                 attempts: 0,
+                backend_latency: None,
                 upstream_chosen: false,
                 bytes_received: 0,
                 bytes_sent: 0,

@@ -261,8 +261,8 @@ impl Stream {
             chunks,
             trailers,
         } = response;
-        let elapsed = elapsed.as_millis().to_string();
-        headers.set("x-envoy-upstream-service-time", elapsed);
+        let milliseconds = elapsed.as_millis().to_string();
+        headers.set("x-envoy-upstream-service-time", milliseconds);
         let head = {
             let mut state = lock(&self.state);
             let status = headers
@@ -270,6 +270,7 @@ impl Stream {
                 .and_then(|status| status.parse().ok());
             state.info.response_code = status;
             state.info.code_details = Some(b"via_upstream".to_vec());
+            state.info.backend_latency = complete.then_some(elapsed);
             state.response_headers = Some(headers);
             state.response_trailers = (!trailers.is_empty()).then(|| trailers.clone());
             state.is_head()

@@ -90,7 +90,7 @@ pub(crate) struct RootContext {
     pub(crate) configuring: bool,
     /// The response of an HTTP call can be read only during its callback.
     pub(crate) call_response: Option<Response>,
-    /// Why the call failed that is being reported; zero and empty otherwise.
+    /// Why the last call failed that broke off. The text is there during its callback only.
     pub(crate) call_status: (u32, &'static str),
 }
 

@@ -194,10 +194,10 @@ impl Worker {
             let Some(context) = state.root_mut(root) else {
                 return;
             };
-            context.call_status = match response {
-                Some(_) => (0, ""),
-                None => CALL_RESET,
-            };
+            // Envoy does not take the code back when a later call succeeds.
+            if response.is_none() {
+                context.call_status = CALL_RESET;
+            }
             context.call_response = response;
         }
         let (headers, body, trailers) = sizes;

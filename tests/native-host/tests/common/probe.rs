@@ -15,7 +15,12 @@ use super::raw::{self, Bytes};
 
 /// The body of the module's `_initialize`.
 pub(crate) fn init() {
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_root_context(|id| {
+        Box::new(Root {
+            id,
+            ..Root::default()
+        })
+    });
 }
 
 #[derive(Default)]
@@ -24,6 +29,9 @@ struct Script {
     lines: Vec<(String, String, Vec<String>)>,
     /// The id of the metric defined last.
     metric: Cell<u32>,
+    /// The ids of the root context and of the stream opened last, for `enter`.
+    root: Cell<u32>,
+    stream: Cell<u32>,
 }
 
 impl Script {
@@ -37,7 +45,7 @@ impl Script {
         Self {
             name,
             lines: lines.filter_map(parse).collect(),
-            metric: Cell::new(0),
+            ..Self::default()
         }
     }
 
@@ -103,6 +111,15 @@ impl Script {
             }
             "resume" => status(raw::resume(number(0) as u32)),
             "close" => status(raw::close(number(0) as u32)),
+            "enter" => {
+                let context = match text(0) {
+                    "root" => self.root.get(),
+                    "stream" => self.stream.get(),
+                    _ => number(0) as u32,
+                };
+                status(raw::set_effective_context(context))
+            }
+            "foreign" => show(raw::call_foreign_function(text(0), text(1))),
             "tick" => status(raw::set_tick_period(number(0) as u32)),
             "call" => call(text(0), text(1), number(2) as u64),
             "call_status" => {
@@ -195,6 +212,7 @@ fn pairs(words: &[String]) -> Vec<u8> {
 
 #[derive(Default)]
 struct Root {
+    id: u32,
     script: Rc<Script>,
 }
 
@@ -214,6 +232,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let text = self.get_plugin_configuration().unwrap_or_default();
         self.script = Rc::new(Script::parse(&String::from_utf8_lossy(&text)));
+        self.script.root.set(self.id);
         self.script.run("configure", "") == Action::Continue
     }
 
@@ -221,8 +240,9 @@ impl RootContext for Root {
         self.script.run("tick", "");
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let script = Rc::clone(&self.script);
+        script.stream.set(id);
         script.run("create", "");
         Some(Box::new(Stream { script }))
     }

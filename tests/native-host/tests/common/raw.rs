@@ -83,6 +83,15 @@ unsafe extern "C" {
         value_size: usize,
         cas: u32,
     ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_get_status(code: *mut u32, data: *mut *mut u8, size: *mut usize) -> u32;
 }
 
@@ -208,4 +217,16 @@ pub(crate) fn call_status() -> (Bytes, u32) {
     let mut code = 0;
     let message = receive(|data, size| unsafe { proxy_get_status(&mut code, data, size) });
     (message, code)
+}
+
+pub(crate) fn set_effective_context(context: u32) -> u32 {
+    unsafe { proxy_set_effective_context(context) }
+}
+
+pub(crate) fn call_foreign_function(name: &str, arguments: &str) -> Bytes {
+    let (name, length) = (name.as_ptr(), name.len());
+    let (bytes, count) = (arguments.as_ptr(), arguments.len());
+    receive(|data, size| unsafe {
+        proxy_call_foreign_function(name, length, bytes, count, data, size)
+    })
 }
