@@ -41,6 +41,7 @@ impl Host {
                 clusters: BTreeMap::from([upstream]),
                 routes: Vec::new(),
                 properties: Properties::default(),
+                attempt_counts: false,
             },
         }
     }
@@ -95,6 +96,14 @@ impl HostBuilder {
     /// is one, called `default`, that fits every path.
     pub fn route(mut self, route: Route) -> Self {
         self.settings.routes.push(Arc::new(route));
+        self
+    }
+
+    /// Lets the router tell upstreams and clients, in `x-envoy-attempt-count`, how often a request
+    /// was sent: `include_request_attempt_count` and `include_attempt_count_in_response` of Envoy's
+    /// virtual hosts.
+    pub fn attempt_counts(mut self) -> Self {
+        self.settings.attempt_counts = true;
         self
     }
 

@@ -1,6 +1,6 @@
 //! The client's hand on a request that is under way.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::message::Request;
 use crate::outcome::Outcome;
@@ -11,24 +11,24 @@ use crate::worker::Worker;
 ///
 /// Dropping it leaves the request where it is; it ends with the host.
 #[derive(Debug)]
-pub struct ClientStream<'a> {
-    worker: &'a Mutex<Worker>,
+pub struct ClientStream {
+    worker: Arc<Mutex<Worker>>,
     id: u64,
     outcome: Option<Outcome>,
 }
 
-impl<'a> ClientStream<'a> {
+impl ClientStream {
     /// Sends what there is of a request; unless it is `finished`, more is to come.
-    pub(crate) fn open(worker: &'a Mutex<Worker>, request: &Request, finished: bool) -> Self {
+    pub(crate) fn open(worker: &Arc<Mutex<Worker>>, request: &Request, finished: bool) -> Self {
         Self {
-            worker,
+            worker: Arc::clone(worker),
             id: lock(worker).open(request, finished),
             outcome: None,
         }
     }
 
     fn send(&self, bytes: &[u8], end: bool) {
-        lock(self.worker).with_stream(self.id, |stream, core| {
+        lock(&self.worker).with_stream(self.id, |stream, core| {
             stream.receive_body(core, bytes, end);
         });
     }
@@ -45,18 +45,18 @@ impl<'a> ClientStream<'a> {
 
     /// Closes the client's connection.
     pub fn disconnect(&self) {
-        lock(self.worker).with_stream(self.id, |stream, core| stream.disconnect(core));
+        lock(&self.worker).with_stream(self.id, |stream, core| stream.disconnect(core));
     }
 
     /// Resets the client's HTTP/2 stream.
     pub fn reset(&self) {
-        lock(self.worker).with_stream(self.id, |stream, core| stream.reset(core));
+        lock(&self.worker).with_stream(self.id, |stream, core| stream.reset(core));
     }
 
     /// Whether the request is over.
     pub fn is_over(&mut self) -> bool {
         if self.outcome.is_none() {
-            self.outcome = lock(self.worker).take_outcome(self.id);
+            self.outcome = lock(&self.worker).take_outcome(self.id);
         }
         self.outcome.is_some()
     }
@@ -71,7 +71,7 @@ impl<'a> ClientStream<'a> {
             Some(outcome) => outcome,
             None => panic!(
                 "the request is still under way: {}",
-                lock(self.worker).describe(self.id)
+                lock(&self.worker).describe(self.id)
             ),
         }
     }

@@ -22,8 +22,8 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub struct Host {
     pub(crate) shared: Arc<Shared>,
-    main: Mutex<Worker>,
-    workers: Vec<Mutex<Worker>>,
+    main: Arc<Mutex<Worker>>,
+    workers: Vec<Arc<Mutex<Worker>>>,
 }
 
 /// Why a host does not start, or does not take a new configuration.
@@ -52,7 +52,7 @@ impl Host {
         workers: usize,
         filters: Vec<Filter>,
     ) -> Result<Self, StartError> {
-        let worker = |thread| Mutex::new(Worker::new(thread, Arc::clone(&shared)));
+        let worker = |thread| Arc::new(Mutex::new(Worker::new(thread, Arc::clone(&shared))));
         let host = Self {
             main: worker(Thread::Main),
             workers: (0..workers.max(1))
@@ -117,7 +117,7 @@ impl Host {
     }
 
     /// The main thread and the workers.
-    fn threads(&self) -> impl Iterator<Item = &Mutex<Worker>> {
+    fn threads(&self) -> impl Iterator<Item = &Arc<Mutex<Worker>>> {
         [&self.main].into_iter().chain(&self.workers)
     }
 
@@ -131,12 +131,12 @@ impl Host {
     }
 
     /// Sends a request to the first worker, and lets the test go on while it is under way.
-    pub fn open(&self, request: Request) -> ClientStream<'_> {
+    pub fn open(&self, request: Request) -> ClientStream {
         self.worker(0).open(request)
     }
 
     /// Like [`open`](Self::open), but more of the request's body is to come.
-    pub fn open_unfinished(&self, request: Request) -> ClientStream<'_> {
+    pub fn open_unfinished(&self, request: Request) -> ClientStream {
         self.worker(0).open_unfinished(request)
     }
 
@@ -263,7 +263,7 @@ pub struct WorkerHandle<'a> {
     index: usize,
 }
 
-impl<'a> WorkerHandle<'a> {
+impl WorkerHandle<'_> {
     /// The worker's number, from zero.
     pub fn index(self) -> usize {
         self.index
@@ -278,12 +278,18 @@ impl<'a> WorkerHandle<'a> {
     }
 
     /// Like [`Host::open`], on this worker.
-    pub fn open(self, request: Request) -> ClientStream<'a> {
+    pub fn open(self, request: Request) -> ClientStream {
         ClientStream::open(&self.host.workers[self.index], &request, true)
     }
 
+    /// Makes all VMs of this worker crash, as if a guest had panicked: in none of them anything
+    /// runs any more, and each filter's [`FailurePolicy`](crate::FailurePolicy) says what follows.
+    pub fn crash(self) {
+        lock(&self.host.workers[self.index]).crash();
+    }
+
     /// Sends the headers of a request and what it has of a body, but not its end.
-    pub fn open_unfinished(self, request: Request) -> ClientStream<'a> {
+    pub fn open_unfinished(self, request: Request) -> ClientStream {
         ClientStream::open(&self.host.workers[self.index], &request, false)
     }
 }

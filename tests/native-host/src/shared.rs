@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) properties: Properties,
+    pub(crate) attempt_counts: bool,
     ids: AtomicU64,
 }
 
@@ -39,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) properties: Properties,
+    pub(crate) attempt_counts: bool,
 }
 
 impl Shared {
@@ -54,6 +56,7 @@ impl Shared {
             clusters: settings.clusters,
             routes: settings.routes,
             properties: settings.properties,
+            attempt_counts: settings.attempt_counts,
             ids: AtomicU64::new(1),
         }
     }

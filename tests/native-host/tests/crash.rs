@@ -210,3 +210,25 @@ fn filters_in_the_same_vm_die_together_and_are_reloaded_one_by_one() {
     assert_eq!(host.counter("wasm.a.vm_reload_success"), 1);
     assert_eq!(host.counter("wasm.b.vm_reload_success"), 1);
 }
+
+#[test]
+fn a_test_can_make_a_worker_crash() {
+    let slow = |_: &Request| Answer::from(Response::new(200)).after(SECOND);
+    let host = Host::builder()
+        .filter(scripted("f", "").failure_policy(FailurePolicy::Reload))
+        .workers(2)
+        .upstream(slow)
+        .start()
+        .unwrap();
+    host.advance(SECOND);
+    let under_way = host.open(Request::get("/"));
+    host.worker(0).crash();
+    host.advance(SECOND);
+    let outcome = under_way.outcome();
+    assert!(!outcome.callbacks("f").contains(&"log"), "{outcome:?}");
+
+    assert!(!host.open(Request::get("/")).is_over(), "it was reloaded");
+    assert_eq!(host.counter("wasm.f.vm_reload_success"), 1);
+    host.worker(1).open(Request::get("/"));
+    assert_eq!(host.counter("wasm.f.vm_reload_success"), 1);
+}

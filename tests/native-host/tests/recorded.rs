@@ -90,6 +90,9 @@ impl Scenario {
         if self.option("few_routes").is_none() {
             host = host.route(Route::new("r/").cluster("up"));
         }
+        if self.option("attempt_counts").is_some() {
+            host = host.attempt_counts();
+        }
         let policy = match self.option("policy") {
             Some("FAIL_OPEN") => FailurePolicy::Open,
             _ => FailurePolicy::Closed,

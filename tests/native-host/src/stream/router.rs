@@ -14,6 +14,9 @@ use crate::upstream::{
 };
 use crate::worker::{Core, Event};
 
+/// How often a request was sent, if the host is to tell.
+const ATTEMPT_COUNT: &str = "x-envoy-attempt-count";
+
 /// What the router knows of a stream.
 #[derive(Default)]
 pub(super) struct Router {
@@ -119,6 +122,9 @@ impl Stream {
             headers.remove("x-envoy-max-retries");
             let timeout = route.timeout.as_millis().to_string();
             headers.set("x-envoy-expected-rq-timeout-ms", timeout);
+            if core.shared.attempt_counts {
+                headers.set(ATTEMPT_COUNT, "1");
+            }
         }
         match cluster {
             Cluster::Hosts(handler) => self.router.cluster = Some(handler),
@@ -139,6 +145,10 @@ impl Stream {
             let mut state = lock(&self.state);
             state.info.attempts = self.router.attempts;
             state.info.upstream_chosen = true;
+            if core.shared.attempt_counts {
+                let attempts = self.router.attempts.to_string();
+                state.request_headers.set(ATTEMPT_COUNT, attempts);
+            }
             let mut request = Request::get("/").protocol(state.info.protocol);
             request.headers = state.request_headers.clone();
             request.trailers = state.request_trailers.clone();
@@ -249,8 +259,15 @@ impl Stream {
         body: &str,
         details: &str,
     ) {
-        lock(&self.state).info.flags |= flag;
-        self.local_reply(core, &LocalReply::new(code, body, details));
+        let mut reply = LocalReply::new(code, body, details);
+        {
+            let info = &mut lock(&self.state).info;
+            info.flags |= flag;
+            if core.shared.attempt_counts && info.attempts > 0 {
+                reply.headers.set(ATTEMPT_COUNT, info.attempts.to_string());
+            }
+        }
+        self.local_reply(core, &reply);
     }
 
     /// Sends a response through the filters; without `complete`, all of it but its end.
@@ -263,6 +280,9 @@ impl Stream {
         } = response;
         let milliseconds = elapsed.as_millis().to_string();
         headers.set("x-envoy-upstream-service-time", milliseconds);
+        if core.shared.attempt_counts {
+            headers.set(ATTEMPT_COUNT, self.router.attempts.to_string());
+        }
         let head = {
             let mut state = lock(&self.state);
             let status = headers

@@ -131,6 +131,11 @@ impl Vm {
         Called { value, asked }
     }
 
+    /// Makes the guest panic.
+    pub(crate) fn crash(&self) {
+        self.run(|| panic!("the test made this VM crash"));
+    }
+
     fn run(&self, call: impl FnOnce() -> u32 + Send + 'static) -> Option<Outcome> {
         let mut thread = lock(&self.thread);
         let VmThread { calls, outcomes } = thread.as_ref()?;

@@ -209,6 +209,11 @@ impl Worker {
         self.core.absorb(vm, called.asked);
     }
 
+    /// Makes every VM crash.
+    pub(crate) fn crash(&mut self) {
+        self.plugins.crash();
+    }
+
     /// Ends everything, so that no guest is left with a context when its thread ends.
     pub(crate) fn shut_down(&mut self) {
         for id in self.streams.keys().copied().collect::<Vec<_>>() {

@@ -243,6 +243,12 @@ impl Plugins {
         metrics.add(MetricKind::Counter, &name, 1);
     }
 
+    /// Makes every VM crash.
+    pub(crate) fn crash(&self) {
+        let alive = self.vms.iter().filter_map(|(_, vm)| vm.upgrade());
+        alive.for_each(|vm| vm.crash());
+    }
+
     /// Ends the retired plugins that no stream uses any more.
     pub(crate) fn collect(&mut self, core: &mut Core) {
         let retired = std::mem::take(&mut self.retired);

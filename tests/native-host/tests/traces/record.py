@@ -151,7 +151,15 @@ def bootstrap(filters, options, module, ports, upstream):
         + [{"name": "r", "typed_config": {"@type": f"{API}.filters.http.router.v3.Router"}}],
         "route_config": {
             "validate_clusters": False,
-            "virtual_hosts": [{"name": "default", "domains": ["*"], "routes": routes}],
+            "virtual_hosts": [
+                {
+                    "name": "default",
+                    "domains": ["*"],
+                    "routes": routes,
+                    "include_request_attempt_count": "attempt_counts" in options,
+                    "include_attempt_count_in_response": "attempt_counts" in options,
+                }
+            ],
         },
     }
     listen = lambda port: {"socket_address": {"address": "127.0.0.1", "port_value": port}}
