@@ -51,7 +51,7 @@ $(MODULES): dist/%.wasm: FORCE | toolchain
 	$(call say,Building $@)
 	@cargo build --release --locked --target $(TARGET) -p $*
 	@mkdir -p dist
-	@cmp -s target/$(TARGET)/release/$*.wasm $@ || install -m 644 target/$(TARGET)/release/$*.wasm $@
+	@cargo run --quiet --locked -p portcullis-trim -- $* $@
 	@cd dist && sha256sum $*.wasm > $*.wasm.sha256
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
@@ -92,7 +92,7 @@ bench: build envoy ## Added CPU time per request (BENCH_ARGS="--rounds 3 --only 
 	@cargo build --quiet --release --locked --target $(TARGET) -p empty_filter
 	@cargo run --quiet --release -p portcullis-envoy-tests --locked --bin bench -- $(BENCH_ARGS)
 
-size: build ## Sizes of the modules
+size: build ## Sizes of the modules, which export only the callbacks that their plugins use
 	@for module in $(MODULES); do \
 	    printf '%-32s %9d bytes, %9d gzipped\n' $$module "$$(stat -c %s $$module)" "$$(gzip -9c $$module | wc -c)"; \
 	done

@@ -90,7 +90,8 @@ pub trait Plugin: Sized + 'static {
         exchange: &mut Exchange,
     ) -> Result<Flow, Error>;
 
-    /// The response's trailers have come. Few responses but those of gRPC have any.
+    /// The response's trailers have come. Few responses but those of gRPC have any. The module has to
+    /// list `response_trailers` among its callbacks (see `shared/trim`).
     fn on_trailers(
         &self,
         _stream: &mut Self::Stream,
@@ -99,13 +100,15 @@ pub trait Plugin: Sized + 'static {
         Ok(())
     }
 
-    /// The stream has ended, one way or another; called exactly once.
+    /// The stream has ended, one way or another; called exactly once. The module has to list `log`
+    /// among its callbacks.
     fn on_log(&self, _stream: &mut Self::Stream, _exchange: &mut Exchange) -> Result<(), Error> {
         Ok(())
     }
 
     /// How often [`on_tick`](Self::on_tick) is to be called, at least. It is called soon after the
-    /// configuration, too, and some fifty times a second while requests wait.
+    /// configuration, too, and some fifty times a second while requests wait. The module has to list
+    /// `tick` among its callbacks.
     fn tick_period(&self) -> Option<Duration> {
         None
     }
@@ -123,7 +126,7 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// A call was answered: of this plugin, or of another one in the same module, whose calls are to
-    /// be left alone.
+    /// be left alone. The module has to list `http_call_response` among its callbacks.
     fn on_call_response(
         &self,
         _worker: &mut Worker,
