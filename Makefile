@@ -15,9 +15,13 @@ CARGO_DENY := 0.20.2
 WASM_BINDGEN_RUNNER := .tools/wasm-bindgen-$(WASM_BINDGEN)/bin/wasm-bindgen-test-runner
 DENY := .tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
+# Modules are the same, byte for byte, wherever they are built.
+CARGO_HOME ?= $(HOME)/.cargo
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/crates
+
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy soak validate bench size schema clean toolchain FORCE
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy soak validate bench size package schema clean toolchain FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +100,14 @@ size: build ## Sizes of the modules, which export only the callbacks that their 
 	@for module in $(MODULES); do \
 	    printf '%-32s %9d bytes, %9d gzipped\n' $$module "$$(stat -c %s $$module)" "$$(gzip -9c $$module | wc -c)"; \
 	done
+
+package: build ## Pack the plugins for shipping, with licences and SBOM (twice: both must be the same)
+	$(call say,Packing into dist/package)
+	@envoy/package $(PLUGINS)
+	@cp dist/package/SHA256SUMS dist/package.sums
+	@envoy/package $(PLUGINS) > /dev/null
+	@cmp dist/package.sums dist/package/SHA256SUMS || { echo 'package: two runs gave different bytes'; exit 1; }
+	@rm dist/package.sums
 
 schema: toolchain ## Write each plugin's JSON Schema
 	@for plugin in $(subst _,-,$(PLUGINS)); do \
