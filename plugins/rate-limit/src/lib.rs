@@ -34,6 +34,7 @@ struct Counters {
     occupancy: Gauge,
     evictions: Counter,
     forgiven: Counter,
+    malformed: Counter,
     retries: Counter,
     gave_up: Counter,
 }
@@ -196,6 +197,7 @@ impl Counters {
             occupancy: metrics.gauge("occupancy", labels),
             evictions: counter("evictions"),
             forgiven: counter("forgiven"),
+            malformed: counter("malformed"),
             retries: counter("cas_retries"),
             gave_up: counter("gave_up"),
         }
@@ -208,6 +210,9 @@ impl Counters {
         if events.evicted {
             self.evictions.increment();
             self.forgiven.add(events.forgiven);
+        }
+        if events.malformed {
+            self.malformed.increment();
         }
     }
 }

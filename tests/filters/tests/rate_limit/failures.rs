@@ -98,7 +98,9 @@ fn a_table_that_cannot_be_read_starts_empty() {
         data.write(VM, block, b"\x7fno block of any version");
     }
 
+    assert_eq!(counter(&host, "all", "malformed"), 0);
     assert_eq!(admitted(&host, &Request::get("/"), 4), 3);
+    assert_eq!(counter(&host, "all", "malformed"), 1);
     assert_eq!(counter(&host, "all", "errors"), 0);
 }
 
