@@ -166,7 +166,7 @@ impl RateLimit {
         now: u64,
         store: &mut S,
     ) -> Evaluation {
-        let mut checks = Vec::new();
+        let mut checks = Vec::with_capacity(self.limits.len());
         let mut is_denied = false;
         for limit in self.limits_in(Mode::Enforce) {
             let action = match is_denied {
