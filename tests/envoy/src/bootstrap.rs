@@ -11,6 +11,8 @@ use crate::tls::Certificate;
 pub const UPSTREAM: &str = "upstream";
 /// A cluster whose only endpoint refuses connections.
 pub const REFUSING: &str = "refusing";
+/// More of anything than a test has at a time.
+const NO_LIMIT: u32 = 100_000;
 /// The listener without TLS.
 pub const PLAIN: &str = "plain";
 /// The listener with TLS.
@@ -37,11 +39,48 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) certificate: Option<&'a Certificate>,
     /// The file to write.
     pub(crate) access_log: &'a Path,
+    /// The file to read listeners from and to watch, so that they can be replaced.
+    pub(crate) listeners: Option<&'a Path>,
 }
 
 impl Bootstrap {
     /// The whole configuration. Envoy chooses all ports that it listens on.
     pub(crate) fn to_json(&self, around: &Surroundings<'_>) -> Value {
+        let mut clusters = vec![
+            cluster(UPSTREAM, around.upstream),
+            cluster(REFUSING, around.refusing),
+        ];
+        clusters.extend_from_slice(&self.clusters);
+        let mut bootstrap = json!({
+            "admin": {"address": any_port()},
+            "static_resources": {"clusters": clusters},
+        });
+        match around.listeners {
+            None => bootstrap["static_resources"]["listeners"] = self.listeners(around).into(),
+            Some(file) => {
+                bootstrap["node"] = json!({"id": "envoy", "cluster": "tests"});
+                bootstrap["dynamic_resources"]["lds_config"] = json!({
+                    "path_config_source": {
+                        "path": file,
+                        "watched_directory": {"path": file.parent()},
+                    },
+                    "resource_api_version": "V3",
+                });
+            }
+        }
+        bootstrap
+    }
+
+    /// The listeners that [`Surroundings::listeners`] is to contain.
+    pub(crate) fn discovered_listeners(&self, around: &Surroundings<'_>) -> Vec<Value> {
+        let mut listeners = self.listeners(around);
+        for listener in &mut listeners {
+            listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+        }
+        listeners
+    }
+
+    fn listeners(&self, around: &Surroundings<'_>) -> Vec<Value> {
         let manager = self.connection_manager(around.access_log);
         let mut listeners = vec![listener(PLAIN, &manager)];
         if let Some(certificate) = around.certificate {
@@ -50,15 +89,7 @@ impl Bootstrap {
             listeners.push(tls);
         }
         listeners.extend_from_slice(&self.listeners);
-        let mut clusters = vec![
-            cluster(UPSTREAM, around.upstream),
-            cluster(REFUSING, around.refusing),
-        ];
-        clusters.extend_from_slice(&self.clusters);
-        json!({
-            "admin": {"address": any_port()},
-            "static_resources": {"listeners": listeners, "clusters": clusters},
-        })
+        listeners
     }
 
     fn connection_manager(&self, access_log: &Path) -> Value {
@@ -126,6 +157,13 @@ pub fn cluster(name: &str, endpoint: SocketAddr) -> Value {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "2s",
+        // By default three retries at a time and a thousand requests: not what a test is about.
+        "circuit_breakers": {"thresholds": [{
+            "max_connections": NO_LIMIT,
+            "max_pending_requests": NO_LIMIT,
+            "max_requests": NO_LIMIT,
+            "max_retries": NO_LIMIT,
+        }]},
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],

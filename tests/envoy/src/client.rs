@@ -172,6 +172,11 @@ impl Pending {
         response.unwrap_or_else(|error| panic!("no response: {error}"))
     }
 
+    /// Whether the response is here, or will never be.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
     /// Closes the connection (over HTTP/2 after resetting the stream), as a user does who goes
     /// away. The request may not even have been sent: wait first for a sign that it was, such
     /// as [`crate::upstream::Upstream::wait_for_requests`].

@@ -1,6 +1,7 @@
 //! A running Envoy, and what a test asks of it.
 
 mod builder;
+mod listeners;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +22,10 @@ use crate::stats::Stats;
 use crate::tls::Certificate;
 use crate::upstream::{RefusingPort, Upstream};
 
+use listeners::ListenersFile;
+
 pub use builder::{Builder, StartError};
+pub use listeners::RefusedListeners;
 
 /// A running Envoy with its scripted upstream.
 ///
@@ -32,10 +36,11 @@ pub struct Envoy {
     // Fields are dropped in this order: Envoy ends before what it talks to and writes into.
     process: Process,
     admin: Client,
-    listeners: BTreeMap<String, SocketAddr>,
+    addresses: BTreeMap<String, SocketAddr>,
+    listeners_file: Option<ListenersFile>,
     certificate: Option<Certificate>,
     upstream: Upstream,
-    _refusing: RefusingPort,
+    refusing: RefusingPort,
     access_log: PathBuf,
     _directory: TempDir,
 }
@@ -68,7 +73,7 @@ impl Envoy {
     /// # Panics
     /// If there is none of that name.
     pub fn address(&self, listener: &str) -> SocketAddr {
-        let known = &self.listeners;
+        let known = &self.addresses;
         *known
             .get(listener)
             .unwrap_or_else(|| panic!("no listener {listener} among {known:?}"))
@@ -114,9 +119,20 @@ impl Envoy {
     /// # Panics
     /// If it does not come to have it.
     pub fn wait_for_stat(&self, name: &str, value: u64) {
-        wait_for(|| match self.stats().get(name) {
-            Some(found) if found == value => Ok(()),
-            found => Err(format!("{name} to be {value}: it is {found:?}")),
+        self.wait_for_stat_to_be(name, &value.to_string(), |found| found == value);
+    }
+
+    /// Waits until a counter or gauge has a value that is `wanted`.
+    ///
+    /// # Panics
+    /// If it does not come to have one.
+    pub fn wait_for_stat_to_be(&self, name: &str, wanted: &str, is_wanted: impl Fn(u64) -> bool) {
+        // Asking for one statistic is much cheaper than for all.
+        let pattern = percent_encoded(&format!("^{name}$"));
+        let target = format!("/stats?format=json&filter={pattern}");
+        wait_for(|| match Stats::parse(&self.admin(&target)).get(name) {
+            Some(found) if is_wanted(found) => Ok(()),
+            found => Err(format!("{name} to be {wanted}: it is {found:?}")),
         });
     }
 
@@ -187,4 +203,9 @@ fn wait_for<T>(look: impl Fn() -> Result<T, String>) -> T {
             Err(_) => std::thread::sleep(POLL_INTERVAL),
         }
     }
+}
+
+/// For a query: every byte as `%` and two digits, so that there is nothing to think about.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

@@ -30,6 +30,7 @@ pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
         refusing: nowhere,
         certificate: None,
         access_log: &directory.path().join("access.log"),
+        listeners: None,
     });
     fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
     bootstrap_file(&configuration)

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Envoy;
+use super::listeners::ListenersFile;
 use crate::bootstrap::{Bootstrap, Surroundings};
 use crate::client::Client;
 use crate::filter::WasmFilter;
@@ -24,10 +25,11 @@ use crate::upstream::{RefusingPort, Reply, Upstream};
 /// What the Envoy of a test is to be. Pieces of configuration are in the JSON form of Envoy's
 /// own messages, so that its documentation applies.
 pub struct Builder {
-    bootstrap: Bootstrap,
+    pub(super) bootstrap: Bootstrap,
     upstream: Option<Upstream>,
     concurrency: u32,
     tls: bool,
+    replaceable: bool,
     wasm_log_level: String,
 }
 
@@ -38,6 +40,7 @@ impl Builder {
             upstream: None,
             concurrency: 2,
             tls: false,
+            replaceable: false,
             wasm_log_level: "info".to_owned(),
         }
     }
@@ -119,6 +122,16 @@ impl Builder {
         Self { tls: true, ..self }
     }
 
+    /// Lets [`Envoy::replace_listeners`] replace the listeners while Envoy runs. A plugin that
+    /// refuses its configuration does not keep such an Envoy from starting.
+    #[must_use]
+    pub fn replaceable_listeners(self) -> Self {
+        Self {
+            replaceable: true,
+            ..self
+        }
+    }
+
     /// Sets the number of worker threads; 2 without this.
     #[must_use]
     pub fn concurrency(self, workers: u32) -> Self {
@@ -164,12 +177,20 @@ impl Builder {
             .upstream
             .unwrap_or_else(|| Upstream::start(|_| Reply::new(200)));
         let certificate = self.tls.then(Certificate::generate);
-        let json = self.bootstrap.to_json(&Surroundings {
+        let listeners = self
+            .replaceable
+            .then(|| ListenersFile::new(directory.path()));
+        let around = Surroundings {
             upstream: upstream.address(),
             refusing: refusing.address(),
             certificate: certificate.as_ref(),
             access_log: &access_log,
-        });
+            listeners: listeners.as_ref().map(ListenersFile::path),
+        };
+        if let Some(file) = &listeners {
+            file.write(&self.bootstrap.discovered_listeners(&around));
+        }
+        let json = self.bootstrap.to_json(&around);
         fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
 
         let mut command = process::command(&configuration);
@@ -177,6 +198,8 @@ impl Builder {
             .arg("--admin-address-path")
             .arg(&admin_address)
             .args(["--concurrency", &self.concurrency.to_string()])
+            // Old listeners live long enough for what is under way, and no test has to wait for them.
+            .args(["--drain-time-s", "2"])
             .args(["--log-level", "warning"])
             .args([
                 "--component-log-level",
@@ -188,12 +211,13 @@ impl Builder {
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
         let admin = wait_until_ready(&mut process, &admin_address)?;
         Ok(Envoy {
-            listeners: listener_addresses(&admin),
+            addresses: listener_addresses(&admin),
             process,
             admin,
             certificate,
             upstream,
-            _refusing: refusing,
+            refusing,
+            listeners_file: listeners,
             access_log,
             _directory: directory,
         })

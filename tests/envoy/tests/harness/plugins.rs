@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::envoy::{Envoy, RefusedListeners};
 use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::validate;
@@ -138,4 +138,33 @@ fn validation_says_what_envoy_says_where_the_plugin_is_silent() {
 #[should_panic(expected = "dist/no_such_plugin.wasm does not exist: run `make build`")]
 fn a_module_that_is_not_built_is_named() {
     let _ = Envoy::builder().wasm(&WasmFilter::plugin("no-such-plugin"));
+}
+
+#[test]
+fn listeners_are_replaced_while_envoy_runs() {
+    let envoy = Envoy::builder()
+        .wasm(&tiny())
+        .replaceable_listeners()
+        .start();
+    let status = || envoy.client().send(&Request::get("/")).status;
+    let answering = |status: u16| {
+        Envoy::builder().wasm(&tiny()).route(json!({
+            "match": {"prefix": "/"},
+            "direct_response": {"status": status},
+        }))
+    };
+    let mut old_connection = envoy.client().connect();
+    assert_eq!(old_connection.send(&Request::get("/")).status, 200);
+
+    assert_eq!(envoy.replace_listeners(&answering(203)), Ok(()));
+    assert_eq!(status(), 203);
+    assert_eq!(old_connection.send(&Request::get("/")).status, 200);
+
+    let refused = answering(204).wasm(&tiny().configuration("nothing"));
+    assert_eq!(envoy.replace_listeners(&refused), Err(RefusedListeners));
+    assert_eq!(status(), 203);
+
+    assert_eq!(envoy.replace_listeners(&answering(205)), Ok(()));
+    assert_eq!(status(), 205);
+    assert_eq!(envoy.counter("wasmcustom.requests"), 5, "metrics stay");
 }

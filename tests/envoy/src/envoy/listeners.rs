@@ -1,0 +1,97 @@
+//! Listeners that are replaced while Envoy runs, as a control plane would do it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{Builder, Envoy, wait_for};
+use crate::bootstrap::Surroundings;
+use crate::stats::Stats;
+
+/// A file that Envoy watches, alone in its directory: Envoy reads it again whenever something is
+/// moved there.
+pub(super) struct ListenersFile(PathBuf);
+
+impl ListenersFile {
+    pub(super) fn new(directory: &Path) -> Self {
+        let watched = directory.join("listeners");
+        fs::create_dir(&watched).expect("a directory in the temporary one");
+        Self(watched.join("lds.json"))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Replaces what the file says. Returns how many listeners are not as they were.
+    pub(super) fn write(&self, listeners: &[Value]) -> usize {
+        let before: Option<Value> = fs::read(&self.0)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let is_new = |listener: &&Value| {
+            let before = before
+                .as_ref()
+                .and_then(|before| before["resources"].as_array());
+            !before.is_some_and(|before| before.contains(listener))
+        };
+        let changed = listeners.iter().filter(is_new).count();
+        let listeners = json!({"resources": listeners});
+        let watched = self.0.parent().expect("it is in a directory");
+        let next = watched.with_extension("next");
+        fs::write(&next, listeners.to_string()).expect("a file in the temporary directory");
+        fs::rename(&next, &self.0).expect("moving it within the temporary directory");
+        changed
+    }
+}
+
+impl Envoy {
+    /// Puts the listeners of `builder` in the place of those that Envoy has, with their filters and
+    /// routes, and waits until every worker has them; all else that it says is ignored. Connections
+    /// that are open stay with the old ones for two seconds. Ports stay.
+    ///
+    /// # Errors
+    /// If Envoy or a plugin refuses. The old listeners stay then.
+    ///
+    /// # Panics
+    /// If this Envoy was not started with [`Builder::replaceable_listeners`].
+    pub fn replace_listeners(&self, builder: &Builder) -> Result<(), RefusedListeners> {
+        let file = self.listeners_file.as_ref();
+        let file = file.expect("this Envoy was started with `replaceable_listeners()`");
+        let around = Surroundings {
+            upstream: self.upstream.address(),
+            refusing: self.refusing.address(),
+            certificate: self.certificate.as_ref(),
+            access_log: &self.access_log,
+            listeners: Some(file.path()),
+        };
+        let count = |stats: &Stats, name: &str| stats.get(name).unwrap_or_default();
+        // Workers take their first listeners after Envoy says that it is ready.
+        let workers = self.counter("server.concurrency");
+        wait_for(|| match count(&self.stats(), TAKEN) {
+            taken if taken >= workers * self.addresses.len() as u64 => Ok(()),
+            taken => Err(format!("the first listeners: there are {taken}")),
+        });
+        let before = self.stats();
+        let changed = file.write(&builder.bootstrap.discovered_listeners(&around));
+        let wanted = workers * changed as u64;
+        wait_for(|| {
+            let now = self.stats();
+            let since = |name| count(&now, name) - count(&before, name);
+            match (since(TAKEN), since(REFUSED)) {
+                (taken, 0) if taken == wanted => Ok(Ok(())),
+                (taken, 0) => Err(format!("{wanted} new listeners: there are {taken}")),
+                _ => Ok(Err(RefusedListeners)),
+            }
+        })
+    }
+}
+
+/// Envoy refused a replacement; its log says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedListeners;
+
+/// How often a worker took a listener.
+const TAKEN: &str = "listener_manager.listener_create_success";
+/// How often Envoy refused what the file says.
+const REFUSED: &str = "listener_manager.lds.update_rejected";
