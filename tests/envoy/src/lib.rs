@@ -46,6 +46,7 @@ mod http2;
 pub mod load;
 pub mod log;
 pub mod message;
+pub mod mortal;
 mod process;
 mod runtime;
 pub mod stats;
