@@ -13,6 +13,8 @@ pub struct Request {
     pub host: String,
     /// Whether the client's connection is TLS.
     pub tls: bool,
+    /// Whether it is HTTP/2; the upstream is then spoken to in HTTP/2 as well.
+    pub http2: bool,
     /// The client's address as the proxy trusts it; that of the connection if `None`.
     pub client: Option<IpAddr>,
     /// All other headers, in order; names are lower-case.
@@ -30,7 +32,14 @@ pub struct Response {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body.
     pub body: Vec<u8>,
+    /// The trailers, in order; names are lower-case.
+    pub trailers: Vec<(String, Vec<u8>)>,
+    /// Whether it broke off: this is all that came of it.
+    pub broken_off: bool,
 }
+
+/// An empty message as gRPC frames it.
+const GRPC_MESSAGE: &[u8] = &[0; 5];
 
 impl Request {
     /// A request without a body to `shop.example`, over a plain connection.
@@ -40,6 +49,7 @@ impl Request {
             path: path.into(),
             host: "shop.example".into(),
             tls: false,
+            http2: false,
             client: None,
             headers: Vec::new(),
             body: Vec::new(),
@@ -57,6 +67,17 @@ impl Request {
             body: b"x=1".to_vec(),
             ..Self::new("POST", path)
         }
+    }
+
+    /// A gRPC request with one message, over HTTP/2. The path is `/service/method`.
+    pub fn grpc(path: &str) -> Self {
+        Self {
+            http2: true,
+            body: GRPC_MESSAGE.to_vec(),
+            ..Self::new("POST", path)
+        }
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
     }
 
     /// The same with one more header.
@@ -101,12 +122,45 @@ impl Response {
             status,
             headers: Vec::new(),
             body: b"hello\n".to_vec(),
+            trailers: Vec::new(),
+            broken_off: false,
         }
+    }
+
+    /// A gRPC response: one message, then this `grpc-status` in the trailers.
+    pub fn grpc(status: u32) -> Self {
+        Self {
+            body: GRPC_MESSAGE.to_vec(),
+            ..Self::new(200)
+        }
+        .header("content-type", "application/grpc")
+        .trailer("grpc-status", status.to_string())
+    }
+
+    /// A gRPC response without a message: the `grpc-status` stands among the headers, and nothing
+    /// follows ("trailers only").
+    pub fn grpc_trailers_only(status: u32) -> Self {
+        Self::new(200)
+            .without_body()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", status.to_string())
     }
 
     /// The same with one more header.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.into(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The same with one more trailer.
+    pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.trailers.push((name.into(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The same without its end: the connection is reset while more was announced.
+    pub fn broken_off(mut self) -> Self {
+        self.broken_off = true;
         self
     }
 
@@ -124,6 +178,11 @@ impl Response {
     /// The only value of a header; `None` without it. Panics when there are several lines.
     pub fn get_header(&self, name: &str) -> Option<String> {
         only(&self.headers, name)
+    }
+
+    /// The only value of a trailer; `None` without it. Panics when there are several lines.
+    pub fn get_trailer(&self, name: &str) -> Option<String> {
+        only(&self.trailers, name)
     }
 }
 

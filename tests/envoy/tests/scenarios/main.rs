@@ -13,6 +13,8 @@
     reason = "helpers of tests are tests"
 )]
 
+mod messages;
+mod proxy;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};

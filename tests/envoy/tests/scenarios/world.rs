@@ -1,180 +1,212 @@
 //! A scenario's world, with a real Envoy in it.
 
-use std::mem;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use portcullis_envoy_tests::artifacts;
-use portcullis_envoy_tests::bootstrap::UPSTREAM;
-use portcullis_envoy_tests::envoy::{Builder, Envoy};
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::client::{Client, Pending};
+use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message;
-use portcullis_envoy_tests::upstream::Reply;
-use portcullis_scenarios::{
-    DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, Request, Response, SHOP_PREFIX, SHOP_ROUTE, Upstream,
-    World,
-};
-use serde_json::{Value, json};
+use portcullis_envoy_tests::upstream::{self, Reply};
+use portcullis_scenarios::{Cluster, Filter, Request, Response, Script, UnderWay, Upstream, World};
+
+use crate::messages::{as_received, as_response, on_the_wire, reply};
+use crate::proxy::builder;
 
 /// An Envoy of two workers. Every request goes over a connection of its own, so that any worker
 /// may be the one that serves it.
 pub(crate) struct EnvoyWorld {
     envoy: Envoy,
-    /// How many requests the scenario knows already.
-    asked: usize,
+    /// All but the upstream, which is the harness's.
+    services: BTreeMap<Cluster, upstream::Upstream>,
+    /// How many requests to each service the story knows already.
+    told: BTreeMap<Cluster, usize>,
+    under_way: BTreeMap<usize, Pending>,
+    begun: usize,
+    crashed: bool,
 }
 
 impl EnvoyWorld {
     /// Starts an Envoy with those filters.
     pub(crate) fn start(filters: &[Filter]) -> Self {
-        let builder = Envoy::builder()
-            .tls()
-            .connection_manager(json!({"route_config": routes()}));
+        let others = Cluster::ALL
+            .into_iter()
+            .filter(|it| *it != Cluster::Upstream);
+        let services =
+            others.map(|cluster| (cluster, upstream::Upstream::start(|_| Reply::new(200))));
+        let services = BTreeMap::from_iter(services);
         Self {
-            envoy: filters.iter().fold(builder, add).start(),
-            asked: 0,
+            envoy: builder(filters, services.iter()).start(),
+            services,
+            told: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            begun: 0,
+            crashed: false,
         }
     }
 
-    /// Checks what no scenario says but all mean.
+    /// Checks what no scenario says but all mean: no VM died unless it had to.
     pub(crate) fn assert_no_vm_failed(&self) {
-        self.envoy.assert_no_vm_failed();
+        if !self.crashed {
+            self.envoy.assert_no_vm_failed();
+        }
+    }
+
+    fn service(&self, cluster: Cluster) -> &upstream::Upstream {
+        let service = self.services.get(&cluster);
+        service.unwrap_or_else(|| self.envoy.upstream())
+    }
+
+    fn client(&self, request: &Request) -> Client {
+        match request {
+            Request { tls: true, .. } => self.envoy.tls_client(),
+            Request { http2: true, .. } => self.envoy.http2_client(),
+            _ => self.envoy.client(),
+        }
+    }
+
+    fn start_request(&self, request: Request) -> Pending {
+        self.client(&request).start(on_the_wire(request))
+    }
+
+    /// Waits until Envoy is done with all requests that are not under way: filters see the end of a
+    /// request only after its client has the response.
+    fn settle(&self) {
+        let unfinished = self.under_way.values().filter(|it| !it.is_finished());
+        let count = unfinished.count() as u64;
+        let wanted = format!("at most {count}");
+        self.envoy
+            .wait_for_stat_to_be(ACTIVE, &wanted, |active| active <= count);
+    }
+
+    fn take(&mut self, request: UnderWay) -> Pending {
+        let pending = self.under_way.remove(&request.0);
+        pending.expect("it was begun, and ends once")
+    }
+
+    fn tell(&mut self, cluster: Cluster, received: &[message::Request]) -> Vec<Request> {
+        let told = self.told.entry(cluster).or_default();
+        let news = received.iter().skip(*told).map(as_received).collect();
+        *told = received.len();
+        news
     }
 }
 
 impl World for EnvoyWorld {
-    fn upstream(&mut self, upstream: Upstream) {
-        match upstream {
-            Upstream::Answers(response) => {
-                let reply = reply(response);
-                self.envoy.upstream().set_script(move |_| reply.clone());
-                self.envoy.upstream().accept_connections();
-            }
+    fn serve(&mut self, cluster: Cluster, upstream: Upstream) {
+        let service = self.service(cluster);
+        let script: Script = match upstream {
             Upstream::Unreachable => {
-                self.envoy.upstream().refuse_connections();
+                service.refuse_connections();
                 // A connection that Envoy still holds for good would fail in another way.
-                let connections = format!("cluster.{UPSTREAM}.upstream_cx_active");
-                self.envoy.wait_for_stat(&connections, 0);
+                let connections = format!("cluster.{}.upstream_cx_active", cluster.name());
+                return self.envoy.wait_for_stat(&connections, 0);
             }
-        }
+            Upstream::Answers(response) => Box::new(move |_: &Request| response.clone().into()),
+            Upstream::Scripted(script) => script,
+        };
+        let script = Mutex::new(script);
+        service.set_script(move |request| {
+            let mut script = script.lock().expect("a script that did not panic before");
+            reply(script(&as_received(request)))
+        });
+        service.accept_connections();
     }
 
     fn send(&mut self, request: Request) -> Response {
-        let client = match request.tls {
-            true => self.envoy.tls_client(),
-            false => self.envoy.client(),
-        };
-        let response = client.send(&on_the_wire(request));
-        assert!(response.complete, "the response broke off: {response:?}");
-        Response {
-            status: response.status,
-            headers: in_lower_case(&response.headers).collect(),
-            body: response.body,
-        }
+        let client = self.client(&request);
+        let response = whole(as_response(client.send(&on_the_wire(request))));
+        self.settle();
+        response
     }
 
-    fn received(&mut self) -> Vec<Request> {
-        let received = self.envoy.upstream().requests();
-        let asked = mem::replace(&mut self.asked, received.len());
-        received.into_iter().skip(asked).map(as_received).collect()
+    fn send_together(&mut self, requests: Vec<Request>) -> Vec<Response> {
+        let pending: Vec<Pending> = requests
+            .into_iter()
+            .map(|request| self.start_request(request))
+            .collect();
+        let responses = pending.into_iter().map(Pending::response);
+        let responses = responses
+            .map(|response| whole(as_response(response)))
+            .collect();
+        self.settle();
+        responses
+    }
+
+    fn begin(&mut self, request: Request) -> UnderWay {
+        let before = self.envoy.counter(BEGUN);
+        let pending = self.start_request(request);
+        self.envoy.wait_for_stat(BEGUN, before + 1);
+        self.begun += 1;
+        self.under_way.insert(self.begun, pending);
+        UnderWay(self.begun)
+    }
+
+    fn finish(&mut self, request: UnderWay) -> Response {
+        let response = as_response(self.take(request).response());
+        self.settle();
+        response
+    }
+
+    fn abandon(&mut self, request: UnderWay) {
+        self.take(request).disconnect();
+        self.settle();
+    }
+
+    fn arrivals(&mut self, cluster: Cluster, count: usize) -> Vec<Request> {
+        let told = self.told.get(&cluster).copied().unwrap_or_default();
+        let received = self.service(cluster).wait_for_requests(told + count);
+        self.tell(cluster, &received)
+    }
+
+    fn received_by(&mut self, cluster: Cluster) -> Vec<Request> {
+        let received = self.service(cluster).requests();
+        self.tell(cluster, &received)
     }
 
     fn counter(&mut self, name: &str) -> u64 {
-        // A plugin defines all its counters when it is configured: one that Envoy does not know
-        // is misspelt, and not 0.
+        // A plugin defines all its metrics when it is configured: one that Envoy does not know is
+        // misspelt, and not 0.
+        self.envoy.counter(&format!("wasmcustom.{name}"))
+    }
+
+    fn gauge(&mut self, name: &str) -> u64 {
         self.envoy.counter(&format!("wasmcustom.{name}"))
     }
 
     fn pass(&mut self, time: Duration) {
         std::thread::sleep(time);
     }
-}
 
-/// The routes that every world has. `NO_ROUTE_PREFIX` is left out on the path as it came, because
-/// odd spellings of it, which are not below it, lead to the upstream like all others.
-fn routes() -> Value {
-    let no_route = json!({
-        "name": ":path",
-        "string_match": {"prefix": NO_ROUTE_PREFIX},
-        "invert_match": true,
-    });
-    json!({"virtual_hosts": [{
-        "name": "all",
-        "domains": ["*"],
-        "routes": [
-            {
-                "name": SHOP_ROUTE,
-                "match": {"prefix": SHOP_PREFIX},
-                "route": {"cluster": UPSTREAM},
-            },
-            {
-                "name": DEFAULT_ROUTE,
-                "match": {"prefix": "/", "headers": [no_route]},
-                "route": {"cluster": UPSTREAM},
-            },
-        ],
-    }]})
-}
-
-fn add(builder: Builder, filter: &Filter) -> Builder {
-    match filter {
-        Filter::Plugin { module, config } => {
-            builder.wasm(&WasmFilter::plugin(module).configuration(config))
+    fn crash(&mut self, path: &str) {
+        self.crashed = true;
+        let deadly = message::Request::post(path, "x").trailer("x-deadly", "1");
+        let client = self.envoy.http2_client();
+        // Nobody chooses the worker, but not one of so many requests may miss a worker. A VM that
+        // is dead is not loaded again within a second.
+        for _ in 0..20 {
+            let response = client.try_send(&deadly);
+            let survived = response.is_ok_and(|response| response.status == 200);
+            assert!(
+                !survived,
+                "no filter is mortal, or none of {path} reaches it"
+            );
         }
-        Filter::Claims => builder.wasm(&WasmFilter::module("claims", artifacts::claims_filter())),
-        Filter::DenyAll => builder.native(json!({
-            "name": "deny-all",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
-                "rules": {"action": "DENY", "policies": {"all": {
-                    "permissions": [{"any": true}],
-                    "principals": [{"any": true}],
-                }}},
-            },
-        })),
+        self.settle();
+    }
+
+    fn reconfigure(&mut self, filters: &[Filter]) {
+        let builder = builder(filters, self.services.iter());
+        let replaced = self.envoy.replace_listeners(&builder);
+        replaced.expect("filters that accept their configuration");
     }
 }
 
-fn on_the_wire(request: Request) -> message::Request {
-    let message = message::Request {
-        body: request.body,
-        ..message::Request::new(request.method, request.path)
-    };
-    let mut message = message.header("host", request.host);
-    if let Some(client) = request.client {
-        // Unless it is told otherwise, Envoy believes the header.
-        message = message.header("x-forwarded-for", client.to_string());
-    }
-    let headers = request.headers.into_iter();
-    headers.fold(message, |message, (name, value)| {
-        message.header(name, value)
-    })
-}
+/// How many requests Envoy has begun, and how many of them it is busy with.
+const BEGUN: &str = "http.ingress.downstream_rq_total";
+const ACTIVE: &str = "http.ingress.downstream_rq_active";
 
-fn as_received(received: message::Request) -> Request {
-    let host = received.headers.text("host").unwrap_or_default().to_owned();
-    Request {
-        host,
-        // Envoy speaks to the upstream without TLS.
-        tls: false,
-        client: None,
-        headers: in_lower_case(&received.headers)
-            .filter(|(name, _)| name != "host")
-            .collect(),
-        method: received.method,
-        path: received.target,
-        body: received.body,
-    }
-}
-
-fn reply(response: Response) -> Reply {
-    let reply = Reply::new(response.status).body(response.body);
-    let headers = response.headers.into_iter();
-    headers.fold(reply, |reply, (name, value)| reply.header(name, value))
-}
-
-fn in_lower_case(headers: &message::Headers) -> impl Iterator<Item = (String, Vec<u8>)> {
-    headers.iter().map(|(name, value)| {
-        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        (name, value.to_vec())
-    })
+fn whole(response: Response) -> Response {
+    assert!(!response.broken_off, "the response broke off: {response:?}");
+    response
 }

@@ -13,6 +13,8 @@
     reason = "helpers of tests are tests"
 )]
 
+mod filters;
+mod messages;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};

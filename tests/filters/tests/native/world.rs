@@ -1,210 +1,255 @@
 //! A scenario's world, with the native host in it.
 
+use std::collections::BTreeMap;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_scenarios::{
-    DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, Request, Response, SHOP_PREFIX, SHOP_ROUTE, Upstream,
-    World,
+    Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
+    OTHER_PREFIX, OTHER_ROUTE, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, Request, Response,
+    SHOP_PREFIX, SHOP_ROUTE, UnderWay, Upstream, World,
 };
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
 use proxy_wasm_native_host as host;
-use proxy_wasm_native_host::{Answer, Host, LogLevel, Route};
+use proxy_wasm_native_host::{ClientStream, Host, HostBuilder, LogLevel, LogLine, Route};
+
+use crate::filters::native;
+use crate::messages::{answer, as_received, as_response, to_host};
+
+/// Virtual time passes in such steps while a story waits.
+const STEP: Duration = Duration::from_millis(1);
+/// How long a story waits for a response, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host of two workers, which take turns.
 pub(crate) struct NativeWorld {
     host: Host,
-    upstream: Arc<Mutex<Upstream>>,
+    services: BTreeMap<Cluster, Arc<Mutex<Service>>>,
+    under_way: BTreeMap<usize, Sent>,
+    begun: usize,
+    /// The name of the filter that can be made to crash, if there is one.
+    mortal: String,
+    crashed: bool,
+}
+
+/// A request that is under way.
+struct Sent {
+    stream: ClientStream,
+    http2: bool,
+}
+
+/// One of the services behind the proxy.
+struct Service {
+    upstream: Upstream,
     received: Vec<Request>,
-    next_worker: usize,
 }
 
 impl NativeWorld {
     /// Starts a host with those filters.
     pub(crate) fn start(filters: &[Filter]) -> Self {
-        let upstream = Arc::new(Mutex::new(Upstream::Answers(
-            Response::new(200).without_body(),
-        )));
-        let answers = Arc::clone(&upstream);
-        let builder = Host::builder()
-            .workers(2)
-            .upstream(move |_| answer(&answers.lock().unwrap_or_else(PoisonError::into_inner)))
-            // The host's routes cannot leave a prefix out; its router answers the same way here.
-            .route(
-                Route::new("none")
-                    .prefix(NO_ROUTE_PREFIX)
-                    .direct_response(host::Response::new(404)),
-            )
-            .route(Route::new(SHOP_ROUTE).prefix(SHOP_PREFIX))
-            .route(Route::new(DEFAULT_ROUTE));
+        let service = || Service {
+            upstream: Upstream::Answers(Response::new(200).without_body()),
+            received: Vec::new(),
+        };
+        let services = Cluster::ALL.map(|cluster| (cluster, Arc::new(Mutex::new(service()))));
+        let services = BTreeMap::from(services);
+        let builder = routes(Host::builder().workers(2).attempt_counts());
+        let builder = services
+            .iter()
+            .fold(builder, |builder, (cluster, service)| {
+                let service = Arc::clone(service);
+                builder.cluster(cluster.name(), move |request| {
+                    locked(&service).serve(request)
+                })
+            });
         let host = filters
             .iter()
             .fold(builder, |builder, filter| builder.filter(native(filter)))
             .start()
             .unwrap_or_else(|error| panic!("{error}"));
+        let mortal = filters.iter().find_map(|filter| match filter {
+            Filter::MortalPlugin { module, .. } => Some(*module),
+            _ => None,
+        });
         Self {
             host,
-            upstream,
-            received: Vec::new(),
-            next_worker: 0,
+            services,
+            under_way: BTreeMap::new(),
+            begun: 0,
+            mortal: mortal.unwrap_or_default().to_owned(),
+            crashed: false,
         }
     }
 
-    /// Checks what no scenario says but all mean: no VM died, and nothing was warned of.
+    /// Checks what no scenario says but all mean: no VM died unless it had to, and nothing was
+    /// warned of.
     pub(crate) fn assert_nothing_failed(&self) {
         let bad: Vec<_> = self
             .host
             .logs()
             .into_iter()
-            .filter(|line| line.level >= LogLevel::Warn)
+            .filter(|line| line.level >= LogLevel::Warn && !self.had_to_be(line))
             .collect();
         assert!(bad.is_empty(), "{bad:#?}");
+    }
+
+    /// Whether the story asked for it.
+    fn had_to_be(&self, line: &LogLine) -> bool {
+        self.crashed && line.level == LogLevel::Critical
+    }
+
+    fn service(&self, cluster: Cluster) -> MutexGuard<'_, Service> {
+        locked(self.services.get(&cluster).expect("every cluster has one"))
+    }
+
+    /// Opens a stream on the worker whose turn it is.
+    fn open(&mut self, request: &Request) -> ClientStream {
+        let worker = self.host.worker(self.begun % self.host.worker_count());
+        self.begun += 1;
+        worker.open(to_host(request))
+    }
+
+    fn take(&mut self, request: UnderWay) -> Sent {
+        let sent = self.under_way.remove(&request.0);
+        sent.expect("it was begun, and ends once")
+    }
+
+    fn wait(&self, mut stream: ClientStream) -> Response {
+        let mut waited = Duration::ZERO;
+        while !stream.is_over() && waited < PATIENCE {
+            self.host.advance(STEP);
+            waited += STEP;
+        }
+        as_response(&stream.outcome())
     }
 }
 
 impl World for NativeWorld {
-    fn upstream(&mut self, upstream: Upstream) {
-        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
+    fn serve(&mut self, cluster: Cluster, upstream: Upstream) {
+        self.service(cluster).upstream = upstream;
     }
 
     fn send(&mut self, request: Request) -> Response {
-        let worker = self.host.worker(self.next_worker);
-        self.next_worker = (self.next_worker + 1) % self.host.worker_count();
-        let outcome = worker.send(to_host(&request));
-        assert!(
-            !outcome.was_broken_off(),
-            "the response broke off: {outcome:?}"
-        );
-        let received = outcome.upstream_requests().iter().map(as_received);
-        self.received.extend(received);
-        as_response(outcome.response())
+        let stream = self.open(&request);
+        whole(self.wait(stream))
     }
 
-    fn received(&mut self) -> Vec<Request> {
-        mem::take(&mut self.received)
+    fn send_together(&mut self, requests: Vec<Request>) -> Vec<Response> {
+        let next = AtomicUsize::new(0);
+        let streams = Mutex::new(BTreeMap::new());
+        self.host.race(|worker| {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(request) = requests.get(index) else {
+                    return;
+                };
+                let stream = worker.open(to_host(request));
+                locked(&streams).insert(index, stream);
+            }
+        });
+        let streams = streams.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let streams = streams.into_values();
+        streams.map(|stream| whole(self.wait(stream))).collect()
+    }
+
+    fn begin(&mut self, request: Request) -> UnderWay {
+        let sent = Sent {
+            stream: self.open(&request),
+            http2: request.http2,
+        };
+        self.under_way.insert(self.begun, sent);
+        UnderWay(self.begun)
+    }
+
+    fn finish(&mut self, request: UnderWay) -> Response {
+        let sent = self.take(request);
+        self.wait(sent.stream)
+    }
+
+    fn abandon(&mut self, request: UnderWay) {
+        let Sent { stream, http2 } = self.take(request);
+        match http2 {
+            true => stream.reset(),
+            false => stream.disconnect(),
+        }
+    }
+
+    fn arrivals(&mut self, cluster: Cluster, count: usize) -> Vec<Request> {
+        let mut waited = Duration::ZERO;
+        while self.service(cluster).received.len() < count {
+            assert!(
+                waited < PATIENCE,
+                "waited for {count} requests to {cluster:?}"
+            );
+            self.host.advance(STEP);
+            waited += STEP;
+        }
+        self.received_by(cluster)
+    }
+
+    fn received_by(&mut self, cluster: Cluster) -> Vec<Request> {
+        mem::take(&mut self.service(cluster).received)
     }
 
     fn counter(&mut self, name: &str) -> u64 {
         self.host.counter(name)
     }
 
+    fn gauge(&mut self, name: &str) -> u64 {
+        self.host.gauge(name)
+    }
+
     fn pass(&mut self, time: Duration) {
         self.host.advance(time);
     }
-}
 
-fn native(filter: &Filter) -> host::Filter {
-    match filter {
-        Filter::Plugin { module, config } => {
-            let init = match *module {
-                "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
-                "security_headers" => {
-                    portcullis_host::start::<portcullis_security_headers::SecurityHeaders>
-                }
-                other => panic!("there is no plugin {other}"),
-            };
-            host::Filter::new(module, init)
-                .vm_id("portcullis")
-                .config(config)
+    fn crash(&mut self, _path: &str) {
+        for worker in 0..self.host.worker_count() {
+            self.host.worker(worker).crash(&self.mortal);
         }
-        Filter::DenyAll => host::Filter::new("deny-all", || {
-            proxy_wasm::set_root_context(|_| Box::new(DenyAll));
-        }),
-        Filter::Claims => host::Filter::new("claims", claims_filter::start),
+        self.crashed = true;
+    }
+
+    fn reconfigure(&mut self, filters: &[Filter]) {
+        let filters = filters.iter().map(native).collect();
+        let updated = self.host.update(filters);
+        updated.unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
-struct DenyAll;
-
-impl Context for DenyAll {}
-
-impl RootContext for DenyAll {
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(DenyAll))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-impl HttpContext for DenyAll {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        self.send_http_response(403, Vec::new(), Some(b"denied\n"));
-        Action::Pause
+impl Service {
+    fn serve(&mut self, request: &host::Request) -> host::Answer {
+        let request = as_received(request);
+        let served = match &mut self.upstream {
+            Upstream::Unreachable => return host::Answer::connect_failure(),
+            Upstream::Answers(response) => response.clone().into(),
+            Upstream::Scripted(script) => script(&request),
+        };
+        self.received.push(request);
+        answer(served)
     }
 }
 
-fn answer(upstream: &Upstream) -> Answer {
-    match upstream {
-        Upstream::Unreachable => Answer::connect_failure(),
-        Upstream::Answers(response) => {
-            let answer = host::Response::new(response.status);
-            let answer = response
-                .headers
-                .iter()
-                .fold(answer, |answer, (name, value)| answer.header(name, value));
-            match response.body.is_empty() {
-                true => answer.into(),
-                false => answer.body(&response.body).into(),
-            }
-        }
-    }
+fn routes(builder: HostBuilder) -> HostBuilder {
+    // The host's routes cannot leave a prefix out; its router answers the same way here.
+    let nowhere = Route::new("none").direct_response(host::Response::new(404));
+    let other = Route::new(OTHER_ROUTE).cluster(Cluster::Other.name());
+    let retried = Route::new(RETRIED_ROUTE).retry(RETRY_ON, RETRIES);
+    builder
+        .route(nowhere.prefix(NO_ROUTE_PREFIX))
+        .route(Route::new(SHOP_ROUTE).prefix(SHOP_PREFIX))
+        .route(other.prefix(OTHER_PREFIX))
+        .route(retried.prefix(RETRIED_PREFIX))
+        .route(Route::new(HASTY_ROUTE).prefix(HASTY_PREFIX).timeout(HASTE))
+        .route(Route::new(DEFAULT_ROUTE))
 }
 
-fn to_host(request: &Request) -> host::Request {
-    let mut sent = host::Request::new(&request.method, &request.path).header("host", &request.host);
-    for (name, value) in &request.headers {
-        sent = sent.header(name, value);
-    }
-    if !request.body.is_empty() {
-        sent = sent.body(&request.body);
-    }
-    if let Some(client) = request.client {
-        sent = sent.property("source.address", socket_address(client).as_str());
-    }
-    match request.tls {
-        true => sent.tls(),
-        false => sent,
-    }
+fn whole(response: Response) -> Response {
+    assert!(!response.broken_off, "the response broke off: {response:?}");
+    response
 }
 
-/// As Envoy writes an address that it has from `x-forwarded-for`: without a port.
-fn socket_address(ip: IpAddr) -> String {
-    SocketAddr::new(ip, 0).to_string()
-}
-
-fn as_received(received: &host::Request) -> Request {
-    Request {
-        method: received.method().to_owned(),
-        path: received.path().to_owned(),
-        host: received
-            .header_value(":authority")
-            .unwrap_or_default()
-            .to_owned(),
-        tls: false,
-        client: None,
-        headers: fields(received.headers()),
-        body: received.body_bytes(),
-    }
-}
-
-fn as_response(response: &host::Response) -> Response {
-    Response {
-        status: response.status(),
-        headers: fields(response.headers()),
-        body: response.body_bytes(),
-    }
-}
-
-/// The headers without the pseudo headers.
-fn fields(headers: &host::Headers) -> Vec<(String, Vec<u8>)> {
-    headers
-        .iter()
-        .filter(|(name, _)| !name.starts_with(':'))
-        .map(|(name, value)| (name.to_owned(), value.to_vec()))
-        .collect()
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

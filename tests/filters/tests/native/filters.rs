@@ -1,0 +1,52 @@
+//! The filters of a scenario, for the native host.
+
+use portcullis_scenarios::Filter;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType};
+use proxy_wasm_native_host as host;
+use proxy_wasm_native_host::FailurePolicy;
+
+/// The same filter as the native host wants it. As on the real Envoy, a VM that crashed is loaded
+/// again, so that one panic does not turn the rest of a story into 503s.
+pub(crate) fn native(filter: &Filter) -> host::Filter {
+    match filter {
+        Filter::Plugin { module, config } | Filter::MortalPlugin { module, config } => {
+            let init = match *module {
+                "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
+                "security_headers" => {
+                    portcullis_host::start::<portcullis_security_headers::SecurityHeaders>
+                }
+                other => panic!("there is no plugin {other}"),
+            };
+            host::Filter::new(module, init)
+                .vm_id("portcullis")
+                .config(config)
+                .failure_policy(FailurePolicy::Reload)
+        }
+        Filter::DenyAll => host::Filter::new("deny-all", || {
+            proxy_wasm::set_root_context(|_| Box::new(DenyAll));
+        }),
+        Filter::Claims => host::Filter::new("claims", claims_filter::start),
+    }
+}
+
+struct DenyAll;
+
+impl Context for DenyAll {}
+
+impl RootContext for DenyAll {
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(DenyAll))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl HttpContext for DenyAll {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        self.send_http_response(403, Vec::new(), Some(b"denied\n"));
+        Action::Pause
+    }
+}
