@@ -23,6 +23,11 @@ const UNITS: [(&str, u64); 5] = [
 const MAX_MILLIS: u64 = 3_652_500 * 86_400_000;
 
 impl Duration {
+    /// A duration of so many milliseconds.
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(time::Duration::from_millis(milliseconds))
+    }
+
     /// A duration of so many whole seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(time::Duration::from_secs(seconds))
