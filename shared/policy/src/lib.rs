@@ -8,13 +8,16 @@
 //! Each policy has a folder whose `mod.rs` is its specification. What several policies need
 //! stands beside them: [`config`] reads JSON and explains what is wrong with it, [`matcher`]
 //! decides which requests a rule is for, [`headers`] holds the headers of one message, [`key`] says
-//! what is counted apart, [`table`] keeps state for each key, [`reply`] is an answer of our own.
+//! what is counted apart, [`table`] keeps state for each key, [`reply`] is an answer of our own,
+//! [`remote`] lets one worker fetch a document for all, [`revocation`] knows tokens that are void,
+//! [`jose`] reads tokens and keys.
 
 pub mod config;
 pub mod headers;
 pub mod key;
 pub mod matcher;
 pub mod rate_limit;
+pub mod remote;
 pub mod reply;
 pub mod security_headers;
 pub mod table;
