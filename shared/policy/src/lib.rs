@@ -19,5 +19,6 @@ pub mod matcher;
 pub mod rate_limit;
 pub mod remote;
 pub mod reply;
+pub mod revocation;
 pub mod security_headers;
 pub mod table;

@@ -93,6 +93,7 @@ mod view;
 
 pub use schedule::{LEASE_MARGIN, MAX_BODY, Schedule};
 pub use source::{Cluster, Source};
+pub(crate) use source::{between, nanoseconds};
 pub use uri::Uri;
 pub use view::{Status, View};
 

@@ -131,7 +131,7 @@ impl From<Fields> for Source {
 }
 
 /// Reads a duration within these bounds, in milliseconds.
-fn between<'de, D, const LEAST: u64, const MOST: u64>(
+pub(crate) fn between<'de, D, const LEAST: u64, const MOST: u64>(
     deserializer: D,
 ) -> Result<Duration, D::Error>
 where
@@ -148,6 +148,6 @@ where
     }
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.get().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -61,7 +61,7 @@ impl KeyHasher {
 }
 
 /// The hash of a key: its block and its tag there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyHash {
     place: u64,
     tag: u64,

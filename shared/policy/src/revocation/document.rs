@@ -1,0 +1,106 @@
+//! The JSON of a revocation list. The [module](super) describes it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::remote::MAX_BODY;
+
+/// Enough for a line of a log; a message can quote what was found, of any length.
+const MAX_MESSAGE: usize = 200;
+
+/// Why a document is no revocation list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError(String);
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not a revocation list: {}", self.0)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+pub(super) fn parse(text: &[u8]) -> Result<Vec<Entry<'_>>, ParseError> {
+    if text.len() > MAX_BODY {
+        return Err(ParseError(format!(
+            "found {} bytes; expected at most {MAX_BODY}",
+            text.len()
+        )));
+    }
+    let document: Object<Document<'_>> = serde_json::from_slice(text)
+        .map_err(|error| ParseError(error.to_string().chars().take(MAX_MESSAGE).collect()))?;
+    let entries = document.0.revoked.into_iter();
+    Ok(entries.map(|Object(entry)| entry).collect())
+}
+
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    revoked: Vec<Object<Entry<'a>>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Entry<'a> {
+    #[serde(borrow, deserialize_with = "not_empty")]
+    pub(super) iss: Cow<'a, str>,
+    #[serde(borrow, deserialize_with = "not_empty")]
+    pub(super) jti: Cow<'a, str>,
+    #[serde(default, deserialize_with = "numeric_date")]
+    pub(super) exp: Option<u64>,
+}
+
+/// A JSON object; what derives `Deserialize` takes an array for the values of its fields, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor(PhantomData)).map(Self)
+    }
+}
+
+/// Reads a text of at least one character.
+pub(super) fn not_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<Cow<'de, str>>,
+{
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    let Text(text) = Text::deserialize(deserializer)?;
+    match text.is_empty() {
+        false => Ok(text.into()),
+        true => Err(de::Error::invalid_value(
+            de::Unexpected::Str(""),
+            &"a string that is not empty",
+        )),
+    }
+}
+
+/// Reads seconds since the Unix epoch, rounded up. What expired before that is expired at 0, too.
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+    Ok(number.map(|number| {
+        let seconds = number.as_f64().unwrap_or(0.0).ceil();
+        // The conversion ends at the bounds of the integers.
+        number.as_u64().unwrap_or(seconds as u64)
+    }))
+}
