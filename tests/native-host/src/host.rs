@@ -282,10 +282,14 @@ impl WorkerHandle<'_> {
         ClientStream::open(&self.host.workers[self.index], &request, true)
     }
 
-    /// Makes all VMs of this worker crash, as if a guest had panicked: in none of them anything
-    /// runs any more, and each filter's [`FailurePolicy`](crate::FailurePolicy) says what follows.
-    pub fn crash(self) {
-        lock(&self.host.workers[self.index]).crash();
+    /// Makes this worker's VM of that filter crash, as if a guest had panicked. The filter's
+    /// [`FailurePolicy`](crate::FailurePolicy) says what follows, for it and for all filters that
+    /// share the VM.
+    ///
+    /// # Panics
+    /// If there is no such filter.
+    pub fn crash(self, filter: &str) {
+        lock(&self.host.workers[self.index]).crash(filter);
     }
 
     /// Sends the headers of a request and what it has of a body, but not its end.

@@ -222,7 +222,7 @@ fn a_test_can_make_a_worker_crash() {
         .unwrap();
     host.advance(SECOND);
     let under_way = host.open(Request::get("/"));
-    host.worker(0).crash();
+    host.worker(0).crash("f");
     host.advance(SECOND);
     let outcome = under_way.outcome();
     assert!(!outcome.callbacks("f").contains(&"log"), "{outcome:?}");

@@ -9,6 +9,7 @@
 
 mod exactness;
 mod flood;
+mod pushes;
 mod surroundings;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;

@@ -209,9 +209,9 @@ impl Worker {
         self.core.absorb(vm, called.asked);
     }
 
-    /// Makes every VM crash.
-    pub(crate) fn crash(&mut self) {
-        self.plugins.crash();
+    /// Makes the VM of a filter crash.
+    pub(crate) fn crash(&mut self, filter: &str) {
+        self.plugins.crash(filter);
     }
 
     /// Ends everything, so that no guest is left with a context when its thread ends.

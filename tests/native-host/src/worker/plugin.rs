@@ -243,10 +243,13 @@ impl Plugins {
         metrics.add(MetricKind::Counter, &name, 1);
     }
 
-    /// Makes every VM crash.
-    pub(crate) fn crash(&self) {
-        let alive = self.vms.iter().filter_map(|(_, vm)| vm.upgrade());
-        alive.for_each(|vm| vm.crash());
+    /// Makes the VM of a filter of the chain crash.
+    pub(crate) fn crash(&self, filter: &str) {
+        let mut chain = self.chain.iter().map(|link| &link.plugin);
+        match chain.find(|plugin| plugin.filter.name == filter) {
+            Some(plugin) => plugin.vm.crash(),
+            None => panic!("there is no filter {filter:?}"),
+        }
     }
 
     /// Ends the retired plugins that no stream uses any more.
