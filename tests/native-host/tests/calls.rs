@@ -193,3 +193,32 @@ fn a_call_without_a_timeout_waits_for_ever() {
     host.advance(Duration::from_secs(86_400));
     assert!(!said(&host).iter().any(|line| line.contains("root_call")));
 }
+
+/// Envoy tries a configuration out in a VM of the main thread that it then throws away: that one's
+/// calls are never sent, and its timer never fires.
+#[test]
+fn what_is_asked_for_in_configure_happens_once_for_each_thread() {
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&paths);
+    let script = "configure call up /configured 1000\nconfigure tick 100\ntick call up /tick 1000\n\
+                  tick tick 0";
+    let host = Host::builder()
+        .filter(scripted("a", script))
+        .cluster("up", move |request: &Request| {
+            seen.lock().unwrap().push(request.path().to_owned());
+            Response::new(200)
+        })
+        .workers(2)
+        .start()
+        .unwrap();
+    host.advance(Duration::from_secs(1));
+    let configured = said(&host)
+        .iter()
+        .filter(|line| *line == "a configure")
+        .count();
+    assert_eq!(configured, 4);
+    assert_eq!(
+        *paths.lock().unwrap(),
+        [["/configured"; 3], ["/tick"; 3]].concat()
+    );
+}
