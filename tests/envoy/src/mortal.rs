@@ -2,17 +2,20 @@
 //!
 //! The plugins do not panic, so the bytes that are released cannot show what becomes of a crash.
 //! The SDK does panic if its `proxy_on_vm_start` is given a context that is no root context, and
-//! Envoy calls `proxy_on_request_trailers`, which has the same type, with a stream's. In a mortal
-//! copy the export called `proxy_on_request_trailers` is the function that `proxy_on_vm_start` is:
-//! a request with trailers kills the VM. All else is as released.
+//! Envoy calls `proxy_on_request_trailers`, which has the same type, with a stream's. A mortal copy
+//! exports that function under this name too: a request with trailers kills the VM. All else is as
+//! released.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
+use wasmparser::{ExternalKind, Parser, Payload};
+
 /// What a request must have for the VM to die of it.
-const DEADLY: &[u8] = b"proxy_on_request_trailers";
+const DEADLY: &str = "proxy_on_request_trailers";
 /// What the VM dies of.
-const CAUSE: &[u8] = b"proxy_on_vm_start";
+const CAUSE: &str = "proxy_on_vm_start";
 
 /// Writes a mortal copy of a module into `directory`, and returns where it is.
 ///
@@ -31,66 +34,33 @@ pub fn copy(module: &Path, directory: &Path) -> PathBuf {
     copy
 }
 
-/// The id of the section of exports.
-const EXPORTS: u8 = 7;
-/// The length of the magic number and the version, which come before the sections.
-const PREAMBLE: usize = 8;
-
 fn mortal(module: &[u8]) -> Vec<u8> {
-    let (preamble, mut rest) = module.split_at(PREAMBLE);
-    let mut copy = preamble.to_vec();
-    while let Some((id, sized)) = rest.split_first() {
-        let (size, section) = number(sized);
-        let (content, following) = section.split_at(size);
-        let content = match *id {
-            EXPORTS => exports(content),
-            _ => content.to_vec(),
-        };
-        copy.push(*id);
-        put_number(&mut copy, content.len());
-        copy.extend(content);
-        rest = following;
+    let mut copy = Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.expect("a module");
+        if let Payload::ExportSection(exports) = payload {
+            let mut section = ExportSection::new();
+            for export in exports {
+                let export = export.expect("an export");
+                let kind = match export.kind {
+                    ExternalKind::Func => ExportKind::Func,
+                    ExternalKind::Memory => ExportKind::Memory,
+                    kind => panic!("modules of the SDK export no {kind:?}"),
+                };
+                if export.name == DEADLY {
+                    continue;
+                }
+                section.export(export.name, kind, export.index);
+                if export.name == CAUSE {
+                    section.export(DEADLY, kind, export.index);
+                }
+            }
+            copy.section(&section);
+        } else if let Some((id, range)) = payload.as_section() {
+            let range = range.start as usize..range.end as usize;
+            let data = &module[range];
+            copy.section(&RawSection { id, data });
+        }
     }
-    copy
-}
-
-/// The section of exports with one of them replaced.
-fn exports(section: &[u8]) -> Vec<u8> {
-    let (count, mut rest) = number(section);
-    let mut exports = Vec::new();
-    for _ in 0..count {
-        let (length, named) = number(rest);
-        let (name, described) = named.split_at(length);
-        let (index, following) = number(&described[1..]);
-        exports.push((name, described[0], index));
-        rest = following;
-    }
-    let cause = exports.iter().find(|export| export.0 == CAUSE);
-    let cause = cause.expect("a module of the SDK").2;
-    let mut section = Vec::new();
-    put_number(&mut section, count);
-    for (name, kind, index) in exports {
-        put_number(&mut section, name.len());
-        section.extend(name);
-        section.push(kind);
-        put_number(&mut section, if name == DEADLY { cause } else { index });
-    }
-    section
-}
-
-/// Reads an unsigned number in LEB128. Returns it with what follows.
-fn number(bytes: &[u8]) -> (usize, &[u8]) {
-    let length = bytes.iter().take_while(|byte| **byte >= 0x80).count() + 1;
-    let (digits, rest) = bytes.split_at(length);
-    let value = digits.iter().rev();
-    let value = value.fold(0, |value, digit| value << 7 | usize::from(digit & 0x7f));
-    (value, rest)
-}
-
-fn put_number(bytes: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
+    copy.finish()
 }
