@@ -1,0 +1,244 @@
+//! One key: a JSON Web Key (RFC 7517, RFC 7518 §6, RFC 8037 §2) that can verify signatures.
+
+use std::fmt;
+
+use jwt_simple::prelude::{ES256PublicKey, ES384PublicKey, Ed25519PublicKey, RS256PublicKey};
+use serde_json::{Map, Value};
+
+use super::Algorithm::{self, *};
+use super::base64url;
+use super::token::is_array_of_strings;
+
+/// The only public exponent there is: 65537. Others are rare, small ones have a history of forgeries,
+/// and large ones make verification expensive.
+pub(super) const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
+
+/// The bits of an RSA modulus: at least what RFC 7518 §3.3 asks for, at most what is worth the time.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
+/// A key for verifying signatures.
+pub struct Key {
+    id: Option<String>,
+    /// Those that the key fits; never empty.
+    algorithms: Vec<Algorithm>,
+    pub(super) material: Material,
+}
+
+pub(super) enum Material {
+    Rsa { modulus: Vec<u8>, spki: Vec<u8> },
+    P256 { key: ES256PublicKey, spki: Vec<u8> },
+    P384 { key: ES384PublicKey, spki: Vec<u8> },
+    Ed25519(Ed25519PublicKey),
+    Secret(Vec<u8>),
+}
+
+/// Why an entry of a JWK set cannot be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is no object, or `kid`, `use`, `key_ops` or `alg` has a wrong type.
+    NotAKey,
+    /// `kty` is none of RSA, EC, OKP and oct, or `crv` none of P-256, P-384 and Ed25519.
+    KeyType,
+    /// `alg` is none of [`Algorithm`], or one for other keys.
+    Algorithm,
+    /// `use` is not `sig`, or `key_ops` lacks `verify`.
+    Use,
+    /// It is the private half of a key pair. Whoever publishes that has to replace the key.
+    Private,
+    /// The key itself is absent, is not base64url in its one spelling, or is no point on its curve.
+    Material,
+    /// An RSA key of less than 2048 bits, or a secret that is shorter than the hash (RFC 7518 §3.2,
+    /// §3.3).
+    Weak,
+    /// An RSA key of more than 4096 bits, or whose exponent is not 65537.
+    Exotic,
+}
+
+impl Unusable {
+    /// A short name, for logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotAKey => "not a key",
+            Self::KeyType => "unknown key type or curve",
+            Self::Algorithm => "unsupported algorithm, or one for other keys",
+            Self::Use => "not for verifying signatures",
+            Self::Private => "a private key",
+            Self::Material => "malformed key material",
+            Self::Weak => "too short to be safe",
+            Self::Exotic => "longer than 4096 bits, or an exponent other than 65537",
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+impl Key {
+    pub(super) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
+        let jwk = Jwk(jwk);
+        let id = jwk.text("kid")?;
+        jwk.check_use()?;
+        let (fitting, material) = jwk.material()?;
+        let algorithms = match jwk.text("alg")? {
+            None => fitting.to_vec(),
+            Some(name) => match name.parse() {
+                Ok(algorithm) if fitting.contains(&algorithm) => vec![algorithm],
+                Ok(algorithm) if algorithm.is_symmetric() && material.is_symmetric() => {
+                    return Err(Unusable::Weak);
+                }
+                _ => return Err(Unusable::Algorithm),
+            },
+        };
+        Ok(Self {
+            id: id.map(str::to_owned),
+            algorithms,
+            material,
+        })
+    }
+
+    /// The `kid`, if the key has one.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The algorithms that the key is for: its `alg`, or else all that its type allows.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// Whether whoever has the key can sign with it.
+    pub fn is_symmetric(&self) -> bool {
+        self.material.is_symmetric()
+    }
+}
+
+/// The id and the algorithms; secrets stay out of logs.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Material {
+    fn is_symmetric(&self) -> bool {
+        matches!(self, Self::Secret(_))
+    }
+}
+
+/// The members of a JWK.
+struct Jwk<'j>(&'j Map<String, Value>);
+
+impl<'j> Jwk<'j> {
+    fn text(&self, name: &str) -> Result<Option<&'j str>, Unusable> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Unusable::NotAKey),
+        }
+    }
+
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, Unusable> {
+        self.0
+            .get(name)
+            .and_then(Value::as_str)
+            .and_then(base64url::decode)
+            .ok_or(Unusable::Material)
+    }
+
+    fn check_use(&self) -> Result<(), Unusable> {
+        if self.text("use")?.is_some_and(|usage| usage != "sig") {
+            return Err(Unusable::Use);
+        }
+        match self.0.get("key_ops") {
+            None => Ok(()),
+            Some(operations) if !is_array_of_strings(operations) => Err(Unusable::NotAKey),
+            Some(Value::Array(operations)) if operations.iter().any(|name| name == "verify") => {
+                Ok(())
+            }
+            Some(_) => Err(Unusable::Use),
+        }
+    }
+
+    /// The key itself, and the algorithms that it fits.
+    fn material(&self) -> Result<(&'static [Algorithm], Material), Unusable> {
+        let (kty, crv) = (self.text("kty")?, self.text("crv")?);
+        match (kty, crv) {
+            (Some("RSA" | "EC" | "OKP"), _) if self.0.contains_key("d") => Err(Unusable::Private),
+            (Some("RSA"), _) => Ok((&[RS256, RS384, RS512, PS256, PS384, PS512], self.rsa()?)),
+            (Some("EC"), Some("P-256")) => Ok((&[ES256], self.p256()?)),
+            (Some("EC"), Some("P-384")) => Ok((&[ES384], self.p384()?)),
+            (Some("OKP"), Some("Ed25519")) => Ok((&[EdDSA], self.ed25519()?)),
+            (Some("oct"), _) => self.secret(),
+            _ => Err(Unusable::KeyType),
+        }
+    }
+
+    fn rsa(&self) -> Result<Material, Unusable> {
+        let modulus = self.bytes("n")?;
+        // Some issuers write the sign byte that DER has.
+        let modulus = match modulus.strip_prefix(&[0]) {
+            Some(unsigned) => unsigned.to_vec(),
+            None => modulus,
+        };
+        let first = *modulus.first().ok_or(Unusable::Material)?;
+        let bits = (modulus.len() * 8).saturating_sub(first.leading_zeros() as usize);
+        if first == 0 {
+            return Err(Unusable::Material);
+        }
+        if bits < *RSA_BITS.start() {
+            return Err(Unusable::Weak);
+        }
+        if bits > *RSA_BITS.end() || self.bytes("e")? != RSA_EXPONENT {
+            return Err(Unusable::Exotic);
+        }
+        let key = RS256PublicKey::from_components(&modulus, &RSA_EXPONENT)
+            .map_err(|_| Unusable::Material)?;
+        let spki = key.to_der().map_err(|_| Unusable::Material)?;
+        Ok(Material::Rsa { modulus, spki })
+    }
+
+    fn p256(&self) -> Result<Material, Unusable> {
+        let key = ES256PublicKey::from_bytes(&self.point(32)?).map_err(|_| Unusable::Material)?;
+        let spki = key.to_der().map_err(|_| Unusable::Material)?;
+        Ok(Material::P256 { key, spki })
+    }
+
+    fn p384(&self) -> Result<Material, Unusable> {
+        let key = ES384PublicKey::from_bytes(&self.point(48)?).map_err(|_| Unusable::Material)?;
+        let spki = key.to_der().map_err(|_| Unusable::Material)?;
+        Ok(Material::P384 { key, spki })
+    }
+
+    /// A point as SEC 1 §2.3.3 writes it, uncompressed; each coordinate has its full length (RFC 7518
+    /// §6.2.1.2).
+    fn point(&self, size: usize) -> Result<Vec<u8>, Unusable> {
+        let (x, y) = (self.bytes("x")?, self.bytes("y")?);
+        if x.len() != size || y.len() != size {
+            return Err(Unusable::Material);
+        }
+        Ok([&[4], &x[..], &y[..]].concat())
+    }
+
+    fn ed25519(&self) -> Result<Material, Unusable> {
+        Ed25519PublicKey::from_bytes(&self.bytes("x")?)
+            .map(Material::Ed25519)
+            .map_err(|_| Unusable::Material)
+    }
+
+    fn secret(&self) -> Result<(&'static [Algorithm], Material), Unusable> {
+        let secret = self.bytes("k")?;
+        let fitting: &[Algorithm] = match secret.len() {
+            0..32 => return Err(Unusable::Weak),
+            32..48 => &[HS256],
+            48..64 => &[HS256, HS384],
+            64.. => &[HS256, HS384, HS512],
+        };
+        Ok((fitting, Material::Secret(secret)))
+    }
+}

@@ -1,0 +1,239 @@
+//! A JWK set (RFC 7517 §5), and which of its keys a token can be verified with.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::json::{JsonError, Object};
+use super::{Algorithm, Header, Key, Unusable};
+
+/// The longest set, in bytes. The largest public ones, with certificates, have some 30 KiB.
+pub const MAX_SET: usize = 64 * 1024;
+
+/// The most entries of a set, usable or not. The largest public ones have some 20.
+pub const MAX_KEYS: usize = 100;
+
+/// The most keys that one token is tried with. Only a token without `kid`, or keys without one, ever
+/// need more than one try.
+pub const MAX_TRIES: usize = 8;
+
+/// The keys of an issuer; never empty.
+///
+/// A configuration can have one, too, as the object that it is.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Map<String, Value>")
+)]
+#[serde(try_from = "Map<String, Value>")]
+pub struct KeySet {
+    keys: Vec<Key>,
+    skipped: Vec<Skipped>,
+}
+
+/// An entry of a set that cannot be used here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its position in `keys`, from 0.
+    pub index: usize,
+    /// Its `kid`, if it has one.
+    pub kid: Option<String>,
+    /// Why.
+    pub reason: Unusable,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kid {
+            Some(kid) => write!(f, "keys[{}] (kid {kid:?}): {}", self.index, self.reason),
+            None => write!(f, "keys[{}]: {}", self.index, self.reason),
+        }
+    }
+}
+
+/// Why a set cannot be used at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySetError {
+    /// Longer than [`MAX_SET`].
+    TooLong,
+    /// Not a strict JSON object.
+    Json(JsonError),
+    /// No array `keys`.
+    NoKeys,
+    /// More than [`MAX_KEYS`] entries.
+    TooManyKeys,
+    /// Two usable keys have this `kid`: which one verifies must not be a matter of order.
+    DuplicateKeyId(String),
+    /// Usable keys are symmetric and asymmetric. A set that the public may see has no secrets, and a
+    /// set with secrets is not for the public.
+    Mixed,
+    /// No entry is usable; here is why, for each.
+    Empty(Vec<Skipped>),
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "longer than {MAX_SET} bytes"),
+            Self::Json(JsonError::Syntax) => f.write_str("not JSON"),
+            Self::Json(JsonError::NotAnObject) => f.write_str("not a JSON object"),
+            Self::Json(JsonError::DuplicateMember) => f.write_str("a member is given twice"),
+            Self::Json(JsonError::TooDeep) => f.write_str("nested too deep"),
+            Self::NoKeys => f.write_str("without an array \"keys\""),
+            Self::TooManyKeys => write!(f, "more than {MAX_KEYS} keys"),
+            Self::DuplicateKeyId(kid) => write!(f, "two keys have the kid {kid:?}"),
+            Self::Mixed => f.write_str("both secrets (kty \"oct\") and public keys"),
+            Self::Empty(skipped) => {
+                f.write_str("no usable key")?;
+                skipped.iter().try_for_each(|entry| write!(f, "; {entry}"))
+            }
+        }
+    }
+}
+
+/// Why no key of a set can verify a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoKey {
+    /// The token's algorithm is not allowed.
+    AlgorithmNotAllowed,
+    /// The set has no key of the token's `kid`: perhaps it is an older one.
+    UnknownKid,
+    /// The key of the token's `kid`, or each key if the token names none, is for other algorithms.
+    AlgorithmMismatch,
+    /// The token names no key, and more than [`MAX_TRIES`] would have to be tried.
+    Ambiguous,
+}
+
+impl NoKey {
+    /// A short name, for metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::AlgorithmNotAllowed => "algorithm_not_allowed",
+            Self::UnknownKid => "unknown_kid",
+            Self::AlgorithmMismatch => "algorithm_mismatch",
+            Self::Ambiguous => "ambiguous_key",
+        }
+    }
+}
+
+impl KeySet {
+    /// Reads a set. What is unusable in it is skipped, if anything usable is left.
+    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        if text.len() > MAX_SET {
+            return Err(KeySetError::TooLong);
+        }
+        let set = Object::parse(text).map_err(KeySetError::Json)?;
+        Self::read(set.members())
+    }
+
+    fn read(set: &Map<String, Value>) -> Result<Self, KeySetError> {
+        let entries = set
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or(KeySetError::NoKeys)?;
+        if entries.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys);
+        }
+        let (mut keys, mut skipped) = (Vec::<Key>::new(), Vec::new());
+        for (index, entry) in entries.iter().enumerate() {
+            match entry
+                .as_object()
+                .ok_or(Unusable::NotAKey)
+                .and_then(Key::from_jwk)
+            {
+                Ok(key) => keys.push(key),
+                Err(reason) => skipped.push(Skipped {
+                    index,
+                    kid: entry.get("kid").and_then(Value::as_str).map(str::to_owned),
+                    reason,
+                }),
+            }
+        }
+        for (i, key) in keys.iter().enumerate() {
+            if let Some(id) = key.id()
+                && keys.iter().take(i).any(|other| other.id() == Some(id))
+            {
+                return Err(KeySetError::DuplicateKeyId(id.to_owned()));
+            }
+        }
+        match keys.first() {
+            None => Err(KeySetError::Empty(skipped)),
+            Some(first)
+                if keys
+                    .iter()
+                    .any(|key| key.is_symmetric() != first.is_symmetric()) =>
+            {
+                Err(KeySetError::Mixed)
+            }
+            Some(_) => Ok(Self { keys, skipped }),
+        }
+    }
+
+    /// The usable keys, in the order of the set.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The entries that are not used.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Whether the keys are secrets.
+    pub fn is_symmetric(&self) -> bool {
+        self.keys.iter().any(Key::is_symmetric)
+    }
+
+    /// All algorithms that any of the keys is for.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        Algorithm::ALL
+            .into_iter()
+            .filter(|algorithm| {
+                self.keys
+                    .iter()
+                    .any(|key| key.algorithms().contains(algorithm))
+            })
+            .collect()
+    }
+
+    /// The keys that a token with this header is to be tried with, at least one and at most
+    /// [`MAX_TRIES`].
+    ///
+    /// A token with `kid` has the key of that `kid`. If there is none, keys that have no `kid` are
+    /// tried, and so are all keys for a token without `kid`.
+    pub fn candidates(&self, header: &Header, allowed: &[Algorithm]) -> Result<Vec<&Key>, NoKey> {
+        if !allowed.contains(&header.algorithm) {
+            return Err(NoKey::AlgorithmNotAllowed);
+        }
+        let by_id = |id| self.keys.iter().filter(move |key| key.id() == id);
+        let named: Vec<&Key> = match header.kid.as_deref() {
+            None => self.keys.iter().collect(),
+            Some(kid) => match by_id(Some(kid)).next() {
+                Some(key) => vec![key],
+                None => by_id(None).collect(),
+            },
+        };
+        if named.is_empty() {
+            return Err(NoKey::UnknownKid);
+        }
+        let fitting: Vec<&Key> = named
+            .into_iter()
+            .filter(|key| key.algorithms().contains(&header.algorithm))
+            .collect();
+        match fitting.len() {
+            0 => Err(NoKey::AlgorithmMismatch),
+            1..=MAX_TRIES => Ok(fitting),
+            _ => Err(NoKey::Ambiguous),
+        }
+    }
+}
+
+impl TryFrom<Map<String, Value>> for KeySet {
+    type Error = KeySetError;
+
+    fn try_from(set: Map<String, Value>) -> Result<Self, KeySetError> {
+        Self::read(&set)
+    }
+}

@@ -1,0 +1,195 @@
+//! A token as it came: read, but not verified.
+
+use serde_json::Value;
+
+use super::json::{JsonError, Object};
+use super::{Algorithm, base64url, claims};
+
+/// The longest token, in bytes.
+///
+/// Tokens with some hundred groups reach 8 to 12 KiB; many servers take no header line beyond 8 KiB,
+/// and Envoy takes 60 KiB for all headers of a request.
+pub const MAX_TOKEN: usize = 16 * 1024;
+
+/// The longest header, in characters of base64url. Most have less than 150; with a certificate chain
+/// (`x5c`) some thousand.
+pub const MAX_HEADER: usize = 8 * 1024;
+
+/// A JWT in the compact serialisation of JWS (RFC 7515 §7.1), not verified.
+///
+/// The algorithm, the key id and the claims are what whoever sent the token would like them to be.
+pub struct Token<'t> {
+    compact: &'t str,
+    signing_input: &'t str,
+    header: Header,
+    payload: Vec<u8>,
+    claims: Object,
+    signature: Vec<u8>,
+}
+
+/// The JOSE header of a token: what may decide about anything here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// `alg`. The key and the configuration have to agree.
+    pub algorithm: Algorithm,
+    /// `kid`: which key the token wants to be verified with.
+    pub kid: Option<String>,
+    /// `typ`, as it is written.
+    pub typ: Option<String>,
+}
+
+/// Why bytes are no token that could be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Longer than [`MAX_TOKEN`].
+    TooLong,
+    /// Not three parts with dots between, or an empty part.
+    NotCompact,
+    /// The header is longer than [`MAX_HEADER`].
+    HeaderTooLong,
+    /// A part is not base64url in its one spelling.
+    NotBase64url,
+    /// The header is no strict JSON object.
+    Header(JsonError),
+    /// The payload is no strict JSON object.
+    Payload(JsonError),
+    /// `alg` is absent or none of [`Algorithm`].
+    Algorithm,
+    /// A member of the header that has a meaning has a wrong type.
+    HeaderMember,
+    /// The header has `crit`, `b64` or `zip`.
+    Extension,
+    /// The header brings a key along (`jwk`) or has `salt`.
+    EmbeddedKey,
+    /// A registered claim has a wrong type.
+    Claim,
+}
+
+impl Malformed {
+    /// A short name, for metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::TooLong => "too_long",
+            Self::NotCompact => "not_compact",
+            Self::HeaderTooLong => "header_too_long",
+            Self::NotBase64url => "not_base64url",
+            Self::Header(JsonError::DuplicateMember) => "header_duplicate",
+            Self::Header(_) => "header_not_json",
+            Self::Payload(JsonError::DuplicateMember) => "payload_duplicate",
+            Self::Payload(_) => "payload_not_json",
+            Self::Algorithm => "algorithm",
+            Self::HeaderMember => "header_member",
+            Self::Extension => "extension",
+            Self::EmbeddedKey => "embedded_key",
+            Self::Claim => "claim_type",
+        }
+    }
+}
+
+impl<'t> Token<'t> {
+    /// Reads a token, strictly; the module's documentation says what is refused.
+    pub fn parse(compact: &'t [u8]) -> Result<Self, Malformed> {
+        if compact.len() > MAX_TOKEN {
+            return Err(Malformed::TooLong);
+        }
+        let compact = str::from_utf8(compact).map_err(|_| Malformed::NotBase64url)?;
+        let (signing_input, signature) = compact.rsplit_once('.').ok_or(Malformed::NotCompact)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(Malformed::NotCompact)?;
+        if payload.contains('.') || [header, payload, signature].contains(&"") {
+            return Err(Malformed::NotCompact);
+        }
+        if header.len() > MAX_HEADER {
+            return Err(Malformed::HeaderTooLong);
+        }
+        let decode = |part: &str| base64url::decode(part).ok_or(Malformed::NotBase64url);
+        let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+        let header = Object::parse(&header).map_err(Malformed::Header)?;
+        let header = Header::read(&header)?;
+        let claims = Object::parse(&payload).map_err(Malformed::Payload)?;
+        if !claims::have_right_types(&claims) {
+            return Err(Malformed::Claim);
+        }
+        Ok(Self {
+            compact,
+            signing_input,
+            header,
+            payload,
+            claims,
+            signature,
+        })
+    }
+
+    /// The whole token.
+    pub fn compact(&self) -> &'t str {
+        self.compact
+    }
+
+    /// What is signed: header and payload, as they came.
+    pub fn signing_input(&self) -> &'t [u8] {
+        self.signing_input.as_bytes()
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The payload as JSON text.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The claims. Registered ones have the types of RFC 7519 §4.1, if they are there.
+    pub fn claims(&self) -> &Object {
+        &self.claims
+    }
+}
+
+impl Header {
+    fn read(header: &Object) -> Result<Self, Malformed> {
+        if ["crit", "b64", "zip"]
+            .iter()
+            .any(|name| header.get(name).is_some())
+        {
+            return Err(Malformed::Extension);
+        }
+        if ["jwk", "salt"]
+            .iter()
+            .any(|name| header.get(name).is_some())
+        {
+            return Err(Malformed::EmbeddedKey);
+        }
+        let text = |name| match header.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Malformed::HeaderMember),
+        };
+        for name in ["cty", "jku", "x5u", "x5t", "x5t#S256"] {
+            text(name)?;
+        }
+        if header
+            .get("x5c")
+            .is_some_and(|chain| !is_array_of_strings(chain))
+        {
+            return Err(Malformed::HeaderMember);
+        }
+        let algorithm = text("alg")?.ok_or(Malformed::Algorithm)?;
+        Ok(Self {
+            algorithm: algorithm.parse().map_err(|_| Malformed::Algorithm)?,
+            kid: text("kid")?.cloned(),
+            typ: text("typ")?.cloned(),
+        })
+    }
+}
+
+/// Whether a value is an array with nothing but strings.
+pub(super) fn is_array_of_strings(value: &Value) -> bool {
+    value
+        .as_array()
+        .is_some_and(|items| items.iter().all(Value::is_string))
+}
