@@ -7,6 +7,8 @@ mod json;
 mod key;
 mod key_set;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use algorithm::{Algorithm, UnsupportedAlgorithm};

@@ -1,0 +1,187 @@
+//! Signatures that are good, and what looks like them.
+
+use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::signer::{SECRET, ec, signature};
+use super::*;
+use crate::jose::base64url::{decode, encode};
+use Algorithm::*;
+
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+#[test]
+fn every_algorithm_verifies() {
+    for algorithm in Algorithm::ALL {
+        let token = plain(algorithm);
+        let found = verify(token.as_bytes(), &set_for(algorithm), &NoHost);
+        assert_eq!(found, Some(VerifiedBy::Rust), "{algorithm}");
+    }
+}
+
+/// Each byte of a token, replaced by another one that could stand there, and by some that could not.
+///
+/// RSA takes its time where nothing is optimised, and what is signed does not depend on the hash: with
+/// the longer ones, each 16th byte will do.
+#[test]
+fn no_byte_can_be_changed() {
+    for algorithm in Algorithm::ALL {
+        let token = plain(algorithm).into_bytes();
+        let keys = set_for(algorithm);
+        let step = match algorithm {
+            RS384 | RS512 | PS384 | PS512 => 16,
+            _ => 1,
+        };
+        for position in (0..token.len()).step_by(step) {
+            let old = token[position];
+            let at = ALPHABET.iter().position(|byte| *byte == old);
+            let other = ALPHABET[(at.unwrap_or(0) + 1 + position % 63) % 64];
+            for new in [other, b'.', b'=', b'+', 0xff] {
+                let mut changed = token.clone();
+                changed[position] = new;
+                let is_good = verify(&changed, &keys, &NoHost).is_some();
+                assert_eq!(is_good, changed == token, "{algorithm}: {position} {new}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_can_be_added_or_left_out() {
+    for algorithm in Algorithm::ALL {
+        let keys = set_for(algorithm);
+        let token = plain(algorithm);
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let signature = decode(signature).unwrap();
+        for wrong in [
+            signature[1..].to_vec(),
+            signature[..signature.len() - 1].to_vec(),
+            [&[0], &signature[..]].concat(),
+            [&signature[..], &[0]].concat(),
+            [&signature[..], &signature[..]].concat(),
+            vec![0; signature.len()],
+            vec![0xff; signature.len()],
+            vec![0],
+        ] {
+            let token = format!("{message}.{}", encode(wrong));
+            assert_eq!(
+                verify(token.as_bytes(), &keys, &NoHost),
+                None,
+                "{algorithm}"
+            );
+        }
+    }
+}
+
+/// The old trick: a public key is no secret, in none of its spellings.
+#[test]
+fn a_public_key_is_no_hmac_secret() {
+    use jwt_simple::prelude::{HS256Key, MACLike as _};
+
+    let message = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(CLAIMS));
+    let public = jwk(RS256);
+    let spki = match &set_for(RS256).keys()[0].material {
+        key::Material::Rsa { spki, .. } => spki.clone(),
+        _ => Vec::new(),
+    };
+    assert_eq!(spki.len(), 294);
+    let modulus = decode(public["n"].as_str().unwrap()).unwrap();
+    for secret in [spki, modulus, public.to_string().into_bytes()] {
+        let forged = HS256Key::from_bytes(&secret).authentication_tag(message.as_bytes());
+        let forged = format!("{message}.{}", encode(forged));
+        let keys = set_for(RS256);
+        let token = Token::parse(forged.as_bytes()).unwrap();
+        assert_eq!(
+            keys.candidates(token.header(), &Algorithm::ALL).err(),
+            Some(NoKey::AlgorithmMismatch)
+        );
+        // Nor if whoever calls tries it regardless.
+        assert_eq!(keys.keys()[0].verify(&token, &NoHost), None);
+    }
+}
+
+/// A key verifies with the algorithm that the header names, if that is one of the key's, and with no
+/// other.
+#[test]
+fn a_signature_is_of_one_algorithm() {
+    for signed in Algorithm::ALL {
+        for named in Algorithm::ALL {
+            let header = format!(r#"{{"alg":"{named}"}}"#);
+            let token = sign(signed, &header, CLAIMS);
+            let token = Token::parse(token.as_bytes()).unwrap();
+            let found = set_for(signed).keys()[0].verify(&token, &NoHost);
+            assert_eq!(found.is_some(), signed == named, "{signed} as {named}");
+        }
+    }
+}
+
+#[test]
+fn the_key_says_which_algorithm() {
+    let keys = set(&[json!({"kty": "oct", "k": SECRET, "alg": "HS512"})]).unwrap();
+    for (algorithm, expected) in [
+        (HS256, None),
+        (HS384, None),
+        (HS512, Some(VerifiedBy::Rust)),
+    ] {
+        let token = plain(algorithm);
+        let token = Token::parse(token.as_bytes()).unwrap();
+        assert_eq!(
+            keys.keys()[0].verify(&token, &NoHost),
+            expected,
+            "{algorithm}"
+        );
+    }
+}
+
+#[test]
+fn another_key_verifies_nothing() {
+    let other = p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap();
+    let point = other.verifying_key().to_sec1_point(false);
+    let keys = set(&[ec("P-256", point.as_bytes())]).unwrap();
+    assert_eq!(verify(plain(ES256).as_bytes(), &keys, &NoHost), None);
+    let keys = set(&[json!({"kty": "oct", "k": encode([1; 32])})]).unwrap();
+    assert_eq!(verify(plain(HS256).as_bytes(), &keys, &NoHost), None);
+}
+
+#[test]
+fn all_candidates_are_tried() {
+    let other = p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap();
+    let point = other.verifying_key().to_sec1_point(false);
+    let keys = set(&[ec("P-256", point.as_bytes()), jwk(ES256)]).unwrap();
+    assert_eq!(
+        verify(plain(ES256).as_bytes(), &keys, &NoHost),
+        Some(VerifiedBy::Rust)
+    );
+}
+
+/// Of an ECDSA signature (r, s), (r, n - s) is another one: tokens are no names for what they say, and
+/// revocation goes by `jti`.
+#[test]
+fn ecdsa_signatures_are_not_unique() {
+    let message = format!("{}.{}", encode(r#"{"alg":"ES256"}"#), encode(CLAIMS));
+    let first = signature(ES256, message.as_bytes());
+    let parsed = p256::ecdsa::Signature::from_slice(&first).unwrap();
+    let (r, s) = parsed.split_scalars();
+    let second = p256::ecdsa::Signature::from_scalars(r, -s).unwrap();
+    assert_ne!(first, second.to_bytes().to_vec());
+    let token = format!("{message}.{}", encode(second.to_bytes()));
+    assert_eq!(
+        verify(token.as_bytes(), &set_for(ES256), &NoHost),
+        Some(VerifiedBy::Rust)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// As [`no_byte_can_be_changed`], with any byte.
+    #[test]
+    fn no_byte_can_become_any_other(at in any::<prop::sample::Index>(), new: u8) {
+        let token = plain(HS256).into_bytes();
+        let mut changed = token.clone();
+        changed[at.index(token.len())] = new;
+        let is_good = verify(&changed, &set_for(HS256), &NoHost).is_some();
+        prop_assert_eq!(is_good, changed == token);
+    }
+}
