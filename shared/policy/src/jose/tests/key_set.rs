@@ -1,4 +1,4 @@
-//! Which entries of a set are usable, and which keys a token is tried with.
+//! Which entries of a set are usable.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -7,13 +7,6 @@ use super::signer::{ED25519_X, MODULUS};
 use super::*;
 use crate::jose::base64url::{decode, encode};
 use Algorithm::*;
-
-/// The key with these members changed.
-fn but(mut jwk: Value, changes: Value) -> Value {
-    let changes = changes.as_object().unwrap().clone();
-    jwk.as_object_mut().unwrap().extend(changes);
-    jwk
-}
 
 fn without(mut jwk: Value, name: &str) -> Value {
     jwk.as_object_mut().unwrap().remove(name).unwrap();
@@ -35,18 +28,6 @@ fn secret(bytes: usize) -> Value {
 
 fn rsa(modulus: &[u8]) -> Value {
     json!({"kty": "RSA", "n": encode(modulus), "e": "AQAB"})
-}
-
-fn named(algorithm: Algorithm, kid: &str) -> Value {
-    but(jwk(algorithm), json!({"kid": kid}))
-}
-
-fn header(algorithm: Algorithm, kid: Option<&str>) -> Header {
-    Header {
-        algorithm,
-        kid: kid.map(str::to_owned),
-        typ: None,
-    }
 }
 
 #[test]
@@ -350,75 +331,4 @@ fn a_configuration_can_have_a_set() {
     assert_eq!(keys.algorithms(), [ES256]);
     let error = serde_json::from_value::<KeySet>(json!({"keys": []})).unwrap_err();
     assert_eq!(error.to_string(), "no usable key");
-}
-
-#[test]
-fn a_token_has_the_key_that_it_names() {
-    let keys = set(&[named(RS256, "a"), named(RS256, "b"), named(ES256, "c")]).unwrap();
-    let ids = |header: &Header, allowed: &[Algorithm]| {
-        keys.candidates(header, allowed)
-            .map(|keys| keys.iter().filter_map(|key| key.id()).collect::<Vec<_>>())
-    };
-    let all = &Algorithm::ALL;
-    assert_eq!(ids(&header(RS256, Some("b")), all), Ok(vec!["b"]));
-    assert_eq!(ids(&header(PS512, Some("a")), all), Ok(vec!["a"]));
-    assert_eq!(
-        ids(&header(ES256, Some("a")), all),
-        Err(NoKey::AlgorithmMismatch)
-    );
-    assert_eq!(
-        ids(&header(HS256, Some("a")), all),
-        Err(NoKey::AlgorithmMismatch)
-    );
-    for other in ["d", "", "A", "a\0", "../a"] {
-        assert_eq!(
-            ids(&header(RS256, Some(other)), all),
-            Err(NoKey::UnknownKid)
-        );
-    }
-    // Without a name, every key that fits.
-    assert_eq!(ids(&header(RS256, None), all), Ok(vec!["a", "b"]));
-    assert_eq!(ids(&header(ES256, None), all), Ok(vec!["c"]));
-    assert_eq!(
-        ids(&header(EdDSA, None), all),
-        Err(NoKey::AlgorithmMismatch)
-    );
-    // What is not allowed is not looked for.
-    let not_allowed = Err(NoKey::AlgorithmNotAllowed);
-    assert_eq!(ids(&header(RS256, Some("d")), &[ES256]), not_allowed);
-    assert_eq!(ids(&header(RS256, Some("a")), &[]), not_allowed);
-}
-
-/// Sets of one key often do not name it, though the tokens do.
-#[test]
-fn a_key_without_name_is_tried_for_any_name() {
-    let keys = set(&[named(RS256, "a"), jwk(RS256), jwk(ES256)]).unwrap();
-    let count = |header: &Header| {
-        keys.candidates(header, &Algorithm::ALL)
-            .map(|keys| keys.len())
-    };
-    assert_eq!(count(&header(RS256, Some("a"))), Ok(1));
-    assert_eq!(count(&header(RS256, Some("other"))), Ok(1));
-    assert_eq!(count(&header(RS256, None)), Ok(2));
-    assert_eq!(
-        count(&header(EdDSA, Some("other"))),
-        Err(NoKey::AlgorithmMismatch)
-    );
-}
-
-#[test]
-fn tries_are_bounded() {
-    let keys = |count: usize| {
-        let keys: Vec<Value> = (0..count).map(|i| named(ES256, &i.to_string())).collect();
-        set(&keys).unwrap()
-    };
-    let tries = |count: usize, kid: Option<&str>| {
-        keys(count)
-            .candidates(&header(ES256, kid), &[ES256])
-            .map(|keys| keys.len())
-    };
-    assert_eq!(tries(MAX_TRIES, None), Ok(MAX_TRIES));
-    assert_eq!(tries(MAX_TRIES + 1, None), Err(NoKey::Ambiguous));
-    assert_eq!(tries(MAX_TRIES + 1, Some("0")), Ok(1));
-    assert_eq!(keys(MAX_KEYS).keys().len(), MAX_KEYS);
 }

@@ -1,5 +1,6 @@
 //! Tokens and keys, and those who make them.
 
+mod candidates;
 mod json;
 mod key_set;
 mod paths;
@@ -11,7 +12,7 @@ mod token;
 use serde_json::{Value, json};
 
 use super::*;
-use signer::{jwk, sign};
+use signer::{but, jwk, named, sign};
 
 /// A payload that is as good as any.
 const CLAIMS: &str = r#"{"iss":"https://idp.example","sub":"ada"}"#;

@@ -88,6 +88,18 @@ pub(super) fn jwk(algorithm: Algorithm) -> Value {
     }
 }
 
+/// The key with these members changed.
+pub(super) fn but(mut jwk: Value, changes: Value) -> Value {
+    let changes = changes.as_object().unwrap().clone();
+    jwk.as_object_mut().unwrap().extend(changes);
+    jwk
+}
+
+/// The key of this algorithm, by this name.
+pub(super) fn named(algorithm: Algorithm, kid: &str) -> Value {
+    but(jwk(algorithm), json!({"kid": kid}))
+}
+
 /// The JWK of an uncompressed point.
 pub(super) fn ec(curve: &str, point: &[u8]) -> Value {
     let (x, y) = point[1..].split_at(point.len() / 2);
