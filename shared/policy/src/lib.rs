@@ -11,6 +11,11 @@
 //! what is counted apart, [`table`] keeps state for each key, [`reply`] is an answer of our own,
 //! [`remote`] lets one worker fetch a document for all, [`revocation`] knows tokens that are void,
 //! [`jose`] reads tokens and keys.
+
+pub mod config;
+pub mod headers;
+pub mod jose;
+pub mod key;
 pub mod matcher;
 pub mod rate_limit;
 pub mod remote;
