@@ -186,11 +186,9 @@ impl<'j> Jwk<'j> {
             Some(unsigned) => unsigned.to_vec(),
             None => modulus,
         };
-        let first = *modulus.first().ok_or(Unusable::Material)?;
-        let bits = (modulus.len() * 8).saturating_sub(first.leading_zeros() as usize);
-        if first == 0 {
-            return Err(Unusable::Material);
-        }
+        let first = modulus.first().filter(|first| **first != 0);
+        let zeros = first.ok_or(Unusable::Material)?.leading_zeros() as usize;
+        let bits = (modulus.len() * 8).saturating_sub(zeros);
         if bits < *RSA_BITS.start() {
             return Err(Unusable::Weak);
         }

@@ -88,8 +88,8 @@
 //! # Two ways, one verdict
 //!
 //! [`Key::verify`] asks the host first ([`HostSignatures`]), since Envoy's `verify_signature` takes a
-//! tenth of the time or less: for RS256, RS384, RS512, ES256 and ES384. Everything else, and everything when
-//! the host has no such function, is verified by jwt-simple.
+//! tenth of the time or less: for RS256, RS384, RS512, ES256 and ES384. Everything else, and everything
+//! when the host has no such function, is verified by jwt-simple.
 //!
 //! The host sees a signature and nothing else, while jwt-simple reads the token a second time and has
 //! views of its own. Whichever is asked, the verdict is the same, because
@@ -98,9 +98,10 @@
 //!   where RFC 7515 has an object; `salt`, its own extension; claims and members of wrong types;
 //! - its checks of time and `typ` are turned off, and it gets the key's algorithm by its Rust type.
 //!
-//! An ECDSA signature is two numbers of full size (RFC 7518 §3.4), which become DER for the host. Zero
-//! is refused here, other numbers out of range by both. A valid (r, s) has a twin (r, n − s) that is
-//! valid, too, so neither a token nor its hash is a name for what it says: revocation goes by `jti`.
+//! An ECDSA signature is two numbers of full size (RFC 7518 §3.4), which become DER for the host. What
+//! has another size, or a zero, is not put to it; other numbers out of range both refuse. A valid (r, s)
+//! has a twin (r, n − s) that is valid, too, so neither a token nor its hash is a name for what it says:
+//! revocation goes by `jti`.
 
 mod algorithm;
 mod base64url;

@@ -75,10 +75,9 @@ impl Key {
         token: &Token<'_>,
     ) -> Option<bool> {
         let (message, signature) = (token.signing_input(), token.signature());
-        let ecdsa = |hash, spki, size| match ecdsa_der(signature, size) {
-            Some(der) => host.verify(hash, spki, message, &der),
-            None => Some(false),
-        };
+        // What has no DER form is left to jwt-simple, which refuses it before it calculates anything.
+        let ecdsa =
+            |hash, spki, size| host.verify(hash, spki, message, &ecdsa_der(signature, size)?);
         match (algorithm, &self.material) {
             (RS256, Material::Rsa { spki, .. }) => {
                 host.verify(Hash::Sha256, spki, message, signature)
