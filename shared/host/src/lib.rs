@@ -40,7 +40,7 @@ pub use plugin::{Flow, Plugin, Summary};
 pub use random::random;
 pub use shared_data::SharedValue;
 pub use shell::start;
-pub use signature::verify_signature;
+pub use signature::EnvoySignatures;
 pub use tables::{TableSpec, Tables};
 pub use worker::{Call, CallId, CallResponse, Worker};
 
