@@ -6,7 +6,7 @@ pub const SLOTS: usize = 16;
 /// How many keys a block is meant to have on average, at most.
 const LOAD: u32 = SLOTS as u32 / 2;
 
-/// The most keys that a table can be planned for: half a million blocks, some 250 MB.
+/// The most keys that a table can be planned for: half a million blocks, some 200 MB.
 pub const MAX_KEYS: u32 = 1 << 22;
 
 /// The number of blocks of a table for `max_keys` keys at a time, a power of two.
