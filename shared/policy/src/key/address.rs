@@ -10,7 +10,8 @@
 //! What is no such address (a Unix socket's path) is taken as it is, but without a port at its end:
 //! a port is another one for each connection.
 
-use std::net::{IpAddr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Deserialize;
 
@@ -83,6 +84,17 @@ impl<'a> Network<'a> {
             Self::V4(bytes) => bytes,
             Self::V6(bytes) => bytes,
             Self::Other(text) => text,
+        }
+    }
+}
+
+/// The first address of the network.
+impl fmt::Display for Network<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(bytes) => Ipv4Addr::from(*bytes).fmt(f),
+            Self::V6(bytes) => Ipv6Addr::from(*bytes).fmt(f),
+            Self::Other(text) => String::from_utf8_lossy(text).fmt(f),
         }
     }
 }

@@ -26,7 +26,10 @@ mod cookie;
 mod part;
 mod query;
 
+use std::hash::{Hash, Hasher};
+
 use serde::Deserialize;
+use siphasher::sip::SipHasher13;
 
 pub(crate) use part::KeyPart;
 
@@ -134,6 +137,25 @@ impl Key {
         }
         Self::Hash(hasher.finish())
     }
+}
+
+/// The values of a key for people to read: separated by commas, `-` where one is missing.
+pub(crate) fn label(request: &Request<'_>, parts: &[KeyPart]) -> String {
+    let mut label = String::new();
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            label.push_str(", ");
+        }
+        label.push_str(part.text(request).as_deref().unwrap_or("-"));
+    }
+    label
+}
+
+/// A hash of what a key is made of: keys of the same parts have the same hashes in one process.
+pub(crate) fn shape(parts: &[KeyPart]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The only item; none if there are several.

@@ -29,34 +29,39 @@ pub(crate) enum KeyPart {
 impl KeyPart {
     /// Adds the value in this request to the hash; false if it is missing or empty.
     pub(super) fn add_to(&self, hasher: &mut KeyHasher, request: &Request<'_>) -> bool {
-        let subject = request.subject;
-        let headers = subject.headers();
-        let mut add = |value: &[u8]| {
-            let is_there = !value.is_empty();
-            if is_there {
-                hasher.part(value);
-            }
-            is_there
-        };
+        self.look(request, |value| hasher.part(value)).is_some()
+    }
+
+    /// The value in this request as text, for people to read.
+    pub(super) fn text(&self, request: &Request<'_>) -> Option<String> {
         match self {
             Self::RemoteAddress(prefixes) => {
-                add(Network::of(request.remote_address, *prefixes).as_bytes())
+                let network = Network::of(request.remote_address, *prefixes).to_string();
+                Some(network).filter(|network| !network.is_empty())
             }
-            Self::Host => add(&lower_case(subject.host())),
-            Self::Path => subject.path().is_some_and(|path| add(path.as_bytes())),
-            Self::Method => add(subject.method()),
-            Self::Route => add(subject.route()),
-            Self::Cluster => add(request.cluster),
-            Self::Header(name) => {
-                only(headers.get_all(name.as_str())).is_some_and(|line| add(line))
+            part => part.look(request, |value| String::from_utf8_lossy(value).into_owned()),
+        }
+    }
+
+    /// Shows the value in this request; none if it is missing or empty.
+    fn look<T>(&self, request: &Request<'_>, see: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let subject = request.subject;
+        let headers = subject.headers();
+        let show = |value: &[u8]| (!value.is_empty()).then(|| see(value));
+        match self {
+            Self::RemoteAddress(prefixes) => {
+                show(Network::of(request.remote_address, *prefixes).as_bytes())
             }
-            Self::Cookie(name) => cookie::value(headers, name.as_str()).is_some_and(add),
-            Self::Query(name) => {
-                query::value(headers, name.as_str()).is_some_and(|value| add(&value))
-            }
-            Self::Claim(name) => claim::value(request.claims, name.as_str())
-                .is_some_and(|value| add(value.as_bytes())),
-            Self::Constant(text) => add(text.as_str().as_bytes()),
+            Self::Host => show(&lower_case(subject.host())),
+            Self::Path => show(subject.path()?.as_bytes()),
+            Self::Method => show(subject.method()),
+            Self::Route => show(subject.route()),
+            Self::Cluster => show(request.cluster),
+            Self::Header(name) => show(only(headers.get_all(name.as_str()))?),
+            Self::Cookie(name) => show(cookie::value(headers, name.as_str())?),
+            Self::Query(name) => show(&query::value(headers, name.as_str())?),
+            Self::Claim(name) => show(claim::value(request.claims, name.as_str())?.as_bytes()),
+            Self::Constant(text) => show(text.as_str().as_bytes()),
         }
     }
 

@@ -12,6 +12,10 @@ pub trait State: Copy + Default {
     /// The state as bytes: an array.
     type Bytes: AsRef<[u8]> + for<'a> TryFrom<&'a [u8]>;
 
+    /// Whether blocks remember what was evicted from them, which [`WhenFull::Strict`] needs. States
+    /// that cannot be compared by strictness have no floor.
+    const HAS_FLOOR: bool = true;
+
     /// Encodes the state.
     fn to_bytes(self) -> Self::Bytes;
 
@@ -19,8 +23,10 @@ pub trait State: Copy + Default {
     fn from_bytes(bytes: Self::Bytes) -> Self;
 
     /// The mildest state that is at least as strict as both, now and whatever happens to it and to
-    /// them.
-    fn join(self, other: Self) -> Self;
+    /// them. Only states [with a floor](Self::HAS_FLOOR) are asked.
+    fn join(self, _other: Self) -> Self {
+        self
+    }
 }
 
 /// What a key gets that takes the place of another one.
@@ -44,6 +50,8 @@ pub struct Update<S, T> {
     pub changed: bool,
     /// Whether the key took a slot that was never used before.
     pub occupied: bool,
+    /// The tag of the key whose slot the key took.
+    pub replaced: Option<u64>,
     /// The state that was lost, if it was not expired.
     pub evicted: Option<S>,
 }
@@ -62,13 +70,14 @@ enum Place<S> {
     Held(usize, S),
     /// A slot that was never used.
     Free,
-    /// The slot of another key.
-    Victim(usize, S),
+    /// The slot of another key, with its tag.
+    Victim(usize, u64, S),
 }
 
 impl<'a, S: State> Block<'a, S> {
     const STATE: usize = size_of::<S::Bytes>();
-    const HEADER: usize = 1 + Self::STATE;
+    const FLOOR: usize = if S::HAS_FLOOR { Self::STATE } else { 0 };
+    const HEADER: usize = 1 + Self::FLOOR;
     const SLOT: usize = TAG + Self::STATE;
 
     /// Reads the bytes as a block. If they are none, they become an empty one.
@@ -77,7 +86,9 @@ impl<'a, S: State> Block<'a, S> {
         if was_malformed || bytes.is_empty() {
             bytes.clear();
             bytes.push(VERSION);
-            bytes.extend_from_slice(S::default().to_bytes().as_ref());
+            if S::HAS_FLOOR {
+                bytes.extend_from_slice(S::default().to_bytes().as_ref());
+            }
         }
         Self {
             bytes,
@@ -129,7 +140,7 @@ impl<'a, S: State> Block<'a, S> {
         let place = self.place(tag, &harm);
         let (new, outcome) = decide(match place {
             Place::Held(_, state) => state,
-            Place::Victim(_, victim) if when_full == WhenFull::Strict => self.floor().join(victim),
+            Place::Victim(_, _, victim) if when_full == WhenFull::Strict => self.floor().join(victim),
             Place::Free | Place::Victim(..) => S::default(),
         });
         let Some(new) = new else {
@@ -137,19 +148,23 @@ impl<'a, S: State> Block<'a, S> {
                 outcome,
                 changed: false,
                 occupied: false,
+                replaced: None,
                 evicted: None,
             };
         };
-        let mut evicted = None;
+        let (mut replaced, mut evicted) = (None, None);
         match place {
             Place::Held(slot, _) => self.write(slot, tag, new),
             Place::Free => {
                 self.bytes.extend_from_slice(&tag.to_le_bytes());
                 self.bytes.extend_from_slice(new.to_bytes().as_ref());
             }
-            Place::Victim(slot, victim) => {
-                self.set_floor(self.floor().join(victim));
+            Place::Victim(slot, victim_tag, victim) => {
+                if S::HAS_FLOOR {
+                    self.set_floor(self.floor().join(victim));
+                }
                 self.write(slot, tag, new);
+                replaced = Some(victim_tag);
                 evicted = Some(victim).filter(|victim| harm(*victim) > 0);
             }
         }
@@ -157,6 +172,7 @@ impl<'a, S: State> Block<'a, S> {
             outcome,
             changed: true,
             occupied: matches!(place, Place::Free),
+            replaced,
             evicted,
         }
     }
@@ -179,21 +195,26 @@ impl<'a, S: State> Block<'a, S> {
         }
         let slots = self.slots().enumerate();
         let victim = slots.min_by_key(|(_, (_, state))| harm(*state));
-        victim.map_or(Place::Free, |(slot, (_, state))| Place::Victim(slot, state))
+        victim.map_or(Place::Free, |(slot, (tag, state))| {
+            Place::Victim(slot, tag, state)
+        })
     }
 
+    /// Only the state that is found is decoded: there are large ones.
     fn find(&self, tag: u64) -> Option<(usize, S)> {
-        let mut slots = self.slots().enumerate();
-        slots.find_map(|(slot, (other, state))| (other == tag).then_some((slot, state)))
+        let tag = tag.to_le_bytes();
+        let mut slots = self.encoded().enumerate();
+        let (slot, encoded) = slots.find(|(_, slot)| slot.starts_with(&tag))?;
+        Some((slot, decode(encoded)?.1))
     }
 
     fn slots(&self) -> impl Iterator<Item = (u64, S)> {
+        self.encoded().filter_map(decode)
+    }
+
+    fn encoded(&self) -> impl Iterator<Item = &[u8]> {
         let slots = self.bytes.get(Self::HEADER..).unwrap_or_default();
-        slots.chunks_exact(Self::SLOT).filter_map(|slot| {
-            let (tag, state) = slot.split_first_chunk()?;
-            let state = S::Bytes::try_from(state).ok()?;
-            Some((u64::from_le_bytes(*tag), S::from_bytes(state)))
-        })
+        slots.chunks_exact(Self::SLOT)
     }
 
     fn write(&mut self, slot: usize, tag: u64, state: S) {
@@ -216,4 +237,11 @@ impl<'a, S: State> Block<'a, S> {
         let old = self.bytes.iter_mut().skip(at);
         old.zip(with).for_each(|(old, new)| *old = *new);
     }
+}
+
+/// The tag and the state of a slot.
+fn decode<S: State>(slot: &[u8]) -> Option<(u64, S)> {
+    let (tag, state) = slot.split_first_chunk()?;
+    let state = S::Bytes::try_from(state).ok()?;
+    Some((u64::from_le_bytes(*tag), S::from_bytes(state)))
 }

@@ -23,7 +23,7 @@
 //! | bytes | content |
 //! |---|---|
 //! | 1 | version of the layout, 1 |
-//! | `S` | the floor: the join of all states that were evicted here |
+//! | `S` | the floor: the join of all states that were evicted here; nothing if the states have none |
 //! | 8 + `S`, for each slot in use | tag (little-endian), state |
 //!
 //! `S` is the size of the state. A slot, once used, stays in use; only its key changes. No bytes at

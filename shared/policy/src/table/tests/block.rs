@@ -28,6 +28,44 @@ fn the_layout_is_this_one() {
     );
 }
 
+/// A count of which it makes no sense to say that one is stricter than another.
+#[derive(Clone, Copy, Default)]
+struct Plain(Count);
+
+impl State for Plain {
+    type Bytes = [u8; 4];
+
+    const HAS_FLOOR: bool = false;
+
+    fn to_bytes(self) -> [u8; 4] {
+        self.0.to_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self(Count::from_bytes(bytes))
+    }
+}
+
+#[test]
+fn states_without_a_floor_take_no_room_for_it() {
+    let mut bytes = Vec::new();
+    let add = |bytes: &mut Vec<u8>, tag| {
+        Block::<Plain>::new(bytes).update(
+            tag,
+            WhenFull::Forgive,
+            |state| state.0.0.into(),
+            |_| (Some(Plain(Count(7))), ()),
+        )
+    };
+    add(&mut bytes, 2);
+    assert_eq!(bytes, [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0]);
+    for tag in 3..2 + SLOTS as u64 {
+        assert!(add(&mut bytes, tag).occupied);
+    }
+    assert_eq!(add(&mut bytes, 1).replaced, Some(2));
+    assert_eq!(bytes.len(), 1 + SLOTS * SLOT);
+}
+
 #[test]
 fn every_key_keeps_its_own_state() {
     let mut bytes = full_block(std::array::from_fn(|i| i as u32));
@@ -49,7 +87,8 @@ fn no_decision_no_change() {
             |old| (None, old),
         );
         assert_eq!(update.outcome, Count(5));
-        assert!(!update.changed && !update.occupied && update.evicted.is_none());
+        assert!(!update.changed && !update.occupied);
+        assert!(update.replaced.is_none() && update.evicted.is_none());
     }
     assert_eq!(bytes, before);
 }

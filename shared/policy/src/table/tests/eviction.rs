@@ -19,6 +19,7 @@ fn the_least_harmful_makes_room() {
     let mut bytes = full_block(least_at_9());
     let update = count(&mut bytes, 1, WhenFull::Forgive, 1);
     assert_eq!(update.evicted, Some(Count(3)));
+    assert_eq!(update.replaced, Some(109));
     assert!(!update.occupied);
     let mut expected = least_at_9().map(Some);
     expected[9] = None;
@@ -30,6 +31,7 @@ fn what_is_expired_makes_room_and_is_no_eviction() {
     let mut bytes = full_block([5, 4, 0, 3, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5]);
     let update = count(&mut bytes, 1, WhenFull::Strict, 1);
     assert_eq!(update.evicted, None);
+    assert_eq!(update.replaced, Some(102));
     assert_eq!(update.outcome, Count(0));
     assert_eq!(counts(&mut bytes)[2], None);
 }
