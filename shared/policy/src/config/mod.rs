@@ -27,12 +27,14 @@ mod error;
 mod header;
 mod name;
 mod reader;
+mod text;
 
 pub use document::Document;
 pub use duration::Duration;
 pub use error::{Error, Errors};
 pub(crate) use header::{HeaderName, HeaderValue, is_framing};
 pub use name::Name;
+pub(crate) use text::Text;
 
 use std::fmt;
 

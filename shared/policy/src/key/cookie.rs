@@ -1,23 +1,29 @@
-//! The value of a cookie.
+//! Cookies of a request.
 
-use super::only;
 use crate::headers::HeaderMap;
 
-/// The value of the only cookie of this name, without blanks and double quotes around it.
+/// The values of the cookies of this name, without blanks and double quotes around them.
 ///
 /// Cookies may come in one line or in several. Quotes do not count, because many servers do not see
 /// them: with them, each cookie would have a second spelling.
-pub(super) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all("cookie");
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
-    let value = only(cookies.filter_map(|cookie| {
-        let (own, value) = split_at_equals(cookie);
-        (own.trim_ascii() == name.as_bytes()).then_some(value.trim_ascii())
-    }))?;
-    let unquoted = value
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""));
-    Some(unquoted.unwrap_or(value))
+    cookies
+        .filter(move |cookie| is_named(cookie, name))
+        .map(|cookie| {
+            let (_, value) = split_at_equals(cookie);
+            let value = value.trim_ascii();
+            let unquoted = value
+                .strip_prefix(b"\"")
+                .and_then(|rest| rest.strip_suffix(b"\""));
+            unquoted.unwrap_or(value)
+        })
+}
+
+/// Whether a cookie, as it stands between two semicolons, has this name.
+pub(crate) fn is_named(cookie: &[u8], name: &str) -> bool {
+    split_at_equals(cookie).0.trim_ascii() == name.as_bytes()
 }
 
 fn split_at_equals(cookie: &[u8]) -> (&[u8], &[u8]) {

@@ -22,9 +22,9 @@
 
 mod address;
 mod claim;
-mod cookie;
+pub(crate) mod cookie;
 mod part;
-mod query;
+pub(crate) mod query;
 
 use std::hash::{Hash, Hasher};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::address::{Network, Prefixes};
 use super::{Needs, Request, claim, cookie, only, query};
-use crate::config::HeaderName;
+use crate::config::{HeaderName, Text};
 use crate::table::KeyHasher;
 
 /// One part of a key.
@@ -58,8 +58,8 @@ impl KeyPart {
             Self::Route => show(subject.route()),
             Self::Cluster => show(request.cluster),
             Self::Header(name) => show(only(headers.get_all(name.as_str()))?),
-            Self::Cookie(name) => show(cookie::value(headers, name.as_str())?),
-            Self::Query(name) => show(&query::value(headers, name.as_str())?),
+            Self::Cookie(name) => show(only(cookie::values(headers, name.as_str()))?),
+            Self::Query(name) => show(&only(query::values(headers, name.as_str()))?),
             Self::Claim(name) => show(claim::value(request.claims, name.as_str())?.as_bytes()),
             Self::Constant(text) => show(text.as_str().as_bytes()),
         }
@@ -90,28 +90,6 @@ fn lower_case(text: &[u8]) -> Cow<'_, [u8]> {
     match text.iter().any(u8::is_ascii_uppercase) {
         true => text.to_ascii_lowercase().into(),
         false => text.into(),
-    }
-}
-
-/// A text that is not empty.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Text(String);
-
-impl Text {
-    fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Text {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.is_empty() {
-            true => Err("found \"\"; expected a text that is not empty"),
-            false => Ok(Self(text)),
-        }
     }
 }
 
@@ -203,7 +181,7 @@ impl schemars::JsonSchema for KeyPart {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let prefixes = generator.subschema_for::<Prefixes>();
         let header = generator.subschema_for::<HeaderName>();
-        let text = schemars::json_schema!({"type": "string", "minLength": 1});
+        let text = generator.subschema_for::<Text>();
         let object = |name: &str, value: &schemars::Schema| {
             schemars::json_schema!({
                 "type": "object",

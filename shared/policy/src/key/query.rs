@@ -1,28 +1,40 @@
-//! The value of a parameter in the query.
+//! Parameters in the query of a request.
 
 use std::borrow::Cow;
 
-use super::only;
 use crate::headers::HeaderMap;
 
-/// The value of the only parameter of this name in the query of the `:path`, decoded.
+/// The values of the parameters of this name in the query of the `:path`, decoded.
 ///
 /// Read as forms are: parameters are divided by `&`, `+` is a blank, `%61` is `a`, in names too. Without
 /// decoding, each value would have many spellings and each spelling a count of its own. A `%` that does
 /// not start an encoding stays.
-pub(super) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, [u8]>> {
-    let path = headers.get(":path")?.split(|byte| *byte == b'#').next()?;
-    let query = path.splitn(2, |byte| *byte == b'?').nth(1)?;
-    let parameters = query.split(|byte| *byte == b'&');
-    let value = only(parameters.filter_map(|parameter| {
-        let mut halves = parameter.splitn(2, |byte| *byte == b'=');
-        let is_named = decode(halves.next()?).eq(name.bytes());
-        is_named.then(|| halves.next().unwrap_or_default())
-    }))?;
-    Some(match value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        true => Cow::Owned(decode(value).collect()),
-        false => Cow::Borrowed(value),
-    })
+pub(crate) fn values<'a>(
+    headers: &'a HeaderMap,
+    name: &'a str,
+) -> impl Iterator<Item = Cow<'a, [u8]>> {
+    let path = headers.get(":path");
+    let path = path.and_then(|path| path.split(|byte| *byte == b'#').next());
+    let query = path.and_then(|path| path.splitn(2, |byte| *byte == b'?').nth(1));
+    let parameters = query
+        .into_iter()
+        .flat_map(|query| query.split(|byte| *byte == b'&'));
+    parameters
+        .filter(move |parameter| is_named(parameter, name))
+        .map(|parameter| {
+            let value = parameter.splitn(2, |byte| *byte == b'=').nth(1);
+            let value = value.unwrap_or_default();
+            match value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+                true => Cow::Owned(decode(value).collect()),
+                false => Cow::Borrowed(value),
+            }
+        })
+}
+
+/// Whether a parameter, as it stands between two ampersands, has this name.
+pub(crate) fn is_named(parameter: &[u8], name: &str) -> bool {
+    let own = parameter.split(|byte| *byte == b'=').next();
+    decode(own.unwrap_or_default()).eq(name.bytes())
 }
 
 fn decode(mut text: &[u8]) -> impl Iterator<Item = u8> {

@@ -29,6 +29,10 @@ enum Condition {
 }
 
 impl HeaderMatch {
+    pub(super) fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
     pub(super) fn matches(&self, headers: &HeaderMap) -> bool {
         let name = self.name.as_str();
         match &self.condition {

@@ -170,6 +170,11 @@ impl Match {
                 .is_none_or(|route| route.as_bytes() == subject.route)
     }
 
+    /// Whether the header of this name is looked at.
+    pub(crate) fn looks_at(&self, header: &str) -> bool {
+        self.headers.iter().any(|own| own.name() == header)
+    }
+
     /// Whether the route's name is looked at, so that the host must ask for it.
     pub fn needs_route(&self) -> bool {
         self.route.is_some()

@@ -140,7 +140,9 @@ impl<'a, S: State> Block<'a, S> {
         let place = self.place(tag, &harm);
         let (new, outcome) = decide(match place {
             Place::Held(_, state) => state,
-            Place::Victim(_, _, victim) if when_full == WhenFull::Strict => self.floor().join(victim),
+            Place::Victim(_, _, victim) if when_full == WhenFull::Strict => {
+                self.floor().join(victim)
+            }
             Place::Free | Place::Victim(..) => S::default(),
         });
         let Some(new) = new else {
