@@ -15,6 +15,7 @@
 pub mod config;
 pub mod headers;
 pub mod jose;
+pub mod jwt_auth;
 pub mod key;
 pub mod matcher;
 pub mod rate_limit;

@@ -6,7 +6,7 @@ use crate::headers::HeaderMap;
 ///
 /// Cookies may come in one line or in several. Quotes do not count, because many servers do not see
 /// them: with them, each cookie would have a second spelling.
-pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all("cookie");
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
     cookies

@@ -11,7 +11,7 @@ use crate::headers::HeaderMap;
 /// not start an encoding stays.
 pub(crate) fn values<'a>(
     headers: &'a HeaderMap,
-    name: &'a str,
+    name: &str,
 ) -> impl Iterator<Item = Cow<'a, [u8]>> {
     let path = headers.get(":path");
     let path = path.and_then(|path| path.split(|byte| *byte == b'#').next());

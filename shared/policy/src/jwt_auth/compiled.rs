@@ -1,0 +1,109 @@
+//! Rules, compiled: names of providers are positions, and each place is looked at once.
+
+use std::borrow::Cow;
+
+use super::ProviderId;
+use super::place::Place;
+use super::provider::Provider;
+use super::reason::Reason;
+use super::rule::{Conditions, Rule};
+use crate::config::{Mode, Name};
+use crate::headers::HeaderMap;
+use crate::matcher::Match;
+
+/// A rule that is not off.
+#[derive(Debug)]
+pub(super) struct CompiledRule {
+    pub(super) name: Name,
+    pub(super) condition: Option<Match>,
+    pub(super) mode: Mode,
+    /// None: nothing is required.
+    pub(super) requirement: Option<Requirement>,
+}
+
+/// Which tokens a request has to have.
+#[derive(Debug)]
+pub(super) struct Requirement {
+    /// All of these, the client's first.
+    pub(super) tokens: Vec<TokenSpec>,
+    pub(super) allow_missing: bool,
+    pub(super) conditions: Conditions,
+}
+
+/// One token: where it may be, and who may have issued it if it is there.
+#[derive(Debug)]
+pub(super) struct TokenSpec {
+    pub(super) places: Vec<(Place, Vec<ProviderId>)>,
+}
+
+impl CompiledRule {
+    /// The position of a provider in the list is its id.
+    pub(super) fn new(rule: Rule, providers: &[(Name, Provider)]) -> Self {
+        let spec = |names: Vec<&Name>| {
+            let mut spec = TokenSpec { places: Vec::new() };
+            let wanted = providers.iter().enumerate();
+            for (i, (_, provider)) in wanted.filter(|(_, (name, _))| names.contains(&name)) {
+                for place in &provider.from {
+                    spec.add(place, ProviderId(i));
+                }
+            }
+            spec
+        };
+        let tokens: Vec<TokenSpec> = rule.require.tokens().into_iter().map(spec).collect();
+        Self {
+            name: rule.name,
+            condition: rule.condition,
+            mode: rule.mode,
+            requirement: (!tokens.is_empty()).then_some(Requirement {
+                tokens,
+                allow_missing: rule.allow_missing,
+                conditions: rule.conditions,
+            }),
+        }
+    }
+}
+
+/// A token in a request, not verified.
+#[derive(Debug)]
+pub(super) struct Found<'h> {
+    /// The position of the place where it is.
+    pub(super) place: usize,
+    pub(super) token: Cow<'h, [u8]>,
+}
+
+impl TokenSpec {
+    fn add(&mut self, place: &Place, provider: ProviderId) {
+        match self.places.iter_mut().find(|(own, _)| own == place) {
+            Some((_, providers)) => providers.push(provider),
+            None => self.places.push((place.clone(), vec![provider])),
+        }
+    }
+
+    /// The token, if there is one. Every place is looked at, since there must not be two.
+    pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Found<'h>>, Reason> {
+        let mut found = None;
+        for (i, (place, _)) in self.places.iter().enumerate() {
+            let Some(token) = place.find(headers)? else {
+                continue;
+            };
+            if found.replace(Found { place: i, token }).is_some() {
+                return Err(Reason::SeveralTokens);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Who may have issued a token in this place.
+    pub(super) fn providers(&self, place: usize) -> &[ProviderId] {
+        self.places
+            .get(place)
+            .map_or(&[], |(_, providers)| providers)
+    }
+
+    /// Takes the token away.
+    pub(super) fn strip(&self, place: usize, headers: &mut HeaderMap) {
+        if let Some((place, _)) = self.places.get(place) {
+            place.strip(headers);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What is configured.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::provider::Provider;
+use super::rule::Rule;
+use crate::config::{Mode, Name, OnError};
+use crate::revocation;
+
+/// The rule label of requests that no rule is for.
+pub(super) const NO_RULE: &str = "unmatched";
+
+/// Configuration of the jwt-auth plugin.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub struct Config {
+    /// The name of this instance, in metrics and as the realm of challenges.
+    pub name: Name,
+    pub(super) mode: Mode,
+    pub(super) on_error: OnError,
+    pub(super) providers: BTreeMap<Name, Provider>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) unmatched: Unmatched,
+    pub(super) revocation: revocation::Config,
+    pub(super) cache: Cache,
+}
+
+/// Configuration of the jwt-auth plugin.
+#[derive(Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(title = "jwt-auth", inline)
+)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    /// The name of this instance, in metrics and as the realm of challenges. Instances of one name
+    /// share the keys that they fetch.
+    #[serde(default)]
+    name: Name,
+    /// Whether to act, only to count and mark, or to do nothing.
+    #[serde(default)]
+    mode: Mode,
+    /// What happens to a request that Envoy does not hand over, and to a token while the revocation
+    /// list could not be fetched yet. Default: `deny`. (Without keys, no token is ever accepted.)
+    #[serde(default = "deny")]
+    on_error: OnError,
+    /// The issuers of tokens, by a name of their own.
+    #[serde(default)]
+    providers: BTreeMap<Name, Provider>,
+    /// Which requests need which token. The first one that matches decides.
+    #[serde(deserialize_with = "rules")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    rules: Vec<Rule>,
+    /// What happens to a request that no rule is for.
+    #[serde(default)]
+    unmatched: Unmatched,
+    /// Tokens that are no longer accepted.
+    #[serde(default)]
+    revocation: revocation::Config,
+    /// The cache of tokens that were verified.
+    #[serde(default)]
+    cache: Cache,
+}
+
+fn deny() -> OnError {
+    OnError::Deny
+}
+
+/// What happens to a request that no rule is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unmatched {
+    /// It is denied, with status 403.
+    #[default]
+    Deny,
+    /// It passes.
+    Allow,
+}
+
+/// The cache of tokens that were verified, in each worker.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    /// How many tokens of 2 KiB there is room for, at most 100000; 0: no cache. Default: 1000.
+    pub(super) tokens: CacheTokens,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "u32", inline)
+)]
+#[serde(try_from = "u64")]
+pub(super) struct CacheTokens(pub(super) u32);
+
+const MAX_CACHE_TOKENS: u32 = 100_000;
+
+impl Default for CacheTokens {
+    fn default() -> Self {
+        Self(1_000)
+    }
+}
+
+impl TryFrom<u64> for CacheTokens {
+    type Error = String;
+
+    fn try_from(tokens: u64) -> Result<Self, String> {
+        match u32::try_from(tokens) {
+            Ok(tokens) if tokens <= MAX_CACHE_TOKENS => Ok(Self(tokens)),
+            _ => Err(format!(
+                "found {tokens}; expected a whole number from 0 to {MAX_CACHE_TOKENS}"
+            )),
+        }
+    }
+}
+
+fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
+    let rules = Vec::<Rule>::deserialize(deserializer)?;
+    if rules.is_empty() {
+        return Err(de::Error::custom("found an empty array; expected a rule"));
+    }
+    let mut names = BTreeSet::from([NO_RULE]);
+    match rules.iter().find(|rule| !names.insert(rule.name.as_str())) {
+        Some(rule) if rule.name.as_str() == NO_RULE => Err(de::Error::custom(format!(
+            "found a rule named {NO_RULE:?}; expected another name: in metrics, this is for requests \
+             that no rule is for"
+        ))),
+        Some(rule) => Err(de::Error::custom(format!(
+            "found two rules named {:?}; expected each name once: it tells them apart in metrics",
+            rule.name.as_str()
+        ))),
+        None => Ok(rules),
+    }
+}
+
+impl TryFrom<Fields> for Config {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        check_providers(&fields.providers)?;
+        for rule in &fields.rules {
+            check_rule(rule, &fields.providers)
+                .map_err(|error| format!("rule {:?}: {error}", rule.name.as_str()))?;
+        }
+        Ok(Self {
+            name: fields.name,
+            mode: fields.mode,
+            on_error: fields.on_error,
+            providers: fields.providers,
+            rules: fields.rules,
+            unmatched: fields.unmatched,
+            revocation: fields.revocation,
+            cache: fields.cache,
+        })
+    }
+}
+
+/// What has to hold among all providers.
+fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
+    let mut issuers = BTreeMap::new();
+    for (name, provider) in providers {
+        if let Some(other) = issuers.insert(&provider.issuer, name) {
+            return Err(format!(
+                "found providers {:?} and {:?} with the same \"issuer\"; expected each issuer once: \
+                 it decides whose keys verify a token",
+                other.as_str(),
+                name.as_str()
+            ));
+        }
+        let places = providers.values().flat_map(|other| &other.from);
+        let sources: Vec<&str> = places.filter_map(|place| place.header_name()).collect();
+        if let Some(header) = provider
+            .headers()
+            .find(|header| sources.contains(&header.as_str()))
+        {
+            return Err(format!(
+                "found provider {:?} to set the header {:?}, where tokens are looked for; expected \
+                 another one: what clients send in it is removed",
+                name.as_str(),
+                header.as_str()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What has to hold between a rule and the providers.
+fn check_rule(rule: &Rule, providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
+    let headers = || providers.values().flat_map(Provider::headers);
+    if let Some(condition) = &rule.condition
+        && let Some(header) = headers().find(|header| condition.looks_at(header.as_str()))
+    {
+        return Err(format!(
+            "found a match on the header {:?}; expected another one: this is set by a provider, and \
+             what clients send in it is removed",
+            header.as_str()
+        ));
+    }
+    let mut required = Vec::new();
+    for name in rule.require.tokens().into_iter().flatten() {
+        let provider = providers.get(name).ok_or_else(|| {
+            let names: Vec<&str> = providers.keys().map(Name::as_str).collect();
+            format!(
+                "found provider {:?} in \"require\"; expected one of: {}",
+                name.as_str(),
+                names.join(", ")
+            )
+        })?;
+        required.push((name, provider));
+    }
+    match rule.require.tokens().len() {
+        0 | 1 => Ok(()),
+        _ => check_all(&required),
+    }
+}
+
+/// Several tokens of one request have to be in different places, and to set different headers.
+fn check_all(required: &[(&Name, &Provider)]) -> Result<(), String> {
+    for (i, (name, provider)) in required.iter().enumerate() {
+        for (other_name, other) in required.iter().take(i) {
+            let both = format!("{:?} and {:?}", other_name.as_str(), name.as_str());
+            if provider.from.iter().any(|place| other.from.contains(place)) {
+                return Err(format!(
+                    "found {both} in \"all\", whose \"from\" have a place in common; expected \
+                     different ones: each has a token of its own"
+                ));
+            }
+            let mut headers = provider.headers();
+            if let Some(header) =
+                headers.find(|header| other.headers().any(|taken| taken == *header))
+            {
+                return Err(format!(
+                    "found {both} in \"all\", which both set the header {:?}; expected different \
+                     ones",
+                    header.as_str()
+                ));
+            }
+        }
+    }
+    Ok(())
+}

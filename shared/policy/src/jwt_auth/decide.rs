@@ -1,0 +1,207 @@
+//! What is to become of a request. The [module](super) is the specification.
+
+use bytes::Bytes;
+
+use super::compiled::{Found, Requirement};
+use super::decision::{Accepted, Decision, Moment, Patience, Verdict};
+use super::reason::{Grounds, Reason};
+use super::state::State;
+use super::verified::Verified;
+use super::verify::Rejection;
+use super::{JwtAuth, RuleId, readings};
+use crate::config::{Mode, OnError};
+use crate::headers::HeaderMap;
+use crate::jose::HostSignatures;
+use crate::matcher::Subject;
+
+impl JwtAuth {
+    /// Decides about a request.
+    ///
+    /// If it is to wait, ask again when there is news ([`look`](Self::look)), and at the time that the
+    /// verdict names.
+    pub fn decide(
+        &self,
+        subject: &Subject<'_>,
+        state: &mut State,
+        moment: Moment,
+        patience: Patience,
+        host: &impl HostSignatures,
+    ) -> Decision {
+        let id = match self.rule_for(subject) {
+            Ok(id) => id,
+            Err(Reason::AmbiguousPath) if is_preflight(subject) => None,
+            Err(reason) => return Decision::new(None, self.mode, Verdict::Refused(reason)),
+        };
+        let rule = id.and_then(|id| self.rules.get(id.0));
+        let mode = rule.map_or(self.mode, |rule| milder(self.mode, rule.mode));
+        let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
+        if is_preflight(subject) {
+            return admitted(Grounds::Preflight);
+        }
+        let Some(rule) = rule else {
+            return match self.admits_unmatched {
+                true => admitted(Grounds::NoRule),
+                false => Decision::new(None, mode, Verdict::Refused(Reason::NoRule)),
+            };
+        };
+        let Some(requirement) = &rule.requirement else {
+            return admitted(Grounds::NotRequired);
+        };
+        let mut decision = admitted(Grounds::Verified);
+        let outcome = self.meet(
+            requirement,
+            subject.headers(),
+            state,
+            moment,
+            host,
+            &mut decision,
+        );
+        decision.verdict = match outcome {
+            Ok(grounds) => Verdict::Admitted(grounds),
+            Err(rejection) => {
+                decision.detail = rejection.detail;
+                self.refuse(
+                    rejection,
+                    mode,
+                    state,
+                    moment,
+                    patience,
+                    &mut decision.pause,
+                )
+            }
+        };
+        decision
+    }
+
+    /// The decision about a request that Envoy does not hand over.
+    pub fn on_error(&self) -> Decision {
+        let verdict = match self.on_error {
+            OnError::Allow => Verdict::Admitted(Grounds::Error),
+            OnError::Deny => Verdict::Refused(Reason::Error),
+        };
+        Decision::new(None, self.mode, verdict)
+    }
+
+    /// The rule for a request, however its path is read.
+    fn rule_for(&self, subject: &Subject<'_>) -> Result<Option<RuleId>, Reason> {
+        let first = self.first_match(subject);
+        let target = subject.headers().get(":path");
+        for other in target
+            .map(|target| readings::others(target))
+            .unwrap_or_default()
+        {
+            let mut headers = subject.headers().clone();
+            headers.set(Bytes::from_static(b":path"), other.into());
+            if self.first_match(&Subject::new(&headers, subject.route())) != first {
+                return Err(Reason::AmbiguousPath);
+            }
+        }
+        Ok(first)
+    }
+
+    fn first_match(&self, subject: &Subject<'_>) -> Option<RuleId> {
+        let mut rules = self.rules.iter().map(|rule| rule.condition.as_ref());
+        rules
+            .position(|condition| condition.is_none_or(|condition| condition.matches(subject)))
+            .map(RuleId)
+    }
+
+    /// Whether the request has what is required.
+    fn meet(
+        &self,
+        requirement: &Requirement,
+        headers: &HeaderMap,
+        state: &mut State,
+        moment: Moment,
+        host: &impl HostSignatures,
+        decision: &mut Decision,
+    ) -> Result<Grounds, Rejection> {
+        let mut is_missing = false;
+        let mut wanted = None;
+        for (i, spec) in requirement.tokens.iter().enumerate() {
+            let Some(Found { place, token }) = spec.find(headers)? else {
+                is_missing = true;
+                continue;
+            };
+            let providers = spec.providers(place);
+            match self.verify(&token, providers, state, moment, host) {
+                Ok((verified, verification)) => {
+                    decision.verifications.push(verification);
+                    decision.tokens.push(Accepted {
+                        verified,
+                        spec: i,
+                        place,
+                    });
+                }
+                Err(rejection) => {
+                    decision.verifications.extend(rejection.verification);
+                    match rejection.wanted {
+                        None => return Err(rejection),
+                        Some(_) => wanted = wanted.or(Some(rejection)),
+                    }
+                }
+            }
+        }
+        if let Some(rejection) = wanted {
+            return Err(rejection);
+        }
+        match decision.tokens.first() {
+            None if requirement.allow_missing => Ok(Grounds::NoToken),
+            Some(token) if !is_missing => {
+                let Verified {
+                    claims, provider, ..
+                } = &*token.verified;
+                let provider = self.provider(*provider);
+                let skew = provider.map_or(0, |provider| provider.times.clock_skew);
+                requirement.conditions.check(claims, moment.wall, skew)?;
+                Ok(Grounds::Verified)
+            }
+            _ => Err(Reason::NoToken.into()),
+        }
+    }
+
+    /// Refuses a request, or lets it wait for what could change that.
+    fn refuse(
+        &self,
+        rejection: Rejection,
+        mode: Mode,
+        state: &mut State,
+        moment: Moment,
+        patience: Patience,
+        pause: &mut u64,
+    ) -> Verdict {
+        let refused = |reason| match mode {
+            Mode::Shadow => Verdict::ShadowRefused(reason),
+            Mode::Enforce | Mode::Off => Verdict::Refused(reason),
+        };
+        let wanted = rejection.wanted;
+        let Some(watch) = wanted.and_then(|remote| state.watches.get_mut(remote.0)) else {
+            return refused(rejection.reason);
+        };
+        let may_come = watch.want(moment.steady);
+        *pause = watch.pause(moment.steady);
+        match patience {
+            _ if !may_come || mode != Mode::Enforce => refused(rejection.reason),
+            Patience::Exhausted => refused(Reason::TooManyWaiting),
+            Patience::Waited(waited) if waited >= watch.timeout() => refused(rejection.reason),
+            Patience::Waited(waited) => Verdict::Wait {
+                until: moment.steady.saturating_add(watch.timeout() - waited),
+            },
+        }
+    }
+}
+
+/// Whether a browser only asks what it may do (Fetch, section 3.2.2). Such requests have no
+/// credentials, ever.
+fn is_preflight(subject: &Subject<'_>) -> bool {
+    let has = |name| subject.headers().contains(name);
+    subject.method() == b"OPTIONS" && has("origin") && has("access-control-request-method")
+}
+
+fn milder(a: Mode, b: Mode) -> Mode {
+    match (a, b) {
+        (Mode::Off, _) | (_, Mode::Off) => Mode::Off,
+        (Mode::Shadow, _) | (_, Mode::Shadow) => Mode::Shadow,
+        (Mode::Enforce, Mode::Enforce) => Mode::Enforce,
+    }
+}

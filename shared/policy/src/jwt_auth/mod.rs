@@ -1,0 +1,303 @@
+//! Who may come in: requests with a signed token (JWT, RFC 7519) of an issuer that is trusted.
+//!
+//! # A request's way
+//!
+//! 1. The first **rule** whose `match` fits decides. Rules that are off are not there. Without a rule,
+//!    `unmatched` decides.
+//! 2. A CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes: browsers
+//!    never send credentials with one.
+//! 3. The rule's **tokens** are looked for in the places that its providers name (`from`): one token
+//!    for `provider` and `any`, one of each for `all`. A place is looked at whoever's token it may
+//!    have, so a second token is never overlooked.
+//!    - None at all: `allow_missing`, or refused. Some, but not all: refused.
+//!    - Two, or one in two places: refused (RFC 6750, section 3.1).
+//! 4. Each token is verified, below.
+//! 5. The rule's **conditions** are checked: `scopes`, `claims`, `step_up`. With `all`, they are about the
+//!    token of the first provider, the client's.
+//!
+//! # A token's way
+//!
+//! What is cheap comes first, so that junk costs no signature:
+//!
+//! 1. Is it among the tokens that were verified (see [`cache`])? Then only its times are looked at again,
+//!    and whether the keys are still usable.
+//! 2. Is it among the last bad signatures (see [`forgeries`])?
+//! 3. Has it only characters that a token has? Is it strictly a signed JWT (see [`jose`](crate::jose))?
+//! 4. `iss` names one of the providers that the rule allows in this place; from here on, that provider's
+//!    settings and keys count, and no other's.
+//! 5. `alg` and `typ` are among those allowed; [`times`]; `aud`.
+//! 6. Is it revoked (see [`revocation`](crate::revocation))?
+//! 7. Its key: that of its `kid`; without `kid`, each that fits.
+//! 8. The signature.
+//!
+//! What is found out before the signature is true of a token that anybody can make. That is why the
+//! client is told `invalid_token`, and never what is wrong with it ([`reply`]).
+//!
+//! # Waiting
+//!
+//! A request waits where a document that is to be fetched (see [`remote`](crate::remote)) could change the verdict:
+//!
+//! | what is missing | until | if it does not come |
+//! |---|---|---|
+//! | the keys were never fetched, or are too old | there are keys | 503 |
+//! | the keys have no such `kid` | there are other keys | refused as an invalid token |
+//! | the revocation list was never fetched | there is one | 503; with `on_error: allow` it is not waited for |
+//!
+//! It waits for the document's `timeout` at most, and not at all where a fetch has just failed, or (for
+//! unknown `kid`s) was made lately, so that nobody fetches again so soon. In shadow mode nobody waits; the
+//! document is fetched all the same.
+//!
+//! A token without `jti` cannot be revoked, and does not wait for the list. Nothing that is wanted is in
+//! the way of a token that is refused for another reason.
+//!
+//! # Headers
+//!
+//! - What a client sends in the headers that any provider sets (`claims_to_headers`,
+//!   `forward_payload_header`) is removed, in every request that passes, also under rules that require
+//!   nothing, also in shadow mode.
+//! - The headers of tokens that are good are set, see [`claim_headers`].
+//! - A token is taken away from where it was found (see [`place`]), unless its provider has `forward`, and
+//!   not in shadow mode: an upstream that still verifies it goes on to work.
+//! - The claims of the client's token are published for the filters behind ([`Decision::claims`]).
+//!
+//! # Paths with several readings
+//!
+//! Servers disagree about `;`, `\`, `%2f` and `%5c` in a path. A request is refused if its path leads to
+//! different rules, depending on how it is read (see [`readings`]). So what opens one path never opens another.
+//!
+//! # Shadow
+//!
+//! What would be refused passes, marked with [`SHADOW_HEADER`].
+
+mod apply;
+mod cache;
+mod claim_headers;
+mod compiled;
+mod config;
+mod decide;
+mod decision;
+mod forgeries;
+mod place;
+mod provider;
+mod readings;
+mod reason;
+mod reply;
+mod rule;
+mod scope;
+mod state;
+mod step_up;
+#[cfg(test)]
+mod tests;
+mod times;
+mod verified;
+mod verify;
+mod watch;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+pub use config::Config;
+pub use decision::{Decision, Moment, Patience, Verdict};
+pub use reason::{Grounds, Reason};
+pub use state::{Installed, Look, State};
+pub use verify::Verification;
+
+use crate::config::{Mode, Name, OnError};
+use crate::matcher::Match;
+use crate::remote::Source;
+use crate::revocation::Revoked;
+use compiled::CompiledRule;
+use config::{NO_RULE, Unmatched};
+use provider::{Keys, Provider};
+
+/// The request header that marks requests which shadow mode let pass.
+pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
+
+/// The policy, compiled.
+///
+/// For each request: [`decide`](Self::decide), then [`reply`](Self::reply) if it is refused, else
+/// [`apply`](Self::apply). Outside of requests: [`look`](Self::look) at each of the
+/// [`remotes`](Self::remotes), and fetch when that says so.
+#[derive(Debug)]
+pub struct JwtAuth {
+    name: Name,
+    mode: Mode,
+    on_error: OnError,
+    providers: Vec<(Name, Provider)>,
+    rules: Vec<CompiledRule>,
+    admits_unmatched: bool,
+    /// What any provider sets.
+    claim_headers: Vec<Bytes>,
+    remotes: Vec<Remote>,
+    /// Which of them is the revocation list.
+    revocations: Option<RemoteId>,
+    revoked: Vec<Revoked>,
+    cache_tokens: u32,
+}
+
+/// A rule of the configuration that is not off. Its [`index`](Self::index) is the position in
+/// [`JwtAuth::rules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleId(usize);
+
+impl RuleId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A provider of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ProviderId(usize);
+
+/// A document that is to be fetched. Its [`index`](Self::index) is the position in
+/// [`JwtAuth::remotes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteId(usize);
+
+impl RemoteId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A document that is to be fetched.
+#[derive(Clone, Debug)]
+struct Remote {
+    source: Source,
+    kind: RemoteKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RemoteKind {
+    Keys(ProviderId),
+    Revocations,
+}
+
+impl JwtAuth {
+    /// Compiles a configuration.
+    pub fn new(config: Config) -> Self {
+        let providers: Vec<(Name, Provider)> = config.providers.into_iter().collect();
+        let key_sets = providers
+            .iter()
+            .enumerate()
+            .filter_map(|(i, (_, provider))| {
+                let Keys::Remote(source) = &provider.keys else {
+                    return None;
+                };
+                Some(Remote {
+                    source: source.clone(),
+                    kind: RemoteKind::Keys(ProviderId(i)),
+                })
+            });
+        let list = config.revocation.remote.map(|source| Remote {
+            source,
+            kind: RemoteKind::Revocations,
+        });
+        let remotes: Vec<Remote> = key_sets.chain(list).collect();
+        let revocations = remotes
+            .iter()
+            .position(|remote| remote.kind == RemoteKind::Revocations);
+        let mut claim_headers = Vec::new();
+        for (_, provider) in &providers {
+            for header in provider.headers().map(|header| header.name()) {
+                if !claim_headers.contains(header) {
+                    claim_headers.push(header.clone());
+                }
+            }
+        }
+        let rules = config.rules.into_iter();
+        Self {
+            name: config.name,
+            mode: config.mode,
+            on_error: config.on_error,
+            rules: rules
+                .filter(|rule| rule.mode != Mode::Off)
+                .map(|rule| CompiledRule::new(rule, &providers))
+                .collect(),
+            providers,
+            admits_unmatched: config.unmatched == Unmatched::Allow,
+            claim_headers,
+            remotes,
+            revocations: revocations.map(RemoteId),
+            revoked: config.revocation.inline,
+            cache_tokens: config.cache.tokens.0,
+        }
+    }
+
+    /// Whether requests matter at all.
+    pub fn needs_request(&self) -> bool {
+        self.mode != Mode::Off
+    }
+
+    /// Whether the name of the route matters.
+    pub fn needs_route(&self) -> bool {
+        let conditions = self.rules.iter().filter_map(|rule| rule.condition.as_ref());
+        conditions.into_iter().any(Match::needs_route)
+    }
+
+    /// The names of all rules that are not off, with their modes; [`RuleId::index`] is the position.
+    pub fn rules(&self) -> impl Iterator<Item = &Name> {
+        self.rules.iter().map(|rule| &rule.name)
+    }
+
+    /// The name of a rule for metrics, also where there is none.
+    pub fn rule_name(&self, rule: Option<RuleId>) -> &str {
+        let rule = rule.and_then(|id| self.rules.get(id.0));
+        rule.map_or(NO_RULE, |rule| rule.name.as_str())
+    }
+
+    /// The documents that are to be fetched: where from, and of which provider the keys are that it
+    /// has (`None`: it is the revocation list).
+    pub fn remotes(&self) -> impl Iterator<Item = (RemoteId, &Source, Option<&Name>)> {
+        self.remotes.iter().enumerate().map(|(i, remote)| {
+            let provider = match remote.kind {
+                RemoteKind::Keys(id) => self.providers.get(id.0).map(|(name, _)| name),
+                RemoteKind::Revocations => None,
+            };
+            (RemoteId(i), &remote.source, provider)
+        })
+    }
+
+    fn provider(&self, id: ProviderId) -> Option<&Provider> {
+        self.providers.get(id.0).map(|(_, provider)| provider)
+    }
+
+    /// The document with a provider's keys, if they are fetched.
+    fn keys_of(&self, id: ProviderId) -> Option<RemoteId> {
+        let mut remotes = self.remotes.iter();
+        let position = remotes.position(|remote| remote.kind == RemoteKind::Keys(id));
+        position.map(RemoteId)
+    }
+}
+
+/// `mode enforce, providers: corp (remote keys), partner (2 keys), rules: public, default`.
+impl fmt::Display for JwtAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {}, providers:", self.mode)?;
+        for (i, (name, provider)) in self.providers.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {name} (")?;
+            match &provider.keys {
+                Keys::Remote(source) => write!(f, "keys from {}", source.uri)?,
+                Keys::Inline(set) => {
+                    let keys = set.as_ref().map_or(0, |set| set.keys().len());
+                    write!(f, "{keys} keys")?;
+                }
+            }
+            f.write_str(")")?;
+        }
+        f.write_str(", rules:")?;
+        for (i, rule) in self.rules.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {}", rule.name)?;
+            if rule.mode != Mode::Enforce {
+                write!(f, " ({})", rule.mode)?;
+            }
+        }
+        Ok(())
+    }
+}

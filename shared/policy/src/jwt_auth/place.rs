@@ -1,0 +1,210 @@
+//! Where a token is looked for, and how it is taken away from there.
+//!
+//! - **Header**: the value after `prefix`. The prefix has to stand at the very beginning; letter case
+//!   does not count, as for every authentication scheme (RFC 9110, section 11.1), and where the prefix
+//!   ends with a blank, more of them may follow (RFC 6750, section 2.1). A line that does not begin
+//!   so has no token. A header that has one must not have a second line, whatever that says: which of
+//!   the two the upstream goes by is unknown.
+//! - **Cookie**: see [`cookie`]. **Query**: see [`query`]; the value is decoded.
+//! - An empty value is no token: that is what a cookie looks like after logging out.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::reason::Reason;
+use crate::config::{HeaderName, Text};
+use crate::headers::{HeaderMap, is_token};
+use crate::key::{cookie, query};
+
+const AUTHORIZATION: &str = "authorization";
+const BEARER: &str = "Bearer ";
+const PATH: Bytes = Bytes::from_static(b":path");
+const COOKIE: Bytes = Bytes::from_static(b"cookie");
+
+/// A place in a request where a token may be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub(super) enum Place {
+    /// The prefix is in lower case.
+    Header {
+        name: HeaderName,
+        prefix: String,
+    },
+    Cookie(Text),
+    Query(Text),
+}
+
+/// Exactly one of `header`, `cookie`, `query`.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    /// The name of a header.
+    header: Option<HeaderName>,
+    /// What stands before the token in the header, such as `Bearer ` (which is the default for
+    /// `authorization`); letter case does not count.
+    prefix: Option<String>,
+    /// The name of a cookie.
+    cookie: Option<Text>,
+    /// The name of a query parameter.
+    query: Option<Text>,
+}
+
+impl TryFrom<Fields> for Place {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        if let (None, Some(prefix)) = (&fields.header, &fields.prefix) {
+            return Err(format!(
+                "found \"prefix\": {prefix:?} without \"header\"; only a header has one"
+            ));
+        }
+        match (fields.header, fields.cookie, fields.query) {
+            (Some(name), None, None) => Self::header(name, fields.prefix),
+            (None, Some(name), None) if !is_token(name.as_str()) => Err(format!(
+                "found {:?}; expected the name of a cookie",
+                name.as_str()
+            )),
+            (None, Some(name), None) => Ok(Self::Cookie(name)),
+            (None, None, Some(name)) => Ok(Self::Query(name)),
+            _ => Err("expected exactly one of: header, cookie, query".to_owned()),
+        }
+    }
+}
+
+impl Place {
+    /// The `Authorization` header with the scheme `Bearer`.
+    pub(super) fn bearer() -> Option<Self> {
+        let name = HeaderName::try_from(AUTHORIZATION.to_owned()).ok()?;
+        Self::header(name, None).ok()
+    }
+
+    fn header(name: HeaderName, prefix: Option<String>) -> Result<Self, String> {
+        if name.as_str() == "cookie" {
+            return Err("found \"header\": \"cookie\"; expected {\"cookie\": …}".to_owned());
+        }
+        let prefix = prefix.unwrap_or_else(|| match name.as_str() {
+            AUTHORIZATION => BEARER.to_owned(),
+            _ => String::new(),
+        });
+        let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        if !prefix.bytes().all(is_visible) || prefix.starts_with(' ') {
+            return Err(format!(
+                "found \"prefix\": {prefix:?}; expected visible ASCII and blanks, not at the beginning"
+            ));
+        }
+        Ok(Self::Header {
+            name,
+            prefix: prefix.to_ascii_lowercase(),
+        })
+    }
+
+    /// The header that the token is in, unless it is a cookie or in the query.
+    pub(super) fn header_name(&self) -> Option<&str> {
+        match self {
+            Self::Header { name, .. } => Some(name.as_str()),
+            Self::Cookie(_) | Self::Query(_) => None,
+        }
+    }
+
+    /// The token, if there is one.
+    pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Cow<'h, [u8]>>, Reason> {
+        match self {
+            Self::Header { name, prefix } => {
+                let lines = || headers.get_all(name.as_str());
+                let mut tokens = lines().filter_map(|line| after(prefix, line));
+                let token = tokens.next().map(Cow::Borrowed);
+                match token.is_some() && lines().nth(1).is_some() {
+                    true => Err(Reason::SeveralTokens),
+                    false => Ok(token),
+                }
+            }
+            Self::Cookie(name) => {
+                let values = cookie::values(headers, name.as_str());
+                only(values.map(Cow::Borrowed))
+            }
+            Self::Query(name) => only(query::values(headers, name.as_str())),
+        }
+    }
+
+    /// Takes the token away. All else stays as it is, byte by byte.
+    pub(super) fn strip(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Header { name, .. } => {
+                headers.remove(Bytes::copy_from_slice(name.as_str().as_bytes()));
+            }
+            Self::Cookie(name) => {
+                let without = |line: &Bytes| without_cookie(line, name.as_str());
+                let lines: Vec<Bytes> = headers.get_all("cookie").filter_map(without).collect();
+                match lines.len() {
+                    0 => drop(headers.remove(COOKIE)),
+                    _ => headers.set_lines(COOKIE, lines),
+                }
+            }
+            Self::Query(name) => {
+                if let Some(path) = headers.get(":path") {
+                    let path = without_parameter(path, name.as_str());
+                    headers.set(PATH, path.into());
+                }
+            }
+        }
+    }
+}
+
+/// What stands after the prefix, if that is not nothing.
+fn after<'l>(prefix: &str, line: &'l [u8]) -> Option<&'l [u8]> {
+    let (start, rest) = line.split_at_checked(prefix.len())?;
+    let token = rest.trim_ascii();
+    (start.eq_ignore_ascii_case(prefix.as_bytes()) && !token.is_empty()).then_some(token)
+}
+
+/// The value that is not empty, if there is one only.
+fn only<'h>(values: impl Iterator<Item = Cow<'h, [u8]>>) -> Result<Option<Cow<'h, [u8]>>, Reason> {
+    let mut tokens = values.filter(|value| !value.is_empty());
+    match (tokens.next(), tokens.next()) {
+        (_, Some(_)) => Err(Reason::SeveralTokens),
+        (token, None) => Ok(token),
+    }
+}
+
+/// A line without the cookies of this name; none if nothing is left of it.
+fn without_cookie(line: &Bytes, name: &str) -> Option<Bytes> {
+    let cookies = || line.split(|byte| *byte == b';');
+    if !cookies().any(|cookie| cookie::is_named(cookie, name)) {
+        return Some(line.clone());
+    }
+    let others: Vec<&[u8]> = cookies()
+        .filter(|cookie| !cookie::is_named(cookie, name))
+        .collect();
+    let line = others.join(&b';').trim_ascii_start().to_vec();
+    (!line.is_empty()).then(|| line.into())
+}
+
+/// A `:path` without the parameters of this name in its query.
+fn without_parameter(path: &[u8], name: &str) -> Vec<u8> {
+    let end = path.iter().position(|byte| *byte == b'#');
+    let (target, fragment) = path.split_at(end.unwrap_or(path.len()));
+    let Some(start) = target.iter().position(|byte| *byte == b'?') else {
+        return path.to_vec();
+    };
+    let (path, query) = target.split_at(start);
+    let query = query.strip_prefix(b"?").unwrap_or_default();
+    let others: Vec<&[u8]> = query
+        .split(|byte| *byte == b'&')
+        .filter(|parameter| !query::is_named(parameter, name))
+        .collect();
+    let mut stripped = path.to_vec();
+    if !others.is_empty() {
+        stripped.push(b'?');
+        stripped.extend(others.join(&b'&'));
+    }
+    stripped.extend_from_slice(fragment);
+    stripped
+}

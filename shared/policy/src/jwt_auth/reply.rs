@@ -1,0 +1,108 @@
+//! The answer to a request that is refused (RFC 6750, section 3; RFC 9470, section 3).
+//!
+//! | reason | status | challenge |
+//! |---|---|---|
+//! | no token | 401 | `Bearer realm="edge"` |
+//! | several tokens, or what is none | 400 | … `error="invalid_request"` |
+//! | a token that is not valid, whatever is wrong with it | 401 | … `error="invalid_token"` |
+//! | a scope or a claim is missing | 403 | … `error="insufficient_scope", scope="admin"` |
+//! | authenticated too long ago or by other means | 401 | … `error="insufficient_user_authentication", acr_values="mfa", max_age="900"` |
+//! | a path with several readings | 400 | |
+//! | no rule | 403 | |
+//! | no keys, no revocation list, too many waiting | 503 | `Retry-After` instead |
+//!
+//! The realm is the name of the instance, never anything that the client sent. `scope` has all scopes
+//! of the rule; it is left out where the rule has none and a claim is missing.
+
+use bytes::Bytes;
+
+use super::decision::{Decision, Verdict};
+use super::reason::Answer;
+use super::rule::Conditions;
+use super::scope::Scope;
+use super::step_up::StepUp;
+use super::{JwtAuth, RuleId};
+use crate::reply::Reply;
+
+const WWW_AUTHENTICATE: Bytes = Bytes::from_static(b"www-authenticate");
+const CACHE_CONTROL: Bytes = Bytes::from_static(b"cache-control");
+const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
+
+const INVALID_ARGUMENT: u32 = 3;
+const PERMISSION_DENIED: u32 = 7;
+const UNAVAILABLE: u32 = 14;
+const UNAUTHENTICATED: u32 = 16;
+
+impl JwtAuth {
+    /// The answer to a request that is refused.
+    pub fn reply(&self, decision: &Decision) -> Option<Reply> {
+        let Verdict::Refused(reason) = decision.verdict else {
+            return None;
+        };
+        let answer = reason.answer();
+        let (status, grpc_status, body) = match answer {
+            Answer::Authenticate => (401, UNAUTHENTICATED, "Authentication required\n"),
+            Answer::InvalidToken => (401, UNAUTHENTICATED, "Invalid token\n"),
+            Answer::StepUp => (401, UNAUTHENTICATED, "Stronger authentication required\n"),
+            Answer::InvalidRequest | Answer::BadRequest => (400, INVALID_ARGUMENT, "Bad request\n"),
+            Answer::InsufficientScope | Answer::Forbidden => {
+                (403, PERMISSION_DENIED, "Forbidden\n")
+            }
+            Answer::Unavailable => (503, UNAVAILABLE, "Authentication unavailable\n"),
+        };
+        let told = match answer {
+            Answer::Unavailable => Some((RETRY_AFTER, retry_after(decision.pause))),
+            _ => self
+                .challenge(answer, decision.rule)
+                .map(|challenge| (WWW_AUTHENTICATE, challenge)),
+        };
+        let told = told.map(|(name, value)| (name, Bytes::from(value)));
+        let no_store = (CACHE_CONTROL, Bytes::from_static(b"no-store"));
+        Some(Reply {
+            status,
+            grpc_status: Some(grpc_status),
+            details: reason.details(),
+            headers: told.into_iter().chain([no_store]).collect(),
+            body: Bytes::from_static(body.as_bytes()),
+        })
+    }
+
+    fn challenge(&self, answer: Answer, rule: Option<RuleId>) -> Option<String> {
+        let requirement = rule.and_then(|id| self.rules.get(id.0)?.requirement.as_ref());
+        let conditions = requirement.map(|requirement| &requirement.conditions);
+        let (error, more) = match answer {
+            Answer::Authenticate => (None, String::new()),
+            Answer::InvalidRequest => (Some("invalid_request"), String::new()),
+            Answer::InvalidToken => (Some("invalid_token"), String::new()),
+            Answer::InsufficientScope => (
+                Some("insufficient_scope"),
+                conditions.map(scope).unwrap_or_default(),
+            ),
+            Answer::StepUp => {
+                let step_up = conditions.and_then(|conditions| conditions.step_up.as_ref());
+                (
+                    Some("insufficient_user_authentication"),
+                    step_up.map(StepUp::parameters).unwrap_or_default(),
+                )
+            }
+            Answer::BadRequest | Answer::Forbidden | Answer::Unavailable => return None,
+        };
+        let error = error
+            .map(|error| format!(", error=\"{error}\""))
+            .unwrap_or_default();
+        Some(format!("Bearer realm=\"{}\"{error}{more}", self.name))
+    }
+}
+
+fn scope(conditions: &Conditions) -> String {
+    let scopes: Vec<&str> = conditions.scopes.iter().map(Scope::as_str).collect();
+    match scopes.is_empty() {
+        true => String::new(),
+        false => format!(", scope=\"{}\"", scopes.join(" ")),
+    }
+}
+
+/// Whole seconds, at least one.
+fn retry_after(nanoseconds: u64) -> String {
+    nanoseconds.div_ceil(1_000_000_000).max(1).to_string()
+}

@@ -1,0 +1,143 @@
+//! Scopes and other conditions on the claims of a token.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::Text;
+use crate::jose::Object;
+
+/// A scope token (RFC 6749, section 3.3).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
+#[serde(try_from = "String")]
+pub(super) struct Scope(String);
+
+impl Scope {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a token has the scope: in `scope`, a text with blanks between (RFC 8693, section 4.2), or
+    /// in `scp`, which is the same or an array. If both are there, either will do.
+    pub(super) fn is_in(&self, claims: &Object) -> bool {
+        ["scope", "scp"]
+            .into_iter()
+            .filter_map(|name| claims.get(name))
+            .any(|value| match value {
+                Value::String(scopes) => scopes.split(' ').any(|scope| scope == self.0),
+                Value::Array(scopes) => scopes.iter().any(|scope| scope == self.as_str()),
+                _ => false,
+            })
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match is_quotable(&text) {
+            true => Ok(Self(text)),
+            false => Err(format!(
+                "found {text:?}; expected a scope: visible ASCII without blanks, quotes and backslashes"
+            )),
+        }
+    }
+}
+
+/// Whether a text may stand, among others with blanks between, in a quoted string of a challenge.
+pub(super) fn is_quotable(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    !text.is_empty() && text.bytes().all(is_allowed)
+}
+
+/// What a claim has to be.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Expected {
+    /// It is this value.
+    Equals(Scalar),
+    /// It is one of these, or an array with at least one of them.
+    #[serde(deserialize_with = "at_least_one")]
+    Any(Vec<Scalar>),
+    /// It is an array with all of these (or, of one value, just that).
+    #[serde(deserialize_with = "at_least_one")]
+    All(Vec<Scalar>),
+}
+
+/// A text, a whole number or a truth value. Types count: `"1"` is not `1`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "Value")]
+#[cfg_attr(feature = "schema", schemars(untagged, inline))]
+pub(super) enum Scalar {
+    Text(String),
+    Number(i64),
+    Truth(bool),
+}
+
+impl TryFrom<Value> for Scalar {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let number = value.as_i64();
+        match value {
+            Value::String(text) => Ok(Self::Text(text)),
+            Value::Bool(truth) => Ok(Self::Truth(truth)),
+            other => number.map(Self::Number).ok_or_else(|| {
+                format!("found {other}; expected a text, a whole number, true or false")
+            }),
+        }
+    }
+}
+
+impl Scalar {
+    fn is(&self, value: &Value) -> bool {
+        match self {
+            Self::Text(text) => value == text.as_str(),
+            Self::Number(number) => value == number,
+            Self::Truth(truth) => value == truth,
+        }
+    }
+
+    /// Whether the claim is this value, or an array with it.
+    fn is_in(&self, claim: &Value) -> bool {
+        match claim {
+            Value::Array(items) => items.iter().any(|item| self.is(item)),
+            scalar => self.is(scalar),
+        }
+    }
+}
+
+impl Expected {
+    /// Whether the claim at this path is so; one that is not there is not.
+    pub(super) fn holds(&self, path: &Text, claims: &Object) -> bool {
+        let Some(claim) = claims.at(path.as_str()) else {
+            return false;
+        };
+        match self {
+            Self::Equals(value) => value.is(claim),
+            Self::Any(values) => values.iter().any(|value| value.is_in(claim)),
+            Self::All(values) => values.iter().all(|value| value.is_in(claim)),
+        }
+    }
+}
+
+/// A list that is not empty.
+pub(super) fn at_least_one<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = Vec::deserialize(deserializer)?;
+    match list.is_empty() {
+        false => Ok(list),
+        true => Err(serde::de::Error::custom(
+            "found an empty array; expected at least one",
+        )),
+    }
+}

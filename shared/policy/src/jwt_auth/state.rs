@@ -1,0 +1,186 @@
+//! What one worker keeps from one request to the next.
+
+use super::cache::TokenCache;
+use super::forgeries::Forgeries;
+use super::verified::Verified;
+use super::watch::{Seen, Watch};
+use super::{JwtAuth, RemoteId, RemoteKind};
+use crate::jose::KeySet;
+use crate::remote::{Ticket, View};
+use crate::revocation::RevocationList;
+use crate::table::{Edit, KeyHash, KeyHasher, Seed};
+
+/// The state of one worker: keys and lists that were fetched, and tokens that were verified.
+#[derive(Debug)]
+pub struct State {
+    seed: Seed,
+    /// By [`RemoteId`].
+    pub(super) watches: Vec<Watch>,
+    /// By [`ProviderId`](super::ProviderId); those of the configuration are not here.
+    pub(super) key_sets: Vec<Option<KeySet>>,
+    /// From the configuration, and from the server once it was there.
+    pub(super) revoked: RevocationList,
+    pub(super) tokens: TokenCache,
+    pub(super) forgeries: Forgeries,
+}
+
+/// What became of a look at a remote document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing that matters.
+    Nothing,
+    /// It is time to fetch it, and this worker is to do that.
+    Fetch(Ticket),
+    /// This worker has another one now. Requests that wait are to be looked at again.
+    Installed(Installed),
+    /// Another one is there, which cannot be used.
+    Refused(String),
+    /// What requests wait for does not come soon. They are to be looked at again.
+    Pause,
+}
+
+/// A document that a worker has taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// The number of keys, or of revoked tokens.
+    pub entries: usize,
+    /// What could not be used of it, and why.
+    pub skipped: Vec<String>,
+}
+
+impl State {
+    /// Hashes a token.
+    pub(super) fn hash(&self, token: &[u8]) -> KeyHash {
+        let mut hasher = KeyHasher::new(&self.seed);
+        hasher.part(token);
+        hasher.finish()
+    }
+}
+
+impl JwtAuth {
+    /// The state of a worker that has not seen anything yet. The seed is random.
+    pub fn state(&self, seed: Seed) -> State {
+        State {
+            watches: self
+                .remotes
+                .iter()
+                .map(|remote| Watch::new(remote.source.schedule))
+                .collect(),
+            key_sets: self.providers.iter().map(|_| None).collect(),
+            revoked: RevocationList::inline(&self.revoked, &seed),
+            tokens: TokenCache::new(self.cache_tokens),
+            forgeries: Forgeries::default(),
+            seed,
+        }
+    }
+
+    /// Whether to [`look`](Self::look) now.
+    pub fn is_time_to_look(&self, state: &State, remote: RemoteId, now: u64) -> bool {
+        let watch = state.watches.get(remote.0);
+        watch.is_some_and(|watch| watch.is_time(now))
+    }
+
+    /// Looks at the shared value of a remote document, at `now` of the steady clock, and takes over
+    /// what is new there.
+    pub fn look(
+        &self,
+        state: &mut State,
+        remote: RemoteId,
+        bytes: &mut Vec<u8>,
+        now: u64,
+    ) -> Edit<Look> {
+        let Some(watch) = state.watches.get_mut(remote.0) else {
+            return Edit {
+                changed: false,
+                outcome: Look::Nothing,
+            };
+        };
+        let Edit { changed, outcome } = watch.look(bytes, now);
+        let outcome = match outcome {
+            Seen::Nothing => Look::Nothing,
+            Seen::Fetch(ticket) => Look::Fetch(ticket),
+            Seen::Pause => Look::Pause,
+            Seen::Other => match self.install(state, remote, View::read(bytes).body) {
+                Ok(installed) => Look::Installed(installed),
+                Err(problem) => Look::Refused(problem),
+            },
+        };
+        Edit { changed, outcome }
+    }
+
+    /// A fetch has ended: the next look is to be now.
+    pub fn fetched(&self, state: &mut State, remote: RemoteId) {
+        if let Some(watch) = state.watches.get_mut(remote.0) {
+            watch.hurry();
+        }
+    }
+
+    /// How old the document is that a worker has, in nanoseconds.
+    pub fn age(&self, state: &State, remote: RemoteId, now: u64) -> Option<u64> {
+        state.watches.get(remote.0)?.age(now)
+    }
+
+    /// Whether a document that was fetched may be stored; else, why not.
+    pub fn check(&self, remote: RemoteId, body: &[u8]) -> Result<(), String> {
+        match self.remotes.get(remote.0).map(|remote| remote.kind) {
+            Some(RemoteKind::Keys(_)) => key_set(body).map(drop),
+            Some(RemoteKind::Revocations) => {
+                let list = RevocationList::parse(body, &Seed::new([0; 16]));
+                list.map(drop).map_err(|error| error.to_string())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn install(
+        &self,
+        state: &mut State,
+        remote: RemoteId,
+        body: &[u8],
+    ) -> Result<Installed, String> {
+        match self.remotes.get(remote.0).map(|remote| remote.kind) {
+            Some(RemoteKind::Keys(provider)) => {
+                let set = key_set(body)?;
+                let installed = Installed {
+                    entries: set.keys().len(),
+                    skipped: set.skipped().iter().map(ToString::to_string).collect(),
+                };
+                if let Some(place) = state.key_sets.get_mut(provider.0) {
+                    *place = Some(set);
+                }
+                state.tokens.retain(|token| token.provider != provider);
+                state.forgeries.clear();
+                Ok(installed)
+            }
+            Some(RemoteKind::Revocations) => {
+                let list = RevocationList::parse(body, &state.seed);
+                let list = list.map_err(|error| error.to_string())?;
+                let inline = RevocationList::inline(&self.revoked, &state.seed);
+                state.revoked = inline.merge(list);
+                let revoked = &state.revoked;
+                // As if clocks stood still: that an entry dies makes no token valid again.
+                state.tokens.retain(|token| !is_listed(revoked, token));
+                Ok(Installed {
+                    entries: state.revoked.len(),
+                    skipped: Vec::new(),
+                })
+            }
+            None => Err("no such document".to_owned()),
+        }
+    }
+}
+
+fn is_listed(revoked: &RevocationList, token: &Verified) -> bool {
+    token
+        .identity()
+        .is_some_and(|(iss, jti)| revoked.contains(iss, jti, 0, 0))
+}
+
+/// A set of public keys. A server that hands out secrets has made a mistake.
+fn key_set(body: &[u8]) -> Result<KeySet, String> {
+    let set = KeySet::parse(body).map_err(|error| error.to_string())?;
+    match set.is_symmetric() {
+        true => Err("secret keys (kty \"oct\")".to_owned()),
+        false => Ok(set),
+    }
+}

@@ -1,0 +1,62 @@
+//! A token that was found to be good, and what follows from that.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::ProviderId;
+use super::provider::Provider;
+use super::times::Window;
+use crate::jose::{Object, Token};
+
+/// A token that is valid, as long as nothing changes. Everything that costs something is prepared.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) provider: ProviderId,
+    pub(super) window: Window,
+    pub(super) claims: Object,
+    /// The claims as JSON.
+    pub(super) payload: Bytes,
+    /// The headers for the upstream.
+    pub(super) headers: Vec<(Bytes, Bytes)>,
+}
+
+impl Verified {
+    pub(super) fn new(
+        token: &Token<'_>,
+        id: ProviderId,
+        provider: &Provider,
+        window: Window,
+    ) -> Self {
+        let claims = token.claims();
+        let payload_header = provider.payload_header.as_ref().map(|header| {
+            let mut parts = token.compact().split('.');
+            let payload = parts.nth(1).unwrap_or_default();
+            (
+                header.name().clone(),
+                Bytes::copy_from_slice(payload.as_bytes()),
+            )
+        });
+        Self {
+            provider: id,
+            window,
+            claims: claims.clone(),
+            payload: Bytes::copy_from_slice(token.payload()),
+            headers: provider
+                .claim_headers
+                .of(claims)
+                .chain(payload_header)
+                .collect(),
+        }
+    }
+
+    /// What a revocation list knows the token by: `iss` and `jti`.
+    pub(super) fn identity(&self) -> Option<(&str, &str)> {
+        identity(&self.claims)
+    }
+}
+
+/// What a revocation list knows a token by: `iss` and `jti`.
+pub(super) fn identity(claims: &Object) -> Option<(&str, &str)> {
+    let text = |name| claims.get(name).and_then(Value::as_str);
+    Some((text("iss")?, text("jti")?))
+}

@@ -1,0 +1,275 @@
+//! One token: is it good?
+//!
+//! The checks stand in the order of their cost, so that what is plainly wrong is refused before any
+//! signature is verified; [`JwtAuth`] tells the order.
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::provider::{Keys, Provider};
+use super::reason::Reason;
+use super::state::State;
+use super::verified::{Verified, identity};
+use super::{JwtAuth, Moment, ProviderId, RemoteId};
+use crate::config::OnError;
+use crate::jose::{HostSignatures, KeySet, NoKey, Token, VerifiedBy};
+use crate::table::KeyHash;
+
+/// How it was found out whether a signature is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// The token was in the cache.
+    Cache,
+    /// Envoy has verified it.
+    Host,
+    /// It was verified in WebAssembly.
+    Rust,
+    /// It was verified, and is not good.
+    Failed,
+    /// It is not good, which was known.
+    KnownForgery,
+}
+
+impl Verification {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Cache,
+        Self::Host,
+        Self::Rust,
+        Self::Failed,
+        Self::KnownForgery,
+    ];
+
+    /// The value of the metric label `path`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Host => "host",
+            Self::Rust => "rust",
+            Self::Failed => "failed",
+            Self::KnownForgery => "known_forgery",
+        }
+    }
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    pub(super) reason: Reason,
+    /// What exactly, for the log.
+    pub(super) detail: &'static str,
+    pub(super) verification: Option<Verification>,
+    /// A remote document that could change the verdict.
+    pub(super) wanted: Option<RemoteId>,
+}
+
+impl From<Reason> for Rejection {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            detail: "",
+            verification: None,
+            wanted: None,
+        }
+    }
+}
+
+impl JwtAuth {
+    /// Judges a token that any of the providers may have issued.
+    pub(super) fn verify(
+        &self,
+        token: &[u8],
+        providers: &[ProviderId],
+        state: &mut State,
+        moment: Moment,
+        host: &impl HostSignatures,
+    ) -> Result<(Rc<Verified>, Verification), Rejection> {
+        let hash = state.hash(token);
+        if let Some(known) = self.known(token, hash, providers, state, moment) {
+            return Ok((known, Verification::Cache));
+        }
+        if state.forgeries.contains(hash) {
+            return Err(Rejection {
+                verification: Some(Verification::KnownForgery),
+                ..Reason::Signature.into()
+            });
+        }
+        if !token.iter().all(|byte| is_credential(*byte)) {
+            return Err(Reason::NotAToken.into());
+        }
+        let parsed = Token::parse(token).map_err(|malformed| Rejection {
+            detail: malformed.label(),
+            ..Reason::Malformed.into()
+        })?;
+        let (id, provider) = self.issuer(&parsed, providers).ok_or(Reason::Issuer)?;
+        let window = provider.check(&parsed, moment.wall)?;
+        self.check_revocation(&parsed, provider, state, moment)?;
+        let (set, wanted) = self.key_set(id, provider, state, moment)?;
+        let verified = signature(&parsed, provider, set, wanted, host);
+        match verified {
+            Ok(by) => {
+                let verified = Rc::new(Verified::new(&parsed, id, provider, window));
+                state.tokens.insert(hash, token, &verified);
+                let by = match by {
+                    VerifiedBy::Host => Verification::Host,
+                    VerifiedBy::Rust => Verification::Rust,
+                };
+                Ok((verified, by))
+            }
+            Err(rejection) => {
+                if rejection.reason == Reason::Signature {
+                    state.forgeries.insert(hash);
+                }
+                Err(rejection)
+            }
+        }
+    }
+
+    /// A token that was verified before, and is as good as then.
+    fn known(
+        &self,
+        token: &[u8],
+        hash: KeyHash,
+        providers: &[ProviderId],
+        state: &mut State,
+        moment: Moment,
+    ) -> Option<Rc<Verified>> {
+        let known = state.tokens.get(hash, token)?;
+        let is_good = known.window.contains(moment.wall)
+            && self.may_use_keys(known.provider, state, moment.steady);
+        if !is_good {
+            // What is wrong now is found out the long way.
+            state.tokens.remove(hash);
+            return None;
+        }
+        providers.contains(&known.provider).then_some(known)
+    }
+
+    /// The provider whose token this claims to be.
+    fn issuer(
+        &self,
+        token: &Token<'_>,
+        providers: &[ProviderId],
+    ) -> Option<(ProviderId, &Provider)> {
+        let issuer = token.claims().get("iss").and_then(Value::as_str)?;
+        let mut providers = providers
+            .iter()
+            .filter_map(|id| Some((*id, self.provider(*id)?)));
+        providers.find(|(_, provider)| provider.issuer.as_str() == issuer)
+    }
+
+    fn check_revocation(
+        &self,
+        token: &Token<'_>,
+        provider: &Provider,
+        state: &State,
+        moment: Moment,
+    ) -> Result<(), Rejection> {
+        let Some((iss, jti)) = identity(token.claims()) else {
+            return Ok(());
+        };
+        let skew = provider.times.clock_skew;
+        if state.revoked.contains(iss, jti, moment.wall, skew) {
+            return Err(Reason::Revoked.into());
+        }
+        let missing = self
+            .revocations
+            .filter(|remote| !is_usable(state, *remote, moment.steady));
+        match (missing, self.on_error) {
+            (Some(remote), OnError::Deny) => Err(Rejection {
+                wanted: Some(remote),
+                ..Reason::RevocationUnavailable.into()
+            }),
+            (Some(_), OnError::Allow) | (None, _) => Ok(()),
+        }
+    }
+
+    /// The keys of a provider, and the document that they are from.
+    fn key_set<'s>(
+        &'s self,
+        id: ProviderId,
+        provider: &'s Provider,
+        state: &'s State,
+        moment: Moment,
+    ) -> Result<(&'s KeySet, Option<RemoteId>), Rejection> {
+        match (&provider.keys, self.keys_of(id)) {
+            (Keys::Inline(set), _) => {
+                let set = set.as_ref().ok_or(Rejection {
+                    detail: "the provider has no keys",
+                    ..Reason::UnknownKey.into()
+                })?;
+                Ok((set, None))
+            }
+            (Keys::Remote(_), remote) => {
+                let set = state.key_sets.get(id.0).and_then(Option::as_ref);
+                let set = set.filter(|_| self.may_use_keys(id, state, moment.steady));
+                let set = set.ok_or(Rejection {
+                    wanted: remote,
+                    ..Reason::KeysUnavailable.into()
+                })?;
+                Ok((set, remote))
+            }
+        }
+    }
+
+    /// Whether keys that were fetched are not too old by now.
+    fn may_use_keys(&self, id: ProviderId, state: &State, now: u64) -> bool {
+        self.keys_of(id)
+            .is_none_or(|remote| is_usable(state, remote, now))
+    }
+}
+
+fn is_usable(state: &State, remote: RemoteId, now: u64) -> bool {
+    let watch = state.watches.get(remote.0);
+    watch.is_some_and(|watch| watch.is_usable(now))
+}
+
+impl Provider {
+    /// All but keys and signature; the time is in seconds.
+    fn check(&self, token: &Token<'_>, now: u64) -> Result<super::times::Window, Reason> {
+        if !self.algorithms.contains(&token.header().algorithm) {
+            return Err(Reason::Algorithm);
+        }
+        if !self.accepts_type(token.header().typ.as_deref()) {
+            return Err(Reason::Type);
+        }
+        let window = self.times.check(token.claims(), now)?;
+        match self.accepts_audience(token.claims().get("aud")) {
+            true => Ok(window),
+            false => Err(Reason::Audience),
+        }
+    }
+}
+
+/// Verifies the signature with the keys that may be meant.
+fn signature(
+    token: &Token<'_>,
+    provider: &Provider,
+    set: &KeySet,
+    remote: Option<RemoteId>,
+    host: &impl HostSignatures,
+) -> Result<VerifiedBy, Rejection> {
+    let candidates = set
+        .candidates(token.header(), &provider.algorithms)
+        .map_err(|no_key| Rejection {
+            detail: no_key.label(),
+            wanted: remote.filter(|_| no_key == NoKey::UnknownKid),
+            ..match no_key {
+                NoKey::AlgorithmNotAllowed => Reason::Algorithm,
+                NoKey::UnknownKid => Reason::UnknownKey,
+                NoKey::AlgorithmMismatch | NoKey::Ambiguous => Reason::WrongKey,
+            }
+            .into()
+        })?;
+    let verified = candidates.iter().find_map(|key| key.verify(token, host));
+    verified.ok_or(Rejection {
+        verification: Some(Verification::Failed),
+        ..Reason::Signature.into()
+    })
+}
+
+/// The characters of RFC 6750, section 2.1.
+fn is_credential(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+}

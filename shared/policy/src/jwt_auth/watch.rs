@@ -1,0 +1,130 @@
+//! What one worker knows of a remote document, and when it looks for news.
+//!
+//! A worker looks once a second, and at every tick while requests wait for the document. It reads the
+//! shared value then, and asks the [schedule](crate::remote) whether to fetch.
+
+use crate::remote::{Acquired, Schedule, Ticket, Trigger, View};
+use crate::table::Edit;
+
+/// How long between two looks if nobody waits.
+const PERIOD: u64 = 1_000_000_000;
+
+/// One remote document, as a worker sees it.
+#[derive(Debug)]
+pub(super) struct Watch {
+    schedule: Schedule,
+    /// Of the document that the worker has; without its body.
+    view: View<'static>,
+    /// Whether a request needs what the document does not have.
+    is_wanted: bool,
+    /// Nobody fetches because of that before this time.
+    pause: u64,
+    next_look: u64,
+}
+
+/// What a look has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing that matters.
+    Nothing,
+    /// The document is another one.
+    Other,
+    /// It is time to fetch, and this worker is the one to do it.
+    Fetch(Ticket),
+    /// What requests wait for does not come soon.
+    Pause,
+}
+
+impl Watch {
+    pub(super) fn new(schedule: Schedule) -> Self {
+        Self {
+            schedule,
+            view: View::read(&[]),
+            is_wanted: false,
+            pause: 0,
+            next_look: 0,
+        }
+    }
+
+    /// Notes that a request needs what the document does not have. False if it will not have it soon.
+    pub(super) fn want(&mut self, now: u64) -> bool {
+        let may_come = now >= self.pause;
+        self.is_wanted |= may_come;
+        may_come
+    }
+
+    /// For how long nobody fetches.
+    pub(super) fn pause(&self, now: u64) -> u64 {
+        self.pause.saturating_sub(now)
+    }
+
+    /// Whether the document may be used.
+    pub(super) fn is_usable(&self, now: u64) -> bool {
+        self.view.status(&self.schedule, now).is_usable()
+    }
+
+    /// How old the document is, in nanoseconds.
+    pub(super) fn age(&self, now: u64) -> Option<u64> {
+        self.view.age(now)
+    }
+
+    /// How long a request waits at most.
+    pub(super) fn timeout(&self) -> u64 {
+        self.schedule.timeout
+    }
+
+    /// Lets the next look be now: a fetch has ended.
+    pub(super) fn hurry(&mut self) {
+        self.next_look = 0;
+    }
+
+    /// Whether to look now.
+    pub(super) fn is_time(&self, now: u64) -> bool {
+        // A clock that went back must not put it off.
+        self.is_wanted || now >= self.next_look || self.next_look - now > PERIOD
+    }
+
+    /// Looks at the shared value.
+    pub(super) fn look(&mut self, bytes: &mut Vec<u8>, now: u64) -> Edit<Seen> {
+        self.next_look = now.saturating_add(PERIOD);
+        let trigger = match self.is_wanted {
+            true => Trigger::Miss,
+            false => Trigger::Due,
+        };
+        let stored = without_body(&View::read(bytes));
+        // If the value is lost, what this worker has is as good as before.
+        let known = self.view.generation.min(stored.generation);
+        if stored.generation > 0 {
+            self.view = stored;
+        }
+        let Edit { changed, outcome } = self.schedule.acquire(bytes, known, trigger, now);
+        let seen = match (outcome, trigger) {
+            (Acquired::Fetch { ticket, .. }, _) => Seen::Fetch(ticket),
+            (Acquired::Changed, _) => {
+                self.is_wanted = false;
+                self.pause = 0;
+                Seen::Other
+            }
+            (Acquired::NotBefore(at), Trigger::Miss) => {
+                self.is_wanted = false;
+                self.pause = at;
+                Seen::Pause
+            }
+            (Acquired::NotBefore(_) | Acquired::Held { .. }, _) => Seen::Nothing,
+        };
+        Edit {
+            changed,
+            outcome: seen,
+        }
+    }
+}
+
+fn without_body(view: &View<'_>) -> View<'static> {
+    View {
+        generation: view.generation,
+        body: &[],
+        fetched_at: view.fetched_at,
+        failures: view.failures,
+        was_malformed: view.was_malformed,
+    }
+}
