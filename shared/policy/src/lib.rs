@@ -21,6 +21,7 @@ pub mod matcher;
 pub mod rate_limit;
 pub mod remote;
 pub mod reply;
+pub mod retry_budget;
 pub mod revocation;
 pub mod security_headers;
 pub mod table;

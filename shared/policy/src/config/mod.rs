@@ -21,6 +21,7 @@
 //!
 //! Duplicate members are refused: JSON parsers disagree about which one counts.
 
+mod bounds;
 mod document;
 mod duration;
 mod error;
@@ -29,6 +30,7 @@ mod name;
 mod reader;
 mod text;
 
+pub(crate) use bounds::{Whole, Within};
 pub use document::Document;
 pub use duration::Duration;
 pub use error::{Error, Errors};

@@ -1,0 +1,174 @@
+//! One budget.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use serde::Deserialize;
+use siphasher::sip::SipHasher13;
+
+use super::backoff::Backoff;
+use super::inbound::{AttemptHeaders, InboundRetries};
+use super::ledger::Rules;
+use super::retry_on::RetryOn;
+use crate::config::{Mode, Name, Whole, Within};
+use crate::key::KeyPart;
+use crate::matcher::Match;
+use crate::reply::ErrorStatus;
+
+const SECOND: u64 = 1_000;
+const HOUR: u64 = 3_600 * SECOND;
+
+type Window = Within<SECOND, HOUR>;
+
+/// A budget: how many retries some requests may cost.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    /// The name of the budget, in metrics: unique.
+    pub(super) name: Name,
+    /// Which requests the budget is for. Without it: all.
+    #[serde(rename = "match")]
+    pub(super) condition: Option<Match>,
+    /// What has a budget of its own. Without it, all requests share one.
+    #[serde(default)]
+    pub(super) key: Vec<KeyPart>,
+    /// How many retries there may be for a hundred requests, from 0 to 1000.
+    #[serde(default = "ratio")]
+    ratio: Whole<0, 1_000>,
+    /// For how long a request counts, from `1s` to `1h`.
+    #[serde(default = "window")]
+    window: Window,
+    /// How many retries there may be in each second however few requests there are, from 0 to 1000000.
+    #[serde(default = "min_retries_per_second")]
+    min_retries_per_second: Whole<0, 1_000_000>,
+    /// How many retries one request may have, from 0 to 10. It replaces `num_retries` of the route.
+    #[serde(default = "max_retries")]
+    max_retries: Whole<0, 10>,
+    /// On what Envoy retries, beside what the route says: conditions of `x-envoy-retry-on` and
+    /// `x-envoy-retry-grpc-on`, separated by commas.
+    pub(super) retry_on: Option<RetryOn>,
+    /// Whether only GET, HEAD, OPTIONS, TRACE, PUT and DELETE may be retried.
+    #[serde(default = "yes")]
+    pub(super) idempotent_only: bool,
+    /// What becomes of a request that is a retry itself.
+    #[serde(default)]
+    pub(super) inbound_retries: InboundRetries,
+    /// The headers that tell a retry. Default: `x-envoy-attempt-count` and
+    /// `grpc-previous-rpc-attempts`.
+    #[serde(default)]
+    pub(super) attempt_headers: AttemptHeaders,
+    /// The status of the answer to a retry that is denied, from 400 to 599. Default: 503.
+    #[serde(default)]
+    pub(super) deny_status: ErrorStatus<503>,
+    /// For how long the sender of such a retry is told to wait.
+    #[serde(default)]
+    pub(super) backoff: Backoff,
+    /// A circuit breaker, `<policy>/<breaker>`: while it is open, nothing is retried.
+    pub(super) respect_breaker: Option<Breaker>,
+    /// Whether to act, only to count and mark, or to leave the budget out. The plugin's own `mode`
+    /// holds too: the milder one counts.
+    #[serde(default)]
+    pub(super) mode: Mode,
+}
+
+fn ratio() -> Whole<0, 1_000> {
+    const { Whole::new(20) }
+}
+
+fn window() -> Window {
+    const { Within::millis(10_000) }
+}
+
+fn min_retries_per_second() -> Whole<0, 1_000_000> {
+    const { Whole::new(3) }
+}
+
+fn max_retries() -> Whole<0, 10> {
+    const { Whole::new(1) }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A circuit breaker: the name of its policy, a slash, and its own name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
+#[serde(try_from = "String")]
+pub(super) struct Breaker(String);
+
+impl Breaker {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Breaker {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+        let has_both = text.trim_matches('/').contains('/');
+        match has_both && text.bytes().all(is_in_names) {
+            true => Ok(Self(text)),
+            false => Err(format!(
+                "found {text:?}; expected the name of a circuit-breaker policy, a slash, and the name \
+                 of one of its breakers"
+            )),
+        }
+    }
+}
+
+/// The methods that can be repeated without harm (RFC 9110, section 9.2.2).
+const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"];
+
+impl Budget {
+    /// What the counts of its ledgers are worth.
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            ratio: self.ratio.get(),
+            window: self.window.nanos(),
+            min_retries_per_second: self.min_retries_per_second.get(),
+        }
+    }
+
+    /// How many retries a request of this method should have, if the budget pays for them.
+    pub(super) fn wanted(&self, method: &[u8]) -> u32 {
+        match self.idempotent_only && !IDEMPOTENT.contains(&method) {
+            true => 0,
+            false => self.max_retries.get(),
+        }
+    }
+
+    /// A hash of everything that gives a stored ledger its meaning. What its counts are worth is left
+    /// out: they are counts of events.
+    pub(super) fn identity(&self, blocks: u32) -> u64 {
+        let mut hasher = SipHasher13::new();
+        (&self.name, self.window.nanos(), &self.key, blocks).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// `orders (20 % in 10s, 3/s at least, 2 for a request)`.
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({} % in {}, {}/s at least, {} for a request",
+            self.name,
+            self.ratio.get(),
+            self.window.get(),
+            self.min_retries_per_second.get(),
+            self.max_retries.get(),
+        )?;
+        match self.mode {
+            Mode::Enforce => f.write_str(")"),
+            mode => write!(f, ", {mode})"),
+        }
+    }
+}

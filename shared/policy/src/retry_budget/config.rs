@@ -1,0 +1,51 @@
+//! What is configured.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::budget::Budget;
+use crate::config::{Mode, Name, OnError};
+use crate::table::MaxKeys;
+
+/// Configuration of the retry-budget plugin.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(title = "retry-budget")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The name of this instance, in metrics. Instances of one name share their budgets.
+    #[serde(default)]
+    pub name: Name,
+    /// Whether to act, only to count and mark, or to do nothing.
+    #[serde(default)]
+    pub(super) mode: Mode,
+    /// Whether there are retries when the budget cannot be read or written.
+    #[serde(default)]
+    pub(super) on_error: OnError,
+    /// For how many keys at a time each budget has room.
+    #[serde(default)]
+    pub(super) max_keys: MaxKeys<4_096>,
+    /// The budgets. The first that matches decides.
+    #[serde(deserialize_with = "budgets")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(super) budgets: Vec<Budget>,
+}
+
+fn budgets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Budget>, D::Error> {
+    let budgets = Vec::<Budget>::deserialize(deserializer)?;
+    if budgets.is_empty() {
+        return Err(de::Error::custom("found an empty array; expected a budget"));
+    }
+    let mut names = BTreeSet::new();
+    match budgets.iter().find(|budget| !names.insert(&budget.name)) {
+        Some(budget) => Err(de::Error::custom(format!(
+            "found two budgets named {:?}; expected each name once: it tells them apart in metrics",
+            budget.name.as_str()
+        ))),
+        None => Ok(budgets),
+    }
+}

@@ -1,0 +1,73 @@
+//! What Envoy's router is told.
+//!
+//! The router takes the number of retries from `x-envoy-max-retries`, whatever the route's policy says,
+//! and adds the conditions of `x-envoy-retry-on` and `x-envoy-retry-grpc-on` to those of the policy. It
+//! believes everybody who can set them: Envoy removes them from requests of external clients only. So
+//! the number is always set, and conditions that a client brought along are removed. (With 0 retries
+//! they mean nothing, and the router removes them itself.)
+//!
+//! Timeouts that a client asks for, `x-envoy-upstream-rq-per-try-timeout-ms` included, stay: they make
+//! retries likelier, but no more of them.
+
+use bytes::Bytes;
+
+use super::RetryBudget;
+use super::evaluate::Evaluation;
+use crate::headers::HeaderMap;
+
+/// The request header that marks requests which shadow mode let pass.
+const SHADOW: Bytes = Bytes::from_static(b"x-portcullis-shadow");
+
+const MAX_RETRIES: Bytes = Bytes::from_static(b"x-envoy-max-retries");
+const RETRY_ON: Bytes = Bytes::from_static(b"x-envoy-retry-on");
+const RETRY_GRPC_ON: Bytes = Bytes::from_static(b"x-envoy-retry-grpc-on");
+
+/// What else a client could say of retries.
+const CONDITIONS: [Bytes; 3] = [
+    Bytes::from_static(b"x-envoy-retriable-status-codes"),
+    Bytes::from_static(b"x-envoy-retriable-header-names"),
+    Bytes::from_static(b"x-envoy-hedge-on-per-try-timeout"),
+];
+
+impl RetryBudget {
+    /// Tells the router how many retries the request may have; in shadow mode, marks it if that would be
+    /// fewer than wanted.
+    pub fn write_headers(&self, evaluation: &Evaluation, request: &mut HeaderMap) {
+        let Some(compiled) = self.get(evaluation.budget) else {
+            return;
+        };
+        let budget = &compiled.budget;
+        if !evaluation.is_enforced {
+            if evaluation.is_denied || evaluation.is_short() {
+                request.append(SHADOW, format!("retry_budget;{}", budget.name).into());
+            }
+            return;
+        }
+        request.set(MAX_RETRIES, digits(evaluation.granted));
+        if evaluation.granted == 0 {
+            return;
+        }
+        let retry_on = budget.retry_on.as_ref();
+        let http = retry_on.and_then(|conditions| conditions.http.clone());
+        let grpc = retry_on.and_then(|conditions| conditions.grpc.clone());
+        for (name, conditions) in [(RETRY_ON, http), (RETRY_GRPC_ON, grpc)] {
+            match conditions {
+                Some(conditions) => request.set(name, conditions),
+                None => {
+                    request.remove(name);
+                }
+            }
+        }
+        for name in CONDITIONS {
+            request.remove(name);
+        }
+    }
+}
+
+/// A number of retries in digits: one of 0 to 10.
+fn digits(retries: u32) -> Bytes {
+    const DIGITS: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
+    let index = usize::try_from(retries).unwrap_or(usize::MAX);
+    let digits = DIGITS.get(index).copied();
+    Bytes::from_static(digits.unwrap_or("0").as_bytes())
+}

@@ -1,0 +1,98 @@
+//! Requests that are retries themselves: somebody before this proxy has sent them already.
+//!
+//! Headers say so:
+//!
+//! | header | value | written by |
+//! |---|---|---|
+//! | `x-envoy-attempt-count` | attempts with this one | an Envoy with `include_request_attempt_count` |
+//! | `grpc-previous-rpc-attempts` | attempts before this one | gRPC clients (gRFC A6) |
+//! | any other | attempts before this one | whoever it was agreed with |
+//!
+//! Of several values the largest counts. What is no number counts as none: a client that wants to hide
+//! a retry can leave the header away just as well.
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::config::HeaderName;
+use crate::headers::HeaderMap;
+
+/// What becomes of a request that is a retry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum InboundRetries {
+    /// It is denied if the budget cannot pay for it.
+    Deny,
+    /// The budget pays for it, and goes into debt if it has to.
+    Count,
+    /// It is a request like any other.
+    #[default]
+    Ignore,
+}
+
+const ATTEMPT_COUNT: &str = "x-envoy-attempt-count";
+const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+
+/// The headers that tell a retry from a first attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AttemptHeaders(Vec<HeaderName>);
+
+impl AttemptHeaders {
+    /// Which retry the request is; 0 if none.
+    pub(super) fn retry(&self, headers: &HeaderMap) -> u32 {
+        let retries = self.0.iter().flat_map(|name| {
+            let first = u32::from(name.as_str() == ATTEMPT_COUNT);
+            let attempts = headers.get_all(name.as_str()).filter_map(largest);
+            attempts.map(move |attempts| attempts.saturating_sub(first))
+        });
+        retries.max().unwrap_or_default()
+    }
+}
+
+/// The largest number of a list.
+fn largest(line: &Bytes) -> Option<u32> {
+    let text = std::str::from_utf8(line).ok()?;
+    let numbers = text
+        .split(',')
+        .filter_map(|number| number.trim_ascii().parse().ok());
+    numbers.max()
+}
+
+impl Default for AttemptHeaders {
+    fn default() -> Self {
+        let known = [ATTEMPT_COUNT, PREVIOUS_ATTEMPTS].map(str::to_owned);
+        // Both are names of headers.
+        let names = known.into_iter().flat_map(HeaderName::try_from);
+        Self(names.collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for AttemptHeaders {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<HeaderName>::deserialize(deserializer)?;
+        match names.is_empty() {
+            true => Err(de::Error::custom(
+                "found an empty array; expected the name of a header (to take no request for a \
+                 retry, set \"inbound_retries\" to \"ignore\")",
+            )),
+            false => Ok(Self(names)),
+        }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for AttemptHeaders {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AttemptHeaders".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let name = generator.subschema_for::<HeaderName>();
+        schemars::json_schema!({"type": "array", "items": name, "minItems": 1})
+    }
+}

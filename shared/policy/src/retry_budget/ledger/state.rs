@@ -1,0 +1,91 @@
+//! What is kept for each key.
+
+use crate::table::State;
+
+/// How many buckets a window has.
+pub(super) const BUCKETS: usize = 10;
+
+/// The size of a ledger in bytes: three numbers of 8, a pair of 4 for each bucket, and one of 4.
+const SIZE: usize = 3 * 8 + BUCKETS * 2 * 4 + 4;
+
+/// The requests and retries of one key, in the last ten buckets of time and in this second. The
+/// [module](super) says what they mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::retry_budget) struct Ledger {
+    /// When it was begun, which tells it from one of the same key that was evicted before.
+    pub(super) begun: u64,
+    /// The number of the newest bucket, counted from the Unix epoch.
+    pub(super) newest: u64,
+    /// The bucket of number *n* stands at *n* mod 10.
+    pub(super) buckets: [Bucket; BUCKETS],
+    /// The last second in which the reserve was used, counted from the Unix epoch.
+    pub(super) second: u64,
+    /// How many retries it has paid for in that second.
+    pub(super) from_reserve: u32,
+}
+
+/// What happened in a tenth of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bucket {
+    /// Requests that came, each of which is a deposit.
+    pub(super) requests: u32,
+    /// Retries that deposits have paid for, each of which is a withdrawal.
+    pub(super) retries: u32,
+}
+
+impl Ledger {
+    /// The bucket of this number, if the window still has it.
+    pub(super) fn bucket(&mut self, number: u64) -> Option<&mut Bucket> {
+        let age = self.newest.checked_sub(number)?;
+        let is_in_window = age < BUCKETS as u64;
+        is_in_window.then(|| self.slot(number)).flatten()
+    }
+
+    /// The place of a bucket, whatever stands there.
+    pub(super) fn slot(&mut self, number: u64) -> Option<&mut Bucket> {
+        // Less than 10.
+        self.buckets.get_mut((number % BUCKETS as u64) as usize)
+    }
+}
+
+impl State for Ledger {
+    type Bytes = [u8; SIZE];
+
+    const HAS_FLOOR: bool = false;
+
+    fn to_bytes(self) -> [u8; SIZE] {
+        let wide = |number: u64| [number as u32, (number >> 32) as u32];
+        let numbers = [self.begun, self.newest, self.second].into_iter();
+        let buckets = self.buckets.iter();
+        let words = numbers
+            .flat_map(wide)
+            .chain(buckets.flat_map(|bucket| [bucket.requests, bucket.retries]))
+            .chain([self.from_reserve]);
+        let mut bytes = [0; SIZE];
+        let (chunks, _) = bytes.as_chunks_mut();
+        chunks
+            .iter_mut()
+            .zip(words)
+            .for_each(|(chunk, word)| *chunk = word.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; SIZE]) -> Self {
+        let (chunks, _) = bytes.as_chunks();
+        let mut words = chunks.iter().map(|chunk| u32::from_le_bytes(*chunk));
+        let mut narrow = || words.next().unwrap_or_default();
+        let mut wide = || u64::from(narrow()) | u64::from(narrow()) << 32;
+        let [begun, newest, second] = [wide(), wide(), wide()];
+        let buckets = std::array::from_fn(|_| Bucket {
+            requests: narrow(),
+            retries: narrow(),
+        });
+        Self {
+            begun,
+            newest,
+            buckets,
+            second,
+            from_reserve: narrow(),
+        }
+    }
+}

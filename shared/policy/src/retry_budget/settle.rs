@@ -1,0 +1,167 @@
+//! What a request did cost, when its response is there or its stream has ended.
+
+use bytes::Bytes;
+
+use super::evaluate::{Evaluation, Held, Reason, Stop};
+use super::{RetryBudget, account::TableEvents};
+use crate::headers::HeaderMap;
+use crate::table::Store;
+
+/// The flag `URX` of Envoy's access log: it would have sent the request once more, but had no retries
+/// left.
+const RETRY_LIMIT_EXCEEDED: u64 = 0x8000;
+
+/// The response header that tells the caller not to send the request again.
+const RETRY: Bytes = Bytes::from_static(b"x-portcullis-retry");
+/// The same for gRPC (gRFC A6): a negative number.
+const PUSHBACK: Bytes = Bytes::from_static(b"grpc-retry-pushback-ms");
+
+const GRPC_STATUS: &str = "grpc-status";
+
+/// The gRPC statuses that Envoy can retry on: CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED,
+/// INTERNAL, UNAVAILABLE.
+const GRPC_FAILURES: [&[u8]; 5] = [b"1", b"4", b"8", b"13", b"14"];
+
+/// What Envoy says of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    /// How often it was sent to an upstream, `upstream.request_attempt_count`.
+    pub attempts: u64,
+    /// `response.flags`; 0 unless [`Evaluation::needs_flags`].
+    pub flags: u64,
+}
+
+/// What came of a request in the end, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settlement {
+    /// How many retries it had, of those that it was granted.
+    pub used: u32,
+    /// Why it had no more, if there would have been more otherwise.
+    pub denied: Option<Reason>,
+    /// For how many more retries there is something in the budget, if that changed.
+    pub balance: Option<u32>,
+    /// What this did to the budget's table.
+    pub table: TableEvents,
+}
+
+impl Evaluation {
+    /// Whether [`RetryBudget::settle`] has something to do.
+    pub fn needs_report(&self) -> bool {
+        let is_over = self.is_settled || (self.is_enforced && self.is_denied);
+        !is_over && (self.held.is_some() || self.granted > 0 || self.is_exhausted())
+    }
+
+    /// Whether it then needs the flags.
+    pub fn needs_flags(&self) -> bool {
+        self.is_enforced && self.is_short()
+    }
+
+    /// Whether [`RetryBudget::on_response`] has something to do.
+    pub fn needs_response(&self) -> bool {
+        self.stop == Stop::IfFailed
+    }
+
+    /// Whether [`RetryBudget::on_trailers`] has something to do.
+    pub fn needs_trailers(&self) -> bool {
+        self.stop == Stop::IfTrailersFailed
+    }
+}
+
+impl RetryBudget {
+    /// Gives back what was not used. Once for each request, as soon as its response begins or its stream
+    /// ends: there are no retries after that.
+    ///
+    /// If the store gives up, what was reserved stays withdrawn until it leaves the window.
+    pub fn settle<S: Store>(
+        &self,
+        evaluation: &mut Evaluation,
+        report: Report,
+        now: u64,
+        store: &mut S,
+    ) -> Settlement {
+        evaluation.is_settled = true;
+        let sent = u32::try_from(report.attempts).unwrap_or(u32::MAX);
+        let retries = match evaluation.is_inbound_retry() {
+            true => 0,
+            false => sent.saturating_sub(1),
+        };
+        let used = retries.min(evaluation.granted);
+        let wanted_more = match evaluation.is_enforced {
+            true => report.flags & RETRY_LIMIT_EXCEEDED != 0,
+            false => retries > used,
+        };
+        let mut settlement = Settlement {
+            used,
+            denied: evaluation
+                .reason
+                .filter(|_| evaluation.is_short() && sent > 0 && wanted_more),
+            ..Settlement::default()
+        };
+        if let Some(Held { key, reserved }) = evaluation.held.take()
+            && let Some(compiled) = self.get(evaluation.budget)
+        {
+            let cost = match evaluation.is_inbound_retry() {
+                true => sent,
+                false => used,
+            };
+            let unused = reserved.retries().saturating_sub(cost);
+            let account = compiled.account(key, now);
+            let block = key.block(compiled.blocks);
+            let refunded = (unused > 0).then(|| {
+                store.update(evaluation.budget.index(), block, |block| {
+                    account.refund(reserved, unused, block)
+                })
+            });
+            if let Some(Ok(statement)) = refunded {
+                evaluation.balance = Some(statement.balance);
+                settlement.balance = evaluation.balance;
+                settlement.table = statement.table;
+            }
+        }
+        let is_upstreams = sent > 0 && evaluation.is_enforced;
+        if is_upstreams && evaluation.is_exhausted() {
+            evaluation.stop = Stop::IfFailed;
+        }
+        settlement
+    }
+
+    /// Tells the caller not to send the request again, if the response is a failure. Of a gRPC response
+    /// the trailers may have to tell that.
+    pub fn on_response(&self, evaluation: &mut Evaluation, response: &mut HeaderMap) {
+        if !evaluation.needs_response() {
+            return;
+        }
+        evaluation.stop = Stop::No;
+        let is_server_error = response
+            .get(":status")
+            .is_some_and(|status| status.starts_with(b"5"));
+        let is_failure = match response.get(GRPC_STATUS) {
+            Some(status) if evaluation.is_grpc => is_grpc_failure(status),
+            None if evaluation.is_grpc && !is_server_error => {
+                evaluation.stop = Stop::IfTrailersFailed;
+                false
+            }
+            _ => is_server_error,
+        };
+        if is_failure {
+            response.set(RETRY, "no".into());
+            if evaluation.is_grpc {
+                response.set(PUSHBACK, "-1".into());
+            }
+        }
+    }
+
+    /// The same for the trailers of a gRPC response.
+    pub fn on_trailers(&self, evaluation: &mut Evaluation, trailers: &mut HeaderMap) {
+        let is_failure = trailers
+            .get(GRPC_STATUS)
+            .is_some_and(|status| is_grpc_failure(status));
+        if evaluation.needs_trailers() && is_failure {
+            trailers.set(PUSHBACK, "-1".into());
+        }
+    }
+}
+
+fn is_grpc_failure(status: &[u8]) -> bool {
+    GRPC_FAILURES.contains(&status)
+}
