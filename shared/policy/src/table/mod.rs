@@ -72,6 +72,8 @@
 mod block;
 mod key;
 mod max_keys;
+#[cfg(test)]
+pub(crate) mod memory;
 mod size;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,6 @@ mod racing;
 mod refunds;
 mod reply;
 mod shadow;
-mod store;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ use crate::config;
 use crate::headers::HeaderMap;
 use crate::key::{Needs, Request};
 use crate::matcher::Subject;
-use store::MemoryStore;
+use crate::table::memory::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
 /// A full hour: 2023-11-14 22:00 UTC.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use crate::table::{Edit, GaveUp, Seed, Store};
+use super::{Edit, GaveUp, Seed, Store};
 
 /// The blocks, each with the number of times that it was written.
 type Blocks = HashMap<(usize, u32), (Vec<u8>, u64)>;
@@ -11,13 +11,13 @@ type Blocks = HashMap<(usize, u32), (Vec<u8>, u64)>;
 /// A handle on shared blocks. A block is read and written in two steps with a comparison between, as
 /// in a proxy, so that updates do come between each other.
 #[derive(Clone)]
-pub(super) struct MemoryStore {
+pub(crate) struct MemoryStore {
     seed: Seed,
     blocks: Arc<Mutex<Blocks>>,
     /// After so many updates, this handle gives up at once.
-    pub(super) updates_left: u32,
+    pub(crate) updates_left: u32,
     /// How many updates changed something, of this handle.
-    pub(super) writes: u32,
+    pub(crate) writes: u32,
 }
 
 impl Default for MemoryStore {
@@ -33,12 +33,12 @@ impl Default for MemoryStore {
 
 impl MemoryStore {
     /// How many bytes the blocks take.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let blocks = self.blocks.lock().unwrap();
         blocks.values().map(|(bytes, _)| bytes.len()).sum()
     }
 
-    pub(super) fn contents(&self) -> HashMap<(usize, u32), Vec<u8>> {
+    pub(crate) fn contents(&self) -> HashMap<(usize, u32), Vec<u8>> {
         let blocks = self.blocks.lock().unwrap();
         let contents = blocks.iter().map(|(at, (bytes, _))| (*at, bytes.clone()));
         contents.collect()
