@@ -196,8 +196,7 @@ mod tests {
         assert_eq!(delays(fixed, 0), [250; 5]);
         let linear = r#"{"strategy": "linear", "base": "250ms", "max": "900ms", "jitter": "none"}"#;
         assert_eq!(delays(linear, 0), [250, 500, 750, 900, 900]);
-        let exponential =
-            r#"{"strategy": "exponential", "base": "100ms", "factor": 3, "max": "1s", "jitter": "none"}"#;
+        let exponential = r#"{"strategy": "exponential", "base": "100ms", "factor": 3, "max": "1s", "jitter": "none"}"#;
         assert_eq!(delays(exponential, 0), [100, 300, 900, 1_000, 1_000]);
         assert_eq!(
             delays(r#"{"jitter": "none"}"#, 0),

@@ -202,16 +202,19 @@ impl RetryBudget {
 
     /// The tables of all budgets, in the same order.
     pub fn tables(&self) -> impl Iterator<Item = Table> {
-        self.budgets.iter().map(|Compiled { budget, blocks }| Table {
-            blocks: *blocks,
-            identity: budget.identity(*blocks),
-        })
+        self.budgets
+            .iter()
+            .map(|Compiled { budget, blocks }| Table {
+                blocks: *blocks,
+                identity: budget.identity(*blocks),
+            })
     }
 
     /// The breakers that budgets respect, `<policy>/<breaker>`.
     pub fn breakers(&self) -> impl Iterator<Item = &str> {
         let breakers = self.active();
-        breakers.filter_map(|(_, compiled)| Some(compiled.budget.respect_breaker.as_ref()?.as_str()))
+        breakers
+            .filter_map(|(_, compiled)| Some(compiled.budget.respect_breaker.as_ref()?.as_str()))
     }
 
     /// Whether requests matter at all.
@@ -230,9 +233,8 @@ impl RetryBudget {
 
     /// The budgets that are not off; none if the plugin is.
     fn active(&self) -> impl Iterator<Item = (BudgetId, &Compiled)> {
-        let is_active = |compiled: &Compiled| {
-            self.mode != Mode::Off && compiled.budget.mode != Mode::Off
-        };
+        let is_active =
+            |compiled: &Compiled| self.mode != Mode::Off && compiled.budget.mode != Mode::Off;
         let budgets = self.budgets.iter().enumerate();
         budgets
             .filter(move |(_, compiled)| is_active(compiled))

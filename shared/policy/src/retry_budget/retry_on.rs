@@ -56,7 +56,9 @@ impl TryFrom<String> for RetryOn {
             ));
         }
         let those_in = |known: &[&str]| {
-            let those = conditions.iter().filter(|condition| known.contains(condition));
+            let those = conditions
+                .iter()
+                .filter(|condition| known.contains(condition));
             let those: Vec<&str> = those.copied().collect();
             (!those.is_empty()).then(|| those.join(",").into())
         };

@@ -1,0 +1,213 @@
+//! How many retries requests may have.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+#[test]
+fn one_in_five_is_retried_when_all_fail() {
+    let mut world = World::new(one_budget(json!({"ratio": 20, "max_retries": 3})));
+    assert_eq!(world.fail(10_000), 2_000);
+}
+
+#[test]
+fn the_reserve_comes_on_top() {
+    let budget = json!({"ratio": 20, "max_retries": 3, "min_retries_per_second": 3});
+    let mut world = World::new(one_budget(budget));
+    // What deposits do not pay for, the reserve does: three at once, and three more in the next second.
+    assert_eq!(world.fail(10), 2 + 3);
+    world.advance(SECOND);
+    assert_eq!(world.fail(10), 2 + 3);
+}
+
+#[test]
+fn a_few_failures_are_all_retried() {
+    let mut world = World::new(one_budget(json!({"max_retries": 2})));
+    world.succeed(10);
+    for _ in 0..100 {
+        world.succeed(9);
+        let mut failing = world.get();
+        assert_eq!(failing.granted(), 2);
+        // The first retry succeeds.
+        assert_eq!(world.settle(&mut failing, 2, 0).used, 1);
+    }
+    // 1010 requests have deposited 202 retries, and 100 were used.
+    assert_eq!(world.get().balance(), Some(202 - 100 - 2));
+}
+
+#[test]
+fn what_is_under_way_holds_its_retries() {
+    let mut world = World::new(one_budget(json!({"max_retries": 2})));
+    let mut under_way: Vec<_> = (0..20).map(|_| world.get()).collect();
+    let granted: Vec<_> = under_way.iter().map(Evaluation::granted).collect();
+    // Each fifth request deposits one, and takes it.
+    let fifth = [0, 0, 0, 0, 1];
+    assert_eq!(granted, [fifth, fifth, fifth, fifth].concat());
+
+    for evaluation in &mut under_way {
+        world.settle(evaluation, 1, 0);
+    }
+    assert_eq!(world.get().granted(), 2);
+}
+
+#[test]
+fn whatever_ends_a_request_gives_back_what_it_did_not_use() {
+    // Answered by another filter, answered at once, retried once, retried twice.
+    for (attempts, balance) in [(0, 4), (1, 4), (2, 3), (3, 2), (u64::MAX, 2)] {
+        let mut world = World::new(one_budget(json!({"max_retries": 2})));
+        world.succeed(19);
+        let mut evaluation = world.get();
+        assert_eq!(evaluation.balance(), Some(2));
+        let settlement = world.settle(&mut evaluation, attempts, 0);
+        assert_eq!(settlement.used, 4 - balance);
+        assert_eq!(world.get().balance(), Some(balance - 2), "{attempts}");
+        // There is nothing to settle any more.
+        assert!(!evaluation.needs_report());
+    }
+}
+
+#[test]
+fn only_idempotent_methods_are_retried_unless_others_may_be() {
+    let idempotent = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
+    for (method, by_default) in idempotent
+        .map(|method| (method, 1))
+        .into_iter()
+        .chain(["POST", "PATCH", "CONNECT", "get", ""].map(|method| (method, 0)))
+    {
+        let budget = json!({"ratio": 1000, "max_retries": 1});
+        let mut world = World::new(one_budget(budget.clone()));
+        assert_eq!(world.send(&[(":method", method)]).granted(), by_default);
+        let mut budget = budget;
+        budget["idempotent_only"] = json!(false);
+        let mut world = World::new(one_budget(budget));
+        assert_eq!(world.send(&[(":method", method)]).granted(), 1, "{method}");
+    }
+}
+
+#[test]
+fn requests_that_are_not_retried_deposit_too() {
+    let mut world = World::new(one_budget(json!({})));
+    for _ in 0..9 {
+        let evaluation = world.send(&[(":method", "POST")]);
+        assert_eq!(evaluation.granted(), 0);
+        assert!(evaluation.reason.is_none());
+    }
+    assert_eq!(world.get().granted(), 1);
+}
+
+#[test]
+fn keys_have_budgets_of_their_own() {
+    let mut world = World::new(one_budget(json!({"key": ["cluster"]})));
+    world.succeed(20);
+    let other = world.send(&[(":method", "GET"), ("x-cluster", "other")]);
+    assert_eq!(other.granted(), 0);
+    assert_eq!(world.get().granted(), 1);
+}
+
+#[test]
+fn the_first_budget_that_matches_decides() {
+    let mut world = World::new(json!({"budgets": [
+        {"name": "off", "mode": "off", "max_retries": 9},
+        {"name": "posts", "match": {"methods": ["POST"]}, "max_retries": 5,
+            "idempotent_only": false, "min_retries_per_second": 10},
+        {"name": "all", "match": {"path": {"prefix": "/"}}, "max_retries": 4,
+            "idempotent_only": false, "min_retries_per_second": 10},
+    ]}));
+    let posted = world.send(&[(":method", "POST"), (":path", "/")]);
+    assert_eq!((posted.budget().index(), posted.granted()), (1, 5));
+    let other = world.send(&[(":method", "PATCH"), (":path", "/")]);
+    assert_eq!((other.budget().index(), other.granted()), (2, 4));
+    assert!(world.try_send(&[(":method", "CONNECT")]).is_none());
+}
+
+#[test]
+fn an_open_breaker_leaves_no_retries() {
+    let budget = json!({"ratio": 1000, "respect_breaker": "edge/payments"});
+    let mut world = World::new(one_budget(budget));
+    world.open_breaker = Some("edge/payments");
+    let mut evaluation = world.get();
+    assert_eq!(evaluation.granted(), 0);
+    let settlement = world.settle(&mut evaluation, 1, URX);
+    assert_eq!(settlement.denied, Some(Reason::BreakerOpen));
+    world.open_breaker = Some("edge/other");
+    assert_eq!(world.get().granted(), 1);
+    // The request in the meantime has deposited as well.
+    assert_eq!(world.get().balance(), Some(30 - 2));
+}
+
+#[test]
+fn a_retry_that_was_wanted_and_not_there_is_denied() {
+    let mut world = World::new(one_budget(json!({"max_retries": 2})));
+    world.succeed(4);
+    let mut evaluation = world.get();
+    assert_eq!(evaluation.granted(), 1);
+    assert!(evaluation.needs_flags());
+    let settlement = world.settle(&mut evaluation, 2, URX);
+    assert_eq!(settlement.denied, Some(Reason::BudgetEmpty));
+
+    // It did not need another one.
+    world.succeed(5);
+    let mut evaluation = world.get();
+    assert_eq!(evaluation.granted(), 1);
+    assert_eq!(world.settle(&mut evaluation, 2, 0).denied, None);
+
+    // It had as many as there can be for one request: nothing was denied.
+    world.succeed(50);
+    let mut evaluation = world.get();
+    assert!(!evaluation.needs_flags());
+    assert_eq!(world.settle(&mut evaluation, 3, URX).denied, None);
+}
+
+#[test]
+fn when_the_ledger_cannot_be_written_on_error_decides() {
+    for (on_error, granted, reason) in [("allow", 2, None), ("deny", 0, Some(Reason::Unavailable))]
+    {
+        let mut config = one_budget(json!({"max_retries": 2}));
+        config["on_error"] = json!(on_error);
+        let mut world = World::new(config);
+        world.store.updates_left = 0;
+        let mut evaluation = world.get();
+        assert!(evaluation.is_error());
+        assert_eq!(evaluation.granted(), granted);
+        assert_eq!(evaluation.balance(), None);
+        let settlement = world.settle(&mut evaluation, 1 + u64::from(granted), URX);
+        assert_eq!((settlement.used, settlement.denied), (granted, reason));
+    }
+}
+
+#[test]
+fn a_refund_that_cannot_be_written_leaves_what_was_reserved() {
+    let mut world = World::new(one_budget(json!({"max_retries": 2})));
+    world.succeed(9);
+    let mut evaluation = world.get();
+    world.store.updates_left = 0;
+    assert_eq!(world.settle(&mut evaluation, 1, 0).balance, None);
+    world.store.updates_left = u32::MAX;
+    assert_eq!(world.get().balance(), Some(0));
+    // Until it leaves the window, with the deposits that it was paid from.
+    world.advance(10 * SECOND);
+    world.succeed(9);
+    assert_eq!(world.get().granted(), 2);
+}
+
+#[test]
+fn a_new_configuration_finds_the_counts_unless_they_mean_something_else() {
+    let identity = |budget: Value| policy(one_budget(budget)).tables().next().unwrap();
+    let key = json!(["cluster"]);
+    let old = identity(json!({"key": key, "window": "10s"}));
+    let same = json!({"key": key, "ratio": 50, "min_retries_per_second": 9, "max_retries": 5,
+        "window": "10000ms", "match": {"methods": ["GET"]}, "mode": "shadow"});
+    assert_eq!(identity(same), old);
+    assert_ne!(identity(json!({"key": key, "window": "11s"})), old);
+    assert_ne!(identity(json!({"key": ["route"]})), old);
+    assert_ne!(identity(json!({})), old);
+}
+
+#[test]
+fn a_budget_that_is_one_for_all_needs_one_block() {
+    let blocks = |config: Value| policy(config).tables().next().unwrap().blocks;
+    assert_eq!(blocks(one_budget(json!({}))), 1);
+    assert_eq!(blocks(one_budget(json!({"key": ["cluster"]}))), 512);
+    assert_eq!(blocks(one_budget(json!({"mode": "off"}))), 0);
+}

@@ -1,0 +1,77 @@
+//! What the router is told.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+const CLIENTS: [(&str, &str); 8] = [
+    (":method", "GET"),
+    ("x-envoy-max-retries", "100"),
+    ("x-envoy-retry-on", "5xx"),
+    ("x-envoy-retry-grpc-on", "internal"),
+    ("x-envoy-retriable-status-codes", "404"),
+    ("x-envoy-retriable-header-names", "x-a"),
+    ("x-envoy-hedge-on-per-try-timeout", "true"),
+    ("x-envoy-upstream-rq-per-try-timeout-ms", "10"),
+];
+
+/// What stands of the client's headers, by their values, in the same order.
+fn retry_headers(headers: &HeaderMap) -> Vec<Option<String>> {
+    let names = CLIENTS.iter().skip(1);
+    names.map(|(name, _)| line(headers, name)).collect()
+}
+
+fn some(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+#[test]
+fn what_a_client_says_of_retries_is_overruled() {
+    let mut world = World::new(one_budget(json!({"ratio": 1000, "max_retries": 10})));
+    let evaluation = world.send(&CLIENTS);
+    let seen = retry_headers(&world.written(&evaluation, &CLIENTS));
+    let none = None;
+    assert_eq!(
+        seen,
+        [
+            some("10"),
+            none.clone(),
+            none.clone(),
+            none.clone(),
+            none.clone(),
+            none,
+            some("10")
+        ]
+    );
+}
+
+#[test]
+fn the_number_is_set_where_there_was_none() {
+    let mut world = World::new(one_budget(json!({"ratio": 100})));
+    let get = [(":method", "GET")];
+    let evaluation = world.send(&get);
+    let written = world.written(&evaluation, &get);
+    assert_eq!(line(&written, "x-envoy-max-retries"), some("1"));
+    assert_eq!(written.changes().len(), 1);
+}
+
+#[test]
+fn conditions_are_set_if_there_are_retries() {
+    let retry_on = " 5xx ,unavailable,connect-failure, cancelled";
+    let mut world = World::new(one_budget(json!({"ratio": 100, "retry_on": retry_on})));
+    let evaluation = world.send(&CLIENTS);
+    let written = world.written(&evaluation, &CLIENTS);
+    assert_eq!(
+        line(&written, "x-envoy-retry-on"),
+        some("5xx,connect-failure")
+    );
+    let grpc = line(&written, "x-envoy-retry-grpc-on");
+    assert_eq!(grpc, some("unavailable,cancelled"));
+
+    let post = [(":method", "POST")];
+    let evaluation = world.send(&post);
+    let written = world.written(&evaluation, &post);
+    assert_eq!(line(&written, "x-envoy-max-retries"), some("0"));
+    assert_eq!(line(&written, "x-envoy-retry-on"), None);
+}

@@ -1,0 +1,144 @@
+//! What a ledger should do, said in another way: by looking at everything that ever happened.
+
+use crate::retry_budget::ledger::Rules;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// All that happened to one key.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    rules: Rules,
+    latest: u64,
+    requests: Vec<u64>,
+    retries: Vec<Retry>,
+}
+
+/// A retry that was withdrawn, at some time.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    at: u64,
+    source: Source,
+    is_refunded: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Deposits,
+    Reserve,
+}
+
+/// The retries of one request, by their place in the list.
+#[derive(Clone, Debug)]
+pub(super) struct Ticket(Vec<usize>);
+
+impl Ticket {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Model {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            latest: 0,
+            requests: Vec::new(),
+            retries: Vec::new(),
+        }
+    }
+
+    /// What happens before something that has happened already counts as happening with it.
+    fn at(&mut self, now: u64) -> u64 {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    pub(super) fn deposit(&mut self, now: u64) {
+        let at = self.at(now);
+        self.requests.push(at);
+    }
+
+    /// Withdraws what is wanted and there, or, with `must`, what is wanted.
+    pub(super) fn withdraw(&mut self, now: u64, wanted: u32, must: bool) -> Ticket {
+        let at = self.at(now);
+        let mut ticket = Ticket(Vec::new());
+        for _ in 0..wanted {
+            let source = match (self.in_deposits() > 0, self.in_reserve() > 0) {
+                (false, true) => Source::Reserve,
+                (false, false) if !must => break,
+                _ => Source::Deposits,
+            };
+            ticket.0.push(self.retries.len());
+            self.retries.push(Retry {
+                at,
+                source,
+                is_refunded: false,
+            });
+        }
+        ticket
+    }
+
+    /// Gives back so many retries, those from deposits first.
+    pub(super) fn refund(&mut self, now: u64, ticket: &Ticket, count: usize) {
+        self.at(now);
+        for index in ticket.0.iter().take(count) {
+            self.retries[*index].is_refunded = true;
+        }
+    }
+
+    pub(super) fn balance(&mut self, now: u64) -> u32 {
+        self.at(now);
+        let balance = self.in_deposits() + self.in_reserve();
+        u32::try_from(balance).unwrap()
+    }
+
+    fn in_deposits(&self) -> i64 {
+        let requests = self.requests.iter().filter(|at| self.is_in_window(**at));
+        let retries = self.used(Source::Deposits);
+        let retries = retries.filter(|retry| self.is_in_window(retry.at));
+        let hundredths =
+            requests.count() as i64 * i64::from(self.rules.ratio) - retries.count() as i64 * 100;
+        hundredths.max(0) / 100
+    }
+
+    fn in_reserve(&self) -> i64 {
+        let this_second = self
+            .used(Source::Reserve)
+            .filter(|retry| retry.at / SECOND == self.latest / SECOND);
+        i64::from(self.rules.min_retries_per_second) - this_second.count() as i64
+    }
+
+    fn used(&self, source: Source) -> impl Iterator<Item = &Retry> {
+        let retries = self.retries.iter();
+        retries.filter(move |retry| retry.source == source && !retry.is_refunded)
+    }
+
+    fn is_in_window(&self, at: u64) -> bool {
+        let bucket = self.rules.window / 10;
+        self.latest / bucket - at / bucket < 10
+    }
+
+    /// By how much the retries of some interval exceed what the interval may have, at worst, in
+    /// hundredths of a retry. Intervals that matter begin and end with a retry.
+    pub(super) fn greatest_excess(&self) -> i64 {
+        let used: Vec<u64> = self
+            .retries
+            .iter()
+            .filter(|retry| !retry.is_refunded)
+            .map(|retry| retry.at)
+            .collect();
+        let mut greatest = i64::MIN;
+        for (i, start) in used.iter().enumerate() {
+            for (j, end) in used.iter().enumerate().skip(i) {
+                let requests = self.requests.iter();
+                let requests =
+                    requests.filter(|at| **at + self.rules.window > *start && *at <= end);
+                let seconds = end / SECOND - start / SECOND + 1;
+                let allowed = requests.count() as i64 * i64::from(self.rules.ratio)
+                    + seconds as i64 * i64::from(self.rules.min_retries_per_second) * 100;
+                greatest = greatest.max((j - i + 1) as i64 * 100 - allowed);
+            }
+        }
+        greatest
+    }
+}

@@ -1,0 +1,110 @@
+//! Workers that race for one ledger, on threads of their own.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "threads stand for the workers of a proxy; the policy itself has none"
+)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+
+const WORKERS: u64 = 8;
+const REQUESTS: u64 = 2_000;
+
+/// Lets each worker do its work, with a policy of its own on the shared store, as in a proxy.
+fn race<T: Send>(
+    config: &Value,
+    store: &MemoryStore,
+    work: impl Fn(u64, &mut World) -> T + Sync,
+) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let work = &work;
+                scope.spawn(move || {
+                    let mut world = World::new(config.clone());
+                    world.store = store.clone();
+                    work(worker, &mut world)
+                })
+            })
+            .collect();
+        let results = workers.into_iter().map(|worker| worker.join().unwrap());
+        results.collect()
+    })
+}
+
+/// The balance of the budget before another request.
+fn balance(config: &Value, store: &MemoryStore) -> u32 {
+    let mut world = World::new(config.clone());
+    world.store = store.clone();
+    world.send(&[(":method", "POST")]).balance().unwrap()
+}
+
+#[test]
+fn a_total_failure_costs_exactly_the_ratio() {
+    let config = one_budget(json!({"ratio": 20, "max_retries": 3}));
+    let used = race(&config, &MemoryStore::default(), |_, world| {
+        world.fail(REQUESTS as u32)
+    });
+    let used: u32 = used.into_iter().sum();
+    assert_eq!(u64::from(used), WORKERS * REQUESTS / 5);
+}
+
+/// Each worker has some requests under way at a time, which end in one way or another.
+#[test]
+fn in_the_end_exactly_what_was_used_is_missing() {
+    let config = one_budget(json!({"ratio": 20, "max_retries": 3}));
+    let store = MemoryStore::default();
+    let used = race(&config, &store, |worker, world| {
+        let mut used = 0;
+        for round in 0..REQUESTS / 10 {
+            let mut under_way: Vec<_> = (0..10).map(|_| world.get()).collect();
+            for (i, evaluation) in under_way.iter_mut().enumerate() {
+                let retries = (worker + round + i as u64) % 7 / 2;
+                let attempts = retries.min(evaluation.granted().into());
+                used += world.settle(evaluation, 1 + attempts, 0).used;
+            }
+        }
+        used
+    });
+    let used: u32 = used.into_iter().sum();
+    let deposited = (WORKERS * REQUESTS + 1) as u32 * 20 / 100;
+    assert!(used > deposited / 2, "{used} of {deposited}");
+    assert_eq!(balance(&config, &store), deposited - used);
+}
+
+/// Time goes on, deposits age, and workers read the clock before they get hold of the ledger.
+#[test]
+fn the_bound_holds_while_time_goes_on() {
+    const STEP: u64 = SECOND / 1_000;
+    let config = one_budget(json!({
+        "ratio": 20, "window": "1s", "min_retries_per_second": 3, "max_retries": 3,
+    }));
+    let clock = AtomicU64::new(START);
+    let used = race(&config, &MemoryStore::default(), |_, world| {
+        let mut used = Vec::new();
+        for _ in 0..REQUESTS {
+            world.now = clock.fetch_add(STEP, Ordering::Relaxed);
+            used.push((world.now, world.fail(1)));
+        }
+        used
+    });
+    let mut used = used.concat();
+    used.sort_unstable();
+    // A request was made in each step. What came with an old time counts in a bucket that is newer by
+    // as much as the worker was late, which cannot be more than a few steps for each other worker.
+    let late = SECOND / 10;
+    for start in (0..used.len()).step_by(97) {
+        let mut retries = 0;
+        for (end, count) in &used[start..] {
+            retries += u64::from(*count);
+            let length = end - used[start].0 + 2 * late;
+            let requests = (length + SECOND) / STEP;
+            let allowed = requests / 5 + 3 * (length / SECOND + 2);
+            assert!(retries <= allowed, "{retries} of {allowed}");
+        }
+    }
+    // 16 seconds went by.
+    let total: u32 = used.iter().map(|(_, count)| count).sum();
+    assert!((3_000..=3_200 + 3 * 17).contains(&total), "{total}");
+}
