@@ -4,30 +4,38 @@
 //! less* than another one could then be reached by a spelling that the upstream reads as a path of the
 //! other one: `/admin/..;/x` is `/x` to Tomcat, and below `/admin/` to a server that knows no path
 //! parameters. So a path is also read the other way: with `;` as an ordinary character, with `%2f` and
-//! `%5c` as text rather than separators, with `\` as an ordinary character, and with any of these
-//! together. If the readings lead to different rules, the request is refused.
+//! `%5c` as text rather than separators, with `\` as an ordinary character, with `..` going up from the
+//! empty segment in `//`, and with any of these together. If the readings lead to different rules, the
+//! request is refused.
 //!
 //! The other readings are written as targets that the matcher reads so, with the special character
 //! encoded once more.
 
 /// What makes a path ambiguous, and how it is written to be an ordinary character.
-const READINGS: [(&[u8], &[u8]); 4] = [
+const READINGS: [(&[u8], &[u8]); 5] = [
     (b";", b"%3b"),
     (b"%2f", b"%252f"),
     (b"%5c", b"%255c"),
     (b"\\", b"%255c"),
+    (SLASHES, b"/%00/"),
 ];
+
+const SLASHES: &[u8] = b"//";
 
 /// Targets for all other ways to read the path of this one. Empty for nearly all.
 pub(super) fn others(target: &[u8]) -> Vec<Vec<u8>> {
     let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
     let (path, rest) = target.split_at(end.unwrap_or(target.len()));
-    if !path.iter().any(|byte| matches!(byte, b';' | b'%' | b'\\')) {
+    // Most paths are plain, and this is all that is done with them.
+    let is_special = |byte: &u8| matches!(byte, b';' | b'%' | b'\\');
+    if !path.iter().any(is_special) && find(path, SLASHES).is_none() {
         return Vec::new();
     }
+    let has = |text| find(path, text).is_some();
+    let goes_up = has(b"..") || has(b"%2e");
     let special = READINGS
         .iter()
-        .filter(|(from, _)| find(path, from).is_some());
+        .filter(|(from, _)| has(from) && (*from != SLASHES || goes_up));
     let mut paths = vec![path.to_vec()];
     for (from, to) in special {
         let replaced: Vec<_> = paths.iter().map(|path| replace(path, from, to)).collect();

@@ -1,0 +1,112 @@
+//! What is remembered of tokens.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+fn with_cache(tokens: u32) -> World {
+    let mut config = one_provider(json!({}));
+    config["cache"] = json!({"tokens": tokens});
+    World::new(config)
+}
+
+#[test]
+fn a_token_costs_one_signature() {
+    let mut world = with_cache(1000);
+    let token = token(json!({}));
+    for expected in [&[Verification::Host][..], &[Verification::Cache]] {
+        let passage = world.bearer(&token);
+        assert_eq!(passage.decision.verdict(), VERIFIED);
+        assert_eq!(passage.decision.verifications(), expected);
+    }
+    assert_eq!(world.signatures(), 1);
+}
+
+#[test]
+fn the_whole_token_counts() {
+    let mut world = with_cache(1000);
+    assert_eq!(world.judge(&token(json!({}))), VERIFIED);
+    assert_eq!(world.judge(&forged(json!({}))), refused(Reason::Signature));
+    assert_eq!(world.signatures(), 2);
+}
+
+#[test]
+fn times_count_for_known_tokens_too() {
+    let mut world = with_cache(1000);
+    let token = token(json!({"nbf": START}));
+    assert_eq!(world.judge(&token), VERIFIED);
+    world.moment.wall = START + 659;
+    assert_eq!(world.judge(&token), VERIFIED);
+    world.moment.wall = START + 660;
+    assert_eq!(world.judge(&token), refused(Reason::Expired));
+    // A wall clock that was set back.
+    world.moment.wall = START - 61;
+    assert_eq!(world.judge(&token), refused(Reason::NotYetValid));
+}
+
+#[test]
+fn without_room_nothing_is_remembered() {
+    let mut world = with_cache(0);
+    for _ in 0..3 {
+        assert_eq!(world.judge(&token(json!({}))), VERIFIED);
+    }
+    assert_eq!(world.signatures(), 3);
+}
+
+#[test]
+fn the_token_that_was_used_longest_ago_is_forgotten() {
+    let mut world = with_cache(2);
+    let tokens = ["a", "b", "c"].map(|sub| token(json!({"sub": sub})));
+    let [a, b, c] = &tokens;
+    for token in [a, b, a, c] {
+        assert_eq!(world.judge(token), VERIFIED);
+    }
+    assert_eq!(world.signatures(), 3);
+    assert_eq!(world.judge(a), VERIFIED);
+    assert_eq!(world.signatures(), 0);
+    assert_eq!(world.judge(b), VERIFIED);
+    assert_eq!(world.signatures(), 1);
+}
+
+#[test]
+fn large_tokens_take_the_room_of_several() {
+    let mut world = with_cache(10);
+    let large = |sub: &str| token(json!({"sub": sub, "groups": "g".repeat(9_000)}));
+    let small = token(json!({}));
+    assert_eq!(world.judge(&small), VERIFIED);
+    // 20 KiB in all: one of 12 KiB has room beside the small one, two have not.
+    assert_eq!(world.judge(&large("a")), VERIFIED);
+    assert_eq!(world.judge(&small), VERIFIED);
+    assert_eq!(world.judge(&large("b")), VERIFIED);
+    assert_eq!(world.signatures(), 3);
+    assert_eq!(world.judge(&small), VERIFIED);
+    assert_eq!(world.signatures(), 0);
+    assert_eq!(world.judge(&large("a")), VERIFIED);
+    assert_eq!(world.signatures(), 1);
+}
+
+#[test]
+fn a_forgery_costs_one_signature() {
+    let mut world = with_cache(1000);
+    for expected in [Verification::Failed, Verification::KnownForgery] {
+        let passage = world.bearer(&forged(json!({})));
+        assert_eq!(passage.decision.verdict(), refused(Reason::Signature));
+        assert_eq!(passage.decision.verifications(), [expected]);
+    }
+    assert_eq!(world.signatures(), 1);
+}
+
+#[test]
+fn forgeries_drive_out_no_good_token() {
+    let mut world = with_cache(2);
+    let good = token(json!({}));
+    assert_eq!(world.judge(&good), VERIFIED);
+    for number in 0..2_000 {
+        let forged = forged(json!({ "sub": number.to_string() }));
+        assert_eq!(world.judge(&forged), refused(Reason::Signature));
+    }
+    world.signatures();
+    assert_eq!(world.judge(&good), VERIFIED);
+    assert_eq!(world.signatures(), 0);
+}

@@ -1,0 +1,177 @@
+//! Where tokens are, and what is left when they are gone.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+fn everywhere() -> World {
+    World::new(one_provider(json!({"from": [
+        {"header": "authorization", "prefix": "Bearer "},
+        {"header": "x-token"},
+        {"cookie": "session"},
+        {"query": "access_token"},
+    ]})))
+}
+
+#[test]
+fn a_token_is_found_in_each_place_and_taken_away() {
+    let mut world = everywhere();
+    let token = token(json!({}));
+    let t = token.as_str();
+    for (name, before, after) in [
+        ("authorization", format!("bEARER   {t}"), None),
+        ("x-token", t.to_owned(), None),
+        ("cookie", format!("session={t}"), None),
+        ("cookie", format!("session=\"{t}\"; a=1"), Some("a=1")),
+        (
+            "cookie",
+            format!("a=1;session={t};  b=\"2\""),
+            Some("a=1;  b=\"2\""),
+        ),
+        ("cookie", format!("a=1; session={t}"), Some("a=1")),
+        (
+            "cookie",
+            format!("Session=x; session={t}"),
+            Some("Session=x"),
+        ),
+        (":path", format!("/x?access_token={t}"), Some("/x")),
+        (
+            ":path",
+            format!("/x?a=%41&access_token={t}&&b"),
+            Some("/x?a=%41&&b"),
+        ),
+        (
+            ":path",
+            format!("/x?access%5ftoken={t}#f?access_token=1"),
+            Some("/x#f?access_token=1"),
+        ),
+        (
+            ":path",
+            format!("/x?b=1&access_token={}", t.replace('.', "%2E")),
+            Some("/x?b=1"),
+        ),
+    ] {
+        let passage = world.send(&[(name, &before)]);
+        assert_eq!(passage.decision.verdict(), VERIFIED, "{before}");
+        assert_eq!(passage.line(name).as_deref(), after, "{before}");
+    }
+}
+
+#[test]
+fn other_cookie_lines_stay() {
+    let mut world = everywhere();
+    let cookie = format!("session={}", token(json!({})));
+    let passage = world.send(&[("cookie", "a=1"), ("cookie", &cookie), ("cookie", "b=2")]);
+    assert_eq!(passage.decision.verdict(), VERIFIED);
+    assert_eq!(passage.line("cookie").unwrap(), "a=1 | b=2");
+}
+
+#[test]
+fn one_token_in_one_place() {
+    let mut world = everywhere();
+    let token = token(json!({}));
+    let t = token.as_str();
+    let (bearer, cookie, path) = (
+        format!("Bearer {t}"),
+        format!("session={t}"),
+        format!("/?access_token={t}"),
+    );
+    let twice = (
+        format!("session={t}; session=x"),
+        format!("/?access_token={t}&access_token={t}"),
+    );
+    for headers in [
+        &[("authorization", bearer.as_str()), ("cookie", &cookie)][..],
+        &[("authorization", &bearer), (":path", &path)],
+        &[("authorization", &bearer), ("authorization", &bearer)],
+        &[("authorization", &bearer), ("authorization", "Basic eDp5")],
+        &[("authorization", "Basic eDp5"), ("authorization", &bearer)],
+        &[("cookie", &cookie), ("cookie", &cookie)],
+        &[("cookie", &twice.0)],
+        &[(":path", &twice.1)],
+        &[("x-token", t), ("x-token", "y")],
+    ] {
+        assert_eq!(
+            world.verdict(headers),
+            refused(Reason::SeveralTokens),
+            "{headers:?}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_value_is_no_token() {
+    let mut world = everywhere();
+    let bearer = format!("Bearer {}", token(json!({})));
+    let empty = [
+        ("cookie", "session="),
+        ("x-token", ""),
+        (":path", "/?access_token=&access_token"),
+    ];
+    assert_eq!(world.verdict(&empty), refused(Reason::NoToken));
+    let mut headers = empty.to_vec();
+    headers.push(("authorization", &bearer));
+    assert_eq!(world.verdict(&headers), VERIFIED);
+}
+
+#[test]
+fn forward_leaves_the_token_where_it_is() {
+    let mut world = World::new(one_provider(json!({"forward": true})));
+    let token = token(json!({}));
+    let passage = world.bearer(&token);
+    assert_eq!(
+        passage.line("authorization"),
+        Some(format!("Bearer {token}"))
+    );
+}
+
+#[test]
+fn each_of_all_has_its_place() {
+    let mut world = World::new(json!({
+        "providers": {
+            "user": provider(IDP, json!({"claims_to_headers": {"x-user": "sub"}})),
+            "device": provider("https://d.example", json!({"from": [{"header": "x-device"}]})),
+        },
+        "rules": [{"name": "both", "require": {"all": ["user", "device"]}, "claims": {"sub": {"equals": "ada"}}}],
+    }));
+    let user = format!("Bearer {}", token(json!({})));
+    let device = token(json!({"iss": "https://d.example", "sub": "laptop"}));
+    let both = [("authorization", user.as_str()), ("x-device", &device)];
+    let passage = world.send(&both);
+    assert_eq!(passage.decision.verdict(), VERIFIED);
+    assert_eq!(passage.line("x-user").as_deref(), Some("ada"));
+    assert_eq!(passage.line("authorization"), None);
+    assert_eq!(passage.line("x-device"), None);
+    let claims: Value = serde_json::from_slice(passage.decision.claims().unwrap()).unwrap();
+    assert_eq!(claims["sub"], "ada");
+
+    for one in both {
+        assert_eq!(world.verdict(&[one]), refused(Reason::NoToken));
+    }
+    let forged = forged(json!({"iss": "https://d.example"}));
+    assert_eq!(
+        world.verdict(&[("authorization", &user), ("x-device", &forged)]),
+        refused(Reason::Signature)
+    );
+}
+
+#[test]
+fn a_place_counts_only_for_the_providers_that_name_it() {
+    let mut world = World::new(json!({
+        "providers": {
+            "corp": provider(IDP, json!({})),
+            "partner": provider("https://p.example", json!({"from": [{"header": "x-partner"}]})),
+        },
+        "rules": [{"name": "any", "require": {"any": ["corp", "partner"]}}],
+    }));
+    let corp = token(json!({}));
+    assert_eq!(world.judge(&corp), VERIFIED);
+    assert_eq!(
+        world.verdict(&[("x-partner", &corp)]),
+        refused(Reason::Issuer)
+    );
+    let partner = token(json!({"iss": "https://p.example"}));
+    assert_eq!(world.verdict(&[("x-partner", &partner)]), VERIFIED);
+    assert_eq!(world.judge(&partner), refused(Reason::Issuer));
+}
