@@ -16,12 +16,15 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "scenarios are tests, though they stand in a library"
 )]
 
 mod message;
 pub mod rate_limit;
 pub mod security_headers;
+pub mod tokens;
 mod upstream;
 mod world;
 pub mod worlds;
