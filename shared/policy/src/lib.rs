@@ -12,6 +12,7 @@
 //! [`remote`] lets one worker fetch a document for all, [`revocation`] knows tokens that are void,
 //! [`jose`] reads tokens and keys.
 
+pub mod circuit_breaker;
 pub mod config;
 pub mod headers;
 pub mod jose;

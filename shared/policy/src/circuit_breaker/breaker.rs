@@ -1,0 +1,320 @@
+//! One breaker.
+
+use std::hash::{Hash, Hasher};
+
+use serde::Deserialize;
+use siphasher::sip::SipHasher13;
+
+use super::bounds::{Percent, Whole, Within};
+use super::failures::Failures;
+use super::machine::{Extent, Machine, OpenTime, Term};
+use super::reply::Fallback;
+use super::window::Window;
+use crate::config::{Mode, Name};
+use crate::key::{self, KeyPart, Missing, Needs};
+use crate::matcher::Match;
+
+/// A breaker: which requests, and when to stop sending them.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub(super) struct Breaker {
+    pub(super) name: Name,
+    /// None: all requests.
+    pub(super) condition: Option<Match>,
+    pub(super) key: Vec<KeyPart>,
+    pub(super) missing: Missing,
+    pub(super) failures: Failures,
+    pub(super) machine: Machine,
+    /// In nanoseconds.
+    pub(super) slow_threshold: Option<u64>,
+    pub(super) respects_retry_after: bool,
+    pub(super) switch: Switch,
+    pub(super) fallback: Fallback,
+    pub(super) mode: Mode,
+    probe_wait: u64,
+    concurrent_lease: u64,
+}
+
+impl Breaker {
+    /// What a decision depends on.
+    pub(super) fn needs(&self) -> Needs {
+        Needs::of(self.condition.as_ref(), &self.key)
+    }
+
+    /// Whether requests matter to it.
+    pub(super) fn is_active(&self) -> bool {
+        self.mode != Mode::Off && self.switch != Switch::Disabled
+    }
+
+    /// Whether it keeps the state of circuits.
+    pub(super) fn has_circuits(&self) -> bool {
+        self.is_active() && self.switch != Switch::ForcedOpen
+    }
+
+    /// The key parts, as a number: see [`board`](super::board).
+    pub(super) fn shape(&self) -> u64 {
+        key::shape(&self.key)
+    }
+
+    /// A hash of everything that gives a stored state its meaning: equal identities may use each
+    /// other's states.
+    pub(super) fn identity(&self, blocks: u32) -> u64 {
+        let mut hasher = SipHasher13::new();
+        (&self.name, &self.key, blocks, self.switch).hash(&mut hasher);
+        (self.machine.extent, self.probe_wait, self.concurrent_lease).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// What a breaker does instead of going by results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Switch {
+    /// It goes by results.
+    #[default]
+    Auto,
+    /// It refuses everything.
+    ForcedOpen,
+    /// It lets everything pass, and records nothing.
+    Disabled,
+    /// It lets everything pass, and records.
+    MetricsOnly,
+}
+
+impl Switch {
+    /// As in a configuration.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::ForcedOpen => "forced_open",
+            Self::Disabled => "disabled",
+            Self::MetricsOnly => "metrics_only",
+        }
+    }
+}
+
+/// Up to a million of something.
+type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
+/// From a millisecond to a day.
+type UpToADay = Within<1, 86_400_000>;
+/// From a millisecond to an hour.
+type UpToAnHour = Within<1, 3_600_000>;
+
+/// A breaker: which requests, and when to stop sending them.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    /// The name of the breaker, in metrics: unique.
+    name: Name,
+    /// Which requests the breaker is for. Without it: all.
+    #[serde(rename = "match")]
+    condition: Option<Match>,
+    /// What has a circuit of its own. Without it, there is one circuit for all.
+    #[serde(default)]
+    key: Vec<KeyPart>,
+    /// What happens to a request that lacks a part of the key.
+    #[serde(default)]
+    missing: Missing,
+    /// Over which results rates are computed.
+    #[serde(default)]
+    window: Window,
+    /// How many results there have to be before rates count; at most the size of a window by count.
+    #[serde(default = "Many::default_minimum")]
+    minimum_requests: Many<1>,
+    /// From how many percent of failures on to open. 0: never for that.
+    #[serde(default)]
+    failure_rate: Percent,
+    /// After how many failures in a row to open. 0: never for that.
+    #[serde(default = "Many::off")]
+    consecutive_failures: Many<0>,
+    /// What is slow, and when to open for that.
+    slow: Option<Slow>,
+    /// What counts as a failure.
+    #[serde(default)]
+    failures: Failures,
+    /// For how long to stay open.
+    #[serde(default)]
+    open: Open,
+    /// How to find out whether to close again.
+    #[serde(default)]
+    half_open: HalfOpen,
+    /// How many requests may be under way at a time. 0: any number.
+    #[serde(default = "Many::off")]
+    max_concurrent: Many<0>,
+    /// After what time a request under way is no longer counted: only those that were lost should
+    /// last that long.
+    #[serde(default = "concurrent_lease")]
+    concurrent_lease: UpToADay,
+    /// Whether to go by results.
+    #[serde(default)]
+    state: Switch,
+    /// The answer in place of the upstream's.
+    #[serde(default)]
+    fallback: Fallback,
+    /// Whether to enforce the breaker, only to count, or to ignore it. The plugin's own `mode` holds
+    /// too: the milder one counts.
+    #[serde(default)]
+    mode: Mode,
+}
+
+impl Many<1> {
+    fn default_minimum() -> Self {
+        Self::near(20)
+    }
+}
+
+impl Many<0> {
+    fn off() -> Self {
+        Self::near(0)
+    }
+}
+
+fn concurrent_lease() -> UpToADay {
+    UpToADay::secs(600)
+}
+
+/// What is slow, and when to open for that.
+#[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct Slow {
+    /// A response whose headers take longer is slow: `1ms` to `1h`.
+    threshold: UpToAnHour,
+    /// From how many percent of slow responses on to open. 0: never for that.
+    #[serde(default)]
+    rate: Percent,
+}
+
+/// For how long to stay open.
+#[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+struct Open {
+    /// The first time: `1ms` to `24h`. Default: `5s`.
+    base: UpToADay,
+    /// By how much longer each time that follows without having closed: 1 to 100. Default: 2.
+    factor: Whole<1, 100>,
+    /// The longest time, before jitter: `1ms` to `24h`. Default: `5m`, or `base` if that is longer.
+    max: Option<UpToADay>,
+    /// By how many percent to vary the time, up and down. Default: 20.
+    jitter: Percent,
+    /// Whether to stay open for as long as `Retry-After` of a failure says, at most `max`. Default:
+    /// true.
+    respect_retry_after: bool,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self {
+            base: UpToADay::secs(5),
+            factor: Whole::near(2),
+            max: None,
+            jitter: Percent::new(20),
+            respect_retry_after: true,
+        }
+    }
+}
+
+impl Open {
+    fn time(self) -> Result<OpenTime, String> {
+        let max = self.max.unwrap_or(UpToADay::secs(300).max(self.base));
+        if max < self.base {
+            return Err(format!(
+                "found \"open\" with \"base\": \"{}\" and \"max\": \"{}\"; expected a \"max\" of at \
+                 least \"base\"",
+                self.base.get(),
+                max.get()
+            ));
+        }
+        Ok(OpenTime {
+            base: self.base.nanos(),
+            factor: self.factor.get(),
+            max: max.nanos(),
+            jitter: self.jitter.get(),
+        })
+    }
+}
+
+/// How to find out whether to close again.
+#[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+struct HalfOpen {
+    /// How many requests pass as probes: 1 to 1000. Default: 3.
+    permits: Whole<1, 1_000>,
+    /// After what time a probe of which nothing is heard makes room for another: `1ms` to `1h`.
+    /// Default: `30s`.
+    max_wait: UpToAnHour,
+}
+
+impl Default for HalfOpen {
+    fn default() -> Self {
+        Self {
+            permits: Whole::near(3),
+            max_wait: UpToAnHour::secs(30),
+        }
+    }
+}
+
+impl TryFrom<Fields> for Breaker {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let (failure_rate, slow_rate) = (
+            fields.failure_rate.get(),
+            fields.slow.map_or(0, |slow| slow.rate.get()),
+        );
+        let consecutive = fields.consecutive_failures.get();
+        let max_concurrent = fields.max_concurrent.get();
+        let can_refuse = failure_rate > 0 || slow_rate > 0 || consecutive > 0 || max_concurrent > 0;
+        if fields.state == Switch::Auto && !can_refuse {
+            return Err(
+                "found a breaker that never opens; expected at least one of: failure_rate, \
+                 consecutive_failures, slow with a rate, max_concurrent"
+                    .to_owned(),
+            );
+        }
+        let extent = fields.window.extent();
+        let minimum = match extent {
+            Extent::Time(_) => fields.minimum_requests.get(),
+            Extent::Count(size) => fields.minimum_requests.get().min(size.into()),
+        };
+        let probe_wait = fields.half_open.max_wait.nanos();
+        let concurrent_lease = fields.concurrent_lease.nanos();
+        let machine = Machine {
+            extent,
+            minimum,
+            failure_rate,
+            slow_rate,
+            consecutive,
+            open: fields.open.time()?,
+            permits: fields.half_open.permits.get(),
+            probe_term: Term::new(probe_wait),
+            max_concurrent,
+            concurrent_term: Term::new(concurrent_lease),
+            only_measures: fields.state == Switch::MetricsOnly,
+        };
+        Ok(Self {
+            name: fields.name,
+            condition: fields.condition,
+            key: fields.key,
+            missing: fields.missing,
+            failures: fields.failures,
+            machine,
+            slow_threshold: fields.slow.map(|slow| slow.threshold.nanos()),
+            respects_retry_after: fields.open.respect_retry_after,
+            switch: fields.state,
+            fallback: fields.fallback,
+            mode: fields.mode,
+            probe_wait,
+            concurrent_lease,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! One operation on the circuit of a key, in the table.
+
+use super::board::{Change, Entry, Now, Place};
+use super::machine::{Happened, Machine, Phase, Report, State};
+use super::{BreakerId, CircuitBreaker};
+use crate::table::{Block, Edit, GaveUp, KeyHash, Store, WhenFull};
+
+/// What an operation did beside what was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// What happened to the circuit.
+    pub happened: Happened,
+    /// A slot of the table was taken that was never used before.
+    pub occupied: bool,
+    /// A key had to make room although its state said something.
+    pub evicted: bool,
+    /// What to note on the board, in this order.
+    pub changes: Vec<Change>,
+}
+
+/// Which circuit, and its name for people.
+#[derive(Clone, Debug)]
+pub(super) struct Circuit {
+    pub(super) key: KeyHash,
+    pub(super) label: String,
+}
+
+impl CircuitBreaker {
+    /// Records how a request ended.
+    pub(super) fn record<S: Store>(
+        &self,
+        id: BreakerId,
+        circuit: &Circuit,
+        report: Report,
+        now: u64,
+        store: &mut S,
+    ) -> Result<Effects, GaveUp> {
+        let recorded = self.change(id, circuit, now, store, |machine, state| {
+            let (state, happened) = machine.record(state, now, report);
+            (state, (), happened)
+        });
+        recorded.map(|((), effects)| effects)
+    }
+
+    /// Lets `step` change the state of a key, as the machine of its breaker does.
+    pub(super) fn change<S: Store, T>(
+        &self,
+        id: BreakerId,
+        circuit: &Circuit,
+        now: u64,
+        store: &mut S,
+        step: impl Fn(&Machine, State) -> (State, T, Happened),
+    ) -> Result<(T, Effects), GaveUp> {
+        let compiled = self.get(id).ok_or(GaveUp)?;
+        let machine = &compiled.breaker.machine;
+        let place = Place {
+            block: circuit.key.block(compiled.blocks),
+            tag: circuit.key.tag(),
+        };
+        store.update(id.index(), place.block, |bytes| {
+            let mut block = Block::<State>::new(bytes);
+            let was_malformed = block.was_malformed();
+            let harm = |state| machine.harm(state, now);
+            let update = block.update(place.tag, WhenFull::Forgive, harm, |old| {
+                let (new, outcome, happened) = step(machine, old);
+                ((new != old).then_some(new), (outcome, happened, new))
+            });
+            let (outcome, happened, new) = update.outcome;
+            let mut changes = Vec::new();
+            if let Some(tag) = update.replaced {
+                changes.push(Change {
+                    was: update.evicted.map_or(Phase::Closed, |victim| victim.phase),
+                    now: Now::Gone(Place { tag, ..place }),
+                });
+            }
+            let is_new = update.occupied || update.replaced.is_some();
+            if is_new || happened.transition.is_some() {
+                changes.push(Change {
+                    was: happened
+                        .transition
+                        .map_or(new.phase, |transition| transition.from),
+                    now: Now::Is(Entry {
+                        place,
+                        phase: new.phase,
+                        generation: new.generation,
+                        until: new.open_until,
+                        label: circuit.label.clone(),
+                    }),
+                });
+            }
+            let effects = Effects {
+                happened,
+                occupied: update.occupied,
+                evicted: update.evicted.is_some(),
+                changes,
+            };
+            Edit {
+                changed: update.changed || was_malformed,
+                outcome: (outcome, effects),
+            }
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! What is configured.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::breaker::Breaker;
+use crate::config::{Mode, Name, OnError};
+use crate::table::MaxKeys;
+
+/// Configuration of the circuit-breaker plugin.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(title = "circuit-breaker")
+)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The name of this instance, in metrics. Instances of one name share their circuits.
+    #[serde(default)]
+    pub name: Name,
+    /// Whether to act, only to count and mark, or to do nothing.
+    #[serde(default)]
+    pub(super) mode: Mode,
+    /// What happens to a request when the state of its circuit cannot be read or written.
+    #[serde(default)]
+    pub(super) on_error: OnError,
+    /// For how many keys at a time each breaker has room.
+    #[serde(default)]
+    pub(super) max_keys: MaxKeys<4_096>,
+    /// The path under which the circuits can be looked at, as JSON: for an internal listener.
+    pub(super) status_path: Option<StatusPath>,
+    /// The breakers. All that match are asked.
+    #[serde(deserialize_with = "breakers")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(super) breakers: Vec<Breaker>,
+}
+
+/// A path, without query.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
+#[serde(try_from = "String")]
+pub(super) struct StatusPath(String);
+
+impl StatusPath {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl TryFrom<String> for StatusPath {
+    type Error = String;
+
+    fn try_from(path: String) -> Result<Self, String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        let is_path = path.starts_with('/')
+            && path.bytes().all(is_plain)
+            && !path.contains("//")
+            && !path.split('/').any(|segment| matches!(segment, "." | ".."));
+        match is_path {
+            true => Ok(Self(path)),
+            false => Err(format!(
+                "found {path:?}; expected a path such as \"/portcullis/breakers\": letters, digits \
+                 and - . _ ~ between slashes"
+            )),
+        }
+    }
+}
+
+fn breakers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Breaker>, D::Error> {
+    let breakers = Vec::<Breaker>::deserialize(deserializer)?;
+    if breakers.is_empty() {
+        return Err(de::Error::custom(
+            "found an empty array; expected a breaker",
+        ));
+    }
+    let mut names = BTreeSet::new();
+    match breakers.iter().find(|breaker| !names.insert(&breaker.name)) {
+        Some(breaker) => Err(de::Error::custom(format!(
+            "found two breakers named {:?}; expected each name once: it tells them apart in \
+             metrics",
+            breaker.name.as_str()
+        ))),
+        None => Ok(breakers),
+    }
+}

@@ -1,0 +1,197 @@
+//! What is kept for each key.
+//!
+//! # Layout
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 1 | phase: 0 closed, 1 half-open, 2 open; anything else counts as closed |
+//! | 3 | the last trip: cause, failure rate, slow rate |
+//! | 2 | trips in a row |
+//! | 4 | failures in a row |
+//! | 8 | generation |
+//! | 8 | when an open circuit may be probed |
+//! | 8 | until when failures of this generation asked to be left alone (`Retry-After`) |
+//! | 12 | results of probes: all, failed, slow |
+//! | 28 | probes that are out, see [`leases`](super::leases) |
+//! | 8 | since when requests under way are counted |
+//! | 28 | requests under way |
+//! | 129 | the [window](super::window) |
+//!
+//! Numbers are little-endian. All bytes are a state; all 0 are that of a key that was never seen.
+
+use super::codec::{Reader, Writer};
+use super::leases::Leases;
+use super::window::{self, Counts, Window};
+use crate::table;
+
+const SIZE: usize = 1 + 3 + 2 + 4 + 3 * 8 + 12 + 28 + 8 + 28 + window::SIZE;
+
+/// The state of a circuit. An ordering: the later, the worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Requests pass.
+    #[default]
+    Closed,
+    /// So many requests pass as it takes to find out.
+    HalfOpen,
+    /// No request passes.
+    Open,
+}
+
+impl Phase {
+    /// The phase in words, as in the status view.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+
+    pub(in crate::circuit_breaker) fn to_byte(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+        }
+    }
+
+    pub(in crate::circuit_breaker) fn from_byte(byte: u8) -> Self {
+        match byte {
+            1 => Self::HalfOpen,
+            2 => Self::Open,
+            _ => Self::Closed,
+        }
+    }
+}
+
+/// Why a circuit opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Too large a part of the requests failed.
+    Rate,
+    /// Too large a part of them was slow.
+    Slow,
+    /// Too many failed in a row.
+    Consecutive,
+    /// The probes of a half-open circuit did not do well.
+    Probe,
+}
+
+impl Cause {
+    /// All causes.
+    pub const ALL: [Self; 4] = [Self::Rate, Self::Slow, Self::Consecutive, Self::Probe];
+
+    /// The value of the metric label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Slow => "slow",
+            Self::Consecutive => "consecutive",
+            Self::Probe => "probe",
+        }
+    }
+
+    fn to_byte(cause: Option<Self>) -> u8 {
+        match cause {
+            None => 0,
+            Some(Self::Rate) => 1,
+            Some(Self::Slow) => 2,
+            Some(Self::Consecutive) => 3,
+            Some(Self::Probe) => 4,
+        }
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Rate),
+            2 => Some(Self::Slow),
+            3 => Some(Self::Consecutive),
+            4 => Some(Self::Probe),
+            _ => None,
+        }
+    }
+}
+
+/// What opened a circuit the last time, for the status view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::circuit_breaker) struct Trip {
+    /// None if it never opened.
+    pub(in crate::circuit_breaker) cause: Option<Cause>,
+    /// In percent.
+    pub(in crate::circuit_breaker) failure_rate: u8,
+    /// In percent.
+    pub(in crate::circuit_breaker) slow_rate: u8,
+}
+
+/// The state of one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::circuit_breaker) struct State {
+    pub(in crate::circuit_breaker) phase: Phase,
+    pub(in crate::circuit_breaker) last_trip: Trip,
+    /// How often it opened since it was last closed.
+    pub(in crate::circuit_breaker) trips: u16,
+    pub(in crate::circuit_breaker) consecutive: u32,
+    /// When the present phase began; each begins later than the one before. 0 is the first.
+    pub(in crate::circuit_breaker) generation: u64,
+    pub(in crate::circuit_breaker) open_until: u64,
+    pub(super) spared_until: u64,
+    pub(in crate::circuit_breaker) probed: Counts,
+    pub(super) probes: Leases,
+    /// 0: never. Tells the requests of an earlier life of the key, before it was evicted.
+    pub(super) counting_since: u64,
+    pub(super) under_way: Leases,
+    pub(super) window: Window,
+}
+
+impl table::State for State {
+    type Bytes = [u8; SIZE];
+
+    const HAS_FLOOR: bool = false;
+
+    fn to_bytes(self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        let mut writer = Writer::new(&mut bytes);
+        let trip = self.last_trip;
+        writer.put([self.phase.to_byte()]);
+        writer.put([
+            Cause::to_byte(trip.cause),
+            trip.failure_rate,
+            trip.slow_rate,
+        ]);
+        writer.put(self.trips.to_le_bytes());
+        writer.put(self.consecutive.to_le_bytes());
+        for time in [self.generation, self.open_until, self.spared_until] {
+            writer.put(time.to_le_bytes());
+        }
+        self.probed.write(&mut writer);
+        self.probes.write(&mut writer);
+        writer.put(self.counting_since.to_le_bytes());
+        self.under_way.write(&mut writer);
+        writer.put(self.window.0);
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; SIZE]) -> Self {
+        let mut reader = Reader::new(&bytes);
+        let [phase, cause, failure_rate, slow_rate] = reader.take();
+        Self {
+            phase: Phase::from_byte(phase),
+            last_trip: Trip {
+                cause: Cause::from_byte(cause),
+                failure_rate,
+                slow_rate,
+            },
+            trips: u16::from_le_bytes(reader.take()),
+            consecutive: u32::from_le_bytes(reader.take()),
+            generation: u64::from_le_bytes(reader.take()),
+            open_until: u64::from_le_bytes(reader.take()),
+            spared_until: u64::from_le_bytes(reader.take()),
+            probed: Counts::read(&mut reader),
+            probes: Leases::read(&mut reader),
+            counting_since: u64::from_le_bytes(reader.take()),
+            under_way: Leases::read(&mut reader),
+            window: Window(reader.take()),
+        }
+    }
+}

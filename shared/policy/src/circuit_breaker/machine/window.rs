@@ -1,0 +1,264 @@
+//! The last results of a key: of some time, or so many.
+//!
+//! # By time
+//!
+//! Ten buckets, each a tenth of the window wide (rounded up to whole nanoseconds), aligned to the
+//! clock. A result counts in the bucket of the time at which it is recorded, and goes with it: after
+//! nine to ten tenths of the window. A worker whose clock is a little behind counts in the newest bucket.
+//!
+//! # By count
+//!
+//! A ring of the last results, two bits each: failed, slow.
+//!
+//! # Layout
+//!
+//! | by time | |
+//! |---|---|
+//! | 8 bytes | number of the newest bucket: its time divided by the width |
+//! | 10 × 12 bytes | results, failed, slow: bucket *n* is at place *n* mod 10 |
+//!
+//! | by count | |
+//! |---|---|
+//! | 2 bytes | how many results there are |
+//! | 2 bytes | the place of the next one |
+//! | 125 bytes | result *i*: bits 2 (*i* mod 4) and the next one of byte *i* / 4 |
+//!
+//! Numbers are little-endian. Any bytes are a window: a place that is none counts as the first.
+
+use super::codec::{Reader, Writer};
+
+const BUCKETS: u64 = 10;
+
+/// How many results a window by count can have.
+pub(in crate::circuit_breaker) const MAX_RESULTS: u16 = 500;
+
+/// The bytes of a window.
+pub(super) const SIZE: usize = 4 + MAX_RESULTS as usize / 4;
+
+/// What a window holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::circuit_breaker) enum Extent {
+    /// The results of this many nanoseconds.
+    Time(u64),
+    /// So many results.
+    Count(u16),
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::circuit_breaker) struct Sample {
+    pub(in crate::circuit_breaker) failed: bool,
+    pub(in crate::circuit_breaker) slow: bool,
+}
+
+/// How many results there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::circuit_breaker) struct Counts {
+    pub(in crate::circuit_breaker) total: u32,
+    pub(in crate::circuit_breaker) failed: u32,
+    pub(in crate::circuit_breaker) slow: u32,
+}
+
+impl Counts {
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            total: self.total.saturating_add(other.total),
+            failed: self.failed.saturating_add(other.failed),
+            slow: self.slow.saturating_add(other.slow),
+        }
+    }
+
+    pub(super) fn add(&mut self, sample: Sample) {
+        *self = self.and(Self {
+            total: 1,
+            failed: sample.failed.into(),
+            slow: sample.slow.into(),
+        });
+    }
+
+    /// The failed in percent, rounded down; 0 of nothing.
+    pub(in crate::circuit_breaker) fn failure_rate(self) -> u8 {
+        percent(self.failed, self.total)
+    }
+
+    /// The slow in percent, rounded down; 0 of nothing.
+    pub(in crate::circuit_breaker) fn slow_rate(self) -> u8 {
+        percent(self.slow, self.total)
+    }
+
+    pub(super) fn write(self, writer: &mut Writer<'_>) {
+        for number in [self.total, self.failed, self.slow] {
+            writer.put(number.to_le_bytes());
+        }
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut number = || u32::from_le_bytes(reader.take());
+        Self {
+            total: number(),
+            failed: number(),
+            slow: number(),
+        }
+    }
+}
+
+fn percent(part: u32, total: u32) -> u8 {
+    let percent = (u64::from(part) * 100).checked_div(total.into());
+    percent
+        .and_then(|percent| u8::try_from(percent).ok())
+        .unwrap_or(0)
+}
+
+/// Results, as bytes; all 0 are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window(pub(super) [u8; SIZE]);
+
+impl Default for Window {
+    fn default() -> Self {
+        Self([0; SIZE])
+    }
+}
+
+impl Window {
+    /// What is in the window now.
+    pub(super) fn counts(&self, extent: Extent, now: u64) -> Counts {
+        match extent {
+            Extent::Time(length) => Buckets::read(&self.0).at(length, now).sum(),
+            Extent::Count(size) => Ring::read(&self.0, size).counts(),
+        }
+    }
+
+    /// Adds a result, and returns what is in the window then.
+    pub(super) fn add(&mut self, extent: Extent, now: u64, sample: Sample) -> Counts {
+        match extent {
+            Extent::Time(length) => {
+                let mut buckets = Buckets::read(&self.0).at(length, now);
+                buckets.add(sample);
+                self.0 = buckets.to_bytes();
+                buckets.sum()
+            }
+            Extent::Count(size) => {
+                let mut ring = Ring::read(&self.0, size);
+                ring.push(sample);
+                self.0 = ring.to_bytes();
+                ring.counts()
+            }
+        }
+    }
+}
+
+/// Counts of tenths of a window's time.
+struct Buckets {
+    newest: u64,
+    counts: [Counts; BUCKETS as usize],
+}
+
+impl Buckets {
+    fn read(bytes: &[u8]) -> Self {
+        let mut reader = Reader::new(bytes);
+        Self {
+            newest: u64::from_le_bytes(reader.take()),
+            counts: std::array::from_fn(|_| Counts::read(&mut reader)),
+        }
+    }
+
+    fn to_bytes(&self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        let mut writer = Writer::new(&mut bytes);
+        writer.put(self.newest.to_le_bytes());
+        for counts in self.counts {
+            counts.write(&mut writer);
+        }
+        bytes
+    }
+
+    /// Without the buckets whose time is over.
+    fn at(mut self, length: u64, now: u64) -> Self {
+        let current = now / length.div_ceil(BUCKETS).max(1);
+        let over = current.saturating_sub(self.newest).min(BUCKETS);
+        self.newest = self.newest.max(current);
+        for age in 0..over {
+            if let Some(counts) = self.bucket(self.newest - age) {
+                *counts = Counts::default();
+            }
+        }
+        self
+    }
+
+    fn add(&mut self, sample: Sample) {
+        if let Some(counts) = self.bucket(self.newest) {
+            counts.add(sample);
+        }
+    }
+
+    fn bucket(&mut self, number: u64) -> Option<&mut Counts> {
+        // The remainder is small.
+        self.counts.get_mut((number % BUCKETS) as usize)
+    }
+
+    fn sum(&self) -> Counts {
+        let counts = self.counts.iter();
+        counts.fold(Counts::default(), |sum, counts| sum.and(*counts))
+    }
+}
+
+/// The last so many results.
+struct Ring {
+    size: u16,
+    filled: u16,
+    next: u16,
+    results: [u8; MAX_RESULTS as usize / 4],
+}
+
+const FAILED: u8 = 0b01;
+const SLOW: u8 = 0b10;
+/// The same in all four results of a byte.
+const ALL_FAILED: u8 = 0b0101_0101;
+const ALL_SLOW: u8 = 0b1010_1010;
+
+impl Ring {
+    fn read(bytes: &[u8], size: u16) -> Self {
+        let mut reader = Reader::new(bytes);
+        Self {
+            size,
+            filled: u16::from_le_bytes(reader.take()).min(size),
+            next: u16::from_le_bytes(reader.take()),
+            results: reader.take(),
+        }
+    }
+
+    fn to_bytes(&self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        let mut writer = Writer::new(&mut bytes);
+        writer.put(self.filled.to_le_bytes());
+        writer.put(self.next.to_le_bytes());
+        writer.put(self.results);
+        bytes
+    }
+
+    fn push(&mut self, sample: Sample) {
+        if self.next >= self.size {
+            self.next = 0;
+        }
+        let result = u8::from(sample.failed) * FAILED + u8::from(sample.slow) * SLOW;
+        let shift = self.next % 4 * 2;
+        if let Some(byte) = self.results.get_mut(usize::from(self.next / 4)) {
+            *byte = *byte & !(0b11 << shift) | result << shift;
+        }
+        self.next += 1;
+        self.filled = self.filled.saturating_add(1).min(self.size);
+    }
+
+    fn counts(&self) -> Counts {
+        let count = |mask: u8| {
+            let bytes = self.results.iter();
+            bytes.map(|byte| (byte & mask).count_ones()).sum::<u32>()
+        };
+        Counts {
+            total: self.filled.into(),
+            failed: count(ALL_FAILED),
+            slow: count(ALL_SLOW),
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Requests are kept away from what cannot answer them, with the rules of resilience4j, at the proxy.
+//!
+//! Each breaker has a **circuit** for each key (the parts are described in [`key`](crate::key)): a cluster,
+//! a route, a tenant. Its state is kept in a [table](crate::table) that all workers share, and each step
+//! is one atomic change of it, so what is said here holds for all workers together.
+//!
+//! # Time
+//!
+//! All times are nanoseconds on the **steady** clock that [`rate_limit`](crate::rate_limit) describes.
+//! Workers read it before they get hold of a state, so `now` may be a little earlier than that of the
+//! state's last change; nothing is undone then.
+//!
+//! # States
+//!
+//! ```text
+//!                 rate, slow, consecutive
+//!        ┌────────────────────────────────────────┐
+//!        │                                        ▼
+//!    ┌────────┐        probes did well      ┌───────────┐
+//!    │ CLOSED │ ◄─────────────┐             │   OPEN    │
+//!    └────────┘               │             └───────────┘
+//!                       ┌───────────┐  time is over │ ▲
+//!                       │ HALF_OPEN │ ◄─────────────┘ │
+//!                       └───────────┘ ────────────────┘
+//!                                      probes did badly
+//! ```
+//!
+//! - **CLOSED** admits all. Results go into the [window](machine); after each of them, success or
+//!   failure, the circuit opens if
+//!   - `consecutive`: the last `consecutive_failures` answers were failures; this needs no minimum; or
+//!   - `rate`: there are `minimum_requests` results (at most the size of a window by count), and
+//!     failed × 100 ≥ `failure_rate` × results; or
+//!   - `slow`: the same with `slow.rate`. A response is slow if its headers took longer than
+//!     `slow.threshold` from when the request came here; a slow failure is both.
+//! - **OPEN** rejects all, for `open.base` × `open.factor`ⁿ, at most `open.max`, where *n* counts the
+//!   times it opened since it was last closed, this one not included; then ± `open.jitter` percent, evenly
+//!   spread, so that many proxies do not probe at once. It is never shorter than what `Retry-After` of any
+//!   failure since the last transition asked for (at most `open.max`), if that is to be respected.
+//!   The first request after that time finds the circuit half-open. Until one comes, it is called
+//!   open, with no time left.
+//! - **HALF_OPEN** admits `half_open.permits` requests in all, the probes, and rejects the others. After
+//!   min(`minimum_requests`, `permits`) results it opens or closes by the same rates as above.
+//!   With `consecutive_failures` it opens as soon as that many probes in a row have failed, or all
+//!   that are decided by, if these are fewer.
+//!
+//! Each transition begins a **generation**. A request carries that of its admission, and if the circuit
+//! has gone on since, its result is late, and counts nowhere. With each generation the window, the
+//! failures in a row and the results of probes begin anew.
+//!
+//! # Results
+//!
+//! What came of a request is decided when its stream has ended: see `outcome.rs`. **Neutral**
+//! requests give back what they took and count nowhere. So do those that the client **abandoned** before
+//! there was a response; but with a `slow.rate`, one that had waited longer than the threshold is a
+//! result, neither success nor failure, and slow. Requests that were rejected were never sent, and never
+//! count.
+//!
+//! A request that Envoy retries is one request with one result, the last one.
+//!
+//! # Permits are leases
+//!
+//! A probe that is never heard of again (its worker crashed, its stream was lost) would block the
+//! circuit for good. So it is a lease: after `half_open.max_wait`, at the latest 5/4 of that, its permit
+//! comes back by itself (`machine/leases.rs`). Should it end after all, in the same generation,
+//! its result counts, because it is true, but no permit comes back twice. There are thus never more than
+//! `permits` probes of one generation that are out and have not expired, or have a result.
+//!
+//! `max_concurrent` is a **bulkhead** for each key: so many requests may be under way at a time, in any
+//! state, counted in and out in the same way, with leases of `concurrent_lease`. A request that lasts
+//! longer (a WebSocket) is no longer counted. The count is not touched by transitions.
+//!
+//! # Several breakers
+//!
+//! All enforcing breakers that match are asked in the order of the configuration, until one rejects. Then
+//! those before it get back what they gave, and the request is neutral there.
+//!
+//! # Without results
+//!
+//! `state: forced_open` rejects everything that matches; `disabled` does nothing at all; `metrics_only`
+//! admits everything, records it, and says when a trigger is exceeded that was not before.
+//!
+//! # Shadow
+//!
+//! - A breaker in shadow mode sees the requests that the enforcing breakers admit. Its circuits go
+//!   through their states as they would in earnest: a request that it would have rejected goes on
+//!   with a mark, and its result counts nowhere; those that it would have admitted count, probes included.
+//! - With the whole plugin in shadow mode everything is decided as it would be in earnest; only then the
+//!   request goes on.
+//!
+//! # When the table fails
+//!
+//! A [`Store`](crate::table::Store) gives up when other workers came between too often. If that happens to
+//! an admission, `on_error` says whether the request passes unseen, or is rejected with 503. If it
+//! happens to a result, that is lost, and what was taken comes back as a lease does.
+//!
+//! # Memory
+//!
+//! In a full block of the table the key of the least harm makes room: closed ones first, those with the
+//! fewest results before others, half-open ones next, open ones last. The newcomer starts closed.
+//!
+//! A table is identified by a hash of the breaker's name, key, window, `max_wait`, `concurrent_lease`,
+//! `state` and the number of blocks ([`Table::identity`]). If a new configuration leaves these as they are,
+//! circuits stay as they are, else they start closed. Rates and times can be changed at any time.
+//!
+//! What is known beside the table, to show it and to tell other plugins, is on the [`board`].
+
+pub mod board;
+mod bounds;
+mod breaker;
+mod circuit;
+mod config;
+mod evaluate;
+mod failures;
+mod flags;
+mod machine;
+mod outcome;
+mod reply;
+mod retry_after;
+mod settle;
+mod status;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+pub use circuit::Effects;
+pub use config::Config;
+pub use evaluate::{Admission, Check, Outcome, Reason};
+pub use machine::{Cause, Happened, Phase, Transition};
+pub use outcome::{Stream, Verdict};
+pub use settle::Recorded;
+
+use crate::config::{Mode, Name, OnError};
+use crate::key::{KeyPart, Needs};
+use crate::table::blocks_for;
+use board::About;
+use breaker::{Breaker, Switch};
+use config::StatusPath;
+
+/// The request header that marks requests which shadow mode let pass.
+pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
+
+/// The policy, compiled.
+///
+/// For each exchange: [`on_request`](Self::on_request), then [`reply`](Self::reply) if it rejects, else
+/// [`on_response`](Self::on_response), [`on_trailers`](Self::on_trailers) and at last
+/// [`on_log`](Self::on_log). The `needs_…` methods tell what the caller can spare itself.
+#[derive(Debug)]
+pub struct CircuitBreaker {
+    name: Name,
+    mode: Mode,
+    on_error: OnError,
+    status_path: Option<StatusPath>,
+    breakers: Vec<Compiled>,
+    needs: Needs,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    breaker: Breaker,
+    /// How many blocks its table has; 0 if it needs none.
+    blocks: u32,
+}
+
+/// A breaker of the configuration. Its [`index`](Self::index) is also the number of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerId(usize);
+
+impl BreakerId {
+    /// The position in [`CircuitBreaker::breakers`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl CircuitBreaker {
+    /// Compiles a configuration.
+    pub fn new(config: Config) -> Self {
+        let max_keys = config.max_keys.get();
+        let compile = |breaker: Breaker| {
+            let is_one_key = breaker.key.iter().all(KeyPart::is_constant);
+            let blocks = match (breaker.has_circuits(), is_one_key) {
+                (false, _) => 0,
+                (true, true) => 1,
+                (true, false) => blocks_for(max_keys),
+            };
+            Compiled { breaker, blocks }
+        };
+        let mut policy = Self {
+            name: config.name,
+            mode: config.mode,
+            on_error: config.on_error,
+            status_path: config.status_path,
+            breakers: config.breakers.into_iter().map(compile).collect(),
+            needs: Needs::default(),
+        };
+        let needs = policy.active().map(Breaker::needs);
+        let of_status = Needs {
+            headers: policy.has_status(),
+            ..Needs::default()
+        };
+        policy.needs = needs.fold(of_status, Needs::and);
+        policy
+    }
+
+    /// The names of all breakers; [`BreakerId::index`] is the position.
+    pub fn breakers(&self) -> impl Iterator<Item = &Name> {
+        self.breakers.iter().map(|compiled| &compiled.breaker.name)
+    }
+
+    /// What the tables of all breakers are, in the same order. Tables of one identity, and of the same
+    /// plugin instance, are one table.
+    pub fn tables(&self) -> impl Iterator<Item = About> {
+        self.breakers
+            .iter()
+            .map(|Compiled { breaker, blocks }| About {
+                identity: breaker.identity(*blocks),
+                shape: breaker.shape(),
+                blocks: *blocks,
+                is_forced_open: self.mode == Mode::Enforce
+                    && breaker.mode == Mode::Enforce
+                    && breaker.switch == Switch::ForcedOpen,
+            })
+    }
+
+    /// Whether requests matter at all.
+    pub fn needs_request(&self) -> bool {
+        self.has_status() || self.active().next().is_some()
+    }
+
+    /// What of a request matters. Headers that do not may be left out of the subject.
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// Whether there is a status view.
+    pub fn has_status(&self) -> bool {
+        self.status_path.is_some() && self.mode != Mode::Off
+    }
+
+    /// The values of [`SHADOW_HEADER`] for the request, one for each breaker that would have rejected it.
+    pub fn shadow_marks(&self, admission: &Admission) -> impl Iterator<Item = Bytes> {
+        let checks = admission.checks.iter();
+        let rejected = checks.filter(|check| matches!(check.outcome, Outcome::ShadowRejected(_)));
+        let breakers = rejected.filter_map(|check| self.get(check.breaker));
+        breakers.map(|compiled| format!("circuit_breaker;{}", compiled.breaker.name).into())
+    }
+
+    fn get(&self, breaker: BreakerId) -> Option<&Compiled> {
+        self.breakers.get(breaker.0)
+    }
+
+    /// The breakers of a mode that are not disabled; none if the plugin is off.
+    fn breakers_in(&self, mode: Mode) -> impl Iterator<Item = BreakerId> {
+        let breakers = match self.mode {
+            Mode::Enforce | Mode::Shadow => &self.breakers[..],
+            Mode::Off => &[],
+        };
+        let breakers = breakers.iter().enumerate();
+        breakers
+            .filter(move |(_, Compiled { breaker, .. })| {
+                breaker.mode == mode && breaker.is_active()
+            })
+            .map(|(i, _)| BreakerId(i))
+    }
+
+    /// The breakers that are not off.
+    fn active(&self) -> impl Iterator<Item = &Breaker> {
+        let active = self
+            .breakers_in(Mode::Enforce)
+            .chain(self.breakers_in(Mode::Shadow));
+        active
+            .filter_map(|id| self.get(id))
+            .map(|compiled| &compiled.breaker)
+    }
+}
+
+/// `mode enforce, breakers: payments, tenants (shadow), legacy (forced_open)`.
+impl fmt::Display for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {}, breakers:", self.mode)?;
+        for (i, Compiled { breaker, .. }) in self.breakers.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {}", breaker.name)?;
+            if breaker.mode != Mode::Enforce {
+                write!(f, " ({})", breaker.mode)?;
+            }
+            if breaker.switch != Switch::Auto {
+                write!(f, " ({})", breaker.switch.label())?;
+            }
+        }
+        Ok(())
+    }
+}

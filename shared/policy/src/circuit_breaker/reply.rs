@@ -1,0 +1,158 @@
+//! The answer in place of the upstream's.
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::CircuitBreaker;
+use super::evaluate::{Admission, Reason};
+use super::outcome::is_grpc;
+use crate::headers::HeaderMap;
+use crate::reply::{Reply, ReplyHeaders};
+
+/// The gRPC status of a request that is rejected.
+const UNAVAILABLE: u32 = 14;
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+impl CircuitBreaker {
+    /// The answer to a request that is rejected; of the request, only what is said of its content type
+    /// matters.
+    pub fn reply(&self, admission: &Admission, request: &HeaderMap) -> Option<Reply> {
+        let rejection = admission.rejection()?;
+        let fallback = &self.get(rejection.breaker)?.breaker.fallback;
+        let mut reply = match rejection.reason {
+            Reason::CircuitOpen | Reason::HalfOpen | Reason::ForcedOpen => fallback.reply(),
+            Reason::Bulkhead => plain("Too many requests under way\n"),
+            Reason::MissingKey | Reason::Unavailable => plain("Service unavailable\n"),
+        };
+        reply.details = rejection.reason.details();
+        let mut headers = vec![
+            header("retry-after", seconds(rejection.wait).to_string()),
+            header("x-portcullis-reason", rejection.reason.label().into()),
+        ];
+        if is_grpc(request) {
+            let pushback = rejection.wait.div_ceil(MILLISECOND).max(1);
+            headers.push(header("grpc-retry-pushback-ms", pushback.to_string()));
+        }
+        headers.append(&mut reply.headers);
+        reply.headers = headers;
+        Some(reply)
+    }
+}
+
+/// The answer in place of the upstream's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub(super) struct Fallback {
+    status: u16,
+    headers: ReplyHeaders,
+    body: Bytes,
+    pub(super) on_failure: bool,
+}
+
+/// The answer in place of the upstream's.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields, default)]
+struct Fields {
+    /// The HTTP status, from 200 to 599. Default: 503.
+    #[cfg_attr(feature = "schema", schemars(range(min = 200, max = 599)))]
+    status: Option<u16>,
+    /// The body. Default: `Service unavailable` and a line feed.
+    body: Option<String>,
+    /// Headers to add.
+    headers: ReplyHeaders,
+    /// Whether to answer so, too, when the upstream has failed.
+    on_failure: bool,
+}
+
+impl Default for Fallback {
+    fn default() -> Self {
+        Self {
+            status: 503,
+            headers: ReplyHeaders::default(),
+            body: Bytes::from_static(b"Service unavailable\n"),
+            on_failure: false,
+        }
+    }
+}
+
+impl TryFrom<Fields> for Fallback {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let default = Self::default();
+        let status = fields.status.unwrap_or(default.status);
+        let has_body = !matches!(status, 204 | 205 | 304);
+        if !(200..=599).contains(&status) {
+            return Err(format!(
+                "found the status {status}; expected one from 200 to 599"
+            ));
+        }
+        let body = match fields.body {
+            Some(body) if !body.is_empty() && !has_body => {
+                return Err(format!(
+                    "found \"body\" with the status {status}, whose responses have none"
+                ));
+            }
+            Some(body) => body.into(),
+            None if has_body => default.body,
+            None => Bytes::new(),
+        };
+        Ok(Self {
+            status,
+            headers: fields.headers,
+            body,
+            on_failure: fields.on_failure,
+        })
+    }
+}
+
+impl Fallback {
+    fn reply(&self) -> Reply {
+        Reply {
+            status: self.status,
+            grpc_status: Some(UNAVAILABLE),
+            details: "",
+            headers: self.headers.iter().cloned().collect(),
+            body: self.body.clone(),
+        }
+    }
+
+    /// The answer in place of a failure, which asked to be left alone for so many nanoseconds.
+    pub(super) fn on_failure(&self, retry_after: u64) -> Reply {
+        let mut reply = self.reply();
+        reply.details = "circuit_breaker_fallback";
+        let reason = header("x-portcullis-reason", "upstream_failure".into());
+        reply.headers.insert(0, reason);
+        if retry_after > 0 {
+            let retry_after = header("retry-after", seconds(retry_after).to_string());
+            reply.headers.insert(0, retry_after);
+        }
+        reply
+    }
+}
+
+fn plain(body: &'static str) -> Reply {
+    Reply {
+        status: 503,
+        grpc_status: Some(UNAVAILABLE),
+        details: "",
+        headers: Vec::new(),
+        body: body.into(),
+    }
+}
+
+fn header(name: &'static str, value: String) -> (Bytes, Bytes) {
+    (name.into(), value.into())
+}
+
+/// Nanoseconds in whole seconds, at least 1.
+fn seconds(nanoseconds: u64) -> u64 {
+    nanoseconds.div_ceil(SECOND).max(1)
+}

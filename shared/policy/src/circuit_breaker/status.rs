@@ -1,0 +1,126 @@
+//! The circuits as JSON, for people.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::board::{Board, Entry};
+use super::breaker::{Breaker, Switch};
+use super::machine::{Phase, State};
+use super::{BreakerId, CircuitBreaker, Compiled};
+use crate::matcher::Subject;
+use crate::reply::Reply;
+use crate::table::{Block, Edit, Store};
+
+const MILLISECOND: u64 = 1_000_000;
+
+impl CircuitBreaker {
+    /// Whether a request asks for the status view.
+    pub fn is_for_status(&self, subject: &Subject<'_>) -> bool {
+        let own = self.status_path.as_ref();
+        own.is_some_and(|own| {
+            subject
+                .path()
+                .is_some_and(|path| path.as_bytes() == own.as_bytes())
+        })
+    }
+
+    /// The status view. `boards` are those of the breakers, in their order; one that could not be read
+    /// is empty.
+    pub fn status<S: Store>(
+        &self,
+        subject: &Subject<'_>,
+        boards: &[Vec<u8>],
+        now: u64,
+        store: &mut S,
+    ) -> Reply {
+        if subject.method() != b"GET" {
+            return reply(405, "allow", "GET", Bytes::new());
+        }
+        let breakers = self.breakers.iter().zip(boards).enumerate();
+        let breakers: Vec<Value> = breakers
+            .map(|(i, (compiled, board))| {
+                view(BreakerId(i), compiled, &Board::decode(board), now, store)
+            })
+            .collect();
+        let body = json!({"policy": self.name.as_str(), "breakers": breakers});
+        let body = format!("{body:#}\n").into();
+        reply(200, "content-type", "application/json", body)
+    }
+}
+
+fn reply(status: u16, header: &'static str, value: &'static str, body: Bytes) -> Reply {
+    Reply {
+        status,
+        grpc_status: None,
+        details: "circuit_breaker_status",
+        headers: vec![
+            (header.into(), value.into()),
+            ("cache-control".into(), "no-store".into()),
+        ],
+        body,
+    }
+}
+
+fn view<S: Store>(
+    id: BreakerId,
+    compiled: &Compiled,
+    board: &Board,
+    now: u64,
+    store: &mut S,
+) -> Value {
+    let breaker = &compiled.breaker;
+    let state = match breaker.switch {
+        Switch::Auto => board.worst().label(),
+        switch => switch.label(),
+    };
+    let mut entries: Vec<&Entry> = board.entries.iter().collect();
+    // The worst first.
+    entries.sort_by_key(|entry| (std::cmp::Reverse(entry.phase), &entry.label));
+    let keys = entries.into_iter().filter_map(|entry| {
+        let read = store.update(id.index(), entry.place.block, |bytes| Edit {
+            changed: false,
+            outcome: Block::<State>::new(bytes).get(entry.place.tag),
+        });
+        let state = read.ok().flatten()?;
+        Some(circuit(breaker, &entry.label, &state, now))
+    });
+    json!({
+        "name": breaker.name.as_str(),
+        "mode": breaker.mode.to_string(),
+        "state": state,
+        "open_keys": board.count(Phase::Open),
+        "half_open_keys": board.count(Phase::HalfOpen),
+        "keys_not_shown": board.beyond(),
+        "keys": keys.collect::<Vec<_>>(),
+    })
+}
+
+fn circuit(breaker: &Breaker, label: &str, state: &State, now: u64) -> Value {
+    let machine = &breaker.machine;
+    let counts = match state.phase {
+        Phase::HalfOpen => state.probed,
+        Phase::Closed | Phase::Open => machine.counts(state, now),
+    };
+    let (under_way, probes) = machine.out(*state, now);
+    let time_left = match state.phase {
+        Phase::Open => state.open_until.saturating_sub(now).div_ceil(MILLISECOND),
+        Phase::Closed | Phase::HalfOpen => 0,
+    };
+    json!({
+        "key": label,
+        "state": state.phase.label(),
+        "time_left_ms": time_left,
+        "trips_in_a_row": state.trips,
+        "results": counts.total,
+        "failure_rate": counts.failure_rate(),
+        "slow_rate": counts.slow_rate(),
+        "failures_in_a_row": state.consecutive,
+        "under_way": under_way,
+        "probes_out": probes,
+        "last_trip": state.last_trip.cause.map(|cause| json!({
+            "reason": cause.label(),
+            "failure_rate": state.last_trip.failure_rate,
+            "slow_rate": state.last_trip.slow_rate,
+        })),
+    })
+}

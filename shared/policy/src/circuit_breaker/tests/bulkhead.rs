@@ -1,0 +1,114 @@
+//! How many requests may be under way at a time.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+fn world() -> World {
+    World::new(one_breaker(
+        json!({"max_concurrent": 3, "concurrent_lease": "1m"}),
+    ))
+}
+
+/// How many requests pass that then stay under way.
+fn room(world: &mut World) -> Vec<Admission> {
+    let mut passed = Vec::new();
+    loop {
+        let admission = world.send(&[]);
+        match admission.rejection() {
+            None => passed.push(admission),
+            Some(rejection) => {
+                assert_eq!(rejection.reason, Reason::Bulkhead);
+                return passed;
+            }
+        }
+    }
+}
+
+#[test]
+fn so_many_and_no_more() {
+    let mut world = world();
+    let mut under_way = room(&mut world);
+    assert_eq!(under_way.len(), 3);
+    for ending in [success(), failure(), abandoned(), neutral()] {
+        world.end(under_way.remove(0), ending);
+        under_way.extend(room(&mut world));
+        assert_eq!(under_way.len(), 3);
+    }
+}
+
+#[test]
+fn what_ends_twice_is_counted_once() {
+    let mut world = world();
+    let under_way = room(&mut world);
+    let mut first = under_way.into_iter().next().unwrap();
+    for _ in 0..2 {
+        world
+            .policy
+            .on_log(&mut first, &mut success(), world.now, &mut world.store);
+    }
+    assert_eq!(room(&mut world).len(), 1);
+}
+
+#[test]
+fn what_is_lost_is_forgotten_after_its_lease() {
+    let mut world = world();
+    let lost = room(&mut world);
+    world.advance(60 * SECOND - 1);
+    assert_eq!(room(&mut world).len(), 0);
+    world.advance(15 * SECOND);
+    assert_eq!(room(&mut world).len(), 3);
+    assert_eq!(world.expired(), 3);
+    // They end after all: nothing comes back twice.
+    for request in lost {
+        world.end(request, success());
+    }
+    assert_eq!(room(&mut world).len(), 0);
+}
+
+/// It counts what is under way, whatever the circuit is doing.
+#[test]
+fn transitions_do_not_touch_it() {
+    let mut world = World::new(one_breaker(json!({
+        "max_concurrent": 3, "consecutive_failures": 1, "half_open": {"permits": 1},
+        "open": {"base": "1s"}
+    })));
+    let old: Vec<_> = (0..2).map(|_| world.send(&[])).collect();
+    world.call(failure());
+    world.advance(SECOND);
+    world.call(success());
+    let expected = [opened(Cause::Consecutive), HALF_OPEN, CLOSED];
+    assert_eq!(world.transitions(), expected);
+    assert_eq!(room(&mut world).len(), 1);
+    for request in old {
+        world.end(request, success());
+    }
+    assert_eq!(room(&mut world).len(), 2);
+}
+
+/// A full bulkhead must not use up the time of a circuit that could be probed.
+#[test]
+fn an_open_circuit_is_not_probed_by_what_the_bulkhead_rejects() {
+    let mut world = World::new(one_breaker(json!({
+        "max_concurrent": 1, "consecutive_failures": 1, "open": {"base": "1s"}
+    })));
+    world.call(failure());
+    assert_eq!(world.rejection(), Some((Reason::CircuitOpen, SECOND)));
+    world.advance(SECOND);
+    let probe = world.send(&[]);
+    assert!(!probe.is_rejected());
+    assert_eq!(world.rejection(), Some((Reason::Bulkhead, SECOND)));
+    world.end(probe, neutral());
+    assert_eq!(world.rejection(), None);
+}
+
+#[test]
+fn metrics_only_counts_but_does_not_reject() {
+    let mut world = World::new(one_breaker(json!({
+        "max_concurrent": 1, "state": "metrics_only"
+    })));
+    for _ in 0..5 {
+        assert!(!world.send(&[]).is_rejected());
+    }
+}

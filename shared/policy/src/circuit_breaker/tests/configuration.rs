@@ -1,0 +1,202 @@
+//! What is refused, and how that is said.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+use crate::config::read;
+
+fn errors(config: Value) -> Vec<String> {
+    match read::<Config>(config.to_string().as_bytes()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The only error of a breaker with these fields, without its path before the breaker's.
+fn error(mut breaker: Value) -> String {
+    breaker["name"] = json!("a");
+    if breaker["consecutive_failures"].is_null() {
+        breaker["consecutive_failures"] = json!(1);
+    }
+    let errors = errors(json!({"breakers": [breaker]}));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors[0].trim_start_matches("$.breakers[0].").to_owned()
+}
+
+#[test]
+fn the_example_of_the_contract_is_accepted() {
+    let config = json!({
+        "name": "edge", "mode": "enforce", "on_error": "allow", "max_keys": 4096,
+        "status_path": "/portcullis/breakers",
+        "breakers": [
+            {"name": "payments", "match": {"path": {"prefix": "/pay"}}, "key": ["cluster"],
+             "window": {"type": "time", "size": "30s"}, "minimum_requests": 20,
+             "failure_rate": 50, "consecutive_failures": 5, "slow": {"threshold": "2s", "rate": 80},
+             "failures": {"statuses": ["5xx", 429], "grpc": [4, 8, 13, 14, 15], "flags": ["UF", "UT", "UC", "UH"]},
+             "open": {"base": "5s", "factor": 2, "max": "5m", "jitter": 20, "respect_retry_after": true},
+             "half_open": {"permits": 3, "max_wait": "30s"},
+             "max_concurrent": 200,
+             "state": "auto",
+             "fallback": {"status": 503, "body": "{\"error\":\"payments unavailable\"}",
+                "headers": {"content-type": "application/json"}, "on_failure": true}}
+        ]
+    });
+    assert_eq!(errors(config), [""; 0]);
+}
+
+#[test]
+fn numbers_and_durations_have_bounds() {
+    for (breaker, expected) in [
+        (
+            json!({"failure_rate": 101}),
+            "failure_rate: found 101; expected a percentage: a whole number from 0 to 100",
+        ),
+        (
+            json!({"minimum_requests": 0}),
+            "minimum_requests: found 0; expected a whole number from 1 to 1000000",
+        ),
+        (
+            json!({"half_open": {"permits": 0}}),
+            "half_open.permits: found 0; expected a whole number from 1 to 1000",
+        ),
+        (
+            json!({"half_open": {"max_wait": "0s"}}),
+            "half_open.max_wait: found \"0s\"; expected a duration from \"1ms\" to \"1h\"",
+        ),
+        (
+            json!({"open": {"base": "25h"}}),
+            "open.base: found \"25h\"; expected a duration from \"1ms\" to \"1d\"",
+        ),
+        (
+            json!({"open": {"factor": 0}}),
+            "open.factor: found 0; expected a whole number from 1 to 100",
+        ),
+        (
+            json!({"slow": {"rate": 50}}),
+            "slow: required field \"threshold\" is missing",
+        ),
+        (
+            json!({"fallback": {"status": 101}}),
+            "fallback: found the status 101; expected one from 200 to 599",
+        ),
+        (
+            json!({"fallback": {"status": 204, "body": "x"}}),
+            "fallback: found \"body\" with the status 204, whose responses have none",
+        ),
+    ] {
+        assert_eq!(error(breaker), expected);
+    }
+}
+
+#[test]
+fn windows_have_the_size_of_their_type() {
+    for (window, expected) in [
+        (
+            json!({"type": "time", "size": 30}),
+            "window: found the size 30 with \"type\": \"time\"; expected a duration such as \"30s\"",
+        ),
+        (
+            json!({"type": "count", "size": "30s"}),
+            "window: found the size \"30s\" with \"type\": \"count\"; expected a number of results \
+             from 1 to 500",
+        ),
+        (
+            json!({"type": "count", "size": 501}),
+            "window: found the size 501; expected a number of results from 1 to 500",
+        ),
+        (
+            json!({"type": "time", "size": "9ms"}),
+            "window: found \"9ms\"; expected a duration from \"10ms\" to \"1h\"",
+        ),
+    ] {
+        assert_eq!(error(json!({"window": window})), expected);
+    }
+}
+
+#[test]
+fn failures_are_named_as_envoy_names_them() {
+    let unknown = error(json!({"failures": {"flags": ["UF", "XX"]}}));
+    assert!(unknown.starts_with(
+        "failures.flags[1]: found \"XX\"; expected a flag of Envoy's access log: LH, UH, UT"
+    ));
+    let status = error(json!({"failures": {"statuses": ["6xx"]}}));
+    assert!(status.starts_with("failures.statuses[0]: "), "{status}");
+    assert!(status.contains("\"5xx\""), "{status}");
+    let grpc = error(json!({"failures": {"grpc": [0]}}));
+    assert_eq!(
+        grpc,
+        "failures.grpc[0]: found 0; expected a status of gRPC from 1 to 16"
+    );
+}
+
+#[test]
+fn open_times_are_in_order() {
+    assert_eq!(
+        error(json!({"open": {"base": "10s", "max": "5s"}}))
+            .split(": ")
+            .nth(1)
+            .unwrap(),
+        "found \"open\" with \"base\""
+    );
+    // Without a maximum the base may be longer than the usual one.
+    let mut world = World::new(one_breaker(
+        json!({"consecutive_failures": 1, "open": {"base": "10m"}}),
+    ));
+    world.call(failure());
+    assert_eq!(world.rejection().unwrap().1, 600 * SECOND);
+}
+
+#[test]
+fn a_breaker_has_to_have_a_trigger() {
+    for triggers in [
+        json!({"name": "a"}),
+        json!({"name": "a", "failure_rate": 0, "consecutive_failures": 0, "max_concurrent": 0,
+            "slow": {"threshold": "1s"}}),
+    ] {
+        let errors = errors(json!({"breakers": [triggers]}));
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].starts_with(
+            "$.breakers[0]: found a breaker that never opens; expected at least one of: failure_rate"
+        ));
+    }
+    for state in ["forced_open", "disabled", "metrics_only"] {
+        assert_eq!(
+            errors(json!({"breakers": [{"name": "a", "state": state}]})),
+            [""; 0]
+        );
+    }
+}
+
+#[test]
+fn the_whole() {
+    assert_eq!(
+        errors(json!({})),
+        ["$: required field \"breakers\" is missing"]
+    );
+    assert_eq!(
+        errors(json!({"breakers": []})),
+        ["$.breakers: found an empty array; expected a breaker"]
+    );
+    let twice = json!({"name": "a", "consecutive_failures": 1});
+    let errors_of = errors(json!({"breakers": [twice, twice]}));
+    assert!(errors_of[0].starts_with("$.breakers: found two breakers named \"a\""));
+    for path in ["breakers", "/a//b", "/a/../b", "/a?b", "/a b", ""] {
+        let one = json!({"name": "a", "consecutive_failures": 1});
+        let errors = errors(json!({"status_path": path, "breakers": [one]}));
+        assert!(errors[0].starts_with("$.status_path: found "), "{errors:?}");
+    }
+}
+
+#[test]
+fn one_line_says_what_is_configured() {
+    let config = json!({"mode": "shadow", "breakers": [
+        {"name": "payments", "consecutive_failures": 1},
+        {"name": "tenants", "consecutive_failures": 1, "mode": "shadow"},
+        {"name": "legacy", "state": "forced_open"}
+    ]});
+    assert_eq!(
+        policy(config).to_string(),
+        "mode shadow, breakers: payments, tenants (shadow), legacy (forced_open)"
+    );
+}

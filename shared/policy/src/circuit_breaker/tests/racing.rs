@@ -1,0 +1,234 @@
+//! Workers that race for the same circuits, on threads of their own.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "threads stand for the workers of a proxy; the policy itself has none"
+)]
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex};
+
+use super::*;
+
+const WORKERS: usize = 8;
+
+/// Lets each worker do its work, with a policy of its own on the shared store, as in a proxy.
+fn race<T: Send>(
+    config: &Value,
+    store: &MemoryStore,
+    work: impl Fn(usize, &mut World) -> T + Sync,
+) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let work = &work;
+                scope.spawn(move || {
+                    let mut world = World::new(config.clone());
+                    world.store = store.clone();
+                    work(worker, &mut world)
+                })
+            })
+            .collect();
+        let results = workers.into_iter().map(|worker| worker.join().unwrap());
+        results.collect()
+    })
+}
+
+fn to_open(happened: &[Happened]) -> usize {
+    let transitions = happened.iter().filter_map(|it| it.transition);
+    transitions.filter(|it| it.to == Phase::Open).count()
+}
+
+/// The moment everybody waits for: of all who come at once, as many pass as there are permits.
+#[test]
+fn exactly_the_permits_pass_when_a_circuit_half_opens() {
+    let config = one_breaker(json!({
+        "failure_rate": 50, "minimum_requests": 10, "half_open": {"permits": 5}
+    }));
+    for _ in 0..20 {
+        let store = MemoryStore::default();
+        let mut first = World::new(config.clone());
+        first.store = store.clone();
+        first.calls(10, &failure());
+        let barrier = Barrier::new(WORKERS);
+        let passed = race(&config, &store, |_, world| {
+            world.advance(5 * SECOND);
+            barrier.wait();
+            let sent: Vec<_> = (0..8).map(|_| world.send(&[])).collect();
+            sent.iter().filter(|one| !one.is_rejected()).count()
+        });
+        assert_eq!(passed.iter().sum::<usize>(), 5);
+    }
+}
+
+/// Every result counts once: the circuit opens with the very failure that makes the rate.
+#[test]
+fn no_result_is_lost() {
+    let config = one_breaker(json!({
+        "failure_rate": 50, "minimum_requests": 2000, "window": {"type": "time", "size": "1h"}
+    }));
+    let store = MemoryStore::default();
+    let happened = race(&config, &store, |worker, world| {
+        // One less than the minimum, all in all.
+        let failures = if worker == 0 { 249 } else { 250 };
+        world.calls(failures, &failure());
+        world.happened.clone()
+    });
+    assert_eq!(to_open(&happened.concat()), 0);
+    let mut last = World::new(config);
+    last.store = store;
+    last.call(failure());
+    assert_eq!(last.transitions(), [opened(Cause::Rate)]);
+}
+
+/// Two hundred failures at once open a circuit once, not two hundred times.
+#[test]
+fn a_circuit_opens_once() {
+    let config = one_breaker(json!({"consecutive_failures": 1}));
+    let store = MemoryStore::default();
+    let barrier = Barrier::new(WORKERS);
+    let happened = race(&config, &store, |_, world| {
+        let sent: Vec<_> = (0..25).map(|_| world.send(&[])).collect();
+        barrier.wait();
+        for request in sent {
+            world.end(request, failure());
+        }
+        world.happened.clone()
+    });
+    assert_eq!(to_open(&happened.concat()), 1);
+}
+
+#[test]
+fn never_more_are_under_way_than_may_be() {
+    let config = one_breaker(json!({"max_concurrent": 5}));
+    let store = MemoryStore::default();
+    let (under_way, most, passed) = (AtomicI64::new(0), AtomicI64::new(0), AtomicU32::new(0));
+    race(&config, &store, |_, world| {
+        for _ in 0..500 {
+            let request = world.send(&[]);
+            if request.is_rejected() {
+                continue;
+            }
+            let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            passed.fetch_add(1, Ordering::Relaxed);
+            std::thread::yield_now();
+            under_way.fetch_sub(1, Ordering::SeqCst);
+            world.end(request, success());
+        }
+    });
+    assert!(most.into_inner() <= 5);
+    assert!(passed.into_inner() > 500);
+    let mut last = World::new(config);
+    last.store = store;
+    let room = (0..10).filter(|_| !last.send(&[]).is_rejected());
+    assert_eq!(room.count(), 5, "nothing leaked");
+}
+
+/// Circuits open, half-open and close for as long as the race goes on, while time passes: each
+/// half-open generation has at most its permits, transitions of a key follow each other as they must,
+/// and what the gauges moved by adds up.
+#[test]
+fn storms() {
+    let config = one_breaker(json!({
+        "key": [{"header": "x-tenant"}], "failure_rate": 60, "minimum_requests": 4,
+        "consecutive_failures": 3, "max_concurrent": 6,
+        "open": {"base": "2ms", "max": "8ms"}, "half_open": {"permits": 3, "max_wait": "1m"}
+    }));
+    let store = MemoryStore::default();
+    let clock = AtomicU64::new(START);
+    let about = World::new(config.clone()).policy.tables().next().unwrap();
+    let mut shared = Shared::default();
+    board::open(&mut shared.bytes, about);
+    let board = Mutex::new(shared);
+    let happened = race(&config, &store, |worker, world| {
+        let mut under_way = Vec::new();
+        for i in 0..2_000_usize {
+            world.now = clock.fetch_add(20_000, Ordering::Relaxed);
+            let tenant = ((i * 7 + worker) % 4).to_string();
+            let admission = world.send(&[("x-tenant", &tenant)]);
+            share(&board, about, admission.checks[0].effects());
+            if !admission.is_rejected() {
+                under_way.push(admission);
+            }
+            if under_way.len() > 2 || i % 3 == 0 {
+                let Some(one) = (!under_way.is_empty()).then(|| under_way.remove(0)) else {
+                    continue;
+                };
+                let ending = match (i / 300 + worker) % 3 {
+                    0 => success(),
+                    1 => failure(),
+                    _ if i % 2 == 0 => failure(),
+                    _ => abandoned(),
+                };
+                world.now = clock.load(Ordering::Relaxed);
+                let records = world.end(one, ending);
+                share(&board, about, &[records[0].effects.clone()]);
+            }
+        }
+        for one in under_way {
+            let records = world.end(one, success());
+            share(&board, about, &[records[0].effects.clone()]);
+        }
+        world.happened.clone()
+    });
+    let count = |from, to| {
+        let all = happened.iter().flatten().filter_map(|it| it.transition);
+        all.filter(|it| (it.from, it.to) == (from, to)).count()
+    };
+    let opened = count(Phase::Closed, Phase::Open) + count(Phase::HalfOpen, Phase::Open);
+    let probed = count(Phase::Open, Phase::HalfOpen);
+    let closed = count(Phase::HalfOpen, Phase::Closed);
+    assert!(opened > 20 && closed > 5, "{opened} {probed} {closed}");
+    assert_eq!(
+        happened
+            .iter()
+            .flatten()
+            .map(|it| it.leases_expired)
+            .sum::<u32>(),
+        0
+    );
+
+    let mut last = World::new(config);
+    last.store = store;
+    last.now = clock.into_inner();
+    let phases: Vec<_> = (0..4)
+        .map(|tenant| {
+            last.advance(1);
+            let tenant = tenant.to_string();
+            let admission = last.send(&[("x-tenant", &tenant)]);
+            match admission.rejection().map(|it| it.reason) {
+                Some(Reason::CircuitOpen) => Phase::Open,
+                Some(Reason::HalfOpen) => Phase::HalfOpen,
+                Some(other) => panic!("{other:?}: something leaked"),
+                None => Phase::Closed,
+            }
+        })
+        .collect();
+    let open = phases.iter().filter(|phase| **phase == Phase::Open).count();
+    let gauges = board.into_inner().unwrap().gauges;
+    // Those that could be probed now were open until they were asked.
+    let asked = last
+        .transitions()
+        .iter()
+        .filter(|it| **it == HALF_OPEN)
+        .count();
+    assert_eq!(gauges.open_keys as usize, open + asked);
+    assert_eq!(opened - probed, open + asked);
+}
+
+/// The board that all workers share, and what its gauges moved by.
+#[derive(Default)]
+struct Shared {
+    bytes: Vec<u8>,
+    gauges: board::Moved,
+}
+
+/// Notes on the common board what one worker saw.
+fn share(board: &Mutex<Shared>, about: About, effects: &[Effects]) {
+    for change in effects.iter().flat_map(|effects| &effects.changes) {
+        let mut board = board.lock().unwrap();
+        let moved = board::update(&mut board.bytes, about.identity, change).outcome;
+        board.gauges.state += moved.state;
+        board.gauges.open_keys += moved.open_keys;
+    }
+}

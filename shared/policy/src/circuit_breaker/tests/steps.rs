@@ -1,0 +1,161 @@
+//! What holds of a circuit whatever happened before.
+
+use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::super::machine::{Ended, Machine, Refusal, Report, Sample, State, Ticket};
+use super::model::{Step, ended, report, rules, steps, stored};
+use super::*;
+use crate::table::State as _;
+
+const MILLISECOND: u64 = 1_000_000;
+const SUCCESS: Ended = Ended::Answered(Sample {
+    failed: false,
+    slow: false,
+});
+
+/// Lets all of it happen, by a clock that sometimes is a little behind.
+fn reach(machine: &Machine, steps: Vec<Step>) -> (State, u64, Vec<Ticket>) {
+    let mut state = State::default();
+    let mut tickets: Vec<Ticket> = Vec::new();
+    let mut now = START;
+    for (i, step) in steps.into_iter().enumerate() {
+        let read_at = now - (i as u64 % 3) * 50_000;
+        match step {
+            Step::Wait(milliseconds) => now += milliseconds * MILLISECOND,
+            Step::Send => {
+                let (new, admitted, _) = machine.admit(state, read_at);
+                state = stored(new);
+                tickets.extend(admitted);
+            }
+            Step::End(one, ended) if !tickets.is_empty() => {
+                let ticket = tickets.remove(one.index(tickets.len()));
+                state = stored(machine.record(state, read_at, report(ticket, ended)).0);
+            }
+            Step::End(..) => {}
+        }
+        if machine.max_concurrent > 0 {
+            assert!(machine.out(state, now).0 <= machine.max_concurrent);
+        }
+    }
+    (state, now, tickets)
+}
+
+/// Sends requests, which all succeed at once, until the circuit is closed and lets them pass. Returns
+/// how many passed before that; panics if it takes longer than leases and open times can last.
+fn recover(machine: &Machine, mut state: State, mut now: u64) -> u32 {
+    let end = now + 20 * SECOND;
+    let mut passed = 0;
+    while state.phase != Phase::Closed {
+        assert!(now < end, "stuck: {state:?}");
+        let (new, admitted, _) = machine.admit(state, now);
+        state = new;
+        match admitted {
+            Ok(ticket) => {
+                passed += 1;
+                state = machine.record(state, now, report(ticket, SUCCESS)).0;
+            }
+            Err(_) => now += 100 * MILLISECOND,
+        }
+    }
+    passed
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever is still under way is lost; given time and successes, the circuit closes.
+    #[test]
+    fn it_is_never_stuck(rules in rules(), steps in steps(200)) {
+        let machine = rules.machine();
+        let (state, now, _lost) = reach(&machine, steps);
+        recover(&machine, state, now);
+    }
+
+    /// The same when the rules change in between, as they may while states are kept.
+    #[test]
+    fn new_rules_do_not_block(old in rules(), new in rules(), steps in steps(200)) {
+        let (state, now, _lost) = reach(&old.machine(), steps);
+        let mut machine = new.machine();
+        machine.extent = old.machine().extent;
+        recover(&machine, state, now);
+    }
+
+    /// When everything has ended, nothing is out.
+    #[test]
+    fn nothing_leaks(rules in rules(), steps in steps(200), last in ended()) {
+        let machine = rules.machine();
+        let (mut state, now, tickets) = reach(&machine, steps);
+        for ticket in tickets {
+            state = machine.record(state, now, report(ticket, last)).0;
+        }
+        prop_assert_eq!(machine.out(state, now), (0, 0));
+    }
+
+    /// A result of an older generation changes nothing but what is under way.
+    #[test]
+    fn late_results_change_nothing(rules in rules(), steps in steps(200), last in ended()) {
+        let machine = rules.machine();
+        let (state, now, tickets) = reach(&machine, steps);
+        for ticket in tickets {
+            let (after, happened) = machine.record(state, now, report(ticket, last));
+            if happened.was_late {
+                let (before, ..) = machine.admit(state, now);
+                let (after, ..) = machine.admit(after, now);
+                prop_assert_eq!(before.phase, after.phase);
+                prop_assert_eq!(machine.counts(&before, now), machine.counts(&after, now));
+                prop_assert_eq!(machine.out(before, now).1, machine.out(after, now).1);
+            }
+        }
+    }
+
+    /// Of one half-open generation, never more than the permits are out or have a result.
+    #[test]
+    fn probes_are_never_more_than_the_permits(
+        rules in rules(),
+        steps in steps(200),
+        endings in prop::collection::vec((any::<bool>(), ended()), 0..60),
+    ) {
+        let machine = rules.machine();
+        let (mut state, mut now, mut under_way) = reach(&machine, steps);
+        for (ends, ended) in endings {
+            let (new, admitted, _) = machine.admit(state, now);
+            state = new;
+            match admitted {
+                Err(Refusal::Open { until }) => now = until,
+                Err(_) => {}
+                Ok(ticket) => under_way.push(ticket),
+            }
+            if state.phase == Phase::HalfOpen {
+                let out = machine.out(state, now).1;
+                prop_assert!(out + state.probed.total <= machine.permits);
+                prop_assert!(out as usize <= under_way.len());
+            }
+            if ends && let Some(ticket) = under_way.pop() {
+                state = machine.record(state, now, report(ticket, ended)).0;
+            }
+        }
+    }
+
+    /// Whatever is found in a slot is a state, and nothing that is done to it panics.
+    #[test]
+    fn any_bytes_are_a_state(
+        bytes in prop::collection::vec(any::<u8>(), State::default().to_bytes().len()),
+        rules in rules(),
+        now in any::<u64>(),
+        retry_after in any::<u64>(),
+        random in any::<u64>(),
+        ended in ended(),
+    ) {
+        let state = State::from_bytes(bytes.try_into().unwrap());
+        let machine = rules.machine();
+        machine.harm(state, now);
+        let (new, admitted, _) = machine.admit(state, now);
+        let ticket = admitted.or_else(|_| machine.admit(State::default(), now).1).unwrap();
+        let report = Report { ticket, ended, retry_after, random };
+        let (last, _) = machine.record(new, now, report);
+        prop_assert_eq!(stored(last), last);
+        machine.record(state, now, report);
+    }
+}

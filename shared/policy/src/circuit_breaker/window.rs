@@ -1,0 +1,129 @@
+//! The window in the configuration.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::bounds::Within;
+use super::machine::{Extent, MAX_RESULTS};
+use crate::config::Duration;
+
+/// Over which results rates are computed. Default: those of 30 seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Fields")
+)]
+#[serde(try_from = "Fields")]
+pub(super) struct Window(Extent);
+
+/// From 10 milliseconds to an hour.
+type Length = Within<10, 3_600_000>;
+
+/// Over which results rates are computed.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    /// What the size is of.
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// By time: a duration from `10ms` to `1h`. By count: a number of results from 1 to 500.
+    size: Size,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    /// The results of some time, in ten buckets.
+    Time,
+    /// The last so many results.
+    Count,
+}
+
+enum Size {
+    Duration(Duration),
+    Number(u64),
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self(Extent::Time(Length::secs(30).nanos()))
+    }
+}
+
+impl Window {
+    pub(super) fn extent(self) -> Extent {
+        self.0
+    }
+}
+
+impl TryFrom<Fields> for Window {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        match (fields.kind, fields.size) {
+            (Kind::Time, Size::Duration(length)) => {
+                Ok(Self(Extent::Time(Length::try_from(length)?.nanos())))
+            }
+            (Kind::Count, Size::Number(number)) => match u16::try_from(number) {
+                Ok(size @ 1..=MAX_RESULTS) => Ok(Self(Extent::Count(size))),
+                _ => Err(format!(
+                    "found the size {number}; expected a number of results from 1 to {MAX_RESULTS}"
+                )),
+            },
+            (Kind::Time, Size::Number(number)) => Err(format!(
+                "found the size {number} with \"type\": \"time\"; expected a duration such as \
+                 \"30s\""
+            )),
+            (Kind::Count, Size::Duration(length)) => Err(format!(
+                "found the size \"{length}\" with \"type\": \"count\"; expected a number of \
+                 results from 1 to {MAX_RESULTS}"
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Size;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as \"30s\", or a number of results")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Size, E> {
+                Ok(Size::Number(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                Duration::deserialize(de::value::StrDeserializer::new(text)).map(Size::Duration)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Size {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let duration = generator.subschema_for::<Duration>();
+        schemars::json_schema!({
+            "oneOf": [duration, {"type": "integer", "minimum": 1, "maximum": MAX_RESULTS}],
+        })
+    }
+}
