@@ -67,7 +67,11 @@ impl CircuitBreaker {
 
     /// The answer in place of a response that is a failure by its headers, if a breaker for which it is
     /// one has such an answer; that of the first. The failure counts all the same.
-    pub fn fallback(&self, admission: &mut Admission, stream: &mut impl Stream) -> Option<Reply> {
+    pub fn fallback(
+        &self,
+        admission: &mut Admission,
+        stream: &mut impl Stream,
+    ) -> Option<(BreakerId, Reply)> {
         let answer = admission.answer?;
         let mut reply = None;
         let mut findings = Vec::with_capacity(admission.checks.len());
@@ -82,7 +86,10 @@ impl CircuitBreaker {
             let is_failure = check.held.is_some() && finding.0 == Verdict::Failure;
             if is_failure && reply.is_none() {
                 let breaker = self.falls_back(check.breaker);
-                reply = breaker.map(|breaker| breaker.fallback.on_failure(answer.retry_after));
+                reply = breaker.map(|breaker| {
+                    let reply = breaker.fallback.on_failure(answer.retry_after);
+                    (check.breaker, reply)
+                });
             }
             findings.push(finding);
         }

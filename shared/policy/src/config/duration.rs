@@ -33,11 +33,6 @@ impl Duration {
         Self(time::Duration::from_secs(seconds))
     }
 
-    /// A duration of so many milliseconds.
-    pub const fn from_millis(milliseconds: u64) -> Self {
-        Self(time::Duration::from_millis(milliseconds))
-    }
-
     /// A duration of so many days of 86,400 seconds.
     pub const fn from_days(days: u64) -> Self {
         Self::from_secs(days * 86_400)

@@ -111,7 +111,10 @@ fn failed(fallback: Value, mut ending: Ending) -> (Option<Reply>, Verdict) {
         .policy
         .on_response(&mut admission, &headers, world.now);
     let reply = match world.policy.may_fall_back(&admission) {
-        true => world.policy.fallback(&mut admission, &mut ending),
+        true => world
+            .policy
+            .fallback(&mut admission, &mut ending)
+            .map(|(_, reply)| reply),
         false => None,
     };
     // Envoy now describes our own reply.

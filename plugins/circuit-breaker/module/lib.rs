@@ -1,0 +1,8 @@
+//! `dist/circuit_breaker.wasm`.
+#![cfg(target_arch = "wasm32")]
+#![allow(
+    missing_docs,
+    reason = "the SDK's macro makes a function, for Envoy to call"
+)]
+
+portcullis_host::module!(portcullis_circuit_breaker::CircuitBreaker);

@@ -1,0 +1,142 @@
+//! The metrics of one breaker.
+
+use portcullis_host::{Counter, Gauge, Metrics};
+use portcullis_policy::circuit_breaker::board::Moved;
+use portcullis_policy::circuit_breaker::{
+    Cause, Check, Effects, Outcome, Phase, Reason, Recorded, Verdict,
+};
+use portcullis_policy::table::GaveUp;
+
+/// A successful request costs no counter: Envoy itself counts requests.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    rejected: [Counter; Reason::ALL.len()],
+    shadow_rejected: [Counter; Reason::ALL.len()],
+    failures: Counter,
+    slow: Counter,
+    neutral: Counter,
+    abandoned: Counter,
+    late: Counter,
+    /// Attempts beyond the first.
+    attempts: Counter,
+    pub(crate) fallbacks: Counter,
+    opened: [Counter; Cause::ALL.len()],
+    half_opened: Counter,
+    closed: Counter,
+    exceeded: [Counter; Cause::ALL.len()],
+    leases_expired: Counter,
+    errors: Counter,
+    state: Gauge,
+    open_keys: Gauge,
+    occupancy: Gauge,
+    evictions: Counter,
+    pub(crate) retries: Counter,
+    pub(crate) gave_up: Counter,
+}
+
+impl Counters {
+    pub(crate) fn define(metrics: &Metrics, breaker: &str) -> Self {
+        let labels = &[("breaker", breaker)];
+        let counter = |metric| metrics.counter(metric, labels);
+        let with_reason =
+            |metric, reason| metrics.counter(metric, &[("breaker", breaker), ("reason", reason)]);
+        let by_reason = |metric| Reason::ALL.map(|reason| with_reason(metric, reason.label()));
+        let by_cause = |metric| Cause::ALL.map(|cause| with_reason(metric, cause.label()));
+        Self {
+            rejected: by_reason("rejected"),
+            shadow_rejected: by_reason("shadow_rejected"),
+            failures: counter("failures"),
+            slow: counter("slow"),
+            neutral: counter("neutral"),
+            abandoned: counter("abandoned"),
+            late: counter("late"),
+            attempts: counter("retries"),
+            fallbacks: counter("fallbacks"),
+            opened: by_cause("opened"),
+            half_opened: counter("half_opened"),
+            closed: counter("closed"),
+            exceeded: by_cause("exceeded"),
+            leases_expired: counter("leases_expired"),
+            errors: counter("errors"),
+            state: metrics.gauge("state", labels),
+            open_keys: metrics.gauge("open_keys", labels),
+            occupancy: metrics.gauge("occupancy", labels),
+            evictions: counter("evictions"),
+            retries: counter("cas_retries"),
+            gave_up: counter("gave_up"),
+        }
+    }
+
+    pub(crate) fn count_check(&self, check: &Check) {
+        match check.outcome() {
+            Outcome::Rejected(reason) => count_one(&self.rejected, &Reason::ALL, reason),
+            Outcome::ShadowRejected(reason) => {
+                count_one(&self.shadow_rejected, &Reason::ALL, reason);
+            }
+            Outcome::Admitted | Outcome::Released | Outcome::Uncounted => {}
+        }
+        if check.is_error() {
+            self.errors.increment();
+        }
+    }
+
+    pub(crate) fn count_record(&self, record: &Recorded) {
+        match record.verdict {
+            Verdict::Success => {}
+            Verdict::Failure => self.failures.increment(),
+            Verdict::Neutral => self.neutral.increment(),
+            Verdict::Abandoned => self.abandoned.increment(),
+        }
+        if record.is_slow {
+            self.slow.increment();
+        }
+        let attempts = record.attempts.unwrap_or_default();
+        self.attempts.add(attempts.saturating_sub(1));
+        if record.is_error {
+            self.errors.increment();
+        }
+    }
+
+    pub(crate) fn count_effects(&self, effects: &Effects) {
+        let happened = effects.happened;
+        if let Some(transition) = happened.transition {
+            match (transition.to, transition.cause) {
+                (Phase::Open, Some(cause)) => count_one(&self.opened, &Cause::ALL, cause),
+                (Phase::HalfOpen, _) => self.half_opened.increment(),
+                (Phase::Closed | Phase::Open, _) => self.closed.increment(),
+            }
+        }
+        if let Some(cause) = happened.exceeded {
+            count_one(&self.exceeded, &Cause::ALL, cause);
+        }
+        self.leases_expired.add(happened.leases_expired);
+        if happened.was_late {
+            self.late.increment();
+        }
+        if effects.occupied {
+            self.occupancy.increment();
+        }
+        if effects.evicted {
+            self.evictions.increment();
+        }
+    }
+
+    /// Moves the gauges as the board has moved.
+    pub(crate) fn move_gauges(&self, moved: Result<Moved, GaveUp>) {
+        match moved {
+            Ok(moved) => {
+                self.state.add(moved.state);
+                self.open_keys.add(moved.open_keys);
+            }
+            Err(GaveUp) => self.gave_up.increment(),
+        }
+    }
+}
+
+/// Counts one of several things with the counter of its place.
+fn count_one<T: PartialEq>(counters: &[Counter], all: &[T], one: T) {
+    let counter = counters.iter().zip(all).find(|(_, other)| **other == one);
+    if let Some((counter, _)) = counter {
+        counter.increment();
+    }
+}

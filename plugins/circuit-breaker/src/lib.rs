@@ -1,0 +1,195 @@
+//! The wiring of [`policy::circuit_breaker`](portcullis_policy::circuit_breaker) to Envoy.
+//!
+//! What happens and why is told there, and in this folder's README for those who configure it.
+
+mod counters;
+mod stream;
+
+use portcullis_host::{
+    Error, Exchange, Facts, Flow, Metrics, Plugin, SharedValue, SteadyClock, Summary, TableSpec,
+    Tables,
+};
+use portcullis_policy::circuit_breaker::board::{self, About};
+use portcullis_policy::circuit_breaker::{
+    Admission, BreakerId, CircuitBreaker as Policy, Config, Effects, SHADOW_HEADER,
+};
+use portcullis_policy::config::{Document, Errors, Name};
+use portcullis_policy::headers::HeaderMap;
+use portcullis_policy::matcher::Subject;
+use portcullis_policy::reply::Reply;
+
+use counters::Counters;
+use stream::EnvoyStream;
+
+/// The plugin.
+#[derive(Debug)]
+pub struct CircuitBreaker {
+    name: Name,
+    policy: Policy,
+    clock: SteadyClock,
+    tables: Tables,
+    breakers: Vec<Breaker>,
+}
+
+/// What each breaker has in Envoy beside its table.
+#[derive(Debug)]
+struct Breaker {
+    about: About,
+    board: SharedValue,
+    counters: Counters,
+}
+
+impl Plugin for CircuitBreaker {
+    const NAME: &'static str = "circuit_breaker";
+    type Config = Config;
+    type Stream = Admission;
+
+    fn read(document: Document) -> Result<Config, Errors> {
+        document.read()
+    }
+
+    fn new(config: Config) -> Self {
+        let name = config.name.clone();
+        let policy = Policy::new(config);
+        let metrics = Metrics::new(Self::NAME, &name);
+        let breakers: Vec<Breaker> = policy
+            .breakers()
+            .zip(policy.tables())
+            .map(|(breaker, about)| Breaker {
+                about,
+                board: SharedValue::open(Self::NAME, &name, &format!("{breaker}/board")),
+                counters: Counters::define(&metrics, breaker.as_str()),
+            })
+            .collect();
+        let specs = breakers.iter().map(|breaker| TableSpec {
+            identity: breaker.about.identity,
+            blocks: breaker.about.blocks,
+            retries: breaker.counters.retries,
+            gave_up: breaker.counters.gave_up,
+        });
+        let tables = Tables::open(Self::NAME, &name, specs);
+        for breaker in &breakers {
+            let about = breaker.about;
+            let opened = breaker.board.update(|bytes| board::open(bytes, about));
+            breaker.counters.move_gauges(opened);
+        }
+        Self {
+            clock: SteadyClock::open(),
+            tables,
+            name,
+            policy,
+            breakers,
+        }
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        vec![Summary {
+            plugin: Self::NAME,
+            policy: self.name.clone(),
+            what: self.policy.to_string(),
+        }]
+    }
+
+    fn on_request(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<Flow, Error> {
+        if !self.policy.needs_request() {
+            return Ok(Flow::Continue);
+        }
+        let needs = self.policy.needs();
+        let facts = Facts::ask(exchange, needs, Self::NAME);
+        let nothing = HeaderMap::default();
+        let headers = match needs.headers {
+            true => exchange.request()?,
+            false => &nothing,
+        };
+        let subject = Subject::new(headers, facts.route());
+        let now = self.clock.now();
+        if self.policy.is_for_status(&subject) {
+            return Ok(Flow::Reply(self.status(&subject, now)));
+        }
+        let request = facts.request(&subject);
+        *stream = self.policy.on_request(&request, now, &mut &self.tables);
+        for check in stream.checks() {
+            self.counters(check.breaker(), |counters| counters.count_check(check));
+            for effects in check.effects() {
+                self.note(check.breaker(), effects);
+            }
+        }
+        if stream.is_rejected() {
+            let reply = self.policy.reply(stream, exchange.request()?);
+            return Ok(reply.map_or(Flow::Continue, Flow::Reply));
+        }
+        for mark in self.policy.shadow_marks(stream) {
+            exchange.request()?.append(SHADOW_HEADER.into(), mark);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn on_response(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<Flow, Error> {
+        if !stream.needs_response() {
+            return Ok(Flow::Continue);
+        }
+        let now = self.clock.now();
+        self.policy.on_response(stream, exchange.response()?, now);
+        if !self.policy.may_fall_back(stream) {
+            return Ok(Flow::Continue);
+        }
+        let mut envoy = EnvoyStream::new(exchange, Self::NAME);
+        let Some((breaker, reply)) = self.policy.fallback(stream, &mut envoy) else {
+            return Ok(Flow::Continue);
+        };
+        self.counters(breaker, |counters| counters.fallbacks.increment());
+        Ok(Flow::Reply(reply))
+    }
+
+    fn on_trailers(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<(), Error> {
+        if stream.needs_response() {
+            self.policy.on_trailers(stream, exchange.trailers()?);
+        }
+        Ok(())
+    }
+
+    fn on_log(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<(), Error> {
+        if !stream.needs_response() {
+            return Ok(());
+        }
+        let mut envoy = EnvoyStream::new(exchange, Self::NAME);
+        let now = self.clock.now();
+        let records = self
+            .policy
+            .on_log(stream, &mut envoy, now, &mut &self.tables);
+        for record in records {
+            self.counters(record.breaker, |counters| counters.count_record(&record));
+            self.note(record.breaker, &record.effects);
+        }
+        Ok(())
+    }
+}
+
+impl CircuitBreaker {
+    /// Counts what happened to a circuit, and tells it to the board.
+    fn note(&self, breaker: BreakerId, effects: &Effects) {
+        let Some(breaker) = self.breakers.get(breaker.index()) else {
+            return;
+        };
+        breaker.counters.count_effects(effects);
+        for change in &effects.changes {
+            let identity = breaker.about.identity;
+            let noted = breaker
+                .board
+                .update(|bytes| board::update(bytes, identity, change));
+            breaker.counters.move_gauges(noted);
+        }
+    }
+
+    fn counters(&self, breaker: BreakerId, count: impl FnOnce(&Counters)) {
+        if let Some(breaker) = self.breakers.get(breaker.index()) {
+            count(&breaker.counters);
+        }
+    }
+
+    fn status(&self, subject: &Subject<'_>, now: u64) -> Reply {
+        let boards = self.breakers.iter().map(|breaker| breaker.board.read());
+        let boards: Vec<_> = boards.map(Result::unwrap_or_default).collect();
+        self.policy.status(subject, &boards, now, &mut &self.tables)
+    }
+}
