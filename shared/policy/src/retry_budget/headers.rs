@@ -12,7 +12,7 @@
 use bytes::Bytes;
 
 use super::RetryBudget;
-use super::evaluate::Evaluation;
+use super::evaluation::Evaluation;
 use crate::headers::HeaderMap;
 
 /// The request header that marks requests which shadow mode let pass.

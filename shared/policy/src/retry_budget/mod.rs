@@ -101,11 +101,12 @@ mod account;
 mod backoff;
 mod budget;
 mod config;
-mod evaluate;
+mod evaluation;
 mod headers;
 mod inbound;
 mod ledger;
 mod reply;
+mod request;
 mod retry_on;
 mod settle;
 #[cfg(test)]
@@ -115,7 +116,8 @@ use std::fmt;
 
 pub use account::TableEvents;
 pub use config::Config;
-pub use evaluate::{Evaluation, Reason};
+pub use evaluation::{Evaluation, Reason};
+pub use request::BreakerQuery;
 pub use settle::{Report, Settlement};
 
 use crate::config::{Mode, Name, OnError};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::RetryBudget;
-use super::evaluate::Evaluation;
+use super::evaluation::Evaluation;
 use crate::reply::Reply;
 
 /// The gRPC status of a request that would only make matters worse.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::evaluate::{Evaluation, Held, Reason, Stop};
+use super::evaluation::{Evaluation, Held, Reason, Stop};
 use super::{RetryBudget, account::TableEvents};
 use crate::headers::HeaderMap;
 use crate::table::Store;

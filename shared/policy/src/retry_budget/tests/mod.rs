@@ -58,7 +58,7 @@ impl World {
             claims: b"",
             cluster: headers.get("x-cluster").map_or(b"orders", |name| name),
         };
-        let is_open = |breaker: &str| self.open_breaker == Some(breaker);
+        let is_open = |query: BreakerQuery<'_>| self.open_breaker == Some(query.breaker);
         self.policy
             .on_request(&request, self.now, &mut self.store, is_open)
     }
