@@ -1,0 +1,8 @@
+//! `dist/retry_budget.wasm`.
+#![cfg(target_arch = "wasm32")]
+#![allow(
+    missing_docs,
+    reason = "the SDK's macro makes a function, for Envoy to call"
+)]
+
+portcullis_host::module!(portcullis_retry_budget::RetryBudget);

@@ -1,0 +1,117 @@
+//! What is counted of each budget.
+
+use portcullis_host::{Counter, Gauge, Metrics};
+use portcullis_policy::retry_budget::{Evaluation, Reason, Settlement, TableEvents};
+
+/// The metrics of one budget.
+#[derive(Debug)]
+pub(crate) struct BudgetMetrics {
+    deposits: Counter,
+    retries_granted: Counter,
+    retries_used: Counter,
+    denied: ByReason,
+    shadow_denied: ByReason,
+    inbound_retries: Counter,
+    inbound_denied: ByReason,
+    shadow_inbound_denied: ByReason,
+    balance: Gauge,
+    errors: Counter,
+    occupancy: Gauge,
+    evictions: Counter,
+    malformed: Counter,
+    pub(crate) cas_retries: Counter,
+    pub(crate) gave_up: Counter,
+}
+
+#[derive(Debug)]
+struct ByReason([Counter; Reason::ALL.len()]);
+
+impl ByReason {
+    fn count(&self, reason: Reason) {
+        let mut counters = self.0.iter().zip(Reason::ALL);
+        if let Some((counter, _)) = counters.find(|(_, other)| *other == reason) {
+            counter.increment();
+        }
+    }
+}
+
+impl BudgetMetrics {
+    pub(crate) fn define(metrics: &Metrics, budget: &str) -> Self {
+        let labels = &[("budget", budget)];
+        let counter = |metric| metrics.counter(metric, labels);
+        let by_reason = |metric| {
+            ByReason(Reason::ALL.map(|reason| {
+                metrics.counter(metric, &[("budget", budget), ("reason", reason.label())])
+            }))
+        };
+        Self {
+            deposits: counter("deposits"),
+            retries_granted: counter("retries_granted"),
+            retries_used: counter("retries_used"),
+            denied: by_reason("denied"),
+            shadow_denied: by_reason("shadow_denied"),
+            inbound_retries: counter("inbound_retries"),
+            inbound_denied: by_reason("inbound_denied"),
+            shadow_inbound_denied: by_reason("shadow_inbound_denied"),
+            balance: metrics.gauge("balance", labels),
+            errors: counter("errors"),
+            occupancy: metrics.gauge("occupancy", labels),
+            evictions: counter("evictions"),
+            malformed: counter("malformed"),
+            cas_retries: counter("cas_retries"),
+            gave_up: counter("gave_up"),
+        }
+    }
+
+    /// Counts what was decided about a request.
+    pub(crate) fn count(&self, evaluation: &Evaluation) {
+        match evaluation.is_inbound_retry() {
+            true => self.inbound_retries.increment(),
+            false if !evaluation.is_error() => self.deposits.increment(),
+            false => {}
+        }
+        self.retries_granted.add(evaluation.granted());
+        if let Some(reason) = evaluation.denial() {
+            match evaluation.is_enforced() {
+                true => self.inbound_denied.count(reason),
+                false => self.shadow_inbound_denied.count(reason),
+            }
+        }
+        if evaluation.is_error() {
+            self.errors.increment();
+        }
+        self.show(evaluation.balance());
+        self.count_table(evaluation.table());
+    }
+
+    /// Counts what came of it in the end.
+    pub(crate) fn count_settlement(&self, evaluation: &Evaluation, settlement: &Settlement) {
+        self.retries_used.add(settlement.used);
+        if let Some(reason) = settlement.denied {
+            match evaluation.is_enforced() {
+                true => self.denied.count(reason),
+                false => self.shadow_denied.count(reason),
+            }
+        }
+        self.show(settlement.balance);
+        self.count_table(settlement.table);
+    }
+
+    fn show(&self, balance: Option<u32>) {
+        if let Some(balance) = balance {
+            self.balance.set(balance.into());
+        }
+    }
+
+    fn count_table(&self, events: TableEvents) {
+        if events.occupied {
+            self.occupancy.increment();
+        }
+        if events.evicted {
+            self.evictions.increment();
+        }
+        if events.malformed {
+            self.malformed.increment();
+        }
+    }
+}
