@@ -23,6 +23,7 @@
 
 mod message;
 pub mod rate_limit;
+pub mod retry_budget;
 pub mod security_headers;
 pub mod tokens;
 mod upstream;
@@ -74,6 +75,7 @@ pub enum Filter {
 pub fn all() -> Vec<Scenario> {
     let mut scenarios = worlds::scenarios();
     scenarios.extend(rate_limit::scenarios());
+    scenarios.extend(retry_budget::scenarios());
     scenarios.extend(security_headers::scenarios());
     scenarios
 }

@@ -13,6 +13,7 @@ pub(crate) fn native(filter: &Filter) -> host::Filter {
         Filter::Plugin { module, config } | Filter::MortalPlugin { module, config } => {
             let init = match *module {
                 "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
+                "retry_budget" => portcullis_host::start::<portcullis_retry_budget::RetryBudget>,
                 "security_headers" => {
                     portcullis_host::start::<portcullis_security_headers::SecurityHeaders>
                 }

@@ -1,0 +1,96 @@
+//! What a user of retry-budget would notice.
+
+mod inbound;
+mod leases;
+mod retries;
+mod shadow;
+mod signals;
+mod storms;
+
+use serde_json::{Value, json};
+
+use crate::{Filter, Request, Response, Scenario, World};
+
+/// The scenarios of retry-budget.
+pub fn scenarios() -> Vec<Scenario> {
+    [
+        storms::scenarios(),
+        retries::scenarios(),
+        leases::scenarios(),
+        inbound::scenarios(),
+        signals::scenarios(),
+        shadow::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A story of one instance of the plugin.
+fn scenario(name: &'static str, config: &Value, story: fn(&mut dyn World)) -> Scenario {
+    Scenario {
+        name,
+        filters: vec![plugin(config)],
+        story,
+    }
+}
+
+fn plugin(config: &Value) -> Filter {
+    Filter::Plugin {
+        module: "retry_budget",
+        config: config.to_string(),
+    }
+}
+
+/// An instance called `edge` with one budget, which is called `all`. Unless it says otherwise, it has no
+/// reserve and forgets nothing while the story lasts, so that the numbers do not depend on the time that
+/// it takes.
+fn budget(mut budget: Value) -> Value {
+    budget["name"] = json!("all");
+    for (field, value) in [
+        ("min_retries_per_second", json!(0)),
+        ("window", json!("1h")),
+    ] {
+        if budget[field].is_null() {
+            budget[field] = value;
+        }
+    }
+    json!({"name": "edge", "budgets": [budget]})
+}
+
+/// A counter of that budget.
+fn counter(world: &mut dyn World, metric: &str) -> u64 {
+    world.counter(&name(&[], metric))
+}
+
+/// The same of a counter by reason.
+fn counter_by_reason(world: &mut dyn World, metric: &str, reason: &str) -> u64 {
+    world.counter(&name(&[("reason", reason)], metric))
+}
+
+/// For how many retries there is something.
+fn balance(world: &mut dyn World) -> u64 {
+    world.gauge(&name(&[], "balance"))
+}
+
+fn name(more: &[(&str, &str)], metric: &str) -> String {
+    let labels = [&[("budget", "all")], more].concat();
+    crate::counter("retry_budget", "edge", &labels, metric)
+}
+
+/// Sends so many requests that succeed at once, which pay for retries later.
+fn pay(world: &mut dyn World, requests: u32) {
+    world.upstream(crate::Upstream::Answers(ok()));
+    for _ in 0..requests {
+        assert_eq!(world.send(Request::get("/")).status, 200);
+    }
+    world.received();
+}
+
+fn ok() -> Response {
+    Response::new(200)
+}
+
+fn failure() -> Response {
+    Response::new(503)
+}
