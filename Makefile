@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PLUGINS := circuit_breaker rate_limit retry_budget security_headers
+PLUGINS := circuit_breaker jwt_auth rate_limit retry_budget security_headers
 MODULES := $(PLUGINS:%=dist/%.wasm)
 TARGET := wasm32-wasip1
 

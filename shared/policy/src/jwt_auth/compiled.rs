@@ -16,6 +16,7 @@ use crate::matcher::Match;
 pub(super) struct CompiledRule {
     pub(super) name: Name,
     pub(super) condition: Option<Match>,
+    /// The milder one of the rule's and the plugin's.
     pub(super) mode: Mode,
     /// None: nothing is required.
     pub(super) requirement: Option<Requirement>,
@@ -38,7 +39,7 @@ pub(super) struct TokenSpec {
 
 impl CompiledRule {
     /// The position of a provider in the list is its id.
-    pub(super) fn new(rule: Rule, providers: &[(Name, Provider)]) -> Self {
+    pub(super) fn new(rule: Rule, mode: Mode, providers: &[(Name, Provider)]) -> Self {
         let spec = |names: Vec<&Name>| {
             let mut spec = TokenSpec { places: Vec::new() };
             let wanted = providers.iter().enumerate();
@@ -53,7 +54,10 @@ impl CompiledRule {
         Self {
             name: rule.name,
             condition: rule.condition,
-            mode: rule.mode,
+            mode: match mode {
+                Mode::Enforce => rule.mode,
+                Mode::Shadow | Mode::Off => mode,
+            },
             requirement: (!tokens.is_empty()).then_some(Requirement {
                 tokens,
                 allow_missing: rule.allow_missing,

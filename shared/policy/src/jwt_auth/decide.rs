@@ -33,7 +33,7 @@ impl JwtAuth {
             Err(reason) => return Decision::new(None, self.mode, Verdict::Refused(reason)),
         };
         let rule = id.and_then(|id| self.rules.get(id.0));
-        let mode = rule.map_or(self.mode, |rule| milder(self.mode, rule.mode));
+        let mode = rule.map_or(self.mode, |rule| rule.mode);
         let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
         if is_preflight(subject) {
             return admitted(Grounds::Preflight);
@@ -178,14 +178,26 @@ impl JwtAuth {
         let Some(watch) = wanted.and_then(|remote| state.watches.get_mut(remote.0)) else {
             return refused(rejection.reason);
         };
-        let may_come = watch.want(moment.steady);
         *pause = watch.pause(moment.steady);
+        let patience_left = match patience {
+            Patience::Waited(waited) => watch.timeout().saturating_sub(waited),
+            Patience::Exhausted => 0,
+        };
+        // Whoever makes up key ids does not wait until the next fetch.
+        let longest_pause = match rejection.reason {
+            Reason::UnknownKey => 0,
+            _ => patience_left,
+        };
+        if *pause > 0 && *pause >= longest_pause {
+            return refused(rejection.reason);
+        }
+        watch.want();
         match patience {
-            _ if !may_come || mode != Mode::Enforce => refused(rejection.reason),
+            _ if mode != Mode::Enforce => refused(rejection.reason),
             Patience::Exhausted => refused(Reason::TooManyWaiting),
-            Patience::Waited(waited) if waited >= watch.timeout() => refused(rejection.reason),
-            Patience::Waited(waited) => Verdict::Wait {
-                until: moment.steady.saturating_add(watch.timeout() - waited),
+            Patience::Waited(_) if patience_left == 0 => refused(rejection.reason),
+            Patience::Waited(_) => Verdict::Wait {
+                until: moment.steady.saturating_add(patience_left),
             },
         }
     }
@@ -196,12 +208,4 @@ impl JwtAuth {
 fn is_preflight(subject: &Subject<'_>) -> bool {
     let has = |name| subject.headers().contains(name);
     subject.method() == b"OPTIONS" && has("origin") && has("access-control-request-method")
-}
-
-fn milder(a: Mode, b: Mode) -> Mode {
-    match (a, b) {
-        (Mode::Off, _) | (_, Mode::Off) => Mode::Off,
-        (Mode::Shadow, _) | (_, Mode::Shadow) => Mode::Shadow,
-        (Mode::Enforce, Mode::Enforce) => Mode::Enforce,
-    }
 }

@@ -43,9 +43,10 @@
 //! | the keys have no such `kid` | there are other keys | refused as an invalid token |
 //! | the revocation list was never fetched | there is one | 503; with `on_error: allow` it is not waited for |
 //!
-//! It waits for the document's `timeout` at most, and not at all where a fetch has just failed, or (for
-//! unknown `kid`s) was made lately, so that nobody fetches again so soon. In shadow mode nobody waits; the
-//! document is fetched all the same.
+//! It waits for the document's `timeout` at most. It does not wait where the next fetch will not be before
+//! that, because the last one has just failed; nor, for the sake of an unknown `kid`, where it is not to be
+//! at once. In shadow mode nobody waits; the document is fetched all the same. At most so many requests
+//! wait as the caller has [`Patience`] for.
 //!
 //! A token without `jti` cannot be revoked, and does not wait for the list. Nothing that is wanted is in
 //! the way of a token that is refused for another reason.
@@ -216,7 +217,7 @@ impl JwtAuth {
             on_error: config.on_error,
             rules: rules
                 .filter(|rule| rule.mode != Mode::Off)
-                .map(|rule| CompiledRule::new(rule, &providers))
+                .map(|rule| CompiledRule::new(rule, config.mode, &providers))
                 .collect(),
             providers,
             admits_unmatched: config.unmatched == Unmatched::Allow,
@@ -239,9 +240,16 @@ impl JwtAuth {
         conditions.into_iter().any(Match::needs_route)
     }
 
-    /// The names of all rules that are not off, with their modes; [`RuleId::index`] is the position.
-    pub fn rules(&self) -> impl Iterator<Item = &Name> {
-        self.rules.iter().map(|rule| &rule.name)
+    /// The names of all rules that are not off, and whether they only count; [`RuleId::index`] is the
+    /// position.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, Mode)> {
+        let rules = self.rules.iter();
+        rules.map(|rule| (rule.name.as_str(), rule.mode))
+    }
+
+    /// The same for what no rule is for.
+    pub fn no_rule(&self) -> (&'static str, Mode) {
+        (NO_RULE, self.mode)
     }
 
     /// The name of a rule for metrics, also where there is none.

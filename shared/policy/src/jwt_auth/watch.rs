@@ -46,11 +46,9 @@ impl Watch {
         }
     }
 
-    /// Notes that a request needs what the document does not have. False if it will not have it soon.
-    pub(super) fn want(&mut self, now: u64) -> bool {
-        let may_come = now >= self.pause;
-        self.is_wanted |= may_come;
-        may_come
+    /// Notes that a request needs what the document does not have.
+    pub(super) fn want(&mut self) {
+        self.is_wanted = true;
     }
 
     /// For how long nobody fetches.
@@ -81,7 +79,8 @@ impl Watch {
     /// Whether to look now.
     pub(super) fn is_time(&self, now: u64) -> bool {
         // A clock that went back must not put it off.
-        self.is_wanted || now >= self.next_look || self.next_look - now > PERIOD
+        let is_planned = now >= self.next_look || self.next_look - now > PERIOD;
+        is_planned || (self.is_wanted && now >= self.pause)
     }
 
     /// Looks at the shared value.

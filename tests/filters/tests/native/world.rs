@@ -31,6 +31,8 @@ pub(crate) struct NativeWorld {
     /// The name of the filter that can be made to crash, if there is one.
     mortal: String,
     crashed: bool,
+    /// Whether the story is about the key server, so that fetches may fail.
+    about_idp: bool,
 }
 
 /// A request that is under way.
@@ -79,6 +81,7 @@ impl NativeWorld {
             begun: 0,
             mortal: mortal.unwrap_or_default().to_owned(),
             crashed: false,
+            about_idp: false,
         }
     }
 
@@ -96,7 +99,10 @@ impl NativeWorld {
 
     /// Whether the story asked for it.
     fn had_to_be(&self, line: &LogLine) -> bool {
-        self.crashed && line.level == LogLevel::Critical
+        match line.level {
+            LogLevel::Critical => self.crashed,
+            _ => self.about_idp && line.message.contains(" not fetched from "),
+        }
     }
 
     fn service(&self, cluster: Cluster) -> MutexGuard<'_, Service> {
@@ -127,6 +133,7 @@ impl NativeWorld {
 
 impl World for NativeWorld {
     fn serve(&mut self, cluster: Cluster, upstream: Upstream) {
+        self.about_idp |= cluster == Cluster::Idp;
         self.service(cluster).upstream = upstream;
     }
 

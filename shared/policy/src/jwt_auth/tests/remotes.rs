@@ -123,23 +123,36 @@ fn requests_do_not_wait_for_longer_than_a_fetch_may_take() {
 }
 
 #[test]
-fn a_fetch_that_failed_is_the_end_of_waiting_for_a_while() {
+fn requests_wait_through_a_short_pause_but_not_through_a_long_one() {
     let mut fetching = remote_keys();
-    assert!(waits(fetching.world.judge(&token_of("a"))));
-    let ticket = fetching.ticket();
-    fetching.fail(ticket);
-    assert!(waits(fetching.world.judge(&token_of("a"))));
-    assert_eq!(fetching.look(), Look::Pause);
-    let passage = fetching.world.bearer(&token_of("a"));
-    let reply = passage.reply.unwrap();
+    let token = token_of("a");
+    // The next attempt is a second after the first, and two seconds after the second.
+    for (attempt, verdict_after) in [(1, None), (2, Some(Reason::KeysUnavailable))] {
+        assert!(waits(fetching.world.judge(&token)), "{attempt}");
+        let ticket = fetching.ticket();
+        fetching.fail(ticket);
+        assert!(waits(fetching.world.judge(&token)), "{attempt}");
+        assert_eq!(fetching.look(), Look::Pause);
+        match verdict_after {
+            None => {
+                assert!(waits(fetching.world.judge(&token)));
+                assert_eq!(fetching.look(), Look::Nothing, "it is not time yet");
+                fetching.world.advance(1);
+            }
+            Some(reason) => assert_eq!(fetching.world.judge(&token), refused(reason)),
+        }
+    }
+    let reply = fetching.world.bearer(&token).reply.unwrap();
     assert_eq!(reply.status, 503);
-    let retry_after = (Bytes::from("retry-after"), Bytes::from("1"));
+    let retry_after = (Bytes::from("retry-after"), Bytes::from("2"));
     assert!(reply.headers.contains(&retry_after), "{reply:?}");
-    // After a second somebody tries again, and one may wait for that.
+
     fetching.world.advance(1);
-    assert!(waits(fetching.world.judge(&token_of("a"))));
+    assert!(waits(fetching.world.judge(&token)));
+    assert_eq!(fetching.look(), Look::Pause, "still");
+    fetching.world.advance(1);
     fetching.install(&keys(&["a"]));
-    assert_eq!(fetching.world.judge(&token_of("a")), VERIFIED);
+    assert_eq!(fetching.world.judge(&token), VERIFIED);
 }
 
 #[test]

@@ -1,0 +1,237 @@
+//! Documents that are fetched: looks at the shared values, calls, answers.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use portcullis_host::{Call, CallId, CallResponse, Error, Metrics, SharedValue, Worker, random};
+use portcullis_policy::config::Name;
+use portcullis_policy::jose::MAX_SET;
+use portcullis_policy::jwt_auth::{JwtAuth as Policy, Look, RemoteId, State};
+use portcullis_policy::remote::{MAX_BODY, Source, Ticket};
+use portcullis_policy::table::Edit;
+
+use crate::counters::{DocumentCounters, Fetched};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The documents of an instance, as one worker has them.
+#[derive(Debug)]
+pub(crate) struct Fetching {
+    documents: Vec<Document>,
+    /// The calls that this worker waits for.
+    calls: RefCell<Vec<(CallId, RemoteId, Ticket)>>,
+}
+
+#[derive(Debug)]
+struct Document {
+    id: RemoteId,
+    source: Source,
+    shared: SharedValue,
+    counters: DocumentCounters,
+    /// For the log.
+    what: String,
+    max_body: usize,
+}
+
+/// Where the news go.
+#[derive(Debug)]
+pub(crate) struct News<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) state: &'a RefCell<State>,
+    pub(crate) now: u64,
+}
+
+impl Fetching {
+    pub(crate) fn open(plugin: &str, name: &Name, policy: &Policy, metrics: &Metrics) -> Self {
+        let documents = policy.remotes().map(|(id, source, provider)| {
+            let (kind, what, max_body) = match provider {
+                Some(provider) => ("jwks", format!("keys of {provider}"), MAX_SET),
+                None => ("revocations", "revocation list".to_owned(), MAX_BODY),
+            };
+            let value = format!("{kind}/{:016x}", source.identity());
+            Document {
+                id,
+                source: source.clone(),
+                shared: SharedValue::open(plugin, name, &value),
+                counters: DocumentCounters::define(metrics, provider.map(Name::as_str)),
+                what,
+                max_body,
+            }
+        });
+        Self {
+            documents: documents.collect(),
+            calls: RefCell::default(),
+        }
+    }
+
+    /// Whether there is anything to fetch at all.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.documents.is_empty()
+    }
+
+    /// The most bytes that any document may have.
+    pub(crate) fn max_body(&self) -> usize {
+        let sizes = self.documents.iter().map(|document| document.max_body);
+        sizes.max().unwrap_or(0)
+    }
+
+    /// Looks at each document for which it is time.
+    pub(crate) fn on_tick(&self, worker: &mut Worker, news: &News<'_>) {
+        for document in &self.documents {
+            self.look(document, worker, news);
+        }
+    }
+
+    /// A call was answered, perhaps one of these.
+    pub(crate) fn on_answer(
+        &self,
+        worker: &mut Worker,
+        call: CallId,
+        response: &CallResponse,
+        news: &News<'_>,
+    ) {
+        let mut calls = self.calls.borrow_mut();
+        let Some(position) = calls.iter().position(|(id, ..)| *id == call) else {
+            return;
+        };
+        let (_, remote, ticket) = calls.swap_remove(position);
+        drop(calls);
+        if let Some(document) = self.documents.get(remote.index()) {
+            document.finish(ticket, response, news);
+            self.look(document, worker, news);
+        }
+    }
+
+    fn look(&self, document: &Document, worker: &mut Worker, news: &News<'_>) {
+        let News { policy, state, now } = news;
+        let mut state = state.borrow_mut();
+        if !policy.is_time_to_look(&state, document.id, *now) {
+            return;
+        }
+        let look = |bytes: &mut Vec<u8>| policy.look(&mut state, document.id, bytes, *now);
+        // A value that cannot be written is looked at again with the next tick.
+        let look = document.shared.update(look).unwrap_or(Look::Nothing);
+        if let Some(age) = policy.age(&state, document.id, *now) {
+            document.counters.age.set(age / SECOND);
+        }
+        drop(state);
+        match look {
+            Look::Nothing => {}
+            Look::Pause => worker.wake(),
+            Look::Installed(installed) => {
+                let what = &document.what;
+                log::info!("portcullis jwt_auth: {what}: {} entries", installed.entries);
+                for skipped in installed.skipped {
+                    log::warn!("portcullis jwt_auth: {what}: not used: {skipped}");
+                }
+                document.counters.entries.set(installed.entries as u64);
+                worker.wake();
+            }
+            Look::Refused(problem) => {
+                log::warn!("portcullis jwt_auth: {}: {problem}", document.what);
+            }
+            Look::Fetch(ticket) => match document.send(worker) {
+                Ok(call) => self.calls.borrow_mut().push((call, document.id, ticket)),
+                Err(error) => {
+                    document.fail(ticket, Fetched::NotSent, &error.to_string(), None, news)
+                }
+            },
+        }
+    }
+}
+
+impl Document {
+    fn send(&self, worker: &mut Worker) -> Result<CallId, Error> {
+        let Source {
+            cluster,
+            uri,
+            schedule,
+        } = &self.source;
+        worker.call(&Call {
+            cluster: cluster.as_str(),
+            headers: &[
+                (":method", "GET"),
+                (":scheme", uri.scheme()),
+                (":authority", uri.authority()),
+                (":path", uri.path()),
+                ("accept", "application/json"),
+            ],
+            timeout: Duration::from_nanos(schedule.timeout),
+        })
+    }
+
+    fn finish(&self, ticket: Ticket, response: &CallResponse, news: &News<'_>) {
+        match response.status() {
+            Some(200) => match news.policy.check(self.id, &response.body) {
+                Ok(()) => self.succeed(ticket, &response.body, news),
+                Err(problem) => self.fail(ticket, Fetched::Unusable, &problem, None, news),
+            },
+            Some(status) => {
+                let problem = format!("status {status}");
+                self.fail(
+                    ticket,
+                    Fetched::Status,
+                    &problem,
+                    retry_after(response),
+                    news,
+                );
+            }
+            None => self.fail(
+                ticket,
+                Fetched::BrokenOff,
+                "the response broke off",
+                None,
+                news,
+            ),
+        }
+    }
+
+    fn succeed(&self, ticket: Ticket, body: &[u8], news: &News<'_>) {
+        let random = random_number();
+        let schedule = &self.source.schedule;
+        // Whoever is given up on fetches again when the lease has run out.
+        let _ = self.shared.update(|bytes| {
+            let Edit { changed, .. } = schedule.succeed(bytes, ticket, news.now, body, random);
+            Edit {
+                changed,
+                outcome: (),
+            }
+        });
+        self.counters.count(Fetched::Good);
+        news.policy.fetched(&mut news.state.borrow_mut(), self.id);
+    }
+
+    fn fail(
+        &self,
+        ticket: Ticket,
+        fetched: Fetched,
+        problem: &str,
+        retry_after: Option<u64>,
+        news: &News<'_>,
+    ) {
+        let random = random_number();
+        let schedule = &self.source.schedule;
+        let _ = self
+            .shared
+            .update(|bytes| schedule.fail(bytes, ticket, news.now, random, retry_after));
+        self.counters.count(fetched);
+        log::warn!(
+            "portcullis jwt_auth: {} not fetched from {}: {problem}",
+            self.what,
+            self.source.uri
+        );
+        news.policy.fetched(&mut news.state.borrow_mut(), self.id);
+    }
+}
+
+/// For how long the server wants to be left alone, in nanoseconds. A date is not understood.
+fn retry_after(response: &CallResponse) -> Option<u64> {
+    let value = response.headers.as_ref()?.get("retry-after")?;
+    let seconds: u64 = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    Some(seconds.saturating_mul(SECOND))
+}
+
+/// Without randomness, workers are only less evenly spread over time.
+fn random_number() -> u64 {
+    random().map_or(0, u64::from_le_bytes)
+}

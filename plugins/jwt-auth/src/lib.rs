@@ -1,0 +1,218 @@
+//! The wiring of [`policy::jwt_auth`](portcullis_policy::jwt_auth) to Envoy.
+//!
+//! What happens and why is told there, and in this folder's README for those who configure it.
+
+mod counters;
+mod fetching;
+mod waiting;
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use portcullis_host::{
+    CallId, CallResponse, EnvoySignatures, Error, Exchange, Facts, Flow, Metrics, Plugin,
+    SteadyClock, Summary, Worker, random, wall_clock,
+};
+use portcullis_policy::config::{Document, Errors, Name};
+use portcullis_policy::jwt_auth::{
+    Config, Decision, JwtAuth as Policy, Moment, Patience, State, Verdict,
+};
+use portcullis_policy::key::{CLAIMS_PROPERTY, Needs};
+use portcullis_policy::matcher::Subject;
+use portcullis_policy::table::Seed;
+
+use counters::Counters;
+use fetching::{Fetching, News};
+use waiting::{Waiting, WaitingRoom};
+
+/// How often to look whether documents are to be fetched.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// The plugin.
+#[derive(Debug)]
+pub struct JwtAuth {
+    name: Name,
+    policy: Policy,
+    state: RefCell<State>,
+    clock: SteadyClock,
+    signatures: EnvoySignatures,
+    fetching: Fetching,
+    counters: Counters,
+    room: WaitingRoom,
+    /// When the first of those who wait has waited for long enough.
+    deadline: Cell<u64>,
+}
+
+/// No request, and none that waits.
+const NEVER: u64 = u64::MAX;
+
+impl Plugin for JwtAuth {
+    const NAME: &'static str = "jwt_auth";
+    type Config = Config;
+    /// Since when the request waits, if it does.
+    type Stream = Option<Waiting>;
+
+    fn read(document: Document) -> Result<Config, Errors> {
+        document.read()
+    }
+
+    fn new(config: Config) -> Self {
+        let name = config.name.clone();
+        let policy = Policy::new(config);
+        let metrics = Metrics::new(Self::NAME, &name);
+        let counters = Counters::define(&metrics, &policy);
+        let seed = random().unwrap_or_else(|error| {
+            log::error!("portcullis jwt_auth: no random seed for the cache: {error}");
+            Default::default()
+        });
+        let signatures = EnvoySignatures::probe();
+        if !signatures.is_reliable() {
+            log::info!(
+                "portcullis jwt_auth: this Envoy verifies no signatures for modules; they are \
+                 verified in WebAssembly, which takes some ten times as long"
+            );
+        }
+        Self {
+            state: RefCell::new(policy.state(Seed::new(seed))),
+            clock: SteadyClock::open(),
+            signatures,
+            fetching: Fetching::open(Self::NAME, &name, &policy, &metrics),
+            room: WaitingRoom::new(counters.waiting),
+            deadline: Cell::new(NEVER),
+            counters,
+            name,
+            policy,
+        }
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        vec![Summary {
+            plugin: Self::NAME,
+            policy: self.name.clone(),
+            what: self.policy.to_string(),
+        }]
+    }
+
+    fn on_request(
+        &self,
+        waiting: &mut Option<Waiting>,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error> {
+        if !self.policy.needs_request() {
+            return Ok(Flow::Continue);
+        }
+        let decision = match self.decide(waiting, exchange) {
+            Ok(decision) => decision,
+            Err(error) => {
+                exchange.settle(Self::NAME, Err::<(), _>(error));
+                self.policy.on_error()
+            }
+        };
+        if let Verdict::Wait { until } = decision.verdict() {
+            self.deadline.set(self.deadline.get().min(until));
+            return Ok(Flow::Wait);
+        }
+        *waiting = None;
+        self.counters.count(&decision);
+        self.log(&decision);
+        if let Some(reply) = self.policy.reply(&decision) {
+            return Ok(Flow::Reply(reply));
+        }
+        self.policy.apply(&decision, exchange.request()?);
+        if let Some(claims) = decision.claims() {
+            exchange.set_filter_state(CLAIMS_PROPERTY, claims)?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn on_response(&self, _: &mut Option<Waiting>, _: &mut Exchange) -> Result<Flow, Error> {
+        Ok(Flow::Continue)
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        let fetches = self.policy.needs_request() && !self.fetching.is_idle();
+        fetches.then_some(PERIOD)
+    }
+
+    fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
+        let news = self.news();
+        self.fetching.on_tick(worker, &news);
+        if news.now >= self.deadline.get() {
+            self.deadline.set(NEVER);
+            worker.wake();
+        }
+        Ok(())
+    }
+
+    fn max_call_body(&self) -> usize {
+        self.fetching.max_body()
+    }
+
+    fn on_call_response(
+        &self,
+        worker: &mut Worker,
+        call: CallId,
+        response: &CallResponse,
+    ) -> Result<(), Error> {
+        self.fetching
+            .on_answer(worker, call, response, &self.news());
+        Ok(())
+    }
+}
+
+impl JwtAuth {
+    fn decide(
+        &self,
+        waiting: &mut Option<Waiting>,
+        exchange: &mut Exchange,
+    ) -> Result<Decision, Error> {
+        let needs = Needs {
+            route: self.policy.needs_route(),
+            ..Needs::default()
+        };
+        let facts = Facts::ask(exchange, needs, Self::NAME);
+        let subject = Subject::new(exchange.request()?, facts.route());
+        let steady = self.clock.now();
+        let moment = Moment {
+            wall: wall_clock() / 1_000_000_000,
+            steady,
+        };
+        let patience = match waiting {
+            Some(waiting) => Patience::Waited(steady.saturating_sub(waiting.since)),
+            None if self.room.is_full() => Patience::Exhausted,
+            None => Patience::Waited(0),
+        };
+        let decision = self.policy.decide(
+            &subject,
+            &mut self.state.borrow_mut(),
+            moment,
+            patience,
+            &self.signatures,
+        );
+        if let Verdict::Wait { .. } = decision.verdict() {
+            waiting.get_or_insert_with(|| self.room.enter(steady));
+        }
+        Ok(decision)
+    }
+
+    fn news(&self) -> News<'_> {
+        News {
+            policy: &self.policy,
+            state: &self.state,
+            now: self.clock.now(),
+        }
+    }
+
+    /// Tells what the client is not told. Never a token, nor anything that stands in one.
+    fn log(&self, decision: &Decision) {
+        if let Verdict::Refused(reason) | Verdict::ShadowRefused(reason) = decision.verdict() {
+            log::debug!(
+                "portcullis jwt_auth {}: rule {}: {} {}",
+                self.name,
+                self.policy.rule_name(decision.rule()),
+                reason.label(),
+                decision.detail()
+            );
+        }
+    }
+}

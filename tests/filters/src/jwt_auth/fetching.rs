@@ -1,0 +1,242 @@
+//! Keys that are fetched: rotation, and servers that fail.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::signer::{jwks, token, token_of};
+use super::{decisions, one_provider, scenario, status, with_token};
+use crate::{Answer, Cluster, Request, Response, Scenario, Upstream, World};
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let with_timeout = |timeout: &str| {
+        one_provider(json!({"jwks": {"remote": {
+            "cluster": "idp",
+            "uri": "https://idp.example/keys?v=1",
+            "timeout": timeout,
+            "refresh": "10s",
+            "keep_stale": "20s",
+            "min_refetch_interval": "3s",
+        }}}))
+    };
+    let config = || with_timeout("1s");
+    vec![
+        scenario(
+            "jwt_auth::requests_wait_for_the_first_keys",
+            with_timeout("4s"),
+            requests_wait_for_the_first_keys,
+        ),
+        scenario(
+            "jwt_auth::one_worker_fetches_for_all",
+            config(),
+            one_worker_fetches_for_all,
+        ),
+        scenario(
+            "jwt_auth::a_rotation_costs_one_fetch_and_no_request",
+            config(),
+            a_rotation_costs_one_fetch_and_no_request,
+        ),
+        scenario(
+            "jwt_auth::made_up_key_ids_do_not_make_it_fetch",
+            config(),
+            made_up_key_ids_do_not_make_it_fetch,
+        ),
+        scenario(
+            "jwt_auth::a_key_server_that_is_down_at_the_start",
+            config(),
+            a_key_server_that_is_down_at_the_start,
+        ),
+        scenario(
+            "jwt_auth::a_key_server_that_goes_down_later",
+            config(),
+            a_key_server_that_goes_down_later,
+        ),
+        scenario(
+            "jwt_auth::garbage_replaces_no_keys",
+            config(),
+            garbage_replaces_no_keys,
+        ),
+        scenario(
+            "jwt_auth::clients_that_do_not_wait",
+            config(),
+            clients_that_do_not_wait,
+        ),
+    ]
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn document(document: &Value) -> Response {
+    let mut response = Response::new(200);
+    response.body = document.to_string().into_bytes();
+    response
+}
+
+/// Lets the key server have these keys.
+fn publish(world: &mut dyn World, kids: &[&str]) {
+    world.serve(Cluster::Idp, Upstream::Answers(document(&jwks(kids))));
+}
+
+/// Lets the key server have these keys, and waits until the plugin has them.
+fn install(world: &mut dyn World, kids: &[&str]) {
+    publish(world, kids);
+    world.pass(seconds(3));
+    world.received_by(Cluster::Idp);
+}
+
+fn fetches(world: &mut dyn World, result: &str) -> u64 {
+    let labels = [("provider", "corp"), ("result", result)];
+    world.counter(&crate::counter("jwt_auth", "edge", &labels, "jwks_fetches"))
+}
+
+fn gauge(world: &mut dyn World, metric: &str) -> u64 {
+    let labels: &[(&str, &str)] = match metric {
+        "waiting" => &[],
+        _ => &[("provider", "corp")],
+    };
+    world.gauge(&crate::counter("jwt_auth", "edge", labels, metric))
+}
+
+fn requests_wait_for_the_first_keys(world: &mut dyn World) {
+    let slow = Answer::from(document(&jwks(&["a"]))).after(Duration::from_millis(500));
+    world.serve(Cluster::Idp, Upstream::always(slow));
+    // On a real Envoy a first fetch has failed by now, and they wait for the next one.
+    let request = || with_token(Request::get("/"), &token(json!({})));
+    let responses = world.send_together(vec![request(), request(), request(), request()]);
+    assert!(
+        responses.iter().all(|response| response.status == 200),
+        "{responses:?}"
+    );
+    assert_eq!(gauge(world, "waiting"), 0);
+    assert_eq!(gauge(world, "jwks_keys"), 1);
+}
+
+fn one_worker_fetches_for_all(world: &mut dyn World) {
+    install(world, &["a"]);
+    let before = fetches(world, "good");
+    for _ in 0..4 {
+        assert_eq!(status(world, &token(json!({}))), 200);
+    }
+    world.pass(seconds(10));
+    assert_eq!(fetches(world, "good"), before + 1);
+    let calls = world.received_by(Cluster::Idp);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    for call in calls {
+        assert_eq!((&call.method[..], &call.path[..]), ("GET", "/keys?v=1"));
+        assert_eq!(call.host, "idp.example");
+    }
+}
+
+fn a_rotation_costs_one_fetch_and_no_request(world: &mut dyn World) {
+    install(world, &["a"]);
+    assert_eq!(status(world, &token(json!({}))), 200);
+    publish(world, &["a", "b"]);
+    let rotated = || with_token(Request::get("/"), &token_of("b", json!({})));
+    let responses = world.send_together((0..8).map(|_| rotated()).collect());
+    assert!(
+        responses.iter().all(|response| response.status == 200),
+        "{responses:?}"
+    );
+    assert_eq!(world.received_by(Cluster::Idp).len(), 1);
+    assert_eq!(
+        status(world, &token(json!({}))),
+        200,
+        "the old key is still there"
+    );
+    // And when it is not, on no worker:
+    publish(world, &["b"]);
+    world.pass(seconds(12));
+    for _ in 0..4 {
+        assert_eq!(status(world, &token(json!({}))), 401);
+        assert_eq!(status(world, &token_of("b", json!({}))), 200);
+    }
+}
+
+fn made_up_key_ids_do_not_make_it_fetch(world: &mut dyn World) {
+    install(world, &["a"]);
+    for number in 0..20 {
+        let token = token_of(&format!("made-up-{number}"), json!({}));
+        assert_eq!(status(world, &token), 401);
+    }
+    let calls = world.received_by(Cluster::Idp).len();
+    assert!(calls <= 2, "{calls} fetches");
+    assert_eq!(decisions(world, "all", "refused", "unknown_key"), 20);
+    assert_eq!(status(world, &token(json!({}))), 200);
+}
+
+fn a_key_server_that_is_down_at_the_start(world: &mut dyn World) {
+    world.serve(Cluster::Idp, Upstream::Unreachable);
+    world.pass(seconds(2));
+    for _ in 0..4 {
+        let response = world.send(with_token(Request::get("/"), &token(json!({}))));
+        assert_eq!(response.status, 503);
+        assert_eq!(response.get_header("www-authenticate"), None);
+        let retry_after = response.get_header("retry-after").unwrap_or_default();
+        assert!(
+            retry_after
+                .parse::<u64>()
+                .is_ok_and(|seconds| (1..=10).contains(&seconds))
+        );
+    }
+    assert_eq!(decisions(world, "all", "refused", "keys_unavailable"), 4);
+    assert_eq!(
+        world.send(Request::get("/")).status,
+        401,
+        "that needs no key"
+    );
+    assert!(fetches(world, "status") >= 1);
+
+    publish(world, &["a"]);
+    world.pass(seconds(12));
+    assert_eq!(status(world, &token(json!({}))), 200);
+}
+
+fn a_key_server_that_goes_down_later(world: &mut dyn World) {
+    install(world, &["a"]);
+    assert_eq!(status(world, &token(json!({}))), 200);
+    world.serve(Cluster::Idp, Upstream::Unreachable);
+    world.pass(seconds(15));
+    // Stale, and good enough: also for a token that was never seen.
+    assert_eq!(status(world, &token(json!({"sub": "bob"}))), 200);
+    assert!(gauge(world, "jwks_age_seconds") >= 10);
+    // Too old.
+    world.pass(seconds(20));
+    assert_eq!(status(world, &token(json!({}))), 503);
+    publish(world, &["a"]);
+    world.pass(seconds(12));
+    assert_eq!(status(world, &token(json!({}))), 200);
+    assert!(gauge(world, "jwks_age_seconds") < 12);
+}
+
+fn garbage_replaces_no_keys(world: &mut dyn World) {
+    install(world, &["a"]);
+    for garbage in [
+        document(&json!({"keys": []})),
+        document(&json!("<html>")),
+        Response::new(200).without_body(),
+        Response::new(404),
+    ] {
+        world.serve(Cluster::Idp, Upstream::Answers(garbage));
+        world.pass(seconds(4));
+        assert_eq!(status(world, &token(json!({}))), 200);
+    }
+    assert!(fetches(world, "unusable") + fetches(world, "status") >= 1);
+    assert_eq!(gauge(world, "jwks_keys"), 1);
+}
+
+fn clients_that_do_not_wait(world: &mut dyn World) {
+    install(world, &["a"]);
+    let slow = Answer::from(document(&jwks(&["a", "b"]))).after(Duration::from_millis(600));
+    world.serve(Cluster::Idp, Upstream::always(slow));
+    let gone = world.begin(with_token(Request::get("/"), &token_of("b", json!({}))));
+    let stays = world.begin(with_token(Request::get("/"), &token_of("b", json!({}))));
+    world.pass(Duration::from_millis(200));
+    assert_eq!(gauge(world, "waiting"), 2);
+    world.abandon(gone);
+    assert_eq!(gauge(world, "waiting"), 1);
+    assert_eq!(world.finish(stays).status, 200);
+    assert_eq!(gauge(world, "waiting"), 0);
+    assert_eq!(world.received().len(), 1);
+}

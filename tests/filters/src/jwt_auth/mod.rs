@@ -1,0 +1,108 @@
+//! What a user of jwt-auth would notice.
+
+mod claims;
+mod fetching;
+mod refusals;
+mod revocation;
+mod rules;
+mod shadow;
+mod signer;
+mod tokens;
+
+use serde_json::{Value, json};
+
+use crate::{Filter, Request, Scenario, World};
+use signer::{ISSUER, jwks};
+
+/// The scenarios of jwt-auth.
+pub fn scenarios() -> Vec<Scenario> {
+    [
+        tokens::scenarios(),
+        refusals::scenarios(),
+        rules::scenarios(),
+        claims::scenarios(),
+        shadow::scenarios(),
+        fetching::scenarios(),
+        revocation::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A story of one instance of the plugin.
+fn scenario(name: &'static str, config: Value, story: fn(&mut dyn World)) -> Scenario {
+    Scenario {
+        name,
+        filters: vec![plugin(&config)],
+        story,
+    }
+}
+
+fn plugin(config: &Value) -> Filter {
+    Filter::Plugin {
+        module: "jwt_auth",
+        config: config.to_string(),
+    }
+}
+
+/// An instance `edge` whose provider `corp` has the key `a` and these settings, and which requires its
+/// tokens everywhere.
+fn one_provider(settings: Value) -> Value {
+    json!({
+        "name": "edge",
+        "providers": {"corp": provider(settings)},
+        "rules": [{"name": "all", "require": {"provider": "corp"}}],
+    })
+}
+
+/// The same with other rules.
+fn with_rules(settings: Value, rules: Value) -> Value {
+    let mut config = one_provider(settings);
+    set(&mut config, "rules", rules);
+    config
+}
+
+fn provider(settings: Value) -> Value {
+    let mut provider = json!({
+        "issuer": ISSUER,
+        "audiences": ["shop"],
+        "jwks": {"inline": jwks(&["a"])},
+    });
+    if let (Value::Object(provider), Value::Object(settings)) = (&mut provider, settings) {
+        provider.extend(settings);
+    }
+    provider
+}
+
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = object {
+        members.insert(name.to_owned(), value);
+    }
+}
+
+fn with_token(request: Request, token: &str) -> Request {
+    request.header("authorization", format!("Bearer {token}"))
+}
+
+/// The status that a request for `/` with a token gets.
+fn status(world: &mut dyn World, token: &str) -> u16 {
+    world.send(with_token(Request::get("/"), token)).status
+}
+
+/// How often a rule of the instance `edge` decided so.
+fn decisions(world: &mut dyn World, rule: &str, outcome: &str, reason: &str) -> u64 {
+    let labels = [("rule", rule), ("outcome", outcome), ("reason", reason)];
+    world.counter(&crate::counter("jwt_auth", "edge", &labels, "decisions"))
+}
+
+/// How often the instance `edge` verified a token so.
+fn verifications(world: &mut dyn World, path: &str) -> u64 {
+    let labels = [("path", path)];
+    world.counter(&crate::counter(
+        "jwt_auth",
+        "edge",
+        &labels,
+        "verifications",
+    ))
+}
