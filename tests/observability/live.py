@@ -1,0 +1,111 @@
+"""The demo and a Prometheus that scrapes it, for the time of a test."""
+
+import contextlib
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+TIMEOUT_SECONDS = 90
+
+
+@contextlib.contextmanager
+def demo(repository):
+    """Runs the demo, from when its tour has been taken."""
+    process = subprocess.Popen(
+        [repository / "envoy/demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "goes on running" in line:
+                break
+        else:
+            sys.exit("observability: the demo did not start; it said:\n" + "".join(said[-20:]))
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+
+@contextlib.contextmanager
+def prometheus(binary, configuration, scratch):
+    """Runs a Prometheus with the files of `configuration`, but the demo as its target."""
+    for file in configuration.glob("*.yaml"):
+        # The demo is here and not in a container, and the test has no time for five seconds.
+        text = file.read_text().replace("envoy:9901", "127.0.0.1:9901").replace("_interval: 5s", "_interval: 1s")
+        pathlib.Path(scratch, file.name).write_text(text)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with open(f"{scratch}/log", "w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [
+                *(binary, f"--config.file={scratch}/prometheus.yaml"),
+                *(f"--storage.tsdb.path={scratch}/data", f"--web.listen-address=127.0.0.1:{port}"),
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            server = Server(f"http://127.0.0.1:{port}")
+            server.wait_until('up{job="envoy"} == 1', lambda: process.poll() is None)
+            yield server
+        except Unanswered as why:
+            log.seek(0)
+            sys.exit(f"observability: {why}; Prometheus said:\n" + log.read())
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def make_traffic(repository, server):
+    """Takes the tour again, between two scrapes: a rate needs a counter that has been seen to grow."""
+    server.wait_for_scrapes(2)
+    # What it shows does not matter here, and a limit may still be used up from the first time.
+    subprocess.run([repository / "envoy/tour"], stdout=subprocess.DEVNULL)
+    # Rules that read what other rules recorded are a few evaluations behind.
+    server.wait_for_scrapes(5)
+
+
+class Unanswered(Exception):
+    """What Prometheus did not say in time."""
+
+
+class Server:
+    """Prometheus' HTTP API."""
+
+    def __init__(self, base):
+        self.base = base
+
+    def get(self, path, **parameters):
+        query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
+        with urllib.request.urlopen(f"{self.base}/api/v1/{path}{query}", timeout=10) as reply:
+            return json.load(reply)["data"]
+
+    def query(self, expression):
+        """The samples that an expression gives; what it does not understand is an error."""
+        try:
+            return self.get("query", query=expression)["result"]
+        except urllib.error.HTTPError as error:
+            raise ValueError(json.load(error)["error"]) from error
+
+    def wait_until(self, expression, alive=lambda: True):
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while time.monotonic() < deadline and alive():
+            with contextlib.suppress(OSError):
+                if self.query(expression):
+                    return
+            time.sleep(0.2)
+        raise Unanswered(f"{expression} never came true")
+
+    def wait_for_scrapes(self, count):
+        # There is one each second.
+        self.wait_until(f'timestamp(up{{job="envoy"}}) > {time.time() + count}')
