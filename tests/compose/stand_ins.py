@@ -1,0 +1,59 @@
+"""Images for a machine that can pull none.
+
+A stand-in has the programs that docker-compose.yaml and its scripts run, with the libraries that
+they need, at the paths and under the users of the image whose place it takes, and nothing else.
+"""
+
+import io
+import pathlib
+import re
+import subprocess
+import tarfile
+
+USERS = "root:x:0:0::/:/bin/sh\nenvoy:x:101:101::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
+
+
+def envoy(engine, name, binary):
+    programs = {"/usr/local/bin/envoy": binary, "/bin/bash": "/bin/bash", "/bin/sed": "/bin/sed"}
+    build(engine, name, programs, [], directories=["tmp"])
+
+
+def prometheus(engine, name, packages):
+    programs = {f"/bin/{tool}": packages / "usr/bin" / tool for tool in ("prometheus", "promtool")}
+    settings = ["USER nobody", 'ENTRYPOINT ["/bin/prometheus"]']
+    build(engine, name, programs, settings, directories=["prometheus"])
+
+
+def build(engine, name, programs, settings, directories):
+    settings = ["ENV PATH=/usr/local/bin:/bin", *settings]
+    importing = subprocess.Popen(
+        ["docker", "import", *(word for setting in settings for word in ("--change", setting)), "-", name],
+        env=engine.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    with importing, tarfile.open(fileobj=importing.stdin, mode="w|") as root:
+        for directory in directories:
+            entry = tarfile.TarInfo(directory)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777
+            root.addfile(entry)
+        add(root, "/etc/passwd", USERS.encode(), 0o644)
+        files = dict(programs)
+        for program in programs.values():
+            files.update((library, library) for library in libraries(program))
+        for path, source in files.items():
+            add(root, path, pathlib.Path(source).read_bytes(), 0o755)
+    if importing.returncode != 0:
+        raise RuntimeError(f"docker import of {name} failed")
+
+
+def add(root, path, content, mode):
+    entry = tarfile.TarInfo(path.lstrip("/"))
+    entry.size, entry.mode = len(content), mode
+    root.addfile(entry, io.BytesIO(content))
+
+
+def libraries(program):
+    """The shared libraries that a program loads, and the loader."""
+    listed = subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return re.findall(r"(?:=> |^\s+)(/\S+)", listed, re.MULTILINE)
