@@ -21,10 +21,10 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy soak validate bench size package schema clean toolchain FORCE
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy test-compose test-observability soak validate bench size package schema clean toolchain FORCE
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build envoy ## Start a real Envoy with the plugins and show them working (DEMO_ARGS=--once: end after the tour)
 	$(call say,Demo)
@@ -82,6 +82,12 @@ test-envoy: build envoy ## The scenarios on a real Envoy
 	$(call say,Tests on a real Envoy)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@cargo test -p portcullis-envoy-tests --locked
+
+test-compose: build envoy ## The demo in containers, on a real Docker engine (root, or an engine that runs; else skipped)
+	@tests/compose/run
+
+test-observability: build envoy ## Rules, alerts and the dashboard, on a real Prometheus (Debian's; elsewhere skipped)
+	@tests/observability/run
 
 soak: build envoy ## A million keys against rate-limit on a real Envoy (some 2 minutes; not a part of make test)
 	$(call say,Soak)
