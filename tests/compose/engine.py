@@ -100,6 +100,8 @@ def own():
             env=environment,
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,
+            # Ctrl-C is for us: cleaning up needs the engine.
+            start_new_session=True,
         )
         try:
             wait_until_up(daemon, environment, log)
