@@ -5,12 +5,11 @@ use std::hash::{Hash, Hasher};
 use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
-use super::bounds::{Percent, Whole, Within};
 use super::failures::Failures;
 use super::machine::{Extent, Machine, OpenTime, Term};
 use super::reply::Fallback;
 use super::window::Window;
-use crate::config::{Mode, Name};
+use crate::config::{Mode, Name, Whole, Within};
 use crate::key::{self, KeyPart, Missing, Needs};
 use crate::matcher::Match;
 
@@ -99,6 +98,8 @@ impl Switch {
     }
 }
 
+/// A part of all, in percent.
+type Percent = Whole<0, 100>;
 /// Up to a million of something.
 type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
 /// From a millisecond to a day.
@@ -126,13 +127,13 @@ struct Fields {
     #[serde(default)]
     window: Window,
     /// How many results there have to be before rates count; at most the size of a window by count.
-    #[serde(default = "Many::default_minimum")]
+    #[serde(default = "minimum_requests")]
     minimum_requests: Many<1>,
     /// From how many percent of failures on to open. 0: never for that.
-    #[serde(default)]
+    #[serde(default = "off::<100>")]
     failure_rate: Percent,
     /// After how many failures in a row to open. 0: never for that.
-    #[serde(default = "Many::off")]
+    #[serde(default = "off::<1_000_000>")]
     consecutive_failures: Many<0>,
     /// What is slow, and when to open for that.
     slow: Option<Slow>,
@@ -146,7 +147,7 @@ struct Fields {
     #[serde(default)]
     half_open: HalfOpen,
     /// How many requests may be under way at a time. 0: any number.
-    #[serde(default = "Many::off")]
+    #[serde(default = "off::<1_000_000>")]
     max_concurrent: Many<0>,
     /// After what time a request under way is no longer counted: only those that were lost should
     /// last that long.
@@ -164,20 +165,16 @@ struct Fields {
     mode: Mode,
 }
 
-impl Many<1> {
-    fn default_minimum() -> Self {
-        Self::near(20)
-    }
+fn off<const MAX: u32>() -> Whole<0, MAX> {
+    Whole::new(0)
 }
 
-impl Many<0> {
-    fn off() -> Self {
-        Self::near(0)
-    }
+fn minimum_requests() -> Many<1> {
+    Many::new(20)
 }
 
 fn concurrent_lease() -> UpToADay {
-    UpToADay::secs(600)
+    UpToADay::millis(600_000)
 }
 
 /// What is slow, and when to open for that.
@@ -188,7 +185,7 @@ struct Slow {
     /// A response whose headers take longer is slow: `1ms` to `1h`.
     threshold: UpToAnHour,
     /// From how many percent of slow responses on to open. 0: never for that.
-    #[serde(default)]
+    #[serde(default = "off::<100>")]
     rate: Percent,
 }
 
@@ -213,8 +210,8 @@ struct Open {
 impl Default for Open {
     fn default() -> Self {
         Self {
-            base: UpToADay::secs(5),
-            factor: Whole::near(2),
+            base: UpToADay::millis(5_000),
+            factor: Whole::new(2),
             max: None,
             jitter: Percent::new(20),
             respect_retry_after: true,
@@ -224,7 +221,7 @@ impl Default for Open {
 
 impl Open {
     fn time(self) -> Result<OpenTime, String> {
-        let max = self.max.unwrap_or(UpToADay::secs(300).max(self.base));
+        let max = self.max.unwrap_or(UpToADay::millis(300_000).max(self.base));
         if max < self.base {
             return Err(format!(
                 "found \"open\" with \"base\": \"{}\" and \"max\": \"{}\"; expected a \"max\" of at \
@@ -257,8 +254,8 @@ struct HalfOpen {
 impl Default for HalfOpen {
     fn default() -> Self {
         Self {
-            permits: Whole::near(3),
-            max_wait: UpToAnHour::secs(30),
+            permits: Whole::new(3),
+            max_wait: UpToAnHour::millis(30_000),
         }
     }
 }

@@ -105,7 +105,6 @@
 //! What is known beside the table, to show it and to tell other plugins, is on the [`board`].
 
 pub mod board;
-mod bounds;
 mod breaker;
 mod circuit;
 mod config;

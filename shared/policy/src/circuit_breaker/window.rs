@@ -4,9 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::bounds::Within;
 use super::machine::{Extent, MAX_RESULTS};
-use crate::config::Duration;
+use crate::config::{Duration, Within};
 
 /// Over which results rates are computed. Default: those of 30 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -50,7 +49,7 @@ enum Size {
 
 impl Default for Window {
     fn default() -> Self {
-        Self(Extent::Time(Length::secs(30).nanos()))
+        Self(Extent::Time(Length::millis(30_000).nanos()))
     }
 }
 

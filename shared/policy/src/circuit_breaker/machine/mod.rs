@@ -25,9 +25,9 @@ pub(super) struct Machine {
     /// How many results there have to be before rates count, at least 1.
     pub(super) minimum: u32,
     /// In percent.
-    pub(super) failure_rate: u8,
+    pub(super) failure_rate: u32,
     /// In percent.
-    pub(super) slow_rate: u8,
+    pub(super) slow_rate: u32,
     pub(super) consecutive: u32,
     pub(super) open: OpenTime,
     /// How many probes a half-open circuit admits, at least 1.

@@ -8,7 +8,7 @@ pub(in crate::circuit_breaker) struct OpenTime {
     pub(in crate::circuit_breaker) factor: u32,
     pub(in crate::circuit_breaker) max: u64,
     /// In percent.
-    pub(in crate::circuit_breaker) jitter: u8,
+    pub(in crate::circuit_breaker) jitter: u32,
 }
 
 impl OpenTime {

@@ -43,7 +43,7 @@ impl Machine {
 
     /// Whether too many failed, and whether too many were slow.
     fn exceeds(&self, counts: Counts) -> (bool, bool) {
-        let is_over = |part: u32, rate: u8| {
+        let is_over = |part: u32, rate: u32| {
             rate > 0 && u64::from(part) * 100 >= u64::from(rate) * u64::from(counts.total)
         };
         (

@@ -50,7 +50,7 @@ fn numbers_and_durations_have_bounds() {
     for (breaker, expected) in [
         (
             json!({"failure_rate": 101}),
-            "failure_rate: found 101; expected a percentage: a whole number from 0 to 100",
+            "failure_rate: found 101; expected a whole number from 0 to 100",
         ),
         (
             json!({"minimum_requests": 0}),
