@@ -21,6 +21,7 @@
     reason = "scenarios are tests, though they stand in a library"
 )]
 
+pub mod circuit_breaker;
 pub mod jwt_auth;
 mod message;
 pub mod rate_limit;
@@ -75,6 +76,7 @@ pub enum Filter {
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
     let mut scenarios = worlds::scenarios();
+    scenarios.extend(circuit_breaker::scenarios());
     scenarios.extend(jwt_auth::scenarios());
     scenarios.extend(rate_limit::scenarios());
     scenarios.extend(retry_budget::scenarios());

@@ -12,6 +12,9 @@ pub(crate) fn native(filter: &Filter) -> host::Filter {
     match filter {
         Filter::Plugin { module, config } | Filter::MortalPlugin { module, config } => {
             let init = match *module {
+                "circuit_breaker" => {
+                    portcullis_host::start::<portcullis_circuit_breaker::CircuitBreaker>
+                }
                 "jwt_auth" => portcullis_host::start::<portcullis_jwt_auth::JwtAuth>,
                 "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
                 "retry_budget" => portcullis_host::start::<portcullis_retry_budget::RetryBudget>,
