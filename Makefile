@@ -21,7 +21,7 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy test-compose test-observability soak validate bench size package schema clean toolchain FORCE
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,19 @@ test-compose: build envoy ## The demo in containers, on a real Docker engine (ro
 
 test-observability: build envoy ## Rules, alerts and the dashboard, on a real Prometheus (Debian's; elsewhere skipped)
 	@tests/observability/run
+
+test-dashboard: build envoy ## The live page in headless Chromium (screenshots: target/dashboard)
+	@if ! command -v npm > /dev/null || ! command -v chromium > /dev/null; then \
+	    echo '== The live page: skipped, because it takes Node and Chromium (Debian: apt install npm chromium)'; \
+	else \
+	    $(MAKE) --no-print-directory test-in-chromium; \
+	fi
+
+.PHONY: test-in-chromium
+test-in-chromium:
+	$(call say,The live page in Chromium)
+	@cd tests/dashboard && npm ci --silent && ENVOY_BIN="$$(../../envoy/get-envoy)" CHROMIUM_BIN="$$(command -v chromium)" \
+	    node --test --test-reporter=spec .
 
 soak: build envoy ## A million keys against rate-limit on a real Envoy (some 2 minutes; not a part of make test)
 	$(call say,Soak)

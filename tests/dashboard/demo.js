@@ -1,0 +1,74 @@
+// Starts the demo's two Envoys on free ports, so that the tests run beside a `make demo`.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const REPOSITORY = join(import.meta.dirname, "../..");
+const START_TIMEOUT = 30_000;
+
+// {address(port), send(path, headers), stop()}: ports are those of envoy/demo.yaml.
+export async function startDemo(envoy) {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-dashboard-"));
+  const texts = ["upstream.yaml", "demo.yaml"].map((name) => readFileSync(join(REPOSITORY, "envoy", name), "utf8"));
+  const ports = await freePorts(texts);
+  const stats_tags = readFileSync(join(REPOSITORY, "envoy/stats_tags.yaml"), "utf8");
+  const processes = texts.map((text, index) => {
+    const file = join(folder, `${index}.yaml`);
+    writeFileSync(file, text.replace(/port_value: (\d+)/g, (_, port) => `port_value: ${ports.get(port)}`));
+    const options = ["--config-path", file, "--config-yaml", stats_tags, "--concurrency", "1"];
+    return spawn(envoy, [...options, "--use-dynamic-base-id", "--log-level", "error"], { cwd: REPOSITORY, stdio: "inherit" });
+  });
+  const demo = {
+    address: (port) => `http://127.0.0.1:${ports.get(String(port))}`,
+    send: (path, headers = {}) => send(Number(ports.get("10000")), path, { host: "shop.example", ...headers }),
+    async stop() {
+      for (const process of processes) {
+        if (process.exitCode === null && process.kill()) await once(process, "exit");
+      }
+      rmSync(folder, { recursive: true });
+    },
+  };
+  try {
+    for (const port of ["9901", "9902"]) await untilReady(Number(ports.get(port)));
+  } catch (error) {
+    await demo.stop();
+    throw error;
+  }
+  return demo;
+}
+
+// A port that is free now for each port that is named. All are held until all are chosen.
+async function freePorts(texts) {
+  const names = new Set(texts.flatMap((text) => [...text.matchAll(/port_value: (\d+)/g)].map(([, port]) => port)));
+  const ports = new Map();
+  const held = [];
+  for (const name of names) {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    ports.set(name, server.address().port);
+    held.push(server);
+  }
+  for (const server of held) server.close();
+  return ports;
+}
+
+async function untilReady(port) {
+  for (const end = Date.now() + START_TIMEOUT; Date.now() < end; await sleep(100)) {
+    if ((await send(port, "/ready").catch(() => 0)) === 200) return;
+  }
+  throw new Error(`no Envoy is ready on port ${port}; is something missing in dist (make build)?`);
+}
+
+// Sends a GET request; the status of the answer. (fetch cannot set the host.)
+async function send(port, path, headers) {
+  const sent = request({ host: "127.0.0.1", port, path, headers, agent: false }).end();
+  const [response] = await once(sent, "response");
+  response.resume();
+  await once(response, "end");
+  return response.statusCode;
+}

@@ -1,0 +1,70 @@
+// Made-up statistics of an Envoy with all five plugins, for what takes long to happen on a real one.
+
+// `seconds` is how long it has been running: all counters grow with it. `breaker`: 0 closed, 1 half-open,
+// 2 open.
+export function statistics(seconds, breaker = 0) {
+  const n = (perSecond) => Math.round(100 + perSecond * seconds);
+  const listener = 'envoy_http_conn_manager_prefix="shop"';
+  const jwt = (outcome, reason) => `portcullis_jwt_auth_decisions{policy="edge",rule="default",outcome="${outcome}",reason="${reason}"}`;
+  const circuit = 'policy="edge",breaker="payments"';
+  const budget = 'policy="edge",budget="orders"';
+  const limit = 'policy="edge",limit="per-client"';
+  return lines({
+    counter: {
+      [`envoy_http_downstream_rq_total{${listener}}`]: n(120),
+      [`envoy_http_downstream_rq_xx{envoy_response_code_class="2",${listener}}`]: n(100),
+      [`envoy_http_downstream_rq_xx{envoy_response_code_class="4",${listener}}`]: n(16),
+      [`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${listener}}`]: n(4),
+      'portcullis_security_headers_responses{policy="edge",rule="none"}': n(90),
+      'portcullis_security_headers_responses{policy="edge",rule="api"}': n(30),
+      [jwt("admitted", "none")]: n(104),
+      [jwt("refused", "expired")]: n(3),
+      [jwt("refused", "bad_signature")]: n(1),
+      [`portcullis_rate_limit_admitted{${limit}}`]: n(104),
+      [`portcullis_rate_limit_denied{${limit},reason="rate_limited"}`]: n(12),
+      [`portcullis_rate_limit_evictions{${limit}}`]: n(0.1),
+      [`portcullis_circuit_breaker_rejections{${circuit}}`]: breaker === 2 ? n(4) : 100,
+      [`portcullis_circuit_breaker_transitions{${circuit},reason="rate"}`]: breaker === 0 ? 0 : 1,
+      [`portcullis_retry_budget_deposits{${budget}}`]: n(20),
+      [`portcullis_retry_budget_retries_used{${budget}}`]: n(3),
+      [`portcullis_retry_budget_denied{${budget}}`]: n(1),
+    },
+    gauge: {
+      [`envoy_http_downstream_rq_active{${listener}}`]: 7,
+      "envoy_overload_envoy_resource_monitors_fixed_heap_pressure{}": 12,
+      "envoy_overload_envoy_resource_monitors_cpu_utilization_pressure{}": Math.round(76 + 5 * Math.sin(seconds / 20)),
+      "envoy_server_uptime{}": 86_400 + seconds,
+      'portcullis_jwt_auth_jwks_keys{policy="edge",provider="corp"}': 3,
+      'portcullis_jwt_auth_jwks_age_seconds{policy="edge",provider="corp"}': seconds % 600,
+      [`portcullis_circuit_breaker_state{${circuit}}`]: breaker,
+      [`portcullis_circuit_breaker_open_keys{${circuit}}`]: breaker === 2 ? 1 : 0,
+      [`portcullis_retry_budget_balance{${budget}}`]: Math.round(20 + 10 * Math.sin(seconds / 40)),
+    },
+    histogram: {
+      [`envoy_http_downstream_rq_time_bucket{${listener},le="10"}`]: n(80),
+      [`envoy_http_downstream_rq_time_bucket{${listener},le="100"}`]: n(114),
+      [`envoy_http_downstream_rq_time_bucket{${listener},le="1000"}`]: n(120),
+      [`envoy_http_downstream_rq_time_bucket{${listener},le="+Inf"}`]: n(120),
+    },
+  });
+}
+
+function lines(types) {
+  return Object.entries(types).flatMap(([type, samples]) => Object.entries(samples).flatMap(([series, value]) => [
+    `# TYPE ${series.split("{")[0].replace(/_bucket$/, "")} ${type}`,
+    `${series} ${value}`,
+  ])).join("\n");
+}
+
+// What circuit-breaker's status view says in the same state.
+export function statusView(breaker) {
+  const key = {
+    key: "payments-v2",
+    state: ["closed", "half_open", "open"][breaker],
+    time_left_ms: breaker === 2 ? 12_300 : 0,
+    trips_in_a_row: 1,
+    probes_out: breaker === 1 ? 2 : 0,
+    last_trip: { reason: "rate", failure_rate: 62, slow_rate: 0 },
+  };
+  return JSON.stringify({ policy: "edge", breakers: [{ name: "payments", keys: [key] }] });
+}
