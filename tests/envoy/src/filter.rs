@@ -1,10 +1,26 @@
 //! HTTP filters that are wasm plugins.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use crate::artifacts;
+use crate::{artifacts, yaml};
+
+/// What the example says that each plugin may call, and be called for.
+static CAPABILITIES: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+    let file = artifacts::repository().join("envoy/examples/capability-restriction.yaml");
+    let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let documents = yaml::documents(&text).expect("YAML");
+    let plugins = documents
+        .iter()
+        .flat_map(|document| yaml::plugins(document).expect("plugins"));
+    plugins
+        .filter_map(|plugin| Some((plugin.name, plugin.capabilities?)))
+        .collect()
+});
 
 /// A wasm plugin as an HTTP filter.
 ///
@@ -16,12 +32,19 @@ pub struct WasmFilter {
     module: PathBuf,
     vm_id: String,
     configuration: Value,
+    capabilities: Option<Value>,
 }
 
 impl WasmFilter {
     /// A plugin of this repository, such as `security-headers`, as `make build` left it.
+    ///
+    /// It may do no more than `envoy/examples/capability-restriction.yaml` says, so that every test is
+    /// one of that list, too: of a call that is not allowed Envoy logs an error, and
+    /// [`assert_no_vm_failed`](crate::envoy::Envoy::assert_no_vm_failed) finds it.
     pub fn plugin(name: &str) -> Self {
-        Self::module(name, artifacts::module(name))
+        let mut plugin = Self::module(name, artifacts::module(name));
+        plugin.capabilities = CAPABILITIES.get(&name.replace('_', "-")).cloned();
+        plugin
     }
 
     /// A module at any path.
@@ -31,6 +54,7 @@ impl WasmFilter {
             module: path.as_ref().to_owned(),
             vm_id: "portcullis".to_owned(),
             configuration: string_value("{}"),
+            capabilities: None,
         }
     }
 
@@ -81,6 +105,7 @@ impl WasmFilter {
                         "code": {"local": {"filename": self.module}},
                     },
                     "configuration": self.configuration,
+                    "capability_restriction_config": self.capabilities,
                 },
             },
         })

@@ -53,3 +53,4 @@ pub mod stats;
 mod tls;
 pub mod upstream;
 pub mod validate;
+pub mod yaml;

@@ -1,0 +1,174 @@
+//! Finds what is to be validated.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::yaml;
+use serde_json::Value;
+
+use crate::markdown::blocks;
+use crate::{Case, Check, Failure};
+
+/// Examples, files or folders, that are to have all plugins.
+const COMPLETE: [&str; 4] = [
+    "envoy/examples/all-plugins.yaml",
+    "envoy/examples/capability-restriction.yaml",
+    "envoy/istio",
+    "envoy/gateway",
+];
+
+pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
+    let mut cases = Vec::new();
+    for plugin in entries("plugins", "")? {
+        let name = file_name(&plugin);
+        let example = plugin.join("example.json");
+        cases.push(accepted(&example, name, &read(&example)?));
+        json_blocks(&plugin.join("README.md"), name, &mut cases)?;
+    }
+    for file in manuals()? {
+        for (line, text) in blocks(&read(&file)?, "yaml") {
+            let place = format!("{}:{line}", file.display());
+            embedded(&place, &text, &mut cases)?;
+        }
+    }
+    for file in yaml_files(Path::new("envoy"))? {
+        let text = read(&file)?;
+        embedded(&file.display().to_string(), &text, &mut cases)?;
+        if text.contains("\nstatic_resources:") {
+            cases.push(Case {
+                name: file.display().to_string(),
+                check: Check::Bootstrap(file),
+            });
+        }
+    }
+    for example in COMPLETE {
+        cases.push(complete(Path::new(example))?);
+    }
+    for plugin in entries("tests/envoy/bad", "")? {
+        for file in entries(&plugin, ".json")? {
+            cases.push(refused(&file, file_name(&plugin))?);
+        }
+    }
+    Ok(cases)
+}
+
+fn json_blocks(readme: &Path, plugin: &str, cases: &mut Vec<Case>) -> Result<(), Failure> {
+    for (line, text) in blocks(&read(readme)?, "json") {
+        let json = serde_json::from_str::<Value>(&text)
+            .map_err(|error| format!("{}:{line}: not JSON: {error}", readme.display()))?;
+        if json.is_object() {
+            let mut case = accepted(readme, plugin, &text);
+            case.name.push_str(&format!(":{line}"));
+            cases.push(case);
+        }
+    }
+    Ok(())
+}
+
+/// The plugins' configurations in a YAML text.
+fn embedded(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Failure> {
+    for plugin in plugins(place, text)? {
+        cases.push(Case {
+            name: format!("{place}: {}", plugin.name),
+            check: Check::Accepted(
+                WasmFilter::plugin(&plugin.name).configuration(&plugin.configuration),
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn plugins(place: &str, text: &str) -> Result<Vec<yaml::Plugin>, Failure> {
+    let in_documents = || -> Result<Vec<_>, String> {
+        let documents = yaml::documents(text)?;
+        documents.iter().map(yaml::plugins).collect()
+    };
+    let plugins = in_documents().map_err(|error| format!("{place}: {error}"))?;
+    Ok(plugins.into_iter().flatten().collect())
+}
+
+fn complete(example: &Path) -> Result<Case, Failure> {
+    let files = match example.is_dir() {
+        true => yaml_files(example)?,
+        false => vec![example.to_owned()],
+    };
+    let mut there = BTreeSet::new();
+    for file in files {
+        let found = plugins(&file.display().to_string(), &read(&file)?)?;
+        there.extend(found.into_iter().map(|plugin| plugin.name));
+    }
+    let all = entries("plugins", "")?;
+    let lacking = all.iter().map(|plugin| file_name(plugin).to_owned());
+    Ok(Case {
+        name: format!("{}: all plugins", example.display()),
+        check: Check::Complete(lacking.filter(|plugin| !there.contains(plugin)).collect()),
+    })
+}
+
+fn accepted(file: &Path, plugin: &str, configuration: &str) -> Case {
+    Case {
+        name: file.display().to_string(),
+        check: Check::Accepted(WasmFilter::plugin(plugin).configuration(configuration)),
+    }
+}
+
+fn refused(file: &Path, plugin: &str) -> Result<Case, Failure> {
+    let text = read(file)?;
+    let filter = WasmFilter::plugin(plugin);
+    let filter = match serde_json::from_str::<Value>(&text) {
+        Ok(message) if message.get("@type").is_some() => filter.configuration_any(message),
+        _ => filter.configuration(&text),
+    };
+    let expected = read(&file.with_extension("txt"))?;
+    Ok(Case {
+        name: file.display().to_string(),
+        check: Check::Refused(filter, expected),
+    })
+}
+
+/// All Markdown that users read.
+fn manuals() -> Result<Vec<PathBuf>, Failure> {
+    let mut manuals = vec![PathBuf::from("README.md")];
+    for plugin in entries("plugins", "")? {
+        manuals.push(plugin.join("README.md"));
+    }
+    manuals.extend(entries("docs", ".md")?);
+    Ok(manuals)
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for entry in entries(folder, "")? {
+        if entry.is_dir() {
+            files.extend(yaml_files(&entry)?);
+        } else if file_name(&entry).ends_with(".yaml") {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+/// What is in a folder and is called so at its end, in order.
+fn entries(folder: impl AsRef<Path>, end: &str) -> Result<Vec<PathBuf>, Failure> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if file_name(&path).ends_with(end) {
+            entries.push(path);
+        }
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}

@@ -1,0 +1,176 @@
+//! What users copy: YAML, whole files and blocks of READMEs, with plugins and their configurations in it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A plugin as it stands in YAML.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plugin {
+    /// Its name, such as `rate-limit`, taken from where its module is.
+    pub name: String,
+    /// Its configuration, as the plugin gets it.
+    pub configuration: String,
+    /// `capability_restriction_config`, where there is one.
+    pub capabilities: Option<Value>,
+}
+
+/// The documents of a YAML text. Anchors are followed, as Envoy does.
+///
+/// # Errors
+/// What is wrong with the text, and where.
+pub fn documents(text: &str) -> Result<Vec<Value>, String> {
+    yaml_serde::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).map_err(|error| error.to_string()))
+        .collect()
+}
+
+/// All plugins in a document, wherever they are in it: Envoy's filters, Istio's `WasmPlugin`, Envoy
+/// Gateway's `EnvoyExtensionPolicy`.
+///
+/// # Errors
+/// What a plugin lacks.
+pub fn plugins(document: &Value) -> Result<Vec<Plugin>, String> {
+    let mut found = Vec::new();
+    find(document, &mut found)?;
+    Ok(found)
+}
+
+fn find(value: &Value, found: &mut Vec<Plugin>) -> Result<(), String> {
+    if let Some(module) = value.pointer("/vm_config/code") {
+        let place = ["/local/filename", "/remote/http_uri/uri"]
+            .iter()
+            .find_map(|pointer| module.pointer(pointer));
+        let configuration = value.pointer("/configuration/value");
+        found.push(plugin(place, configuration.map(text))?);
+        if let (Some(plugin), Some(capabilities)) =
+            (found.last_mut(), value.get("capability_restriction_config"))
+        {
+            plugin.capabilities = Some(capabilities.clone());
+        }
+    }
+    match value.get("kind").and_then(Value::as_str) {
+        Some("WasmPlugin") => {
+            let configuration = value.pointer("/spec/pluginConfig");
+            found.push(plugin(
+                value.pointer("/spec/url"),
+                configuration.map(Value::to_string),
+            )?);
+        }
+        Some("EnvoyExtensionPolicy") => {
+            let extensions = value.pointer("/spec/wasm").and_then(Value::as_array);
+            for extension in extensions.into_iter().flatten() {
+                let url = extension.pointer("/code/image/url");
+                found.push(plugin(url, extension.get("config").map(Value::to_string))?);
+            }
+        }
+        _ => {}
+    }
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| find(item, found)),
+        Value::Object(members) => members.values().try_for_each(|member| find(member, found)),
+        _ => Ok(()),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// `place` is a path or URL of the module, or a reference to an image.
+fn plugin(place: Option<&Value>, configuration: Option<String>) -> Result<Plugin, String> {
+    let place = place
+        .and_then(Value::as_str)
+        .ok_or("a plugin without a module")?;
+    let file = Path::new(place).file_name().and_then(|name| name.to_str());
+    let name = file
+        .and_then(|file| file.split(['.', ':', '@']).next())
+        .ok_or_else(|| format!("{place}: no name of a module"))?;
+    Ok(Plugin {
+        name: name.replace('_', "-"),
+        configuration: configuration.ok_or_else(|| format!("{place}: no configuration"))?,
+        capabilities: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(String, String)> {
+        let documents = documents(text).unwrap();
+        let plugins = documents
+            .iter()
+            .flat_map(|document| plugins(document).unwrap());
+        plugins
+            .map(|plugin| (plugin.name, plugin.configuration))
+            .collect()
+    }
+
+    fn pair(name: &str, configuration: &str) -> (String, String) {
+        (name.to_owned(), configuration.to_owned())
+    }
+
+    #[test]
+    fn filters_are_found_through_anchors() {
+        let text = "
+vm: &vm {code: {local: {filename: dist/rate_limit.wasm}}}
+filters:
+  - {vm_config: *vm, configuration: {value: '{\"a\": 1}'}}
+  - vm_config: {code: {remote: {http_uri: {uri: 'https://modules.example/v1/jwt_auth.wasm'}}}}
+    configuration: {value: '{}'}
+";
+        assert_eq!(
+            found(text),
+            [pair("rate-limit", "{\"a\": 1}"), pair("jwt-auth", "{}")]
+        );
+    }
+
+    #[test]
+    fn resources_of_kubernetes_are_found_in_each_document() {
+        let text = "
+kind: WasmPlugin
+spec: {url: 'oci://registry.example/portcullis/rate-limit:0.1.0', pluginConfig: {name: edge}}
+---
+kind: EnvoyExtensionPolicy
+spec:
+  wasm:
+    - {code: {image: {url: 'registry.example/portcullis/jwt-auth@sha256:00'}}, config: {name: mesh}}
+";
+        let expected = [
+            pair("rate-limit", "{\"name\":\"edge\"}"),
+            pair("jwt-auth", "{\"name\":\"mesh\"}"),
+        ];
+        assert_eq!(found(text), expected);
+    }
+
+    #[test]
+    fn capabilities_come_with_their_plugin() {
+        let text = "
+vm_config: {code: {local: {filename: rate_limit.wasm}}}
+configuration: {value: '{}'}
+capability_restriction_config: {allowed_capabilities: {proxy_log: {}}}
+";
+        let document = &documents(text).unwrap()[0];
+        let capabilities = plugins(document).unwrap()[0].capabilities.clone().unwrap();
+        assert!(
+            capabilities
+                .pointer("/allowed_capabilities/proxy_log")
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let no_configuration =
+            &documents("vm_config: {code: {local: {filename: a.wasm}}}").unwrap()[0];
+        assert_eq!(
+            plugins(no_configuration),
+            Err("a.wasm: no configuration".to_owned())
+        );
+        let no_module = &documents("kind: WasmPlugin").unwrap()[0];
+        assert!(plugins(no_module).is_err());
+        assert!(documents("a: [").is_err());
+    }
+}
