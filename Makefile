@@ -102,6 +102,10 @@ test-in-chromium:
 	@cd tests/dashboard && npm ci --silent && ENVOY_BIN="$$(../../envoy/get-envoy)" CHROMIUM_BIN="$$(command -v chromium)" \
 	    node --test --test-reporter=spec .
 
+test-package: package ## Pack again in another place: the same bytes (some minutes; not a part of make test)
+	$(call say,Packing in another place)
+	@tests/package/run
+
 soak: build envoy ## A million keys against rate-limit on a real Envoy (some 2 minutes; not a part of make test)
 	$(call say,Soak)
 	@cargo test --release -p portcullis-envoy-tests --locked --test rate_limit -- --ignored --nocapture
