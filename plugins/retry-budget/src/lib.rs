@@ -5,13 +5,14 @@
 mod metrics;
 
 use portcullis_host::{
-    Error, Exchange, Facts, Flow, Metrics, Plugin, Property, SteadyClock, Summary, TableSpec,
-    Tables, random,
+    Error, Exchange, Facts, Flow, Metrics, Plugin, Property, SharedValue, SteadyClock, Summary,
+    TableSpec, Tables, random,
 };
+use portcullis_policy::circuit_breaker::board;
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
 use portcullis_policy::retry_budget::{
-    BreakerQuery, BudgetId, Config, Evaluation, Report, RetryBudget as Policy,
+    BreakerName, BreakerQuery, BudgetId, Config, Evaluation, Report, RetryBudget as Policy,
 };
 
 use metrics::BudgetMetrics;
@@ -25,6 +26,8 @@ pub struct RetryBudget {
     tables: Tables,
     /// By budget.
     metrics: Vec<BudgetMetrics>,
+    /// What the breakers tell that budgets respect, by budget.
+    boards: Vec<Option<SharedValue>>,
 }
 
 impl Plugin for RetryBudget {
@@ -57,6 +60,10 @@ impl Plugin for RetryBudget {
         Self {
             clock: SteadyClock::open(),
             tables: Tables::open(Self::NAME, &name, specs),
+            boards: policy
+                .breakers()
+                .map(|breaker| Some(board_of(breaker?)))
+                .collect(),
             name,
             policy,
             metrics,
@@ -83,7 +90,7 @@ impl Plugin for RetryBudget {
         let headers = exchange.request()?;
         let subject = Subject::new(headers, facts.route());
         let request = facts.request(&subject);
-        let is_open = |_: BreakerQuery<'_>| false;
+        let is_open = |query| self.is_open(query);
         let evaluation =
             self.policy
                 .on_request(&request, self.clock.now(), &mut &self.tables, is_open);
@@ -167,7 +174,22 @@ impl RetryBudget {
         }
     }
 
+    /// Whether the breaker is open; not if its board cannot be read.
+    fn is_open(&self, query: BreakerQuery) -> bool {
+        let board = self
+            .boards
+            .get(query.budget.index())
+            .and_then(Option::as_ref);
+        let board = board.and_then(|board| board.read().ok());
+        board.is_some_and(|board| board::is_open(&board, query.shape, query.key, query.now))
+    }
+
     fn metrics(&self, budget: BudgetId) -> Option<&BudgetMetrics> {
         self.metrics.get(budget.index())
     }
+}
+
+/// Where circuit-breaker tells of a breaker. If it is configured later, there is nothing yet.
+fn board_of(BreakerName { policy, breaker }: &BreakerName) -> SharedValue {
+    SharedValue::open("circuit_breaker", policy, &format!("{breaker}/board"))
 }

@@ -20,7 +20,8 @@ impl Name {
         &self.0
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// The name that a text is, if it is one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let valid = (1..=MAX_LENGTH).contains(&text.len())
             && text.bytes().all(|byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/')

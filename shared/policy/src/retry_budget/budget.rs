@@ -7,6 +7,7 @@ use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
 use super::backoff::Backoff;
+use super::breaker::BreakerName;
 use super::inbound::{AttemptHeaders, InboundRetries};
 use super::ledger::Rules;
 use super::retry_on::RetryOn;
@@ -33,16 +34,18 @@ pub(super) struct Budget {
     /// What has a budget of its own. Without it, all requests share one.
     #[serde(default)]
     pub(super) key: Vec<KeyPart>,
-    /// How many retries there may be for a hundred requests, from 0 to 1000.
+    /// How many retries there may be for a hundred requests, from 0 to 1000. Default: 20.
     #[serde(default = "ratio")]
     ratio: Whole<0, 1_000>,
-    /// For how long a request counts, from `1s` to `1h`.
+    /// For how long a request counts, from `1s` to `1h`. Default: `10s`.
     #[serde(default = "window")]
     window: Window,
     /// How many retries there may be in each second however few requests there are, from 0 to 1000000.
+    /// Default: 3.
     #[serde(default = "min_retries_per_second")]
     min_retries_per_second: Whole<0, 1_000_000>,
     /// How many retries one request may have, from 0 to 10. It replaces `num_retries` of the route.
+    /// Default: 1.
     #[serde(default = "max_retries")]
     max_retries: Whole<0, 10>,
     /// On what Envoy retries, beside what the route says: conditions of `x-envoy-retry-on` and
@@ -65,7 +68,7 @@ pub(super) struct Budget {
     #[serde(default)]
     pub(super) backoff: Backoff,
     /// A circuit breaker, `<policy>/<breaker>`: while it is open, nothing is retried.
-    pub(super) respect_breaker: Option<Breaker>,
+    pub(super) respect_breaker: Option<BreakerName>,
     /// Whether to act, only to count and mark, or to leave the budget out. The plugin's own `mode`
     /// holds too: the milder one counts.
     #[serde(default)]
@@ -90,38 +93,6 @@ fn max_retries() -> Whole<0, 10> {
 
 fn yes() -> bool {
     true
-}
-
-/// A circuit breaker: the name of its policy, a slash, and its own name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "String", inline)
-)]
-#[serde(try_from = "String")]
-pub(super) struct Breaker(String);
-
-impl Breaker {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Breaker {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let is_in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
-        let has_both = text.trim_matches('/').contains('/');
-        match has_both && text.bytes().all(is_in_names) {
-            true => Ok(Self(text)),
-            false => Err(format!(
-                "found {text:?}; expected the name of a circuit-breaker policy, a slash, and the name \
-                 of one of its breakers"
-            )),
-        }
-    }
 }
 
 /// The methods that can be repeated without harm (RFC 9110, section 9.2.2).

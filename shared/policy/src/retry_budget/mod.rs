@@ -99,6 +99,7 @@
 
 mod account;
 mod backoff;
+mod breaker;
 mod budget;
 mod config;
 mod evaluation;
@@ -115,9 +116,9 @@ mod tests;
 use std::fmt;
 
 pub use account::TableEvents;
+pub use breaker::{BreakerName, BreakerQuery};
 pub use config::Config;
 pub use evaluation::{Evaluation, Reason};
-pub use request::BreakerQuery;
 pub use settle::{Report, Settlement};
 
 use crate::config::{Mode, Name, OnError};
@@ -212,11 +213,10 @@ impl RetryBudget {
             })
     }
 
-    /// The breakers that budgets respect, `<policy>/<breaker>`.
-    pub fn breakers(&self) -> impl Iterator<Item = &str> {
-        let breakers = self.active();
-        breakers
-            .filter_map(|(_, compiled)| Some(compiled.budget.respect_breaker.as_ref()?.as_str()))
+    /// The breakers that the budgets respect, in the same order.
+    pub fn breakers(&self) -> impl Iterator<Item = Option<&BreakerName>> {
+        let budgets = self.budgets.iter();
+        budgets.map(|compiled| compiled.budget.respect_breaker.as_ref())
     }
 
     /// Whether requests matter at all.

@@ -3,6 +3,7 @@
 //! The [module](super) says what happens in which order, and why.
 
 use super::account::{Entry, Statement, TableEvents};
+use super::breaker::BreakerQuery;
 use super::evaluation::{Evaluation, Reason, Stop};
 use super::inbound::InboundRetries;
 use super::{BudgetId, Compiled, RetryBudget};
@@ -11,28 +12,16 @@ use crate::headers::HeaderMap;
 use crate::key::{self, Key, Missing, Request};
 use crate::table::{GaveUp, KeyHash, Store};
 
-/// A question to a circuit breaker.
-#[derive(Clone, Copy, Debug)]
-pub struct BreakerQuery<'a> {
-    /// The breaker, `<policy>/<breaker>`.
-    pub breaker: &'a str,
-    /// What the request's key is made of: a breaker whose keys are made of the same can answer for this
-    /// key alone.
-    pub shape: u64,
-    /// The request's key.
-    pub key: KeyHash,
-}
-
 impl RetryBudget {
     /// Evaluates a request at `now`, in nanoseconds of the steady clock. `None` if no budget is for it.
     ///
-    /// `is_open` is asked whether a breaker is open if the budget has to respect one.
+    /// `is_open` is asked whether the breaker is open that the budget has to respect.
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
         now: u64,
         store: &mut S,
-        is_open: impl FnOnce(BreakerQuery<'_>) -> bool,
+        is_open: impl FnOnce(BreakerQuery) -> bool,
     ) -> Option<Evaluation> {
         let subject = request.subject;
         let (id, compiled) = self.active().find(|(_, compiled)| {
@@ -54,18 +43,20 @@ impl RetryBudget {
         let Key::Hash(key) = Key::of(request, &budget.key, Missing::Share, store.seed()) else {
             return None;
         };
-        let breaker = budget.respect_breaker.as_ref().map(|breaker| BreakerQuery {
-            breaker: breaker.as_str(),
-            shape: key::shape(&budget.key),
-            key,
-        });
+        let is_breaker_open = budget.respect_breaker.is_some()
+            && is_open(BreakerQuery {
+                budget: id,
+                shape: key::shape(&budget.key),
+                key,
+                now,
+            });
         let evaluation = Evaluation {
             budget: id,
             is_enforced: self.mode == Mode::Enforce && budget.mode == Mode::Enforce,
             retry,
             wanted,
             granted: 0,
-            reason: breaker.is_some_and(is_open).then_some(Reason::BreakerOpen),
+            reason: is_breaker_open.then_some(Reason::BreakerOpen),
             is_denied: false,
             is_error: false,
             held: None,

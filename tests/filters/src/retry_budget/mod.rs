@@ -1,5 +1,6 @@
 //! What a user of retry-budget would notice.
 
+mod breakers;
 mod inbound;
 mod leases;
 mod retries;
@@ -19,6 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
         leases::scenarios(),
         inbound::scenarios(),
         signals::scenarios(),
+        breakers::scenarios(),
         shadow::scenarios(),
     ]
     .into_iter()

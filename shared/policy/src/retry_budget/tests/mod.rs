@@ -58,7 +58,12 @@ impl World {
             claims: b"",
             cluster: headers.get("x-cluster").map_or(b"orders", |name| name),
         };
-        let is_open = |query: BreakerQuery<'_>| self.open_breaker == Some(query.breaker);
+        let breakers: Vec<_> = self.policy.breakers().collect();
+        let is_open = |query: BreakerQuery| {
+            let breaker = breakers[query.budget.index()].unwrap();
+            let name = format!("{}/{}", breaker.policy, breaker.breaker);
+            self.open_breaker == Some(name.as_str())
+        };
         self.policy
             .on_request(&request, self.now, &mut self.store, is_open)
     }

@@ -1,0 +1,64 @@
+//! Budgets that respect a circuit breaker.
+
+use serde_json::json;
+
+use super::{budget, counter_by_reason, failure, pay, plugin};
+use crate::{Filter, OTHER_PREFIX, Request, Scenario, Upstream, World};
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let budget = budget(json!({
+        "key": ["cluster"], "max_retries": 1, "retry_on": "5xx",
+        "inbound_retries": "deny", "respect_breaker": "edge/watch",
+    }));
+    vec![Scenario {
+        name: "retry_budget::nothing_is_retried_while_the_breaker_is_open",
+        filters: vec![watch(), plugin(&budget)],
+        story: open_breaker,
+    }]
+}
+
+/// A breaker that opens when requests to `/trip` fail twice in a row, and stands in nobody's way but
+/// theirs.
+fn watch() -> Filter {
+    let config = json!({
+        "name": "edge",
+        "breakers": [{
+            "name": "watch", "match": {"path": {"prefix": "/trip"}}, "key": ["cluster"],
+            "consecutive_failures": 2, "open": {"base": "1h"},
+        }],
+    });
+    Filter::Plugin {
+        module: "circuit_breaker",
+        config: config.to_string(),
+    }
+}
+
+fn open_breaker(world: &mut dyn World) {
+    pay(world, 20);
+    world.upstream(Upstream::Answers(failure()));
+    world.send(Request::get("/"));
+    assert_eq!(world.received().len(), 2);
+
+    for _ in 0..2 {
+        world.send(Request::post("/trip"));
+    }
+    assert_eq!(world.received().len(), 2);
+    let response = world.send(Request::get("/"));
+    assert_eq!(world.received().len(), 1);
+    let stop = response.get_header("x-portcullis-retry");
+    assert_eq!(stop.as_deref(), Some("no"));
+    let retry = Request::get("/").header("x-envoy-attempt-count", "2");
+    world.send(retry);
+    assert!(world.received().is_empty());
+    let denied = counter_by_reason(world, "inbound_denied", "breaker_open");
+    assert_eq!(denied, 1);
+
+    // It is open for one cluster, and closed for the other.
+    world.serve(crate::Cluster::Other, Upstream::Answers(failure()));
+    for _ in 0..5 {
+        world.send(Request::post(OTHER_PREFIX));
+    }
+    world.received_by(crate::Cluster::Other);
+    world.send(Request::get(OTHER_PREFIX));
+    assert_eq!(world.received_by(crate::Cluster::Other).len(), 2);
+}
