@@ -120,6 +120,42 @@ pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 /// For each request: [`decide`](Self::decide), then [`reply`](Self::reply) if it is refused, else
 /// [`apply`](Self::apply). Outside of requests: [`look`](Self::look) at each of the
 /// [`remotes`](Self::remotes), and fetch when that says so.
+///
+/// ```
+/// use portcullis_policy::config;
+/// use portcullis_policy::headers::HeaderMap;
+/// use portcullis_policy::jose::{Hash, HostSignatures};
+/// use portcullis_policy::jwt_auth::{JwtAuth, Moment, Patience};
+/// use portcullis_policy::matcher::Subject;
+/// use portcullis_policy::table::Seed;
+///
+/// struct NoHost;
+/// impl HostSignatures for NoHost {
+///     fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+///         None
+///     }
+/// }
+///
+/// let config = br#"{
+///     "name": "edge",
+///     "providers": {"corp": {"issuer": "https://idp.example", "jwks": {"inline": {"keys": [
+///         {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+///     ]}}}},
+///     "rules": [{"name": "all", "require": {"provider": "corp"}}]
+/// }"#;
+/// let policy = JwtAuth::new(config::read(config)?);
+/// let mut state = policy.state(Seed::new([7; 16]));
+///
+/// let headers = HeaderMap::default();
+/// let subject = Subject::new(&headers, b"");
+/// let now = Moment { wall: 1_700_000_000, steady: 1_700_000_000_000_000_000 };
+/// let decision = policy.decide(&subject, &mut state, now, Patience::Waited(0), &NoHost);
+/// let reply = policy.reply(&decision).ok_or("no reply")?;
+/// assert_eq!(reply.status, 401);
+/// let challenge = ("www-authenticate".into(), r#"Bearer realm="edge""#.into());
+/// assert_eq!(reply.headers.first(), Some(&challenge));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct JwtAuth {
     name: Name,

@@ -17,6 +17,7 @@ use super::reason::Reason;
 use crate::config::{HeaderName, Text};
 use crate::headers::{HeaderMap, is_token};
 use crate::key::{cookie, query};
+use crate::matcher::not_exactly_one;
 
 const AUTHORIZATION: &str = "authorization";
 const BEARER: &str = "Bearer ";
@@ -66,6 +67,11 @@ impl TryFrom<Fields> for Place {
                 "found \"prefix\": {prefix:?} without \"header\"; only a header has one"
             ));
         }
+        let members = [
+            ("header", fields.header.is_some()),
+            ("cookie", fields.cookie.is_some()),
+            ("query", fields.query.is_some()),
+        ];
         match (fields.header, fields.cookie, fields.query) {
             (Some(name), None, None) => Self::header(name, fields.prefix),
             (None, Some(name), None) if !is_token(name.as_str()) => Err(format!(
@@ -74,7 +80,7 @@ impl TryFrom<Fields> for Place {
             )),
             (None, Some(name), None) => Ok(Self::Cookie(name)),
             (None, None, Some(name)) => Ok(Self::Query(name)),
-            _ => Err("expected exactly one of: header, cookie, query".to_owned()),
+            _ => Err(not_exactly_one(&members)),
         }
     }
 }

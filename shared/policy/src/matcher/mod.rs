@@ -69,6 +69,7 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use host::HostPattern;
 pub use path::CanonicalPath;
+pub(crate) use pattern::not_exactly_one;
 pub use regex::Regex;
 
 use crate::headers::HeaderMap;

@@ -124,7 +124,10 @@ fn one_worker_fetches_for_all(world: &mut dyn World) {
     let calls = world.received_by(Cluster::Idp);
     assert_eq!(calls.len(), 1, "{calls:?}");
     for call in calls {
-        assert_eq!((&call.method[..], &call.path[..]), ("GET", "/keys?v=1"));
+        assert_eq!(
+            (call.method.as_str(), call.path.as_str()),
+            ("GET", "/keys?v=1")
+        );
         assert_eq!(call.host, "idp.example");
     }
 }

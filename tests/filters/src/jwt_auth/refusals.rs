@@ -1,8 +1,8 @@
 //! Requests that are refused, and what their clients are told.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::signer::{forged, sign, token, usual};
+use super::signer::{LATE, forged, token, token_with};
 use super::{decisions, one_provider, scenario, with_rules, with_token};
 use crate::{Request, Response, Scenario, World};
 
@@ -76,22 +76,21 @@ fn without_a_token_there_is_a_bare_challenge(world: &mut dyn World) {
 }
 
 fn whatever_is_wrong_with_a_token_looks_the_same(world: &mut dyn World) {
-    let with_header = |header: Value| sign(&header, &usual(json!({})), "a");
     for (reason, token) in [
         ("malformed", "x.y.z".to_owned()),
-        ("malformed", with_header(json!({"alg": "none"}))),
+        ("malformed", token_with(&json!({"alg": "none"}))),
         (
             "malformed",
-            with_header(json!({"alg": "ES256", "kid": "a", "crit": ["exp"], "exp": 1})),
+            token_with(&json!({"alg": "ES256", "kid": "a", "crit": ["exp"], "exp": 1})),
         ),
         ("issuer", token(json!({"iss": "https://other.example"}))),
         (
             "algorithm",
-            with_header(json!({"alg": "HS256", "kid": "a"})),
+            token_with(&json!({"alg": "HS256", "kid": "a"})),
         ),
         (
             "type",
-            with_header(json!({"alg": "ES256", "kid": "a", "typ": "logout+jwt"})),
+            token_with(&json!({"alg": "ES256", "kid": "a", "typ": "logout+jwt"})),
         ),
         ("no_expiration", token(json!({"exp": null}))),
         ("expired", token(json!({"exp": 1_000_000_000}))),
@@ -100,7 +99,7 @@ fn whatever_is_wrong_with_a_token_looks_the_same(world: &mut dyn World) {
         ("audience", token(json!({"aud": ["other"]}))),
         (
             "unknown_key",
-            with_header(json!({"alg": "ES256", "kid": "b"})),
+            token_with(&json!({"alg": "ES256", "kid": "b"})),
         ),
         ("signature", forged(json!({}))),
     ] {
@@ -169,8 +168,7 @@ fn what_is_missing_in_a_good_token_is_named(world: &mut dyn World) {
         assert_refused(&response, status, challenge);
         assert_eq!(decisions(world, "all", "refused", reason), 1, "{reason}");
     }
-    let late = 4_102_444_800_u64;
-    let all = json!({"scope": "admin read", "realm": groups, "acr": "mfa", "auth_time": late});
+    let all = json!({"scope": "admin read", "realm": groups, "acr": "mfa", "auth_time": LATE});
     assert_eq!(
         world
             .send(with_token(Request::get("/"), &token(all)))

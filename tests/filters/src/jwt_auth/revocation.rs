@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::signer::{ISSUER, token};
+use super::signer::{ISSUER, LATE, token};
 use super::{decisions, one_provider, scenario, set, status};
 use crate::{Cluster, Response, Scenario, Upstream, World};
 
@@ -32,7 +32,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 fn publish(world: &mut dyn World, jtis: &[&str]) {
     let entries: Vec<Value> = jtis
         .iter()
-        .map(|jti| json!({"iss": ISSUER, "jti": jti, "exp": 4_102_444_800_u64}))
+        .map(|jti| json!({"iss": ISSUER, "jti": jti, "exp": LATE}))
         .collect();
     let mut response = Response::new(200);
     response.body = json!({ "revoked": entries }).to_string().into_bytes();

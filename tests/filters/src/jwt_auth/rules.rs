@@ -114,8 +114,8 @@ fn any_and_all_providers(world: &mut dyn World) {
         }
     };
     for (path, in_header, in_x_device, status) in [
-        ("/any/", &corp[..], "", 200),
-        ("/any/", "", &device[..], 200),
+        ("/any/", corp.as_str(), "", 200),
+        ("/any/", "", device.as_str(), 200),
         ("/any/", &corp, &device, 400),
         ("/any/", &device, "", 401),
         ("/any/", &stolen, "", 401),

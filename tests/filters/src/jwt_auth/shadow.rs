@@ -50,9 +50,8 @@ fn shadow_mode_counts_and_marks(world: &mut dyn World) {
 
 fn off_is_off(world: &mut dyn World) {
     let request = with_token(Request::get("/").header("x-user", "root"), "x");
-    assert_eq!(world.send(request.clone()).status, 200);
+    assert_eq!(world.send(request).status, 200);
     for received in world.received() {
-        assert_eq!(received.headers.len() >= request.headers.len(), true);
         assert_eq!(received.get_header("x-user").as_deref(), Some("root"));
         assert_eq!(
             received.get_header("authorization").as_deref(),

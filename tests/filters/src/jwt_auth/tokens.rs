@@ -59,12 +59,12 @@ fn a_good_token_opens_and_is_taken_away(world: &mut dyn World) {
     let response = world.send(with_token(request, &token(json!({}))));
     assert_eq!(response.status, 200);
     let received = world.received();
-    let [request] = &received[..] else {
-        panic!("{received:?}");
-    };
-    assert_eq!(request.get_header("authorization"), None);
-    assert_eq!(request.get_header("x-other").as_deref(), Some("stays"));
-    assert_eq!(request.path, "/x?a=1");
+    assert_eq!(received.len(), 1);
+    for request in received {
+        assert_eq!(request.get_header("authorization"), None);
+        assert_eq!(request.get_header("x-other").as_deref(), Some("stays"));
+        assert_eq!(request.path, "/x?a=1");
+    }
 }
 
 fn a_token_is_forwarded_where_that_is_wanted(world: &mut dyn World) {

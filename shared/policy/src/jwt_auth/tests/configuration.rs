@@ -102,7 +102,7 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/from",
             json!([{}]),
-            "$.providers.corp.from[0]: expected exactly one of: header, cookie, query",
+            "$.providers.corp.from[0]: found none; expected exactly one of: header, cookie, query",
         ),
         (
             "/providers/corp/from",
