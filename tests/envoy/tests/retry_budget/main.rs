@@ -1,0 +1,103 @@
+//! What retry-budget promises of a real Envoy with several workers under load: an outage is not
+//! multiplied, and single failures are retried. All else that a user would notice is a scenario.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
+
+mod chain;
+mod storms;
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use portcullis_envoy_tests::bootstrap::{self, PLAIN};
+use portcullis_envoy_tests::envoy::{Builder, Envoy};
+use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::load;
+use portcullis_envoy_tests::message::Request;
+use serde_json::{Value, json};
+
+/// The cluster that everything is sent to.
+const SERVICE: &str = "service";
+/// The reserve of all budgets here.
+const RESERVE: u64 = 3;
+
+/// An Envoy before a service, whose route has three retries. The plugin has one budget, a ratio of 20 %
+/// and a reserve.
+fn builder(service: SocketAddr, budget: Option<Value>) -> Builder {
+    let builder = Envoy::builder()
+        .concurrency(4)
+        .cluster(bootstrap::cluster(SERVICE, service))
+        .connection_manager(json!({"access_log": [], "route_config": routes()}));
+    match budget {
+        Some(mut budget) => {
+            budget["name"] = json!("all");
+            budget["ratio"] = json!(20);
+            budget["min_retries_per_second"] = json!(RESERVE);
+            let config = json!({"name": "edge", "budgets": [budget]});
+            let plugin = WasmFilter::plugin("retry-budget");
+            builder.wasm(&plugin.configuration(&config.to_string()))
+        }
+        None => builder,
+    }
+}
+
+fn routes() -> Value {
+    json!({"virtual_hosts": [{
+        "name": "all",
+        "domains": ["*"],
+        "include_request_attempt_count": true,
+        "routes": [{"match": {"prefix": "/"}, "route": {
+            "cluster": SERVICE,
+            "retry_policy": {
+                "retry_on": "5xx",
+                "num_retries": 3,
+                "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
+            },
+        }}],
+    }]})
+}
+
+/// What came of a load.
+struct Outcome {
+    requests: u64,
+    /// How often Envoy has sent them.
+    attempts: u64,
+    /// How many were answered with 200.
+    succeeded: u64,
+    /// How many seconds of the clock it may have touched.
+    seconds: u64,
+}
+
+/// Sends GET requests for `/0`, `/1` and so on over 16 connections.
+fn run(envoy: &Envoy, requests: usize) -> Outcome {
+    let before = attempts(envoy);
+    let begun = Instant::now();
+    let statuses = load::run(envoy.address(PLAIN), 16, requests, |number| {
+        Request::get(&format!("/{number}"))
+    });
+    let statuses = statuses.unwrap_or_else(|error| panic!("{error}"));
+    let seconds = begun.elapsed().as_secs() + 2;
+    envoy.wait_for_stat("http.ingress.downstream_rq_active", 0);
+    envoy.assert_no_vm_failed();
+    Outcome {
+        requests: requests as u64,
+        attempts: attempts(envoy) - before,
+        succeeded: statuses.iter().filter(|status| **status == 200).count() as u64,
+        seconds,
+    }
+}
+
+fn attempts(envoy: &Envoy) -> u64 {
+    envoy.counter(&format!("cluster.{SERVICE}.upstream_rq_total"))
+}
+
+/// A counter or gauge of the budget.
+fn count(envoy: &Envoy, metric: &str) -> u64 {
+    envoy.counter(&format!(
+        "wasmcustom.portcullis.retry_budget.policy=.=edge;.;budget=.=all;.;{metric}"
+    ))
+}
