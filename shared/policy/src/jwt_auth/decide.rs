@@ -116,11 +116,11 @@ impl JwtAuth {
         host: &impl HostSignatures,
         decision: &mut Decision,
     ) -> Result<Grounds, Rejection> {
-        let mut is_missing = false;
+        let mut missing = 0;
         let mut wanted = None;
         for (i, spec) in requirement.tokens.iter().enumerate() {
             let Some(Found { place, token }) = spec.find(headers)? else {
-                is_missing = true;
+                missing += 1;
                 continue;
             };
             let providers = spec.providers(place);
@@ -142,12 +142,17 @@ impl JwtAuth {
                 }
             }
         }
-        if let Some(rejection) = wanted {
-            return Err(rejection);
+        // Without one of the tokens, it makes no difference what becomes of the others.
+        match missing {
+            0 => {}
+            all if all == requirement.tokens.len() && requirement.allow_missing => {
+                return Ok(Grounds::NoToken);
+            }
+            _ => return Err(Reason::NoToken.into()),
         }
-        match decision.tokens.first() {
-            None if requirement.allow_missing => Ok(Grounds::NoToken),
-            Some(token) if !is_missing => {
+        match (wanted, decision.tokens.first()) {
+            (Some(rejection), _) => Err(rejection),
+            (None, Some(token)) => {
                 let Verified {
                     claims, provider, ..
                 } = &*token.verified;
@@ -156,7 +161,7 @@ impl JwtAuth {
                 requirement.conditions.check(claims, moment.wall, skew)?;
                 Ok(Grounds::Verified)
             }
-            _ => Err(Reason::NoToken.into()),
+            (None, None) => Err(Reason::NoToken.into()),
         }
     }
 

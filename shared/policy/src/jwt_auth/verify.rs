@@ -13,7 +13,7 @@ use super::state::State;
 use super::verified::{Verified, identity};
 use super::{JwtAuth, Moment, ProviderId, RemoteId};
 use crate::config::OnError;
-use crate::jose::{HostSignatures, KeySet, NoKey, Token, VerifiedBy};
+use crate::jose::{HostSignatures, KeySet, MAX_TOKEN, Malformed, NoKey, Token, VerifiedBy};
 use crate::table::KeyHash;
 
 /// How it was found out whether a signature is good.
@@ -85,6 +85,9 @@ impl JwtAuth {
         moment: Moment,
         host: &impl HostSignatures,
     ) -> Result<(Rc<Verified>, Verification), Rejection> {
+        if token.len() > MAX_TOKEN {
+            return Err(malformed(Malformed::TooLong));
+        }
         let hash = state.hash(token);
         if let Some(known) = self.known(token, hash, providers, state, moment) {
             return Ok((known, Verification::Cache));
@@ -98,10 +101,7 @@ impl JwtAuth {
         if !token.iter().all(|byte| is_credential(*byte)) {
             return Err(Reason::NotAToken.into());
         }
-        let parsed = Token::parse(token).map_err(|malformed| Rejection {
-            detail: malformed.label(),
-            ..Reason::Malformed.into()
-        })?;
+        let parsed = Token::parse(token).map_err(malformed)?;
         let (id, provider) = self.issuer(&parsed, providers).ok_or(Reason::Issuer)?;
         let window = provider.check(&parsed, moment.wall)?;
         self.check_revocation(&parsed, provider, state, moment)?;
@@ -267,6 +267,13 @@ fn signature(
         verification: Some(Verification::Failed),
         ..Reason::Signature.into()
     })
+}
+
+fn malformed(fault: Malformed) -> Rejection {
+    Rejection {
+        detail: fault.label(),
+        ..Reason::Malformed.into()
+    }
 }
 
 /// The characters of RFC 6750, section 2.1.

@@ -156,6 +156,35 @@ fn requests_wait_through_a_short_pause_but_not_through_a_long_one() {
 }
 
 #[test]
+fn what_is_refused_anyway_does_not_wait() {
+    let mut config = one_provider(json!({}));
+    config["providers"]["device"] = json!({
+        "issuer": "https://d.example",
+        "from": [{"header": "x-device"}],
+        "jwks": {"remote": {"cluster": "idp", "uri": "https://d.example/jwks"}},
+    });
+    config["rules"] = json!([
+        {"name": "both", "require": {"all": ["device", "corp"]}, "allow_missing": true},
+    ]);
+    let mut world = World::new(config);
+    let device = token(json!({"iss": "https://d.example"}));
+    let (good, forged) = (
+        format!("Bearer {}", token(json!({}))),
+        format!("Bearer {}", forged(json!({}))),
+    );
+    let mut verdict = |headers: &[(&str, &str)]| world.verdict(headers);
+    assert!(waits(verdict(&[
+        ("x-device", &device),
+        ("authorization", &good)
+    ])));
+    assert_eq!(verdict(&[("x-device", &device)]), refused(Reason::NoToken));
+    assert_eq!(
+        verdict(&[("x-device", &device), ("authorization", &forged)]),
+        refused(Reason::Signature)
+    );
+}
+
+#[test]
 fn an_unknown_kid_waits_for_one_fetch() {
     let mut fetching = remote_keys();
     fetching.install(&keys(&["a"]));
