@@ -19,19 +19,19 @@
 //!
 //! What is cheap comes first, so that junk costs no signature:
 //!
-//! 1. Is it among the tokens that were verified (see [`cache`])? Then only its times are looked at again,
+//! 1. Is it among the tokens that were verified (see `cache.rs`)? Then only its times are looked at again,
 //!    and whether the keys are still usable.
-//! 2. Is it among the last bad signatures (see [`forgeries`])?
+//! 2. Is it among the last bad signatures (see `forgeries.rs`)?
 //! 3. Has it only characters that a token has? Is it strictly a signed JWT (see [`jose`](crate::jose))?
 //! 4. `iss` names one of the providers that the rule allows in this place; from here on, that provider's
 //!    settings and keys count, and no other's.
-//! 5. `alg` and `typ` are among those allowed; [`times`]; `aud`.
+//! 5. `alg` and `typ` are among those allowed; `times.rs`; `aud`.
 //! 6. Is it revoked (see [`revocation`](crate::revocation))?
 //! 7. Its key: that of its `kid`; without `kid`, each that fits.
 //! 8. The signature.
 //!
 //! What is found out before the signature is true of a token that anybody can make. That is why the
-//! client is told `invalid_token`, and never what is wrong with it ([`reply`]).
+//! client is told `invalid_token`, and never what is wrong with it (`reply.rs`).
 //!
 //! # Waiting
 //!
@@ -56,15 +56,15 @@
 //! - What a client sends in the headers that any provider sets (`claims_to_headers`,
 //!   `forward_payload_header`) is removed, in every request that passes, also under rules that require
 //!   nothing, also in shadow mode.
-//! - The headers of tokens that are good are set, see [`claim_headers`].
-//! - A token is taken away from where it was found (see [`place`]), unless its provider has `forward`, and
+//! - The headers of tokens that are good are set, see `claim_headers.rs`.
+//! - A token is taken away from where it was found (see `place.rs`), unless its provider has `forward`, and
 //!   not in shadow mode: an upstream that still verifies it goes on to work.
 //! - The claims of the client's token are published for the filters behind ([`Decision::claims`]).
 //!
 //! # Paths with several readings
 //!
 //! Servers disagree about `;`, `\`, `%2f` and `%5c` in a path. A request is refused if its path leads to
-//! different rules, depending on how it is read (see [`readings`]). So what opens one path never opens another.
+//! different rules, depending on how it is read (see `readings.rs`). So what opens one path never opens another.
 //!
 //! # Shadow
 //!
