@@ -30,6 +30,7 @@ pub(crate) struct Counters {
     open_keys: Gauge,
     occupancy: Gauge,
     evictions: Counter,
+    malformed: Counter,
     pub(crate) retries: Counter,
     pub(crate) gave_up: Counter,
 }
@@ -62,6 +63,7 @@ impl Counters {
             open_keys: metrics.gauge("open_keys", labels),
             occupancy: metrics.gauge("occupancy", labels),
             evictions: counter("evictions"),
+            malformed: counter("malformed"),
             retries: counter("cas_retries"),
             gave_up: counter("gave_up"),
         }
@@ -118,6 +120,9 @@ impl Counters {
         }
         if effects.evicted {
             self.evictions.increment();
+        }
+        if effects.malformed {
+            self.malformed.increment();
         }
     }
 

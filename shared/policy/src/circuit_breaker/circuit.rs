@@ -14,6 +14,8 @@ pub struct Effects {
     pub occupied: bool,
     /// A key had to make room although its state said something.
     pub evicted: bool,
+    /// The block could not be read, and was started anew.
+    pub malformed: bool,
     /// What to note on the board, in this order.
     pub changes: Vec<Change>,
 }
@@ -59,7 +61,7 @@ impl CircuitBreaker {
         };
         store.update(id.index(), place.block, |bytes| {
             let mut block = Block::<State>::new(bytes);
-            let was_malformed = block.was_malformed();
+            let malformed = block.was_malformed();
             let harm = |state| machine.harm(state, now);
             let update = block.update(place.tag, WhenFull::Forgive, harm, |old| {
                 let (new, outcome, happened) = step(machine, old);
@@ -92,10 +94,11 @@ impl CircuitBreaker {
                 happened,
                 occupied: update.occupied,
                 evicted: update.evicted.is_some(),
+                malformed,
                 changes,
             };
             Edit {
-                changed: update.changed || was_malformed,
+                changed: update.changed || malformed,
                 outcome: (outcome, effects),
             }
         })

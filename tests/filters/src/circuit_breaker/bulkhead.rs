@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{breaker, counter, counter_by_reason, get, ok, reason, scenario, silent};
+use super::{breaker, counter, counter_by_reason, get, ok, reason, retry_after, scenario, silent};
 use crate::{Answer, Cluster, Request, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -34,7 +34,7 @@ fn so_many(world: &mut dyn World) {
     world.arrivals(Cluster::Upstream, 2);
     let rejected = get(world);
     assert_eq!((rejected.status, &*reason(&rejected)), (503, "bulkhead"));
-    assert_eq!(rejected.get_header("retry-after").unwrap(), "1");
+    assert_eq!(retry_after(&rejected), "1");
     assert_eq!(counter_by_reason(world, "rejected", "bulkhead"), 1);
 
     world.abandon(first);

@@ -108,6 +108,11 @@ fn reason(response: &Response) -> String {
         .unwrap_or_default()
 }
 
+/// For how many seconds a response asks to wait; empty if it does not.
+fn retry_after(response: &Response) -> String {
+    response.get_header("retry-after").unwrap_or_default()
+}
+
 /// An upstream that keeps its answers back for longer than any story lasts.
 fn silent() -> Upstream {
     Upstream::always(Answer::from(ok()).after(Duration::from_secs(60)))

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    breaker, counter, failure, gauge, get, ok, open, reached, reason, scenario, sensitive,
+    breaker, counter, failure, gauge, get, ok, open, reached, reason, retry_after, scenario,
+    sensitive,
 };
 use crate::{Request, Response, Scenario, Upstream, World};
 
@@ -59,7 +60,7 @@ fn on_failure(world: &mut dyn World) {
     let replaced = get(world);
     assert_is_fallback(&replaced);
     assert_eq!(reason(&replaced), "upstream_failure");
-    assert_eq!(replaced.get_header("retry-after").unwrap(), "7");
+    assert_eq!(retry_after(&replaced), "7");
     assert_eq!(replaced.get_header("x-upstream-secret"), None);
     assert_eq!(
         (counter(world, "fallbacks"), counter(world, "failures")),
@@ -85,7 +86,10 @@ fn grpc(world: &mut dyn World) {
     assert_eq!((rejected.status, rejected.body.len()), (200, 0));
     let header = |name| rejected.get_header(name).or(rejected.get_trailer(name));
     assert_eq!(header("grpc-status").as_deref(), Some("14"));
-    let pushback: u64 = header("grpc-retry-pushback-ms").unwrap().parse().unwrap();
+    let pushback: u64 = header("grpc-retry-pushback-ms")
+        .expect("it is there")
+        .parse()
+        .expect("a number");
     assert!((1..=2_000).contains(&pushback), "{pushback}");
     assert_eq!(reason(&rejected), "circuit_open");
 

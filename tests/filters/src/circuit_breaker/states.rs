@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     OPEN, breaker, counter, counter_by_reason, failure, gauge, get, ok, open, plugin, reached,
-    reason, scenario, sensitive,
+    reason, retry_after, scenario, sensitive,
 };
 use crate::{Answer, Request, Response, Scenario, Upstream, World};
 
@@ -34,7 +34,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         scenario(
             "circuit_breaker::an_upstream_can_ask_for_a_longer_pause",
             &sensitive(),
-            retry_after,
+            longer_pause,
         ),
         scenario(
             "circuit_breaker::results_leave_the_window",
@@ -67,7 +67,7 @@ fn outage(world: &mut dyn World) {
         (503, "circuit_open")
     );
     assert_eq!(rejected.body, b"Service unavailable\n");
-    let seconds: u64 = rejected.get_header("retry-after").unwrap().parse().unwrap();
+    let seconds: u64 = retry_after(&rejected).parse().expect("a number");
     assert!((1..=2).contains(&seconds), "{seconds}");
 
     world.upstream(Upstream::Answers(ok()));
@@ -110,11 +110,11 @@ fn slow(world: &mut dyn World) {
     assert_eq!(reason(&get(world)), "circuit_open");
 }
 
-fn retry_after(world: &mut dyn World) {
+fn longer_pause(world: &mut dyn World) {
     let busy = Response::new(503).header("retry-after", "5");
     world.upstream(Upstream::Answers(busy));
     get(world);
-    let wait = |world: &mut dyn World| get(world).get_header("retry-after").unwrap();
+    let wait = |world: &mut dyn World| retry_after(&get(world));
     assert_eq!(wait(world), "5");
     world.upstream(Upstream::Answers(ok()));
     world.pass(OPEN);

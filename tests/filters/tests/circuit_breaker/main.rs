@@ -1,0 +1,81 @@
+//! What circuit-breaker owes to a host with several workers: what only the native host can bring about
+//! on purpose.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests"
+)]
+
+mod failures;
+mod lifetimes;
+mod races;
+
+use std::time::Duration;
+
+use proxy_wasm_native_host::{Filter, Host, HostBuilder, Request, Response};
+use serde_json::{Value, json};
+
+const VM: &str = "portcullis";
+/// How long circuits stay open.
+const OPEN: Duration = Duration::from_secs(5);
+const STATUS_PATH: &str = "/portcullis/breakers";
+
+/// The instance `edge` with the breaker `all`, which stays open for [`OPEN`] each time.
+fn config(mut breaker: Value) -> Value {
+    breaker["name"] = json!("all");
+    breaker["open"] = json!({"base": "5s", "factor": 1, "jitter": 0});
+    json!({"name": "edge", "status_path": STATUS_PATH, "breakers": [breaker]})
+}
+
+fn filter(config: &Value) -> Filter {
+    let init = portcullis_host::start::<portcullis_circuit_breaker::CircuitBreaker>;
+    Filter::new("circuit_breaker", init)
+        .vm_id(VM)
+        .config(config.to_string())
+}
+
+/// Before an upstream that fails where the path says so.
+fn builder(config: &Value) -> HostBuilder {
+    Host::builder().filter(filter(config)).upstream(upstream)
+}
+
+fn upstream(request: &Request) -> Response {
+    Response::new(if request.path() == "/fails" { 503 } else { 200 })
+}
+
+fn ok() -> Request {
+    Request::get("/")
+}
+
+fn fails() -> Request {
+    Request::get("/fails")
+}
+
+/// Why a request is rejected; empty if it is not.
+fn reason(host: &Host, request: Request) -> String {
+    let outcome = host.send(request);
+    let reason = outcome.response().header_value("x-portcullis-reason");
+    reason.unwrap_or_default().to_owned()
+}
+
+/// What the status view says of the breaker.
+fn status(host: &Host) -> Value {
+    let body = host.send(Request::get(STATUS_PATH)).response().body_bytes();
+    let view: Value = serde_json::from_slice(&body).unwrap();
+    view["breakers"][0].clone()
+}
+
+/// The full name of a metric of the breaker.
+fn name(metric: &str) -> String {
+    portcullis_scenarios::counter("circuit_breaker", "edge", &[("breaker", "all")], metric)
+}
+
+fn counter(host: &Host, metric: &str) -> u64 {
+    host.counter(&name(metric))
+}
+
+/// The gauges of the worst phase and of the open keys.
+fn gauges(host: &Host) -> (u64, u64) {
+    (host.gauge(&name("state")), host.gauge(&name("open_keys")))
+}
