@@ -1,6 +1,7 @@
 //! What is compared.
 
 mod rate_limit;
+mod retry_budget;
 mod security_headers;
 
 use std::path::Path;
@@ -80,6 +81,7 @@ fn all() -> impl Iterator<Item = Variant> {
     security_headers::variants()
         .into_iter()
         .chain(rate_limit::variants())
+        .chain(retry_budget::variants())
 }
 
 impl Variant {

@@ -1,0 +1,34 @@
+//! retry-budget, with a budget that always has what is wanted: each request reserves a retry and gives it
+//! back.
+
+use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::message::Response;
+use serde_json::{Value, json};
+
+use super::{Filter, Variant};
+
+pub(super) fn variants() -> Vec<Variant> {
+    let plugin = |id, name, key: Value| {
+        let budget = json!({"name": "all", "key": key, "ratio": 1000});
+        let configuration = json!({"budgets": [budget]});
+        Variant::new(
+            id,
+            name,
+            Filter::Plugin("retry_budget", configuration),
+            grants,
+        )
+    };
+    vec![
+        plugin("budget", "retry-budget, one for all", json!([])),
+        plugin(
+            "budget_cluster",
+            "retry-budget by cluster",
+            json!(["cluster"]),
+        ),
+    ]
+}
+
+fn grants(envoy: &Envoy, _response: &Response) -> bool {
+    let granted = "portcullis.retry_budget.policy=.=default;.;budget=.=all;.;retries_granted";
+    envoy.counter(&format!("wasmcustom.{granted}")) == 1
+}
