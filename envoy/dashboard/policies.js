@@ -67,6 +67,7 @@ export const POLICIES = [
           { title: "Age", metric: "jwks_age_seconds", now: duration },
         ],
       },
+      { caption: "Signatures", by: ["policy", "path"], columns: [{ title: "Verified", metric: "verifications" }] },
     ],
     reasons: { caption: "Refused by reason", metric: "decisions", where: isNot("admitted") },
     troubles: [],
@@ -99,11 +100,13 @@ export const POLICIES = [
       by: ["policy", "breaker"],
       columns: [
         { title: "Open keys", metric: "open_keys", now: count },
-        { title: "Rejected", metric: "rejections" },
-        { title: "Transitions", metric: "transitions" },
+        { title: "Failures", metric: "failures" },
+        { title: "Slow", metric: "slow" },
+        { title: "Rejected", metric: "rejected" },
+        { title: "Would reject", metric: "shadow_rejected" },
       ],
     }],
-    reasons: { caption: "Transitions by reason", metric: "transitions" },
+    reasons: { caption: "Opened by reason", metric: "opened" },
     troubles: [
       ERRORS,
       EVICTIONS,
@@ -125,6 +128,7 @@ export const POLICIES = [
         { title: "Denied, inbound", metric: "inbound_denied" },
       ],
     }],
-    troubles: [ERRORS, EVICTIONS],
+    reasons: { caption: "Denied by reason", metric: "denied" },
+    troubles: [ERRORS, EVICTIONS, MALFORMED],
   },
 ];

@@ -105,6 +105,8 @@ describe("before the demo", () => {
     assert.equal(await answer("/stats/prometheus", { method: "POST" }), 404);
     assert.equal(await answer("/quitquitquit", { method: "POST" }), 404);
     assert.equal(await answer("/config_dump"), 404);
+    assert.equal(await demo.send("/stats/prometheus", { host: "localhost:10005" }, 10005), 200);
+    assert.equal(await demo.send("/stats/prometheus", { host: "evil.example" }, 10005), 404);
   });
 });
 

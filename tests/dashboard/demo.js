@@ -11,7 +11,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const REPOSITORY = join(import.meta.dirname, "../..");
 const START_TIMEOUT = 30_000;
 
-// {address(port), send(path, headers), stop()}: ports are those of envoy/demo.yaml.
+// {address(port), send(path, headers, port), stop()}: ports are those of envoy/demo.yaml, and where none is
+// given that of the shop. `send` is for GET, and tells the status of the answer.
 export async function startDemo(envoy) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-dashboard-"));
   const texts = ["upstream.yaml", "demo.yaml"].map((name) => readFileSync(join(REPOSITORY, "envoy", name), "utf8"));
@@ -25,7 +26,7 @@ export async function startDemo(envoy) {
   });
   const demo = {
     address: (port) => `http://127.0.0.1:${ports.get(String(port))}`,
-    send: (path, headers = {}) => send(Number(ports.get("10000")), path, { host: "shop.example", ...headers }),
+    send: (path, headers = {}, port = 10000) => send(Number(ports.get(String(port))), path, { host: "shop.example", ...headers }),
     async stop() {
       for (const process of processes) {
         if (process.exitCode === null && process.kill()) await once(process, "exit");
@@ -64,7 +65,7 @@ async function untilReady(port) {
   throw new Error(`no Envoy is ready on port ${port}; is something missing in dist (make build)?`);
 }
 
-// Sends a GET request; the status of the answer. (fetch cannot set the host.)
+// fetch cannot set the host.
 async function send(port, path, headers) {
   const sent = request({ host: "127.0.0.1", port, path, headers, agent: false }).end();
   const [response] = await once(sent, "response");
