@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "helpers of tests are tests"
 )]
@@ -77,7 +78,7 @@ fn run(envoy: &Envoy, requests: usize) -> Outcome {
     let before = attempts(envoy);
     let begun = Instant::now();
     let statuses = load::run(envoy.address(PLAIN), 16, requests, |number| {
-        Request::get(&format!("/{number}"))
+        Request::get(format!("/{number}"))
     });
     let statuses = statuses.unwrap_or_else(|error| panic!("{error}"));
     let seconds = begun.elapsed().as_secs() + 2;
