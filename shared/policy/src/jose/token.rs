@@ -148,6 +148,11 @@ impl<'t> Token<'t> {
     pub fn claims(&self) -> &Object {
         &self.claims
     }
+
+    /// The payload, as JSON text and as claims.
+    pub fn into_payload(self) -> (Vec<u8>, Object) {
+        (self.payload, self.claims)
+    }
 }
 
 impl Header {

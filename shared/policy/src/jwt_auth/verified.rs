@@ -22,12 +22,11 @@ pub(super) struct Verified {
 
 impl Verified {
     pub(super) fn new(
-        token: &Token<'_>,
+        token: Token<'_>,
         id: ProviderId,
         provider: &Provider,
         window: Window,
     ) -> Self {
-        let claims = token.claims();
         let payload_header = provider.payload_header.as_ref().map(|header| {
             let mut parts = token.compact().split('.');
             let payload = parts.nth(1).unwrap_or_default();
@@ -36,16 +35,15 @@ impl Verified {
                 Bytes::copy_from_slice(payload.as_bytes()),
             )
         });
+        let headers = provider.claim_headers.of(token.claims());
+        let headers = headers.chain(payload_header).collect();
+        let (payload, claims) = token.into_payload();
         Self {
             provider: id,
             window,
-            claims: claims.clone(),
-            payload: Bytes::copy_from_slice(token.payload()),
-            headers: provider
-                .claim_headers
-                .of(claims)
-                .chain(payload_header)
-                .collect(),
+            claims,
+            payload: payload.into(),
+            headers,
         }
     }
 

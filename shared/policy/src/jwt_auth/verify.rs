@@ -98,10 +98,12 @@ impl JwtAuth {
                 ..Reason::Signature.into()
             });
         }
-        if !token.iter().all(|byte| is_credential(*byte)) {
-            return Err(Reason::NotAToken.into());
-        }
-        let parsed = Token::parse(token).map_err(malformed)?;
+        let parsed = Token::parse(token).map_err(|fault| {
+            match token.iter().all(|byte| is_credential(*byte)) {
+                true => malformed(fault),
+                false => Reason::NotAToken.into(),
+            }
+        })?;
         let (id, provider) = self.issuer(&parsed, providers).ok_or(Reason::Issuer)?;
         let window = provider.check(&parsed, moment.wall)?;
         self.check_revocation(&parsed, provider, state, moment)?;
@@ -109,7 +111,7 @@ impl JwtAuth {
         let verified = signature(&parsed, provider, set, wanted, host);
         match verified {
             Ok(by) => {
-                let verified = Rc::new(Verified::new(&parsed, id, provider, window));
+                let verified = Rc::new(Verified::new(parsed, id, provider, window));
                 state.tokens.insert(hash, token, &verified);
                 let by = match by {
                     VerifiedBy::Host => Verification::Host,
