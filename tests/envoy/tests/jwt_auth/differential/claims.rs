@@ -1,0 +1,122 @@
+//! What the claims of a token may say.
+
+use portcullis_scenarios::tokens::Token;
+use serde_json::{Value, json};
+
+use super::difference::*;
+use super::{Case, Mint, bad, good, stricter};
+use crate::bearer;
+
+pub(super) fn cases(mint: &Mint) -> Vec<Case> {
+    let mut cases = times(mint);
+    cases.extend(parties(mint));
+    cases.extend(others(mint));
+    cases
+}
+
+fn times(mint: &Mint) -> Vec<Case> {
+    let now = mint.now;
+    let with = |name, value: Value| mint.token().claim(name, value);
+    vec![
+        stricter("no exp", &mint.token().without("exp"), NO_EXPIRATION),
+        stricter("exp 0", &with("exp", json!(0)), EXPIRED_IN_1970),
+        good("expired within the skew", &with("exp", json!(now - 30))),
+        bad("expired", &with("exp", json!(now - 90))),
+        bad("expired before 1970", &with("exp", json!(-1))),
+        bad("exp as text", &with("exp", json!((now + 600).to_string()))),
+        bad("exp null", &with("exp", json!(null))),
+        good(
+            "exp with a fraction",
+            &with("exp", json!(now as f64 + 600.5)),
+        ),
+        good(
+            "exp in the year 2286",
+            &with("exp", json!(9_999_999_999_u64)),
+        ),
+        good("exp in the year 5138", &with("exp", json!(1e11))),
+        good("nbf", &with("nbf", json!(now - 10))),
+        good("nbf within the skew", &with("nbf", json!(now + 30))),
+        bad("not yet valid", &with("nbf", json!(now + 120))),
+        bad("nbf as text", &with("nbf", json!("0"))),
+        good("no iat", &mint.token().without("iat")),
+        good("iat within the skew", &with("iat", json!(now + 30))),
+        stricter("iat in the future", &with("iat", json!(now + 300)), FUTURE),
+        bad("iat as text", &with("iat", json!("0"))),
+    ]
+}
+
+fn parties(mint: &Mint) -> Vec<Case> {
+    let with = |name, value: Value| mint.token().claim(name, value);
+    let for_others =
+        |name, token: Token| Case::differs(name, bearer(token.sign()), (401, 403), AUDIENCE);
+    vec![
+        bad("another iss", &with("iss", json!("https://evil.example"))),
+        bad(
+            "iss with a slash more",
+            &with("iss", json!("https://idp.example/")),
+        ),
+        bad(
+            "iss of the other provider",
+            &with("iss", json!(super::SECRET_ISSUER)),
+        ),
+        bad("no iss", &mint.token().without("iss")),
+        bad("iss that is a number", &with("iss", json!(1))),
+        bad("iss that is an array", &with("iss", json!([super::ISSUER]))),
+        good("aud among others", &with("aud", json!(["bank", "shop"]))),
+        for_others("another aud", with("aud", json!("bank"))),
+        for_others("an aud that begins so", with("aud", json!("shopping"))),
+        for_others("no aud", mint.token().without("aud")),
+        for_others("an empty array as aud", with("aud", json!([]))),
+        bad("aud that is a number", &with("aud", json!(1))),
+        bad("aud with a number", &with("aud", json!(["shop", 1]))),
+        good("no sub", &mint.token().without("sub")),
+        bad("sub that is a number", &with("sub", json!(1))),
+        bad("jti that is a number", &with("jti", json!(1))),
+        good("sub beyond ASCII", &with("sub", json!("Zoë"))),
+    ]
+}
+
+fn others(mint: &Mint) -> Vec<Case> {
+    let token = || mint.token();
+    vec![
+        good(
+            "claims of any kind",
+            &token().claim("a", json!({"b": [1, 2.5, null, true, "c"]})),
+        ),
+        good(
+            "8 KiB of groups",
+            &token().claim("groups", vec!["administrators"; 360]),
+        ),
+        bad(
+            "iss twice",
+            &token().more_claims(r#""iss":"https://idp.example""#),
+        ),
+        bad("exp twice", &token().more_claims(r#""exp":9999999999"#)),
+        bad(
+            "another claim twice",
+            &token().more_claims(r#""role":"user","role":"admin""#),
+        ),
+        bad(
+            "a claim twice, within another",
+            &token().more_claims(r#""a":{"b":1,"b":2}"#),
+        ),
+        bad(
+            "a claim twice, in two spellings",
+            &token().more_claims(r#""role":1,"r\u006fle":2"#),
+        ),
+        good("nested 20 deep", &token().more_claims(&nested(20))),
+        bad("nested 5000 deep", &token().more_claims(&nested(5000))),
+        bad(
+            "an unpaired surrogate",
+            &token().more_claims(r#""a":"\ud800""#),
+        ),
+        bad(
+            "a number beyond all bounds",
+            &token().more_claims(r#""a":1e999"#),
+        ),
+    ]
+}
+
+fn nested(depth: usize) -> String {
+    format!(r#""a":{}{}"#, "[".repeat(depth), "]".repeat(depth))
+}

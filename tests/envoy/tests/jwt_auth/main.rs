@@ -1,0 +1,54 @@
+//! What jwt-auth promises of a real Envoy: that it is as strict as it says, next to Envoy's own
+//! `jwt_authn`; that keys rotate and servers fail without anybody noticing; that no token does harm.
+//! All else that a user would notice is a scenario.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
+mod differential;
+mod hostile;
+mod key_server;
+mod outages;
+mod revocation;
+mod rotation;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::message::Request;
+use serde_json::Value;
+
+const ISSUER: &str = "https://idp.example";
+
+fn plugin(configuration: &Value) -> WasmFilter {
+    WasmFilter::plugin("jwt-auth").configuration(&configuration.to_string())
+}
+
+/// The wall clock, in seconds since the Unix epoch.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("after 1970").as_secs()
+}
+
+fn bearer(token: impl AsRef<[u8]>) -> Request {
+    with_authorization([b"Bearer ", token.as_ref()].concat())
+}
+
+fn with_authorization(value: impl Into<Vec<u8>>) -> Request {
+    Request::get("/").header("authorization", value)
+}
+
+/// A counter or gauge of the instance `edge`; `labels` as in `provider=.=corp;.;`.
+fn count(envoy: &Envoy, labels: &str, metric: &str) -> u64 {
+    envoy.counter(&name(labels, metric))
+}
+
+fn name(labels: &str, metric: &str) -> String {
+    format!("wasmcustom.portcullis.jwt_auth.policy=.=edge;.;{labels}{metric}")
+}
