@@ -35,7 +35,7 @@ use portcullis_envoy_tests::message::Request;
 use serde_json::json;
 
 use options::Options;
-use variants::Variant;
+use variants::{Credentials, Variant};
 
 /// Connections that are kept alive during a visit.
 const CONNECTIONS: usize = 16;
@@ -114,7 +114,9 @@ impl Subject {
             .route(answer);
         let envoy = variant.filter.add_to(builder).start();
         cpu::pin(envoy.process_id(), ENVOY_CORE);
-        let response = envoy.client().send(&request(0));
+        let response = envoy
+            .client()
+            .send(&request(0, variant.credentials.as_ref()));
         assert!(
             (variant.works)(&envoy, &response),
             "{} does not do what is to be measured: {response:?}",
@@ -139,16 +141,17 @@ impl Subject {
     }
 
     fn send(&mut self, requests: usize) {
-        let (keys, first) = (self.variant.keys, self.requests);
+        let (keys, expected) = (self.variant.keys, self.variant.status);
+        let (credentials, first) = (self.variant.credentials.clone(), self.requests);
         self.requests += requests;
         let address = self.envoy.address(PLAIN);
         let statuses = load::run(address, CONNECTIONS, requests, move |number| {
-            request(scattered(first + number) % keys)
+            request(scattered(first + number) % keys, credentials.as_ref())
         });
         let name = &self.variant.name;
         let statuses = statuses.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let failed = statuses.iter().find(|status| **status != 200);
-        assert_eq!(failed, None, "{name}: not every response was a 200");
+        let other = statuses.iter().find(|status| **status != expected);
+        assert_eq!(other, None, "{name}: not every response was a {expected}");
     }
 }
 
@@ -159,8 +162,8 @@ fn scattered(number: usize) -> usize {
 }
 
 /// What a browser sends, about, with a key.
-fn request(key: usize) -> Request {
-    Request::get("/shop/cart?item=1")
+fn request(key: usize, credentials: Option<&Credentials>) -> Request {
+    let request = Request::get("/shop/cart?item=1")
         .header("host", "shop.example")
         .header(
             "user-agent",
@@ -174,5 +177,9 @@ fn request(key: usize) -> Request {
         .header("accept-encoding", "gzip, deflate, br, zstd")
         .header("sec-fetch-site", "same-origin")
         .header("cookie", "session=0123456789abcdef; theme=dark")
-        .header(KEY, format!("{key:016x}"))
+        .header(KEY, format!("{key:016x}"));
+    match credentials {
+        None => request,
+        Some(credentials) => request.header("authorization", credentials(key)),
+    }
 }

@@ -1,10 +1,12 @@
 //! What is compared.
 
+mod jwt_auth;
 mod rate_limit;
 mod retry_budget;
 mod security_headers;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use portcullis_envoy_tests::artifacts;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
@@ -25,7 +27,14 @@ pub(crate) struct Variant {
     pub(crate) works: fn(&Envoy, &Response) -> bool,
     /// How many different keys the requests have.
     pub(crate) keys: usize,
+    /// The `authorization` header that a request with that key has.
+    pub(crate) credentials: Option<Credentials>,
+    /// What every request is answered with.
+    pub(crate) status: u16,
 }
+
+/// Makes the value of an `authorization` header of a key.
+pub(crate) type Credentials = Arc<dyn Fn(usize) -> String + Send + Sync>;
 
 /// What that Envoy has before its router.
 pub(crate) enum Filter {
@@ -82,6 +91,7 @@ fn all() -> impl Iterator<Item = Variant> {
         .into_iter()
         .chain(rate_limit::variants())
         .chain(retry_budget::variants())
+        .chain(jwt_auth::variants())
 }
 
 impl Variant {
@@ -97,11 +107,27 @@ impl Variant {
             filter,
             works,
             keys: 1,
+            credentials: None,
+            status: 200,
         }
     }
 
     fn with_keys(self, keys: usize) -> Self {
         Self { keys, ..self }
+    }
+
+    fn with_credentials(
+        self,
+        credentials: impl Fn(usize) -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            credentials: Some(Arc::new(credentials)),
+            ..self
+        }
+    }
+
+    fn answered_with(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// The same with the module in that folder, if it is there.
@@ -113,6 +139,7 @@ impl Variant {
         file.is_file().then(|| Self {
             name: format!("  the same, {}", modules.display()),
             filter: Filter::Wasm(plugin(module, &file, configuration)),
+            credentials: self.credentials.clone(),
             ..*self
         })
     }
