@@ -3,7 +3,8 @@
 import { table } from "./dom.js";
 import { count, duration } from "./format.js";
 
-const PATH = "breakers";
+// The `status_path` of the circuit-breaker on the page's listener.
+const PATH = "portcullis/breakers";
 const COLUMNS = ["breaker / key", "State", "Time left", "Reason", "Trips in a row", "Probes out"];
 
 // Goes into circuit-breaker's panel. Without a status view (404) it shows nothing, and does not ask again.

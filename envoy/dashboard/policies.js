@@ -67,7 +67,7 @@ export const POLICIES = [
           { title: "Age", metric: "jwks_age_seconds", now: duration },
         ],
       },
-      { caption: "Signatures", by: ["policy", "path"], columns: [{ title: "Verified", metric: "verifications" }] },
+      { caption: "Signatures", by: ["policy", "path"], columns: [{ title: "Count", metric: "verifications" }] },
     ],
     reasons: { caption: "Refused by reason", metric: "decisions", where: isNot("admitted") },
     troubles: [],

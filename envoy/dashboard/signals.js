@@ -34,7 +34,7 @@ export function createSignals(parent) {
   const tiles = {
     traffic: tile("Traffic", "Requests", perSecond),
     errors: tile("Errors", "Responses with 5xx and 4xx", percent),
-    latency: tile("Latency", "Time to the end of the response", milliseconds),
+    latency: tile("Latency", "Response time", milliseconds),
     saturation: tile("Saturation", "How full", percent),
   };
   parent.append(...Object.values(tiles).map(({ element }) => element));

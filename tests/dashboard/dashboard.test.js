@@ -72,18 +72,15 @@ describe("before the demo", () => {
     assert.deepEqual(page.faults, []);
   });
 
-  test("a breaker is seen opening", async (context) => {
+  test("a breaker is seen opening, and which key it is", async () => {
     const page = await open();
-    await untilState(page, "live");
-    if (await page.locator("#circuit_breaker").isHidden()) {
-      return context.skip("the demo has no circuit-breaker");
-    }
+    await until(page, () => /closed/.test(document.querySelector("#circuit_breaker .states").textContent));
 
-    for (let sent = 0; sent < 100; sent++) {
-      await demo.send("/api/orders", { "x-envoy-fault-abort-request": "503" });
-    }
+    for (let sent = 0; sent < 3; sent++) await demo.send("/orders/", { "x-envoy-fault-abort-request": "503" });
 
-    await until(page, () => /\bopen/.test(document.querySelector("#circuit_breaker .states").textContent));
+    await until(page, () => /open/.test(document.querySelector("#circuit_breaker .states strong").textContent));
+    await until(page, () => /orders \/ upstream\s*open/.test(document.querySelector("#circuit_breaker").textContent));
+    assert.match(await cell(page, "circuit_breaker", "orders / upstream", "Reason"), /^consecutive/);
     await screenshot(page, "demo-breaker");
     assert.deepEqual(page.faults, []);
   });

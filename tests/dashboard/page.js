@@ -29,7 +29,7 @@ export async function openPage(browser, address, { width = 1280, colorScheme = "
     await page.clock.install({ time: 0 });
     await page.clock.pauseAt(1_000);
     await page.route("**/stats/prometheus*", (route) => route.fulfill({ contentType: "text/plain", body: statistics() }));
-    await page.route("**/breakers", (route) => route.fulfill({ contentType: "application/json", body: statusView() }));
+    await page.route("**/portcullis/breakers", (route) => route.fulfill({ contentType: "application/json", body: statusView() }));
   }
   await page.goto(address);
   return page;
