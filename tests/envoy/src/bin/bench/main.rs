@@ -3,10 +3,12 @@
 //! ```text
 //! make bench BENCH_ARGS="--rounds 3 --only helmet,limit"
 //! make bench BENCH_ARGS="--against /tmp/dist-before --only helmet"
+//! make bench BENCH_ARGS="--upstream --only breaker,breaker_open"
 //! ```
 //!
 //! There is one Envoy for each variant, of one worker, and all of them are there at once. They
-//! answer by themselves, without an upstream, so that little else is measured. After a warm-up, in
+//! answer by themselves, so that little else is measured, unless an upstream is asked for; that one
+//! runs beside the load. After a warm-up, in
 //! which V8 optimises what is called often, the load visits them in turn, round after round. What a
 //! variant adds in a round is its CPU time per request less that of the Envoy without filters in
 //! the same round. Many short visits see the same machine, whatever else it does meanwhile; a few
@@ -73,7 +75,8 @@ fn main() -> ExitCode {
     };
     cpu::pin(std::process::id(), LOAD_CORE);
     let chosen = variants::chosen(&options).into_iter();
-    let mut subjects: Vec<Subject> = chosen.map(Subject::start).collect();
+    let start = |variant| Subject::start(variant, options.upstream);
+    let mut subjects: Vec<Subject> = chosen.map(start).collect();
 
     eprintln!("warming up");
     for subject in &mut subjects {
@@ -103,15 +106,18 @@ fn main() -> ExitCode {
 }
 
 impl Subject {
-    fn start(variant: Variant) -> Self {
+    fn start(variant: Variant, has_upstream: bool) -> Self {
         let answer = json!({
             "match": {"prefix": "/"},
             "direct_response": {"status": 200, "body": {"inline_string": "hello"}},
         });
         let builder = Envoy::builder()
             .concurrency(1)
-            .connection_manager(json!({"access_log": []}))
-            .route(answer);
+            .connection_manager(json!({"access_log": []}));
+        let builder = match has_upstream {
+            true => builder,
+            false => builder.route(answer),
+        };
         let envoy = variant.filter.add_to(builder).start();
         cpu::pin(envoy.process_id(), ENVOY_CORE);
         let response = envoy

@@ -12,6 +12,8 @@ pub(crate) struct Options {
     only: Vec<String>,
     /// Folders with other builds of the modules.
     pub(crate) against: Vec<PathBuf>,
+    /// Whether requests go to an upstream. Otherwise Envoy answers by itself.
+    pub(crate) upstream: bool,
 }
 
 impl Options {
@@ -21,8 +23,13 @@ impl Options {
             rounds: 50,
             only: Vec::new(),
             against: Vec::new(),
+            upstream: false,
         };
         while let Some(option) = arguments.next() {
+            if option == "--upstream" {
+                options.upstream = true;
+                continue;
+            }
             let value = arguments.next();
             let understood = value.and_then(|value| options.set(&option, value));
             understood.ok_or_else(|| usage(&option))?;
@@ -60,7 +67,8 @@ fn usage(option: &str) -> String {
         "bench: {option} is unknown, or its value is missing or wrong. All are optional:\n\
          \x20 --rounds N       visits to each variant (50)\n\
          \x20 --only A,B       only these variants of {}\n\
-         \x20 --against DIR    also the modules in that folder, of another build; repeatable",
+         \x20 --against DIR    also the modules in that folder, of another build; repeatable\n\
+         \x20 --upstream       with an upstream, which circuit-breaker's variants need",
         variants::ids().collect::<Vec<_>>().join(", ")
     )
 }

@@ -1,5 +1,6 @@
 //! What is compared.
 
+mod circuit_breaker;
 mod jwt_auth;
 mod rate_limit;
 mod retry_budget;
@@ -31,6 +32,8 @@ pub(crate) struct Variant {
     pub(crate) credentials: Option<Credentials>,
     /// What every request is answered with.
     pub(crate) status: u16,
+    /// Whether it means nothing without an upstream.
+    needs_upstream: bool,
 }
 
 /// Makes the value of an `authorization` header of a key.
@@ -70,7 +73,8 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
             |_, _| true,
         ),
     ];
-    for variant in all().filter(|variant| options.chooses(variant.id)) {
+    let can_run = |variant: &Variant| options.upstream || !variant.needs_upstream;
+    for variant in all().filter(|variant| options.chooses(variant.id) && can_run(variant)) {
         let others = options.against.iter();
         let others: Vec<_> = others
             .filter_map(|modules| variant.of_another_build(modules))
@@ -92,6 +96,7 @@ fn all() -> impl Iterator<Item = Variant> {
         .chain(rate_limit::variants())
         .chain(retry_budget::variants())
         .chain(jwt_auth::variants())
+        .chain(circuit_breaker::variants())
 }
 
 impl Variant {
@@ -109,6 +114,14 @@ impl Variant {
             keys: 1,
             credentials: None,
             status: 200,
+            needs_upstream: false,
+        }
+    }
+
+    fn with_upstream(self) -> Self {
+        Self {
+            needs_upstream: true,
+            ..self
         }
     }
 
