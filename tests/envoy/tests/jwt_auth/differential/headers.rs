@@ -64,6 +64,18 @@ fn signatures(mint: &Mint) -> Vec<Case> {
             "ES256 with a signature in DER",
             &mint.with(Algorithm::ES256).signature(&[0x30; 71]),
         ),
+        bad(
+            "PS256, forged",
+            &mint.with(Algorithm::PS256).signature(&[1; 256]),
+        ),
+        bad(
+            "EdDSA, forged",
+            &mint.with(Algorithm::EdDSA).signature(&[1; 64]),
+        ),
+        bad(
+            "HS256, forged",
+            &mint.with(Algorithm::HS256).signature(&[1; 32]),
+        ),
         bad("none", &token().header("alg", "none").signature(b"")),
         bad("none, signed", &token().header("alg", "none")),
         bad("None", &token().header("alg", "None").signature(b"")),
