@@ -6,10 +6,11 @@ use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
 use super::failures::Failures;
-use super::machine::{Extent, Machine, OpenTime, Term};
+use super::machine::{Extent, Machine, Term};
 use super::reply::Fallback;
+use super::times::{HalfOpen, Open, Percent, Slow, UpToADay, off};
 use super::window::Window;
-use crate::config::{Mode, Name, Whole, Within};
+use crate::config::{Mode, Name, Whole};
 use crate::key::{self, KeyPart, Missing, Needs};
 use crate::matcher::Match;
 
@@ -98,14 +99,8 @@ impl Switch {
     }
 }
 
-/// A part of all, in percent.
-type Percent = Whole<0, 100>;
 /// Up to a million of something.
 type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
-/// From a millisecond to a day.
-type UpToADay = Within<1, 86_400_000>;
-/// From a millisecond to an hour.
-type UpToAnHour = Within<1, 3_600_000>;
 
 /// A breaker: which requests, and when to stop sending them.
 #[derive(Deserialize)]
@@ -165,99 +160,12 @@ struct Fields {
     mode: Mode,
 }
 
-fn off<const MAX: u32>() -> Whole<0, MAX> {
-    Whole::new(0)
-}
-
 fn minimum_requests() -> Many<1> {
     Many::new(20)
 }
 
 fn concurrent_lease() -> UpToADay {
     UpToADay::millis(600_000)
-}
-
-/// What is slow, and when to open for that.
-#[derive(Clone, Copy, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-struct Slow {
-    /// A response whose headers take longer is slow: `1ms` to `1h`.
-    threshold: UpToAnHour,
-    /// From how many percent of slow responses on to open. 0: never for that.
-    #[serde(default = "off::<100>")]
-    rate: Percent,
-}
-
-/// For how long to stay open.
-#[derive(Clone, Copy, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-struct Open {
-    /// The first time: `1ms` to `24h`. Default: `5s`.
-    base: UpToADay,
-    /// By how much longer each time that follows without having closed: 1 to 100. Default: 2.
-    factor: Whole<1, 100>,
-    /// The longest time, before jitter: `1ms` to `24h`. Default: `5m`, or `base` if that is longer.
-    max: Option<UpToADay>,
-    /// By how many percent to vary the time, up and down. Default: 20.
-    jitter: Percent,
-    /// Whether to stay open for as long as `Retry-After` of a failure says, at most `max`. Default:
-    /// true.
-    respect_retry_after: bool,
-}
-
-impl Default for Open {
-    fn default() -> Self {
-        Self {
-            base: UpToADay::millis(5_000),
-            factor: Whole::new(2),
-            max: None,
-            jitter: Percent::new(20),
-            respect_retry_after: true,
-        }
-    }
-}
-
-impl Open {
-    fn time(self) -> Result<OpenTime, String> {
-        let max = self.max.unwrap_or(UpToADay::millis(300_000).max(self.base));
-        if max < self.base {
-            return Err(format!(
-                "found \"open\" with \"base\": \"{}\" and \"max\": \"{}\"; expected a \"max\" of at \
-                 least \"base\"",
-                self.base.get(),
-                max.get()
-            ));
-        }
-        Ok(OpenTime {
-            base: self.base.nanos(),
-            factor: self.factor.get(),
-            max: max.nanos(),
-            jitter: self.jitter.get(),
-        })
-    }
-}
-
-/// How to find out whether to close again.
-#[derive(Clone, Copy, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-struct HalfOpen {
-    /// How many requests pass as probes: 1 to 1000. Default: 3.
-    permits: Whole<1, 1_000>,
-    /// After what time a probe of which nothing is heard makes room for another: `1ms` to `1h`.
-    /// Default: `30s`.
-    max_wait: UpToAnHour,
-}
-
-impl Default for HalfOpen {
-    fn default() -> Self {
-        Self {
-            permits: Whole::new(3),
-            max_wait: UpToAnHour::millis(30_000),
-        }
-    }
 }
 
 impl TryFrom<Fields> for Breaker {
@@ -291,7 +199,7 @@ impl TryFrom<Fields> for Breaker {
             failure_rate,
             slow_rate,
             consecutive,
-            open: fields.open.time()?,
+            open: fields.open.time,
             permits: fields.half_open.permits.get(),
             probe_term: Term::new(probe_wait),
             max_concurrent,
@@ -306,7 +214,7 @@ impl TryFrom<Fields> for Breaker {
             failures: fields.failures,
             machine,
             slow_threshold: fields.slow.map(|slow| slow.threshold.nanos()),
-            respects_retry_after: fields.open.respect_retry_after,
+            respects_retry_after: fields.open.respects_retry_after,
             switch: fields.state,
             fallback: fields.fallback,
             mode: fields.mode,

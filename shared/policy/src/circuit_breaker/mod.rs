@@ -119,6 +119,7 @@ mod settle;
 mod status;
 #[cfg(test)]
 mod tests;
+mod times;
 mod window;
 
 use std::fmt;

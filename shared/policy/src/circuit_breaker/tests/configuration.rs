@@ -133,11 +133,8 @@ fn failures_are_named_as_envoy_names_them() {
 #[test]
 fn open_times_are_in_order() {
     assert_eq!(
-        error(json!({"open": {"base": "10s", "max": "5s"}}))
-            .split(": ")
-            .nth(1)
-            .unwrap(),
-        "found \"open\" with \"base\""
+        error(json!({"open": {"base": "10s", "max": "5s"}})),
+        "open: found a \"max\" of \"5s\" with a \"base\" of \"10s\"; expected a \"max\" that is no less"
     );
     // Without a maximum the base may be longer than the usual one.
     let mut world = World::new(one_breaker(

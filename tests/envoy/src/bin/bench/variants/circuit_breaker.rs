@@ -2,49 +2,43 @@
 //! one: `--upstream`.
 
 use portcullis_envoy_tests::envoy::Envoy;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Filter, Variant};
 
 pub(super) fn variants() -> Vec<Variant> {
-    let closed = |id, name, mut breaker: Value| {
-        breaker["failure_rate"] = json!(50);
-        Variant::new(id, name, plugin(breaker), |envoy, _| knows_a_key(envoy)).with_upstream()
+    let variant = |id, name, breaker| {
+        let configuration = json!({"breakers": [breaker]});
+        let filter = Filter::Plugin("circuit_breaker", configuration);
+        Variant::new(id, name, filter, |envoy, _| knows_a_key(envoy)).with_upstream()
     };
-    // What is a success elsewhere opens this one. Its rejections look like successes to the load.
-    let open = json!({
-        "key": ["cluster"], "consecutive_failures": 1, "failures": {"statuses": ["2xx"]},
-        "open": {"base": "24h", "jitter": 0}, "fallback": {"status": 200, "body": "hello"},
-    });
     vec![
-        closed(
+        variant(
             "breaker",
             "circuit-breaker by cluster, closed",
-            json!({"key": ["cluster"]}),
+            json!({"name": "all", "key": ["cluster"], "failure_rate": 50}),
         ),
-        closed(
+        variant(
             "breaker_count",
             "the same, a window of 100 results",
-            json!({"key": ["cluster"], "window": {"type": "count", "size": 100}}),
+            json!({"name": "all", "key": ["cluster"], "failure_rate": 50,
+                "window": {"type": "count", "size": 100}}),
         ),
-        closed(
+        variant(
             "breaker_bulkhead",
             "the same, with max_concurrent",
-            json!({"key": ["cluster"], "max_concurrent": 1_000}),
+            json!({"name": "all", "key": ["cluster"], "failure_rate": 50,
+                "max_concurrent": 1_000}),
         ),
-        Variant::new(
+        // What is a success elsewhere opens this one. Its rejections look like successes to the load.
+        variant(
             "breaker_open",
             "circuit-breaker by cluster, open",
-            plugin(open),
-            |envoy, _| knows_a_key(envoy),
-        )
-        .with_upstream(),
+            json!({"name": "all", "key": ["cluster"], "consecutive_failures": 1,
+                "failures": {"statuses": ["2xx"]}, "open": {"base": "24h", "jitter": 0},
+                "fallback": {"status": 200, "body": "hello"}}),
+        ),
     ]
-}
-
-fn plugin(mut breaker: Value) -> Filter {
-    breaker["name"] = json!("all");
-    Filter::Plugin("circuit_breaker", json!({"breakers": [breaker]}))
 }
 
 /// The first request had a result.
