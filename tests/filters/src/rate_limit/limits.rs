@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{counter, counter_by_reason, scenario, statuses};
-use crate::{Request, Scenario, World};
+use crate::{Filter, RELOAD, Request, Scenario, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
@@ -52,6 +52,16 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             json!({"limits": [{"name": "closed", "rate": {"requests": 0, "per": "1m"}}]}),
             a_rate_of_zero_denies_everything,
         ),
+        Scenario {
+            name: "rate_limit::the_counts_survive_the_crash_of_a_vm",
+            filters: vec![Filter::MortalPlugin {
+                module: "rate_limit",
+                config: json!({"limits": [{"name": "a", "key": [{"header": "x-api-key"}],
+                    "missing": "skip", "rate": {"requests": 3, "per": "365d"}}]})
+                .to_string(),
+            }],
+            story: the_counts_survive_the_crash_of_a_vm,
+        },
     ]
 }
 
@@ -151,4 +161,16 @@ fn a_rate_of_zero_denies_everything(world: &mut dyn World) {
     let denied = world.send(Request::get("/"));
     assert_eq!(denied.status, 429);
     assert_eq!(denied.get_header("retry-after").as_deref(), Some("60"));
+}
+
+fn the_counts_survive_the_crash_of_a_vm(world: &mut dyn World) {
+    let request = Request::get("/").header("x-api-key", "a");
+    assert_eq!(statuses(world, &request, 2), [200, 200]);
+    // Without a key, so that it passes whatever is left.
+    world.crash("/");
+    world.pass(RELOAD);
+    // Each worker loads its VM anew with its next request.
+    statuses(world, &Request::get("/"), 8);
+    // One is left of three.
+    assert_eq!(statuses(world, &request, 2), [200, 429]);
 }
