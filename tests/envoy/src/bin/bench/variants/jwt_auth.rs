@@ -96,15 +96,14 @@ fn ours(id: &'static str, name: &str, algorithm: Algorithm, cached: u32, works: 
 }
 
 fn native(id: &'static str, name: &str, algorithm: Algorithm, is_cached: bool) -> Variant {
-    let mut provider = json!({
+    let cache = is_cached.then(|| json!({"jwt_cache_size": 1_000}));
+    let provider = json!({
         "issuer": ISSUER,
         "audiences": ["shop"],
         "require_expiration": true,
         "local_jwks": {"inline_string": issuer(algorithm).jwks().to_string()},
+        "jwt_cache_config": cache,
     });
-    if is_cached {
-        provider["jwt_cache_config"] = json!({"jwt_cache_size": 1_000});
-    }
     let filter = Filter::Native(json!({
         "name": "jwt_authn",
         "typed_config": {
