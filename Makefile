@@ -19,6 +19,9 @@ DENY := .tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 CARGO_HOME ?= $(HOME)/.cargo
 export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/crates
 
+# Tools that run once are compiled fast rather than made fast.
+INSTALL := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo install
+
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
 .PHONY: help demo test lint build envoy test-native test-wasm test-envoy test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package FORCE
@@ -155,12 +158,12 @@ toolchain:
 
 $(WASM_BINDGEN_RUNNER): | toolchain
 	$(call say,Installing the wasm-bindgen test runner $(WASM_BINDGEN) (once$(comma) some minutes))
-	@cargo install wasm-bindgen-cli --version $(WASM_BINDGEN) --bin wasm-bindgen-test-runner \
+	@$(INSTALL) wasm-bindgen-cli --version $(WASM_BINDGEN) --bin wasm-bindgen-test-runner \
 	    --root .tools/wasm-bindgen-$(WASM_BINDGEN)
 
 $(DENY): | toolchain
 	$(call say,Installing cargo-deny $(CARGO_DENY) (once$(comma) some minutes))
-	@cargo install cargo-deny --version $(CARGO_DENY) --locked --root .tools/cargo-deny-$(CARGO_DENY)
+	@$(INSTALL) cargo-deny --version $(CARGO_DENY) --locked --root .tools/cargo-deny-$(CARGO_DENY)
 
 comma := ,
 FORCE:
