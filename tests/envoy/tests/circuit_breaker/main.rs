@@ -1,7 +1,11 @@
 //! What circuit-breaker promises of a real Envoy with several workers under load: exact permits, exact
 //! counts. All else that a user would notice is a scenario.
 
-#![allow(clippy::panic, reason = "helpers of tests are tests")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
