@@ -5,8 +5,10 @@
 //! Every worker that has stored a transition then updates the board: one compare-and-swap, only when
 //! something happens.
 //!
-//! - It lists up to [`CAPACITY`] keys, with their phases, and labels for people. Keys that are not closed
-//!   drive out closed ones; how many of them there are beyond what is listed is counted.
+//! - It lists up to [`CAPACITY`] keys, with their phases, and labels for people: all that are not closed,
+//!   and the closed ones that were the first to take room in the table, as long as others do not need
+//!   the place. How many keys are not closed and not listed is counted. A closed key may be listed that
+//!   has long left the table; whoever shows it will find out.
 //! - The gauges (worst phase, open keys) follow from it. Each update that is stored tells by how much they
 //!   have moved ([`Moved`]); the differences add up to the present values, in whatever order they are
 //!   added.

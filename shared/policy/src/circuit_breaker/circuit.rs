@@ -69,18 +69,18 @@ impl CircuitBreaker {
             });
             let (outcome, happened, new) = update.outcome;
             let mut changes = Vec::new();
-            if let Some(tag) = update.replaced {
+            let victim = update.replaced.zip(update.evicted);
+            if let Some((tag, victim)) = victim.filter(|(_, it)| it.phase != Phase::Closed) {
                 changes.push(Change {
-                    was: update.evicted.map_or(Phase::Closed, |victim| victim.phase),
+                    was: victim.phase,
                     now: Now::Gone(Place { tag, ..place }),
                 });
             }
-            let is_new = update.occupied || update.replaced.is_some();
-            if is_new || happened.transition.is_some() {
+            // Not where closed keys drive out closed ones: in a flood of keys that is every request.
+            if update.occupied || happened.transition.is_some() {
+                let from = happened.transition.map(|transition| transition.from);
                 changes.push(Change {
-                    was: happened
-                        .transition
-                        .map_or(new.phase, |transition| transition.from),
+                    was: from.unwrap_or(new.phase),
                     now: Now::Is(Entry {
                         place,
                         phase: new.phase,
