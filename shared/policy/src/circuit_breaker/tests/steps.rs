@@ -96,6 +96,8 @@ proptest! {
     /// A result of an older generation changes nothing but what is under way.
     #[test]
     fn late_results_change_nothing(rules in rules(), steps in steps(200), last in ended()) {
+        // With a bulkhead, a late end makes room for another request, as it should.
+        let rules = Rules { max_concurrent: 0, ..rules };
         let machine = rules.machine();
         let (state, now, tickets) = reach(&machine, steps);
         for ticket in tickets {
@@ -122,6 +124,7 @@ proptest! {
         for (ends, ended) in endings {
             let (new, admitted, _) = machine.admit(state, now);
             state = new;
+            let is_probe = admitted.is_ok();
             match admitted {
                 Err(Refusal::Open { until }) => now = until,
                 Err(_) => {}
@@ -129,7 +132,10 @@ proptest! {
             }
             if state.phase == Phase::HalfOpen {
                 let out = machine.out(state, now).1;
-                prop_assert!(out + state.probed.total <= machine.permits);
+                prop_assert!(out <= machine.permits);
+                // The result of a probe whose permit came back by itself counts, too: with it there
+                // can be more results, but no further probe.
+                prop_assert!(!is_probe || out + state.probed.total <= machine.permits);
                 prop_assert!(out as usize <= under_way.len());
             }
             if ends && let Some(ticket) = under_way.pop() {
