@@ -107,7 +107,9 @@ impl Plugin for CircuitBreaker {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }
         let request = facts.request(&subject);
-        *stream = self.policy.on_request(&request, now, &mut &self.tables);
+        *stream = self
+            .policy
+            .on_request(&request, now, &mut self.tables.at(now));
         for check in stream.checks() {
             self.counters(check.breaker(), |counters| counters.count_check(check));
             for effects in check.effects() {
@@ -156,7 +158,7 @@ impl Plugin for CircuitBreaker {
         let now = self.clock.now();
         let records = self
             .policy
-            .on_log(stream, &mut envoy, now, &mut &self.tables);
+            .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
         for record in records {
             self.counters(record.breaker, |counters| counters.count_record(&record));
             self.note(record.breaker, &record.effects);
@@ -190,6 +192,7 @@ impl CircuitBreaker {
     fn status(&self, subject: &Subject<'_>, now: u64) -> Reply {
         let boards = self.breakers.iter().map(|breaker| breaker.board.read());
         let boards: Vec<_> = boards.map(Result::unwrap_or_default).collect();
-        self.policy.status(subject, &boards, now, &mut &self.tables)
+        self.policy
+            .status(subject, &boards, now, &mut self.tables.at(now))
     }
 }

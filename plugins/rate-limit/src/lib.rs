@@ -100,9 +100,9 @@ impl Plugin for RateLimit {
         };
         let subject = Subject::new(headers, facts.route());
         let request = facts.request(&subject);
-        let evaluation = self
-            .policy
-            .on_request(&request, self.clock.now(), &mut &self.tables);
+        let now = self.clock.now();
+        let tables = &mut self.tables.at(now);
+        let evaluation = self.policy.on_request(&request, now, tables);
         self.count(&evaluation);
 
         if let Some(reply) = self
@@ -128,12 +128,10 @@ impl Plugin for RateLimit {
         let Some(evaluation) = stream.as_mut().filter(|_| self.policy.needs_response()) else {
             return Ok(Flow::Continue);
         };
-        let events = self.policy.on_response(
-            evaluation,
-            exchange.response()?,
-            self.clock.now(),
-            &mut &self.tables,
-        );
+        let response = exchange.response()?;
+        let now = self.clock.now();
+        let tables = &mut self.tables.at(now);
+        let events = self.policy.on_response(evaluation, response, now, tables);
         for (limit, events) in events {
             self.counters(limit).count_table(events);
         }

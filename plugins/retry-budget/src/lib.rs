@@ -91,9 +91,10 @@ impl Plugin for RetryBudget {
         let subject = Subject::new(headers, facts.route());
         let request = facts.request(&subject);
         let is_open = |query| self.is_open(query);
-        let evaluation =
-            self.policy
-                .on_request(&request, self.clock.now(), &mut &self.tables, is_open);
+        let now = self.clock.now();
+        let evaluation = self
+            .policy
+            .on_request(&request, now, &mut self.tables.at(now), is_open);
         let Some(evaluation) = evaluation else {
             return Ok(Flow::Continue);
         };
@@ -168,7 +169,7 @@ impl RetryBudget {
         let now = self.clock.now();
         let settlement = self
             .policy
-            .settle(evaluation, report, now, &mut &self.tables);
+            .settle(evaluation, report, now, &mut self.tables.at(now));
         if let Some(metrics) = self.metrics(evaluation.budget()) {
             metrics.count_settlement(evaluation, &settlement);
         }

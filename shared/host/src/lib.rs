@@ -23,11 +23,13 @@ mod pair;
 mod pairs;
 mod plugin;
 mod random;
+mod remembered;
 mod shared_data;
 mod shell;
 mod signature;
 mod tables;
 mod throttle;
+mod versions;
 mod waiting;
 mod worker;
 
@@ -41,7 +43,7 @@ pub use random::random;
 pub use shared_data::SharedValue;
 pub use shell::start;
 pub use signature::EnvoySignatures;
-pub use tables::{TableSpec, Tables};
+pub use tables::{TableSpec, Tables, TablesAt};
 pub use worker::{Call, CallId, CallResponse, Worker};
 
 #[doc(hidden)]

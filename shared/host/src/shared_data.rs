@@ -10,6 +10,8 @@ use portcullis_policy::config::Name;
 use portcullis_policy::table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
+use crate::remembered::Remembered;
+use crate::versions::{Versions, is_newer};
 
 /// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
 /// many failures in a row mean that something is broken, not that there is much to do.
@@ -49,17 +51,95 @@ pub(crate) fn change<T>(
     for retries in 0..ATTEMPTS {
         let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
         let Edit { changed, outcome } = edit(&mut value);
-        let stored = match changed {
-            true => abi::set_shared_data(key, &value, version),
-            false => Ok(()),
-        };
-        match stored {
-            Ok(()) => return Ok(Changed { outcome, retries }),
-            Err(Status::CasMismatch) => {}
-            Err(_) => return Err(GaveUp),
+        if !changed || swap(key, &value, version)? {
+            return Ok(Changed { outcome, retries });
         }
     }
     Err(GaveUp)
+}
+
+/// Stores a value, if the one that is there has this version.
+fn swap(key: &[u8], value: &[u8], version: u32) -> Result<bool, GaveUp> {
+    match abi::set_shared_data(key, value, version) {
+        Ok(()) => Ok(true),
+        Err(Status::CasMismatch) => Ok(false),
+        Err(_) => Err(GaveUp),
+    }
+}
+
+/// A block of a table, and the time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) number: u32,
+    pub(crate) now: u64,
+}
+
+/// The same as [`change`] for a block that this worker may remember. Then it is not read: it is
+/// written with the [version](crate::versions) that it should have, even where nothing has changed,
+/// because only that tells whether it is still as remembered.
+pub(crate) fn change_remembered<T>(
+    block: Block<'_>,
+    versions: Versions,
+    remembered: &mut Remembered,
+    mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
+) -> Result<Changed<T>, GaveUp> {
+    let Block { key, number, now } = block;
+    if let Some((mut value, version)) = remembered.take(number, now) {
+        let outcome = edit(&mut value).outcome;
+        let latest = latest(versions, remembered, now);
+        if swap(key, &value, version)? {
+            remembered.was_right();
+            remember(block, versions, remembered, (value, version, latest));
+            return Ok(Changed {
+                outcome,
+                retries: 0,
+            });
+        }
+        remembered.was_wrong();
+    }
+    for retries in 0..ATTEMPTS {
+        let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
+        let Edit { changed, outcome } = edit(&mut value);
+        if !changed {
+            remembered.put(number, value, version, now);
+            return Ok(Changed { outcome, retries });
+        }
+        let latest = latest(versions, remembered, now);
+        if swap(key, &value, version)? {
+            remember(block, versions, remembered, (value, version, latest));
+            return Ok(Changed { outcome, retries });
+        }
+    }
+    Err(GaveUp)
+}
+
+/// A version that was given before now.
+fn latest(versions: Versions, remembered: &mut Remembered, now: u64) -> Option<u32> {
+    let known = versions.latest(now).filter(|_| !remembered.has_doubts());
+    known.or_else(|| versions.ask())
+}
+
+/// Remembers a value that was stored in place of the one with this version, when `latest` was given
+/// already.
+fn remember(
+    block: Block<'_>,
+    versions: Versions,
+    remembered: &mut Remembered,
+    (value, replaced, latest): (Vec<u8>, u32, Option<u32>),
+) {
+    let Some(latest) = latest else {
+        return;
+    };
+    let latest = if is_newer(replaced, latest) {
+        replaced
+    } else {
+        latest
+    };
+    // The counter leaves out 0, which would mean: whatever the version is.
+    let version = latest.checked_add(1).unwrap_or(1);
+    versions.note(version, block.now);
+    remembered.put(block.number, value, version, block.now);
 }
 
 /// One value that all workers share, empty at first: for state that is not kept by key, which has

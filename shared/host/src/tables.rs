@@ -17,7 +17,9 @@ use portcullis_policy::table::{Edit, GaveUp, KeyHasher, Seed, Store};
 
 use crate::abi::{self, Status};
 use crate::metrics::Counter;
-use crate::shared_data;
+use crate::remembered::Remembered;
+use crate::shared_data::{self, Block};
+use crate::versions::Versions;
 
 const SEED: &[u8] = b"portcullis/hash_seed";
 
@@ -25,12 +27,22 @@ const SEED: &[u8] = b"portcullis/hash_seed";
 pub struct Tables {
     seed: Seed,
     tables: Vec<Table>,
+    /// `None` where versions cannot be guessed.
+    versions: Option<Versions>,
+}
+
+/// The tables at a time: a [`Store`].
+#[derive(Clone, Copy, Debug)]
+pub struct TablesAt<'a> {
+    tables: &'a Tables,
+    now: u64,
 }
 
 struct Table {
     /// The key of a block, with its number in the last four bytes: written anew for each block, so
     /// that none is allocated.
     key: RefCell<Vec<u8>>,
+    remembered: RefCell<Remembered>,
     retries: Counter,
     gave_up: Counter,
 }
@@ -70,12 +82,21 @@ impl Tables {
             }
             Table {
                 key: RefCell::new(block_key(prefix.as_bytes(), 0)),
+                remembered: RefCell::default(),
                 retries: spec.retries,
                 gave_up: spec.gave_up,
             }
         });
-        let tables = tables.collect();
-        Self { seed, tables }
+        Self {
+            tables: tables.collect(),
+            seed,
+            versions: Versions::open(),
+        }
+    }
+
+    /// The tables as a store, at `now`, in nanoseconds of the steady clock.
+    pub fn at(&self, now: u64) -> TablesAt<'_> {
+        TablesAt { tables: self, now }
     }
 }
 
@@ -105,9 +126,9 @@ fn block_key(prefix: &[u8], block: u32) -> Vec<u8> {
     [prefix, &block.to_le_bytes()].concat()
 }
 
-impl Store for &Tables {
+impl Store for TablesAt<'_> {
     fn seed(&self) -> &Seed {
-        &self.seed
+        &self.tables.seed
     }
 
     fn update<T>(
@@ -116,12 +137,25 @@ impl Store for &Tables {
         block: u32,
         edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
     ) -> Result<T, GaveUp> {
-        let table = self.tables.get(table).ok_or(GaveUp)?;
+        let table = self.tables.tables.get(table).ok_or(GaveUp)?;
         let mut key = table.key.borrow_mut();
         if let Some(number) = key.last_chunk_mut() {
             *number = block.to_le_bytes();
         }
-        match shared_data::change(&key, edit) {
+        let mut remembered = table.remembered.borrow_mut();
+        let versions = self.tables.versions;
+        let changed = match versions.filter(|_| remembered.is_worth_while()) {
+            None => shared_data::change(&key, edit),
+            Some(versions) => {
+                let block = Block {
+                    key: &key,
+                    number: block,
+                    now: self.now,
+                };
+                shared_data::change_remembered(block, versions, &mut remembered, edit)
+            }
+        };
+        match changed {
             Ok(changed) => {
                 table.retries.add(changed.retries);
                 Ok(changed.outcome)

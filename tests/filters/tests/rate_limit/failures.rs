@@ -21,9 +21,11 @@ fn contend(data: &SharedData, times: u32) {
     let left = Arc::new(AtomicU32::new(times));
     data.before_each_write(move |data, attempt| {
         let take = |left: u32| left.checked_sub(1);
-        if left
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
+        let is_block = attempt.key.starts_with("p/");
+        if is_block
+            && left
+                .try_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_ok()
         {
             let value = data.read(&attempt.vm_id, &attempt.key).unwrap_or_default();
             data.write(&attempt.vm_id, &attempt.key, &value);

@@ -1,0 +1,123 @@
+//! What a worker remembers of its last writes saves reading, and is never believed.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proxy_wasm_native_host::{Host, Request, SharedData};
+use serde_json::json;
+
+use super::{VM, admitted, builder, config, with_key};
+
+const LIMIT: usize = 20;
+
+/// An Envoy of one worker that shares data, but no statistics: what it knows of versions is behind
+/// when another one writes.
+fn host(data: &SharedData, limit: usize) -> Host {
+    let limit = json!({
+        "name": "all", "key": [{"header": "x-api-key"}], "rate": {"requests": limit, "per": "24h"},
+    });
+    let builder = builder(&config(json!([limit])));
+    builder.shared_data(data.clone()).start().unwrap()
+}
+
+fn reads(data: &SharedData) -> u64 {
+    data.operations().reads
+}
+
+#[test]
+fn who_is_alone_need_not_read() {
+    let data = SharedData::new();
+    let host = host(&data, LIMIT);
+    host.send(with_key("a"));
+    let before = reads(&data);
+
+    assert_eq!(admitted(&host, &with_key("a"), LIMIT + 5), LIMIT - 1);
+
+    assert_eq!(reads(&data), before);
+    assert_eq!(data.operations().mismatches, 0);
+}
+
+#[test]
+fn what_was_long_ago_is_read_again() {
+    let data = SharedData::new();
+    let host = host(&data, LIMIT);
+    host.send(with_key("a"));
+    let before = reads(&data);
+
+    host.advance(Duration::from_secs(60));
+    host.send(with_key("a"));
+
+    assert!(reads(&data) > before);
+}
+
+/// Two who write the same block in turn.
+#[test]
+fn who_is_never_right_stops_guessing() {
+    let data = SharedData::new();
+    let (one, other) = (host(&data, 1_000), host(&data, 1_000));
+    let both = |times| {
+        for _ in 0..times {
+            one.send(with_key("a"));
+            other.send(with_key("a"));
+        }
+    };
+    both(100);
+    let before = data.operations();
+
+    both(50);
+
+    let after = data.operations();
+    assert_eq!(after.mismatches, before.mismatches);
+    assert_eq!(after.reads, before.reads + 100);
+}
+
+/// Something that happens to shared data.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A request with a key to one of two Envoys.
+    Request { host: usize, key: usize },
+    /// Others write something else, so many times.
+    Others(u32),
+    /// Time goes by, in milliseconds.
+    Wait(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (0..2_usize, 0..3_usize).prop_map(|(host, key)| Step::Request { host, key }),
+        1 => (1..4_u32).prop_map(Step::Others),
+        1 => (0..12_000_u64).prop_map(Step::Wait),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Keys of the same block and of others, versions that come round, writes in between: no request
+    /// is lost, and none is counted twice.
+    #[test]
+    fn guesses_lose_nothing(steps in steps(), versions_left in 0..300_u32) {
+        let data = SharedData::new();
+        data.set_next_cas(u32::MAX - versions_left);
+        let hosts = [host(&data, LIMIT), host(&data, LIMIT)];
+        let mut sent = [0; 3];
+        for step in steps {
+            match step {
+                Step::Request { host, key } => {
+                    let request: Request = with_key(&format!("key-{key}"));
+                    let status = hosts[host].send(request).status();
+                    sent[key] += 1;
+                    let expected = if sent[key] > LIMIT { 429 } else { 200 };
+                    prop_assert_eq!(status, expected, "request {} of key {}", sent[key], key);
+                }
+                Step::Others(times) => (0..times).for_each(|_| data.write(VM, "other", b"x")),
+                Step::Wait(milliseconds) => {
+                    for host in &hosts {
+                        host.advance(Duration::from_millis(milliseconds));
+                    }
+                }
+            }
+        }
+    }
+}
