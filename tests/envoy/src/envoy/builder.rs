@@ -155,7 +155,7 @@ impl Builder {
     }
 
     /// Has a tool run Envoy, which gets Envoy's command line after its own arguments; valgrind, say.
-    /// It has to become Envoy's process, and may take ten times as long to get ready.
+    /// It has to become Envoy's process, and may take a hundred times as long to get ready.
     #[must_use]
     pub fn under(self, tool: impl IntoIterator<Item = OsString>) -> Self {
         Self {
@@ -222,7 +222,7 @@ impl Builder {
             .args(["--file-flush-min-size-kb", "0"]);
         let mut process = Process::start(command, directory.path())
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
-        let patience = PATIENCE * if self.tool.is_empty() { 1 } else { 10 };
+        let patience = PATIENCE * if self.tool.is_empty() { 1 } else { 100 };
         let admin = wait_until_ready(&mut process, &admin_address, patience)?;
         Ok(Envoy {
             addresses: listener_addresses(&admin),
