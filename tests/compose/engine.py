@@ -88,6 +88,8 @@ def own():
             "LD_LIBRARY_PATH": ":".join(map(str, unpacked.glob("usr/lib/*-linux-gnu"))),
             "PYTHONPATH": f"{unpacked}/usr/lib/python3/dist-packages",
         }
+        if not shutil.which("iptables"):
+            name_iptables(unpacked, pathlib.Path(directory, "bin"), environment)
         log = pathlib.Path(directory, "log")
         daemon = subprocess.Popen(
             [
@@ -112,6 +114,15 @@ def own():
             # Version 1 has a hierarchy per controller, version 2 has one.
             for cgroup in pathlib.Path("/sys/fs/cgroup").glob(f"**/{CGROUP}"):
                 cgroup.rmdir()
+
+
+def name_iptables(unpacked, directory, environment):
+    """Lets Docker find iptables, by which containers find each other's names. Debian gives it its name when
+    it is installed: what is only unpacked has none."""
+    directory.mkdir()
+    (directory / "iptables").symlink_to(unpacked / "usr/sbin/xtables-nft-multi")
+    environment["PATH"] += f":{directory}"
+    environment["XTABLES_LIBDIR"] = str(next(unpacked.glob("usr/lib/*-linux-gnu/xtables")))
 
 
 def bring_loopback_up():

@@ -91,7 +91,7 @@ describe("before the demo", () => {
 
     const listeners = await page.locator("#listener option").allTextContents();
 
-    assert.deepEqual(listeners, ["all", "with_portcullis", "without_portcullis"]);
+    assert.deepEqual(listeners, ["all", "pushed", "with_portcullis", "without_portcullis"]);
     assert.equal(await page.locator("#security_headers tbody tr").filter({ hasText: "dashboard" }).count(), 0);
   });
 

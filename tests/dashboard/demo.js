@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const REPOSITORY = join(import.meta.dirname, "../..");
-const START_TIMEOUT = 30_000;
+const START_TIMEOUT = 60_000;
 
 // {address(port), send(path, headers, port), stop()}: ports are those of envoy/demo.yaml, and where none is
 // given that of the shop. `send` is for GET, and tells the status of the answer.

@@ -1,5 +1,6 @@
 //! One Envoy process: started, watched, ended. No other process is ever touched.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,19 @@ impl Drop for Process {
 
 /// Envoy's command line but for what serving and validating do not have in common.
 pub(crate) fn command(configuration: &Path) -> Command {
-    let mut command = Command::new(artifacts::envoy());
+    command_under(&[], configuration)
+}
+
+/// The same, run by a tool: its program and arguments, if there are any.
+pub(crate) fn command_under(tool: &[OsString], configuration: &Path) -> Command {
+    let mut command = match tool.split_first() {
+        None => Command::new(artifacts::envoy()),
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(artifacts::envoy());
+            command
+        }
+    };
     command
         .arg("--config-path")
         .arg(configuration)

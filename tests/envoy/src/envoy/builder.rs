@@ -1,11 +1,12 @@
 //! Sets up and starts an [`Envoy`].
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -31,6 +32,7 @@ pub struct Builder {
     tls: bool,
     replaceable: bool,
     wasm_log_level: String,
+    tool: Vec<OsString>,
 }
 
 impl Builder {
@@ -42,6 +44,7 @@ impl Builder {
             tls: false,
             replaceable: false,
             wasm_log_level: "info".to_owned(),
+            tool: Vec::new(),
         }
     }
 
@@ -151,6 +154,16 @@ impl Builder {
         }
     }
 
+    /// Has a tool run Envoy, which gets Envoy's command line after its own arguments; valgrind, say.
+    /// It has to become Envoy's process, and may take a hundred times as long to get ready.
+    #[must_use]
+    pub fn under(self, tool: impl IntoIterator<Item = OsString>) -> Self {
+        Self {
+            tool: tool.into_iter().collect(),
+            ..self
+        }
+    }
+
     /// Starts Envoy and waits until it serves.
     ///
     /// # Panics
@@ -193,7 +206,7 @@ impl Builder {
         let json = self.bootstrap.to_json(&around);
         fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
 
-        let mut command = process::command(&configuration);
+        let mut command = process::command_under(&self.tool, &configuration);
         command
             .arg("--admin-address-path")
             .arg(&admin_address)
@@ -209,7 +222,8 @@ impl Builder {
             .args(["--file-flush-min-size-kb", "0"]);
         let mut process = Process::start(command, directory.path())
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
-        let admin = wait_until_ready(&mut process, &admin_address)?;
+        let patience = PATIENCE * if self.tool.is_empty() { 1 } else { 100 };
+        let admin = wait_until_ready(&mut process, &admin_address, patience)?;
         Ok(Envoy {
             addresses: listener_addresses(&admin),
             process,
@@ -240,7 +254,11 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 /// Waits until Envoy says that it serves. Returns a client for its admin interface.
-fn wait_until_ready(process: &mut Process, admin_address: &Path) -> Result<Client, StartError> {
+fn wait_until_ready(
+    process: &mut Process,
+    admin_address: &Path,
+    patience: Duration,
+) -> Result<Client, StartError> {
     let started = Instant::now();
     loop {
         if let Some(admin) = ready_admin(admin_address) {
@@ -249,8 +267,8 @@ fn wait_until_ready(process: &mut Process, admin_address: &Path) -> Result<Clien
         let reason = match process.exit_status() {
             Ok(Some(status)) => format!("Envoy ended with {status}"),
             Err(error) => format!("Envoy cannot be watched: {error}"),
-            Ok(None) if started.elapsed() > PATIENCE => {
-                format!("Envoy is not ready after {PATIENCE:?}")
+            Ok(None) if started.elapsed() > patience => {
+                format!("Envoy is not ready after {patience:?}")
             }
             Ok(None) => {
                 std::thread::sleep(POLL_INTERVAL);

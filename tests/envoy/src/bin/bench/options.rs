@@ -6,35 +6,46 @@ use crate::variants;
 
 /// What to measure.
 pub(crate) struct Options {
-    /// How often each variant is visited.
-    pub(crate) rounds: u32,
+    /// How often each variant is measured, if not as often as is usual.
+    rounds: Option<u32>,
     /// The ids of variants; all if empty.
     only: Vec<String>,
     /// Folders with other builds of the modules.
     pub(crate) against: Vec<PathBuf>,
     /// Whether requests go to an upstream. Otherwise Envoy answers by itself.
     pub(crate) upstream: bool,
+    /// Whether to count instructions. Otherwise CPU time is measured.
+    pub(crate) instructions: bool,
 }
 
 impl Options {
     /// Reads the arguments. The error says how they are to be.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
-            rounds: 50,
+            rounds: None,
             only: Vec::new(),
             against: Vec::new(),
             upstream: false,
+            instructions: false,
         };
         while let Some(option) = arguments.next() {
-            if option == "--upstream" {
-                options.upstream = true;
-                continue;
+            match option.as_str() {
+                "--upstream" => options.upstream = true,
+                "--instructions" => options.instructions = true,
+                _ => {
+                    let value = arguments.next();
+                    let understood = value.and_then(|value| options.set(&option, value));
+                    understood.ok_or_else(|| usage(&option))?;
+                }
             }
-            let value = arguments.next();
-            let understood = value.and_then(|value| options.set(&option, value));
-            understood.ok_or_else(|| usage(&option))?;
         }
         Ok(options)
+    }
+
+    /// How often each variant is measured.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds
+            .unwrap_or(if self.instructions { 5 } else { 50 })
     }
 
     /// Whether that variant is to be measured.
@@ -44,7 +55,7 @@ impl Options {
 
     fn set(&mut self, option: &str, value: String) -> Option<()> {
         match option {
-            "--rounds" => self.rounds = value.parse().ok().filter(|rounds| *rounds > 0)?,
+            "--rounds" => self.rounds = Some(value.parse().ok().filter(|rounds| *rounds > 0)?),
             "--only" => self.only = known(&value)?,
             "--against" => self.against.push(value.into()),
             _ => return None,
@@ -65,10 +76,11 @@ fn known(list: &str) -> Option<Vec<String>> {
 fn usage(option: &str) -> String {
     format!(
         "bench: {option} is unknown, or its value is missing or wrong. All are optional:\n\
-         \x20 --rounds N       visits to each variant (50)\n\
+         \x20 --rounds N       visits to each variant (50; batches with --instructions, 5)\n\
          \x20 --only A,B       only these variants of {}\n\
          \x20 --against DIR    also the modules in that folder, of another build; repeatable\n\
-         \x20 --upstream       with an upstream, which circuit-breaker's variants need",
+         \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\
+         \x20 --instructions   count instructions under valgrind, in place of CPU time: exact, and slow",
         variants::ids().collect::<Vec<_>>().join(", ")
     )
 }

@@ -1,25 +1,49 @@
 //! The results, for people.
 
-/// Prints what each variant adds to the first, with the ratio to the second. Each comes with its
-/// microseconds per request by round.
-pub(crate) fn print<'a>(mut variants: impl Iterator<Item = (&'a str, &'a [f64])>) {
-    let Some((bare, bare_rounds)) = variants.next() else {
-        return;
-    };
-    let bare_cost = at(0.5, bare_rounds);
-    println!("{bare}: {bare_cost:.1} µs of CPU time per request\n");
-    println!(
-        "{:44} {:>9} {:>16} {:>9}",
-        "added per request, in µs", "median", "middle half", "× empty"
-    );
-    let mut empty = None;
-    for (name, rounds) in variants {
-        let rounds = rounds.iter().zip(bare_rounds);
-        let added: Vec<f64> = rounds.map(|(all, bare)| all - bare).collect();
-        let median = at(0.5, &added);
-        let ratio = median / *empty.get_or_insert(median);
-        let middle_half = format!("{:.1} to {:.1}", at(0.25, &added), at(0.75, &added));
-        println!("{name:44} {median:>9.1} {middle_half:>16} {ratio:>9.1}");
+/// A variant's name, and what its requests took, by round.
+pub(crate) type Measured = (String, Vec<f64>);
+
+/// What is measured.
+pub(crate) struct Table {
+    unit: &'static str,
+    decimals: usize,
+}
+
+pub(crate) const TIME: Table = Table {
+    unit: "µs of CPU time",
+    decimals: 1,
+};
+pub(crate) const INSTRUCTIONS: Table = Table {
+    unit: "thousand instructions",
+    decimals: 2,
+};
+
+impl Table {
+    /// Prints what each variant adds to the first, with the ratio to the second.
+    pub(crate) fn print(&self, variants: &[Measured]) {
+        let Some(((bare, bare_rounds), variants)) = variants.split_first() else {
+            return;
+        };
+        let Self { unit, decimals } = self;
+        println!(
+            "{bare}: {:.decimals$} {unit} per request\n",
+            at(0.5, bare_rounds)
+        );
+        println!("added per request, in {unit}");
+        println!(
+            "{:44} {:>9} {:>18} {:>9}",
+            "", "median", "middle half", "× empty"
+        );
+        let mut empty = None;
+        for (name, rounds) in variants {
+            let rounds = rounds.iter().zip(bare_rounds);
+            let added: Vec<f64> = rounds.map(|(all, bare)| all - bare).collect();
+            let median = at(0.5, &added);
+            let ratio = median / *empty.get_or_insert(median);
+            let [low, high] = [0.25, 0.75].map(|part| at(part, &added));
+            let middle_half = format!("{low:.decimals$} to {high:.decimals$}");
+            println!("{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1}");
+        }
     }
 }
 

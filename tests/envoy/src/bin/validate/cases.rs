@@ -43,6 +43,10 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
             });
         }
     }
+    // What the demo's control plane pushes is JSON, which is YAML too.
+    for file in entries("envoy/control-plane", ".json")? {
+        embedded(&file.display().to_string(), &read(&file)?, &mut cases)?;
+    }
     for example in COMPLETE {
         cases.push(complete(Path::new(example))?);
     }

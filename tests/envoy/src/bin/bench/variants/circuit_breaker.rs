@@ -9,7 +9,7 @@ use super::{Filter, Variant};
 pub(super) fn variants() -> Vec<Variant> {
     let variant = |id, name, breaker| {
         let configuration = json!({"breakers": [breaker]});
-        let filter = Filter::Plugin("circuit_breaker", configuration);
+        let filter = Filter::plugin("circuit_breaker", configuration);
         Variant::new(id, name, filter, |envoy, _| knows_a_key(envoy)).with_upstream()
     };
     vec![
@@ -42,7 +42,7 @@ pub(super) fn variants() -> Vec<Variant> {
 }
 
 /// The first request had a result.
-fn knows_a_key(envoy: &Envoy) -> bool {
+pub(super) fn knows_a_key(envoy: &Envoy) -> bool {
     let occupancy = "portcullis.circuit_breaker.policy=.=default;.;breaker=.=all;.;occupancy";
     envoy.counter(&format!("wasmcustom.{occupancy}")) == 1
 }

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
 use portcullis_scenarios::tokens::{Algorithm, Issuer, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Filter, Variant};
 
@@ -80,7 +80,14 @@ pub(super) fn variants() -> Vec<Variant> {
 }
 
 fn ours(id: &'static str, name: &str, algorithm: Algorithm, cached: u32, works: Works) -> Variant {
-    let configuration = json!({
+    let filter = Filter::plugin("jwt_auth", configuration(algorithm, cached));
+    let token = token(algorithm);
+    Variant::new(id, name, filter, works).with_credentials(move |_| bearer(&token))
+}
+
+/// Every request needs a token.
+pub(super) fn configuration(algorithm: Algorithm, cached: u32) -> Value {
+    json!({
         "providers": {"corp": {
             "issuer": ISSUER,
             "audiences": ["shop"],
@@ -89,10 +96,7 @@ fn ours(id: &'static str, name: &str, algorithm: Algorithm, cached: u32, works: 
         }},
         "rules": [{"name": "all", "require": {"provider": "corp"}}],
         "cache": {"tokens": cached},
-    });
-    let filter = Filter::Plugin("jwt_auth", configuration);
-    let token = token(algorithm);
-    Variant::new(id, name, filter, works).with_credentials(move |_| bearer(&token))
+    })
 }
 
 fn native(id: &'static str, name: &str, algorithm: Algorithm, is_cached: bool) -> Variant {
@@ -126,7 +130,7 @@ fn native(id: &'static str, name: &str, algorithm: Algorithm, is_cached: bool) -
 
 type Works = fn(&Envoy, &Response) -> bool;
 
-fn by_envoy(envoy: &Envoy, _: &Response) -> bool {
+pub(super) fn by_envoy(envoy: &Envoy, _: &Response) -> bool {
     verifications(envoy, "host") == 1
 }
 
@@ -166,7 +170,7 @@ fn issuer(algorithm: Algorithm) -> Issuer {
     Issuer::new(ISSUER, algorithm)
 }
 
-fn token(algorithm: Algorithm) -> String {
+pub(super) fn token(algorithm: Algorithm) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.expect("after 1970").as_secs();
     issuer(algorithm)
@@ -175,6 +179,6 @@ fn token(algorithm: Algorithm) -> String {
         .sign()
 }
 
-fn bearer(token: &str) -> String {
+pub(super) fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }

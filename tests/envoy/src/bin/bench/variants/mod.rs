@@ -1,5 +1,6 @@
 //! What is compared.
 
+mod chain;
 mod circuit_breaker;
 mod jwt_auth;
 mod rate_limit;
@@ -43,19 +44,27 @@ pub(crate) type Credentials = Arc<dyn Fn(usize) -> String + Send + Sync>;
 pub(crate) enum Filter {
     Nothing,
     Native(Value),
-    Wasm(WasmFilter),
-    /// One of the plugins, by the name of its module, with its configuration.
-    Plugin(&'static str, Value),
+    Wasm(Vec<WasmFilter>),
+    /// Some of the plugins, by the names of their modules, with their configurations.
+    Plugins(Vec<(&'static str, Value)>),
 }
 
 impl Filter {
+    fn plugin(module: &'static str, configuration: Value) -> Self {
+        Self::Plugins(vec![(module, configuration)])
+    }
+
     pub(crate) fn add_to(&self, envoy: Builder) -> Builder {
         match self {
             Self::Nothing => envoy,
             Self::Native(filter) => envoy.native(filter.clone()),
-            Self::Wasm(filter) => envoy.wasm(filter),
-            Self::Plugin(module, configuration) => {
-                envoy.wasm(&plugin(module, &artifacts::module(module), configuration))
+            Self::Wasm(filters) => filters.iter().fold(envoy, Builder::wasm),
+            Self::Plugins(plugins) => {
+                plugins
+                    .iter()
+                    .fold(envoy, |envoy, (module, configuration)| {
+                        envoy.wasm(&plugin(module, &artifacts::module(module), configuration))
+                    })
             }
         }
     }
@@ -69,7 +78,7 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
         Variant::new(
             "empty",
             "empty wasm filter",
-            Filter::Wasm(WasmFilter::module("empty", artifacts::empty_filter())),
+            Filter::Wasm(vec![WasmFilter::module("empty", artifacts::empty_filter())]),
             |_, _| true,
         ),
     ];
@@ -97,6 +106,7 @@ fn all() -> impl Iterator<Item = Variant> {
         .chain(retry_budget::variants())
         .chain(jwt_auth::variants())
         .chain(circuit_breaker::variants())
+        .chain(chain::variants())
 }
 
 impl Variant {
@@ -143,15 +153,19 @@ impl Variant {
         Self { status, ..self }
     }
 
-    /// The same with the module in that folder, if it is there.
+    /// The same with the modules in that folder, if they are there.
     fn of_another_build(&self, modules: &Path) -> Option<Self> {
-        let Filter::Plugin(module, configuration) = &self.filter else {
+        let Filter::Plugins(plugins) = &self.filter else {
             return None;
         };
-        let file = modules.join(format!("{module}.wasm"));
-        file.is_file().then(|| Self {
+        let other = |(module, configuration): &(&str, _)| {
+            let file = modules.join(format!("{module}.wasm"));
+            file.is_file().then(|| plugin(module, &file, configuration))
+        };
+        let filters: Option<Vec<_>> = plugins.iter().map(other).collect();
+        filters.map(|filters| Self {
             name: format!("  the same, {}", modules.display()),
-            filter: Filter::Wasm(plugin(module, &file, configuration)),
+            filter: Filter::Wasm(filters),
             credentials: self.credentials.clone(),
             ..*self
         })

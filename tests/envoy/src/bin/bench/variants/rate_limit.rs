@@ -8,7 +8,7 @@ use portcullis_envoy_tests::message::Response;
 use serde_json::{Value, json};
 
 use super::{Filter, Variant, lua};
-use crate::KEY;
+use crate::subject::KEY;
 
 pub(super) fn variants() -> Vec<Variant> {
     let plugin = |id, name, key: Value, headers: Value| {
@@ -17,7 +17,7 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant::new(
             id,
             name,
-            Filter::Plugin("rate_limit", configuration),
+            Filter::plugin("rate_limit", configuration),
             counts,
         )
     };
@@ -71,9 +71,9 @@ pub(super) fn variants() -> Vec<Variant> {
 }
 
 /// More requests than there will be.
-const PLENTY: u32 = 1_000_000_000;
+pub(super) const PLENTY: u32 = 1_000_000_000;
 
-fn counts(envoy: &Envoy, _response: &Response) -> bool {
+pub(super) fn counts(envoy: &Envoy, _response: &Response) -> bool {
     let admitted = "portcullis.rate_limit.policy=.=default;.;limit=.=all;.;admitted";
     envoy.counter(&format!("wasmcustom.{admitted}")) == 1
 }

@@ -14,7 +14,7 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant::new(
             id,
             name,
-            Filter::Plugin("retry_budget", configuration),
+            Filter::plugin("retry_budget", configuration),
             grants,
         )
     };
@@ -28,7 +28,7 @@ pub(super) fn variants() -> Vec<Variant> {
     ]
 }
 
-fn grants(envoy: &Envoy, _response: &Response) -> bool {
+pub(super) fn grants(envoy: &Envoy, _response: &Response) -> bool {
     let granted = "portcullis.retry_budget.policy=.=default;.;budget=.=all;.;retries_granted";
     envoy.counter(&format!("wasmcustom.{granted}")) == 1
 }

@@ -11,7 +11,7 @@ pub(super) fn variants() -> Vec<Variant> {
         })
     };
     let plugin = |id, name, configuration| {
-        variant(id, name, Filter::Plugin("security_headers", configuration))
+        variant(id, name, Filter::plugin("security_headers", configuration))
     };
     vec![
         variant(

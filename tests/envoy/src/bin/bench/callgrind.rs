@@ -1,0 +1,80 @@
+//! valgrind's callgrind, which counts the instructions of a process.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// The count of one process, with all its threads, from its start.
+pub(crate) struct Callgrind {
+    /// For all that valgrind writes.
+    directory: TempDir,
+    /// How often it was asked.
+    asked: u32,
+}
+
+impl Callgrind {
+    /// Whether it is here. The error says how to get it.
+    pub(crate) fn check() -> Result<(), String> {
+        // vgdb is a part of valgrind.
+        let found = ["valgrind", "vgdb"].iter().all(|program| {
+            let mut command = Command::new(program);
+            let command = command.arg("--help").stdout(Stdio::null());
+            command.stderr(Stdio::null()).status().is_ok()
+        });
+        let missing = "bench: --instructions runs Envoy under valgrind, which is not here \
+                       (Debian: apt install valgrind)";
+        found.then_some(()).ok_or_else(|| missing.to_owned())
+    }
+
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: TempDir::new().expect("a temporary directory"),
+            asked: 0,
+        }
+    }
+
+    /// The program, with its arguments, that runs the process.
+    pub(crate) fn command(&self) -> Vec<OsString> {
+        let file = |option: &str, name| {
+            let mut argument = OsString::from(option);
+            argument.push(self.file(name));
+            argument
+        };
+        vec![
+            "valgrind".into(),
+            "--tool=callgrind".into(),
+            file("--callgrind-out-file=", "dump"),
+            file("--log-file=", "log"),
+            file("--vgdb-prefix=", "vgdb"),
+            // V8 writes code, and writes it anew when it has optimised it.
+            "--smc-check=all-non-file".into(),
+            "--instr-atstart=yes".into(),
+        ]
+    }
+
+    /// The instructions that the process has executed since it was last asked.
+    pub(crate) fn instructions(&mut self, process: u32) -> u64 {
+        let mut prefix = OsString::from("--vgdb-prefix=");
+        prefix.push(self.file("vgdb"));
+        let dumped = Command::new("vgdb")
+            .arg(prefix)
+            .args([format!("--pid={process}"), "dump".to_owned()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("vgdb runs");
+        self.asked += 1;
+        let dump = fs::read_to_string(self.file(&format!("dump.{}", self.asked)));
+        let dump = dump.unwrap_or_else(|error| panic!("valgrind's dump, {dumped}: {error}"));
+        let totals = dump.lines().find_map(|line| line.strip_prefix("totals: "));
+        let totals = totals.and_then(|totals| totals.trim().parse().ok());
+        totals.expect("a dump has its totals")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
