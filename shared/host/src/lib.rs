@@ -25,6 +25,7 @@ mod plugin;
 mod random;
 mod shared_data;
 mod shell;
+#[cfg(feature = "jwt")]
 mod signature;
 mod tables;
 mod throttle;
@@ -40,6 +41,7 @@ pub use plugin::{Flow, Plugin, Summary};
 pub use random::random;
 pub use shared_data::SharedValue;
 pub use shell::start;
+#[cfg(feature = "jwt")]
 pub use signature::EnvoySignatures;
 pub use tables::{TableSpec, Tables};
 pub use worker::{Call, CallId, CallResponse, Worker};
