@@ -140,14 +140,12 @@ pub use outcome::{Stream, Verdict};
 pub use settle::Recorded;
 
 use crate::config::{Mode, Name, OnError};
+pub use crate::headers::SHADOW_HEADER;
 use crate::key::{KeyPart, Needs};
 use crate::table::blocks_for;
 use board::About;
 use breaker::{Breaker, Switch};
 use config::StatusPath;
-
-/// The request header that marks requests which shadow mode let pass.
-pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 
 /// The policy, compiled.
 ///
