@@ -35,7 +35,7 @@ mod worker;
 pub use clock::{SteadyClock, wall_clock};
 pub use exchange::{Error, Exchange, Phase, Property};
 pub use facts::Facts;
-pub use metrics::{Counter, Gauge, Metrics};
+pub use metrics::{Counter, CountersBy, Gauge, Metrics};
 pub use pair::{Pair, PairStream};
 pub use plugin::{Flow, Plugin, Summary};
 pub use random::random;
