@@ -109,8 +109,10 @@ test-package: package ## Pack again in another place: the same bytes (some minut
 	$(call say,Packing in another place)
 	@tests/package/run
 
-soak: build envoy ## A million keys against rate-limit on a real Envoy (some 2 minutes; not a part of make test)
-	$(call say,Soak)
+soak: build envoy ## A billion steps of retry-budget's ledger, a million keys against rate-limit on a real Envoy (some minutes; not a part of make test)
+	$(call say,Soak: a ledger)
+	@CARGO_PROFILE_RELEASE_LTO=off cargo test --release -p portcullis-policy --locked --lib -- --ignored
+	$(call say,Soak: a flood of keys)
 	@cargo test --release -p portcullis-envoy-tests --locked --test rate_limit -- --ignored --nocapture
 
 validate: build envoy ## Every example configuration through envoy --mode validate

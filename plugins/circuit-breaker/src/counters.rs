@@ -1,6 +1,6 @@
 //! The metrics of one breaker.
 
-use portcullis_host::{Counter, Gauge, Metrics};
+use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
 use portcullis_policy::circuit_breaker::board::Moved;
 use portcullis_policy::circuit_breaker::{
     Cause, Check, Effects, Outcome, Phase, Reason, Recorded, Verdict,
@@ -10,8 +10,8 @@ use portcullis_policy::table::GaveUp;
 /// A successful request costs no counter: Envoy itself counts requests.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    rejected: [Counter; Reason::ALL.len()],
-    shadow_rejected: [Counter; Reason::ALL.len()],
+    rejected: CountersBy<Reason>,
+    shadow_rejected: CountersBy<Reason>,
     failures: Counter,
     slow: Counter,
     neutral: Counter,
@@ -20,10 +20,10 @@ pub(crate) struct Counters {
     /// Attempts beyond the first.
     attempts: Counter,
     pub(crate) fallbacks: Counter,
-    opened: [Counter; Cause::ALL.len()],
+    opened: CountersBy<Cause>,
     half_opened: Counter,
     closed: Counter,
-    exceeded: [Counter; Cause::ALL.len()],
+    exceeded: CountersBy<Cause>,
     leases_expired: Counter,
     errors: Counter,
     state: Gauge,
@@ -41,8 +41,10 @@ impl Counters {
         let counter = |metric| metrics.counter(metric, labels);
         let with_reason =
             |metric, reason| metrics.counter(metric, &[("breaker", breaker), ("reason", reason)]);
-        let by_reason = |metric| Reason::ALL.map(|reason| with_reason(metric, reason.label()));
-        let by_cause = |metric| Cause::ALL.map(|cause| with_reason(metric, cause.label()));
+        let by_reason =
+            |metric| CountersBy::define(&Reason::ALL, |reason| with_reason(metric, reason.label()));
+        let by_cause =
+            |metric| CountersBy::define(&Cause::ALL, |cause| with_reason(metric, cause.label()));
         Self {
             rejected: by_reason("rejected"),
             shadow_rejected: by_reason("shadow_rejected"),
@@ -71,10 +73,8 @@ impl Counters {
 
     pub(crate) fn count_check(&self, check: &Check) {
         match check.outcome() {
-            Outcome::Rejected(reason) => count_one(&self.rejected, &Reason::ALL, reason),
-            Outcome::ShadowRejected(reason) => {
-                count_one(&self.shadow_rejected, &Reason::ALL, reason);
-            }
+            Outcome::Rejected(reason) => self.rejected.increment(reason),
+            Outcome::ShadowRejected(reason) => self.shadow_rejected.increment(reason),
             Outcome::Admitted | Outcome::Released | Outcome::Uncounted => {}
         }
         if check.is_error() {
@@ -103,13 +103,13 @@ impl Counters {
         let happened = effects.happened;
         if let Some(transition) = happened.transition {
             match (transition.to, transition.cause) {
-                (Phase::Open, Some(cause)) => count_one(&self.opened, &Cause::ALL, cause),
+                (Phase::Open, Some(cause)) => self.opened.increment(cause),
                 (Phase::HalfOpen, _) => self.half_opened.increment(),
                 (Phase::Closed | Phase::Open, _) => self.closed.increment(),
             }
         }
         if let Some(cause) = happened.exceeded {
-            count_one(&self.exceeded, &Cause::ALL, cause);
+            self.exceeded.increment(cause);
         }
         self.leases_expired.add(happened.leases_expired);
         if happened.was_late {
@@ -135,13 +135,5 @@ impl Counters {
             }
             Err(GaveUp) => self.gave_up.increment(),
         }
-    }
-}
-
-/// Counts one of several things with the counter of its place.
-fn count_one<T: PartialEq>(counters: &[Counter], all: &[T], one: T) {
-    let counter = counters.iter().zip(all).find(|(_, other)| **other == one);
-    if let Some((counter, _)) = counter {
-        counter.increment();
     }
 }

@@ -1,6 +1,6 @@
 //! What is counted.
 
-use portcullis_host::{Counter, Gauge, Metrics};
+use portcullis_host::{CountersBy, Gauge, Metrics};
 use portcullis_policy::config::Mode;
 use portcullis_policy::jwt_auth::{
     Decision, Grounds, JwtAuth as Policy, Reason, Verdict, Verification,
@@ -22,13 +22,23 @@ pub(crate) enum Fetched {
 }
 
 impl Fetched {
-    const ALL: [(Self, &'static str); 5] = [
-        (Self::Good, "good"),
-        (Self::Status, "status"),
-        (Self::BrokenOff, "broken_off"),
-        (Self::Unusable, "unusable"),
-        (Self::NotSent, "not_sent"),
+    const ALL: [Self; 5] = [
+        Self::Good,
+        Self::Status,
+        Self::BrokenOff,
+        Self::Unusable,
+        Self::NotSent,
     ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Status => "status",
+            Self::BrokenOff => "broken_off",
+            Self::Unusable => "unusable",
+            Self::NotSent => "not_sent",
+        }
+    }
 }
 
 /// The metrics of an instance.
@@ -36,15 +46,15 @@ impl Fetched {
 pub(crate) struct Counters {
     /// By rule; the last one is for requests that no rule is for.
     decisions: Vec<Decisions>,
-    verifications: [Counter; Verification::ALL.len()],
+    verifications: CountersBy<Verification>,
     pub(crate) waiting: Gauge,
 }
 
 #[derive(Debug)]
 struct Decisions {
-    admitted: [Counter; Grounds::ALL.len()],
+    admitted: CountersBy<Grounds>,
     /// Those of a rule in shadow mode are would-be refusals.
-    refused: Vec<Counter>,
+    refused: CountersBy<Reason>,
 }
 
 impl Counters {
@@ -54,26 +64,25 @@ impl Counters {
             decisions: rules
                 .map(|(rule, mode)| Decisions::define(metrics, rule, mode))
                 .collect(),
-            verifications: Verification::ALL
-                .map(|path| metrics.counter("verifications", &[("path", path.label())])),
+            verifications: CountersBy::define(&Verification::ALL, |path| {
+                metrics.counter("verifications", &[("path", path.label())])
+            }),
             waiting: metrics.gauge("waiting", &[]),
         }
     }
 
     pub(crate) fn count(&self, decision: &Decision) {
         for path in decision.verifications() {
-            find(&self.verifications, &Verification::ALL, path).increment();
+            self.verifications.increment(*path);
         }
         let rule = decision.rule().map(|rule| self.decisions.get(rule.index()));
         let Some(decisions) = rule.unwrap_or_else(|| self.decisions.last()) else {
             return;
         };
         match decision.verdict() {
-            Verdict::Admitted(grounds) => {
-                find(&decisions.admitted, &Grounds::ALL, &grounds).increment();
-            }
+            Verdict::Admitted(grounds) => decisions.admitted.increment(grounds),
             Verdict::Refused(reason) | Verdict::ShadowRefused(reason) => {
-                find(&decisions.refused, Reason::ALL, &reason).increment();
+                decisions.refused.increment(reason);
             }
             Verdict::Wait { .. } => {}
         }
@@ -91,11 +100,10 @@ impl Decisions {
             Mode::Enforce | Mode::Off => "refused",
         };
         Self {
-            admitted: Grounds::ALL.map(|grounds| counter("admitted", grounds.label())),
-            refused: Reason::ALL
-                .iter()
-                .map(|reason| counter(refused, reason.label()))
-                .collect(),
+            admitted: CountersBy::define(&Grounds::ALL, |grounds| {
+                counter("admitted", grounds.label())
+            }),
+            refused: CountersBy::define(Reason::ALL, |reason| counter(refused, reason.label())),
         }
     }
 }
@@ -103,7 +111,7 @@ impl Decisions {
 /// The metrics of a document that is fetched.
 #[derive(Debug)]
 pub(crate) struct DocumentCounters {
-    fetches: [Counter; Fetched::ALL.len()],
+    fetches: CountersBy<Fetched>,
     pub(crate) entries: Gauge,
     pub(crate) age: Gauge,
 }
@@ -128,8 +136,9 @@ impl DocumentCounters {
         let [fetches, entries, age] = names;
         let labels: Vec<(&str, &str)> = provider.into_iter().collect();
         Self {
-            fetches: Fetched::ALL.map(|(_, result)| {
-                metrics.counter(fetches, &[&labels[..], &[("result", result)]].concat())
+            fetches: CountersBy::define(&Fetched::ALL, |fetched| {
+                let result = [("result", fetched.label())];
+                metrics.counter(fetches, &[&labels[..], &result].concat())
             }),
             entries: metrics.gauge(entries, &labels),
             age: metrics.gauge(age, &labels),
@@ -137,13 +146,6 @@ impl DocumentCounters {
     }
 
     pub(crate) fn count(&self, fetched: Fetched) {
-        let results = Fetched::ALL.map(|(result, _)| result);
-        find(&self.fetches, &results, &fetched).increment();
+        self.fetches.increment(fetched);
     }
-}
-
-fn find<T: PartialEq>(counters: &[Counter], all: &[T], one: &T) -> Counter {
-    let mut counters = counters.iter().zip(all);
-    let found = counters.find(|(_, other)| *other == one);
-    found.map(|(counter, _)| *counter).unwrap_or_default()
 }

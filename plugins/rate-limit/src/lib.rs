@@ -3,8 +3,8 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 use portcullis_host::{
-    Counter, Error, Exchange, Facts, Flow, Gauge, Metrics, Plugin, SteadyClock, Summary, TableSpec,
-    Tables,
+    Counter, CountersBy, Error, Exchange, Facts, Flow, Gauge, Metrics, Plugin, SteadyClock,
+    Summary, TableSpec, Tables,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::headers::HeaderMap;
@@ -24,12 +24,12 @@ pub struct RateLimit {
     counters: Vec<Counters>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
 struct Counters {
     admitted: Counter,
     near_limit: Counter,
-    denied: [Counter; Reason::ALL.len()],
-    shadow_denied: [Counter; Reason::ALL.len()],
+    denied: CountersBy<Reason>,
+    shadow_denied: CountersBy<Reason>,
     errors: Counter,
     occupancy: Gauge,
     evictions: Counter,
@@ -133,7 +133,9 @@ impl Plugin for RateLimit {
         let tables = &mut self.tables.at(now);
         let events = self.policy.on_response(evaluation, response, now, tables);
         for (limit, events) in events {
-            self.counters(limit).count_table(events);
+            if let Some(counters) = self.counters(limit) {
+                counters.count_table(events);
+            }
         }
         Ok(Flow::Continue)
     }
@@ -142,11 +144,13 @@ impl Plugin for RateLimit {
 impl RateLimit {
     fn count(&self, evaluation: &Evaluation) {
         for check in evaluation.checks() {
-            let counters = self.counters(check.limit());
+            let Some(counters) = self.counters(check.limit()) else {
+                continue;
+            };
             match check.outcome() {
                 Outcome::Admitted => counters.admitted.increment(),
-                Outcome::Denied(reason) => count_reason(&counters.denied, reason),
-                Outcome::ShadowDenied(reason) => count_reason(&counters.shadow_denied, reason),
+                Outcome::Denied(reason) => counters.denied.increment(reason),
+                Outcome::ShadowDenied(reason) => counters.shadow_denied.increment(reason),
                 Outcome::Released | Outcome::Uncounted => {}
             }
             if check.is_near_limit() {
@@ -159,21 +163,8 @@ impl RateLimit {
         }
     }
 
-    fn counters(&self, limit: LimitId) -> Counters {
-        self.counters
-            .get(limit.index())
-            .copied()
-            .unwrap_or_default()
-    }
-}
-
-fn count_reason(counters: &[Counter], reason: Reason) {
-    let counter = counters
-        .iter()
-        .zip(Reason::ALL)
-        .find(|(_, other)| *other == reason);
-    if let Some((counter, _)) = counter {
-        counter.increment();
+    fn counters(&self, limit: LimitId) -> Option<&Counters> {
+        self.counters.get(limit.index())
     }
 }
 
@@ -182,7 +173,7 @@ impl Counters {
         let labels = &[("limit", limit)];
         let counter = |metric| metrics.counter(metric, labels);
         let by_reason = |metric| {
-            Reason::ALL.map(|reason| {
+            CountersBy::define(&Reason::ALL, |reason| {
                 metrics.counter(metric, &[("limit", limit), ("reason", reason.label())])
             })
         };
@@ -201,7 +192,7 @@ impl Counters {
         }
     }
 
-    fn count_table(self, events: TableEvents) {
+    fn count_table(&self, events: TableEvents) {
         if events.occupied {
             self.occupancy.increment();
         }

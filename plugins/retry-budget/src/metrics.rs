@@ -1,6 +1,6 @@
 //! What is counted of each budget.
 
-use portcullis_host::{Counter, Gauge, Metrics};
+use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
 use portcullis_policy::retry_budget::{Evaluation, Reason, Settlement, TableEvents};
 
 /// The metrics of one budget.
@@ -9,11 +9,11 @@ pub(crate) struct BudgetMetrics {
     deposits: Counter,
     retries_granted: Counter,
     retries_used: Counter,
-    denied: ByReason,
-    shadow_denied: ByReason,
+    denied: CountersBy<Reason>,
+    shadow_denied: CountersBy<Reason>,
     inbound_retries: Counter,
-    inbound_denied: ByReason,
-    shadow_inbound_denied: ByReason,
+    inbound_denied: CountersBy<Reason>,
+    shadow_inbound_denied: CountersBy<Reason>,
     balance: Gauge,
     errors: Counter,
     occupancy: Gauge,
@@ -23,26 +23,14 @@ pub(crate) struct BudgetMetrics {
     pub(crate) gave_up: Counter,
 }
 
-#[derive(Debug)]
-struct ByReason([Counter; Reason::ALL.len()]);
-
-impl ByReason {
-    fn count(&self, reason: Reason) {
-        let mut counters = self.0.iter().zip(Reason::ALL);
-        if let Some((counter, _)) = counters.find(|(_, other)| *other == reason) {
-            counter.increment();
-        }
-    }
-}
-
 impl BudgetMetrics {
     pub(crate) fn define(metrics: &Metrics, budget: &str) -> Self {
         let labels = &[("budget", budget)];
         let counter = |metric| metrics.counter(metric, labels);
         let by_reason = |metric| {
-            ByReason(Reason::ALL.map(|reason| {
+            CountersBy::define(&Reason::ALL, |reason| {
                 metrics.counter(metric, &[("budget", budget), ("reason", reason.label())])
-            }))
+            })
         };
         Self {
             deposits: counter("deposits"),
@@ -73,8 +61,8 @@ impl BudgetMetrics {
         self.retries_granted.add(evaluation.granted());
         if let Some(reason) = evaluation.denial() {
             match evaluation.is_enforced() {
-                true => self.inbound_denied.count(reason),
-                false => self.shadow_inbound_denied.count(reason),
+                true => self.inbound_denied.increment(reason),
+                false => self.shadow_inbound_denied.increment(reason),
             }
         }
         if evaluation.is_error() {
@@ -89,8 +77,8 @@ impl BudgetMetrics {
         self.retries_used.add(settlement.used);
         if let Some(reason) = settlement.denied {
             match evaluation.is_enforced() {
-                true => self.denied.count(reason),
-                false => self.shadow_denied.count(reason),
+                true => self.denied.increment(reason),
+                false => self.shadow_denied.increment(reason),
             }
         }
         self.show(settlement.balance);

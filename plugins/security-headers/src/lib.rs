@@ -2,7 +2,9 @@
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
-use portcullis_host::{Counter, Error, Exchange, Flow, Metrics, Plugin, Property, Summary, random};
+use portcullis_host::{
+    Counter, CountersBy, Error, Exchange, Flow, Metrics, Plugin, Property, Summary, random,
+};
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
 use portcullis_policy::reply::Reply;
@@ -19,13 +21,13 @@ pub struct SecurityHeaders {
     counters: Vec<Counters>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
 struct Counters {
     responses: Counter,
     upstream_kept: Counter,
     cookies_rewritten: Counter,
-    refused: [Counter; 2],
-    shadow_refused: [Counter; 2],
+    refused: CountersBy<Reason>,
+    shadow_refused: CountersBy<Reason>,
 }
 
 /// What the response needs to know of the request.
@@ -110,30 +112,27 @@ impl Plugin for SecurityHeaders {
             self.policy
                 .on_response(rule, stream.nonce.as_ref(), tls, exchange.response()?);
 
-        let counters = self.counters(rule);
-        counters.responses.increment();
-        counters.upstream_kept.add(outcome.kept_from_upstream);
-        counters.cookies_rewritten.add(outcome.cookies_rewritten);
+        if let Some(counters) = self.counters(rule) {
+            counters.responses.increment();
+            counters.upstream_kept.add(outcome.kept_from_upstream);
+            counters.cookies_rewritten.add(outcome.cookies_rewritten);
+        }
         Ok(Flow::Continue)
     }
 }
 
 impl SecurityHeaders {
-    fn counters(&self, rule: RuleId) -> Counters {
-        self.counters.get(rule.index()).copied().unwrap_or_default()
+    fn counters(&self, rule: RuleId) -> Option<&Counters> {
+        self.counters.get(rule.index())
     }
 
     fn refuse(&self, rule: RuleId, refusal: Refusal) -> Flow {
-        let counters = self.counters(rule);
-        let by_reason = if refusal.enforced {
-            counters.refused
-        } else {
-            counters.shadow_refused
-        };
-        let [sec_fetch_site, origin] = by_reason;
-        match refusal.reason {
-            Reason::SecFetchSite => sec_fetch_site.increment(),
-            Reason::Origin => origin.increment(),
+        if let Some(counters) = self.counters(rule) {
+            let by_reason = match refusal.enforced {
+                true => &counters.refused,
+                false => &counters.shadow_refused,
+            };
+            by_reason.increment(refusal.reason);
         }
         if !refusal.enforced {
             return Flow::Continue;
@@ -152,8 +151,9 @@ impl Counters {
     fn define(metrics: &Metrics, rule: &str) -> Self {
         let counter = |metric| metrics.counter(metric, &[("rule", rule)]);
         let by_reason = |metric| {
-            ["sec_fetch_site", "origin"]
-                .map(|reason| metrics.counter(metric, &[("rule", rule), ("reason", reason)]))
+            CountersBy::define(&Reason::ALL, |reason| {
+                metrics.counter(metric, &[("rule", rule), ("reason", reason.label())])
+            })
         };
         Self {
             responses: counter("responses"),

@@ -26,6 +26,7 @@ mod random;
 mod remembered;
 mod shared_data;
 mod shell;
+#[cfg(feature = "jwt")]
 mod signature;
 mod tables;
 mod throttle;
@@ -36,12 +37,13 @@ mod worker;
 pub use clock::{SteadyClock, wall_clock};
 pub use exchange::{Error, Exchange, Phase, Property};
 pub use facts::Facts;
-pub use metrics::{Counter, Gauge, Metrics};
+pub use metrics::{Counter, CountersBy, Gauge, Metrics};
 pub use pair::{Pair, PairStream};
 pub use plugin::{Flow, Plugin, Summary};
 pub use random::random;
 pub use shared_data::SharedValue;
 pub use shell::start;
+#[cfg(feature = "jwt")]
 pub use signature::EnvoySignatures;
 pub use tables::{TableSpec, Tables, TablesAt};
 pub use worker::{Call, CallId, CallResponse, Worker};

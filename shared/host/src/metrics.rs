@@ -81,6 +81,24 @@ impl Counter {
     }
 }
 
+/// A counter for each of several things: for each reason of a refusal, say.
+#[derive(Clone, Debug)]
+pub struct CountersBy<T>(Vec<(T, Counter)>);
+
+impl<T: Copy + PartialEq> CountersBy<T> {
+    /// Defines a counter for each of these.
+    pub fn define(all: &[T], counter: impl Fn(T) -> Counter) -> Self {
+        Self(all.iter().map(|thing| (*thing, counter(*thing))).collect())
+    }
+
+    /// Counts one event of this thing.
+    pub fn increment(&self, thing: T) {
+        if let Some((_, counter)) = self.0.iter().find(|(other, _)| *other == thing) {
+            counter.increment();
+        }
+    }
+}
+
 /// A number that all workers move or set together. One that could not be defined shows nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauge(Option<u32>);

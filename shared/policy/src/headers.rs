@@ -9,6 +9,9 @@
 
 use bytes::Bytes;
 
+/// The request header that marks requests which shadow mode let pass.
+pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
+
 /// The headers (or trailers) of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderMap {

@@ -8,21 +8,27 @@
 //! Each policy has a folder whose `mod.rs` is its specification. What several policies need
 //! stands beside them: [`config`] reads JSON and explains what is wrong with it, [`matcher`]
 //! decides which requests a rule is for, [`headers`] holds the headers of one message, [`key`] says
-//! what is counted apart, [`table`] keeps state for each key, [`reply`] is an answer of our own,
-//! [`remote`] lets one worker fetch a document for all, [`revocation`] knows tokens that are void,
-//! [`jose`] reads tokens and keys.
+//! what is counted apart, [`table`] keeps state for each key, [`reply`] is an answer of our own.
+//!
+//! `jwt_auth`, and what only it needs, takes the feature `jwt`, so that no other plugin's module depends
+//! on cryptography: `remote` lets one worker fetch a document for all, `revocation` knows tokens that are
+//! void, `jose` reads tokens and keys.
 
 pub mod circuit_breaker;
 pub mod config;
 pub mod headers;
+#[cfg(feature = "jwt")]
 pub mod jose;
+#[cfg(feature = "jwt")]
 pub mod jwt_auth;
 pub mod key;
 pub mod matcher;
 pub mod rate_limit;
+#[cfg(feature = "jwt")]
 pub mod remote;
 pub mod reply;
 pub mod retry_budget;
+#[cfg(feature = "jwt")]
 pub mod revocation;
 pub mod security_headers;
 pub mod table;

@@ -32,6 +32,8 @@ mod upstream;
 mod world;
 pub mod worlds;
 
+use libtest_mimic::{Arguments, Trial};
+
 pub use message::{Request, Response};
 pub use upstream::{Answer, Cluster, Script, Upstream};
 pub use world::{
@@ -73,8 +75,22 @@ pub enum Filter {
     Claims,
 }
 
-/// All scenarios.
-pub fn all() -> Vec<Scenario> {
+/// The main function of a test program: each scenario is a test, in a world of its own, which `start` makes
+/// for its filters. When the story has ended, `check` looks for what no scenario says but all mean.
+pub fn run<W: World + 'static>(start: fn(&[Filter]) -> W, check: fn(&W)) -> ! {
+    let trial = |scenario: Scenario| {
+        Trial::test(scenario.name, move || {
+            let mut world = start(&scenario.filters);
+            (scenario.story)(&mut world);
+            check(&world);
+            Ok(())
+        })
+    };
+    let trials = all().into_iter().map(trial).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+}
+
+fn all() -> Vec<Scenario> {
     let mut scenarios = worlds::scenarios();
     scenarios.extend(circuit_breaker::scenarios());
     scenarios.extend(jwt_auth::scenarios());

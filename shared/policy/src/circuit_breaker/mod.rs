@@ -61,9 +61,15 @@
 //!
 //! A probe that is never heard of again (its worker crashed, its stream was lost) would block the
 //! circuit for good. So it is a lease: after `half_open.max_wait`, at the latest 5/4 of that, its permit
-//! comes back by itself (`machine/leases.rs`). Should it end after all, in the same generation,
-//! its result counts, because it is true, but no permit comes back twice. There are thus never more than
-//! `permits` probes of one generation that are out and have not expired, or have a result.
+//! comes back by itself (`machine/leases.rs`), and another request may be a probe in its place. Should it
+//! end after all, in the same generation, its result counts: it is true, and if it did not count, a
+//! circuit whose probes all take longer than `max_wait` would stay half-open for good. No permit comes
+//! back twice. So
+//! - a probe passes only if, with it, at most `permits` probes of the generation are out (and not
+//!   expired) or have a result;
+//! - the verdict falls with the min(`minimum_requests`, `permits`)th result, whichever probes these are
+//!   of, so there are never more; whoever is still out then is late;
+//! - only where leases expire can more than `permits` requests of one generation reach what is protected.
 //!
 //! `max_concurrent` is a **bulkhead** for each key: so many requests may be under way at a time, in any
 //! state, counted in and out in the same way, with leases of `concurrent_lease`. A request that lasts
@@ -134,14 +140,12 @@ pub use outcome::{Stream, Verdict};
 pub use settle::Recorded;
 
 use crate::config::{Mode, Name, OnError};
+pub use crate::headers::SHADOW_HEADER;
 use crate::key::{KeyPart, Needs};
 use crate::table::blocks_for;
 use board::About;
 use breaker::{Breaker, Switch};
 use config::StatusPath;
-
-/// The request header that marks requests which shadow mode let pass.
-pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 
 /// The policy, compiled.
 ///

@@ -105,15 +105,13 @@ pub use state::{Installed, Look, State};
 pub use verify::Verification;
 
 use crate::config::{Mode, Name, OnError};
+pub use crate::headers::SHADOW_HEADER;
 use crate::matcher::Match;
 use crate::remote::Source;
 use crate::revocation::Revoked;
 use compiled::CompiledRule;
 use config::{NO_RULE, Unmatched};
 use provider::{Keys, Provider};
-
-/// The request header that marks requests which shadow mode let pass.
-pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 
 /// The policy, compiled.
 ///

@@ -29,6 +29,7 @@ enum Condition {
 }
 
 impl HeaderMatch {
+    #[cfg(feature = "jwt")]
     pub(super) fn name(&self) -> &str {
         self.name.as_str()
     }

@@ -69,6 +69,7 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use host::HostPattern;
 pub use path::CanonicalPath;
+#[cfg(feature = "jwt")]
 pub(crate) use pattern::not_exactly_one;
 pub use regex::Regex;
 
@@ -172,6 +173,7 @@ impl Match {
     }
 
     /// Whether the header of this name is looked at.
+    #[cfg(feature = "jwt")]
     pub(crate) fn looks_at(&self, header: &str) -> bool {
         self.headers.iter().any(|own| own.name() == header)
     }

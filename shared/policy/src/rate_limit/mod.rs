@@ -98,15 +98,13 @@ pub use evaluate::{Check, Evaluation, Outcome, Reason};
 pub use limiter::TableEvents;
 
 use crate::config::{Mode, Name, OnError};
+pub use crate::headers::SHADOW_HEADER;
 use crate::key::{KeyPart, Needs};
 use crate::table::{WhenFull, blocks_for};
 use config::ResponseHeaders;
 use fields::Policy;
 use limit::Limit;
 use reply::ReplyTemplate;
-
-/// The request header that marks requests which shadow mode let pass.
-pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 
 /// The policy, compiled.
 ///

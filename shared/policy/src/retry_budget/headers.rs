@@ -13,10 +13,7 @@ use bytes::Bytes;
 
 use super::RetryBudget;
 use super::evaluation::Evaluation;
-use crate::headers::HeaderMap;
-
-/// The request header that marks requests which shadow mode let pass.
-const SHADOW: Bytes = Bytes::from_static(b"x-portcullis-shadow");
+use crate::headers::{HeaderMap, SHADOW_HEADER};
 
 const MAX_RETRIES: Bytes = Bytes::from_static(b"x-envoy-max-retries");
 const RETRY_ON: Bytes = Bytes::from_static(b"x-envoy-retry-on");
@@ -39,7 +36,8 @@ impl RetryBudget {
         let budget = &compiled.budget;
         if !evaluation.is_enforced {
             if evaluation.is_denied || evaluation.is_short() {
-                request.append(SHADOW, format!("retry_budget;{}", budget.name).into());
+                let mark = format!("retry_budget;{}", budget.name);
+                request.append(SHADOW_HEADER.into(), mark.into());
             }
             return;
         }

@@ -47,6 +47,19 @@ pub enum Reason {
     Origin,
 }
 
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 2] = [Self::SecFetchSite, Self::Origin];
+
+    /// The value of the metric label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SecFetchSite => "sec_fetch_site",
+            Self::Origin => "origin",
+        }
+    }
+}
+
 /// The verdict on a request from another site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {

@@ -17,21 +17,8 @@ mod messages;
 mod proxy;
 mod world;
 
-use libtest_mimic::{Arguments, Trial};
-use portcullis_scenarios::Scenario;
-
 use world::EnvoyWorld;
 
 fn main() {
-    let trials = portcullis_scenarios::all().into_iter().map(trial).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn trial(scenario: Scenario) -> Trial {
-    Trial::test(scenario.name, move || {
-        let mut world = EnvoyWorld::start(&scenario.filters);
-        (scenario.story)(&mut world);
-        world.assert_no_vm_failed();
-        Ok(())
-    })
+    portcullis_scenarios::run(EnvoyWorld::start, EnvoyWorld::assert_no_vm_failed);
 }

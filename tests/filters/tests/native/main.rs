@@ -17,21 +17,8 @@ mod filters;
 mod messages;
 mod world;
 
-use libtest_mimic::{Arguments, Trial};
-use portcullis_scenarios::Scenario;
-
 use world::NativeWorld;
 
 fn main() {
-    let trials = portcullis_scenarios::all().into_iter().map(trial).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn trial(scenario: Scenario) -> Trial {
-    Trial::test(scenario.name, move || {
-        let mut world = NativeWorld::start(&scenario.filters);
-        (scenario.story)(&mut world);
-        world.assert_nothing_failed();
-        Ok(())
-    })
+    portcullis_scenarios::run(NativeWorld::start, NativeWorld::assert_nothing_failed);
 }

@@ -5,6 +5,8 @@ mod configuration;
 mod grants;
 mod headers;
 mod inbound;
+#[cfg(not(target_arch = "wasm32"))]
+mod long;
 mod model;
 #[cfg(not(target_arch = "wasm32"))]
 mod racing;

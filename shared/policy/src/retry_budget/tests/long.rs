@@ -1,0 +1,40 @@
+//! A ledger over a long time.
+
+use super::{SECOND, START};
+use crate::retry_budget::ledger::{Ledger, Rules};
+
+/// A hundred requests in each of ten million seconds. Each would retry twice, and every tenth gives back
+/// what it got. 0.33 is not a number that floats have: what is too much or too little in a single step
+/// would be there a billion times.
+#[test]
+#[ignore = "takes up to two minutes: make soak"]
+fn a_billion_steps_do_not_drift() {
+    const STEPS: u64 = 1_000_000_000;
+    let rules = Rules {
+        ratio: 33,
+        window: 10 * SECOND,
+        min_retries_per_second: 3,
+    };
+    let mut ledger = Ledger::default();
+    let mut used = 0;
+    for step in 0..STEPS {
+        ledger = ledger.at(&rules, START + step * (SECOND / 100));
+        ledger.deposit();
+        let reservation = ledger.withdraw(&rules, 2);
+        match step % 10 {
+            0 => ledger.refund(&reservation, reservation.retries()),
+            _ => used += u64::from(reservation.retries()),
+        }
+
+        let (requests, seconds) = (step + 1, step / 100 + 1);
+        let worth = requests * 33 / 100 + seconds * 3;
+        assert!(used <= worth, "{used} of {worth} after {requests}");
+        if requests % 100 == 0 {
+            // With everybody so eager, nothing is left over at the end of a second, nor lost.
+            assert_eq!((used, ledger.balance(&rules)), (worth, 0), "{requests}");
+        }
+    }
+    assert_eq!(used, 330_000_000 + 30_000_000);
+    let later = START + (STEPS / 100 + 10) * SECOND;
+    assert_eq!(ledger.at(&rules, later).balance(&rules), 3);
+}
