@@ -2,6 +2,7 @@
 
 mod chain;
 mod circuit_breaker;
+mod host_calls;
 mod jwt_auth;
 mod rate_limit;
 mod retry_budget;
@@ -107,6 +108,7 @@ fn all() -> impl Iterator<Item = Variant> {
         .chain(jwt_auth::variants())
         .chain(circuit_breaker::variants())
         .chain(chain::variants())
+        .chain(host_calls::variants())
 }
 
 impl Variant {

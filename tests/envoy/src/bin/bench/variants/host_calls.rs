@@ -1,0 +1,108 @@
+//! What single steps between Envoy and a module cost: modules of a few lines that do nothing else. What a
+//! plugin costs at least is the sum of its steps.
+
+use std::fs;
+
+use portcullis_envoy_tests::artifacts;
+use portcullis_envoy_tests::filter::WasmFilter;
+
+use super::{Filter, Variant};
+
+/// A module with these callbacks for streams and this in the one for a request's headers. The memory that
+/// it hands out is always the same.
+fn module(callbacks: &str, call: &str) -> String {
+    format!(
+        r#"(module
+            (import "env" "proxy_get_property"
+                (func $property (param i32 i32 i32 i32) (result i32)))
+            (import "env" "proxy_get_header_map_pairs"
+                (func $headers (param i32 i32 i32) (result i32)))
+            (import "env" "proxy_get_shared_data"
+                (func $get (param i32 i32 i32 i32 i32) (result i32)))
+            (import "env" "proxy_set_shared_data"
+                (func $set (param i32 i32 i32 i32 i32) (result i32)))
+            (import "env" "proxy_define_metric"
+                (func $define (param i32 i32 i32 i32) (result i32)))
+            (import "env" "proxy_increment_metric" (func $count (param i32 i64) (result i32)))
+            (memory (export "memory") 2)
+            (data (i32.const 16) "source\00address")
+            (data (i32.const 32) "a key of twenty-two by")
+            (data (i32.const 64) "an empty value's key..")
+            (data (i32.const 96) "bench")
+            (func (export "proxy_abi_version_0_2_1"))
+            (func (export "malloc") (param i32) (result i32) (i32.const 65536))
+            (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
+            (func (export "proxy_on_configure") (param i32 i32) (result i32)
+                (drop (call $set (i32.const 32) (i32.const 22)
+                    (i32.const 4096) (i32.const 25) (i32.const 0)))
+                (drop (call $set (i32.const 64) (i32.const 22)
+                    (i32.const 4096) (i32.const 0) (i32.const 0)))
+                (drop (call $define (i32.const 0) (i32.const 96) (i32.const 5) (i32.const 12)))
+                (i32.const 1))
+            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+                {call}
+                (i32.const 0))
+            {callbacks})"#
+    )
+}
+
+const MORE_CALLBACKS: &str = r#"
+    (func (export "proxy_on_context_create") (param i32 i32))
+    (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+    (func (export "proxy_on_delete") (param i32))"#;
+
+pub(super) fn variants() -> Vec<Variant> {
+    // Results go to the addresses 0, 4 and 8.
+    let calls = [
+        ("call_none", "a module that is entered once", "", ""),
+        ("call_entries", "  three times more", MORE_CALLBACKS, ""),
+        (
+            "call_property",
+            "  and asks for the address",
+            "",
+            "(drop (call $property (i32.const 16) (i32.const 14) (i32.const 0) (i32.const 4)))",
+        ),
+        (
+            "call_headers",
+            "  and asks for all headers",
+            "",
+            "(drop (call $headers (i32.const 0) (i32.const 0) (i32.const 4)))",
+        ),
+        (
+            "call_get",
+            "  and reads 25 bytes of shared data",
+            "",
+            "(drop (call $get (i32.const 32) (i32.const 22)
+                (i32.const 0) (i32.const 4) (i32.const 8)))",
+        ),
+        (
+            "call_get_empty",
+            "  and reads none, with a version",
+            "",
+            "(drop (call $get (i32.const 64) (i32.const 22)
+                (i32.const 0) (i32.const 4) (i32.const 8)))",
+        ),
+        (
+            "call_set",
+            "  and writes 25 bytes of shared data",
+            "",
+            "(drop (call $set (i32.const 32) (i32.const 22)
+                (i32.const 4096) (i32.const 25) (i32.const 0)))",
+        ),
+        (
+            "call_count",
+            "  and increments a counter",
+            "",
+            "(drop (call $count (i32.load (i32.const 12)) (i64.const 1)))",
+        ),
+    ];
+    let variant = |(id, name, callbacks, call)| {
+        let module = wat::parse_str(module(callbacks, call)).expect("a module");
+        // `make bench` has built modules there.
+        let file = artifacts::empty_filter().with_file_name(format!("{id}.wasm"));
+        fs::write(&file, module).expect("a file");
+        let filter = Filter::Wasm(vec![WasmFilter::module(id, file)]);
+        Variant::new(id, name, filter, |_, response| response.status == 200)
+    };
+    calls.into_iter().map(variant).collect()
+}
