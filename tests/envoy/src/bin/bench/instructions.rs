@@ -51,7 +51,9 @@ fn batches(variant: Variant, options: &Options) -> Measured {
         subject.send(REQUESTS, 1);
         callgrind.instructions(process) as f64 / 1e3 / REQUESTS as f64
     };
-    let batches = (0..options.rounds()).map(batch).collect();
+    let batches: Vec<f64> = (0..options.rounds()).map(batch).collect();
     subject.envoy.assert_no_vm_failed();
+    // At once, so that what has taken minutes is not lost should the next variant fail.
+    eprintln!("  {batches:.2?} thousand instructions per request");
     (subject.variant.name, batches)
 }
