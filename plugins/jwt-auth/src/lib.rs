@@ -172,7 +172,11 @@ impl JwtAuth {
         };
         let facts = Facts::ask(exchange, needs, Self::NAME);
         let subject = Subject::new(exchange.request()?, facts.route());
-        let steady = self.clock.now();
+        // Only what is fetched has an age by this clock, and only for that anybody waits.
+        let steady = match self.fetching.is_idle() {
+            true => 0,
+            false => self.clock.now(),
+        };
         let moment = Moment {
             wall: wall_clock() / 1_000_000_000,
             steady,

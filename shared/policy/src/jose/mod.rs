@@ -119,4 +119,4 @@ pub use json::{JsonError, MAX_DEPTH, Object};
 pub use key::{Key, Unusable};
 pub use key_set::{KeySet, KeySetError, MAX_KEYS, MAX_SET, MAX_TRIES, NoKey, Skipped};
 pub use signature::{Hash, HostSignatures, VerifiedBy};
-pub use token::{Header, MAX_HEADER, MAX_TOKEN, Malformed, Token};
+pub use token::{Header, LastHeader, MAX_HEADER, MAX_TOKEN, Malformed, Token};

@@ -1,5 +1,7 @@
 //! A token as it came: read, but not verified.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::json::{JsonError, Object};
@@ -21,7 +23,7 @@ pub const MAX_HEADER: usize = 8 * 1024;
 pub struct Token<'t> {
     compact: &'t str,
     signing_input: &'t str,
-    header: Header,
+    header: Rc<Header>,
     payload: Vec<u8>,
     claims: Object,
     signature: Vec<u8>,
@@ -36,6 +38,29 @@ pub struct Header {
     pub kid: Option<String>,
     /// `typ`, as it is written.
     pub typ: Option<String>,
+}
+
+/// The header that was read last, in base64url and read. An issuer's tokens have all the same one, for as
+/// long as it signs with the same key.
+#[derive(Debug, Default)]
+pub struct LastHeader(Option<(Box<str>, Rc<Header>)>);
+
+/// Longer ones, with a certificate chain, are not worth the memory.
+const MAX_LAST_HEADER: usize = 512;
+
+impl LastHeader {
+    fn get(&self, encoded: &str) -> Option<Rc<Header>> {
+        let (_, header) = self.0.as_ref().filter(|(own, _)| **own == *encoded)?;
+        Some(Rc::clone(header))
+    }
+
+    fn insert(&mut self, encoded: &str, header: Header) -> Rc<Header> {
+        let header = Rc::new(header);
+        if encoded.len() <= MAX_LAST_HEADER {
+            self.0 = Some((encoded.into(), Rc::clone(&header)));
+        }
+        header
+    }
 }
 
 /// Why bytes are no token that could be verified.
@@ -89,6 +114,11 @@ impl Malformed {
 impl<'t> Token<'t> {
     /// Reads a token, strictly; the module's documentation says what is refused.
     pub fn parse(compact: &'t [u8]) -> Result<Self, Malformed> {
+        Self::parse_after(&mut LastHeader::default(), compact)
+    }
+
+    /// The same for one token of many: does not read again what the one before had, too.
+    pub fn parse_after(last: &mut LastHeader, compact: &'t [u8]) -> Result<Self, Malformed> {
         if compact.len() > MAX_TOKEN {
             return Err(Malformed::TooLong);
         }
@@ -102,9 +132,19 @@ impl<'t> Token<'t> {
             return Err(Malformed::HeaderTooLong);
         }
         let decode = |part: &str| base64url::decode(part).ok_or(Malformed::NotBase64url);
-        let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
-        let header = Object::parse(&header).map_err(Malformed::Header)?;
-        let header = Header::read(&header)?;
+        let known = last.get(header);
+        let unknown = match known {
+            Some(_) => Vec::new(),
+            None => decode(header)?,
+        };
+        let (payload, signature) = (decode(payload)?, decode(signature)?);
+        let header = match known {
+            Some(known) => known,
+            None => {
+                let object = Object::parse(&unknown).map_err(Malformed::Header)?;
+                last.insert(header, Header::read(&object)?)
+            }
+        };
         let claims = Object::parse(&payload).map_err(Malformed::Payload)?;
         if !claims::have_right_types(&claims) {
             return Err(Malformed::Claim);

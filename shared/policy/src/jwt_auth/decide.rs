@@ -12,7 +12,7 @@ use super::{JwtAuth, RuleId, readings};
 use crate::config::{Mode, OnError};
 use crate::headers::HeaderMap;
 use crate::jose::HostSignatures;
-use crate::matcher::Subject;
+use crate::matcher::{CanonicalPath, Subject};
 
 impl JwtAuth {
     /// Decides about a request.
@@ -85,6 +85,9 @@ impl JwtAuth {
     /// The rule for a request, however its path is read.
     fn rule_for(&self, subject: &Subject<'_>) -> Result<Option<RuleId>, Reason> {
         let first = self.first_match(subject);
+        if subject.path().is_some_and(CanonicalPath::is_as_written) {
+            return Ok(first);
+        }
         let target = subject.headers().get(":path");
         for other in target
             .map(|target| readings::others(target))

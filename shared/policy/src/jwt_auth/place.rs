@@ -36,6 +36,8 @@ pub(super) enum Place {
     /// The prefix is in lower case.
     Header {
         name: HeaderName,
+        /// The same, to take it away by.
+        bytes: Bytes,
         prefix: String,
     },
     Cookie(Text),
@@ -107,6 +109,7 @@ impl Place {
             ));
         }
         Ok(Self::Header {
+            bytes: Bytes::copy_from_slice(name.as_str().as_bytes()),
             name,
             prefix: prefix.to_ascii_lowercase(),
         })
@@ -123,7 +126,7 @@ impl Place {
     /// The token, if there is one.
     pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Cow<'h, [u8]>>, Reason> {
         match self {
-            Self::Header { name, prefix } => {
+            Self::Header { name, prefix, .. } => {
                 let lines = || headers.get_all(name.as_str());
                 let mut tokens = lines().filter_map(|line| after(prefix, line));
                 let token = tokens.next().map(Cow::Borrowed);
@@ -143,8 +146,8 @@ impl Place {
     /// Takes the token away. All else stays as it is, byte by byte.
     pub(super) fn strip(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Header { name, .. } => {
-                headers.remove(Bytes::copy_from_slice(name.as_str().as_bytes()));
+            Self::Header { bytes, .. } => {
+                headers.remove(bytes.clone());
             }
             Self::Cookie(name) => {
                 let without = |line: &Bytes| without_cookie(line, name.as_str());

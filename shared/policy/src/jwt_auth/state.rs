@@ -5,10 +5,14 @@ use super::forgeries::Forgeries;
 use super::verified::Verified;
 use super::watch::{Seen, Watch};
 use super::{JwtAuth, RemoteId, RemoteKind};
-use crate::jose::KeySet;
+use crate::jose::{KeySet, LastHeader};
 use crate::remote::{Ticket, View};
 use crate::revocation::RevocationList;
 use crate::table::{Edit, KeyHash, KeyHasher, Seed};
+
+/// So many characters at the end of a token are three quarters as many bytes of its signature. The
+/// shortest signatures are of 43.
+const END: usize = 64;
 
 /// The state of one worker: keys and lists that were fetched, and tokens that were verified.
 #[derive(Debug)]
@@ -22,6 +26,7 @@ pub struct State {
     pub(super) revoked: RevocationList,
     pub(super) tokens: TokenCache,
     pub(super) forgeries: Forgeries,
+    pub(super) last_header: LastHeader,
 }
 
 /// What became of a look at a remote document.
@@ -55,6 +60,12 @@ impl State {
         hasher.part(token);
         hasher.finish()
     }
+
+    /// Hashes the end of a token, by which good ones are found. Not those that are bad: anybody can give
+    /// one the end of another.
+    pub(super) fn hash_end(&self, token: &[u8]) -> KeyHash {
+        self.hash(token.last_chunk::<END>().map_or(token, |end| &end[..]))
+    }
 }
 
 impl JwtAuth {
@@ -70,6 +81,7 @@ impl JwtAuth {
             revoked: RevocationList::inline(&self.revoked, &seed),
             tokens: TokenCache::new(self.cache_tokens),
             forgeries: Forgeries::default(),
+            last_header: LastHeader::default(),
             seed,
         }
     }

@@ -88,22 +88,24 @@ impl JwtAuth {
         if token.len() > MAX_TOKEN {
             return Err(malformed(Malformed::TooLong));
         }
-        let hash = state.hash(token);
-        if let Some(known) = self.known(token, hash, providers, state, moment) {
+        let end = state.hash_end(token);
+        if let Some(known) = self.known(token, end, providers, state, moment) {
             return Ok((known, Verification::Cache));
         }
+        let hash = state.hash(token);
         if state.forgeries.contains(hash) {
             return Err(Rejection {
                 verification: Some(Verification::KnownForgery),
                 ..Reason::Signature.into()
             });
         }
-        let parsed = Token::parse(token).map_err(|fault| {
-            match token.iter().all(|byte| is_credential(*byte)) {
-                true => malformed(fault),
-                false => Reason::NotAToken.into(),
-            }
-        })?;
+        let parsed =
+            Token::parse_after(&mut state.last_header, token).map_err(|fault| {
+                match token.iter().all(|byte| is_credential(*byte)) {
+                    true => malformed(fault),
+                    false => Reason::NotAToken.into(),
+                }
+            })?;
         let (id, provider) = self.issuer(&parsed, providers).ok_or(Reason::Issuer)?;
         let window = provider.check(&parsed, moment.wall)?;
         self.check_revocation(&parsed, provider, state, moment)?;
@@ -112,7 +114,7 @@ impl JwtAuth {
         match verified {
             Ok(by) => {
                 let verified = Rc::new(Verified::new(parsed, id, provider, window));
-                state.tokens.insert(hash, token, &verified);
+                state.tokens.insert(end, token, &verified);
                 let by = match by {
                     VerifiedBy::Host => Verification::Host,
                     VerifiedBy::Rust => Verification::Rust,
@@ -132,17 +134,17 @@ impl JwtAuth {
     fn known(
         &self,
         token: &[u8],
-        hash: KeyHash,
+        end: KeyHash,
         providers: &[ProviderId],
         state: &mut State,
         moment: Moment,
     ) -> Option<Rc<Verified>> {
-        let known = state.tokens.get(hash, token)?;
+        let known = state.tokens.get(end, token)?;
         let is_good = known.window.contains(moment.wall)
             && self.may_use_keys(known.provider, state, moment.steady);
         if !is_good {
             // What is wrong now is found out the long way.
-            state.tokens.remove(hash);
+            state.tokens.remove(end);
             return None;
         }
         providers.contains(&known.provider).then_some(known)

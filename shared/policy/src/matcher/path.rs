@@ -32,6 +32,11 @@ impl<'a> CanonicalPath<'a> {
         }))
     }
 
+    /// Whether the request has the path in this form already, so that there is one way only to read it.
+    pub(crate) fn is_as_written(&self) -> bool {
+        matches!(self.0, Cow::Borrowed(_))
+    }
+
     /// The path as bytes; they need not be UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

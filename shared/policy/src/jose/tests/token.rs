@@ -46,6 +46,32 @@ fn a_token_is_read_as_it_came() {
 }
 
 #[test]
+fn the_token_before_makes_no_difference() {
+    let headers = [
+        r#"{"alg":"RS256","kid":"a"}"#,
+        r#"{"alg":"RS256","kid":"b"}"#,
+        r#"{"alg":"none","kid":"a"}"#,
+        r#"{"alg":"RS256","kid":"a","kid":"a"}"#,
+        "{",
+    ];
+    let payloads = [CLAIMS, r#"{"exp":"never"}"#, "["];
+    let mut last = LastHeader::default();
+    for _ in 0..2 {
+        for (header, payload) in headers.iter().flat_map(|h| payloads.map(|p| (h, p))) {
+            for signature in ["AAAA", "A"] {
+                let token = format!("{}.{}.{signature}", encode(header), encode(payload));
+                let read = |token: Result<Token<'_>, Malformed>| {
+                    token.map(|token| (token.header().clone(), token.claims().clone()))
+                };
+                let alone = read(Token::parse(token.as_bytes()));
+                let after = read(Token::parse_after(&mut last, token.as_bytes()));
+                assert_eq!(after, alone, "{token}");
+            }
+        }
+    }
+}
+
+#[test]
 fn three_parts_and_none_of_them_empty() {
     let good = plain(Algorithm::HS256);
     let parts: Vec<&str> = good.split('.').collect();

@@ -32,6 +32,26 @@ fn the_whole_token_counts() {
 }
 
 #[test]
+fn the_end_of_a_known_token_makes_no_other_one_good() {
+    let mut world = with_cache(1000);
+    let signature = "good".repeat(100);
+    let header = json!({"alg": "RS256", "kid": "a"});
+    let claims = |sub| json!({"iss": IDP, "sub": sub, "exp": START + 600});
+    let good = signed(&header, &claims("ada"), &signature);
+    let (input, end) = good.rsplit_once('.').unwrap();
+    assert!(end.len() > 64);
+    world.judge(&good);
+    world.signatures();
+    // Its own end on other claims, and its own claims with another beginning of the signature.
+    let other = signed(&header, &claims("eve"), &signature);
+    let bent = format!("{input}.AAAA{}", end.split_at(4).1);
+    for token in [&other, &bent] {
+        world.judge(token);
+        assert_eq!(world.signatures(), 1, "{token}");
+    }
+}
+
+#[test]
 fn times_count_for_known_tokens_too() {
     let mut world = with_cache(1000);
     let token = token(json!({"nbf": START}));

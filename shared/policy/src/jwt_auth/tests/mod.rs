@@ -42,7 +42,7 @@ struct Host {
 impl HostSignatures for Host {
     fn verify(&self, _: Hash, _: &[u8], _: &[u8], signature: &[u8]) -> Option<bool> {
         self.asked.set(self.asked.get() + 1);
-        Some(signature == b"good")
+        Some(signature.starts_with(b"good"))
     }
 }
 

@@ -1,9 +1,12 @@
 //! Paths that servers read in different ways.
 
+use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::jwt_auth::readings;
+use crate::matcher::CanonicalPath;
 
 #[test]
 fn no_spelling_reaches_a_rule_of_another_path() {
@@ -53,4 +56,16 @@ fn no_spelling_reaches_a_rule_of_another_path() {
         assert_eq!(verdict(path), VERIFIED, "{path}");
     }
     assert_eq!(verdict("/admin/a%2fb;c"), refused(Reason::Scope));
+}
+
+proptest! {
+    /// Such paths are not read in other ways at all.
+    #[test]
+    fn a_path_in_canonical_form_has_no_other_readings(path in "(/|//|\\.|%2f|%2E|;|\\\\|\\?|#|a){0,8}") {
+        let target = format!("/{path}");
+        let canonical = CanonicalPath::new(target.as_bytes());
+        if canonical.is_some_and(|path| path.is_as_written()) {
+            prop_assert_eq!(readings::others(target.as_bytes()), Vec::<Vec<u8>>::new());
+        }
+    }
 }
