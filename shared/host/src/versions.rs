@@ -22,7 +22,8 @@
 //! The last known version stands in a gauge, which all plugins and workers of the process share: a
 //! number that can be read and set without memory being allocated. So a guess is right unless somebody
 //! else writes *while* this worker does. Gauges may be set in the wrong order; an older version is a
-//! worse guess, but not a wrong one.
+//! worse guess, but not a wrong one. (A newer one than there is would be wrong. Only another plugin of the
+//! process could set that, and only on purpose: see `docs/security.md`.)
 
 use crate::abi::{self, MetricKind, Status};
 

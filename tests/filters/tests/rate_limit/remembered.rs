@@ -16,7 +16,10 @@ fn host(data: &SharedData, limit: usize) -> Host {
     let limit = json!({
         "name": "all", "key": [{"header": "x-api-key"}], "rate": {"requests": limit, "per": "24h"},
     });
-    let builder = builder(&config(json!([limit])));
+    let mut config = config(json!([limit]));
+    // Few blocks, so that keys share them.
+    config["max_keys"] = json!(32);
+    let builder = builder(&config);
     builder.shared_data(data.clone()).start().unwrap()
 }
 
