@@ -37,6 +37,10 @@ const GAUGE: &str = "portcullis.shared_data_version";
 /// For how long a version is known, in units of 2³⁰ nanoseconds.
 pub(crate) const KNOWN_FOR: u32 = 8;
 
+/// No version is known. The time in it is none that is near the present, and neither is its sum with
+/// the present: after a hot restart Envoy adds the gauges of the old process, whose versions are others.
+const UNKNOWN: u64 = 1 << 63;
+
 /// What is known of the versions in this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Versions {
@@ -67,7 +71,7 @@ impl Versions {
         let is_one_counter = is_newer(second, first) && is_newer(third, second);
         // Statistics can be switched off: they can be set then, but stay 0. What other workers set
         // meanwhile is not 0 either.
-        versions.note(third, 0);
+        let _ = abi::record_metric(gauge, UNKNOWN);
         let is_kept = abi::metric(gauge).is_ok_and(|value| value != 0);
         (is_one_counter && is_kept).then_some(versions)
     }
