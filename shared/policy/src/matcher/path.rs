@@ -33,7 +33,7 @@ impl<'a> CanonicalPath<'a> {
     }
 
     /// Whether the request has the path in this form already, so that there is one way only to read it.
-    pub(crate) fn is_as_written(&self) -> bool {
+    pub fn is_as_written(&self) -> bool {
         matches!(self.0, Cow::Borrowed(_))
     }
 
