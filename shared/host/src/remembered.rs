@@ -1,6 +1,6 @@
 //! What a worker remembers of the blocks that it wrote last.
 
-use crate::versions::{KNOWN_FOR, units};
+use crate::versions::{is_recent, units};
 
 /// How many blocks of a table are remembered at most: those of a table for the default number of keys.
 const PLACES: usize = 8_192;
@@ -62,8 +62,7 @@ impl Remembered {
     /// A block, and the version to guess. It is forgotten here.
     pub(crate) fn take(&mut self, block: u32, now: u64) -> Option<(Vec<u8>, u32)> {
         let place = self.place(block)?.take_if(|place| place.block == block)?;
-        let is_known = units(now).wrapping_sub(place.at) <= KNOWN_FOR;
-        is_known.then_some((place.bytes, place.version))
+        is_recent(place.at, now).then_some((place.bytes, place.version))
     }
 
     /// Remembers a block.

@@ -11,7 +11,7 @@ use portcullis_policy::table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
 use crate::remembered::Remembered;
-use crate::versions::{Versions, is_newer};
+use crate::versions::Versions;
 
 /// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
 /// many failures in a row mean that something is broken, not that there is much to do.
@@ -80,7 +80,7 @@ pub(crate) struct Block<'a> {
 /// because only that tells whether it is still as remembered.
 pub(crate) fn change_remembered<T>(
     block: Block<'_>,
-    versions: Versions,
+    versions: &Versions,
     remembered: &mut Remembered,
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
@@ -90,13 +90,14 @@ pub(crate) fn change_remembered<T>(
         let latest = latest(versions, remembered, now);
         if swap(key, &value, version)? {
             remembered.was_right();
-            remember(block, versions, remembered, (value, version, latest));
+            remember(block, versions, remembered, value, latest);
             return Ok(Changed {
                 outcome,
                 retries: 0,
             });
         }
         remembered.was_wrong();
+        versions.doubt();
     }
     for retries in 0..ATTEMPTS {
         let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
@@ -107,7 +108,7 @@ pub(crate) fn change_remembered<T>(
         }
         let latest = latest(versions, remembered, now);
         if swap(key, &value, version)? {
-            remember(block, versions, remembered, (value, version, latest));
+            remember(block, versions, remembered, value, latest);
             return Ok(Changed { outcome, retries });
         }
     }
@@ -115,30 +116,27 @@ pub(crate) fn change_remembered<T>(
 }
 
 /// A version that was given before now.
-fn latest(versions: Versions, remembered: &mut Remembered, now: u64) -> Option<u32> {
-    let known = versions.latest(now).filter(|_| !remembered.has_doubts());
-    known.or_else(|| versions.ask())
+fn latest(versions: &Versions, remembered: &mut Remembered, now: u64) -> Option<u32> {
+    match remembered.has_doubts() {
+        false => versions.latest(now),
+        true => versions.ask(now),
+    }
 }
 
-/// Remembers a value that was stored in place of the one with this version, when `latest` was given
-/// already.
+/// Remembers a value that was stored just now, when `latest` was given already.
 fn remember(
     block: Block<'_>,
-    versions: Versions,
+    versions: &Versions,
     remembered: &mut Remembered,
-    (value, replaced, latest): (Vec<u8>, u32, Option<u32>),
+    value: Vec<u8>,
+    latest: Option<u32>,
 ) {
     let Some(latest) = latest else {
         return;
     };
-    let latest = if is_newer(replaced, latest) {
-        replaced
-    } else {
-        latest
-    };
     // The counter leaves out 0, which would mean: whatever the version is.
     let version = latest.checked_add(1).unwrap_or(1);
-    versions.note(version, block.now);
+    versions.note(version);
     remembered.put(block.number, value, version, block.now);
 }
 

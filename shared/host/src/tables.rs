@@ -143,7 +143,7 @@ impl Store for TablesAt<'_> {
             *number = block.to_le_bytes();
         }
         let mut remembered = table.remembered.borrow_mut();
-        let versions = self.tables.versions;
+        let versions = self.tables.versions.as_ref();
         let changed = match versions.filter(|_| remembered.is_worth_while()) {
             None => shared_data::change(&key, edit),
             Some(versions) => {

@@ -74,6 +74,45 @@ fn who_is_never_right_stops_guessing() {
     assert_eq!(after.reads, before.reads + 100);
 }
 
+/// Keys of several workers, each worker with its own: nobody rewrites what another one remembers, but
+/// versions go on. At first the workers take turns; then one is alone for long enough to be sure of it,
+/// and gets company again.
+#[test]
+fn who_gets_company_notices() {
+    let data = SharedData::new();
+    let limit = json!({
+        "name": "all", "key": [{"header": "x-api-key"}], "rate": {"requests": 1_000, "per": "24h"},
+    });
+    let builder = builder(&config(json!([limit]))).workers(2);
+    let host = builder.shared_data(data.clone()).start().unwrap();
+    let send = |worker: usize, times| {
+        for _ in 0..times {
+            let key = with_key(&format!("key-of-worker-{worker}"));
+            assert_eq!(host.worker(worker).send(key).status(), 200);
+        }
+    };
+    let in_turn = |times| (0..times).for_each(|_| [0, 1].into_iter().for_each(|w| send(w, 1)));
+    let costs = |act: &dyn Fn()| {
+        let before = data.operations();
+        act();
+        let after = data.operations();
+        (
+            after.reads - before.reads,
+            after.mismatches - before.mismatches,
+        )
+    };
+    in_turn(10);
+    assert_eq!(costs(&|| in_turn(50)), (0, 0));
+    assert_eq!(costs(&|| send(0, 200)), (0, 0));
+
+    let (reads, mismatches) = costs(&|| in_turn(200));
+
+    assert!(
+        mismatches <= 8,
+        "{mismatches} wrong guesses of 400, {reads} reads"
+    );
+}
+
 /// Something that happens to shared data.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -100,10 +139,19 @@ proptest! {
     /// Keys of the same block and of others, versions that come round, writes in between: no request
     /// is lost, and none is counted twice.
     #[test]
-    fn guesses_lose_nothing(steps in steps(), versions_left in 0..300_u32) {
+    fn guesses_lose_nothing(
+        steps in steps(),
+        versions_left in 0..700_u32,
+        are_sure_to_be_alone in any::<bool>(),
+    ) {
         let data = SharedData::new();
         data.set_next_cas(u32::MAX - versions_left);
         let hosts = [host(&data, LIMIT), host(&data, LIMIT)];
+        if are_sure_to_be_alone {
+            for host in &hosts {
+                (0..100).for_each(|_| drop(host.send(with_key("another"))));
+            }
+        }
         let mut sent = [0; 3];
         for step in steps {
             match step {
