@@ -55,5 +55,8 @@ fn batches(variant: Variant, options: &Options) -> Measured {
     subject.envoy.assert_no_vm_failed();
     // At once, so that what has taken minutes is not lost should the next variant fail.
     eprintln!("  {batches:.2?} thousand instructions per request");
-    (subject.variant.name, batches)
+    Measured {
+        name: subject.variant.name,
+        sittings: vec![batches],
+    }
 }

@@ -76,7 +76,8 @@ fn known(list: &str) -> Option<Vec<String>> {
 fn usage(option: &str) -> String {
     format!(
         "bench: {option} is unknown, or its value is missing or wrong. All are optional:\n\
-         \x20 --rounds N       visits to each variant (50; batches with --instructions, 5)\n\
+         \x20 --rounds N       visits to each variant (50; batches with --instructions, 5); after ten of them\n\
+         \x20                  all Envoys are started anew\n\
          \x20 --only A,B       only these variants of {}\n\
          \x20 --against DIR    also the modules in that folder, of another build; repeatable\n\
          \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\

@@ -1,7 +1,12 @@
 //! The results, for people.
 
-/// A variant's name, and what its requests took, by round.
-pub(crate) type Measured = (String, Vec<f64>);
+/// What the requests of a variant took.
+pub(crate) struct Measured {
+    /// The variant's.
+    pub(crate) name: String,
+    /// By sitting and by round.
+    pub(crate) sittings: Vec<Vec<f64>>,
+}
 
 /// What is measured.
 pub(crate) struct Table {
@@ -19,38 +24,66 @@ pub(crate) const INSTRUCTIONS: Table = Table {
 };
 
 impl Table {
-    /// Prints what each variant adds to the first, with the ratio to the second.
+    /// Prints what each variant adds to the first, with the ratio to the second: over all rounds, and
+    /// that of the sittings in which it was lowest and highest.
     pub(crate) fn print(&self, variants: &[Measured]) {
-        let Some(((bare, bare_rounds), variants)) = variants.split_first() else {
+        let Some((bare, variants)) = variants.split_first() else {
             return;
         };
         let Self { unit, decimals } = self;
         println!(
-            "{bare}: {:.decimals$} {unit} per request\n",
-            at(0.5, bare_rounds)
+            "{}: {:.decimals$} {unit} per request\n",
+            bare.name,
+            at(0.5, &bare.sittings.concat())
         );
         println!("added per request, in {unit}");
         println!(
-            "{:44} {:>9} {:>18} {:>9}",
-            "", "median", "middle half", "× empty"
+            "{:44} {:>9} {:>18} {:>9} {:>12}",
+            "", "median", "middle half", "× empty", "by sitting"
         );
         let mut empty = None;
-        for (name, rounds) in variants {
-            let rounds = rounds.iter().zip(bare_rounds);
-            let added: Vec<f64> = rounds.map(|(all, bare)| all - bare).collect();
-            let median = at(0.5, &added);
-            let ratio = median / *empty.get_or_insert(median);
-            let [low, high] = [0.25, 0.75].map(|part| at(part, &added));
+        for variant in variants {
+            let added: Vec<Vec<f64>> = variant
+                .sittings
+                .iter()
+                .zip(&bare.sittings)
+                .map(less)
+                .collect();
+            let empty: &Vec<Vec<f64>> = empty.get_or_insert_with(|| added.clone());
+            let ratios = added
+                .iter()
+                .zip(empty)
+                .map(|(added, empty)| at(0.5, added) / at(0.5, empty));
+            let ratios: Vec<f64> = ratios.collect();
+            let [lowest, highest] = [0.0, 1.0].map(|part| at(part, &ratios));
+            let (added, empty) = (added.concat(), empty.concat());
+            let [low, median, high] = [0.25, 0.5, 0.75].map(|part| at(part, &added));
+            let ratio = median / at(0.5, &empty);
+            let name = &variant.name;
             let middle_half = format!("{low:.decimals$} to {high:.decimals$}");
-            println!("{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1}");
+            let by_sitting = format!("{lowest:.1} to {highest:.1}");
+            println!(
+                "{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1} {by_sitting:>12}"
+            );
         }
     }
 }
 
-/// The value below which that part of the values is: 0.5 for the median.
+/// By round, what one took more than the other.
+fn less((all, bare): (&Vec<f64>, &Vec<f64>)) -> Vec<f64> {
+    let rounds = all.iter().zip(bare);
+    rounds.map(|(all, bare)| all - bare).collect()
+}
+
+/// The value below which that part of the values is: 0 for the least, 0.5 for the median, 1 for the
+/// greatest.
 fn at(part: f64, values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let index = (part * sorted.len() as f64) as usize;
-    sorted.get(index).copied().unwrap_or(f64::NAN)
+    sorted
+        .get(index)
+        .or(sorted.last())
+        .copied()
+        .unwrap_or(f64::NAN)
 }

@@ -6,8 +6,12 @@
 //! the same round. Many short visits see the same machine, whatever else it does meanwhile; a few
 //! long ones, throughput, or runs one after the other do not. A visit begins with requests that are
 //! not counted: the Envoy before has left its own code and data in the core's caches, and to load
-//! ours anew is nothing that an Envoy at work has to do. Still, a number means something next to
-//! those of the same run only, the empty filter's first of all.
+//! ours anew is nothing that an Envoy at work has to do.
+//!
+//! Where in memory an Envoy comes to lie makes a difference, too: the empty filter of one process adds
+//! 13 µs in every round, that of the next one 20. So after some rounds, a *sitting*, all Envoys are
+//! started anew. Still, a number means something next to those of the same run only, the empty
+//! filter's first of all.
 
 use portcullis_envoy_tests::envoy::Envoy;
 
@@ -24,6 +28,8 @@ const WARM_UP_REQUESTS: usize = 20_000;
 const WARM_UP_REQUESTS_OF_MANY_KEYS: usize = 300_000;
 /// At the beginning of each visit, until the caches are warm.
 const WAKING_REQUESTS: usize = 500;
+/// With the same Envoys.
+const ROUNDS_OF_A_SITTING: u32 = 10;
 /// In each visit: some 50 ms, in which the machine hardly changes.
 const REQUESTS: usize = 2_000;
 /// The cores that Envoys and load have to themselves, so that neither moves.
@@ -33,6 +39,27 @@ const LOAD_CORE: u32 = 1;
 /// Microseconds per request, by round.
 pub(crate) fn measure(options: &Options) -> Vec<Measured> {
     cpu::pin(std::process::id(), LOAD_CORE);
+    let mut measured: Vec<Measured> = Vec::new();
+    let mut left = options.rounds();
+    while left > 0 {
+        eprintln!("measuring, {left} rounds left");
+        let rounds = left.min(ROUNDS_OF_A_SITTING);
+        left -= rounds;
+        for (i, (name, sitting)) in sit(options, rounds).into_iter().enumerate() {
+            match measured.get_mut(i) {
+                Some(measured) => measured.sittings.push(sitting),
+                None => measured.push(Measured {
+                    name,
+                    sittings: vec![sitting],
+                }),
+            }
+        }
+    }
+    measured
+}
+
+/// So many rounds, with new Envoys.
+fn sit(options: &Options, rounds: u32) -> Vec<(String, Vec<f64>)> {
     let chosen = variants::chosen(options).into_iter();
     let start = |variant| {
         let subject = Subject::start(variant, options.upstream, Envoy::builder());
@@ -41,7 +68,6 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
     };
     let mut subjects: Vec<(Subject, Vec<f64>)> = chosen.map(start).collect();
 
-    eprintln!("warming up");
     for (subject, _) in &mut subjects {
         let requests = match subject.variant.keys {
             1..=1000 => WARM_UP_REQUESTS,
@@ -49,8 +75,7 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
         };
         subject.send(requests, CONNECTIONS);
     }
-    eprintln!("measuring, {} rounds", options.rounds());
-    for _ in 0..options.rounds() {
+    for _ in 0..rounds {
         for (subject, rounds) in &mut subjects {
             rounds.push(visit(subject));
         }
