@@ -105,10 +105,8 @@ impl Plugin for RateLimit {
         let evaluation = self.policy.on_request(&request, now, tables);
         self.count(&evaluation);
 
-        if let Some(reply) = self
-            .policy
-            .reply(&evaluation)
-            .filter(|_| evaluation.is_denied())
+        if evaluation.is_denied()
+            && let Some(reply) = self.policy.reply(&evaluation)
         {
             *stream = Some(evaluation);
             return Ok(Flow::Reply(reply));

@@ -183,14 +183,16 @@ impl Exchange {
     /// in one call costs more the more headers there are, and is cheaper only where a dozen are added
     /// to a response that had a few (`make bench`).
     pub(crate) fn commit(&self) -> Result<(), Error> {
+        let Some(headers) = &self.headers else {
+            return Ok(());
+        };
         let map = match self.phase {
             Phase::Request => Map::RequestHeaders,
             Phase::Response => Map::ResponseHeaders,
             Phase::Trailers => Map::ResponseTrailers,
             Phase::Log => return Ok(()),
         };
-        let changes = self.headers.as_ref().map(HeaderMap::changes);
-        for change in changes.unwrap_or_default() {
+        for change in headers.changes() {
             match change {
                 Change::Set(name, value) => abi::replace_header(map, name, value)?,
                 Change::Append(name, value) => abi::add_header(map, name, value)?,

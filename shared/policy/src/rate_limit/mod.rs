@@ -171,6 +171,8 @@ pub struct RateLimit {
     response_headers: Vec<ResponseHeaders>,
     reply: ReplyTemplate,
     needs: Needs,
+    needs_request: bool,
+    needs_response: bool,
 }
 
 #[derive(Debug)]
@@ -227,9 +229,18 @@ impl RateLimit {
             response_headers: config.response_headers,
             reply: config.reply,
             needs: Needs::default(),
+            needs_request: false,
+            needs_response: false,
         };
+        let shows_limits = policy.mode == Mode::Enforce && !policy.response_headers.is_empty();
         let needs = policy.active().map(Limit::needs);
-        policy.needs = needs.fold(Needs::default(), Needs::and);
+        let needs = needs.reduce(Needs::and);
+        let needs_response = policy
+            .active()
+            .any(|limit| shows_limits || limit.charge_response.is_some());
+        policy.needs_request = needs.is_some();
+        policy.needs = needs.unwrap_or_default();
+        policy.needs_response = needs_response;
         policy
     }
 
@@ -250,7 +261,7 @@ impl RateLimit {
 
     /// Whether requests matter at all.
     pub fn needs_request(&self) -> bool {
-        self.active().next().is_some()
+        self.needs_request
     }
 
     /// What of a request matters. Headers that do not may be left out of the subject.
@@ -260,9 +271,7 @@ impl RateLimit {
 
     /// Whether [`on_response`](Self::on_response) does anything.
     pub fn needs_response(&self) -> bool {
-        let shows_limits = self.mode == Mode::Enforce && !self.response_headers.is_empty();
-        self.active()
-            .any(|limit| shows_limits || limit.charge_response.is_some())
+        self.needs_response
     }
 
     /// The values of [`SHADOW_HEADER`] for the request, one for each limit that would have denied it.

@@ -236,8 +236,10 @@ impl<'a, S: State> Block<'a, S> {
     }
 
     fn overwrite(&mut self, at: usize, with: &[u8]) {
-        let old = self.bytes.iter_mut().skip(at);
-        old.zip(with).for_each(|(old, new)| *old = *new);
+        let old = self.bytes.get_mut(at..at + with.len());
+        if let Some(old) = old {
+            old.copy_from_slice(with);
+        }
     }
 }
 
