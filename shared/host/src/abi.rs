@@ -133,7 +133,6 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
-    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -285,14 +284,6 @@ pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
 pub fn record_metric(id: u32, value: u64) -> Result<(), Status> {
     // SAFETY: no pointers are passed.
     Status::check(unsafe { proxy_record_metric(id, value) })
-}
-
-/// The value of a metric.
-pub fn metric(id: u32) -> Result<u64, Status> {
-    let mut value = 0;
-    // SAFETY: `value` outlives the call and has the type that the host writes.
-    Status::check(unsafe { proxy_get_metric(id, &mut value) })?;
-    Ok(value)
 }
 
 /// Calls a function that this proxy has beside the ABI.

@@ -5,14 +5,12 @@ use crate::versions::{is_recent, units};
 /// How many blocks of a table are remembered at most: those of a table for the default number of keys.
 const PLACES: usize = 8_192;
 
-/// A guess that comes true saves so many times what one costs that does not.
-const GAIN: u8 = 4;
-/// How much good luck is remembered.
+/// How much good luck is remembered. A guess that comes true saves about what one costs that does not.
 const MOST_LUCK: u8 = 16;
 /// So many updates are made without guesses after luck has run out.
 const REST: u32 = 256;
-/// After so many wrong guesses in a row, what is known of the versions seems to be behind.
-const DOUBTS: u32 = 3;
+/// The luck after that.
+const NEW_LUCK: u8 = 4;
 
 /// The blocks of one table, each with the version that it should have.
 ///
@@ -24,7 +22,6 @@ pub(crate) struct Remembered {
     places: Vec<Option<Place>>,
     luck: u8,
     rest: u32,
-    wrong_in_a_row: u32,
 }
 
 #[derive(Debug)]
@@ -41,7 +38,6 @@ impl Default for Remembered {
             places: Vec::new(),
             luck: MOST_LUCK,
             rest: 0,
-            wrong_in_a_row: 0,
         }
     }
 }
@@ -54,7 +50,7 @@ impl Remembered {
         }
         self.rest = self.rest.saturating_sub(1);
         if self.rest == 0 {
-            self.luck = GAIN;
+            self.luck = NEW_LUCK;
         }
         false
     }
@@ -86,27 +82,16 @@ impl Remembered {
 
     /// A guess was right.
     pub(crate) fn was_right(&mut self) {
-        self.luck = self.luck.saturating_add(GAIN).min(MOST_LUCK);
-        self.wrong_in_a_row = 0;
+        self.luck = self.luck.saturating_add(1).min(MOST_LUCK);
     }
 
     /// A guess was wrong.
     pub(crate) fn was_wrong(&mut self) {
         self.luck = self.luck.saturating_sub(1);
-        self.wrong_in_a_row += 1;
         if self.luck == 0 {
             self.rest = REST;
             self.places = Vec::new();
         }
-    }
-
-    /// Whether it would be better to ask for the newest version. It is then taken for granted.
-    pub(crate) fn has_doubts(&mut self) -> bool {
-        let doubts = self.wrong_in_a_row >= DOUBTS;
-        if doubts {
-            self.wrong_in_a_row = 0;
-        }
-        doubts
     }
 
     fn place(&mut self, block: u32) -> Option<&mut Option<Place>> {
@@ -157,25 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn one_right_guess_in_four_is_enough() {
+    fn as_many_right_guesses_as_wrong_ones_are_enough() {
         let mut remembered = Remembered::default();
         for _ in 0..1_000 {
-            for _ in 0..3 {
-                assert!(remembered.is_worth_while());
-                remembered.was_wrong();
-            }
+            assert!(remembered.is_worth_while());
+            remembered.was_wrong();
             remembered.was_right();
         }
-    }
-
-    #[test]
-    fn three_wrong_guesses_in_a_row_are_a_reason_to_ask() {
-        let mut remembered = Remembered::default();
-        let mut asked = Vec::new();
-        for _ in 0..7 {
-            remembered.was_wrong();
-            asked.push(remembered.has_doubts());
-        }
-        assert_eq!(asked, [false, false, true, false, false, true, false]);
     }
 }

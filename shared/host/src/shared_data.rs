@@ -11,7 +11,7 @@ use portcullis_policy::table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
 use crate::remembered::Remembered;
-use crate::versions::Versions;
+use crate::versions::{self, Versions};
 
 /// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
 /// many failures in a row mean that something is broken, not that there is much to do.
@@ -85,9 +85,10 @@ pub(crate) fn change_remembered<T>(
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
     let Block { key, number, now } = block;
+    let mut latest = None;
     if let Some((mut value, version)) = remembered.take(number, now) {
         let outcome = edit(&mut value).outcome;
-        let latest = latest(versions, remembered, now);
+        latest = versions.latest(now);
         if swap(key, &value, version)? {
             remembered.was_right();
             remember(block, versions, remembered, value, latest);
@@ -106,21 +107,14 @@ pub(crate) fn change_remembered<T>(
             remembered.put(number, value, version, now);
             return Ok(Changed { outcome, retries });
         }
-        let latest = latest(versions, remembered, now);
+        // An older one will do, too.
+        latest = latest.or_else(|| versions.latest(now));
         if swap(key, &value, version)? {
             remember(block, versions, remembered, value, latest);
             return Ok(Changed { outcome, retries });
         }
     }
     Err(GaveUp)
-}
-
-/// A version that was given before now.
-fn latest(versions: &Versions, remembered: &mut Remembered, now: u64) -> Option<u32> {
-    match remembered.has_doubts() {
-        false => versions.latest(now),
-        true => versions.ask(now),
-    }
 }
 
 /// Remembers a value that was stored just now, when `latest` was given already.
@@ -134,8 +128,7 @@ fn remember(
     let Some(latest) = latest else {
         return;
     };
-    // The counter leaves out 0, which would mean: whatever the version is.
-    let version = latest.checked_add(1).unwrap_or(1);
+    let version = versions::next(latest);
     versions.note(version);
     remembered.put(block.number, value, version, block.now);
 }

@@ -64,6 +64,8 @@ pub struct WriteAttempt {
 pub struct SharedDataOperations {
     /// Reads, whether or not they found anything.
     pub reads: u64,
+    /// Those that found bytes, for which a host allocates memory in the module.
+    pub reads_of_bytes: u64,
     /// Writes that succeeded.
     pub writes: u64,
     /// Writes that failed because the token did not match.
@@ -142,8 +144,10 @@ impl SharedData {
         let mut store = lock(&self.store);
         store.operations.reads += 1;
         let value = store.spaces.get(vm_id).and_then(|space| space.get(key));
-        let value = value.ok_or(Status::NotFound)?;
-        Ok((value.bytes.clone(), value.cas))
+        let Value { bytes, cas } = value.ok_or(Status::NotFound)?;
+        let found = (bytes.clone(), *cas);
+        store.operations.reads_of_bytes += u64::from(!found.0.is_empty());
+        Ok(found)
     }
 
     pub(crate) fn guest_set(
@@ -226,6 +230,7 @@ mod tests {
         assert_eq!(data.read("w", "k"), None);
         let operations = SharedDataOperations {
             reads: 1,
+            reads_of_bytes: 1,
             writes: 3,
             mismatches: 2,
         };

@@ -10,8 +10,7 @@ use super::{VM, admitted, builder, config, with_key};
 
 const LIMIT: usize = 20;
 
-/// An Envoy of one worker that shares data, but no statistics: what it knows of versions is behind
-/// when another one writes.
+/// An Envoy of one worker that shares data.
 fn host(data: &SharedData, limit: usize) -> Host {
     let limit = json!({
         "name": "all", "key": [{"header": "x-api-key"}], "rate": {"requests": limit, "per": "24h"},
@@ -24,7 +23,7 @@ fn host(data: &SharedData, limit: usize) -> Host {
 }
 
 fn reads(data: &SharedData) -> u64 {
-    data.operations().reads
+    data.operations().reads_of_bytes
 }
 
 #[test]
@@ -71,7 +70,7 @@ fn who_is_never_right_stops_guessing() {
 
     let after = data.operations();
     assert_eq!(after.mismatches, before.mismatches);
-    assert_eq!(after.reads, before.reads + 100);
+    assert_eq!(after.reads_of_bytes, before.reads_of_bytes + 100);
 }
 
 /// Keys of several workers, each worker with its own: nobody rewrites what another one remembers, but
@@ -97,7 +96,7 @@ fn who_gets_company_notices() {
         act();
         let after = data.operations();
         (
-            after.reads - before.reads,
+            after.reads_of_bytes - before.reads_of_bytes,
             after.mismatches - before.mismatches,
         )
     };
@@ -109,7 +108,7 @@ fn who_gets_company_notices() {
 
     assert!(
         mismatches <= 8,
-        "{mismatches} wrong guesses of 400, {reads} reads"
+        "{mismatches} wrong guesses of 400, {reads} reads of bytes"
     );
 }
 

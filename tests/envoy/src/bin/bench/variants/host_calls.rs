@@ -24,6 +24,8 @@ fn module(callbacks: &str, call: &str) -> String {
             (import "env" "proxy_define_metric"
                 (func $define (param i32 i32 i32 i32) (result i32)))
             (import "env" "proxy_increment_metric" (func $count (param i32 i64) (result i32)))
+            (import "wasi_snapshot_preview1" "clock_time_get"
+                (func $clock (param i32 i64 i32) (result i32)))
             (memory (export "memory") 2)
             (data (i32.const 16) "source\00address")
             (data (i32.const 32) "a key of twenty-two by")
@@ -88,6 +90,12 @@ pub(super) fn variants() -> Vec<Variant> {
             "",
             "(drop (call $set (i32.const 32) (i32.const 22)
                 (i32.const 4096) (i32.const 25) (i32.const 0)))",
+        ),
+        (
+            "call_clock",
+            "  and asks for the time",
+            "",
+            "(drop (call $clock (i32.const 1) (i64.const 0) (i32.const 0)))",
         ),
         (
             "call_count",
