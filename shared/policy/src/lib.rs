@@ -6,9 +6,10 @@
 //! `shared/host` is the only crate that connects it with a proxy.
 //!
 //! Each policy has a folder whose `mod.rs` is its specification. What several policies need
-//! stands beside them: [`config`] reads JSON and explains what is wrong with it, [`matcher`]
-//! decides which requests a rule is for, [`headers`] holds the headers of one message, [`key`] says
-//! what is counted apart, [`table`] keeps state for each key, [`reply`] is an answer of our own.
+//! stands beside them: [`config`] reads JSON and explains what is wrong with it, [`readings`] knows
+//! the ways in which servers read a request, [`matcher`] decides which requests a rule is for,
+//! [`headers`] holds the headers of one message, [`key`] says what is counted apart, [`table`] keeps
+//! state for each key, [`reply`] is an answer of our own.
 //!
 //! `jwt_auth`, and what only it needs, takes the feature `jwt`, so that no other plugin's module depends
 //! on cryptography: `remote` lets one worker fetch a document for all, `revocation` knows tokens that are
@@ -24,6 +25,7 @@ pub mod jwt_auth;
 pub mod key;
 pub mod matcher;
 pub mod rate_limit;
+pub mod readings;
 #[cfg(feature = "jwt")]
 pub mod remote;
 pub mod reply;

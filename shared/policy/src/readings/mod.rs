@@ -1,0 +1,15 @@
+//! The ways in which the world behind Envoy reads a request.
+//!
+//! A request has no meaning of its own: the server that handles it gives it one, and servers differ.
+//! A policy that takes one reading for the truth can be dodged by a spelling that the server reads in
+//! another way. This module owns all readings, for all policies. Its users follow one rule:
+//!
+//! - What **grants** (an exemption, a milder rule, a fresh bucket) holds only if *every* reading
+//!   grants it.
+//! - What **restricts** holds if *any* reading does.
+//!
+//! [`Fit`] is the answer of a condition under that rule.
+
+mod fit;
+
+pub use fit::Fit;
