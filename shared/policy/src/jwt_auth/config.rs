@@ -28,6 +28,7 @@ pub struct Config {
     pub(super) providers: BTreeMap<Name, Provider>,
     pub(super) rules: Vec<Rule>,
     pub(super) unmatched: Unmatched,
+    pub(super) ambiguous: Ambiguous,
     pub(super) revocation: revocation::Config,
     pub(super) cache: Cache,
 }
@@ -62,6 +63,10 @@ struct Fields {
     /// What happens to a request that no rule is for.
     #[serde(default)]
     unmatched: Unmatched,
+    /// What happens to a request whose path leads to different rules, depending on how a server reads
+    /// it. Default: `deny`.
+    #[serde(default)]
+    ambiguous: Ambiguous,
     /// Tokens that are no longer accepted.
     #[serde(default)]
     revocation: revocation::Config,
@@ -84,6 +89,18 @@ pub(super) enum Unmatched {
     Deny,
     /// It passes.
     Allow,
+}
+
+/// What happens to a request whose path leads to different rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Ambiguous {
+    /// It is refused, with status 400.
+    #[default]
+    Deny,
+    /// It has to meet all of these rules.
+    Strictest,
 }
 
 /// The cache of tokens that were verified, in each worker.
@@ -160,6 +177,7 @@ impl TryFrom<Fields> for Config {
             providers: fields.providers,
             rules: fields.rules,
             unmatched: fields.unmatched,
+            ambiguous: fields.ambiguous,
             revocation: fields.revocation,
             cache: fields.cache,
         })

@@ -1,18 +1,16 @@
 //! What is to become of a request. The [module](super) is the specification.
 
-use bytes::Bytes;
-
 use super::compiled::{Found, Requirement};
 use super::decision::{Accepted, Decision, Moment, Patience, Verdict};
 use super::reason::{Grounds, Reason};
 use super::state::State;
 use super::verified::Verified;
 use super::verify::Rejection;
-use super::{JwtAuth, RuleId, readings};
+use super::{Ambiguous, JwtAuth, RuleId};
 use crate::config::{Mode, OnError};
 use crate::headers::HeaderMap;
 use crate::jose::HostSignatures;
-use crate::matcher::{CanonicalPath, Subject};
+use crate::matcher::{Choice, Subject};
 
 impl JwtAuth {
     /// Decides about a request.
@@ -27,11 +25,45 @@ impl JwtAuth {
         patience: Patience,
         host: &impl HostSignatures,
     ) -> Decision {
-        let id = match self.rule_for(subject) {
-            Ok(id) => id,
-            Err(Reason::AmbiguousPath) if is_preflight(subject) => None,
-            Err(reason) => return Decision::new(None, self.mode, Verdict::Refused(reason)),
-        };
+        let choice = self.choose(subject);
+        if self.is_ambiguous(&choice, subject) && !is_preflight(subject) {
+            let verdict = Verdict::Refused(Reason::AmbiguousPath);
+            return Decision::new(None, self.mode, verdict);
+        }
+        // A rule that may be the first one is met, too.
+        for position in choice.possible {
+            let decision = self.decide_by(
+                Some(RuleId(position)),
+                subject,
+                state,
+                moment,
+                patience,
+                host,
+            );
+            if matches!(decision.verdict, Verdict::Refused(_) | Verdict::Wait { .. }) {
+                return decision;
+            }
+        }
+        self.decide_by(
+            choice.certain.map(RuleId),
+            subject,
+            state,
+            moment,
+            patience,
+            host,
+        )
+    }
+
+    /// Decides by one rule, or by none.
+    fn decide_by(
+        &self,
+        id: Option<RuleId>,
+        subject: &Subject<'_>,
+        state: &mut State,
+        moment: Moment,
+        patience: Patience,
+        host: &impl HostSignatures,
+    ) -> Decision {
         let rule = id.and_then(|id| self.rules.get(id.0));
         let mode = rule.map_or(self.mode, |rule| rule.mode);
         let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
@@ -82,31 +114,16 @@ impl JwtAuth {
         Decision::new(None, self.mode, verdict)
     }
 
-    /// The rule for a request, however its path is read.
-    fn rule_for(&self, subject: &Subject<'_>) -> Result<Option<RuleId>, Reason> {
-        let first = self.first_match(subject);
-        if subject.path().is_some_and(CanonicalPath::is_as_written) {
-            return Ok(first);
-        }
-        let target = subject.headers().get(":path");
-        for other in target
-            .map(|target| readings::others(target))
-            .unwrap_or_default()
-        {
-            let mut headers = subject.headers().clone();
-            headers.set(Bytes::from_static(b":path"), other.into());
-            if self.first_match(&Subject::new(&headers, subject.route())) != first {
-                return Err(Reason::AmbiguousPath);
-            }
-        }
-        Ok(first)
+    fn choose(&self, subject: &Subject<'_>) -> Choice {
+        Choice::of(
+            self.rules.iter().map(|rule| rule.condition.as_ref()),
+            subject,
+        )
     }
 
-    fn first_match(&self, subject: &Subject<'_>) -> Option<RuleId> {
-        let mut rules = self.rules.iter().map(|rule| rule.condition.as_ref());
-        rules
-            .position(|condition| condition.is_none_or(|condition| condition.matches(subject)))
-            .map(RuleId)
+    /// Whether the readings of the path lead to different rules, and that is refused.
+    fn is_ambiguous(&self, choice: &Choice, subject: &Subject<'_>) -> bool {
+        self.ambiguous == Ambiguous::Deny && !choice.possible.is_empty() && !subject.has_one_path()
     }
 
     /// Whether the request has what is required.

@@ -2,7 +2,8 @@
 //!
 //! # A request's way
 //!
-//! 1. The first **rule** whose `match` fits decides. Rules that are off are not there. Without a rule,
+//! 1. The first **rule** whose `match` fits decides (a request with several readings: see below). Rules
+//!    that are off are not there. Without a rule,
 //!    `unmatched` decides.
 //! 2. A CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes: browsers
 //!    never send credentials with one.
@@ -61,10 +62,20 @@
 //!   not in shadow mode: an upstream that still verifies it goes on to work.
 //! - The claims of the client's token are published for the filters behind ([`Decision::claims`]).
 //!
-//! # Paths with several readings
+//! # Requests with several readings
 //!
-//! Servers disagree about `;`, `\`, `%2f` and `%5c` in a path. A request is refused if its path leads to
-//! different rules, depending on how it is read (see `readings.rs`). So what opens one path never opens another.
+//! A rule that asks for less grants, so it must be the first one in every reading of the request (see
+//! [`readings`](crate::readings)). The [choice](crate::matcher::Choice) of rules has those that may be the
+//! first, and the one that surely ends the search.
+//!
+//! - If there are several and the path can be read in several ways, the request is **ambiguous**: 400
+//!   `ambiguous_path`. With `ambiguous: strictest`, it is treated as follows instead.
+//! - If there are several for another reason (a method in lower case, a path in another letter case or
+//!   without its final slash, which some servers overlook), the request has to meet **each** of them.
+//!   So `/ADMIN/x` needs what `/admin/` needs and what the rule for all other paths needs.
+//!
+//! Where a later rule is written for just the spelling that fits an earlier one loosely (rules for
+//! `/docs/` and for `/Docs/`, for `/admin` and for `/admin/`), each is for its own spelling.
 //!
 //! # Shadow
 //!
@@ -80,7 +91,6 @@ mod decision;
 mod forgeries;
 mod place;
 mod provider;
-mod readings;
 mod reason;
 mod reply;
 mod rule;
@@ -110,7 +120,7 @@ use crate::matcher::Match;
 use crate::remote::Source;
 use crate::revocation::Revoked;
 use compiled::CompiledRule;
-use config::{NO_RULE, Unmatched};
+use config::{Ambiguous, NO_RULE, Unmatched};
 use provider::{Keys, Provider};
 
 /// The policy, compiled.
@@ -161,6 +171,7 @@ pub struct JwtAuth {
     on_error: OnError,
     providers: Vec<(Name, Provider)>,
     rules: Vec<CompiledRule>,
+    ambiguous: Ambiguous,
     admits_unmatched: bool,
     /// What any provider sets.
     claim_headers: Vec<Bytes>,
@@ -254,6 +265,7 @@ impl JwtAuth {
                 .map(|rule| CompiledRule::new(rule, config.mode, &providers))
                 .collect(),
             providers,
+            ambiguous: config.ambiguous,
             admits_unmatched: config.unmatched == Unmatched::Allow,
             claim_headers,
             remotes,

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `remote_address` | 4 or 16 bytes, see [`address`] |
 //! | `host` | `:authority` without port and final dot, in lower case |
-//! | `path` | the [canonical path](crate::matcher::CanonicalPath) |
+//! | `path` | the [canonical path](crate::readings::path::CanonicalPath) |
 //! | `method` | `:method` as it is |
 //! | `route` | the name of Envoy's route |
 //! | `cluster` | the name of the cluster that the route leads to |

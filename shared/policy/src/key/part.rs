@@ -53,7 +53,7 @@ impl KeyPart {
                 show(Network::of(request.remote_address, *prefixes).as_bytes())
             }
             Self::Host => show(&lower_case(subject.host())),
-            Self::Path => show(subject.path()?.as_bytes()),
+            Self::Path => show(&subject.paths()?.key()?),
             Self::Method => show(subject.method()),
             Self::Route => show(subject.route()),
             Self::Cluster => show(request.cluster),

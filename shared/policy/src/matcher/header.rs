@@ -6,6 +6,7 @@ use super::pattern::{Pattern, not_exactly_one};
 use super::regex::Regex;
 use crate::config::HeaderName;
 use crate::headers::HeaderMap;
+use crate::readings::Fit;
 
 /// A condition on one header: its name and exactly one of `exact`, `prefix`, `regex`, `present`.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,7 +35,11 @@ impl HeaderMatch {
         self.name.as_str()
     }
 
-    pub(super) fn matches(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn fit(&self, headers: &HeaderMap) -> Fit {
+        Fit::over([self.matches(headers)])
+    }
+
+    fn matches(&self, headers: &HeaderMap) -> bool {
         let name = self.name.as_str();
         match &self.condition {
             Condition::Value(pattern) => headers.get_all(name).any(|line| pattern.matches(line)),

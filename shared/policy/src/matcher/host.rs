@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
+use crate::readings::Fit;
+
 /// The longest name that DNS allows.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
@@ -48,8 +50,12 @@ enum Kind {
 }
 
 impl HostPattern {
+    pub(super) fn fit(&self, host: &[u8]) -> Fit {
+        Fit::over([self.matches(host)])
+    }
+
     /// Whether this host is meant; it comes from [`without_port`].
-    pub(super) fn matches(&self, host: &[u8]) -> bool {
+    fn matches(&self, host: &[u8]) -> bool {
         match &self.0 {
             Kind::Exact(name) => host.eq_ignore_ascii_case(name.as_bytes()),
             Kind::Below(suffix) => {

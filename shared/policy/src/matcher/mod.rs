@@ -4,39 +4,31 @@
 //! that are named hold. A match that names nothing matches every request. Everything is compiled
 //! when the configuration is read, and what could never match is refused then.
 //!
+//! # Certain and possible
+//!
+//! A request can be [read](crate::readings) in several ways, so a condition has three answers
+//! ([`Fit`]): it holds in every reading (**certain**), in some (**possible**), or in none. A rule that
+//! restricts applies if it possibly fits; a rule that grants must fit for certain. Each policy says
+//! which of its rules do what.
+//!
 //! # Path
 //!
 //! `exact`, `prefix` (a prefix of the text, as in Envoy's routes: `/admin` also matches
 //! `/administrator`; write `/admin/` to stay inside) or `regex` (see [`Regex`]; it is matched
-//! against the whole path). Letter case counts.
+//! against the whole path).
 //!
-//! A rule must not be dodged by writing the same path in another way, so paths are compared in a
-//! canonical form (see [`CanonicalPath`] for the details):
+//! A condition is compared with each reading of the path (see [`readings::path`](crate::readings::path)).
+//! It fits for certain if it fits all of them to the letter. It fits possibly if it fits one of them
+//! when letter case and a final slash do not count, because there are servers that ignore these:
+//! `/ADMIN/x`, `/admin` and `/public/..;/admin/x` possibly fit the prefix `/admin/`.
 //!
-//! 1. Query and fragment are cut off at the first `?` or `#`.
-//! 2. Path parameters are dropped: `/admin;v=1/x` is `/admin/x`.
-//! 3. Percent-encodings are decoded, once: `%61dmin` is `admin`, `%2f` is `/`, `%252f` is `%2f`. A
-//!    `%` that does not start an encoding stays.
-//! 4. `\` counts as `/`.
-//! 5. Repeated slashes count as one; `.` and `..` segments are resolved, never above the root.
+//! `exact` and `prefix` are written in the [canonical form](crate::readings::path::CanonicalPath):
+//! plain characters, never percent-encoded, without dot segments and repeated slashes.
 //!
-//! `exact` and `prefix` are written in this form, too: plain characters, never percent-encoded.
+//! `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action:
+//! REJECT_REQUEST` in Envoy's connection manager leave one reading of nearly all paths.
 //!
-//! This is the reading of the most lenient servers: a rule for `/admin/` is for every spelling
-//! under which one of them serves something below `/admin/`. Servers disagree, however, and a
-//! strict one may find in the same spelling a path elsewhere: `/admin/..;/x` is `/x` here and to
-//! Tomcat, but below `/admin/` to a server that knows no parameters. Leave only one reading where
-//! that matters, above all where a rule *opens* what is closed otherwise:
-//!
-//! - `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action:
-//!   REJECT_REQUEST` in Envoy's connection manager settle all but `;`. (Envoy 1.40 resolves
-//!   `/..;/`, but forwards `/%2e%2e;/` as `/..;/`.)
-//! - If the servers behind know no path parameters, let Envoy's RBAC filter refuse paths with `;`.
-//!
-//! What one kind of file system adds is not undone: letter case, a final dot or space, `%u002e`.
-//!
-//! A CONNECT without a path matches no rule that names one. (Envoy answers by itself what neither
-//! is a path nor a CONNECT, such as `OPTIONS *`.)
+//! A CONNECT without a path matches no rule that names one, and neither does `OPTIONS *`.
 //!
 //! # Methods
 //!
@@ -58,22 +50,24 @@
 //!
 //! The name of Envoy's route (`xds.route_name`), which is empty when it was not given one.
 
+mod choice;
 mod header;
 mod host;
-mod path;
 mod pattern;
 mod regex;
 mod token;
 
 use serde::{Deserialize, Deserializer, de};
 
+pub use choice::Choice;
 pub use host::HostPattern;
-pub use path::CanonicalPath;
 #[cfg(feature = "jwt")]
 pub(crate) use pattern::not_exactly_one;
 pub use regex::Regex;
 
 use crate::headers::HeaderMap;
+use crate::readings::Fit;
+use crate::readings::path::Paths;
 use header::HeaderMatch;
 use pattern::PathPattern;
 use token::Method;
@@ -103,7 +97,7 @@ pub struct Match {
 #[derive(Debug)]
 pub struct Subject<'a> {
     headers: &'a HeaderMap,
-    path: Option<CanonicalPath<'a>>,
+    paths: Option<Paths<'a>>,
     host: &'a [u8],
     method: &'a [u8],
     route: &'a [u8],
@@ -115,7 +109,7 @@ impl<'a> Subject<'a> {
         let pseudo = |name| headers.get(name).map_or(&b""[..], |value| &value[..]);
         Self {
             headers,
-            path: CanonicalPath::new(pseudo(":path")),
+            paths: Paths::of(pseudo(":path")),
             host: host::without_port(pseudo(":authority")),
             method: pseudo(":method"),
             route,
@@ -127,9 +121,16 @@ impl<'a> Subject<'a> {
         self.headers
     }
 
-    /// The path in canonical form; none if the request has no path.
-    pub fn path(&self) -> Option<&CanonicalPath<'a>> {
-        self.path.as_ref()
+    /// The readings of the path; none if the request has no path.
+    pub fn paths(&self) -> Option<&Paths<'a>> {
+        self.paths.as_ref()
+    }
+
+    /// Whether the path can be read in one way only.
+    pub fn has_one_path(&self) -> bool {
+        self.paths
+            .as_ref()
+            .is_none_or(|paths| paths.only().is_some())
     }
 
     /// The host without port and final dot, in the letter case of the request.
@@ -150,7 +151,7 @@ impl<'a> Subject<'a> {
 
 impl Match {
     /// Whether the request fits all conditions.
-    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+    pub fn fit(&self, subject: &Subject<'_>) -> Fit {
         let Self {
             path,
             methods,
@@ -158,18 +159,35 @@ impl Match {
             headers,
             route,
         } = self;
-        path.as_ref()
-            .is_none_or(|path| subject.path.as_ref().is_some_and(|own| path.matches(own)))
-            && methods
-                .as_ref()
-                .is_none_or(|any| any.iter().any(|method| method.matches(subject.method)))
-            && hosts
-                .as_ref()
-                .is_none_or(|any| any.iter().any(|host| host.matches(subject.host)))
-            && headers.iter().all(|header| header.matches(subject.headers))
-            && route
-                .as_ref()
-                .is_none_or(|route| route.as_bytes() == subject.route)
+        let is_route = |route: &String| route.as_bytes() == subject.route;
+        if !route.as_ref().is_none_or(is_route) {
+            return Fit::No;
+        }
+        let mut fit = Fit::Certain;
+        if let Some(path) = path {
+            fit = subject.paths.as_ref().map_or(Fit::No, |own| path.fit(own));
+        }
+        if let Some(methods) = methods {
+            let method = |method: &Method| method.fit(subject.method);
+            fit = fit.min(Fit::any(methods.iter().map(method)));
+        }
+        if let Some(hosts) = hosts {
+            let host = |host: &HostPattern| host.fit(subject.host);
+            fit = fit.min(Fit::any(hosts.iter().map(host)));
+        }
+        if fit == Fit::No {
+            return fit;
+        }
+        let header = |header: &HeaderMatch| header.fit(subject.headers);
+        fit.min(Fit::all(headers.iter().map(header)))
+    }
+
+    /// Whether the other condition is written for a path that fits this one only loosely.
+    fn is_told_apart_by(&self, other: &Self) -> bool {
+        match (&self.path, &other.path) {
+            (Some(own), Some(other)) => own.is_told_apart_by(other),
+            _ => false,
+        }
     }
 
     /// Whether the header of this name is looked at.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::headers::is_token;
+use crate::readings::Fit;
 
 /// A method. Letter case counts in HTTP, so `get` is another method than `GET`, one that nobody
 /// means.
@@ -21,8 +22,15 @@ const USUAL_METHODS: [&str; 9] = [
 ];
 
 impl Method {
-    pub(super) fn matches(&self, method: &[u8]) -> bool {
-        self.0.as_bytes() == method
+    /// Certain to the letter; possible if letter case does not count, as for werkzeug.
+    pub(super) fn fit(&self, method: &[u8]) -> Fit {
+        if self.0.as_bytes() == method {
+            Fit::Certain
+        } else if self.0.as_bytes().eq_ignore_ascii_case(method) {
+            Fit::Possible
+        } else {
+            Fit::No
+        }
     }
 }
 

@@ -8,8 +8,9 @@
 //!   grants it.
 //! - What **restricts** holds if *any* reading does.
 //!
-//! [`Fit`] is the answer of a condition under that rule.
+//! [`Fit`] is the answer of a condition under that rule. [`path`] reads paths.
 
 mod fit;
+pub mod path;
 
 pub use fit::Fit;

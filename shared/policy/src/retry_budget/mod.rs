@@ -234,7 +234,7 @@ impl RetryBudget {
     }
 
     /// The budgets that are not off; none if the plugin is.
-    fn active(&self) -> impl Iterator<Item = (BudgetId, &Compiled)> {
+    fn active(&self) -> impl Iterator<Item = (BudgetId, &Compiled)> + Clone {
         let is_active =
             |compiled: &Compiled| self.mode != Mode::Off && compiled.budget.mode != Mode::Off;
         let budgets = self.budgets.iter().enumerate();

@@ -100,7 +100,7 @@ pub use reporting_endpoints::ReportingEndpoints;
 
 use crate::config::{Mode, Name};
 use crate::headers::HeaderMap;
-use crate::matcher::{Match, Subject};
+use crate::matcher::{Choice, Match, Subject};
 use plan::Plan;
 
 /// The label of what no rule was selected for; no rule can have this name.
@@ -200,9 +200,10 @@ impl SecurityHeaders {
 
     /// The first rule that fits.
     pub fn select(&self, subject: &Subject<'_>) -> RuleId {
-        let fits = |rule: &CompiledRule| rule.condition.matches(subject);
+        let conditions = self.rules.iter().map(|rule| Some(&rule.condition));
+        let choice = Choice::of(conditions, subject);
         // 0 is the case that no rule fits.
-        RuleId(self.rules.iter().position(fits).map_or(0, |at| at + 1))
+        RuleId(choice.certain.map_or(0, |at| at + 1))
     }
 
     /// Whether nothing is to be done, not even counted.

@@ -161,11 +161,29 @@ fn the_host_counts_without_port_and_letter_case() {
 }
 
 #[test]
-fn the_path_counts_in_canonical_form() {
-    let paths = ["/a/b", "/a/b?x=1", "/a//c/../%62", "/a/B", "*"];
+fn all_spellings_of_a_path_count_together() {
+    let paths = [
+        "/a/b",
+        "/a/b?x=1",
+        "/a/c/../%62",
+        "/A/B/",
+        "/a%2fb",
+        "/a/%2562",
+        "/a/c",
+    ];
     assert_eq!(
         by_header(json!(["path"]), ":path", &paths),
-        numbers([0, 0, 0, 3, 4])
+        numbers([0, 0, 0, 0, 0, 0, 6])
+    );
+}
+
+/// For one server this is `/a`, for another one `/`: it counts as missing.
+#[test]
+fn a_path_that_servers_read_differently_has_no_count_of_its_own() {
+    let paths = ["/a/..;/b", "/a/..;/c", "*", "/b"];
+    assert_eq!(
+        by_header(json!(["path"]), ":path", &paths),
+        numbers([0, 0, 0, 3])
     );
 }
 
