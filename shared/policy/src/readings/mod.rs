@@ -11,5 +11,7 @@
 //! [`Fit`] is the answer of a condition under that rule.
 
 mod fit;
+mod header_name;
 
 pub use fit::Fit;
+pub use header_name::is_spelling_of;
