@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::headers::is_token;
+use crate::readings::{Fit, method};
 
 /// A method. Letter case counts in HTTP, so `get` is another method than `GET`, one that nobody
 /// means.
@@ -21,6 +22,11 @@ const USUAL_METHODS: [&str; 9] = [
 ];
 
 impl Method {
+    /// How well the method of a request is this one.
+    pub(super) fn fit(&self, method: &[u8]) -> Fit {
+        method::fit(method, self.0.as_bytes())
+    }
+
     pub(super) fn matches(&self, method: &[u8]) -> bool {
         self.0.as_bytes() == method
     }

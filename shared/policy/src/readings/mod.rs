@@ -8,10 +8,19 @@
 //!   grants it.
 //! - What **restricts** holds if *any* reading does.
 //!
-//! [`Fit`] is the answer of a condition under that rule.
+//! [`Fit`] is the answer of a condition under that rule; [`Reading`] is a value under it.
 
+pub(crate) mod authority;
+pub(crate) mod cookie;
 mod fit;
+pub(crate) mod header;
 mod header_name;
+pub(crate) mod method;
+mod name;
+pub(crate) mod query;
+mod reading;
+mod value;
 
 pub use fit::Fit;
 pub use header_name::is_spelling_of;
+pub(crate) use reading::Reading;
