@@ -57,7 +57,11 @@ fn dodges(from: &str, to: &str) -> Vec<String> {
         format!("/;{to}x"),
         format!("{to}%2e%2e%2f..{to}x"),
         format!("{from}/%2e{to}/../..{to}x"),
-        format!("/%{:02x}{}x", to.as_bytes().get(1).copied().unwrap_or(b'/'), to.get(2..).unwrap_or("")),
+        format!(
+            "/%{:02x}{}x",
+            to.as_bytes().get(1).copied().unwrap_or(b'/'),
+            to.get(2..).unwrap_or("")
+        ),
         format!("{}%2fx", to.trim_end_matches('/')),
         format!("{}%3b/x", to.trim_end_matches('/')),
         format!("{}\\x", to.trim_end_matches('/')),
@@ -93,7 +97,10 @@ fn envoy(plugin: &str, configuration: &Value, settings: Value) -> Envoy {
 fn send(envoy: &Envoy, target: &str) -> Result<String, u16> {
     let bytes = format!("GET {target} HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n");
     match envoy.client().send_bytes(bytes.as_bytes()) {
-        Ok(response) => response.header("x-target").map(str::to_owned).ok_or(response.status),
+        Ok(response) => response
+            .header("x-target")
+            .map(str::to_owned)
+            .ok_or(response.status),
         Err(error) => panic!("{target}: {error}"),
     }
 }
@@ -118,7 +125,8 @@ fn no_spelling_opens_a_path_without_a_token() {
             match send(&envoy, &target) {
                 // Envoy itself has made it plain.
                 Ok(received) => assert!(
-                    received == "/public/x" || (received == target && target.starts_with("/public/x")),
+                    received == "/public/x"
+                        || (received == target && target.starts_with("/public/x")),
                     "{settings}: {target} was forwarded as {received}"
                 ),
                 Err(status) => assert!(
@@ -127,7 +135,12 @@ fn no_spelling_opens_a_path_without_a_token() {
                 ),
             }
         }
-        for target in ["/public/a%20b", "/public/caf%C3%A9", "/public/a;v=1/b", "/public/@scope%2fname"] {
+        for target in [
+            "/public/a%20b",
+            "/public/caf%C3%A9",
+            "/public/a;v=1/b",
+            "/public/@scope%2fname",
+        ] {
             assert!(send(&envoy, target).is_ok(), "{settings}: {target}");
         }
         envoy.assert_no_vm_failed();
@@ -181,7 +194,11 @@ fn the_letter_case_of_a_method_opens_nothing() {
     });
     let envoy = envoy("jwt-auth", &configuration, json!({}));
     let client = envoy.http2_client();
-    let status = |method: &str| client.send(&Request::new(method, "/x").header("host", "a")).status;
+    let status = |method: &str| {
+        client
+            .send(&Request::new(method, "/x").header("host", "a"))
+            .status
+    };
     assert_eq!(status("GET"), 200);
     for method in ["POST", "post", "Post", "pOST"] {
         assert_eq!(status(method), 401, "{method}");

@@ -22,9 +22,7 @@
 
 mod address;
 mod claim;
-pub(crate) mod cookie;
 mod part;
-pub(crate) mod query;
 
 use std::hash::{Hash, Hasher};
 
@@ -34,6 +32,9 @@ use siphasher::sip::SipHasher13;
 pub(crate) use part::KeyPart;
 
 use crate::matcher::{Match, Subject};
+use crate::readings::Reading;
+#[cfg(feature = "jwt")]
+pub(crate) use crate::readings::{cookie, query};
 use crate::table::{KeyHash, KeyHasher, Seed};
 
 /// The filter state in which jwt-auth hands over the claims of the token that it has verified: a JSON
@@ -126,13 +127,20 @@ impl Key {
     ) -> Self {
         let mut hasher = KeyHasher::new(seed);
         for part in parts {
-            if part.add_to(&mut hasher, request) {
-                continue;
-            }
-            match missing {
-                Missing::Share => hasher.missing_part(),
-                Missing::Skip => return Self::None,
-                Missing::Deny => return Self::Required,
+            let key = part.look(request, |value| match (value, missing) {
+                (Reading::Value(value), _) => {
+                    hasher.part(&value);
+                    None
+                }
+                (Reading::Missing, Missing::Skip) => Some(Self::None),
+                (_, Missing::Deny) => Some(Self::Required),
+                (_, Missing::Share | Missing::Skip) => {
+                    hasher.missing_part();
+                    None
+                }
+            });
+            if let Some(key) = key {
+                return key;
             }
         }
         Self::Hash(hasher.finish())
@@ -156,10 +164,4 @@ pub(crate) fn shape(parts: &[KeyPart]) -> u64 {
     let mut hasher = SipHasher13::new();
     parts.hash(&mut hasher);
     hasher.finish()
-}
-
-/// The only item; none if there are several.
-fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
-    let item = items.next()?;
-    items.next().is_none().then_some(item)
 }

@@ -6,7 +6,7 @@ use super::pattern::{Pattern, not_exactly_one};
 use super::regex::Regex;
 use crate::config::HeaderName;
 use crate::headers::HeaderMap;
-use crate::readings::Fit;
+use crate::readings::{Fit, header, is_spelling_of};
 
 /// A condition on one header: its name and exactly one of `exact`, `prefix`, `regex`, `present`.
 #[derive(Clone, Debug, Deserialize)]
@@ -35,15 +35,49 @@ impl HeaderMatch {
         self.name.as_str()
     }
 
+    /// How well the condition fits, in the light of the lines that the header has under any
+    /// spelling of its name.
+    ///
+    /// A value is certain only if nothing is there but one line of the exact name, or several that fit
+    /// both each by itself and joined, as Node and WSGI join them.
     pub(super) fn fit(&self, headers: &HeaderMap) -> Fit {
-        Fit::over([self.matches(headers)])
-    }
-
-    fn matches(&self, headers: &HeaderMap) -> bool {
         let name = self.name.as_str();
-        match &self.condition {
-            Condition::Value(pattern) => headers.get_all(name).any(|line| pattern.matches(line)),
-            Condition::Present(present) => headers.contains(name) == *present,
+        let (mut exact, mut others) = (0_usize, 0_usize);
+        let spellings = || {
+            let spellings = headers.iter();
+            spellings.filter(|(own, _)| is_spelling_of(own, name))
+        };
+        for (own, _) in spellings() {
+            match own == name {
+                true => exact += 1,
+                false => others += 1,
+            }
+        }
+        let pattern = match (&self.condition, exact, others) {
+            (Condition::Present(present), 0, 0) => return Fit::over([!present]),
+            (Condition::Present(_), 0, _) => return Fit::Possible,
+            (Condition::Present(present), ..) => return Fit::over([*present]),
+            (Condition::Value(_), 0, 0) => return Fit::No,
+            (Condition::Value(pattern), ..) => pattern,
+        };
+        let lines = spellings().flat_map(|(_, line)| [line, header::trim(line)]);
+        let fit = Fit::over(lines.map(|line| pattern.matches(line)));
+        let fit = match exact + others {
+            1 => fit,
+            _ => {
+                let lines: Vec<&[u8]> = spellings().map(|(_, line)| &line[..]).collect();
+                let joined = [&b","[..], b", "].map(|comma| pattern.matches(&lines.join(comma)));
+                match (fit, Fit::over(joined)) {
+                    (Fit::No, joined) => joined.min(Fit::Possible),
+                    (fit, Fit::Certain) => fit,
+                    (fit, _) => fit.min(Fit::Possible),
+                }
+            }
+        };
+        match others {
+            0 => fit,
+            // Some servers do not find these lines, or only these.
+            _ => fit.min(Fit::Possible),
         }
     }
 }

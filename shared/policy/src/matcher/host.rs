@@ -5,26 +5,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::Deserialize;
 
 use crate::readings::Fit;
+use crate::readings::authority::{self, Authority};
 
 /// The longest name that DNS allows.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
-
-/// The host part of an `:authority`: without the port, and without one final dot.
-///
-/// An IPv6 address keeps its brackets. What is not a valid authority is cut in the same way, at
-/// the first `:` outside brackets, so that it cannot hide a host behind a second port.
-pub(super) fn without_port(authority: &[u8]) -> &[u8] {
-    if authority.starts_with(b"[") {
-        let end = authority.iter().position(|byte| *byte == b']');
-        return end
-            .and_then(|end| authority.get(..=end))
-            .unwrap_or(authority);
-    }
-    let host = authority.split(|byte| *byte == b':').next();
-    let host = host.unwrap_or(authority);
-    host.strip_suffix(b".").unwrap_or(host)
-}
 
 /// A host that a rule names: `api.example`, `*.example`, `192.0.2.1` or `[2001:db8::1]`.
 ///
@@ -42,41 +27,37 @@ pub struct HostPattern(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A name or an IPv4 address, in lower case.
+    /// A name in lower case, or the canonical text of an address.
     Exact(String),
     /// The dot and the name that a host must end with, in lower case.
     Below(String),
-    Ipv6(Ipv6Addr),
 }
 
 impl HostPattern {
-    pub(super) fn fit(&self, host: &[u8]) -> Fit {
-        Fit::over([self.matches(host)])
+    /// How well the host that a request names is meant.
+    pub(super) fn fit(&self, authority: &Authority<'_>) -> Fit {
+        authority.fit(|host| self.is_for(host))
     }
 
-    /// Whether this host is meant; it comes from [`without_port`].
-    fn matches(&self, host: &[u8]) -> bool {
+    /// Whether a host in its canonical form is meant.
+    fn is_for(&self, host: &[u8]) -> bool {
         match &self.0 {
-            Kind::Exact(name) => host.eq_ignore_ascii_case(name.as_bytes()),
-            Kind::Below(suffix) => {
-                let label = host.len().checked_sub(suffix.len());
-                label
-                    .filter(|label| *label > 0)
-                    .and_then(|label| host.get(label..))
-                    .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
-            }
-            Kind::Ipv6(address) => ipv6(host) == Some(*address),
+            Kind::Exact(name) => host == name.as_bytes(),
+            Kind::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
-        let kind = if let Some(address) = ipv6(text.as_bytes()) {
-            Kind::Ipv6(address)
-        } else if let Some(name) = text.strip_prefix("*.") {
+        let kind = if let Some(name) = text.strip_prefix("*.") {
             is_name(name).then(|| Kind::Below(format!(".{name}")))?
+        } else if is_name(&text) || text.parse::<Ipv4Addr>().is_ok() {
+            Kind::Exact(text)
         } else {
-            (is_name(&text) || text.parse::<Ipv4Addr>().is_ok()).then_some(Kind::Exact(text))?
+            let address = text.strip_prefix('[')?.strip_suffix(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            let canonical = authority::canonical(text.as_bytes()).into_owned();
+            Kind::Exact(String::from_utf8(canonical).ok()?)
         };
         Some(Self(kind))
     }
@@ -94,11 +75,6 @@ impl TryFrom<String> for HostPattern {
             )
         })
     }
-}
-
-fn ipv6(host: &[u8]) -> Option<Ipv6Addr> {
-    let address = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(address).ok()?.parse().ok()
 }
 
 /// Whether a text in lower case can be a name in DNS. `_` is there too: no host should have it in

@@ -32,19 +32,21 @@
 //!
 //! # Methods
 //!
-//! Any of the list. Letter case counts, as in HTTP.
+//! Any of the list. In another letter case a method fits possibly: HTTP tells them apart, some servers do
+//! not.
 //!
 //! # Hosts
 //!
 //! Any of the list: exact names, or `*.example` for every name below `example`, at any depth, but
-//! not `example` itself. Letter case, the port and a final dot do not count; IPv6 addresses are
-//! written in brackets. The client chooses this header: a host is no proof of anything.
+//! not `example` itself. The port does not count; IPv6 addresses are written in brackets. Other spellings of
+//! a host (letter case, a final dot, userinfo, an address in another form) fit possibly. The client chooses
+//! this header: a host is no proof of anything.
 //!
 //! # Headers
 //!
-//! All of the list. `exact`, `prefix`, `regex` hold when **any** line of the header fits; `present`
-//! looks only whether the header is there (`false`: is not there). Values are compared as bytes;
-//! a list in one line (`a, b`) is one value.
+//! All of the list. `exact`, `prefix`, `regex` fit possibly when any line does, under any spelling of the
+//! name (`x_tier` for `x-tier`, as CGI and WSGI read it), and for certain when all lines do, under the exact
+//! name. `present` looks only whether the header is there (`false`: is not there).
 //!
 //! # Route
 //!
@@ -67,6 +69,7 @@ pub use regex::Regex;
 
 use crate::headers::HeaderMap;
 use crate::readings::Fit;
+use crate::readings::authority::Authority;
 use crate::readings::path::Paths;
 use header::HeaderMatch;
 use pattern::PathPattern;
@@ -98,7 +101,7 @@ pub struct Match {
 pub struct Subject<'a> {
     headers: &'a HeaderMap,
     paths: Option<Paths<'a>>,
-    host: &'a [u8],
+    authority: Authority<'a>,
     method: &'a [u8],
     route: &'a [u8],
 }
@@ -110,7 +113,7 @@ impl<'a> Subject<'a> {
         Self {
             headers,
             paths: Paths::of(pseudo(":path")),
-            host: host::without_port(pseudo(":authority")),
+            authority: Authority::new(pseudo(":authority")),
             method: pseudo(":method"),
             route,
         }
@@ -133,9 +136,9 @@ impl<'a> Subject<'a> {
             .is_none_or(|paths| paths.only().is_some())
     }
 
-    /// The host without port and final dot, in the letter case of the request.
-    pub fn host(&self) -> &'a [u8] {
-        self.host
+    /// The readings of the host.
+    pub(crate) fn authority(&self) -> &Authority<'a> {
+        &self.authority
     }
 
     /// The method.
@@ -172,7 +175,7 @@ impl Match {
             fit = fit.min(Fit::any(methods.iter().map(method)));
         }
         if let Some(hosts) = hosts {
-            let host = |host: &HostPattern| host.fit(subject.host);
+            let host = |host: &HostPattern| host.fit(&subject.authority);
             fit = fit.min(Fit::any(hosts.iter().map(host)));
         }
         if fit == Fit::No {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::headers::is_token;
-use crate::readings::Fit;
+use crate::readings::{Fit, method};
 
 /// A method. Letter case counts in HTTP, so `get` is another method than `GET`, one that nobody
 /// means.
@@ -22,15 +22,9 @@ const USUAL_METHODS: [&str; 9] = [
 ];
 
 impl Method {
-    /// Certain to the letter; possible if letter case does not count, as for werkzeug.
+    /// How well the method of a request is this one.
     pub(super) fn fit(&self, method: &[u8]) -> Fit {
-        if self.0.as_bytes() == method {
-            Fit::Certain
-        } else if self.0.as_bytes().eq_ignore_ascii_case(method) {
-            Fit::Possible
-        } else {
-            Fit::No
-        }
+        method::fit(method, self.0.as_bytes())
     }
 }
 
