@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::compiled::{Found, Requirement};
 use super::decision::{Accepted, Decision, Moment, Patience, Verdict};
+use super::place::Search;
 use super::reason::{Grounds, Reason};
 use super::state::State;
 use super::verified::Verified;
@@ -27,6 +28,10 @@ impl JwtAuth {
         patience: Patience,
         host: &impl HostSignatures,
     ) -> Decision {
+        if self.guards_routes && self.has_claim_header(subject.headers()) {
+            let refused = Verdict::Refused(Reason::ClientClaimHeader);
+            return Decision::new(None, self.mode, refused);
+        }
         let id = match self.rule_for(subject) {
             Ok(id) => id,
             Err(Reason::AmbiguousPath) if is_preflight(subject) => None,
@@ -82,6 +87,12 @@ impl JwtAuth {
         Decision::new(None, self.mode, verdict)
     }
 
+    /// Whether a client has sent a header that only tokens may set, in any spelling.
+    fn has_claim_header(&self, headers: &HeaderMap) -> bool {
+        let mut names = self.claim_headers.iter();
+        names.any(|name| headers.spellings(name).next().is_some())
+    }
+
     /// The rule for a request, however its path is read.
     fn rule_for(&self, subject: &Subject<'_>) -> Result<Option<RuleId>, Reason> {
         let first = self.first_match(subject);
@@ -120,16 +131,27 @@ impl JwtAuth {
         decision: &mut Decision,
     ) -> Result<Grounds, Rejection> {
         let mut missing = 0;
+        let mut is_doubtful = false;
         let mut wanted = None;
         for (i, spec) in requirement.tokens.iter().enumerate() {
-            let Some(Found { place, token }) = spec.find(headers)? else {
-                missing += 1;
-                continue;
+            let Found { place, token } = match spec.find(headers)? {
+                Search::Found(found) => found,
+                nothing => {
+                    missing += 1;
+                    is_doubtful |= matches!(nothing, Search::Lookalike);
+                    continue;
+                }
             };
             let providers = spec.providers(place);
             match self.verify(&token, providers, state, moment, host) {
                 Ok((verified, verification)) => {
                     decision.verifications.push(verification);
+                    if let Err(uncarried) = verified.headers {
+                        return Err(Rejection {
+                            detail: uncarried.label(),
+                            ..Reason::ClaimHeader.into()
+                        });
+                    }
                     decision.tokens.push(Accepted {
                         verified,
                         spec: i,
@@ -149,7 +171,10 @@ impl JwtAuth {
         match missing {
             0 => {}
             all if all == requirement.tokens.len() && requirement.allow_missing => {
-                return Ok(Grounds::NoToken);
+                return match is_doubtful {
+                    true => Err(Reason::NotAToken.into()),
+                    false => Ok(Grounds::NoToken),
+                };
             }
             _ => return Err(Reason::NoToken.into()),
         }

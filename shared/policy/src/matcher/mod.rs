@@ -74,6 +74,8 @@ pub(crate) use pattern::not_exactly_one;
 pub use regex::Regex;
 
 use crate::headers::HeaderMap;
+#[cfg(feature = "jwt")]
+use crate::readings::is_spelling_of;
 use header::HeaderMatch;
 use pattern::PathPattern;
 use token::Method;
@@ -172,10 +174,11 @@ impl Match {
                 .is_none_or(|route| route.as_bytes() == subject.route)
     }
 
-    /// Whether the header of this name is looked at.
+    /// Whether the header of this name is looked at, in any spelling.
     #[cfg(feature = "jwt")]
     pub(crate) fn looks_at(&self, header: &str) -> bool {
-        self.headers.iter().any(|own| own.name() == header)
+        let mut names = self.headers.iter().map(HeaderMatch::name);
+        names.any(|own| is_spelling_of(own.as_bytes(), header))
     }
 
     /// Whether the route's name is looked at, so that the host must ask for it.

@@ -9,6 +9,7 @@ mod places;
 mod readings;
 mod remotes;
 mod replies;
+mod reroute;
 mod rules;
 mod shadow;
 mod tokens;
