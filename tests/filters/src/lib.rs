@@ -10,7 +10,8 @@
 //! upstream, on a route called [`DEFAULT_ROUTE`]; paths below [`SHOP_PREFIX`] on one called
 //! [`SHOP_ROUTE`], below [`RETRIED_PREFIX`] on [`RETRIED_ROUTE`], which retries, below
 //! [`HASTY_PREFIX`] on [`HASTY_ROUTE`], which does not wait for long; paths below
-//! [`OTHER_PREFIX`] lead to another cluster; paths below [`NO_ROUTE_PREFIX`] lead nowhere, so that
+//! [`OTHER_PREFIX`] lead to another cluster; below [`TIER_PREFIX`] a header decides between
+//! [`PUBLIC_ROUTE`] and [`PRIVATE_ROUTE`]; paths below [`NO_ROUTE_PREFIX`] lead nowhere, so that
 //! Envoy itself answers 404. How often a request was sent stands in `x-envoy-attempt-count`, there
 //! and back.
 
@@ -38,8 +39,8 @@ pub use message::{Request, Response};
 pub use upstream::{Answer, Cluster, Script, Upstream};
 pub use world::{
     DEFAULT_ROUTE, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE,
-    RELOAD, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, UnderWay,
-    World, counter,
+    PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RELOAD, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES,
+    RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER, TIER_PREFIX, UnderWay, World, counter,
 };
 
 /// One story, and the filters it is about.

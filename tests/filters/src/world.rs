@@ -29,6 +29,16 @@ pub const HASTY_ROUTE: &str = "hasty";
 pub const HASTY_PREFIX: &str = "/hasty/";
 /// The timeout of [`HASTY_ROUTE`].
 pub const HASTE: Duration = Duration::from_millis(300);
+/// Paths that begin so are on [`PUBLIC_ROUTE`] or [`PRIVATE_ROUTE`].
+pub const TIER_PREFIX: &str = "/tier/";
+/// The header that decides between the two.
+pub const TIER_HEADER: &str = "x-tier";
+/// The value of [`TIER_HEADER`] that leads to [`PUBLIC_ROUTE`].
+pub const PUBLIC_TIER: &str = "free";
+/// The name of the route for paths below [`TIER_PREFIX`] with [`TIER_HEADER`]: [`PUBLIC_TIER`].
+pub const PUBLIC_ROUTE: &str = "public";
+/// The name of the route for all other paths below [`TIER_PREFIX`]. It leads to [`Cluster::Other`].
+pub const PRIVATE_ROUTE: &str = "private";
 /// Paths that begin so have no route.
 pub const NO_ROUTE_PREFIX: &str = "/no-route/";
 

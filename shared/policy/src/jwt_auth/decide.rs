@@ -2,6 +2,7 @@
 
 use super::compiled::{Found, Requirement};
 use super::decision::{Accepted, Decision, Moment, Patience, Verdict};
+use super::place::Search;
 use super::reason::{Grounds, Reason};
 use super::state::State;
 use super::verified::Verified;
@@ -25,6 +26,10 @@ impl JwtAuth {
         patience: Patience,
         host: &impl HostSignatures,
     ) -> Decision {
+        if self.guards_routes && self.has_claim_header(subject.headers()) {
+            let refused = Verdict::Refused(Reason::ClientClaimHeader);
+            return Decision::new(None, self.mode, refused);
+        }
         let choice = self.choose(subject);
         if self.is_ambiguous(&choice, subject) && !is_preflight(subject) {
             let verdict = Verdict::Refused(Reason::AmbiguousPath);
@@ -114,6 +119,12 @@ impl JwtAuth {
         Decision::new(None, self.mode, verdict)
     }
 
+    /// Whether a client has sent a header that only tokens may set, in any spelling.
+    fn has_claim_header(&self, headers: &HeaderMap) -> bool {
+        let mut names = self.claim_headers.iter();
+        names.any(|name| headers.spellings(name).next().is_some())
+    }
+
     fn choose(&self, subject: &Subject<'_>) -> Choice {
         Choice::of(
             self.rules.iter().map(|rule| rule.condition.as_ref()),
@@ -137,16 +148,27 @@ impl JwtAuth {
         decision: &mut Decision,
     ) -> Result<Grounds, Rejection> {
         let mut missing = 0;
+        let mut is_doubtful = false;
         let mut wanted = None;
         for (i, spec) in requirement.tokens.iter().enumerate() {
-            let Some(Found { place, token }) = spec.find(headers)? else {
-                missing += 1;
-                continue;
+            let Found { place, token } = match spec.find(headers)? {
+                Search::Found(found) => found,
+                nothing => {
+                    missing += 1;
+                    is_doubtful |= matches!(nothing, Search::Lookalike);
+                    continue;
+                }
             };
             let providers = spec.providers(place);
             match self.verify(&token, providers, state, moment, host) {
                 Ok((verified, verification)) => {
                     decision.verifications.push(verification);
+                    if let Err(uncarried) = verified.headers {
+                        return Err(Rejection {
+                            detail: uncarried.label(),
+                            ..Reason::ClaimHeader.into()
+                        });
+                    }
                     decision.tokens.push(Accepted {
                         verified,
                         spec: i,
@@ -166,7 +188,10 @@ impl JwtAuth {
         match missing {
             0 => {}
             all if all == requirement.tokens.len() && requirement.allow_missing => {
-                return Ok(Grounds::NoToken);
+                return match is_doubtful {
+                    true => Err(Reason::NotAToken.into()),
+                    false => Ok(Grounds::NoToken),
+                };
             }
             _ => return Err(Reason::NoToken.into()),
         }

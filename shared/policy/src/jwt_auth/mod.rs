@@ -84,15 +84,18 @@
 mod apply;
 mod cache;
 mod claim_headers;
+mod claim_value;
 mod compiled;
 mod config;
 mod decide;
 mod decision;
 mod forgeries;
+mod lookalike;
 mod place;
 mod provider;
 mod reason;
 mod reply;
+mod reroute;
 mod rule;
 mod scope;
 mod state;
@@ -106,8 +109,6 @@ mod watch;
 
 use std::fmt;
 
-use bytes::Bytes;
-
 pub use config::Config;
 pub use decision::{Decision, Moment, Patience, Verdict};
 pub use reason::{Grounds, Reason};
@@ -116,7 +117,6 @@ pub use verify::Verification;
 
 use crate::config::{Mode, Name, OnError};
 pub use crate::headers::SHADOW_HEADER;
-use crate::matcher::Match;
 use crate::remote::Source;
 use crate::revocation::Revoked;
 use compiled::CompiledRule;
@@ -173,8 +173,10 @@ pub struct JwtAuth {
     rules: Vec<CompiledRule>,
     ambiguous: Ambiguous,
     admits_unmatched: bool,
+    /// Whether what a client sends in the headers of claims is refused, and not removed.
+    guards_routes: bool,
     /// What any provider sets.
-    claim_headers: Vec<Bytes>,
+    claim_headers: Vec<String>,
     remotes: Vec<Remote>,
     /// Which of them is the revocation list.
     revocations: Option<RemoteId>,
@@ -249,21 +251,23 @@ impl JwtAuth {
             .position(|remote| remote.kind == RemoteKind::Revocations);
         let mut claim_headers = Vec::new();
         for (_, provider) in &providers {
-            for header in provider.headers().map(|header| header.name()) {
-                if !claim_headers.contains(header) {
-                    claim_headers.push(header.clone());
+            for header in provider.headers().map(|header| header.as_str().to_owned()) {
+                if !claim_headers.contains(&header) {
+                    claim_headers.push(header);
                 }
             }
         }
         let rules = config.rules.into_iter();
+        let rules: Vec<CompiledRule> = rules
+            .filter(|rule| rule.mode != Mode::Off)
+            .map(|rule| CompiledRule::new(rule, config.mode, &providers))
+            .collect();
         Self {
             name: config.name,
             mode: config.mode,
             on_error: config.on_error,
-            rules: rules
-                .filter(|rule| rule.mode != Mode::Off)
-                .map(|rule| CompiledRule::new(rule, config.mode, &providers))
-                .collect(),
+            guards_routes: !config.stable_routes && rules.iter().any(CompiledRule::needs_route),
+            rules,
             providers,
             ambiguous: config.ambiguous,
             admits_unmatched: config.unmatched == Unmatched::Allow,
@@ -282,8 +286,7 @@ impl JwtAuth {
 
     /// Whether the name of the route matters.
     pub fn needs_route(&self) -> bool {
-        let conditions = self.rules.iter().filter_map(|rule| rule.condition.as_ref());
-        conditions.into_iter().any(Match::needs_route)
+        self.rules.iter().any(CompiledRule::needs_route)
     }
 
     /// The names of all rules that are not off, and whether they only count; [`RuleId::index`] is the

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::claim_headers::{ClaimHeader, ClaimHeaders};
+use super::claim_headers::{ClaimHeader, ClaimHeaders, two_spellings};
 use super::place::Place;
 use super::scope::at_least_one;
 use super::times::Times;
@@ -62,6 +62,11 @@ impl Provider {
     pub(super) fn accepts_type(&self, typ: Option<&str>) -> bool {
         let typ = TokenType::from(typ.unwrap_or("JWT"));
         self.types.contains(&typ)
+    }
+
+    /// Whether a request with a token of this provider is changed on its way.
+    pub(super) fn changes_requests(&self) -> bool {
+        !self.forward || self.headers().next().is_some()
     }
 
     /// The headers that only this provider's tokens may set.
@@ -212,15 +217,19 @@ impl TryFrom<Fields> for Provider {
             }
         }
         let payload_header = fields.forward_payload_header;
-        let clash = payload_header
-            .as_ref()
-            .filter(|header| fields.claims_to_headers.names().any(|name| name == *header));
-        if let Some(header) = clash {
-            return Err(format!(
-                "found {:?} in \"forward_payload_header\" and in \"claims_to_headers\"; expected \
-                 each header once",
-                header.as_str()
-            ));
+        if let Some(header) = &payload_header {
+            let mut names = fields.claims_to_headers.names();
+            match names.find(|name| name.is_spelled(header.as_str())) {
+                Some(name) if name == header => {
+                    return Err(format!(
+                        "found {:?} in \"forward_payload_header\" and in \"claims_to_headers\"; \
+                         expected each header once",
+                        header.as_str()
+                    ));
+                }
+                Some(name) => return Err(two_spellings(name, header)),
+                None => {}
+            }
         }
         Ok(Self {
             algorithms: algorithms(fields.algorithms, &keys)?,

@@ -70,6 +70,8 @@ pub use regex::Regex;
 use crate::headers::HeaderMap;
 use crate::readings::Fit;
 use crate::readings::authority::Authority;
+#[cfg(feature = "jwt")]
+use crate::readings::is_spelling_of;
 use crate::readings::path::Paths;
 use header::HeaderMatch;
 use pattern::PathPattern;
@@ -193,10 +195,11 @@ impl Match {
         }
     }
 
-    /// Whether the header of this name is looked at.
+    /// Whether the header of this name is looked at, in any spelling.
     #[cfg(feature = "jwt")]
     pub(crate) fn looks_at(&self, header: &str) -> bool {
-        self.headers.iter().any(|own| own.name() == header)
+        let mut names = self.headers.iter().map(HeaderMatch::name);
+        names.any(|own| is_spelling_of(own.as_bytes(), header))
     }
 
     /// Whether the route's name is looked at, so that the host must ask for it.

@@ -106,7 +106,7 @@ use plan::Plan;
 /// The label of what no rule was selected for; no rule can have this name.
 const NO_RULE: &str = "none";
 /// The request header that tells the upstream its nonce.
-const NONCE_HEADER: Bytes = Bytes::from_static(b"x-csp-nonce");
+const NONCE_HEADER: &str = "x-csp-nonce";
 
 /// The policy, compiled.
 ///
@@ -236,9 +236,15 @@ impl SecurityHeaders {
         }
         let nonce = random.filter(|_| plan.needs_nonce()).map(Nonce::new);
         match &nonce {
-            Some(nonce) => request.set(NONCE_HEADER, Bytes::copy_from_slice(nonce.as_bytes())),
+            Some(nonce) => {
+                request.remove_other_spellings(NONCE_HEADER);
+                request.set(
+                    NONCE_HEADER.into(),
+                    Bytes::copy_from_slice(nonce.as_bytes()),
+                );
+            }
             None if self.uses_nonces => {
-                request.remove(NONCE_HEADER);
+                request.remove_spellings(NONCE_HEADER);
             }
             None => {}
         }

@@ -10,8 +10,8 @@ use portcullis_envoy_tests::mortal;
 use portcullis_envoy_tests::upstream::Upstream;
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
-    OTHER_PREFIX, OTHER_ROUTE, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX,
-    SHOP_ROUTE,
+    OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
+    RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER, TIER_PREFIX,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +44,10 @@ fn routes() -> Value {
     });
     let hasty = json!({"cluster": UPSTREAM, "timeout": format!("{}s", HASTE.as_secs_f64())});
     let prefix = |prefix: &str| json!({"prefix": prefix});
+    let public = json!({
+        "prefix": TIER_PREFIX,
+        "headers": [{"name": TIER_HEADER, "string_match": {"exact": PUBLIC_TIER}}],
+    });
     let elsewhere = json!({
         "prefix": "/",
         "headers": [{
@@ -63,6 +67,8 @@ fn routes() -> Value {
             route(OTHER_ROUTE, prefix(OTHER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(RETRIED_ROUTE, prefix(RETRIED_PREFIX), &retrying),
             route(HASTY_ROUTE, prefix(HASTY_PREFIX), &hasty),
+            route(PUBLIC_ROUTE, public, &upstream),
+            route(PRIVATE_ROUTE, prefix(TIER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(DEFAULT_ROUTE, elsewhere, &upstream),
         ],
     }]})

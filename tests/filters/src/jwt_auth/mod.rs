@@ -4,9 +4,11 @@ mod claims;
 mod fetching;
 mod refusals;
 mod revocation;
+mod routes;
 mod rules;
 mod shadow;
 mod signer;
+mod spellings;
 mod tokens;
 
 use serde_json::{Value, json};
@@ -21,6 +23,8 @@ pub fn scenarios() -> Vec<Scenario> {
         refusals::scenarios(),
         rules::scenarios(),
         claims::scenarios(),
+        spellings::scenarios(),
+        routes::scenarios(),
         shadow::scenarios(),
         fetching::scenarios(),
         revocation::scenarios(),

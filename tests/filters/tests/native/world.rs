@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
-    OTHER_PREFIX, OTHER_ROUTE, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, Request, Response,
-    SHOP_PREFIX, SHOP_ROUTE, UnderWay, Upstream, World,
+    OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
+    RETRIED_ROUTE, RETRIES, RETRY_ON, Request, Response, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER,
+    TIER_PREFIX, UnderWay, Upstream, World,
 };
 use proxy_wasm_native_host as host;
 use proxy_wasm_native_host::{ClientStream, Host, HostBuilder, LogLevel, LogLine, Route};
@@ -243,12 +244,16 @@ fn routes(builder: HostBuilder) -> HostBuilder {
     let nowhere = Route::new("none").direct_response(host::Response::new(404));
     let other = Route::new(OTHER_ROUTE).cluster(Cluster::Other.name());
     let retried = Route::new(RETRIED_ROUTE).retry(RETRY_ON, RETRIES);
+    let public = Route::new(PUBLIC_ROUTE).header(TIER_HEADER, PUBLIC_TIER);
+    let private = Route::new(PRIVATE_ROUTE).cluster(Cluster::Other.name());
     builder
         .route(nowhere.prefix(NO_ROUTE_PREFIX))
         .route(Route::new(SHOP_ROUTE).prefix(SHOP_PREFIX))
         .route(other.prefix(OTHER_PREFIX))
         .route(retried.prefix(RETRIED_PREFIX))
         .route(Route::new(HASTY_ROUTE).prefix(HASTY_PREFIX).timeout(HASTE))
+        .route(public.prefix(TIER_PREFIX))
+        .route(private.prefix(TIER_PREFIX))
         .route(Route::new(DEFAULT_ROUTE))
 }
 

@@ -171,6 +171,26 @@ fn errors_say_where_and_what_is_allowed() {
         ),
         (
             "/providers/corp/claims_to_headers",
+            json!({"x-a": "a", "x_a": "b"}),
+            "found the headers \"x-a\" and \"x_a\"; expected one of them",
+        ),
+        (
+            "/providers/corp/claims_to_headers",
+            json!({"X_Forwarded_For": "a"}),
+            "found \"x_forwarded_for\"; expected another header",
+        ),
+        (
+            "/providers/corp/claims_to_headers",
+            json!({"x_portcullis-shadow": "a"}),
+            "found \"x_portcullis-shadow\"; expected another header",
+        ),
+        (
+            "/providers/corp/forward_payload_header",
+            json!("content_length"),
+            "found \"content_length\"; expected another header",
+        ),
+        (
+            "/providers/corp/claims_to_headers",
             json!({"x-envoy-retry-on": "a"}),
             "found \"x-envoy-retry-on\"; expected another header",
         ),
@@ -209,8 +229,38 @@ fn what_rules_and_providers_say_has_to_fit_together() {
     same_issuer["providers"]["b"]["issuer"] = json!("https://a.example");
     let mut matched = one_provider(json!({"claims_to_headers": {"x-user": "sub"}}));
     matched["rules"][0]["match"] = json!({"headers": [{"name": "X-User", "exact": "root"}]});
+    let mut matched_otherwise = matched.clone();
+    matched_otherwise["rules"][0]["match"]["headers"][0]["name"] = json!("x_user");
     let elsewhere = json!({"from": [{"query": "t"}], "claims_to_headers": {"x-user": "sub"}});
     for (config, expected) in [
+        (matched_otherwise, "found a match on the header \"x-user\""),
+        (
+            two(
+                json!({"claims_to_headers": {"x-user": "sub"}}),
+                json!({"from": [{"query": "t"}], "forward_payload_header": "x_user"}),
+            ),
+            "found the headers \"x-user\" and \"x_user\"; expected one of them",
+        ),
+        (
+            one_provider(
+                json!({"forward_payload_header": "x.user", "claims_to_headers": {"x-user": "sub"}}),
+            ),
+            "found the headers \"x-user\" and \"x.user\"; expected one of them",
+        ),
+        (
+            two(
+                json!({"from": [{"header": "x-a"}]}),
+                json!({"from": [{"header": "x_a"}]}),
+            ),
+            "found the headers \"x-a\" and \"x_a\" in \"from\"",
+        ),
+        (
+            two(
+                json!({"from": [{"header": "x-a"}]}),
+                json!({"from": [{"query": "t"}], "claims_to_headers": {"x_a": "sub"}}),
+            ),
+            "to set the header \"x_a\", where tokens are looked for",
+        ),
         (
             with_none(json!({"allow_missing": true})),
             "$.rules[0]: found \"allow_missing\"",

@@ -9,6 +9,7 @@ mod model;
 mod places;
 mod remotes;
 mod replies;
+mod reroute;
 mod rules;
 mod shadow;
 mod tokens;

@@ -296,6 +296,32 @@ fn claims_are_texts_numbers_and_truth_values() {
 }
 
 #[test]
+fn two_claims_have_two_keys_and_one_claim_has_one() {
+    let claims = [
+        r#"{"c": 1}"#,
+        r#"{"c": "1"}"#,
+        r#"{"c": 1.0}"#,
+        r#"{"c": "\"1\""}"#,
+        r#"{"c": 1e0}"#,
+        r#"{"c": true}"#,
+        r#"{"c": "true"}"#,
+        r#"{"c": "\"true\""}"#,
+        r#"{"c": 0}"#,
+        r#"{"c": -0.0}"#,
+        r#"{"c": "-0"}"#,
+        r#"{"c": "a"}"#,
+        r#"{"c": " a"}"#,
+        r#"{"c": "a\n"}"#,
+        r#"{"c": "\u0061"}"#,
+        r#"{"c": "a\u0000"}"#,
+    ];
+    assert_eq!(
+        by_claims("c", &claims),
+        numbers([0, 1, 0, 3, 0, 5, 6, 7, 8, 8, 10, 11, 12, 13, 11, 15])
+    );
+}
+
+#[test]
 fn claims_are_found_by_path_or_by_whole_name() {
     let claims = [
         r#"{"realm": {"x": "u", "tenant": "t"}}"#,
