@@ -63,7 +63,6 @@ impl Plugin for CircuitBreaker {
             .collect();
         let specs = breakers.iter().map(|breaker| TableSpec {
             identity: breaker.about.identity,
-            blocks: breaker.about.blocks,
             retries: breaker.counters.retries,
             gave_up: breaker.counters.gave_up,
         });

@@ -62,7 +62,6 @@ impl Plugin for RateLimit {
             .zip(&counters)
             .map(|(table, counters)| TableSpec {
                 identity: table.identity,
-                blocks: table.blocks,
                 retries: counters.retries,
                 gave_up: counters.gave_up,
             });

@@ -53,7 +53,6 @@ impl Plugin for RetryBudget {
             .zip(&metrics)
             .map(|(table, metrics)| TableSpec {
                 identity: table.identity,
-                blocks: table.blocks,
                 retries: metrics.cas_retries,
                 gave_up: metrics.gave_up,
             });
