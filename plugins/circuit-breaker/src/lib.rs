@@ -45,7 +45,7 @@ impl Plugin for CircuitBreaker {
     type Stream = Admission;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {

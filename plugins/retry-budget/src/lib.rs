@@ -37,7 +37,7 @@ impl Plugin for RetryBudget {
     type Stream = Option<Evaluation>;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {
