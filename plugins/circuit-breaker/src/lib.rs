@@ -45,7 +45,7 @@ impl Plugin for CircuitBreaker {
     type Stream = Admission;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {
@@ -63,7 +63,6 @@ impl Plugin for CircuitBreaker {
             .collect();
         let specs = breakers.iter().map(|breaker| TableSpec {
             identity: breaker.about.identity,
-            blocks: breaker.about.blocks,
             retries: breaker.counters.retries,
             gave_up: breaker.counters.gave_up,
         });

@@ -46,7 +46,7 @@ impl Plugin for RateLimit {
     type Stream = Option<Evaluation>;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {
@@ -62,7 +62,6 @@ impl Plugin for RateLimit {
             .zip(&counters)
             .map(|(table, counters)| TableSpec {
                 identity: table.identity,
-                blocks: table.blocks,
                 retries: counters.retries,
                 gave_up: counters.gave_up,
             });

@@ -37,7 +37,7 @@ impl Plugin for RetryBudget {
     type Stream = Option<Evaluation>;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {
@@ -53,7 +53,6 @@ impl Plugin for RetryBudget {
             .zip(&metrics)
             .map(|(table, metrics)| TableSpec {
                 identity: table.identity,
-                blocks: table.blocks,
                 retries: metrics.cas_retries,
                 gave_up: metrics.gave_up,
             });

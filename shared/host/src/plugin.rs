@@ -107,7 +107,8 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// How often [`on_tick`](Self::on_tick) is to be called, at least. It is called soon after the
-    /// configuration, too, and some fifty times a second while requests wait. The module has to list
+    /// configuration, too, some fifty times a second while requests wait, and more often while many of
+    /// them are woken. The module has to list
     /// `tick` among its callbacks.
     fn tick_period(&self) -> Option<Duration> {
         None

@@ -11,18 +11,23 @@ use portcullis_host::{
 };
 use portcullis_policy::config::{Document, Errors};
 use portcullis_policy::reply::Reply;
-use proxy_wasm_native_host::{Answer, Filter, Host, Request, Response};
+use proxy_wasm_native_host::{Answer, ClientStream, Filter, Host, Request, Response};
 use serde::Deserialize;
 
 /// Lets requests pass once `keeper` has answered 200, and refuses them if it answers otherwise.
 struct Gate {
+    restless_from: Option<usize>,
+    requests: Cell<usize>,
     asked: Cell<Option<CallId>>,
     verdict: RefCell<Option<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Config {}
+struct Config {
+    /// From how many requests on each tick wakes all of them.
+    restless_from: Option<usize>,
+}
 
 impl Plugin for Gate {
     const NAME: &'static str = "gate";
@@ -34,8 +39,10 @@ impl Plugin for Gate {
         document.read()
     }
 
-    fn new(_: Config) -> Self {
+    fn new(config: Config) -> Self {
         Self {
+            restless_from: config.restless_from,
+            requests: Cell::new(0),
             asked: Cell::new(None),
             verdict: RefCell::new(None),
         }
@@ -47,6 +54,9 @@ impl Plugin for Gate {
 
     fn on_request(&self, looks: &mut usize, exchange: &mut Exchange) -> Result<Flow, Error> {
         *looks += 1;
+        if *looks == 1 {
+            self.requests.set(self.requests.get() + 1);
+        }
         let Some(verdict) = &*self.verdict.borrow() else {
             exchange
                 .request()?
@@ -78,6 +88,10 @@ impl Plugin for Gate {
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
+        let requests = self.requests.get();
+        if self.restless_from.is_some_and(|from| requests >= from) {
+            worker.wake();
+        }
         if self.asked.get().is_none() {
             let call = worker.call(&Call {
                 cluster: "keeper",
@@ -249,4 +263,78 @@ fn in_a_pair_only_the_one_that_waited_looks_again() {
         let outcome = stream.outcome();
         assert_eq!(trace(outcome.upstream_request().unwrap()), expected);
     }
+}
+
+/// How many of the streams are over.
+fn over(streams: &mut [ClientStream]) -> usize {
+    streams
+        .iter_mut()
+        .filter_map(|it| it.is_over().then_some(()))
+        .count()
+}
+
+fn millisecond(host: &Host) {
+    host.advance(Duration::from_millis(1));
+}
+
+#[test]
+fn many_requests_are_woken_in_slices_the_oldest_first() {
+    let host = host(gate(), || open_after(100));
+    let mut streams: Vec<ClientStream> = (0..200).map(|_| host.open(Request::get("/"))).collect();
+    let mut slices = Vec::new();
+    for _ in 0..200 {
+        let before = over(&mut streams);
+        millisecond(&host);
+        let after = over(&mut streams);
+        assert!(streams.iter_mut().take(after).all(ClientStream::is_over));
+        if after > before {
+            slices.push(after - before);
+            // Nobody who comes now has to wait.
+            assert_eq!(host.send(Request::get("/new")).status(), 200);
+        }
+    }
+    assert_eq!(slices.iter().sum::<usize>(), 200);
+    assert!(slices.len() >= 6, "{slices:?}");
+    for stream in streams {
+        let outcome = stream.outcome();
+        assert_eq!(outcome.status(), 200);
+        assert_eq!(outcome.filter_state("gate.looks"), Some(b"2".to_vec()));
+    }
+}
+
+#[test]
+fn a_client_that_leaves_before_its_slice_is_left_out() {
+    let host = host(gate(), || open_after(100));
+    let mut streams: Vec<ClientStream> = (0..100).map(|_| host.open(Request::get("/"))).collect();
+    while over(&mut streams) == 0 {
+        millisecond(&host);
+    }
+    let first = over(&mut streams);
+    assert!(first < 100, "{first}");
+    for stream in streams.iter().skip(first).step_by(2) {
+        stream.disconnect();
+    }
+    host.advance(Duration::from_millis(50));
+    for (n, stream) in streams.into_iter().enumerate() {
+        let left = n >= first && (n - first).is_multiple_of(2);
+        assert_eq!(stream.outcome().upstream_request().is_none(), left, "{n}");
+    }
+}
+
+/// More requests than a slice has, which are woken all the time, and have to wait each time.
+#[test]
+fn none_is_looked_at_twice_before_another() {
+    let gate = gate().config(r#"{"restless_from": 100}"#);
+    let host = host(gate, || open_after(500));
+    let streams: Vec<ClientStream> = (0..100).map(|_| host.open(Request::get("/"))).collect();
+    host.advance(Duration::from_secs(1));
+    let looks: Vec<u32> = streams
+        .into_iter()
+        .map(|stream| {
+            let looks = stream.outcome().filter_state("gate.looks").unwrap();
+            String::from_utf8(looks).unwrap().parse().unwrap()
+        })
+        .collect();
+    let (least, most) = (looks.iter().min().unwrap(), looks.iter().max().unwrap());
+    assert!(*least > 3 && most - least <= 1, "from {least} to {most}");
 }

@@ -122,8 +122,8 @@ pub use evaluation::{Evaluation, Reason};
 pub use settle::{Report, Settlement};
 
 use crate::config::{Mode, Name, OnError};
-use crate::key::{KeyPart, Needs};
-use crate::table::{KeyHash, blocks_for};
+use crate::key::Needs;
+use crate::table::{KeyHash, MemoryUse};
 use account::Account;
 use budget::Budget;
 
@@ -137,6 +137,8 @@ use budget::Budget;
 pub struct RetryBudget {
     mode: Mode,
     on_error: OnError,
+    /// Of all tables, at most.
+    memory: MemoryUse,
     budgets: Vec<Compiled>,
     needs: Needs,
 }
@@ -172,18 +174,15 @@ impl RetryBudget {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
-        let compile = |budget: Budget| {
-            let is_one_key = budget.key.iter().all(KeyPart::is_constant);
-            let blocks = match (budget.mode, is_one_key) {
-                (Mode::Off, _) => 0,
-                (_, true) => 1,
-                (_, false) => blocks_for(max_keys),
-            };
-            Compiled { budget, blocks }
+        let compile = |budget: Budget| Compiled {
+            blocks: budget.blocks(max_keys),
+            budget,
         };
+        let memory = config.memory().sum();
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,
+            memory,
             budgets: config.budgets.into_iter().map(compile).collect(),
             needs: Needs::default(),
         };
@@ -255,10 +254,14 @@ impl Compiled {
     }
 }
 
-/// `mode enforce, budgets: orders (20 % in 10s, 3/s at least, 2 for a request)`.
+/// `mode enforce, up to 3 MiB for keys, budgets: orders (20 % in 10s, 3/s at least, 2 for a request)`.
 impl fmt::Display for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mode {}, budgets:", self.mode)?;
+        write!(
+            f,
+            "mode {}, up to {} for keys, budgets:",
+            self.mode, self.memory
+        )?;
         for (i, Compiled { budget, .. }) in self.budgets.iter().enumerate() {
             let separator = if i > 0 { "," } else { "" };
             write!(f, "{separator} {budget}")?;
