@@ -24,7 +24,9 @@ unsafe extern "C" fn proxy_http_call(
     let headers = bytes(headers, headers_size);
     let body = bytes(body, body_size);
     let trailers = bytes(trailers, trailers_size);
-    let called = host("proxy_http_call", |guest| guest.http_call(upstream, headers, body, trailers, timeout));
+    let called = host("proxy_http_call", |guest| {
+        guest.http_call(upstream, headers, body, trailers, timeout)
+    });
     write(called, token)
 }
 
@@ -73,7 +75,9 @@ unsafe extern "C" fn proxy_grpc_send(
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_grpc_cancel(token: u32) -> u32 {
-    code(host("proxy_grpc_cancel", |guest| guest.end_grpc_call(token)))
+    code(host("proxy_grpc_cancel", |guest| {
+        guest.end_grpc_call(token)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -100,7 +104,9 @@ unsafe extern "C" fn proxy_get_status(
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
-    code(host("proxy_set_effective_context", |guest| guest.set_effective_context(context)))
+    code(host("proxy_set_effective_context", |guest| {
+        guest.set_effective_context(context)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -118,6 +124,8 @@ unsafe extern "C" fn proxy_call_foreign_function(
     size: *mut usize,
 ) -> u32 {
     let (name, arguments) = (bytes(name, name_size), bytes(arguments, arguments_size));
-    let result = host("proxy_call_foreign_function", |guest| guest.call_foreign_function(name, arguments));
+    let result = host("proxy_call_foreign_function", |guest| {
+        guest.call_foreign_function(name, arguments)
+    });
     give(result, data, size)
 }
