@@ -90,7 +90,7 @@ impl Plugin for CircuitBreaker {
         }]
     }
 
-    const NEEDS_LOG: bool = true;
+    const NEEDS_ENDS: bool = true;
 
     /// Once a response has begun, the request was judged: the error is counted, and the response passes.
     fn on_error(&self, _: &mut Admission, exchange: &mut Exchange, _: Failure) -> Flow {

@@ -78,7 +78,7 @@ impl Plugin for RetryBudget {
         }]
     }
 
-    const NEEDS_LOG: bool = true;
+    const NEEDS_ENDS: bool = true;
 
     /// With `on_error: deny` a request gets no retries, and is refused where even that cannot be told to
     /// the router. Once a response has begun there are no retries any more: the error is counted.

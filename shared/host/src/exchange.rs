@@ -98,6 +98,11 @@ impl Property {
     /// How often the request was sent to an upstream; 0 when Envoy or a filter has answered it.
     pub const ATTEMPT_COUNT: Self = Self("upstream\0request_attempt_count");
 
+    /// [`RESPONSE_CODE_DETAILS`](Self::RESPONSE_CODE_DETAILS) of a response of the upstream.
+    pub(crate) const VIA_UPSTREAM: &'static [u8] = b"via_upstream";
+    /// The bits of [`RESPONSE_FLAGS`](Self::RESPONSE_FLAGS) that say that the client has gone: DC and DR.
+    pub(crate) const CLIENT_GONE: u64 = 0x4000 | 0x1000_0000;
+
     /// What an earlier filter of the same request has left in the filter state under this name
     /// (without dots counting as separators). No client can write it.
     pub const fn filter_state(name: &'static str) -> Self {

@@ -38,6 +38,7 @@ mod shared_data;
 mod shell;
 #[cfg(feature = "jwt")]
 mod signature;
+mod stream;
 mod tables;
 mod throttle;
 mod versions;

@@ -9,7 +9,9 @@ use crate::exchange::Error;
 
 /// By when the first tick has come, which is asked for at once: late enough for a worker that starts
 /// with many listeners.
-const FIRST_TICK_WITHIN_NANOS: u64 = 5_000_000_000;
+const FIRST_TICK_WITHIN_NANOS: u64 = 2_000_000_000;
+/// For how long a plugin that did not hear how a stream ended takes it that it will not hear.
+const TRY_AGAIN_AFTER_NANOS: u64 = 10_000_000_000;
 
 /// What one instance has heard of Envoy.
 #[derive(Debug, Default)]
@@ -19,7 +21,8 @@ pub(crate) struct Liveness {
     has_ticked: Cell<bool>,
     /// Why a request that waits could never go on.
     no_waiting: Cell<Option<Error>>,
-    misses_log: Cell<bool>,
+    /// Why the plugin did not hear how the last stream ended, and since when.
+    blind: Cell<Option<(Error, u64)>>,
 }
 
 impl Liveness {
@@ -61,16 +64,24 @@ impl Liveness {
         }
     }
 
-    /// A stream of which the plugin saw the request has gone, with or without its end in `on_log`.
-    pub(crate) fn ended(&self, was_logged: bool) {
-        self.misses_log.set(!was_logged);
+    /// A stream has ended that the plugin had let pass: it heard how, or why not.
+    pub(crate) fn ended(&self, heard: Result<(), Error>) {
+        if heard.is_err() || self.blind.get().is_some() {
+            let now = || abi::monotonic_nanos().unwrap_or_default();
+            self.blind.set(heard.err().map(|error| (error, now())));
+        }
     }
 
-    /// Whether the ends of streams are told to a plugin that needs them, as far as is known.
-    pub(crate) fn check_log(&self) -> Result<(), Error> {
-        match self.misses_log.get() {
-            true => Err(Error::NotCalled("proxy_on_log")),
-            false => Ok(()),
+    /// Whether a plugin that depends on it hears how streams end, as far as is known. After a while it is
+    /// tried again.
+    pub(crate) fn check_ends(&self) -> Result<(), Error> {
+        let Some((error, since)) = self.blind.get() else {
+            return Ok(());
+        };
+        let now = abi::monotonic_nanos().map_err(Error::of("clock_time_get"))?;
+        match now.saturating_sub(since) > TRY_AGAIN_AFTER_NANOS {
+            true => Ok(()),
+            false => Err(error),
         }
     }
 }

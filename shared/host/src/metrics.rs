@@ -13,12 +13,12 @@
 //! the encoding, because the alphabet of names lacks `=` and `;`. Values come from the
 //! configuration only, never from traffic: Envoy does not forget a statistic.
 
-use std::cell::Cell;
 use std::fmt::Write;
 
 use portcullis_policy::config::Name;
 
 use crate::abi;
+use crate::throttle::warn_once;
 
 /// Defines the metrics of one plugin instance, at configure time.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Counter {
         if let Some(id) = self.0
             && count > 0
         {
-            warn_once(
+            counted(
                 "proxy_increment_metric",
                 abi::increment_metric(id, count.into()),
             );
@@ -117,7 +117,7 @@ impl Gauge {
         if let Some(id) = self.0
             && difference != 0
         {
-            warn_once(
+            counted(
                 "proxy_increment_metric",
                 abi::increment_metric(id, difference),
             );
@@ -127,20 +127,14 @@ impl Gauge {
     /// Sets the gauge.
     pub fn set(self, value: u64) {
         if let Some(id) = self.0 {
-            warn_once("proxy_record_metric", abi::record_metric(id, value));
+            counted("proxy_record_metric", abi::record_metric(id, value));
         }
     }
 }
 
-thread_local! {
-    static HAS_WARNED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Metrics never stand in the way of traffic, but one warning for a VM says that they do not count.
-fn warn_once(call: &str, result: Result<(), abi::Status>) {
-    if let Err(status) = result
-        && !HAS_WARNED.replace(true)
-    {
-        log::warn!("portcullis: metrics are not kept: {call}: {status:?}");
+/// Metrics never stand in the way of traffic: where they cannot be kept, the log says so.
+fn counted(call: &'static str, result: Result<(), abi::Status>) {
+    if let Err(status) = result {
+        warn_once(call, status);
     }
 }

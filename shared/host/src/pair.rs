@@ -59,7 +59,7 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         summaries
     }
 
-    const NEEDS_LOG: bool = A::NEEDS_LOG || B::NEEDS_LOG;
+    const NEEDS_ENDS: bool = A::NEEDS_ENDS || B::NEEDS_ENDS;
 
     /// Their changes are carried out together, so each plugin that the exchange has reached is asked, and
     /// one that replies is enough.

@@ -80,9 +80,10 @@ pub trait Plugin: Sized + 'static {
     /// What to say of it in the log.
     fn summaries(&self) -> Vec<Summary>;
 
-    /// Whether the plugin relies on [`on_log`](Self::on_log). If Envoy never calls it, each request begins
-    /// with [`on_error`](Self::on_error).
-    const NEEDS_LOG: bool = false;
+    /// Whether the plugin depends on hearing how streams end. If Envoy does not call
+    /// [`on_response`](Self::on_response) and [`on_log`](Self::on_log), or one of them fails, each request of
+    /// the next ten seconds begins with [`on_error`](Self::on_error).
+    const NEEDS_ENDS: bool = false;
 
     /// Something failed in the phase of the exchange: the plugin counts it, and decides how the stream
     /// goes on. It may still change an [undecided](Failure::Undecided) exchange.

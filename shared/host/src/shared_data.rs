@@ -11,6 +11,7 @@ use portcullis_policy::table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
 use crate::remembered::Remembered;
+use crate::throttle::warn_once;
 use crate::versions::{self, Versions};
 
 /// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
@@ -27,10 +28,15 @@ pub(crate) fn seeded<const N: usize>(
         Ok((value, _)) => value.try_into().ok(),
         Err(Status::NotFound) => {
             let value = value();
-            abi::set_shared_data(key, &value, 0).ok()?;
+            let set = abi::set_shared_data(key, &value, 0);
+            set.map_err(|status| warn_once("proxy_set_shared_data", status))
+                .ok()?;
             Some(value)
         }
-        Err(_) => None,
+        Err(status) => {
+            warn_once("proxy_get_shared_data", status);
+            None
+        }
     }
 }
 
@@ -49,7 +55,7 @@ pub(crate) fn change<T>(
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
     for retries in 0..ATTEMPTS {
-        let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
+        let (mut value, version) = abi::shared_data(key).map_err(unreadable)?;
         let Edit { changed, outcome } = edit(&mut value);
         if !changed || swap(key, &value, version)? {
             return Ok(Changed { outcome, retries });
@@ -63,8 +69,18 @@ fn swap(key: &[u8], value: &[u8], version: u32) -> Result<bool, GaveUp> {
     match abi::set_shared_data(key, value, version) {
         Ok(()) => Ok(true),
         Err(Status::CasMismatch) => Ok(false),
-        Err(_) => Err(GaveUp),
+        Err(status) => {
+            warn_once("proxy_set_shared_data", status);
+            Err(GaveUp)
+        }
     }
+}
+
+fn unreadable(status: Status) -> GaveUp {
+    if status != Status::NotFound {
+        warn_once("proxy_get_shared_data", status);
+    }
+    GaveUp
 }
 
 /// A block of a table, and the time.
@@ -101,7 +117,7 @@ pub(crate) fn change_remembered<T>(
         versions.doubt();
     }
     for retries in 0..ATTEMPTS {
-        let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
+        let (mut value, version) = abi::shared_data(key).map_err(unreadable)?;
         let Edit { changed, outcome } = edit(&mut value);
         if !changed {
             remembered.put(number, value, version, now);
@@ -158,7 +174,7 @@ impl SharedValue {
 
     /// The value now.
     pub fn read(&self) -> Result<Vec<u8>, GaveUp> {
-        let (value, _) = abi::shared_data(self.key.as_bytes()).map_err(|_| GaveUp)?;
+        let (value, _) = abi::shared_data(self.key.as_bytes()).map_err(unreadable)?;
         Ok(value)
     }
 

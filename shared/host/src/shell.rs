@@ -1,6 +1,5 @@
 //! Between the SDK's contexts and a [`Plugin`].
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::liveness::Liveness;
 use crate::logger;
 use crate::pairs;
 use crate::plugin::{Flow, Plugin, flow_after};
+use crate::stream::Stream;
 use crate::throttle::Throttle;
 use crate::waiting::Waiting;
 use crate::worker::{CallId, Worker, call_response};
@@ -22,7 +22,7 @@ use crate::worker::{CallId, Worker, call_response};
 /// How soon the first tick comes.
 const FIRST_TICK: Duration = Duration::from_millis(1);
 /// How often ticks come while requests wait, so that no worker learns late what another one fetched.
-const TICK_WHILE_WAITING: Duration = Duration::from_millis(20);
+pub(crate) const TICK_WHILE_WAITING: Duration = Duration::from_millis(20);
 
 /// Registers the plugin with the SDK: what a module does when it is loaded. [`module!`](crate::module)
 /// calls it in a module; native tests hand it to their host.
@@ -30,13 +30,20 @@ pub fn start<P: Plugin>() {
     proxy_wasm::set_root_context(|id| Box::new(Root::<P> { id, instance: None }));
 }
 
+/// What came of a callback.
+pub(crate) struct Ran {
+    pub(crate) flow: Flow,
+    /// The first thing that failed.
+    pub(crate) failed: Option<Error>,
+}
+
 /// A plugin as configured. Streams keep the one they began with, so a new configuration does not
 /// change a request under way.
-struct Instance<P: Plugin> {
-    plugin: P,
-    liveness: Liveness,
+pub(crate) struct Instance<P: Plugin> {
+    pub(crate) plugin: P,
+    pub(crate) liveness: Liveness,
     warnings: Throttle,
-    waiting: Waiting<P::Stream>,
+    pub(crate) waiting: Waiting<P::Stream>,
 }
 
 struct Root<P: Plugin> {
@@ -96,7 +103,7 @@ impl<P: Plugin> Root<P> {
     }
 }
 
-fn tick_after(period: Duration) -> Result<(), Error> {
+pub(crate) fn tick_after(period: Duration) -> Result<(), Error> {
     let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
     let set = abi::set_tick_period(milliseconds);
     set.map_err(Error::of("proxy_set_tick_period_milliseconds"))
@@ -148,10 +155,10 @@ impl<P: Plugin> Instance<P> {
         flow
     }
 
-    fn request(&self, stream: &mut P::Stream) -> Flow {
+    pub(crate) fn request(&self, stream: &mut P::Stream) -> Flow {
         self.run(Phase::Request, stream, |plugin, stream, exchange| {
-            if P::NEEDS_LOG
-                && let Err(error) = self.liveness.check_log()
+            if P::NEEDS_ENDS
+                && let Err(error) = self.liveness.check_ends()
             {
                 let flow = flow_after(plugin, stream, exchange, Err(error));
                 if flow != Flow::Continue {
@@ -164,15 +171,16 @@ impl<P: Plugin> Instance<P> {
             }
             Ok(flow)
         })
+        .flow
     }
 
     /// Calls the plugin, and carries out what it changed.
-    fn run(
+    pub(crate) fn run(
         &self,
         phase: Phase,
         stream: &mut P::Stream,
         handle: impl FnOnce(&P, &mut P::Stream, &mut Exchange) -> Result<Flow, Error>,
-    ) -> Flow {
+    ) -> Ran {
         let plugin = &self.plugin;
         let mut exchange = Exchange::new(phase);
         let flow = handle(plugin, stream, &mut exchange);
@@ -187,11 +195,12 @@ impl<P: Plugin> Instance<P> {
             }
         }
         self.warn(exchange.failures(), phase);
-        flow
+        let failed = exchange.failures().first().map(|(_, error)| *error);
+        Ran { flow, failed }
     }
 
     /// Answers the stream; false if Envoy does not take the answer.
-    fn reply(&self, reply: &Reply) -> bool {
+    pub(crate) fn reply(&self, reply: &Reply) -> bool {
         let sent = send(reply);
         if let Err(error) = sent {
             self.warn(&[(P::NAME, error)], "no reply");
@@ -201,7 +210,7 @@ impl<P: Plugin> Instance<P> {
 
     /// Answers in place of a response. If Envoy does not take the answer, and the plugin does not let the
     /// response pass without it, the response is held.
-    fn reply_in_place(&self, reply: &Reply, stream: &mut P::Stream) -> Action {
+    pub(crate) fn reply_in_place(&self, reply: &Reply, stream: &mut P::Stream) -> Action {
         if self.reply(reply) {
             return Action::Pause;
         }
@@ -226,7 +235,7 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
-fn send(reply: &Reply) -> Result<(), Error> {
+pub(crate) fn send(reply: &Reply) -> Result<(), Error> {
     /// Envoy derives the gRPC status from the HTTP status.
     const DERIVED: i32 = -1;
 
@@ -243,17 +252,6 @@ fn send(reply: &Reply) -> Result<(), Error> {
         grpc_status.unwrap_or(DERIVED),
     );
     sent.map_err(Error::of("proxy_send_local_response"))
-}
-
-/// The answer in place of every message that a plugin without a configuration should have judged.
-fn not_configured() -> Reply {
-    Reply {
-        status: 503,
-        grpc_status: None,
-        details: "not_configured",
-        headers: Vec::new(),
-        body: "Service unavailable\n".into(),
-    }
 }
 
 impl<P: Plugin> Context for Root<P> {
@@ -304,121 +302,10 @@ impl<P: Plugin> RootContext for Root<P> {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream {
-            id,
-            instance: self.instance.clone(),
-            state: Rc::default(),
-            saw_request: false,
-            was_logged: false,
-        }))
+        Some(Box::new(Stream::new(id, self.instance.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
-    }
-}
-
-thread_local! {
-    /// Whether this VM said that it has no configuration.
-    static HAS_REFUSED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// One HTTP stream.
-struct Stream<P: Plugin> {
-    id: u32,
-    /// `None` if Envoy never had the plugin configured: nothing passes then.
-    instance: Option<Rc<Instance<P>>>,
-    /// Shared with the list of those that wait.
-    state: Rc<RefCell<P::Stream>>,
-    saw_request: bool,
-    was_logged: bool,
-}
-
-impl<P: Plugin> Context for Stream<P> {}
-
-impl<P: Plugin> Stream<P> {
-    /// Answers a message for which there is no plugin, once in a stream: the answer itself passes.
-    fn refuse(&self) -> Action {
-        // If Envoy takes no answer, the message is held.
-        let _ = send(&not_configured());
-        if !HAS_REFUSED.replace(true) {
-            logger::init();
-            let name = P::NAME;
-            log::error!("portcullis {name}: nothing passes: proxy_on_configure was never called");
-        }
-        Action::Pause
-    }
-}
-
-impl<P: Plugin> HttpContext for Stream<P> {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        self.saw_request = true;
-        let Some(instance) = &self.instance else {
-            return self.refuse();
-        };
-        match instance.request(&mut self.state.borrow_mut()) {
-            Flow::Continue => return Action::Continue,
-            // A request that cannot be answered is held rather than let through.
-            Flow::Reply(reply) => {
-                instance.reply(&reply);
-            }
-            Flow::Wait => {
-                if instance.waiting.is_empty() {
-                    // The period stays as it is if Envoy refuses, and was set before.
-                    let _ = tick_after(TICK_WHILE_WAITING);
-                }
-                instance.waiting.add(self.id, &self.state);
-            }
-        }
-        Action::Pause
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Some(instance) = &self.instance else {
-            return match self.saw_request {
-                true => Action::Continue,
-                false => {
-                    self.saw_request = true;
-                    self.refuse()
-                }
-            };
-        };
-        let state = &mut self.state.borrow_mut();
-        match instance.run(Phase::Response, state, P::on_response) {
-            Flow::Reply(reply) => instance.reply_in_place(&reply, state),
-            Flow::Continue | Flow::Wait => Action::Continue,
-        }
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if let Some(instance) = &self.instance {
-            let state = &mut self.state.borrow_mut();
-            instance.run(Phase::Trailers, state, |plugin, stream, exchange| {
-                plugin.on_trailers(stream, exchange)?;
-                Ok(Flow::Continue)
-            });
-        }
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        self.was_logged = true;
-        if let Some(instance) = &self.instance {
-            instance.waiting.remove(self.id);
-            let state = &mut self.state.borrow_mut();
-            instance.run(Phase::Log, state, |plugin, stream, exchange| {
-                plugin.on_log(stream, exchange)?;
-                Ok(Flow::Continue)
-            });
-        }
-    }
-}
-
-/// Envoy deletes the context after the end of the stream, which a plugin may have to hear of.
-impl<P: Plugin> Drop for Stream<P> {
-    fn drop(&mut self) {
-        if let Some(instance) = self.instance.as_ref().filter(|_| self.saw_request) {
-            instance.liveness.ended(self.was_logged);
-        }
     }
 }
