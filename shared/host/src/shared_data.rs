@@ -40,6 +40,7 @@ use portcullis_policy::table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
 use crate::remembered::{At, Remembered};
+use crate::throttle::warn_once;
 use crate::versions::{self, Versions};
 
 /// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
@@ -52,17 +53,21 @@ pub(crate) fn seeded<const N: usize>(
     key: &[u8],
     value: impl FnOnce() -> [u8; N],
 ) -> Option<[u8; N]> {
-    if let Err(Status::NotFound) = abi::shared_data(key) {
+    if read(key).ok()?.version.is_none() {
         create(key, &value()).ok()?;
     }
-    abi::shared_data(key).ok()?.0.try_into().ok()
+    read(key).ok()?.value.try_into().ok()
 }
 
 /// Creates a key that was found absent; another worker may have created it since.
 fn create(key: &[u8], value: &[u8]) -> Result<(), Status> {
-    match abi::set_shared_data(key, value, versions::foreign()?) {
+    let created = versions::foreign().and_then(|version| abi::set_shared_data(key, value, version));
+    match created {
         Ok(()) | Err(Status::CasMismatch) => Ok(()),
-        refused => refused,
+        Err(status) => {
+            warn_once("proxy_set_shared_data", status);
+            Err(status)
+        }
     }
 }
 
@@ -91,7 +96,10 @@ fn read(key: &[u8]) -> Result<Read, GaveUp> {
             value: Vec::new(),
             version: None,
         }),
-        Err(_) => Err(GaveUp),
+        Err(status) => {
+            warn_once("proxy_get_shared_data", status);
+            Err(GaveUp)
+        }
     }
 }
 
@@ -118,7 +126,10 @@ fn swap(key: &[u8], value: &[u8], version: Option<u32>) -> Result<bool, GaveUp> 
     match abi::set_shared_data(key, value, version.ok_or(GaveUp)?) {
         Ok(()) => Ok(true),
         Err(Status::CasMismatch) => Ok(false),
-        Err(_) => Err(GaveUp),
+        Err(status) => {
+            warn_once("proxy_set_shared_data", status);
+            Err(GaveUp)
+        }
     }
 }
 
@@ -215,8 +226,7 @@ impl SharedValue {
 
     /// The value now.
     pub fn read(&self) -> Result<Vec<u8>, GaveUp> {
-        let (value, _) = abi::shared_data(self.key.as_bytes()).map_err(|_| GaveUp)?;
-        Ok(value)
+        Ok(read(self.key.as_bytes())?.value)
     }
 
     /// Lets `edit` change the value, as if no other worker existed: when one came first, `edit` gets

@@ -26,10 +26,15 @@ use crate::shared_data::{self, Block};
 use crate::versions::Versions;
 
 const SEED: &[u8] = b"portcullis/hash_seed";
+/// Stands in shared data where there was no randomness to make a seed of.
+const NO_SEED: [u8; 16] = [0; 16];
 
 /// The tables of one plugin instance.
 pub struct Tables {
     seed: Seed,
+    /// Whether nobody can predict the seed. Else clients could aim at a block, and evict what they want
+    /// forgotten: updates then give up.
+    is_seeded: bool,
     tables: Vec<Table>,
     /// `None` where the host does not count versions as [`Versions`] expects: blocks cannot be created
     /// exactly there.
@@ -72,12 +77,17 @@ impl Tables {
     pub fn open(plugin: &str, policy: &Name, specs: impl Iterator<Item = TableSpec>) -> Self {
         let seed = shared_data::seeded(SEED, || {
             let mut random = [0; 16];
-            if let Err(status) = abi::random(&mut random) {
-                log::error!("no random seed for tables: {status:?}; clients could aim at a block");
+            match abi::random(&mut random) {
+                Ok(()) => random,
+                Err(status) => {
+                    log::error!("no random seed for tables: random_get: {status:?}");
+                    NO_SEED
+                }
             }
-            random
         });
-        let seed = Seed::new(seed.unwrap_or_default());
+        let seed = seed.unwrap_or(NO_SEED);
+        let is_seeded = seed != NO_SEED;
+        let seed = Seed::new(seed);
         let tables: Vec<Table> = specs
             .map(|spec| {
                 let prefix = prefix(&seed, plugin, policy, spec.identity);
@@ -99,6 +109,7 @@ impl Tables {
             remembered: RefCell::new(Remembered::new(tables.len())),
             tables,
             seed,
+            is_seeded,
             versions,
         }
     }
@@ -133,10 +144,15 @@ impl Store for TablesAt<'_> {
             tables,
             versions,
             remembered,
+            is_seeded,
             ..
         } = self.tables;
         let at = At { table, block };
         let table = tables.get(table).ok_or(GaveUp)?;
+        if !is_seeded {
+            table.gave_up.increment();
+            return Err(GaveUp);
+        }
         let mut key = table.key.borrow_mut();
         if let Some(number) = key.last_chunk_mut() {
             *number = block.to_le_bytes();

@@ -22,6 +22,7 @@
     reason = "scenarios are tests, though they stand in a library"
 )]
 
+pub mod capabilities;
 pub mod circuit_breaker;
 pub mod jwt_auth;
 mod message;
@@ -69,6 +70,15 @@ pub enum Filter {
         /// The configuration.
         config: String,
     },
+    /// The same, but without one of the capabilities that it has elsewhere.
+    Restricted {
+        /// Such as `security_headers`.
+        module: String,
+        /// The configuration.
+        config: String,
+        /// The name of a host call or callback; `None` leaves nothing out.
+        without: Option<String>,
+    },
     /// A filter that is not ours and answers every request with 403.
     DenyAll,
     /// A stand-in for jwt-auth, `claims-filter`: with `authorization: Bearer <JSON object>` that
@@ -78,7 +88,12 @@ pub enum Filter {
 
 /// The main function of a test program: each scenario is a test, in a world of its own, which `start` makes
 /// for its filters. When the story has ended, `check` looks for what no scenario says but all mean.
-pub fn run<W: World + 'static>(start: fn(&[Filter]) -> W, check: fn(&W)) -> ! {
+/// `try_start` is for filters that may refuse to start.
+pub fn run<W: World + 'static>(
+    start: fn(&[Filter]) -> W,
+    try_start: capabilities::Start<W>,
+    check: fn(&W),
+) -> ! {
     let trial = |scenario: Scenario| {
         Trial::test(scenario.name, move || {
             let mut world = start(&scenario.filters);
@@ -87,7 +102,8 @@ pub fn run<W: World + 'static>(start: fn(&[Filter]) -> W, check: fn(&W)) -> ! {
             Ok(())
         })
     };
-    let trials = all().into_iter().map(trial).collect();
+    let mut trials: Vec<Trial> = all().into_iter().map(trial).collect();
+    trials.extend(capabilities::trials(try_start));
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
 }
 

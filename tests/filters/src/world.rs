@@ -64,6 +64,10 @@ pub trait World {
     /// If the response breaks off.
     fn send(&mut self, request: Request) -> Response;
 
+    /// Sends a request and waits for the whole response for a few seconds; `None` if none comes: the
+    /// client then goes away.
+    fn try_send(&mut self, request: Request) -> Option<Response>;
+
     /// Sends requests at the same time, and waits for all responses; they are in the order of the
     /// requests.
     ///
@@ -103,6 +107,12 @@ pub trait World {
 
     /// The value of a counter, by the name under which the plugin defined it; see [`counter`].
     fn counter(&mut self, name: &str) -> u64;
+
+    /// The sum of all counters whose names begin so; 0 if there are none.
+    fn sum_of_counters(&mut self, prefix: &str) -> u64;
+
+    /// What the plugins have logged as warnings or worse.
+    fn warnings(&mut self) -> Vec<String>;
 
     /// The value of a gauge, by the name under which the plugin defined it; see [`counter`].
     fn gauge(&mut self, name: &str) -> u64;

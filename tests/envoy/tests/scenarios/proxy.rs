@@ -20,9 +20,16 @@ pub(crate) fn builder<'a>(
     filters: &[Filter],
     services: impl Iterator<Item = (&'a Cluster, &'a Upstream)>,
 ) -> Builder {
+    fixed(filters, services).replaceable_listeners()
+}
+
+/// The same, but it starts only if all filters accept their configuration, and keeps them.
+pub(crate) fn fixed<'a>(
+    filters: &[Filter],
+    services: impl Iterator<Item = (&'a Cluster, &'a Upstream)>,
+) -> Builder {
     let builder = Envoy::builder()
         .tls()
-        .replaceable_listeners()
         .connection_manager(json!({"route_config": routes()}));
     let builder = services.fold(builder, |builder, (cluster, service)| {
         builder.cluster(bootstrap::cluster(cluster.name(), service.address()))
@@ -83,6 +90,17 @@ fn add(builder: Builder, filter: &Filter) -> Builder {
             let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
             let copy = mortal::copy(&artifacts::module(module), directory);
             builder.wasm(&WasmFilter::module(module, copy).configuration(config))
+        }
+        Filter::Restricted {
+            module,
+            config,
+            without,
+        } => {
+            let whole = WasmFilter::plugin(module).configuration(config);
+            let restricted = without
+                .iter()
+                .fold(whole, |plugin, name| plugin.without_capability(name));
+            builder.wasm(&restricted)
         }
         Filter::Claims => builder.wasm(&WasmFilter::module("claims", artifacts::claims_filter())),
         Filter::DenyAll => builder.native(json!({

@@ -34,6 +34,24 @@ pub fn scenarios() -> Vec<Scenario> {
     .collect()
 }
 
+/// What the key server of [`ISSUER`] answers.
+pub(crate) fn keys() -> crate::Response {
+    crate::Response {
+        body: jwks(&["a"]).to_string().into(),
+        ..crate::Response::new(200)
+    }
+}
+
+/// A token that is good until the year 2100, of the subject `ada`.
+pub(crate) fn good_token() -> String {
+    signer::token(json!({}))
+}
+
+/// One that was good until the year 2001.
+pub(crate) fn expired_token() -> String {
+    signer::token(json!({"exp": 1_000_000_000}))
+}
+
 /// A story of one instance of the plugin.
 fn scenario(name: &'static str, config: Value, story: fn(&mut dyn World)) -> Scenario {
     Scenario {
