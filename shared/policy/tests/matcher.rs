@@ -44,11 +44,16 @@ fn path_fits(json: &str, path: &str) -> bool {
     path_fit(json, path) == Fit::Certain
 }
 
-fn host_fits(host: &str, authority: &str) -> bool {
-    fits(
+fn host_fit(host: &str, authority: &str) -> Fit {
+    fit(
         &format!(r#"{{"hosts": [{host:?}]}}"#),
         &[(":authority", authority.as_bytes())],
     )
+}
+
+/// Whether a rule for this host possibly fits.
+fn host_fits(host: &str, authority: &str) -> bool {
+    host_fit(host, authority).restricts()
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn a_path_fits_for_certain_if_every_reading_does() {
     for (json, path) in [
         (r#"{"exact": "/admin"}"#, "/admin?q"),
         (r#"{"prefix": "/admin"}"#, "/administrator"),
-        (r#"{"prefix": "/admin/"}"#, "/admin/a%2fb;v=1/x/../y//z"),
+        (r#"{"prefix": "/admin/"}"#, "/admin/a%2fb;v=1/y//z"),
         (r#"{"exact": "/café"}"#, "/caf%C3%A9"),
         (r#"{"prefix": "/."}"#, "/.git/config"),
         (r#"{"regex": "/admin/.+"}"#, "/admin/x"),
@@ -218,19 +223,53 @@ fn junk_behind_a_host_does_not_hide_it() {
 }
 
 #[test]
-fn one_line_of_a_header_is_enough() {
-    let request: [(&str, &[u8]); 3] = [("x", b"one"), ("y", b"1, 2"), ("x", b"two\xff")];
-    let header = |condition: &str| fits(&format!(r#"{{"headers": [{condition}]}}"#), &request);
-    assert!(header(r#"{"name": "x", "exact": "one"}"#));
-    assert!(header(r#"{"name": "X", "prefix": "two"}"#));
-    assert!(header(r#"{"name": "x", "regex": "tw.\\xff"}"#));
-    assert!(!header(r#"{"name": "x", "exact": "two"}"#));
-    assert!(!header(r#"{"name": "x", "regex": "on"}"#));
-    assert!(!header(r#"{"name": "y", "exact": "1"}"#));
-    assert!(!header(r#"{"name": "z", "prefix": ""}"#));
-    assert!(header(r#"{"name": "y", "present": true}"#));
-    assert!(!header(r#"{"name": "y", "present": false}"#));
-    assert!(header(r#"{"name": "z", "present": false}"#));
+fn only_the_plain_spelling_of_a_host_is_certain() {
+    for authority in ["api.example", "api.example:443"] {
+        assert_eq!(host_fit("api.example", authority), Fit::Certain);
+    }
+    for authority in [
+        "API.example",
+        "api.example.",
+        "x@api.example",
+        "api.example:80:80",
+    ] {
+        assert_eq!(
+            host_fit("api.example", authority),
+            Fit::Possible,
+            "{authority}"
+        );
+    }
+}
+
+#[test]
+fn one_line_of_a_header_is_enough_to_fit_possibly() {
+    let request: [(&str, &[u8]); 4] = [
+        ("x", b"one"),
+        ("y", b"1, 2"),
+        ("x", b"two\xff"),
+        ("a_b", b"1"),
+    ];
+    let header = |condition: &str| fit(&format!(r#"{{"headers": [{condition}]}}"#), &request);
+    assert_eq!(header(r#"{"name": "x", "exact": "one"}"#), Fit::Possible);
+    assert_eq!(header(r#"{"name": "X", "prefix": "two"}"#), Fit::Possible);
+    assert_eq!(
+        header(r#"{"name": "x", "regex": "tw.\\xff"}"#),
+        Fit::Possible
+    );
+    assert_eq!(header(r#"{"name": "x", "exact": "two"}"#), Fit::No);
+    assert_eq!(header(r#"{"name": "x", "regex": "on"}"#), Fit::No);
+    assert_eq!(header(r#"{"name": "y", "exact": "1"}"#), Fit::No);
+    assert_eq!(header(r#"{"name": "y", "exact": "1, 2"}"#), Fit::Certain);
+    assert_eq!(header(r#"{"name": "z", "prefix": ""}"#), Fit::No);
+    assert_eq!(header(r#"{"name": "y", "present": true}"#), Fit::Certain);
+    assert_eq!(header(r#"{"name": "y", "present": false}"#), Fit::No);
+    assert_eq!(header(r#"{"name": "z", "present": false}"#), Fit::Certain);
+    // As CGI and WSGI read names.
+    assert_eq!(header(r#"{"name": "a-b", "exact": "1"}"#), Fit::Possible);
+    assert_eq!(
+        header(r#"{"name": "a-b", "present": false}"#),
+        Fit::Possible
+    );
 }
 
 #[test]

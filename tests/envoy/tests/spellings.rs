@@ -89,7 +89,7 @@ fn envoy(plugin: &str, configuration: &Value, settings: Value) -> Envoy {
     Envoy::builder()
         .wasm(&plugin)
         .connection_manager(settings)
-        .upstream(|request| Reply::new(200).header("x-target", &request.target))
+        .upstream(|request| Reply::new(200).header("x-target", request.target.as_str()))
         .start()
 }
 
