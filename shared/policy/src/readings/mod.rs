@@ -19,6 +19,8 @@ pub(crate) mod method;
 mod name;
 pub(crate) mod query;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use fit::Fit;
