@@ -31,11 +31,10 @@ fn own(reading: Reading<'_>) -> Reading<'static> {
     }
 }
 
-/// A spelling of one of few values, or pieces of syntax in any order.
-fn value() -> impl Strategy<Value = Vec<u8>> {
-    let base = prop::sample::select(vec!["a", "ab", "141", "a b", "é"]);
-    let spelled = (base, prop::collection::vec(0_u8..6, 6), any::<bool>());
-    let spelled = spelled.prop_map(|(base, ways, is_quoted)| {
+/// A spelling of this value.
+fn spelling(base: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let ways = prop::collection::vec(0_u8..8, base.len());
+    (ways, 0_usize..6).prop_map(move |(ways, around)| {
         let bytes = base.bytes().zip(ways).flat_map(|(byte, way)| match way {
             0 => format!("%{byte:02x}").into_bytes(),
             1 => format!("%{byte:02X}").into_bytes(),
@@ -45,18 +44,38 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
             _ => vec![byte],
         });
         let bytes: Vec<u8> = bytes.collect();
-        match is_quoted {
-            true => [b"\"", &bytes[..], b"\""].concat(),
-            false => bytes,
-        }
-    });
+        let (before, after) = [
+            ("", ""),
+            ("", ""),
+            ("\"", "\""),
+            ("\"", "\""),
+            ("j:\"", "\""),
+            ("", ",1"),
+        ][around];
+        [before.as_bytes(), &bytes, after.as_bytes()].concat()
+    })
+}
+
+/// Two spellings of one value.
+fn spellings() -> impl Strategy<Value = [Vec<u8>; 2]> {
+    let base = prop::sample::select(vec![
+        "a", "ab", "a b", "a+b", "%3141", "\\141", "é", "a,1", "a\"b",
+    ]);
+    base.prop_flat_map(|base| [spelling(base), spelling(base)])
+}
+
+/// Pieces of syntax in any order.
+fn value() -> impl Strategy<Value = Vec<u8>> {
     let pieces: Vec<&[u8]> = vec![
         b"a", b"b", b"1", b"141", b"\\141", b"%61", b"%31", b"%2561", b"%5C", b"%", b"%zz", b"%ff",
         b"%fe", b"\xff", b"\xa0", b"\x85", b"+", b"%2B", b"%20", b" ", b",", b"\"", b"\\", b"%22",
         b"%00", b"%u0061", b"j:", b"\"a\"", b"=", b"%c1%a1", b"secure",
     ];
     let pieces = prop::collection::vec(prop::sample::select(pieces), 0..4);
-    prop_oneof![spelled, pieces.prop_map(|pieces| pieces.concat())]
+    prop_oneof![
+        1 => spellings().prop_map(|[spelling, _]| spelling),
+        1 => pieces.prop_map(|pieces| pieces.concat()),
+    ]
 }
 
 fn name() -> impl Strategy<Value = &'static str> {
@@ -136,6 +155,14 @@ proptest! {
 
     #[test]
     fn no_spelling_of_a_parameter_dodges(left in target(), right in target()) {
+        assert_no_dodge(&QUERIES, [&left, &right], parameter_of)?;
+    }
+
+    #[test]
+    fn no_spelling_of_a_value_dodges([left, right] in spellings()) {
+        let [left, right] = [left, right].map(|value| [b"sid=", &value[..]].concat());
+        assert_no_dodge(&COOKIES, [&left, &right], cookie_of)?;
+        let [left, right] = [left, right].map(|pair| [b"/?", &pair[..]].concat());
         assert_no_dodge(&QUERIES, [&left, &right], parameter_of)?;
     }
 
