@@ -161,6 +161,7 @@ fn hosts_do_not_depend_on_letter_case_port_or_final_dot() {
         "api.example:443",
         "api.example.",
         "api.example.:8",
+        "api.example..",
     ] {
         assert!(host_fits("api.example", authority), "{authority}");
         assert!(host_fits("Api.EXAMPLE", authority), "{authority}");
@@ -171,7 +172,6 @@ fn hosts_do_not_depend_on_letter_case_port_or_final_dot() {
         "x.api.example",
         "api.example.org",
         "xapi.example",
-        "api.example..",
     ] {
         assert!(!host_fits("api.example", authority), "{authority}");
     }

@@ -126,3 +126,85 @@ impl TryFrom<Fields> for HeaderMatch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn fit(condition: &str, lines: &[(&'static str, &'static [u8])]) -> Fit {
+        let condition: HeaderMatch = serde_json::from_str(condition).unwrap();
+        let entries = lines.iter().map(|(name, value)| {
+            let bytes = bytes::Bytes::from_static;
+            (bytes(name.as_bytes()), bytes(value))
+        });
+        condition.fit(&HeaderMap::new(entries.collect()))
+    }
+
+    #[test]
+    fn a_value_is_certain_only_if_every_server_finds_it() {
+        let exact = r#"{"name": "x-tier", "exact": "free"}"#;
+        let prefix = r#"{"name": "x-tier", "prefix": "fr"}"#;
+        for (condition, lines, expected) in [
+            (exact, &[][..], Fit::No),
+            (exact, &[("x-tier", &b"free"[..])], Fit::Certain),
+            (exact, &[("x-tier", b"paid")], Fit::No),
+            (exact, &[("x-tier", b"FREE")], Fit::No),
+            (exact, &[("x_tier", b"free")], Fit::Possible),
+            (
+                exact,
+                &[("x-tier", b"free"), ("x_tier", b"free")],
+                Fit::Possible,
+            ),
+            (
+                exact,
+                &[("x-tier", b"paid"), ("x.tier", b"free")],
+                Fit::Possible,
+            ),
+            (
+                exact,
+                &[("x-tier", b"free"), ("x-tier", b"paid")],
+                Fit::Possible,
+            ),
+            (
+                exact,
+                &[("x-tier", b"free"), ("x-tier", b"free")],
+                Fit::Possible,
+            ),
+            (exact, &[("x-tier", b"free\xa0")], Fit::Possible),
+            (
+                prefix,
+                &[("x-tier", b"free"), ("x-tier", b"free")],
+                Fit::Certain,
+            ),
+            (
+                prefix,
+                &[("x-tier", b"free"), ("x-tier", b"paid")],
+                Fit::Possible,
+            ),
+        ] {
+            assert_eq!(fit(condition, lines), expected, "{condition} {lines:?}");
+        }
+        let list = r#"{"name": "x-tier", "exact": "a, b"}"#;
+        let lines = [("x-tier", &b"a"[..]), ("x-tier", b"b")];
+        assert_eq!(fit(list, &lines), Fit::Possible);
+    }
+
+    #[test]
+    fn absence_is_certain_only_if_no_spelling_is_there() {
+        let present = r#"{"name": "x-tier", "present": true}"#;
+        let absent = r#"{"name": "x-tier", "present": false}"#;
+        for (lines, is_present, is_absent) in [
+            (&[][..], Fit::No, Fit::Certain),
+            (&[("x-tier", &b""[..])], Fit::Certain, Fit::No),
+            (&[("x_tier", b"1")], Fit::Possible, Fit::Possible),
+            (&[("x_tier", b"1"), ("x-tier", b"1")], Fit::Certain, Fit::No),
+            (&[("xtier", b"1")], Fit::No, Fit::Certain),
+        ] {
+            assert_eq!(fit(present, lines), is_present, "{lines:?}");
+            assert_eq!(fit(absent, lines), is_absent, "{lines:?}");
+        }
+    }
+}

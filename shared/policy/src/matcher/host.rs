@@ -92,3 +92,79 @@ fn is_name(text: &str) -> bool {
         .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
     text.len() <= MAX_NAME && text.split('.').all(is_label) && !ends_in_number
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn fit(pattern: &str, authority: &str) -> Fit {
+        let pattern = HostPattern::try_from(pattern.to_owned()).unwrap();
+        pattern.fit(&Authority::new(authority.as_bytes()))
+    }
+
+    #[test]
+    fn a_host_is_certain_only_in_its_plain_form() {
+        for authority in ["a.example", "a.example:8443"] {
+            assert_eq!(fit("A.example", authority), Fit::Certain, "{authority}");
+            assert_eq!(fit("*.example", authority), Fit::Certain, "{authority}");
+            assert_eq!(fit("b.example", authority), Fit::No, "{authority}");
+        }
+        for authority in [
+            "A.example",
+            "a.example.",
+            "a.example..:80",
+            "a.example:",
+            "a.example:80:81",
+            "a.example:x",
+            "%61.example",
+            "user@a.example",
+            "a.example@user",
+            "a.example:x@b",
+            "b.example,a.example",
+            "b.example a.example",
+            "a.example/x",
+        ] {
+            assert_eq!(fit("a.example", authority), Fit::Possible, "{authority}");
+            assert_eq!(fit("*.example", authority), Fit::Possible, "{authority}");
+            assert_eq!(fit("c.example", authority), Fit::No, "{authority}");
+        }
+        for authority in ["", "example", ".example", "xa.example.com", "xn--a.example"] {
+            assert_eq!(fit("a.example", authority), Fit::No, "{authority}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_meant_in_every_spelling() {
+        for (pattern, certain, possible) in [
+            ("[::1]", "[::1]:80", "[0:0:0:0:0:0:0:1]"),
+            ("[2001:DB8:0::1]", "[2001:db8::1]", "[2001:DB8::1%25eth0]"),
+            ("127.0.0.1", "127.0.0.1:80", "127.1"),
+            ("127.0.0.1", "127.0.0.1", "0x7f000001"),
+            ("127.0.0.1", "127.0.0.1", "0177.0.0.1."),
+            ("127.0.0.1", "127.0.0.1", "[::ffff:7f00:1]"),
+            ("[::ffff:127.0.0.1]", "127.0.0.1", "[::ffff:127.0.0.1]"),
+        ] {
+            assert_eq!(fit(pattern, certain), Fit::Certain, "{pattern} {certain}");
+            assert_eq!(
+                fit(pattern, possible),
+                Fit::Possible,
+                "{pattern} {possible}"
+            );
+        }
+        for other in [
+            "[::2]",
+            "[::1",
+            "::1",
+            "1.2.3.4.5",
+            "256.256",
+            "4294967296",
+            "08.1",
+        ] {
+            assert_eq!(fit("[::1]", other), Fit::No, "{other}");
+            assert_eq!(fit("127.0.0.1", other), Fit::No, "{other}");
+        }
+    }
+}

@@ -46,3 +46,26 @@ impl TryFrom<String> for Method {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_method_of_other_letter_case_is_possible() {
+        let method = Method::try_from("POST".to_owned()).unwrap();
+        for (own, fit) in [
+            ("POST", Fit::Certain),
+            ("post", Fit::Possible),
+            ("PoSt", Fit::Possible),
+            ("POST ", Fit::No),
+            ("PUT", Fit::No),
+            ("", Fit::No),
+        ] {
+            assert_eq!(method.fit(own.as_bytes()), fit, "{own:?}");
+        }
+    }
+}

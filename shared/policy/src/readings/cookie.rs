@@ -25,7 +25,7 @@
 
 use super::name::{Named, compare};
 use super::reading::{Places, Reading};
-use super::value::{Escapes, canonical, trim};
+use super::value::{Escapes, canonical, trim, trim_ascii};
 use crate::headers::HeaderMap;
 
 /// How a cookie begins that `cookie-parser` reads as JSON.
@@ -55,7 +55,7 @@ pub(crate) fn is_read_as(cookie: &[u8], name: &str) -> bool {
 }
 
 fn read_value(raw: &[u8]) -> Reading<'_> {
-    let value = trim(raw);
+    let value = trim_ascii(raw);
     let within = value
         .strip_prefix(b"\"")
         .and_then(|rest| rest.strip_suffix(b"\""));

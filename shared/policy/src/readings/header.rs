@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use super::header_name::is_spelling_of;
 use super::reading::{Places, Reading};
 pub(crate) use super::value::trim;
+use super::value::trim_ascii;
 use crate::headers::HeaderMap;
 
 /// The value of the header of this name, which is in lower case.
@@ -31,11 +32,11 @@ pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
 }
 
 fn canonical(line: &[u8]) -> Reading<'_> {
-    let value = trim(line);
-    if value.is_empty() {
+    if trim_ascii(line).is_empty() {
         return Reading::Missing;
     }
-    if !value.contains(&b',') {
+    let value = trim(line);
+    if !value.contains(&b',') && !value.is_empty() {
         return Reading::Value(value.into());
     }
     let items = || {
@@ -43,7 +44,7 @@ fn canonical(line: &[u8]) -> Reading<'_> {
         items.filter(|item| !item.is_empty())
     };
     let Some(first) = items().next() else {
-        // Some servers see the commas.
+        // Some servers see the commas, or blanks of ISO 8859-1.
         return Reading::Ambiguous;
     };
     Reading::Value(match items().all(|item| item == first) {

@@ -21,6 +21,8 @@ mod name;
 pub mod path;
 pub(crate) mod query;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use fit::Fit;

@@ -32,11 +32,16 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Adds the value in one place: `is_certain` if every server looks there, rather than some.
+    /// Adds the value in one place: `is_certain` if every server looks there, rather than some. Empty
+    /// values in a place of some (`key[]=`) or in several places are more to some: a list.
     pub(crate) fn add(&mut self, value: Reading<'a>, is_certain: bool) {
+        let value = match value {
+            Reading::Missing if !is_certain => Reading::Ambiguous,
+            value => value,
+        };
         self.is_certain |= is_certain;
         self.found = Some(match self.found.take() {
-            Some(other) if other != value => Reading::Ambiguous,
+            Some(other) if other != value || other == Reading::Missing => Reading::Ambiguous,
             _ => value,
         });
     }

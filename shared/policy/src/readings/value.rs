@@ -40,12 +40,12 @@
 //!
 //! # Trimmed, and readable
 //!
-//! - Blanks and control characters at the ends go: HTTP allows them, and servers strip them, some
-//!   (wsgiref, Starlette) also `0x85` and `0xa0` as sent, which are blanks in ISO 8859-1.
+//! - Blanks and control characters at the ends go: HTTP allows them, and servers strip them.
 //! - Bytes that are not UTF-8 become one U+FFFD, however many stand together: `%ff` and `%fe` are one
 //!   value to Flask, Starlette and Express's simple parser.
-//! - Ambiguous: a NUL, where C ends a text; a byte in an overlong encoding (`%c1%a1`), which lenient
-//!   decoders read as `a` and strict ones as U+FFFD.
+//! - Ambiguous: a NUL within, where C ends a text; a byte in an overlong encoding (`%c1%a1`), which
+//!   lenient decoders read as `a` and strict ones as U+FFFD; `0x85` and `0xa0` at an end as sent, which
+//!   are blanks in ISO 8859-1 to Starlette, and strict ones' U+FFFD.
 //!
 //! What has none of these bytes is its own form, borrowed after one scan.
 
@@ -64,9 +64,13 @@ pub(crate) enum Escapes {
 
 /// The canonical form of a value as it was sent.
 pub(crate) fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
-    let raw = trim(raw);
+    let raw = trim_ascii(raw);
     if raw.is_empty() {
         return Reading::Missing;
+    }
+    // To some servers it ends before, to others it is no UTF-8.
+    if trim(raw) != raw {
+        return Reading::Ambiguous;
     }
     if raw.iter().all(|byte| is_plain(*byte, escapes)) {
         return Reading::Value(raw.into());
@@ -91,16 +95,26 @@ pub(crate) fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
 
 /// Without the bytes at the ends that some server strips: blanks and control characters of ASCII
 /// and ISO 8859-1.
-pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
-    let is_blank = |byte: &u8| is_ascii_blank(*byte) || matches!(byte, 0x85 | 0xa0);
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    trim_matches(text, |byte| {
+        is_ascii_blank(byte) || matches!(byte, 0x85 | 0xa0)
+    })
+}
+
+/// Without the blanks and control characters of ASCII at the ends.
+pub(super) fn trim_ascii(text: &[u8]) -> &[u8] {
+    trim_matches(text, is_ascii_blank)
+}
+
+fn trim_matches(mut text: &[u8], goes: impl Fn(u8) -> bool) -> &[u8] {
     while let [first, rest @ ..] = text {
-        if !is_blank(first) {
+        if !goes(*first) {
             break;
         }
         text = rest;
     }
     while let [rest @ .., last] = text {
-        if !is_blank(last) {
+        if !goes(*last) {
             break;
         }
         text = rest;
