@@ -33,7 +33,7 @@ pub struct Config {
     pub(super) rules: Vec<Rule>,
     pub(super) unmatched: Unmatched,
     pub(super) ambiguous: Ambiguous,
-    pub(super) stable_routes: bool,
+    pub(super) stable_routes: Option<bool>,
     pub(super) revocation: revocation::Config,
     pub(super) cache: Cache,
 }
@@ -72,11 +72,11 @@ struct Fields {
     /// it. Default: `deny`.
     #[serde(default)]
     ambiguous: Ambiguous,
-    /// Asserts that no route of Envoy matches on what this plugin changes in a request: headers of
-    /// claims, and the headers, cookies and query parameters that have tokens. Only rules that look at
-    /// the route ask for it.
-    #[serde(default)]
-    stable_routes: bool,
+    /// `true` asserts that no route of Envoy matches on what this plugin changes in a request: headers of
+    /// claims, and the headers, cookies and query parameters that have tokens. `false`: some do, so
+    /// requests in which clients send headers of claims are refused. Default: as `false` where a rule
+    /// looks at the route; elsewhere such headers are removed.
+    stable_routes: Option<bool>,
     /// Tokens that are no longer accepted.
     #[serde(default)]
     revocation: revocation::Config,
@@ -180,7 +180,7 @@ impl TryFrom<Fields> for Config {
             check_rule(rule, &fields.providers)
                 .map_err(|error| format!("rule {:?}: {error}", rule.name.as_str()))?;
         }
-        if !fields.stable_routes {
+        if fields.stable_routes != Some(true) {
             reroute::check(&fields.rules, &fields.providers, fields.unmatched)?;
         }
         Ok(Self {

@@ -11,6 +11,8 @@
 //!    for `provider` and `any`, one of each for `all`. A place is looked at whoever's token it may
 //!    have, so a second token is never overlooked.
 //!    - None at all: `allow_missing`, or refused. Some, but not all: refused.
+//!    - Something that is like a token, and is none: refused where a request without one would pass, and
+//!      beside a token (see `lookalike.rs`).
 //!    - Two, or one in two places: refused (RFC 6750, section 3.1).
 //! 4. Each token is verified, below.
 //! 5. The rule's **conditions** are checked: `scopes`, `claims`, `step_up`. With `all`, they are about the
@@ -55,12 +57,18 @@
 //! # Headers
 //!
 //! - What a client sends in the headers that any provider sets (`claims_to_headers`,
-//!   `forward_payload_header`) is removed, in every request that passes, also under rules that require
-//!   nothing, also in shadow mode.
-//! - The headers of tokens that are good are set, see `claim_headers.rs`.
+//!   `forward_payload_header`) is removed, in every [spelling](crate::readings::is_spelling_of), in every
+//!   request that passes, also under rules that require nothing, also in shadow mode.
+//! - The headers of tokens that are good are set. A token with a claim that its header cannot carry is
+//!   refused, see `claim_value.rs`.
 //! - A token is taken away from where it was found (see `place.rs`), unless its provider has `forward`, and
 //!   not in shadow mode: an upstream that still verifies it goes on to work.
 //! - The claims of the client's token are published for the filters behind ([`Decision::claims`]).
+//!
+//! # Routes
+//!
+//! What is changed in a request can lead Envoy to another route than the one that was judged. Where rules
+//! look at the route, requests and configurations for which that could matter are refused, see `reroute.rs`.
 //!
 //! # Requests with several readings
 //!
@@ -266,7 +274,10 @@ impl JwtAuth {
             name: config.name,
             mode: config.mode,
             on_error: config.on_error,
-            guards_routes: !config.stable_routes && rules.iter().any(CompiledRule::needs_route),
+            guards_routes: match config.stable_routes {
+                Some(stable) => !stable,
+                None => rules.iter().any(CompiledRule::needs_route),
+            },
             rules,
             providers,
             ambiguous: config.ambiguous,

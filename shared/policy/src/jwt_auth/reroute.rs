@@ -14,7 +14,8 @@
 //!   has other tokens or conditions. No rule at all, where `unmatched` is `deny`, asks for more, too.
 //!
 //! What routes match on is not known here. With `stable_routes` the configuration asserts that none matches
-//! on what is changed, and nothing is refused.
+//! on what is changed, and nothing is refused. `stable_routes: false` says that some do: then requests with
+//! such headers are refused whatever the rules look at, for the sake of filters behind that look at the route.
 
 use std::collections::BTreeMap;
 

@@ -104,6 +104,14 @@ fn clients_that_send_a_claim_header_are_refused_where_rules_look_at_the_route() 
             assert_eq!(passage.challenge(), None);
         }
     }
+    let mut unrouted = config.clone();
+    unrouted["rules"] = json!([{"name": "all", "require": "none"}]);
+    let passage = World::new(unrouted.clone()).send(&[("x_tier", "free")]);
+    assert_eq!(passage.line("x_tier"), None);
+    unrouted["stable_routes"] = json!(false);
+    let verdict = World::new(unrouted).verdict(&[("x_tier", "free")]);
+    assert_eq!(verdict, refused(Reason::ClientClaimHeader));
+
     let mut shadow = config.clone();
     shadow["mode"] = json!("shadow");
     let passage = World::new(shadow).send(&[("x_tier", "free")]);
