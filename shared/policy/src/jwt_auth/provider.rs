@@ -109,7 +109,9 @@ struct Fields {
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     audiences: Option<Vec<Text>>,
-    /// What tokens may be signed with. Default: what public keys allow.
+    /// What tokens may be signed with. Default: those of RS256, RS384, RS512, ES256 and ES384 that the
+    /// keys allow. The others have to be named: for RSA-PSS and EdDSA, each signature takes the worker
+    /// milliseconds; with HMAC, the key can also sign.
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     algorithms: Option<Vec<Algorithm>>,
@@ -242,7 +244,8 @@ impl TryFrom<Fields> for Provider {
 }
 
 /// The algorithms that tokens may be signed with. Symmetric ones have to be named: who can verify then
-/// can sign, and that must not happen by default.
+/// can sign, and that must not happen by default. So have slow ones: with them, anybody can make the
+/// worker spend milliseconds on a request.
 fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorithm>, String> {
     let served = match keys {
         Keys::Inline(Some(set)) => set.algorithms(),
@@ -250,11 +253,16 @@ fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorith
         Keys::Remote(_) => asymmetric(&Algorithm::ALL),
     };
     let Some(named) = named else {
-        let usual = asymmetric(&served);
+        let mut usual = asymmetric(&served);
+        usual.retain(|algorithm| !algorithm.is_slow());
+        let kind = match keys {
+            Keys::Inline(Some(set)) if set.is_symmetric() => "secret keys only",
+            _ => "only keys for algorithms that have to be named",
+        };
         return match usual.is_empty() {
             false => Ok(usual),
             true => Err(format!(
-                "found secret keys only; expected \"algorithms\" beside them, from: {}",
+                "found {kind}; expected \"algorithms\" beside them, from: {}",
                 list(&served)
             )),
         };

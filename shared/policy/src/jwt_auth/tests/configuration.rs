@@ -151,6 +151,13 @@ fn errors_say_where_and_what_is_allowed() {
         ),
         (
             "/providers/corp/jwks",
+            json!({"inline": {"keys": [{"kty": "OKP", "crv": "Ed25519",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}}),
+            "$.providers.corp: found only keys for algorithms that have to be named; expected \
+             \"algorithms\" beside them, from: EdDSA",
+        ),
+        (
+            "/providers/corp/jwks",
             json!({"inline": {"keys": [{"kty": "x"}]}}),
             "$.providers.corp.jwks.inline: found no usable key",
         ),
