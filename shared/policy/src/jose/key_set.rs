@@ -205,6 +205,11 @@ impl KeySet {
             .collect()
     }
 
+    /// Whether any of the keys is for this algorithm and no other.
+    pub fn is_only_for(&self, algorithm: Algorithm) -> bool {
+        self.keys.iter().any(|key| key.algorithms() == [algorithm])
+    }
+
     /// The keys that a token with this header is to be tried with, at least one and at most
     /// [`MAX_TRIES`], or [`MAX_SLOW_TRIES`] where this host does not verify the algorithm.
     ///

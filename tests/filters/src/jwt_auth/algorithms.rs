@@ -13,7 +13,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         scenario(
             "jwt_auth::slow_algorithms_are_refused_unless_they_are_named",
-            one_provider(json!({"jwks": keys(&[rsa(1), edwards()])})),
+            one_provider(json!({"jwks": keys(&[rsa(1), rsa(2)])})),
             slow_algorithms_are_refused_unless_they_are_named,
         ),
         scenario(
@@ -64,18 +64,13 @@ fn token(algorithm: Algorithm, number: u8) -> Token {
 fn slow_algorithms_are_refused_unless_they_are_named(world: &mut dyn World) {
     assert_eq!(status(world, &token(Algorithm::RS256, 1).sign()), 200);
     let before = verifications(world, "host") + verifications(world, "rust");
-    for slow in [
-        Algorithm::PS256,
-        Algorithm::PS384,
-        Algorithm::PS512,
-        Algorithm::EdDSA,
-    ] {
+    for slow in [Algorithm::PS256, Algorithm::PS384, Algorithm::PS512] {
         let good = token(slow, 1);
         assert_eq!(status(world, &good.clone().sign()), 401, "{}", slow.name());
         let forged = good.without_header("kid").signature(&[1; 256]);
         assert_eq!(status(world, &forged.sign()), 401, "{}", slow.name());
     }
-    assert_eq!(decisions(world, "all", "refused", "algorithm"), 8);
+    assert_eq!(decisions(world, "all", "refused", "algorithm"), 6);
     let after = verifications(world, "host") + verifications(world, "rust");
     assert_eq!(after, before);
     assert_eq!(verifications(world, "failed"), 0);
