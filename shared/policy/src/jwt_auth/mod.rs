@@ -30,8 +30,10 @@
 //!    settings and keys count, and no other's.
 //! 5. `alg` and `typ` are among those allowed; `times.rs`; `aud`.
 //! 6. Is it revoked (see [`revocation`](crate::revocation))?
-//! 7. Its key: that of its `kid`; without `kid`, each that fits.
-//! 8. The signature.
+//! 7. Its key: that of its `kid`; without `kid`, each that fits, if they are few enough (see
+//!    [`jose`](crate::jose)).
+//! 8. The signature. The first bad one ends the request, so one request costs at most one bad signature
+//!    that the module itself verifies, and one good one for each token before it that the rule requires.
 //!
 //! What is found out before the signature is true of a token that anybody can make. That is why the
 //! client is told `invalid_token`, and never what is wrong with it (`reply.rs`).

@@ -114,7 +114,10 @@ struct Fields {
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     audiences: Option<Vec<Text>>,
-    /// What tokens may be signed with. Default: what public keys allow.
+    /// What tokens may be signed with. Default: those of RS256, RS384, RS512, ES256 and ES384 that the
+    /// keys allow. The others have to be named: for RSA-PSS and EdDSA, each signature takes the worker
+    /// milliseconds; with HMAC, the key can also sign. An inline key that is for RSA-PSS or EdDSA only
+    /// names it, too.
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     algorithms: Option<Vec<Algorithm>>,
@@ -251,7 +254,8 @@ impl TryFrom<Fields> for Provider {
 }
 
 /// The algorithms that tokens may be signed with. Symmetric ones have to be named: who can verify then
-/// can sign, and that must not happen by default.
+/// can sign, and that must not happen by default. So have slow ones, here or by an inline key that is
+/// for nothing else: with them, anybody can make the worker spend milliseconds on a request.
 fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorithm>, String> {
     let served = match keys {
         Keys::Inline(Some(set)) => set.algorithms(),
@@ -259,7 +263,12 @@ fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorith
         Keys::Remote(_) => asymmetric(&Algorithm::ALL),
     };
     let Some(named) = named else {
-        let usual = asymmetric(&served);
+        let mut usual = asymmetric(&served);
+        let is_named = |slow: &Algorithm| match keys {
+            Keys::Inline(Some(set)) => set.is_only_for(*slow),
+            Keys::Inline(None) | Keys::Remote(_) => false,
+        };
+        usual.retain(|algorithm| !algorithm.is_slow() || is_named(algorithm));
         return match usual.is_empty() {
             false => Ok(usual),
             true => Err(format!(

@@ -137,8 +137,10 @@ reasons! {
     Revoked = "revoked": InvalidToken,
     /// The provider has no key of the token's `kid`.
     UnknownKey = "unknown_key": InvalidToken,
-    /// The key of the token's `kid` is for other algorithms, or too many keys would have to be tried.
+    /// The key of the token's `kid` is for other algorithms.
     WrongKey = "wrong_key": InvalidToken,
+    /// The token has no `kid`, and too many keys would have to be tried.
+    AmbiguousKey = "ambiguous_key": InvalidToken,
     /// The signature is not good.
     Signature = "signature": InvalidToken,
     /// The token lacks a scope.

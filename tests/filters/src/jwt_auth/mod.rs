@@ -1,5 +1,6 @@
 //! What a user of jwt-auth would notice.
 
+mod algorithms;
 mod claims;
 mod fetching;
 mod refusals;
@@ -28,6 +29,7 @@ pub fn scenarios() -> Vec<Scenario> {
         shadow::scenarios(),
         fetching::scenarios(),
         revocation::scenarios(),
+        algorithms::scenarios(),
     ]
     .into_iter()
     .flatten()

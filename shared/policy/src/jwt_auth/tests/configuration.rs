@@ -313,3 +313,22 @@ fn the_configuration_of_the_readme_is_one() {
     let policy = JwtAuth::new(config::read(text).unwrap_or_else(|errors| panic!("{errors}")));
     assert!(policy.remotes().count() > 0);
 }
+
+#[test]
+fn slow_algorithms_have_to_be_named() {
+    use crate::jose::Algorithm::{self, *};
+
+    let allowed = |jwks: Value| -> Vec<Algorithm> {
+        let policy = policy(json!({
+            "providers": {"corp": {"issuer": IDP, "jwks": jwks}},
+            "rules": [{"name": "all", "require": {"provider": "corp"}}],
+        }));
+        policy.provider(ProviderId(0)).unwrap().algorithms.clone()
+    };
+    let remote = json!({"remote": {"cluster": "idp", "uri": "https://idp.example/keys"}});
+    assert_eq!(allowed(remote), [RS256, RS384, RS512, ES256, ES384]);
+    // An inline key that is for one of them only does so.
+    let edwards = json!({"kty": "OKP", "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    assert_eq!(allowed(json!({"inline": {"keys": [edwards]}})), [EdDSA]);
+}
