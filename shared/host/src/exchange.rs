@@ -170,6 +170,11 @@ impl Exchange {
 
     /// A property; `None` when it has no value.
     pub fn property(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
+        // Another plugin of this module may have left it just now.
+        let mut left = self.filter_state.iter();
+        if let Some((_, value)) = left.rfind(|(name, _)| *name == property.0) {
+            return Ok(Some(value.clone()));
+        }
         match abi::property(property.0.as_bytes()) {
             Ok(value) if value.is_empty() => Ok(None),
             Ok(value) => Ok(Some(value)),

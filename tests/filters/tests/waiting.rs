@@ -54,7 +54,13 @@ impl Plugin for Gate {
     }
 
     fn on_error(&self, _: &mut usize, _: &mut Exchange, _: Failure) -> Flow {
-        Flow::Continue
+        Flow::Reply(Reply {
+            status: 503,
+            grpc_status: None,
+            details: "refused",
+            headers: Vec::new(),
+            body: "refused".into(),
+        })
     }
 
     fn on_request(&self, looks: &mut usize, exchange: &mut Exchange) -> Result<Flow, Error> {
@@ -215,6 +221,43 @@ fn requests_wait_until_they_are_woken() {
     }
     // Whoever comes later does not wait.
     assert_eq!(host.send(Request::get("/")).status(), 200);
+}
+
+#[test]
+fn a_request_does_not_wait_where_nothing_could_end_that() {
+    for capability in [
+        "proxy_set_tick_period_milliseconds",
+        "proxy_set_effective_context",
+    ] {
+        let host = host(gate().without_capability(capability), || open_after(100));
+        let outcome = host.send(Request::get("/"));
+        assert_eq!(outcome.response().body_text(), "refused", "{capability}");
+        assert!(outcome.upstream_request().is_none());
+    }
+}
+
+#[test]
+fn a_timer_that_never_runs_is_noticed() {
+    let host = host(gate().without_capability("proxy_on_tick"), || {
+        open_after(100)
+    });
+    let mut early = host.open(Request::get("/"));
+    host.advance(Duration::from_secs(3));
+    assert!(!early.is_over());
+    let outcome = host.send(Request::get("/"));
+    assert_eq!(outcome.response().body_text(), "refused");
+}
+
+#[test]
+fn a_request_that_cannot_go_on_is_answered_and_the_next_do_not_wait() {
+    let host = host(gate().without_capability("proxy_continue_stream"), || {
+        open_after(100)
+    });
+    let early = host.open(Request::get("/"));
+    host.advance(Duration::from_millis(150));
+    let outcome = early.outcome();
+    assert_eq!(outcome.response().body_text(), "refused");
+    assert!(outcome.upstream_request().is_none());
 }
 
 #[test]

@@ -99,6 +99,10 @@
 //! an admission, `on_error` says whether the request passes unseen, or is rejected with 503. If it
 //! happens to a result, that is lost, and what was taken comes back as a lease does.
 //!
+//! The same holds for a request of which the proxy does not say what a breaker needs. A stream of which it
+//! does not say how it ended is neutral, and a breaker that does not hear how streams end can never open:
+//! for the next ten seconds `on_error` decides about each request.
+//!
 //! # Memory
 //!
 //! In a full block of the table the key of the least harm makes room: closed ones first, those with the

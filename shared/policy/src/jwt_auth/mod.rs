@@ -56,6 +56,14 @@
 //! A token without `jti` cannot be revoked, and does not wait for the list. Nothing that is wanted is in
 //! the way of a token that is refused for another reason.
 //!
+//! # When Envoy refuses
+//!
+//! Where Envoy does not say what the verdict depends on (the headers, the route that a rule names, the time),
+//! `on_error` decides: 503 with `deny`, the default. With `allow` the request passes without claims, and
+//! without the claim headers that its client sent. Where Envoy refuses a change, `on_error` is not asked: a
+//! request that still bears a made-up claim header, or not the claims of its token, gets 503. A rule that
+//! requires nothing is no exception.
+//!
 //! # Headers
 //!
 //! - What a client sends in the headers that any provider sets (`claims_to_headers`,

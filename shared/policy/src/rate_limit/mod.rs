@@ -70,6 +70,11 @@
 //! 503. If it happens to a roll-back or a settlement, what was reserved stays consumed: never the other
 //! way round.
 //!
+//! The same holds for a request of which the proxy does not say what a limit counts by (address, route,
+//! claims, headers), or for which it has no clock: it has no key, and is not counted under an empty one, which
+//! all clients would share. No limit is asked then. Once there is a response, the request was judged: an
+//! error is counted, and the response passes.
+//!
 //! # Counts survive
 //!
 //! A table is identified by a hash of the limit's name, algorithm, rate, key and the number of blocks

@@ -91,6 +91,10 @@
 //! could be denied then is). If it happens at the refund, what was reserved stays withdrawn until it leaves
 //! the window.
 //!
+//! The same holds for a request of which the proxy does not say what a budget needs; with `deny` it has no
+//! retries, and gets 503 if the proxy does not take that either. Where the proxy does not say how often a
+//! request was sent, all that was granted counts as used.
+//!
 //! # Ledgers survive
 //!
 //! A table is identified by a hash of the budget's name, window, key and the number of blocks

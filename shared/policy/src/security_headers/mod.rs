@@ -60,6 +60,16 @@
 //! See [`CrossSite`]. A refused request is answered with 403; the answer gets its headers like any
 //! other response.
 //!
+//! # When Envoy refuses
+//!
+//! Envoy may refuse to show or to change something (see [`SecurityHeaders::on_error`]): the name of the
+//! route that a rule needs, randomness for a nonce, a header. With `on_error: deny`, the default, the request
+//! or response is answered with 503; with `allow` it passes with as much as could be done.
+//!
+//! The default is the strict one because traffic cannot cause such a refusal: a deployment has it for every
+//! request or for none. A page without its policy, a cookie without `Secure` and a made-up nonce that reaches
+//! the upstream look like success to everybody but an attacker; 503 is found on the first request.
+//!
 //! # Modes
 //!
 //! `enforce` acts. `shadow` decides and counts what it would do, but changes neither request nor
