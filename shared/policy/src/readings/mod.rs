@@ -11,6 +11,8 @@
 //! [`Fit`] is the answer of a condition under that rule. [`path`] reads paths.
 
 mod fit;
+mod header_name;
 pub mod path;
 
 pub use fit::Fit;
+pub use header_name::is_spelling_of;
