@@ -6,8 +6,8 @@ mod counters;
 mod stream;
 
 use portcullis_host::{
-    Error, Exchange, Facts, Flow, Metrics, Plugin, SharedValue, SteadyClock, Summary, TableSpec,
-    Tables,
+    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, SharedValue, SteadyClock,
+    Summary, TableSpec, Tables,
 };
 use portcullis_policy::circuit_breaker::board::{self, About};
 use portcullis_policy::circuit_breaker::{
@@ -90,19 +90,31 @@ impl Plugin for CircuitBreaker {
         }]
     }
 
+    const NEEDS_LOG: bool = true;
+
+    /// Once a response has begun, the request was judged: the error is counted, and the response passes.
+    fn on_error(&self, _: &mut Admission, exchange: &mut Exchange, _: Failure) -> Flow {
+        for breaker in &self.breakers {
+            breaker.counters.errors.increment();
+        }
+        let reply = self.policy.on_error();
+        let reply = reply.filter(|_| exchange.phase() == Phase::Request);
+        reply.map_or(Flow::Continue, Flow::Reply)
+    }
+
     fn on_request(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<Flow, Error> {
         if !self.policy.needs_request() {
             return Ok(Flow::Continue);
         }
         let needs = self.policy.needs();
-        let facts = Facts::ask(exchange, needs, Self::NAME);
+        let facts = Facts::ask(exchange, needs)?;
         let nothing = HeaderMap::default();
         let headers = match needs.headers {
             true => exchange.request()?,
             false => &nothing,
         };
         let subject = Subject::new(headers, facts.route());
-        let now = self.clock.now();
+        let now = self.clock.now()?;
         if self.policy.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }
@@ -130,13 +142,15 @@ impl Plugin for CircuitBreaker {
         if !stream.needs_response() {
             return Ok(Flow::Continue);
         }
-        let now = self.clock.now();
+        let now = self.clock.now()?;
         self.policy.on_response(stream, exchange.response()?, now);
         if !self.policy.may_fall_back(stream) {
             return Ok(Flow::Continue);
         }
-        let mut envoy = EnvoyStream::new(exchange, Self::NAME);
-        let Some((breaker, reply)) = self.policy.fallback(stream, &mut envoy) else {
+        let mut envoy = EnvoyStream::new(exchange);
+        let fallback = self.policy.fallback(stream, &mut envoy);
+        envoy.finish()?;
+        let Some((breaker, reply)) = fallback else {
             return Ok(Flow::Continue);
         };
         self.counters(breaker, |counters| counters.fallbacks.increment());
@@ -154,8 +168,8 @@ impl Plugin for CircuitBreaker {
         if !stream.needs_response() {
             return Ok(());
         }
-        let mut envoy = EnvoyStream::new(exchange, Self::NAME);
-        let now = self.clock.now();
+        let mut envoy = EnvoyStream::new(exchange);
+        let now = self.clock.now()?;
         let records = self
             .policy
             .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
@@ -163,7 +177,7 @@ impl Plugin for CircuitBreaker {
             self.counters(record.breaker, |counters| counters.count_record(&record));
             self.note(record.breaker, &record.effects);
         }
-        Ok(())
+        envoy.finish()
     }
 }
 

@@ -3,7 +3,8 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 use portcullis_host::{
-    Counter, CountersBy, Error, Exchange, Flow, Metrics, Plugin, Property, Summary, random,
+    Counter, CountersBy, Error, Exchange, Failure, Flow, Metrics, Phase, Plugin, Property, Summary,
+    random,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
@@ -17,6 +18,7 @@ use portcullis_policy::security_headers::{
 pub struct SecurityHeaders {
     name: Name,
     policy: Policy,
+    errors: Counter,
     /// By rule.
     counters: Vec<Counters>,
 }
@@ -55,6 +57,7 @@ impl Plugin for SecurityHeaders {
             .map(|rule| Counters::define(&metrics, rule))
             .collect();
         Self {
+            errors: metrics.counter("errors", &[]),
             name,
             policy,
             counters,
@@ -69,14 +72,32 @@ impl Plugin for SecurityHeaders {
         }]
     }
 
+    /// The ends of streams say nothing to this plugin.
+    fn on_error(&self, stream: &mut Stream, exchange: &mut Exchange, failure: Failure) -> Flow {
+        self.errors.increment();
+        let rule = stream.rule.or_else(|| {
+            let is_past = exchange.phase() != Phase::Request;
+            is_past.then(RuleId::default)
+        });
+        if let Some(reply) = self.policy.on_error(rule) {
+            return Flow::Reply(reply);
+        }
+        if failure == Failure::Undecided
+            && let Ok(request) = exchange.request()
+        {
+            self.policy.remove_nonce(request);
+        }
+        Flow::Continue
+    }
+
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
         if !self.policy.needs_request() {
             stream.rule = Some(RuleId::default());
             return Ok(Flow::Continue);
         }
         let route = if self.policy.needs_route() {
-            let route = exchange.property(Property::ROUTE_NAME);
-            exchange.settle(Self::NAME, route).unwrap_or_default()
+            let route = exchange.property(Property::ROUTE_NAME)?;
+            route.unwrap_or_default()
         } else {
             Vec::new()
         };
@@ -86,8 +107,7 @@ impl Plugin for SecurityHeaders {
         stream.rule = Some(rule);
 
         let random = if self.policy.needs_nonce(rule) {
-            let random = random().map(Some);
-            exchange.settle(Self::NAME, random)
+            Some(random()?)
         } else {
             None
         };
@@ -105,8 +125,19 @@ impl Plugin for SecurityHeaders {
             return Ok(Flow::Continue);
         }
         let tls = self.policy.needs_tls(rule) && {
-            let version = exchange.property(Property::TLS_VERSION);
-            exchange.settle(Self::NAME, version).is_some()
+            match exchange.property(Property::TLS_VERSION) {
+                Ok(version) => version.is_some(),
+                // Without TLS the other headers are set, should the response pass.
+                Err(error) => {
+                    self.policy.on_response(
+                        rule,
+                        stream.nonce.as_ref(),
+                        false,
+                        exchange.response()?,
+                    );
+                    return Err(error);
+                }
+            }
         };
         let outcome =
             self.policy

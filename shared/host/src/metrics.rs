@@ -13,6 +13,7 @@
 //! the encoding, because the alphabet of names lacks `=` and `;`. Values come from the
 //! configuration only, never from traffic: Envoy does not forget a statistic.
 
+use std::cell::Cell;
 use std::fmt::Write;
 
 use portcullis_policy::config::Name;
@@ -53,7 +54,7 @@ impl Metrics {
         name.push_str(metric);
         abi::define_metric(kind, &name)
             .inspect_err(|status| {
-                log::warn!("metric {name} is not kept: Envoy refused it ({status:?})");
+                log::warn!("metric {name} is not kept: proxy_define_metric: {status:?}");
             })
             .ok()
     }
@@ -75,8 +76,10 @@ impl Counter {
         if let Some(id) = self.0
             && count > 0
         {
-            // Fails only for an id that does not exist.
-            let _ = abi::increment_metric(id, count.into());
+            warn_once(
+                "proxy_increment_metric",
+                abi::increment_metric(id, count.into()),
+            );
         }
     }
 }
@@ -114,16 +117,30 @@ impl Gauge {
         if let Some(id) = self.0
             && difference != 0
         {
-            // Fails only for an id that does not exist.
-            let _ = abi::increment_metric(id, difference);
+            warn_once(
+                "proxy_increment_metric",
+                abi::increment_metric(id, difference),
+            );
         }
     }
 
     /// Sets the gauge.
     pub fn set(self, value: u64) {
         if let Some(id) = self.0 {
-            // Fails only for an id that does not exist.
-            let _ = abi::record_metric(id, value);
+            warn_once("proxy_record_metric", abi::record_metric(id, value));
         }
+    }
+}
+
+thread_local! {
+    static HAS_WARNED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Metrics never stand in the way of traffic, but one warning for a VM says that they do not count.
+fn warn_once(call: &str, result: Result<(), abi::Status>) {
+    if let Err(status) = result
+        && !HAS_WARNED.replace(true)
+    {
+        log::warn!("portcullis: metrics are not kept: {call}: {status:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Between the SDK's contexts and a [`Plugin`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
 use crate::abi;
-use crate::exchange::{Error, Exchange, Phase};
+use crate::exchange::{Error, Exchange, Failure, Phase};
+use crate::liveness::Liveness;
 use crate::logger;
 use crate::pairs;
-use crate::plugin::{Flow, Plugin};
+use crate::plugin::{Flow, Plugin, flow_after};
 use crate::throttle::Throttle;
 use crate::waiting::Waiting;
 use crate::worker::{CallId, Worker, call_response};
@@ -33,6 +34,7 @@ pub fn start<P: Plugin>() {
 /// change a request under way.
 struct Instance<P: Plugin> {
     plugin: P,
+    liveness: Liveness,
     warnings: Throttle,
     waiting: Waiting<P::Stream>,
 }
@@ -59,15 +61,23 @@ impl<P: Plugin> Root<P> {
                 summary.what,
             );
         }
-        if plugin.tick_period().is_some() {
-            tick_after(FIRST_TICK);
-        }
+        let liveness = match plugin.tick_period() {
+            Some(_) => Liveness::timed(self.begin_ticking()),
+            None => Liveness::default(),
+        };
         self.instance = Some(Rc::new(Instance {
             plugin,
+            liveness,
             warnings: Throttle::default(),
             waiting: Waiting::default(),
         }));
         Ok(())
+    }
+
+    /// Sets the timer, and tries whether this context may act on others.
+    fn begin_ticking(&self) -> Result<(), Error> {
+        tick_after(FIRST_TICK)?;
+        act_on(self.id)
     }
 
     /// Lets the plugin act outside of streams, and then those streams that it wakes.
@@ -80,16 +90,21 @@ impl<P: Plugin> Root<P> {
         instance.warn(worker.failures(), "outside of streams");
         if worker.wakes() {
             instance.wake();
-            // Fails only for a context that does not exist.
-            let _ = abi::set_effective_context(self.id);
+            // Fails only where acting on others failed before, which was noted.
+            let _ = act_on(self.id);
         }
     }
 }
 
-fn tick_after(period: Duration) {
+fn tick_after(period: Duration) -> Result<(), Error> {
     let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-    // Envoy refuses no period.
-    let _ = abi::set_tick_period(milliseconds);
+    let set = abi::set_tick_period(milliseconds);
+    set.map_err(Error::of("proxy_set_tick_period_milliseconds"))
+}
+
+fn act_on(context: u32) -> Result<(), Error> {
+    let set = abi::set_effective_context(context);
+    set.map_err(Error::of("proxy_set_effective_context"))
 }
 
 impl<P: Plugin> Instance<P> {
@@ -97,14 +112,17 @@ impl<P: Plugin> Instance<P> {
     fn wake(&self) {
         for (id, stream) in self.waiting.take() {
             // The stream may have ended a moment ago.
-            if abi::set_effective_context(id).is_err() {
+            if act_on(id).is_err() {
                 continue;
             }
-            match self.request(&mut stream.borrow_mut()) {
-                Flow::Continue => {
-                    // Fails only for a stream that is gone.
-                    let _ = abi::resume_request();
-                }
+            let stream_state = &mut stream.borrow_mut();
+            let flow = match self.request(stream_state) {
+                Flow::Continue => self.resume(stream_state),
+                flow => flow,
+            };
+            match flow {
+                Flow::Continue => {}
+                // A request that cannot be answered stays held.
                 Flow::Reply(reply) => {
                     self.reply(&reply);
                 }
@@ -113,20 +131,60 @@ impl<P: Plugin> Instance<P> {
         }
     }
 
+    /// Lets a request go on that waited; if Envoy refuses, no request is to wait any more, and this one
+    /// is answered.
+    fn resume(&self, stream: &mut P::Stream) -> Flow {
+        let resumed = abi::resume_request().map_err(Error::of("proxy_continue_stream"));
+        let Err(error) = resumed else {
+            return Flow::Continue;
+        };
+        self.liveness.cannot_resume(error);
+        let mut exchange = Exchange::new(Phase::Request);
+        exchange.note(P::NAME, error);
+        let flow = self
+            .plugin
+            .on_error(stream, &mut exchange, Failure::NotDone);
+        self.warn(exchange.failures(), Phase::Request);
+        flow
+    }
+
     fn request(&self, stream: &mut P::Stream) -> Flow {
-        self.run(Phase::Request, |exchange| {
-            let flow = self.plugin.on_request(stream, exchange);
-            exchange.settle(P::NAME, flow)
+        self.run(Phase::Request, stream, |plugin, stream, exchange| {
+            if P::NEEDS_LOG
+                && let Err(error) = self.liveness.check_log()
+            {
+                let flow = flow_after(plugin, stream, exchange, Err(error));
+                if flow != Flow::Continue {
+                    return Ok(flow);
+                }
+            }
+            let flow = plugin.on_request(stream, exchange)?;
+            if flow == Flow::Wait {
+                self.liveness.check_waiting()?;
+            }
+            Ok(flow)
         })
     }
 
     /// Calls the plugin, and carries out what it changed.
-    fn run(&self, phase: Phase, handle: impl FnOnce(&mut Exchange) -> Flow) -> Flow {
+    fn run(
+        &self,
+        phase: Phase,
+        stream: &mut P::Stream,
+        handle: impl FnOnce(&P, &mut P::Stream, &mut Exchange) -> Result<Flow, Error>,
+    ) -> Flow {
+        let plugin = &self.plugin;
         let mut exchange = Exchange::new(phase);
-        let flow = handle(&mut exchange);
-        if !matches!(flow, Flow::Reply(_)) {
-            let committed = exchange.commit();
-            exchange.settle(P::NAME, committed);
+        let flow = handle(plugin, stream, &mut exchange);
+        let mut flow = flow_after(plugin, stream, &mut exchange, flow);
+        if !matches!(flow, Flow::Reply(_))
+            && let Err(error) = exchange.commit()
+        {
+            exchange.note(P::NAME, error);
+            let decided = plugin.on_error(stream, &mut exchange, Failure::NotDone);
+            if decided != Flow::Continue {
+                flow = decided;
+            }
         }
         self.warn(exchange.failures(), phase);
         flow
@@ -135,15 +193,30 @@ impl<P: Plugin> Instance<P> {
     /// Answers the stream; false if Envoy does not take the answer.
     fn reply(&self, reply: &Reply) -> bool {
         let sent = send(reply);
-        if let Err(status) = sent {
-            self.warn(&[(P::NAME, status.into())], "no reply");
+        if let Err(error) = sent {
+            self.warn(&[(P::NAME, error)], "no reply");
         }
         sent.is_ok()
     }
 
+    /// Answers in place of a response. If Envoy does not take the answer, and the plugin does not let the
+    /// response pass without it, the response is held.
+    fn reply_in_place(&self, reply: &Reply, stream: &mut P::Stream) -> Action {
+        if self.reply(reply) {
+            return Action::Pause;
+        }
+        let exchange = &mut Exchange::new(Phase::Response);
+        match self.plugin.on_error(stream, exchange, Failure::NotDone) {
+            Flow::Continue => Action::Continue,
+            Flow::Reply(_) | Flow::Wait => Action::Pause,
+        }
+    }
+
     fn warn(&self, failures: &[(&'static str, Error)], when: impl std::fmt::Debug) {
         for (plugin, error) in failures {
-            if let Some(held_back) = self.warnings.admit(abi::monotonic_nanos()) {
+            // Without a clock, the first warning is the only one.
+            let now = abi::monotonic_nanos().unwrap_or_default();
+            if let Some(held_back) = self.warnings.admit(now) {
                 log::warn!(
                     "portcullis {plugin}: {error} ({when:?}; {held_back} more since the last \
                      warning)"
@@ -153,7 +226,7 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
-fn send(reply: &Reply) -> Result<(), abi::Status> {
+fn send(reply: &Reply) -> Result<(), Error> {
     /// Envoy derives the gRPC status from the HTTP status.
     const DERIVED: i32 = -1;
 
@@ -162,13 +235,25 @@ fn send(reply: &Reply) -> Result<(), abi::Status> {
         .headers
         .iter()
         .map(|(name, value)| (&name[..], &value[..]));
-    abi::send_local_response(
+    let sent = abi::send_local_response(
         reply.status.into(),
         reply.details.as_bytes(),
         &reply.body,
         &pairs::encode(headers),
         grpc_status.unwrap_or(DERIVED),
-    )
+    );
+    sent.map_err(Error::of("proxy_send_local_response"))
+}
+
+/// The answer in place of every message that a plugin without a configuration should have judged.
+fn not_configured() -> Reply {
+    Reply {
+        status: 503,
+        grpc_status: None,
+        details: "not_configured",
+        headers: Vec::new(),
+        body: "Service unavailable\n".into(),
+    }
 }
 
 impl<P: Plugin> Context for Root<P> {
@@ -200,6 +285,9 @@ impl<P: Plugin> RootContext for Root<P> {
     }
 
     fn on_tick(&mut self) {
+        if let Some(instance) = &self.instance {
+            instance.liveness.ticked();
+        }
         self.act(|plugin, worker| {
             let ticked = plugin.on_tick(worker);
             worker.settle(P::NAME, ticked);
@@ -208,7 +296,8 @@ impl<P: Plugin> RootContext for Root<P> {
             return;
         };
         let period = instance.plugin.tick_period();
-        tick_after(match instance.waiting.is_empty() {
+        // It was set when configuring. If Envoy refused now, the period would stay as it is.
+        let _ = tick_after(match instance.waiting.is_empty() {
             true => period.unwrap_or_default(),
             false => period.map_or(TICK_WHILE_WAITING, |period| period.min(TICK_WHILE_WAITING)),
         });
@@ -219,6 +308,8 @@ impl<P: Plugin> RootContext for Root<P> {
             id,
             instance: self.instance.clone(),
             state: Rc::default(),
+            saw_request: false,
+            was_logged: false,
         }))
     }
 
@@ -227,21 +318,43 @@ impl<P: Plugin> RootContext for Root<P> {
     }
 }
 
-/// One HTTP stream. Without an instance (Envoy opens no stream before a successful configuration)
-/// it lets everything pass.
+thread_local! {
+    /// Whether this VM said that it has no configuration.
+    static HAS_REFUSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// One HTTP stream.
 struct Stream<P: Plugin> {
     id: u32,
+    /// `None` if Envoy never had the plugin configured: nothing passes then.
     instance: Option<Rc<Instance<P>>>,
     /// Shared with the list of those that wait.
     state: Rc<RefCell<P::Stream>>,
+    saw_request: bool,
+    was_logged: bool,
 }
 
 impl<P: Plugin> Context for Stream<P> {}
 
+impl<P: Plugin> Stream<P> {
+    /// Answers a message for which there is no plugin, once in a stream: the answer itself passes.
+    fn refuse(&self) -> Action {
+        // If Envoy takes no answer, the message is held.
+        let _ = send(&not_configured());
+        if !HAS_REFUSED.replace(true) {
+            logger::init();
+            let name = P::NAME;
+            log::error!("portcullis {name}: nothing passes: proxy_on_configure was never called");
+        }
+        Action::Pause
+    }
+}
+
 impl<P: Plugin> HttpContext for Stream<P> {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        self.saw_request = true;
         let Some(instance) = &self.instance else {
-            return Action::Continue;
+            return self.refuse();
         };
         match instance.request(&mut self.state.borrow_mut()) {
             Flow::Continue => return Action::Continue,
@@ -251,7 +364,8 @@ impl<P: Plugin> HttpContext for Stream<P> {
             }
             Flow::Wait => {
                 if instance.waiting.is_empty() {
-                    tick_after(TICK_WHILE_WAITING);
+                    // The period stays as it is if Envoy refuses, and was set before.
+                    let _ = tick_after(TICK_WHILE_WAITING);
                 }
                 instance.waiting.add(self.id, &self.state);
             }
@@ -261,43 +375,50 @@ impl<P: Plugin> HttpContext for Stream<P> {
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let Some(instance) = &self.instance else {
-            return Action::Continue;
+            return match self.saw_request {
+                true => Action::Continue,
+                false => {
+                    self.saw_request = true;
+                    self.refuse()
+                }
+            };
         };
-        let flow = instance.run(Phase::Response, |exchange| {
-            let flow = instance
-                .plugin
-                .on_response(&mut self.state.borrow_mut(), exchange);
-            exchange.settle(P::NAME, flow)
-        });
-        match flow {
-            Flow::Reply(reply) if instance.reply(&reply) => Action::Pause,
-            Flow::Continue | Flow::Wait | Flow::Reply(_) => Action::Continue,
+        let state = &mut self.state.borrow_mut();
+        match instance.run(Phase::Response, state, P::on_response) {
+            Flow::Reply(reply) => instance.reply_in_place(&reply, state),
+            Flow::Continue | Flow::Wait => Action::Continue,
         }
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         if let Some(instance) = &self.instance {
-            instance.run(Phase::Trailers, |exchange| {
-                let seen = instance
-                    .plugin
-                    .on_trailers(&mut self.state.borrow_mut(), exchange);
-                exchange.settle(P::NAME, seen);
-                Flow::Continue
+            let state = &mut self.state.borrow_mut();
+            instance.run(Phase::Trailers, state, |plugin, stream, exchange| {
+                plugin.on_trailers(stream, exchange)?;
+                Ok(Flow::Continue)
             });
         }
         Action::Continue
     }
 
     fn on_log(&mut self) {
+        self.was_logged = true;
         if let Some(instance) = &self.instance {
             instance.waiting.remove(self.id);
-            instance.run(Phase::Log, |exchange| {
-                let logged = instance
-                    .plugin
-                    .on_log(&mut self.state.borrow_mut(), exchange);
-                exchange.settle(P::NAME, logged);
-                Flow::Continue
+            let state = &mut self.state.borrow_mut();
+            instance.run(Phase::Log, state, |plugin, stream, exchange| {
+                plugin.on_log(stream, exchange)?;
+                Ok(Flow::Continue)
             });
+        }
+    }
+}
+
+/// Envoy deletes the context after the end of the stream, which a plugin may have to hear of.
+impl<P: Plugin> Drop for Stream<P> {
+    fn drop(&mut self) {
+        if let Some(instance) = self.instance.as_ref().filter(|_| self.saw_request) {
+            instance.liveness.ended(self.was_logged);
         }
     }
 }

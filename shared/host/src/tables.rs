@@ -22,10 +22,15 @@ use crate::shared_data::{self, Block};
 use crate::versions::Versions;
 
 const SEED: &[u8] = b"portcullis/hash_seed";
+/// Stands in shared data where there was no randomness to make a seed of.
+const NO_SEED: [u8; 16] = [0; 16];
 
 /// The tables of one plugin instance.
 pub struct Tables {
     seed: Seed,
+    /// Whether nobody can predict the seed. Else clients could aim at a block, and evict what they want
+    /// forgotten: updates then give up.
+    is_seeded: bool,
     tables: Vec<Table>,
     /// `None` where versions cannot be guessed.
     versions: Option<Versions>,
@@ -69,12 +74,17 @@ impl Tables {
     pub fn open(plugin: &str, policy: &Name, specs: impl Iterator<Item = TableSpec>) -> Self {
         let seed = shared_data::seeded(SEED, || {
             let mut random = [0; 16];
-            if let Err(status) = abi::random(&mut random) {
-                log::error!("no random seed for tables: {status:?}; clients could aim at a block");
+            match abi::random(&mut random) {
+                Ok(()) => random,
+                Err(status) => {
+                    log::error!("no random seed for tables: random_get: {status:?}");
+                    NO_SEED
+                }
             }
-            random
         });
-        let seed = Seed::new(seed.unwrap_or_default());
+        let seed = seed.unwrap_or(NO_SEED);
+        let is_seeded = seed != NO_SEED;
+        let seed = Seed::new(seed);
         let tables = specs.map(|spec| {
             let prefix = prefix(&seed, plugin, policy, spec.identity);
             if let Err(status) = create_blocks(prefix.as_bytes(), spec.blocks) {
@@ -90,6 +100,7 @@ impl Tables {
         Self {
             tables: tables.collect(),
             seed,
+            is_seeded,
             versions: Versions::open(),
         }
     }
@@ -138,6 +149,10 @@ impl Store for TablesAt<'_> {
         edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
     ) -> Result<T, GaveUp> {
         let table = self.tables.tables.get(table).ok_or(GaveUp)?;
+        if !self.tables.is_seeded {
+            table.gave_up.increment();
+            return Err(GaveUp);
+        }
         let mut key = table.key.borrow_mut();
         if let Some(number) = key.last_chunk_mut() {
             *number = block.to_le_bytes();

@@ -7,7 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use portcullis_host::{
-    Call, CallId, CallResponse, Error, Exchange, Flow, Pair, Plugin, Property, Summary, Worker,
+    Call, CallId, CallResponse, Error, Exchange, Failure, Flow, Pair, Plugin, Property, Summary,
+    Worker,
 };
 use portcullis_policy::config::{Document, Errors};
 use portcullis_policy::reply::Reply;
@@ -45,6 +46,10 @@ impl Plugin for Gate {
         Vec::new()
     }
 
+    fn on_error(&self, _: &mut usize, _: &mut Exchange, _: Failure) -> Flow {
+        Flow::Continue
+    }
+
     fn on_request(&self, looks: &mut usize, exchange: &mut Exchange) -> Result<Flow, Error> {
         *looks += 1;
         let Some(verdict) = &*self.verdict.borrow() else {
@@ -62,7 +67,7 @@ impl Plugin for Gate {
                 body: verdict.clone().into(),
             }));
         }
-        exchange.set_filter_state("gate.looks", looks.to_string().as_bytes())?;
+        exchange.set_filter_state("gate.looks", looks.to_string().into_bytes());
         exchange
             .request()?
             .append("x-trace".into(), "opened".into());
@@ -133,6 +138,10 @@ impl Plugin for Witness {
 
     fn summaries(&self) -> Vec<Summary> {
         Vec::new()
+    }
+
+    fn on_error(&self, _: &mut (), _: &mut Exchange, _: Failure) -> Flow {
+        Flow::Continue
     }
 
     fn on_request(&self, (): &mut (), exchange: &mut Exchange) -> Result<Flow, Error> {

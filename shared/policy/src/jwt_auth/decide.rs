@@ -105,11 +105,20 @@ impl JwtAuth {
         decision
     }
 
-    /// The decision about a request that Envoy does not hand over.
+    /// The decision about a request of which Envoy does not say what is needed to judge it.
     pub fn on_error(&self) -> Decision {
-        let verdict = match self.on_error {
-            OnError::Allow => Verdict::Admitted(Grounds::Error),
-            OnError::Deny => Verdict::Refused(Reason::Error),
+        match self.on_error {
+            OnError::Allow => Decision::new(None, self.mode, Verdict::Admitted(Grounds::Error)),
+            OnError::Deny => self.on_refused_change(),
+        }
+    }
+
+    /// The decision about a request that Envoy refuses to change. `on_error` is no excuse: the request may
+    /// still bear the names of claims that a client made up.
+    pub fn on_refused_change(&self) -> Decision {
+        let verdict = match self.mode {
+            Mode::Enforce => Verdict::Refused(Reason::Error),
+            Mode::Shadow | Mode::Off => Verdict::ShadowRefused(Reason::Error),
         };
         Decision::new(None, self.mode, verdict)
     }

@@ -98,9 +98,10 @@ pub use permissions_policy::PermissionsPolicy;
 pub use preset::Preset;
 pub use reporting_endpoints::ReportingEndpoints;
 
-use crate::config::{Mode, Name};
+use crate::config::{Mode, Name, OnError};
 use crate::headers::HeaderMap;
 use crate::matcher::{Choice, Match, Subject};
+use crate::reply::Reply;
 use plan::Plan;
 
 /// The label of what no rule was selected for; no rule can have this name.
@@ -116,6 +117,7 @@ const NONCE_HEADER: Bytes = Bytes::from_static(b"x-csp-nonce");
 #[derive(Debug)]
 pub struct SecurityHeaders {
     preset: Preset,
+    on_error: OnError,
     /// The top level as it is.
     unmatched: Plan,
     rules: Vec<CompiledRule>,
@@ -176,6 +178,7 @@ impl SecurityHeaders {
             unmatched.needs_nonce() || rules.iter().any(|rule| rule.plan.needs_nonce());
         Self {
             preset: config.preset,
+            on_error: config.on_error.unwrap_or(OnError::Deny),
             unmatched,
             rules,
             uses_nonces,
@@ -185,6 +188,28 @@ impl SecurityHeaders {
     /// The labels of all rules, `none` first; [`RuleId::index`] is the position.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         std::iter::once(NO_RULE).chain(self.rules.iter().map(|rule| rule.name.as_str()))
+    }
+
+    /// The answer in place of a request or response that Envoy refused to show or to change; `None` if it
+    /// passes: `on_error` is `allow`, or the rule is not enforced. Without a rule, none could be selected:
+    /// it is then enough that any is enforced.
+    pub fn on_error(&self, rule: Option<RuleId>) -> Option<Reply> {
+        let is_enforced = |plan: &Plan| plan.mode == Mode::Enforce;
+        let is_enforced = match rule {
+            Some(rule) => is_enforced(self.plan(rule)),
+            None => {
+                let mut rules = self.rules.iter();
+                is_enforced(&self.unmatched) || rules.any(|rule| is_enforced(&rule.plan))
+            }
+        };
+        let is_denied = is_enforced && self.on_error == OnError::Deny;
+        is_denied.then(|| Reply {
+            status: 503,
+            grpc_status: None,
+            details: "security_headers_unavailable",
+            headers: Vec::new(),
+            body: "Service unavailable\n".into(),
+        })
     }
 
     /// Whether requests matter at all. If not, every response is that of the default rule.
@@ -243,6 +268,13 @@ impl SecurityHeaders {
             None => {}
         }
         RequestOutcome { nonce, refused }
+    }
+
+    /// Removes a nonce that a client made up, from a request that passes without another change.
+    pub fn remove_nonce(&self, request: &mut HeaderMap) {
+        if self.uses_nonces {
+            request.remove(NONCE_HEADER);
+        }
     }
 
     /// Whether [`on_response`](Self::on_response) depends on `tls`.
