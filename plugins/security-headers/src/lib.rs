@@ -10,7 +10,7 @@ use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
 use portcullis_policy::reply::Reply;
 use portcullis_policy::security_headers::{
-    Config, Nonce, Reason, Refusal, RuleId, SecurityHeaders as Policy,
+    Config, Nonce, Reason, Refusal, RuleId, SecurityHeaders as Policy, Selection,
 };
 
 /// The plugin.
@@ -35,7 +35,7 @@ struct Counters {
 /// What the response needs to know of the request.
 #[derive(Debug, Default)]
 pub struct Stream {
-    rule: Option<RuleId>,
+    selection: Option<Selection>,
     nonce: Option<Nonce>,
 }
 
@@ -75,11 +75,12 @@ impl Plugin for SecurityHeaders {
     /// The ends of streams say nothing to this plugin.
     fn on_error(&self, stream: &mut Stream, exchange: &mut Exchange, failure: Failure) -> Flow {
         self.errors.increment();
-        let rule = stream.rule.or_else(|| {
+        let unmatched = Selection::default();
+        let selection = stream.selection.as_ref().or_else(|| {
             let is_past = exchange.phase() != Phase::Request;
-            is_past.then(RuleId::default)
+            is_past.then_some(&unmatched)
         });
-        if let Some(reply) = self.policy.on_error(rule) {
+        if let Some(reply) = self.policy.on_error(selection) {
             return Flow::Reply(reply);
         }
         if failure == Failure::Undecided
@@ -92,7 +93,7 @@ impl Plugin for SecurityHeaders {
 
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
         if !self.policy.needs_request() {
-            stream.rule = Some(RuleId::default());
+            stream.selection = Some(Selection::default());
             return Ok(Flow::Continue);
         }
         let route = if self.policy.needs_route() {
@@ -101,49 +102,49 @@ impl Plugin for SecurityHeaders {
         } else {
             Vec::new()
         };
-        let rule = self
+        let selection = self
             .policy
             .select(&Subject::new(exchange.request()?, &route));
-        stream.rule = Some(rule);
+        let selection = stream.selection.insert(selection);
 
-        let random = if self.policy.needs_nonce(rule) {
+        let random = if self.policy.needs_nonce(selection) {
             Some(random()?)
         } else {
             None
         };
-        let outcome = self.policy.on_request(rule, exchange.request()?, random);
+        let outcome = self
+            .policy
+            .on_request(selection, exchange.request()?, random);
         stream.nonce = outcome.nonce;
         match outcome.refused {
-            Some(refusal) => Ok(self.refuse(rule, refusal)),
+            Some(refusal) => Ok(self.refuse(refusal)),
             None => Ok(Flow::Continue),
         }
     }
 
     fn on_response(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
-        let rule = stream.rule.unwrap_or_default();
-        if self.policy.is_off(rule) {
+        let Stream { selection, nonce } = stream;
+        let selection = &*selection.get_or_insert_default();
+        if self.policy.is_off(selection) {
             return Ok(Flow::Continue);
         }
-        let tls = self.policy.needs_tls(rule) && {
+        let tls = self.policy.needs_tls(selection) && {
             match exchange.property(Property::TLS_VERSION) {
                 Ok(version) => version.is_some(),
                 // Without TLS the other headers are set, should the response pass.
                 Err(error) => {
-                    self.policy.on_response(
-                        rule,
-                        stream.nonce.as_ref(),
-                        false,
-                        exchange.response()?,
-                    );
+                    let response = exchange.response()?;
+                    self.policy
+                        .on_response(selection, nonce.as_ref(), false, response);
                     return Err(error);
                 }
             }
         };
-        let outcome =
-            self.policy
-                .on_response(rule, stream.nonce.as_ref(), tls, exchange.response()?);
+        let outcome = self
+            .policy
+            .on_response(selection, nonce.as_ref(), tls, exchange.response()?);
 
-        if let Some(counters) = self.counters(rule) {
+        if let Some(counters) = self.counters(selection.certain()) {
             counters.responses.increment();
             counters.upstream_kept.add(outcome.kept_from_upstream);
             counters.cookies_rewritten.add(outcome.cookies_rewritten);
@@ -157,8 +158,8 @@ impl SecurityHeaders {
         self.counters.get(rule.index())
     }
 
-    fn refuse(&self, rule: RuleId, refusal: Refusal) -> Flow {
-        if let Some(counters) = self.counters(rule) {
+    fn refuse(&self, refusal: Refusal) -> Flow {
+        if let Some(counters) = self.counters(refusal.rule) {
             let by_reason = match refusal.enforced {
                 true => &counters.refused,
                 false => &counters.shadow_refused,

@@ -93,6 +93,18 @@ pub struct Rule {
 }
 
 impl Config {
+    /// Whether cross-site requests are refused, or counted.
+    pub(super) fn checks_site(&self) -> bool {
+        let own = self.cross_site.as_ref().map(|cross_site| cross_site.mode);
+        self.mode != Mode::Off && own.is_some_and(|mode| mode != Mode::Off)
+    }
+
+    /// Whether `headers` give pages the referrer policy `no-referrer`.
+    pub(super) fn hides_origin(&self) -> bool {
+        let hides = |header: &HeaderMutation| header.gives("referrer-policy", b"no-referrer");
+        self.mode != Mode::Off && self.headers.iter().any(hides)
+    }
+
     /// The configuration for requests that `rule` fits.
     pub(super) fn overridden_by(&self, rule: &Rule) -> Self {
         let inherited = self.headers.iter().filter(|ours| {

@@ -81,6 +81,7 @@ mod cross_origin;
 mod cross_site;
 mod csp;
 mod defaults;
+mod framing;
 mod hsts;
 mod mutation;
 mod nonce;
@@ -89,6 +90,8 @@ mod permissions_policy;
 mod plan;
 mod preset;
 mod reporting_endpoints;
+mod selection;
+mod strictest;
 #[cfg(test)]
 mod tests;
 
@@ -107,6 +110,7 @@ pub use nonce::Nonce;
 pub use permissions_policy::PermissionsPolicy;
 pub use preset::Preset;
 pub use reporting_endpoints::ReportingEndpoints;
+pub use selection::{RuleId, Selection};
 
 use crate::config::{Mode, Name, OnError};
 use crate::headers::HeaderMap;
@@ -121,8 +125,8 @@ const NONCE_HEADER: &str = "x-csp-nonce";
 
 /// The policy, compiled.
 ///
-/// For each exchange: [`select`](Self::select) a rule, then [`on_request`](Self::on_request) and
-/// [`on_response`](Self::on_response) for that rule. The `needs_…` methods tell what the caller can
+/// For each exchange: [`select`](Self::select) the rules, then [`on_request`](Self::on_request) and
+/// [`on_response`](Self::on_response) for them. The `needs_…` methods tell what the caller can
 /// spare itself.
 #[derive(Debug)]
 pub struct SecurityHeaders {
@@ -133,6 +137,8 @@ pub struct SecurityHeaders {
     rules: Vec<CompiledRule>,
     /// Whether any upstream may rely on the nonce header.
     uses_nonces: bool,
+    /// Whether pages are configured to hide the origin that requests are checked for.
+    hides_origins: bool,
 }
 
 #[derive(Debug)]
@@ -140,17 +146,6 @@ struct CompiledRule {
     name: Name,
     condition: Match,
     plan: Plan,
-}
-
-/// A rule of the configuration, or (the default) none of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleId(usize);
-
-impl RuleId {
-    /// The position in [`SecurityHeaders::rules`].
-    pub fn index(self) -> usize {
-        self.0
-    }
 }
 
 /// What came of a request.
@@ -174,14 +169,26 @@ pub struct ResponseOutcome {
 impl SecurityHeaders {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
-        let unmatched = Plan::new(&config);
+        let configs: Vec<Config> = config
+            .rules
+            .iter()
+            .map(|rule| config.overridden_by(rule))
+            .collect();
+        let checks_site = std::iter::once(&config)
+            .chain(&configs)
+            .any(Config::checks_site);
+        let hides_origins = std::iter::once(&config)
+            .chain(&configs)
+            .any(Config::hides_origin);
+        let unmatched = Plan::new(&config, checks_site);
         let rules: Vec<_> = config
             .rules
             .iter()
-            .map(|rule| CompiledRule {
+            .zip(&configs)
+            .map(|(rule, config)| CompiledRule {
                 name: rule.name.clone(),
                 condition: rule.condition.clone(),
-                plan: Plan::new(&config.overridden_by(rule)),
+                plan: Plan::new(config, checks_site),
             })
             .collect();
         let uses_nonces =
@@ -192,6 +199,7 @@ impl SecurityHeaders {
             unmatched,
             rules,
             uses_nonces,
+            hides_origins: checks_site && hides_origins,
         }
     }
 
@@ -201,12 +209,12 @@ impl SecurityHeaders {
     }
 
     /// The answer in place of a request or response that Envoy refused to show or to change; `None` if it
-    /// passes: `on_error` is `allow`, or the rule is not enforced. Without a rule, none could be selected:
-    /// it is then enough that any is enforced.
-    pub fn on_error(&self, rule: Option<RuleId>) -> Option<Reply> {
+    /// passes: `on_error` is `allow`, or no rule that was selected is enforced. Without a selection it
+    /// is enough that any rule is enforced.
+    pub fn on_error(&self, selection: Option<&Selection>) -> Option<Reply> {
         let is_enforced = |plan: &Plan| plan.mode == Mode::Enforce;
-        let is_enforced = match rule {
-            Some(rule) => is_enforced(self.plan(rule)),
+        let is_enforced = match selection {
+            Some(selection) => self.plans(selection).any(is_enforced),
             None => {
                 let mut rules = self.rules.iter();
                 is_enforced(&self.unmatched) || rules.any(|rule| is_enforced(&rule.plan))
@@ -233,22 +241,20 @@ impl SecurityHeaders {
         self.rules.iter().any(|rule| rule.condition.needs_route())
     }
 
-    /// The first rule that fits.
-    pub fn select(&self, subject: &Subject<'_>) -> RuleId {
+    /// The rules that the request may fall under.
+    pub fn select(&self, subject: &Subject<'_>) -> Selection {
         let conditions = self.rules.iter().map(|rule| Some(&rule.condition));
-        let choice = Choice::of(conditions, subject);
-        // 0 is the case that no rule fits.
-        RuleId(choice.certain.map_or(0, |at| at + 1))
+        Selection::new(Choice::of(conditions, subject))
     }
 
     /// Whether nothing is to be done, not even counted.
-    pub fn is_off(&self, rule: RuleId) -> bool {
-        self.plan(rule).mode == Mode::Off
+    pub fn is_off(&self, selection: &Selection) -> bool {
+        self.plans(selection).all(|plan| plan.mode == Mode::Off)
     }
 
     /// Whether [`on_request`](Self::on_request) makes a nonce, for which it needs randomness.
-    pub fn needs_nonce(&self, rule: RuleId) -> bool {
-        self.plan(rule).needs_nonce()
+    pub fn needs_nonce(&self, selection: &Selection) -> bool {
+        self.plans(selection).any(Plan::needs_nonce)
     }
 
     /// Checks where a request comes from, and gives it its nonce. `random` must be bytes that
@@ -257,19 +263,20 @@ impl SecurityHeaders {
     /// When [`RequestOutcome::refused`] is to be enforced, the request is unchanged.
     pub fn on_request(
         &self,
-        rule: RuleId,
+        selection: &Selection,
         request: &mut HeaderMap,
         random: Option<[u8; 16]>,
     ) -> RequestOutcome {
-        let plan = self.plan(rule);
-        let refused = plan.check_site(request);
-        if plan.mode != Mode::Enforce || refused.is_some_and(|refusal| refusal.enforced) {
+        let refused = self.refusal(selection, request);
+        if refused.is_some_and(|refusal| refusal.enforced) {
             return RequestOutcome {
                 nonce: None,
                 refused,
             };
         }
-        let nonce = random.filter(|_| plan.needs_nonce()).map(Nonce::new);
+        let nonce = random
+            .filter(|_| self.needs_nonce(selection))
+            .map(Nonce::new);
         match &nonce {
             Some(nonce) => {
                 request.remove_other_spellings(NONCE_HEADER);
@@ -278,15 +285,26 @@ impl SecurityHeaders {
                     Bytes::copy_from_slice(nonce.as_bytes()),
                 );
             }
-            None if self.uses_nonces => {
-                request.remove_spellings(NONCE_HEADER);
-            }
-            None => {}
+            None => self.remove_nonce(request),
         }
         RequestOutcome { nonce, refused }
     }
 
-    /// Removes a nonce that a client made up, from a request that passes without another change.
+    /// The first refusal that is enforced by a rule which the request may fall under; without one, the
+    /// first of those that are only counted.
+    fn refusal(&self, selection: &Selection, request: &HeaderMap) -> Option<Refusal> {
+        let mut counted = None;
+        for rule in selection.rules() {
+            match self.plan(rule).check_site(rule, request) {
+                Some(refusal) if refusal.enforced => return Some(refusal),
+                refusal => counted = counted.or(refusal),
+            }
+        }
+        counted
+    }
+
+    /// Removes a nonce that a client made up, in every spelling of the header's name. Where no rule has
+    /// nonces, the header is like any other.
     pub fn remove_nonce(&self, request: &mut HeaderMap) {
         if self.uses_nonces {
             request.remove_spellings(NONCE_HEADER);
@@ -294,29 +312,39 @@ impl SecurityHeaders {
     }
 
     /// Whether [`on_response`](Self::on_response) depends on `tls`.
-    pub fn needs_tls(&self, rule: RuleId) -> bool {
-        self.plan(rule).needs_tls()
+    pub fn needs_tls(&self, selection: &Selection) -> bool {
+        self.plans(selection).any(Plan::needs_tls)
     }
 
     /// Gives a response its headers. `nonce` is that of [`RequestOutcome`]; `tls` says whether the
     /// client's connection is TLS.
     pub fn on_response(
         &self,
-        rule: RuleId,
+        selection: &Selection,
         nonce: Option<&Nonce>,
         tls: bool,
         response: &mut HeaderMap,
     ) -> ResponseOutcome {
-        let plan = self.plan(rule);
-        match plan.mode {
-            Mode::Enforce => plan.apply(nonce, tls, response),
-            Mode::Shadow => plan.apply(nonce, tls, &mut response.clone()),
-            Mode::Off => ResponseOutcome::default(),
+        let plan = self.plan(selection.certain());
+        if selection.possible().is_empty() {
+            return plan.respond(nonce, tls, response);
         }
+        let original = HeaderMap::new(response.iter().cloned().collect());
+        let outcome = plan.respond(nonce, tls, response);
+        for rule in selection.possible() {
+            let mut other = original.clone();
+            self.plan(*rule).respond(nonce, tls, &mut other);
+            strictest::join(response, &other, &original);
+        }
+        outcome
+    }
+
+    fn plans(&self, selection: &Selection) -> impl Iterator<Item = &Plan> {
+        selection.rules().map(|rule| self.plan(rule))
     }
 
     fn plan(&self, rule: RuleId) -> &Plan {
-        let at = rule.0.checked_sub(1);
+        let at = rule.index().checked_sub(1);
         at.and_then(|at| self.rules.get(at))
             .map_or(&self.unmatched, |rule| &rule.plan)
     }
@@ -330,9 +358,15 @@ impl fmt::Display for SecurityHeaders {
         for (i, name) in self.rules().skip(1).enumerate() {
             write!(f, "{} {name}", if i > 0 { "," } else { "" })?;
         }
-        match self.rules.is_empty() {
-            true => f.write_str(" none"),
-            false => Ok(()),
+        if self.rules.is_empty() {
+            f.write_str(" none")?;
         }
+        if self.hides_origins {
+            f.write_str(
+                "; referrer-policy no-referrer hides the origin of forms, so over plain HTTP cross_site \
+                 refuses a page's own ones: same-origin does not",
+            )?;
+        }
+        Ok(())
     }
 }
