@@ -120,6 +120,7 @@ fn jwt_auth_config() -> Value {
             }},
             "claims_to_headers": {"x-user": "sub"},
         }},
+        "stable_routes": true,
         "rules": [
             {"name": "public", "match": {"path": {"prefix": "/public/"}}, "require": "none"},
             {"name": "shop", "match": {"route": "shop"}, "require": {"provider": "corp"}},
