@@ -1,24 +1,36 @@
 //! What is counted apart.
 //!
-//! A key is the list of its parts' values, each with its length before it. A part has a value or is
-//! **missing**; an empty value counts as missing, and so does one that stands there several times (two
-//! lines of a header, two cookies or parameters of one name). Which of them the upstream goes by is
-//! unknown here, so with any choice a client could hide behind the others. As it is, all such requests
-//! share one count, or are denied.
+//! A key is the list of its parts' values, each with its length before it. Servers read a request in
+//! different ways (see [`crate::readings`]), so a part is in one of three states:
 //!
-//! | part | value |
-//! |---|---|
-//! | `remote_address` | 4 or 16 bytes, see [`address`] |
-//! | `host` | `:authority` without port and final dot, in lower case |
-//! | `path` | the [canonical path](crate::readings::path::CanonicalPath) |
-//! | `method` | `:method` as it is |
-//! | `route` | the name of Envoy's route |
-//! | `cluster` | the name of the cluster that the route leads to |
-//! | `header` | the line |
-//! | `cookie` | without blanks and double quotes around it; names count with their letter case |
-//! | `query` | percent-decoded, `+` is a blank; so is the name before it is compared |
-//! | `claim` | see [`claim`] |
-//! | `constant` | the text |
+//! - It has a **value**: all servers find the same, in whatever spelling. Spellings of one value are one
+//!   key, else a client would have a fresh bucket for each.
+//! - It is **missing**: no server finds one. An empty value is missing.
+//! - It is **ambiguous**: some servers find another value than others, or none: two cookies of one name,
+//!   `?k=ab;1`, a header under two names. With any choice a client could hide behind what is not chosen.
+//!
+//! Ambiguous is never a way out. All ambiguous requests share one bucket, so a client gets by spelling
+//! at most that one beside its own:
+//!
+//! | `missing` | missing | ambiguous |
+//! |---|---|---|
+//! | `share` | one bucket for all | the same bucket |
+//! | `skip` | the rule does not apply | one bucket for all |
+//! | `deny` | denied | denied |
+//!
+//! | part | value | what is merged |
+//! |---|---|---|
+//! | `remote_address` | 4 or 16 bytes, see [`address`] | ports |
+//! | `host` | the host of `:authority` | letter case, port, final dots, spellings of an address, percent-encoding |
+//! | `path` | see [`readings::path`](crate::readings::path::Paths::key) | percent-encoding, dot segments, parameters, slashes, letter case |
+//! | `method` | `:method` | letter case |
+//! | `route` | the name of Envoy's route | |
+//! | `cluster` | the name of the cluster that the route leads to | |
+//! | `header` | its one value | equal lines, other characters for `-` in the name, blanks around |
+//! | `cookie` | decoded to the end | percent-encoding, quotes, backslashes, `+` and blank, equal cookies |
+//! | `query` | decoded to the end | percent-encoding, `+` and blank, equal parameters |
+//! | `claim` | see [`claim`] | |
+//! | `constant` | the text | |
 
 mod address;
 mod claim;
