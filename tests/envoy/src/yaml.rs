@@ -92,7 +92,9 @@ const ONE_READING: [(&str, &str); 4] = [
 pub fn ambiguities(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     if is_connection_manager(document) {
-        let name = document.pointer("/stat_prefix").map_or_else(String::new, text);
+        let name = document
+            .pointer("/stat_prefix")
+            .map_or_else(String::new, text);
         for (pointer, wanted) in ONE_READING {
             let setting = document.pointer(pointer);
             let is_set = match setting {
