@@ -106,6 +106,8 @@ def listener(server, settings, policy, port):
         "@type": f"{TYPES}network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
         "use_remote_address": True,
+        # Otherwise a connection that Envoy ends stays open for a second.
+        "delayed_close_timeout": "0s",
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": filters,
         **SETTINGS[settings],
