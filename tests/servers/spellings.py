@@ -41,6 +41,7 @@ def of_one_segment(target):
         *("/x", "", "/", "//x", "/./x", "/.", "/..", "/x/..", "/x/../y", "%2fx", "%2f", "\\x", "%5cx", ";/x", ";a=b/x"),
         *("%3b/x", "%3ba=b/x", ".", "./x", "%2e", "%20", "%20/x", "%00", "%00/x", "%0a", "%09", "?", "?x", "/?/../..", "%3f"),
         *("#", "#/x", "/x#/../../y", "%23", "/%2e%2e/x", "/%2e/x", "/x;", "/x;/y", "/;/x", ",/x", "~", "%7f", "%c2%a0", "+"),
+        *("/%0a", "%0d", "%0d%0a", "%0A", "%0b", "%85", "%c2%85", "%e2%80%a8", "%a0", "/x%0a", "%0a/x", "%1f"),
     )
     starts = (
         *("/", "//", "///", "/./", "/.//", "/../", "/../../", "/%2e/", "/%2e%2e/", "/%2f", "/%2f/", "%2f", "\\", "/\\"),
@@ -116,6 +117,8 @@ def of_a_cookie():
         *('"%61bcdef"', '"a\\bcdef"', '"\\141\\142\\143def"', f" {VALUE}", f"{VALUE} ", f"\t{VALUE}", f"{VALUE}\t"),
         *(f'"{VALUE}', f'{VALUE}"', f" \"{VALUE}\" ", f"{VALUE},x", f"{VALUE}%00", f"{VALUE}%20", "%2561bcdef"),
         *(f'"{VALUE}"x', f"{VALUE};", f"{VALUE};;", f"{VALUE};x=", f"{VALUE}; Path=/", f"{VALUE}\xa0"),
+        # What Python's str.strip takes for a blank.
+        *(f"{VALUE}\x85", f"\xa0{VALUE}", f"{VALUE}\xa0\x85", f"{VALUE}\x0b", f"{VALUE}\x1f", f'\xa0"{VALUE}"'),
     )
     for value in quoted:
         yield [f"session={value}"]

@@ -18,6 +18,8 @@ COMMANDS = {
         *("--worker-class", "gthread", "--threads", "8", "--header-map", "dangerous"),
         *("--no-control-socket", "flask_app:app"),
     ],
+    # The same application on Werkzeug's own server, which lets more methods pass than gunicorn.
+    "werkzeug": lambda port: [sys.executable, "werkzeug_server.py", str(port)],
     "starlette": lambda port: [
         *(sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "critical", "starlette_app:app"),
     ],
