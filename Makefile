@@ -23,7 +23,7 @@ ALIKE := $(filter-out jwt_auth,$(PLUGINS))
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package FORCE
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package test-servers FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,10 @@ test-in-chromium:
 test-package: package ## Pack again in another place: the same bytes (some minutes; not a part of make test)
 	$(call say,Packing in another place)
 	@tests/package/run
+
+test-servers: build envoy ## What Express, Flask, Starlette and wsgiref read, against what the policies judged (some minutes; not a part of make test)
+	$(call say,Real servers)
+	@tests/servers/run
 
 soak: build envoy ## A billion steps of retry-budget's ledger, a million keys against rate-limit on a real Envoy (some minutes; not a part of make test)
 	$(call say,Soak: a ledger)
