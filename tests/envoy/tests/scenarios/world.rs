@@ -39,7 +39,10 @@ impl EnvoyWorld {
     /// The same, but the filters stay as they are; an error if one refuses its configuration.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
         let world = Self::with(|services| fixed(filters, services.iter()).try_start());
-        world.map_err(|error| error.to_string())
+        world.map_err(|error| {
+            assert!(error.has_ended(), "{error}");
+            error.to_string()
+        })
     }
 
     fn with<E>(
