@@ -237,7 +237,7 @@ fn send(reply: &Reply) -> Result<(), Error> {
         .map(|(name, value)| (&name[..], &value[..]));
     let sent = abi::send_local_response(
         reply.status.into(),
-        reply.details.as_bytes(),
+        &reply.details,
         &reply.body,
         &pairs::encode(headers),
         grpc_status.unwrap_or(DERIVED),
@@ -250,7 +250,7 @@ fn not_configured() -> Reply {
     Reply {
         status: 503,
         grpc_status: None,
-        details: "not_configured",
+        details: "not_configured".into(),
         headers: Vec::new(),
         body: "Service unavailable\n".into(),
     }
