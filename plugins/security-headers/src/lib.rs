@@ -8,7 +8,6 @@ use portcullis_host::{
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
-use portcullis_policy::reply::Reply;
 use portcullis_policy::security_headers::{
     Config, Nonce, Reason, Refusal, RuleId, SecurityHeaders as Policy, Selection,
 };
@@ -166,16 +165,18 @@ impl SecurityHeaders {
             };
             by_reason.increment(refusal.reason);
         }
-        if !refusal.enforced {
-            return Flow::Continue;
+        match self.policy.reply(refusal) {
+            Some(reply) => {
+                log::debug!(
+                    "security_headers {}: {}, {}",
+                    self.name,
+                    String::from_utf8_lossy(&reply.details),
+                    refusal.reason.label()
+                );
+                Flow::Reply(reply)
+            }
+            None => Flow::Continue,
         }
-        Flow::Reply(Reply {
-            status: 403,
-            grpc_status: None,
-            details: "cross_site_refused",
-            headers: Vec::new(),
-            body: "Cross-site request refused\n".into(),
-        })
     }
 }
 

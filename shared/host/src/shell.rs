@@ -270,7 +270,7 @@ pub(crate) fn send(reply: &Reply) -> Result<(), Error> {
         .map(|(name, value)| (&name[..], &value[..]));
     let sent = abi::send_local_response(
         reply.status.into(),
-        reply.details.as_bytes(),
+        &reply.details,
         &reply.body,
         &pairs::encode(headers),
         grpc_status.unwrap_or(DERIVED),

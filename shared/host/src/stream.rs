@@ -17,7 +17,7 @@ fn not_configured() -> Reply {
     Reply {
         status: 503,
         grpc_status: None,
-        details: "not_configured",
+        details: "not_configured".into(),
         headers: Vec::new(),
         body: "Service unavailable\n".into(),
     }

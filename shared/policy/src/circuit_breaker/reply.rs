@@ -23,7 +23,7 @@ impl CircuitBreaker {
             && self.active().any(|breaker| breaker.mode == Mode::Enforce);
         let is_denied = is_enforced && self.on_error == OnError::Deny;
         is_denied.then(|| Reply {
-            details: Reason::Unavailable.details(),
+            details: Reason::Unavailable.details().into(),
             headers: vec![header(
                 "x-portcullis-reason",
                 Reason::Unavailable.label().into(),
@@ -42,7 +42,7 @@ impl CircuitBreaker {
             Reason::Bulkhead => plain("Too many requests under way\n"),
             Reason::MissingKey | Reason::Unavailable => plain("Service unavailable\n"),
         };
-        reply.details = rejection.reason.details();
+        reply.details = rejection.reason.details().into();
         let mut headers = vec![
             header("retry-after", seconds(rejection.wait).to_string()),
             header("x-portcullis-reason", rejection.reason.label().into()),
@@ -135,7 +135,7 @@ impl Fallback {
         Reply {
             status: self.status,
             grpc_status: Some(UNAVAILABLE),
-            details: "",
+            details: Bytes::new(),
             headers: self.headers.iter().cloned().collect(),
             body: self.body.clone(),
         }
@@ -144,7 +144,7 @@ impl Fallback {
     /// The answer in place of a failure, which asked to be left alone for so many nanoseconds.
     pub(super) fn on_failure(&self, retry_after: u64) -> Reply {
         let mut reply = self.reply();
-        reply.details = "circuit_breaker_fallback";
+        reply.details = "circuit_breaker_fallback".into();
         let reason = header("x-portcullis-reason", "upstream_failure".into());
         reply.headers.insert(0, reason);
         if retry_after > 0 {
@@ -159,7 +159,7 @@ fn plain(body: &'static str) -> Reply {
     Reply {
         status: 503,
         grpc_status: Some(UNAVAILABLE),
-        details: "",
+        details: Bytes::new(),
         headers: Vec::new(),
         body: body.into(),
     }

@@ -29,7 +29,7 @@ impl RetryBudget {
         Reply {
             status: 503,
             grpc_status: Some(UNAVAILABLE),
-            details: Reason::Unavailable.details(),
+            details: Reason::Unavailable.details().into(),
             headers: Vec::new(),
             body: BODY,
         }
@@ -48,7 +48,7 @@ impl RetryBudget {
         Some(Reply {
             status: budget.deny_status.get(),
             grpc_status: Some(UNAVAILABLE),
-            details: reason.details(),
+            details: reason.details().into(),
             headers,
             body: BODY,
         })

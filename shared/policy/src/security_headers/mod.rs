@@ -2,9 +2,27 @@
 //!
 //! # Selection
 //!
-//! The first rule whose `match` fits the request is selected; its fields override those of the top
-//! level, field by field. A request that no rule fits gets the top level as it is; so does a
+//! The first rule whose `match` fits the request for certain is selected; its fields override those of the
+//! top level, field by field. A request that no rule fits gets the top level as it is; so does a
 //! response whose request was never seen. In metrics that case is the rule `none`.
+//!
+//! Rules before it that fit only possibly (see [`matcher`](crate::matcher)) are selected in some reading of
+//! the request. What a rule grants needs all readings, what it restricts needs one:
+//!
+//! | a rule that | | so a possible rule |
+//! |---|---|---|
+//! | refuses cross-site requests | restricts | refuses as well |
+//! | has `cross_site` off or in shadow, or trusts origins | grants | exempts nothing |
+//! | is in `mode` `off` or `shadow` | grants | exempts nothing |
+//! | sends a protecting header, or a stricter value | restricts | has the response tightened |
+//! | leaves a protecting header out, or sends a weaker value | grants | weakens nothing |
+//! | sends a header that allows something (CORS) | grants | adds nothing, and takes it from the response |
+//! | adds attributes to cookies | restricts | adds its own |
+//! | sends a policy with a nonce | restricts | has the request given a nonce |
+//!
+//! The response gets the headers of the selected rule, and is then made as strict as each possible rule
+//! would have it, header by header (see `strictest`). Metrics count it under the selected rule; a
+//! refusal is counted under the rule that refuses.
 //!
 //! One field is not overridden but merged: the entries of a rule's `headers` are added to those of
 //! the top level, and take their place where they name the same header. Whoever sets one header on
@@ -22,13 +40,29 @@
 //!    `permissions_policy`, `cross_origin` and `reporting_endpoints` in place of the preset's of the
 //!    same kind. A default yields to a header of the same name that the upstream set, since the
 //!    upstream knows its pages best; that is counted. With `override_upstream` it replaces whatever
-//!    was there, and exactly one line remains.
+//!    was there, and exactly one line remains. Where there is no default (HSTS without TLS), the upstream's
+//!    lines stay.
 //! 3. **`headers`**, entry by entry (see [`HeaderMutation`]). They win over everything: a header
 //!    that is set, set if absent, or removed here has no default.
 //! 4. **Cookies** (see [`Cookies`]).
 //!
-//! All of it applies to every response, whatever its status and content type: an error page is a
+//! All of it applies to every response but a 304, whatever its status and content type: an error page is a
 //! page too, a response without content type is sniffed, and SVG, XML and PDF run scripts as well.
+//!
+//! ## 304
+//!
+//! The headers of a 304 take the place of those that the cache has stored with the response (RFC 9111,
+//! section 3.2 and 4.3.4), and upstreams need not repeat there what they have stored: Express leaves out all
+//! `content-…`. A header that yields to the upstream's must not come in that way. So a 304 gets no
+//! default, no `set_if_absent`, no `append` to a header that it does not have, and no
+//! `content-security-policy` at all that it does not have; the stored response has them. Those that it
+//! brings along are treated as on any response: they yield, or are replaced, or removed.
+//!
+//! ## Two headers, one question
+//!
+//! `x-frame-options` and the policy's `frame-ancestors` both say who may frame a page, and browsers look at
+//! the former only without the latter. What the upstream forbids in either header stays forbidden, if its
+//! header stays (see `framing`).
 //!
 //! HSTS is sent over TLS only, as RFC 6797 demands. Whether the connection is TLS is told by the
 //! caller; `assume_tls` is for an Envoy behind something else that terminates TLS.
@@ -45,12 +79,13 @@
 //! `'nonce'` stands for a nonce of 128 random bits, in base64url without padding, fresh for each
 //! request. The upstream learns it from the request header `x-csp-nonce` and writes it into its
 //! `<script nonce="…">`. A client's own `x-csp-nonce` never reaches an upstream that may rely on
-//! it: it is replaced, and where the selected rule has no nonce but another one has, removed.
+//! it: it is replaced, and where the selected rule has no nonce but another one has, removed, whatever the
+//! rule's mode. So are headers that only look alike to some servers, such as `x_csp_nonce`.
 //!
 //! Two cases need care:
 //!
-//! * A **304** carries no policy with a nonce. Its headers would replace those that the browser has
-//!   stored with the page, and the stored page carries the stored nonce.
+//! * A **304** carries no policy with a nonce, even if it replaces the upstream's: the stored page carries
+//!   the stored nonce.
 //! * Where there is **no nonce** (the request was not seen, or there was no randomness), the policy
 //!   is sent without its nonce sources, and a list that becomes empty says `'none'`: nothing that
 //!   needs a nonce can run then.
@@ -59,6 +94,10 @@
 //!
 //! See [`CrossSite`]. A refused request is answered with 403; the answer gets its headers like any
 //! other response.
+//!
+//! Where any rule checks requests, the presets' `referrer-policy` is `same-origin` in place of
+//! `no-referrer`: with the latter browsers send `Origin: null` with a page's own forms (Fetch, "append a
+//! request Origin header"), and over plain HTTP nothing else tells where a request comes from.
 //!
 //! # When Envoy refuses
 //!
@@ -135,6 +174,8 @@ pub struct SecurityHeaders {
     /// The top level as it is.
     unmatched: Plan,
     rules: Vec<CompiledRule>,
+    /// The response-code details of refusals, by rule.
+    refused: Vec<Bytes>,
     /// Whether any upstream may rely on the nonce header.
     uses_nonces: bool,
     /// Whether pages are configured to hide the origin that requests are checked for.
@@ -197,6 +238,7 @@ impl SecurityHeaders {
             preset: config.preset,
             on_error: config.on_error.unwrap_or(OnError::Deny),
             unmatched,
+            refused: details_of_refusals(&rules),
             rules,
             uses_nonces,
             hides_origins: checks_site && hides_origins,
@@ -224,7 +266,7 @@ impl SecurityHeaders {
         is_denied.then(|| Reply {
             status: 503,
             grpc_status: None,
-            details: "security_headers_unavailable",
+            details: "security_headers_unavailable".into(),
             headers: Vec::new(),
             body: "Service unavailable\n".into(),
         })
@@ -290,6 +332,22 @@ impl SecurityHeaders {
         RequestOutcome { nonce, refused }
     }
 
+    /// The answer to a request that is refused; `None` if the refusal is only counted. The response-code
+    /// details name the rule: `cross_site_refused{none}`.
+    pub fn reply(&self, refusal: Refusal) -> Option<Reply> {
+        refusal.enforced.then(|| Reply {
+            status: 403,
+            grpc_status: None,
+            details: self
+                .refused
+                .get(refusal.rule.index())
+                .cloned()
+                .unwrap_or_default(),
+            headers: Vec::new(),
+            body: Bytes::from_static(b"Cross-site request refused\n"),
+        })
+    }
+
     /// The first refusal that is enforced by a rule which the request may fall under; without one, the
     /// first of those that are only counted.
     fn refusal(&self, selection: &Selection, request: &HeaderMap) -> Option<Refusal> {
@@ -348,6 +406,14 @@ impl SecurityHeaders {
         at.and_then(|at| self.rules.get(at))
             .map_or(&self.unmatched, |rule| &rule.plan)
     }
+}
+
+fn details_of_refusals(rules: &[CompiledRule]) -> Vec<Bytes> {
+    let names = rules.iter().map(|rule| rule.name.as_str());
+    std::iter::once(NO_RULE)
+        .chain(names)
+        .map(|rule| format!("cross_site_refused{{{rule}}}").into())
+        .collect()
 }
 
 /// `mode enforce, preset helmet, rules: api, logout`.

@@ -17,6 +17,10 @@ fn verdict(authority: &'static str, headers: &[(&'static str, &'static str)]) ->
         .on_request(&Selection::default(), &mut request, None)
         .refused?;
     assert!(refused.enforced);
+    assert_eq!(
+        policy.reply(refused).unwrap().details,
+        "cross_site_refused{none}"
+    );
     Some(refused.reason)
 }
 
