@@ -300,11 +300,13 @@ fn a_regex_fits_the_whole_text() {
 }
 
 #[test]
-fn an_encoded_line_feed_dodges_no_regex() {
-    assert!(path_fits(r#"{"regex": "/admin/.*"}"#, "/admin/%0ax"));
-    assert!(!path_fits(
-        r#"{"regex": "/public/.*$"}"#,
-        "/admin/%0a/public/"
-    ));
-    assert!(!path_fits(r#"{"regex": "/public"}"#, "/public%0a"));
+fn an_encoded_control_makes_every_path_possible() {
+    for (regex, path) in [
+        ("/admin/.*", "/admin/%0ax"),
+        ("/admin", "/admin%0a"),
+        ("/public/.*$", "/admin/%0a/public/"),
+    ] {
+        let json = format!(r#"{{"regex": {regex:?}}}"#);
+        assert_eq!(path_fit(&json, path), Fit::Possible, "{regex} {path}");
+    }
 }

@@ -55,7 +55,7 @@ fn dodges(from: &str, to: &str) -> Vec<String> {
         format!("/\\host{to}x"),
         format!("/.{to}x"),
         format!("/;{to}x"),
-        format!("{to}%2e%2e%2f..{to}x"),
+        format!("{from}{to}%2e%2e%2f..{to}x"),
         format!("{from}/%2e{to}/../..{to}x"),
         format!(
             "/%{:02x}{}x",

@@ -81,6 +81,9 @@ impl Encoded {
         };
         let continues = |low: &[u8]| matches!(after, [b'%', high, ..] if low.contains(high));
         match byte {
+            // A control ends a C string (NUL), or is overlooked at the end of a path (a line feed, by
+            // Starlette's routes).
+            0..=0x1f | 0x7f => Self::Hostile,
             // Overlong UTF-8 (RFC 3629, section 3), in which `%c0%af` is a slash.
             0xc0 | 0xc1 => Self::Hostile,
             0xe0 if continues(b"89") => Self::Hostile,
@@ -89,7 +92,7 @@ impl Encoded {
                 Some(_) => Self::Choice,
                 None => Self::Benign,
             },
-            0 | b'?' | b'#' | b'/' | b'\\' => Self::Choice,
+            b'?' | b'#' | b'/' | b'\\' => Self::Choice,
             byte if is_path_character(byte) => Self::Choice,
             _ => Self::Benign,
         }
@@ -191,7 +194,7 @@ impl Choices {
         }
         let once = super::pipeline::decode(path, Decoding::Once);
         let decoded = super::pipeline::decode(&once, Decoding::Once);
-        if has_encoding(&decoded) {
+        if has_encoding(&decoded) || decoded.iter().any(u8::is_ascii_control) {
             return None;
         }
         let either = |yes: bool| if yes { NO_OR_YES } else { NO };
@@ -208,7 +211,7 @@ impl Choices {
             },
             cut: Self::cuts(path, &decoded),
             decoding: Self::decodings(path, &once),
-            ends_early: either(decoded.iter().any(|byte| matches!(byte, 0 | b'?' | b'#'))),
+            ends_early: either(decoded.iter().any(|byte| matches!(byte, b'?' | b'#'))),
             backslash: either(has_backslash),
             merge: match (has_empty, has_dots) {
                 (false, _) => &[Merge::Never],
@@ -311,7 +314,7 @@ fn has_encoding(text: &[u8]) -> bool {
 
 /// Whether a byte may come to stand beside a segment.
 fn is_boundary(byte: &u8) -> bool {
-    matches!(byte, b'/' | b'\\' | b';' | b'?' | b'#' | 0)
+    matches!(byte, b'/' | b'\\' | b';' | b'?' | b'#')
 }
 
 /// Whether some server may find a segment `.` or `..` in a decoded path.

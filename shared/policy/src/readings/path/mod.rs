@@ -11,7 +11,7 @@
 //! | dot segments are resolved before decoding | no; yes | yes: WHATWG URL, gateways in front of the server |
 //! | `;` starts a parameter | no; up to the next slash; up to the end; before or after decoding | no: Express 4 and 5, Flask 3, Starlette. Up to the slash, before: Tomcat, Jetty, Spring. After: Shiro before 1.6 (CVE-2020-13933). To the end: Shiro, Python `urlparse` |
 //! | decoding | none; once, `%2f` and `%5c` left as they are; once; twice | none: the router of Express. Once, slashes left: Apache with `AllowEncodedSlashes NoDecode`, Envoy's `normalize_path`. Once: nginx, gunicorn, uvicorn, wsgiref. Twice: applications that decode `PATH_INFO` again, Apache 2.4.50 (CVE-2021-42013) |
-//! | a decoded NUL, `?` or `#` ends the path | no; yes | yes: servers in C, rewriters that parse the decoded path again |
+//! | a decoded `?` or `#` ends the path | no; yes | yes: rewriters that parse the decoded path again |
 //! | `\` is a slash | no; yes | yes: WHATWG URL, IIS, .NET |
 //! | repeated slashes count as one | no; before dots are resolved; after that | yes: nginx, Apache, Tomcat, Flask (by a redirect). No: Express, Starlette |
 //! | dot segments are resolved | no; yes | yes: nginx, Apache, Tomcat. No: Express, Flask on gunicorn, Starlette on uvicorn, wsgiref |
@@ -28,7 +28,8 @@
 //!
 //! A request is read in at most [`MAX_CHOICES`] ways, and all of them together touch at most
 //! [`MAX_WORK`] bytes. A path beyond that is **countless**, and so is one with a spelling that only an
-//! attacker sends: overlong UTF-8, `%u002f`, three layers of encoding, controls, blanks, a fragment.
+//! attacker sends: overlong UTF-8, `%u002f`, three layers of encoding, controls (`%00`, where C ends a
+//! text; `%0a`, which Starlette's routes overlook at the end), raw blanks, a fragment.
 //! Of a countless path a condition may always hold, and never for certain.
 //!
 //! # Not read
@@ -141,7 +142,7 @@ impl<'a> Paths<'a> {
 }
 
 fn key(reading: &[u8]) -> Cow<'_, [u8]> {
-    let is_final = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, 0 | b'%');
+    let is_final = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'%';
     if CanonicalPath::is_canonical(reading) && !reading.iter().any(is_final) {
         return Cow::Borrowed(without_final_slash(reading));
     }
@@ -150,9 +151,6 @@ fn key(reading: &[u8]) -> Cow<'_, [u8]> {
         if let Some(canonical) = CanonicalPath::new(&path) {
             path = canonical.as_bytes().to_vec();
         }
-    }
-    if let Some(end) = path.iter().position(|byte| *byte == 0) {
-        path.truncate(end);
     }
     path.make_ascii_lowercase();
     without_final_slash(&path).to_vec().into()

@@ -21,7 +21,7 @@ pub(super) fn read(path: &[u8], choice: Choice) -> Vec<u8> {
     text = decode(&text, choice.decoding);
     text = cut(text, choice.cut, true);
     if choice.ends_early
-        && let Some(end) = text.iter().position(|byte| matches!(byte, 0 | b'?' | b'#'))
+        && let Some(end) = text.iter().position(|byte| matches!(byte, b'?' | b'#'))
     {
         text.truncate(end);
     }
@@ -101,7 +101,7 @@ pub(super) fn decode_benign(path: &[u8]) -> Vec<u8> {
 pub(super) fn decode(path: &[u8], decoding: Decoding) -> Vec<u8> {
     let is_decoded = |byte: u8, after: &[u8]| match decoding {
         Decoding::Benign => match byte {
-            0 | b'/' | b'?' | b'#' | b'\\' => false,
+            b'/' | b'?' | b'#' | b'\\' => false,
             b'%' => canonical::decode(after).is_none(),
             byte => !is_path_character(byte),
         },

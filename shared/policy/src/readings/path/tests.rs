@@ -53,7 +53,6 @@ fn each_choice_makes_readings() {
         readings("/a%3bv/b"),
         set(&["/a%3bv/b", "/a;v/b", "/a/b", "/a"])
     );
-    assert_eq!(readings("/a%00b"), set(&["/a%00b", "/a\0b", "/a"]));
     assert_eq!(readings("/a%3fb"), set(&["/a%3fb", "/a?b", "/a"]));
     assert_eq!(readings("/a%2561"), set(&["/a%2561", "/a%61", "/aa"]));
     assert_eq!(
@@ -73,6 +72,10 @@ fn what_only_an_attacker_sends_is_countless() {
         "/%E0%80%AF",
         "/%f0%80%80%af",
         "/%u002f",
+        "/a%00b",
+        "/a%2500b",
+        "/admin%0a",
+        "/a%7f",
         "/%25252e",
         "/a b",
         "/a\tb",
@@ -81,7 +84,7 @@ fn what_only_an_attacker_sends_is_countless() {
         "http://host/a",
         "a",
         r"\a",
-        "/a;b%2f%5c\\//..%252e%00%3b",
+        "/a;b%2f%5c\\//..%252e%3f%3b",
         "/public/;/..//%2e%2e/x\\y%3f",
     ] {
         assert_eq!(readings(target), None, "{target}");
