@@ -84,8 +84,9 @@ fn the_readme_s_configuration_answers_as_it_says_and_counts_what_it_says() {
 }
 
 fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
+    let listeners =
+        [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("its address"))
 }
 
 fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
