@@ -33,6 +33,7 @@ pub struct Config {
     pub(super) rules: Vec<Rule>,
     pub(super) unmatched: Unmatched,
     pub(super) ambiguous: Ambiguous,
+    pub(super) bypass_cors_preflight: bool,
     pub(super) stable_routes: Option<bool>,
     pub(super) revocation: revocation::Config,
     pub(super) cache: Cache,
@@ -72,6 +73,10 @@ struct Fields {
     /// it. Default: `deny`.
     #[serde(default)]
     ambiguous: Ambiguous,
+    /// Whether CORS preflights pass. `false` where Envoy's own CORS filter stands in front and answers
+    /// them. Default: `true`.
+    #[serde(default = "yes")]
+    bypass_cors_preflight: bool,
     /// `true` asserts that no route of Envoy matches on what this plugin changes in a request: headers of
     /// claims, and the headers, cookies and query parameters that have tokens. `false`: some do, so
     /// requests in which clients send headers of claims are refused. Default: as `false` where a rule
@@ -83,6 +88,10 @@ struct Fields {
     /// The cache of tokens that were verified.
     #[serde(default)]
     cache: Cache,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn deny() -> OnError {
@@ -191,6 +200,7 @@ impl TryFrom<Fields> for Config {
             rules: fields.rules,
             unmatched: fields.unmatched,
             ambiguous: fields.ambiguous,
+            bypass_cors_preflight: fields.bypass_cors_preflight,
             stable_routes: fields.stable_routes,
             revocation: fields.revocation,
             cache: fields.cache,

@@ -31,7 +31,7 @@ impl JwtAuth {
             return Decision::new(None, self.mode, refused);
         }
         let choice = self.choose(subject);
-        if self.is_ambiguous(&choice, subject) && !is_preflight(subject) {
+        if self.is_ambiguous(&choice, subject) && !self.is_preflight(subject) {
             let verdict = Verdict::Refused(Reason::AmbiguousPath);
             return Decision::new(None, self.mode, verdict);
         }
@@ -72,7 +72,7 @@ impl JwtAuth {
         let rule = id.and_then(|id| self.rules.get(id.0));
         let mode = rule.map_or(self.mode, |rule| rule.mode);
         let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
-        if is_preflight(subject) {
+        if self.is_preflight(subject) {
             return admitted(Grounds::Preflight);
         }
         let Some(rule) = rule else {
@@ -139,6 +139,24 @@ impl JwtAuth {
             self.rules.iter().map(|rule| rule.condition.as_ref()),
             subject,
         )
+    }
+
+    /// Whether a browser only asks what it may do, and that passes. A request with credentials or a body
+    /// asks for more.
+    fn is_preflight(&self, subject: &Subject<'_>) -> bool {
+        let headers = subject.headers();
+        let has = |name| headers.contains(name);
+        let has_body = || {
+            let length = headers.get("content-length");
+            length.is_some_and(|length| length != "0") || has("transfer-encoding")
+        };
+        self.bypasses_preflights
+            && subject.method() == b"OPTIONS"
+            && has("origin")
+            && has("access-control-request-method")
+            && !has("authorization")
+            && !has("cookie")
+            && !has_body()
     }
 
     /// Whether the readings of the path lead to different rules, and that is refused.
@@ -260,11 +278,4 @@ impl JwtAuth {
             },
         }
     }
-}
-
-/// Whether a browser only asks what it may do (Fetch, section 3.2.2). Such requests have no
-/// credentials, ever.
-fn is_preflight(subject: &Subject<'_>) -> bool {
-    let has = |name| subject.headers().contains(name);
-    subject.method() == b"OPTIONS" && has("origin") && has("access-control-request-method")
 }

@@ -5,8 +5,9 @@
 //! 1. The first **rule** whose `match` fits decides (a request with several readings: see below). Rules
 //!    that are off are not there. Without a rule,
 //!    `unmatched` decides.
-//! 2. A CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes: browsers
-//!    never send credentials with one.
+//! 2. A CORS preflight (Fetch, section 3.2.2: `OPTIONS` with `Origin` and
+//!    `Access-Control-Request-Method`, and without `Authorization`, cookies and a body, which browsers never
+//!    send with one) passes, unless `bypass_cors_preflight` is `false`.
 //! 3. The rule's **tokens** are looked for in the places that its providers name (`from`): one token
 //!    for `provider` and `any`, one of each for `all`. A place is looked at whoever's token it may
 //!    have, so a second token is never overlooked.
@@ -190,6 +191,7 @@ pub struct JwtAuth {
     providers: Vec<(Name, Provider)>,
     rules: Vec<CompiledRule>,
     ambiguous: Ambiguous,
+    bypasses_preflights: bool,
     admits_unmatched: bool,
     /// Whether what a client sends in the headers of claims is refused, and not removed.
     guards_routes: bool,
@@ -291,6 +293,7 @@ impl JwtAuth {
             rules,
             providers,
             ambiguous: config.ambiguous,
+            bypasses_preflights: config.bypass_cors_preflight,
             admits_unmatched: config.unmatched == Unmatched::Allow,
             claim_headers,
             remotes,
