@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Deserializer, de};
 
 use super::claim_headers::{ClaimHeader, two_spellings};
+use super::issuer::Issuer;
 use super::place::Place;
 use super::provider::Provider;
 use super::reroute;
-use super::rule::Rule;
+use super::rule::{Require, Rule};
 use crate::config::{Mode, Name, OnError};
 use crate::readings::is_spelling_of;
 use crate::revocation;
@@ -212,7 +213,8 @@ impl TryFrom<Fields> for Config {
 fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
     let mut issuers = BTreeMap::new();
     for (name, provider) in providers {
-        if let Some(other) = issuers.insert(&provider.issuer, name) {
+        let is_named = provider.issuer != Issuer::Any;
+        if is_named && let Some(other) = issuers.insert(&provider.issuer, name) {
             return Err(format!(
                 "found providers {:?} and {:?} with the same \"issuer\"; expected each issuer once: \
                  it decides whose keys verify a token",
@@ -278,6 +280,19 @@ fn check_rule(rule: &Rule, providers: &BTreeMap<Name, Provider>) -> Result<(), S
             )
         })?;
         required.push((name, provider));
+    }
+    if let Require::Any(names) = &rule.require
+        && names.len() > 1
+        && let Some((name, _)) = required
+            .iter()
+            .find(|(_, provider)| provider.issuer == Issuer::Any)
+    {
+        return Err(format!(
+            "found {:?}, which has no \"issuer\", in \"any\" beside others; expected {{\"provider\": {:?}}}: \
+             without issuer, nothing says whose token it is",
+            name.as_str(),
+            name.as_str()
+        ));
     }
     match rule.require.tokens().len() {
         0 | 1 => Ok(()),

@@ -178,7 +178,7 @@ impl JwtAuth {
         let mut is_doubtful = false;
         let mut wanted = None;
         for (i, spec) in requirement.tokens.iter().enumerate() {
-            let Found { place, token } = match spec.find(headers)? {
+            let Found { places, token } = match spec.find(headers)? {
                 Search::Found(found) => found,
                 nothing => {
                     missing += 1;
@@ -186,8 +186,8 @@ impl JwtAuth {
                     continue;
                 }
             };
-            let providers = spec.providers(place);
-            match self.verify(&token, providers, state, moment, host) {
+            let providers = spec.providers(&places);
+            match self.verify(&token, &providers, state, moment, host) {
                 Ok((verified, verification)) => {
                     decision.verifications.push(verification);
                     if let Err(uncarried) = verified.headers {
@@ -199,7 +199,7 @@ impl JwtAuth {
                     decision.tokens.push(Accepted {
                         verified,
                         spec: i,
-                        place,
+                        places,
                     });
                 }
                 Err(rejection) => {
