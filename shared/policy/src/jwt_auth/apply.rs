@@ -1,7 +1,7 @@
 //! What a decision does to the headers of a request.
 
 use super::decision::{Decision, Verdict};
-use super::{JwtAuth, SHADOW_HEADER};
+use super::{JwtAuth, RuleId, SHADOW_HEADER};
 use crate::config::Mode;
 use crate::headers::HeaderMap;
 
@@ -16,15 +16,14 @@ impl JwtAuth {
         for header in &self.claim_headers {
             headers.remove_spellings(header);
         }
-        let requirement = decision
-            .rule
-            .and_then(|id| self.rules.get(id.0)?.requirement.as_ref());
+        let requirement = |id: RuleId| self.rules.get(id.0)?.requirement.as_ref();
         let is_in_earnest =
             decision.mode == Mode::Enforce && matches!(decision.verdict, Verdict::Admitted(_));
         for token in &decision.tokens {
             for (name, value) in token.verified.headers.iter().flatten() {
                 headers.set(name.clone(), value.clone());
             }
+            let requirement = token.rule.and_then(requirement);
             let spec = requirement.and_then(|requirement| requirement.tokens.get(token.spec));
             let provider = self.provider(token.verified.provider);
             let is_forwarded = provider.is_none_or(|provider| provider.forward);

@@ -35,7 +35,9 @@ impl JwtAuth {
             let verdict = Verdict::Refused(Reason::AmbiguousPath);
             return Decision::new(None, self.mode, verdict);
         }
-        // A rule that may be the first one is met, too.
+        // A rule that may be the first one is met, too, and what it found is not forgotten: the server
+        // may take the request for one of that rule.
+        let (mut tokens, mut verifications) = (Vec::new(), Vec::new());
         for position in choice.possible {
             let decision = self.decide_by(
                 Some(RuleId(position)),
@@ -48,15 +50,22 @@ impl JwtAuth {
             if matches!(decision.verdict, Verdict::Refused(_) | Verdict::Wait { .. }) {
                 return decision;
             }
+            tokens.extend(decision.tokens);
+            verifications.extend(decision.verifications);
         }
-        self.decide_by(
+        let mut decision = self.decide_by(
             choice.certain.map(RuleId),
             subject,
             state,
             moment,
             patience,
             host,
-        )
+        );
+        decision.verifications.extend(verifications);
+        if matches!(decision.verdict, Verdict::Admitted(_)) {
+            decision.tokens.extend(tokens);
+        }
+        decision
     }
 
     /// Decides by one rule, or by none.
@@ -198,6 +207,7 @@ impl JwtAuth {
                     }
                     decision.tokens.push(Accepted {
                         verified,
+                        rule: decision.rule,
                         spec: i,
                         places,
                     });

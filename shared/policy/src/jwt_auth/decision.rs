@@ -62,6 +62,8 @@ pub enum Verdict {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) verified: Rc<Verified>,
+    /// The rule that requires it.
+    pub(super) rule: Option<RuleId>,
     /// Which of the required tokens it is.
     pub(super) spec: usize,
     /// The positions of the places where it is.

@@ -1,6 +1,7 @@
 //! What a user of jwt-auth would notice.
 
 mod algorithms;
+mod attacks;
 mod claims;
 mod fetching;
 mod refusals;
@@ -21,6 +22,7 @@ use signer::{ISSUER, jwks};
 pub fn scenarios() -> Vec<Scenario> {
     [
         tokens::scenarios(),
+        attacks::scenarios(),
         refusals::scenarios(),
         rules::scenarios(),
         claims::scenarios(),
