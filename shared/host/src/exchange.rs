@@ -12,6 +12,8 @@ use crate::pairs;
 pub enum Phase {
     /// The request's headers have come and are not forwarded yet.
     Request,
+    /// The last byte of the request has come and is not forwarded yet. Nothing can be changed.
+    RequestEnd,
     /// The response's headers have come and are not forwarded yet.
     Response,
     /// The response's trailers have come and are not forwarded yet.
@@ -79,6 +81,12 @@ impl Property {
     /// How often the request was sent to an upstream; 0 when Envoy or a filter has answered it.
     pub const ATTEMPT_COUNT: Self = Self("upstream\0request_attempt_count");
 
+    /// The request's header `grpc-timeout`, known when the stream has ended.
+    pub const GRPC_TIMEOUT: Self = Self("request\0headers\0grpc-timeout");
+    /// `true` if Envoy takes the client for an internal one (`internal_address_config`), known when the stream
+    /// has ended.
+    pub const IS_INTERNAL: Self = Self("request\0headers\0x-envoy-internal");
+
     /// What an earlier filter of the same request has left in the filter state under this name
     /// (without dots counting as separators). No client can write it.
     pub const fn filter_state(name: &'static str) -> Self {
@@ -93,14 +101,16 @@ impl Property {
 #[derive(Debug)]
 pub struct Exchange {
     phase: Phase,
+    is_request_complete: bool,
     headers: Option<HeaderMap>,
     failures: Vec<(&'static str, Error)>,
 }
 
 impl Exchange {
-    pub(crate) fn new(phase: Phase) -> Self {
+    pub(crate) fn new(phase: Phase, is_request_complete: bool) -> Self {
         Self {
             phase,
+            is_request_complete,
             headers: None,
             failures: Vec::new(),
         }
@@ -109,6 +119,13 @@ impl Exchange {
     /// The phase in which the plugin is called.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Whether the whole request has come, body and trailers too, as far as Envoy has said to this module: a
+    /// module that does not list `request_body` and `request_trailers` among its callbacks knows it of requests
+    /// without a body only.
+    pub fn is_request_complete(&self) -> bool {
+        self.is_request_complete
     }
 
     /// The headers of the request, in the request phase. Envoy does not show them later: keep
@@ -190,7 +207,7 @@ impl Exchange {
             Phase::Request => Map::RequestHeaders,
             Phase::Response => Map::ResponseHeaders,
             Phase::Trailers => Map::ResponseTrailers,
-            Phase::Log => return Ok(()),
+            Phase::RequestEnd | Phase::Log => return Ok(()),
         };
         for change in headers.changes() {
             match change {

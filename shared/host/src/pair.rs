@@ -84,6 +84,24 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         }
     }
 
+    fn on_request_end(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        if let Some(first) = &self.first {
+            let seen = first.on_request_end(&mut stream.first, exchange);
+            exchange.settle(A::NAME, seen);
+        }
+        if let Some(second) = &self.second
+            && stream.reached_second
+        {
+            let seen = second.on_request_end(&mut stream.second, exchange);
+            exchange.settle(B::NAME, seen);
+        }
+        Ok(())
+    }
+
     fn on_response(
         &self,
         stream: &mut Self::Stream,

@@ -95,12 +95,12 @@ fn tick_after(period: Duration) {
 impl<P: Plugin> Instance<P> {
     /// Looks anew at the requests that wait.
     fn wake(&self) {
-        for (id, stream) in self.waiting.take() {
+        for (id, stream, is_complete) in self.waiting.take() {
             // The stream may have ended a moment ago.
             if abi::set_effective_context(id).is_err() {
                 continue;
             }
-            match self.request(&mut stream.borrow_mut()) {
+            match self.request(&mut stream.borrow_mut(), is_complete) {
                 Flow::Continue => {
                     // Fails only for a stream that is gone.
                     let _ = abi::resume_request();
@@ -108,21 +108,26 @@ impl<P: Plugin> Instance<P> {
                 Flow::Reply(reply) => {
                     self.reply(&reply);
                 }
-                Flow::Wait => self.waiting.add(id, &stream),
+                Flow::Wait => self.waiting.add(id, &stream, is_complete),
             }
         }
     }
 
-    fn request(&self, stream: &mut P::Stream) -> Flow {
-        self.run(Phase::Request, |exchange| {
+    fn request(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
+        self.run(Phase::Request, is_complete, |exchange| {
             let flow = self.plugin.on_request(stream, exchange);
             exchange.settle(P::NAME, flow)
         })
     }
 
     /// Calls the plugin, and carries out what it changed.
-    fn run(&self, phase: Phase, handle: impl FnOnce(&mut Exchange) -> Flow) -> Flow {
-        let mut exchange = Exchange::new(phase);
+    fn run(
+        &self,
+        phase: Phase,
+        is_request_complete: bool,
+        handle: impl FnOnce(&mut Exchange) -> Flow,
+    ) -> Flow {
+        let mut exchange = Exchange::new(phase, is_request_complete);
         let flow = handle(&mut exchange);
         if !matches!(flow, Flow::Reply(_)) {
             let committed = exchange.commit();
@@ -164,7 +169,7 @@ fn send(reply: &Reply) -> Result<(), abi::Status> {
         .map(|(name, value)| (&name[..], &value[..]));
     abi::send_local_response(
         reply.status.into(),
-        reply.details.as_bytes(),
+        &reply.details,
         &reply.body,
         &pairs::encode(headers),
         grpc_status.unwrap_or(DERIVED),
@@ -219,6 +224,7 @@ impl<P: Plugin> RootContext for Root<P> {
             id,
             instance: self.instance.clone(),
             state: Rc::default(),
+            is_request_complete: false,
         }))
     }
 
@@ -234,16 +240,33 @@ struct Stream<P: Plugin> {
     instance: Option<Rc<Instance<P>>>,
     /// Shared with the list of those that wait.
     state: Rc<RefCell<P::Stream>>,
+    is_request_complete: bool,
+}
+
+impl<P: Plugin> Stream<P> {
+    fn request_end(&mut self) {
+        self.is_request_complete = true;
+        if let Some(instance) = &self.instance {
+            instance.run(Phase::RequestEnd, true, |exchange| {
+                let seen = instance
+                    .plugin
+                    .on_request_end(&mut self.state.borrow_mut(), exchange);
+                exchange.settle(P::NAME, seen);
+                Flow::Continue
+            });
+        }
+    }
 }
 
 impl<P: Plugin> Context for Stream<P> {}
 
 impl<P: Plugin> HttpContext for Stream<P> {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.is_request_complete = end_of_stream;
         let Some(instance) = &self.instance else {
             return Action::Continue;
         };
-        match instance.request(&mut self.state.borrow_mut()) {
+        match instance.request(&mut self.state.borrow_mut(), end_of_stream) {
             Flow::Continue => return Action::Continue,
             // A request that cannot be answered is held rather than let through.
             Flow::Reply(reply) => {
@@ -253,17 +276,31 @@ impl<P: Plugin> HttpContext for Stream<P> {
                 if instance.waiting.is_empty() {
                     tick_after(TICK_WHILE_WAITING);
                 }
-                instance.waiting.add(self.id, &self.state);
+                instance.waiting.add(self.id, &self.state, end_of_stream);
             }
         }
         Action::Pause
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+        if end_of_stream && !self.is_request_complete {
+            self.request_end();
+        }
+        Action::Continue
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if !self.is_request_complete {
+            self.request_end();
+        }
+        Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let Some(instance) = &self.instance else {
             return Action::Continue;
         };
-        let flow = instance.run(Phase::Response, |exchange| {
+        let flow = instance.run(Phase::Response, self.is_request_complete, |exchange| {
             let flow = instance
                 .plugin
                 .on_response(&mut self.state.borrow_mut(), exchange);
@@ -277,7 +314,7 @@ impl<P: Plugin> HttpContext for Stream<P> {
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         if let Some(instance) = &self.instance {
-            instance.run(Phase::Trailers, |exchange| {
+            instance.run(Phase::Trailers, self.is_request_complete, |exchange| {
                 let seen = instance
                     .plugin
                     .on_trailers(&mut self.state.borrow_mut(), exchange);
@@ -291,7 +328,7 @@ impl<P: Plugin> HttpContext for Stream<P> {
     fn on_log(&mut self) {
         if let Some(instance) = &self.instance {
             instance.waiting.remove(self.id);
-            instance.run(Phase::Log, |exchange| {
+            instance.run(Phase::Log, self.is_request_complete, |exchange| {
                 let logged = instance
                     .plugin
                     .on_log(&mut self.state.borrow_mut(), exchange);

@@ -7,7 +7,15 @@ use std::rc::{Rc, Weak};
 /// The requests of one root context that wait, by the ids of their contexts. A stream that has ended
 /// is gone from here.
 #[derive(Debug)]
-pub(crate) struct Waiting<S>(RefCell<BTreeMap<u32, Weak<RefCell<S>>>>);
+pub(crate) struct Waiting<S>(RefCell<BTreeMap<u32, Waiter<S>>>);
+
+/// A request that waits.
+#[derive(Debug)]
+struct Waiter<S> {
+    stream: Weak<RefCell<S>>,
+    /// Whether its headers are all there is of it.
+    is_complete: bool,
+}
 
 impl<S> Default for Waiting<S> {
     fn default() -> Self {
@@ -16,8 +24,14 @@ impl<S> Default for Waiting<S> {
 }
 
 impl<S> Waiting<S> {
-    pub(crate) fn add(&self, id: u32, stream: &Rc<RefCell<S>>) {
-        self.0.borrow_mut().insert(id, Rc::downgrade(stream));
+    /// Adds a request; `is_complete` if its headers are all there is of it.
+    pub(crate) fn add(&self, id: u32, stream: &Rc<RefCell<S>>, is_complete: bool) {
+        let stream = Rc::downgrade(stream);
+        let waiter = Waiter {
+            stream,
+            is_complete,
+        };
+        self.0.borrow_mut().insert(id, waiter);
     }
 
     pub(crate) fn remove(&self, id: u32) {
@@ -29,8 +43,8 @@ impl<S> Waiting<S> {
     }
 
     /// Takes all of them out, the oldest first.
-    pub(crate) fn take(&self) -> impl Iterator<Item = (u32, Rc<RefCell<S>>)> + use<S> {
-        let streams = self.0.take().into_iter();
-        streams.filter_map(|(id, stream)| Some((id, stream.upgrade()?)))
+    pub(crate) fn take(&self) -> impl Iterator<Item = (u32, Rc<RefCell<S>>, bool)> + use<S> {
+        let waiters = self.0.take().into_iter();
+        waiters.filter_map(|(id, waiter)| Some((id, waiter.stream.upgrade()?, waiter.is_complete)))
     }
 }
