@@ -50,6 +50,17 @@ impl Stream for EnvoyStream<'_> {
         }
     }
 
+    fn grpc_timeout(&mut self) -> Vec<u8> {
+        let value = self.exchange.property(Property::GRPC_TIMEOUT);
+        let value = self.exchange.settle(self.plugin, value);
+        value.unwrap_or_default()
+    }
+
+    fn is_internal(&mut self) -> bool {
+        let value = self.exchange.property(Property::IS_INTERNAL);
+        self.exchange.settle(self.plugin, value).is_some()
+    }
+
     fn attempts(&mut self) -> Option<u32> {
         match self.attempts {
             Some(attempts) => attempts,

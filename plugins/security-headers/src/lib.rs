@@ -140,7 +140,7 @@ impl SecurityHeaders {
         Flow::Reply(Reply {
             status: 403,
             grpc_status: None,
-            details: "cross_site_refused",
+            details: "cross_site_refused".into(),
             headers: Vec::new(),
             body: "Cross-site request refused\n".into(),
         })

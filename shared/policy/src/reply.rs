@@ -17,7 +17,7 @@ pub struct Reply {
     /// The status for a gRPC request; without one, Envoy derives it from the HTTP status.
     pub grpc_status: Option<u32>,
     /// The response-code details for Envoy's access log: short, without spaces.
-    pub details: &'static str,
+    pub details: Bytes,
     /// Headers beside those that Envoy sets, in order.
     pub headers: Vec<(Bytes, Bytes)>,
     /// The body; `text/plain` unless `headers` say otherwise.

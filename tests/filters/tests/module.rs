@@ -70,7 +70,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
             return Ok(Flow::Reply(Reply {
                 status: 418,
                 grpc_status: None,
-                details: "tiny",
+                details: "tiny".into(),
                 headers: vec![("x-by".into(), Self::NAME.into())],
                 body: "short and stout".into(),
             }));

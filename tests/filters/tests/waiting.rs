@@ -57,7 +57,7 @@ impl Plugin for Gate {
             return Ok(Flow::Reply(Reply {
                 status: 503,
                 grpc_status: None,
-                details: "closed",
+                details: "closed".into(),
                 headers: Vec::new(),
                 body: verdict.clone().into(),
             }));

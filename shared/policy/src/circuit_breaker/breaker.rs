@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 
 use super::failures::Failures;
 use super::machine::{Extent, Machine, Term};
-use super::reply::Fallback;
+use super::reply::{Details, Fallback};
 use super::times::{HalfOpen, Open, Percent, Slow, UpToADay, off};
 use super::window::Window;
 use crate::config::{Mode, Name, Whole};
@@ -35,6 +35,8 @@ pub(super) struct Breaker {
     pub(super) respects_retry_after: bool,
     pub(super) switch: Switch,
     pub(super) fallback: Fallback,
+    /// Of replies, for the access log.
+    pub(super) details: Details,
     pub(super) mode: Mode,
     probe_wait: u64,
     concurrent_lease: u64,
@@ -65,7 +67,7 @@ impl Breaker {
     /// other's states.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
         let mut hasher = SipHasher13::new();
-        (&self.name, &self.key, blocks, self.switch).hash(&mut hasher);
+        (LAYOUT, &self.name, &self.key, blocks, self.switch).hash(&mut hasher);
         (self.machine.extent, self.probe_wait, self.concurrent_lease).hash(&mut hasher);
         hasher.finish()
     }
@@ -98,6 +100,12 @@ impl Switch {
         }
     }
 }
+
+/// For how long a probe holds a permit that uploads, or whose response has begun well, at most: a second.
+const SHORT: u64 = 1_000_000_000;
+
+/// Of the state of a circuit, see `machine/state.rs`: no version reads the states of another.
+const LAYOUT: u8 = 2;
 
 /// Up to a million of something.
 type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
@@ -202,11 +210,13 @@ impl TryFrom<Fields> for Breaker {
             open: fields.open.time,
             permits: fields.half_open.permits.get(),
             probe_term: Term::new(probe_wait),
+            short_term: Term::new(probe_wait.min(SHORT)),
             max_concurrent,
             concurrent_term: Term::new(concurrent_lease),
             only_measures: fields.state == Switch::MetricsOnly,
         };
         Ok(Self {
+            details: Details::of(&fields.name),
             name: fields.name,
             condition: fields.condition,
             key: fields.key,

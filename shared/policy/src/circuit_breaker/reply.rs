@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::CircuitBreaker;
 use super::evaluate::{Admission, Reason};
-use super::outcome::is_grpc;
+use super::response::is_grpc;
+use crate::config::Name;
 use crate::headers::HeaderMap;
 use crate::reply::{Reply, ReplyHeaders};
 
@@ -19,13 +20,14 @@ impl CircuitBreaker {
     /// matters.
     pub fn reply(&self, admission: &Admission, request: &HeaderMap) -> Option<Reply> {
         let rejection = admission.rejection()?;
-        let fallback = &self.get(rejection.breaker)?.breaker.fallback;
+        let breaker = &self.get(rejection.breaker)?.breaker;
+        let fallback = &breaker.fallback;
         let mut reply = match rejection.reason {
             Reason::CircuitOpen | Reason::HalfOpen | Reason::ForcedOpen => fallback.reply(),
             Reason::Bulkhead => plain("Too many requests under way\n"),
             Reason::MissingKey | Reason::Unavailable => plain("Service unavailable\n"),
         };
-        reply.details = rejection.reason.details();
+        reply.details = breaker.details.of_reason(rejection.reason);
         let mut headers = vec![
             header("retry-after", seconds(rejection.wait).to_string()),
             header("x-portcullis-reason", rejection.reason.label().into()),
@@ -37,6 +39,38 @@ impl CircuitBreaker {
         headers.append(&mut reply.headers);
         reply.headers = headers;
         Some(reply)
+    }
+}
+
+/// The response-code details of a breaker's replies, such as `circuit_open{payments}`.
+#[derive(Clone, Debug)]
+pub(super) struct Details {
+    /// In the order of [`Reason::ALL`].
+    reasons: Vec<(Reason, Bytes)>,
+    fallback: Bytes,
+}
+
+impl Details {
+    pub(super) fn of(breaker: &Name) -> Self {
+        let details = |what: &str| Bytes::from(format!("circuit_{what}{{{breaker}}}"));
+        let of_reason = |reason: Reason| {
+            let label = reason.label();
+            (
+                reason,
+                details(label.strip_prefix("circuit_").unwrap_or(label)),
+            )
+        };
+        Self {
+            reasons: Reason::ALL.map(of_reason).to_vec(),
+            fallback: details("fallback"),
+        }
+    }
+
+    fn of_reason(&self, reason: Reason) -> Bytes {
+        let found = self.reasons.iter().find(|(other, _)| *other == reason);
+        found
+            .map(|(_, details)| details.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -118,16 +152,16 @@ impl Fallback {
         Reply {
             status: self.status,
             grpc_status: Some(UNAVAILABLE),
-            details: "",
+            details: Bytes::new(),
             headers: self.headers.iter().cloned().collect(),
             body: self.body.clone(),
         }
     }
 
     /// The answer in place of a failure, which asked to be left alone for so many nanoseconds.
-    pub(super) fn on_failure(&self, retry_after: u64) -> Reply {
+    pub(super) fn on_failure(&self, details: &Details, retry_after: u64) -> Reply {
         let mut reply = self.reply();
-        reply.details = "circuit_breaker_fallback";
+        reply.details = details.fallback.clone();
         let reason = header("x-portcullis-reason", "upstream_failure".into());
         reply.headers.insert(0, reason);
         if retry_after > 0 {
@@ -142,7 +176,7 @@ fn plain(body: &'static str) -> Reply {
     Reply {
         status: 503,
         grpc_status: Some(UNAVAILABLE),
-        details: "",
+        details: Bytes::new(),
         headers: Vec::new(),
         body: body.into(),
     }

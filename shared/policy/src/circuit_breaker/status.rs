@@ -52,7 +52,7 @@ fn reply(status: u16, header: &'static str, value: &'static str, body: Bytes) ->
     Reply {
         status,
         grpc_status: None,
-        details: "circuit_breaker_status",
+        details: Bytes::from_static(b"circuit_breaker_status"),
         headers: vec![
             (header.into(), value.into()),
             ("cache-control".into(), "no-store".into()),

@@ -61,7 +61,7 @@ impl JwtAuth {
         Some(Reply {
             status,
             grpc_status: Some(grpc_status),
-            details: reason.details(),
+            details: reason.details().into(),
             headers: told.into_iter().chain([no_store]).collect(),
             body: Bytes::from_static(body.as_bytes()),
         })

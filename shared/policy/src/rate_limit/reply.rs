@@ -148,7 +148,7 @@ impl ReplyTemplate {
         Reply {
             status: self.status,
             grpc_status: Some(RESOURCE_EXHAUSTED),
-            details,
+            details: details.into(),
             headers: self.headers(content_type, retry_after),
             body,
         }
@@ -167,7 +167,7 @@ impl ReplyTemplate {
         Reply {
             status,
             grpc_status: Some(UNAVAILABLE),
-            details,
+            details: details.into(),
             headers: self.headers(content_type, 1),
             body,
         }

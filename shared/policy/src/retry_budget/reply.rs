@@ -27,7 +27,7 @@ impl RetryBudget {
         Some(Reply {
             status: budget.deny_status.get(),
             grpc_status: Some(UNAVAILABLE),
-            details: reason.details(),
+            details: reason.details().into(),
             headers,
             body: BODY,
         })

@@ -1,5 +1,6 @@
 //! What a user of circuit-breaker would notice.
 
+mod authors;
 mod bulkhead;
 mod half_open;
 mod keys;
@@ -19,6 +20,7 @@ use crate::{Answer, Filter, Request, Response, Scenario, Upstream, World};
 pub fn scenarios() -> Vec<Scenario> {
     [
         states::scenarios(),
+        authors::scenarios(),
         half_open::scenarios(),
         outcomes::scenarios(),
         replies::scenarios(),

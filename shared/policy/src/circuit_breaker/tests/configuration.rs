@@ -126,8 +126,26 @@ fn failures_are_named_as_envoy_names_them() {
     let grpc = error(json!({"failures": {"grpc": [0]}}));
     assert_eq!(
         grpc,
-        "failures.grpc[0]: found 0; expected a status of gRPC from 1 to 16"
+        "failures.grpc[0]: found 0; expected a status of gRPC: a number from 1 to 16, or one of CANCELLED, \
+         UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, \
+         RESOURCE_EXHAUSTED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, \
+         DATA_LOSS, UNAUTHENTICATED"
     );
+    for unknown in [json!("unavailable"), json!("OK"), json!(17), json!("14")] {
+        let grpc = error(json!({"failures": {"grpc": [unknown]}}));
+        assert!(grpc.starts_with("failures.grpc[0]: found "), "{grpc}");
+    }
+    for unknown in [json!(600), json!("6xx"), json!("OK"), json!("404")] {
+        let ignored = error(json!({"failures": {"ignored": [404, unknown]}}));
+        assert!(
+            ignored.starts_with("failures.ignored[1]: found "),
+            "{ignored}"
+        );
+        assert!(ignored.ends_with(
+            "expected an HTTP status from 100 to 599, a class such as \"4xx\", or the name of a gRPC status \
+             such as \"NOT_FOUND\""
+        ));
+    }
 }
 
 #[test]
