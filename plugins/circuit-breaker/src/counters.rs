@@ -26,7 +26,7 @@ pub(crate) struct Counters {
     closed: Counter,
     exceeded: CountersBy<Cause>,
     leases_expired: Counter,
-    errors: Counter,
+    pub(crate) errors: Counter,
     state: Gauge,
     open_keys: Gauge,
     occupancy: Gauge,

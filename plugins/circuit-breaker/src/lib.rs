@@ -9,8 +9,8 @@ mod stream;
 use std::cell::Cell;
 
 use portcullis_host::{
-    Error, Exchange, Facts, Flow, Metrics, Plugin, SharedValue, SteadyClock, Summary, TableSpec,
-    Tables,
+    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, SharedValue, SteadyClock,
+    Summary, TableSpec, Tables,
 };
 use portcullis_policy::circuit_breaker::board::{self, About};
 use portcullis_policy::circuit_breaker::{
@@ -51,7 +51,7 @@ impl Plugin for CircuitBreaker {
     type Stream = Admission;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {
@@ -69,7 +69,6 @@ impl Plugin for CircuitBreaker {
             .collect();
         let specs = breakers.iter().map(|breaker| TableSpec {
             identity: breaker.about.identity,
-            blocks: breaker.about.blocks,
             retries: breaker.counters.retries,
             gave_up: breaker.counters.gave_up,
         });
@@ -98,12 +97,24 @@ impl Plugin for CircuitBreaker {
         }]
     }
 
+    const NEEDS_ENDS: bool = true;
+
+    /// Once a response has begun, the request was judged: the error is counted, and the response passes.
+    fn on_error(&self, _: &mut Admission, exchange: &mut Exchange, _: Failure) -> Flow {
+        for breaker in &self.breakers {
+            breaker.counters.errors.increment();
+        }
+        let reply = self.policy.on_error();
+        let reply = reply.filter(|_| exchange.phase() == Phase::Request);
+        reply.map_or(Flow::Continue, Flow::Reply)
+    }
+
     fn on_request(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<Flow, Error> {
         if !self.policy.needs_request() {
             return Ok(Flow::Continue);
         }
         let needs = self.policy.needs();
-        let facts = Facts::ask(exchange, needs, Self::NAME);
+        let facts = Facts::ask(exchange, needs)?;
         let nothing = HeaderMap::default();
         let arrival = Arrival {
             is_complete: exchange.is_request_complete(),
@@ -114,7 +125,7 @@ impl Plugin for CircuitBreaker {
             false => &nothing,
         };
         let subject = Subject::new(headers, facts.route());
-        let now = self.clock.now();
+        let now = self.clock.now()?;
         if self.policy.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }
@@ -150,23 +161,30 @@ impl Plugin for CircuitBreaker {
         if !stream.needs_response() {
             return Ok(Flow::Continue);
         }
-        let now = self.clock.now();
+        let now = self.clock.now()?;
         self.policy.on_response(stream, exchange.response()?, now);
-        let mut envoy = EnvoyStream::new(exchange, Self::NAME);
-        if self.policy.may_fall_back(stream)
-            && let Some((breaker, reply)) = self.policy.fallback(stream, &mut envoy)
-        {
-            self.counters(breaker, |counters| counters.fallbacks.increment());
-            return Ok(Flow::Reply(reply));
+        let may_fall_back = self.policy.may_fall_back(stream);
+        if !may_fall_back && !stream.needs_good_news() {
+            return Ok(Flow::Continue);
         }
-        if stream.needs_good_news() {
+        let mut envoy = EnvoyStream::new(exchange);
+        let fallback = match may_fall_back {
+            true => self.policy.fallback(stream, &mut envoy),
+            false => None,
+        };
+        if fallback.is_none() && stream.needs_good_news() {
             let mut tables = self.tables.at(now);
             let counted = self
                 .policy
                 .on_good_news(stream, &mut envoy, now, &mut tables);
             self.note_all(&counted);
         }
-        Ok(Flow::Continue)
+        envoy.finish()?;
+        let Some((breaker, reply)) = fallback else {
+            return Ok(Flow::Continue);
+        };
+        self.counters(breaker, |counters| counters.fallbacks.increment());
+        Ok(Flow::Reply(reply))
     }
 
     fn on_request_end(
@@ -175,7 +193,7 @@ impl Plugin for CircuitBreaker {
         _exchange: &mut Exchange,
     ) -> Result<(), Error> {
         if stream.needs_request_end() {
-            let now = self.clock.now();
+            let now = self.clock.now()?;
             let mut tables = self.tables.at(now);
             let moved = self.policy.on_request_complete(stream, now, &mut tables);
             self.note_all(&moved);
@@ -194,8 +212,8 @@ impl Plugin for CircuitBreaker {
         if !stream.needs_response() {
             return Ok(());
         }
-        let mut envoy = EnvoyStream::new(exchange, Self::NAME);
-        let now = self.clock.now();
+        let mut envoy = EnvoyStream::new(exchange);
+        let now = self.clock.now()?;
         let records = self
             .policy
             .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
@@ -206,7 +224,7 @@ impl Plugin for CircuitBreaker {
             self.counters(record.breaker, |counters| counters.count_record(&record));
             self.note(record.breaker, &record.effects);
         }
-        Ok(())
+        envoy.finish()
     }
 }
 

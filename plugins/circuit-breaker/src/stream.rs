@@ -1,32 +1,42 @@
 //! What Envoy says of a stream.
 
-use portcullis_host::{Exchange, Property};
+use portcullis_host::{Error, Exchange, Property};
 use portcullis_policy::circuit_breaker::Stream;
 
 /// Asks Envoy, and each question once.
+///
+/// Where Envoy refuses to answer, the stream looks like one that no upstream has answered, or whose deadline the
+/// client chose: neutral, which neither opens a circuit nor closes one.
 pub(crate) struct EnvoyStream<'a> {
-    exchange: &'a mut Exchange,
-    plugin: &'static str,
+    exchange: &'a Exchange,
     code_details: Option<Vec<u8>>,
     flags: Option<u64>,
     attempts: Option<Option<u32>>,
+    refused: Result<(), Error>,
 }
 
 impl<'a> EnvoyStream<'a> {
-    pub(crate) fn new(exchange: &'a mut Exchange, plugin: &'static str) -> Self {
+    pub(crate) fn new(exchange: &'a Exchange) -> Self {
         Self {
             exchange,
-            plugin,
             code_details: None,
             flags: None,
             attempts: None,
+            refused: Ok(()),
         }
     }
 
-    /// Without a value, or if Envoy does not tell, which is noted for the log, there is none.
-    fn number(&mut self, property: Property) -> Option<u64> {
-        let value = self.exchange.number(property);
-        self.exchange.settle(self.plugin, value)
+    /// Whether Envoy has answered all questions.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        self.refused
+    }
+
+    /// The answer to a question; `None` if it has no value, and `refused` if Envoy does not answer.
+    fn ask<T>(&mut self, answer: Result<Option<T>, Error>, refused: Option<T>) -> Option<T> {
+        answer.unwrap_or_else(|error| {
+            self.refused = self.refused.and(Err(error));
+            refused
+        })
     }
 }
 
@@ -34,7 +44,7 @@ impl Stream for EnvoyStream<'_> {
     fn code_details(&mut self) -> Vec<u8> {
         if self.code_details.is_none() {
             let value = self.exchange.property(Property::RESPONSE_CODE_DETAILS);
-            let value = self.exchange.settle(self.plugin, value);
+            let value = self.ask(value, None);
             self.code_details = Some(value.unwrap_or_default());
         }
         self.code_details.clone().unwrap_or_default()
@@ -44,7 +54,8 @@ impl Stream for EnvoyStream<'_> {
         match self.flags {
             Some(flags) => flags,
             None => {
-                let flags = self.number(Property::RESPONSE_FLAGS).unwrap_or_default();
+                let flags = self.exchange.number(Property::RESPONSE_FLAGS);
+                let flags = self.ask(flags, None).unwrap_or_default();
                 *self.flags.insert(flags)
             }
         }
@@ -52,20 +63,20 @@ impl Stream for EnvoyStream<'_> {
 
     fn grpc_timeout(&mut self) -> Vec<u8> {
         let value = self.exchange.property(Property::GRPC_TIMEOUT);
-        let value = self.exchange.settle(self.plugin, value);
-        value.unwrap_or_default()
+        self.ask(value, Some(b"0n".to_vec())).unwrap_or_default()
     }
 
     fn is_internal(&mut self) -> bool {
         let value = self.exchange.property(Property::IS_INTERNAL);
-        self.exchange.settle(self.plugin, value).is_some()
+        self.ask(value, Some(Vec::new())).is_some()
     }
 
     fn attempts(&mut self) -> Option<u32> {
         match self.attempts {
             Some(attempts) => attempts,
             None => {
-                let attempts = self.number(Property::ATTEMPT_COUNT);
+                let attempts = self.exchange.number(Property::ATTEMPT_COUNT);
+                let attempts = self.ask(attempts, Some(0));
                 *self
                     .attempts
                     .insert(attempts.and_then(|attempts| attempts.try_into().ok()))

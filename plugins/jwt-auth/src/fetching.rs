@@ -131,7 +131,12 @@ impl Fetching {
                 log::warn!("portcullis jwt_auth: {}: {problem}", document.what);
             }
             Look::Fetch(ticket) => match document.send(worker) {
-                Ok(call) => self.calls.borrow_mut().push((call, document.id, ticket)),
+                Ok(call) => {
+                    let mut calls = self.calls.borrow_mut();
+                    // An older call was given up, if Envoy never answered it.
+                    calls.retain(|(_, remote, _)| *remote != document.id);
+                    calls.push((call, document.id, ticket));
+                }
                 Err(error) => {
                     document.fail(ticket, Fetched::NotSent, &error.to_string(), None, news)
                 }

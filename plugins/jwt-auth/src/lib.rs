@@ -10,8 +10,8 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use portcullis_host::{
-    CallId, CallResponse, EnvoySignatures, Error, Exchange, Facts, Flow, Metrics, Plugin,
-    SteadyClock, Summary, Worker, random, wall_clock,
+    CallId, CallResponse, EnvoySignatures, Error, Exchange, Facts, Failure, Flow, Metrics, Phase,
+    Plugin, SteadyClock, Summary, Worker, random, wall_clock,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::jwt_auth::{
@@ -34,6 +34,8 @@ pub struct JwtAuth {
     name: Name,
     policy: Policy,
     state: RefCell<State>,
+    /// Whether nobody can predict the seed of the caches.
+    seeded: Result<(), Error>,
     clock: SteadyClock,
     signatures: EnvoySignatures,
     fetching: Fetching,
@@ -61,10 +63,7 @@ impl Plugin for JwtAuth {
         let policy = Policy::new(config);
         let metrics = Metrics::new(Self::NAME, &name);
         let counters = Counters::define(&metrics, &policy);
-        let seed = random().unwrap_or_else(|error| {
-            log::error!("portcullis jwt_auth: no random seed for the cache: {error}");
-            Default::default()
-        });
+        let seed = random();
         let signatures = EnvoySignatures::probe();
         if !signatures.is_reliable() {
             log::info!(
@@ -73,7 +72,8 @@ impl Plugin for JwtAuth {
             );
         }
         Self {
-            state: RefCell::new(policy.state(Seed::new(seed))),
+            state: RefCell::new(policy.state(Seed::new(seed.unwrap_or_default()))),
+            seeded: seed.map(|_| ()),
             clock: SteadyClock::open(),
             signatures,
             fetching: Fetching::open(Self::NAME, &name, &policy, &metrics),
@@ -101,13 +101,7 @@ impl Plugin for JwtAuth {
         if !self.policy.needs_request() {
             return Ok(Flow::Continue);
         }
-        let decision = match self.decide(waiting, exchange) {
-            Ok(decision) => decision,
-            Err(error) => {
-                exchange.settle(Self::NAME, Err::<(), _>(error));
-                self.policy.on_error()
-            }
-        };
+        let decision = self.decide(waiting, exchange)?;
         if let Verdict::Wait { until } = decision.verdict() {
             self.deadline.set(self.deadline.get().min(until));
             return Ok(Flow::Wait);
@@ -120,9 +114,34 @@ impl Plugin for JwtAuth {
         }
         self.policy.apply(&decision, exchange.request()?);
         if let Some(claims) = decision.claims() {
-            exchange.set_filter_state(CLAIMS_PROPERTY, claims)?;
+            exchange.set_filter_state(CLAIMS_PROPERTY, claims.to_vec());
         }
         Ok(Flow::Continue)
+    }
+
+    fn on_error(
+        &self,
+        waiting: &mut Option<Waiting>,
+        exchange: &mut Exchange,
+        failure: Failure,
+    ) -> Flow {
+        if exchange.phase() != Phase::Request {
+            return Flow::Continue;
+        }
+        *waiting = None;
+        let decision = match (failure, exchange.request()) {
+            (Failure::Undecided, Ok(headers)) => {
+                let decision = self.policy.on_error();
+                // Whatever passes, passes without made-up claims.
+                self.policy.apply(&decision, headers);
+                decision
+            }
+            (Failure::Undecided, Err(_)) | (Failure::NotDone, _) => self.policy.on_refused_change(),
+        };
+        self.counters.count(&decision);
+        self.log(&decision);
+        let reply = self.policy.reply(&decision);
+        reply.map_or(Flow::Continue, Flow::Reply)
     }
 
     fn on_response(&self, _: &mut Option<Waiting>, _: &mut Exchange) -> Result<Flow, Error> {
@@ -135,7 +154,7 @@ impl Plugin for JwtAuth {
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
-        let news = self.news();
+        let news = self.news()?;
         self.fetching.on_tick(worker, &news);
         if news.now >= self.deadline.get() {
             self.deadline.set(NEVER);
@@ -154,8 +173,8 @@ impl Plugin for JwtAuth {
         call: CallId,
         response: &CallResponse,
     ) -> Result<(), Error> {
-        self.fetching
-            .on_answer(worker, call, response, &self.news());
+        let news = self.news()?;
+        self.fetching.on_answer(worker, call, response, &news);
         Ok(())
     }
 }
@@ -170,15 +189,17 @@ impl JwtAuth {
             route: self.policy.needs_route(),
             ..Needs::default()
         };
-        let facts = Facts::ask(exchange, needs, Self::NAME);
+        // With a seed that can be guessed, another token could be made to look like one that was good.
+        self.seeded?;
+        let facts = Facts::ask(exchange, needs)?;
         let subject = Subject::new(exchange.request()?, facts.route());
         // Only what is fetched has an age by this clock, and only for that anybody waits.
         let steady = match self.fetching.is_idle() {
             true => 0,
-            false => self.clock.now(),
+            false => self.clock.now()?,
         };
         let moment = Moment {
-            wall: wall_clock() / 1_000_000_000,
+            wall: wall_clock()? / 1_000_000_000,
             steady,
         };
         let patience = match waiting {
@@ -199,12 +220,12 @@ impl JwtAuth {
         Ok(decision)
     }
 
-    fn news(&self) -> News<'_> {
-        News {
+    fn news(&self) -> Result<News<'_>, Error> {
+        Ok(News {
             policy: &self.policy,
             state: &self.state,
-            now: self.clock.now(),
-        }
+            now: self.clock.now()?,
+        })
     }
 
     /// Tells what the client is not told. Never a token, nor anything that stands in one.

@@ -3,8 +3,8 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 use portcullis_host::{
-    Counter, CountersBy, Error, Exchange, Facts, Flow, Gauge, Metrics, Plugin, SteadyClock,
-    Summary, TableSpec, Tables,
+    Counter, CountersBy, Error, Exchange, Facts, Failure, Flow, Gauge, Metrics, Phase, Plugin,
+    SteadyClock, Summary, TableSpec, Tables,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::headers::HeaderMap;
@@ -46,7 +46,7 @@ impl Plugin for RateLimit {
     type Stream = Option<Evaluation>;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {
@@ -62,7 +62,6 @@ impl Plugin for RateLimit {
             .zip(&counters)
             .map(|(table, counters)| TableSpec {
                 identity: table.identity,
-                blocks: table.blocks,
                 retries: counters.retries,
                 gave_up: counters.gave_up,
             });
@@ -83,6 +82,16 @@ impl Plugin for RateLimit {
         }]
     }
 
+    /// Once a response has begun, the request was judged: the error is counted, and the response passes.
+    fn on_error(&self, _: &mut Option<Evaluation>, exchange: &mut Exchange, _: Failure) -> Flow {
+        for counters in &self.counters {
+            counters.errors.increment();
+        }
+        let reply = self.policy.on_error();
+        let reply = reply.filter(|_| exchange.phase() == Phase::Request);
+        reply.map_or(Flow::Continue, Flow::Reply)
+    }
+
     fn on_request(
         &self,
         stream: &mut Option<Evaluation>,
@@ -92,7 +101,7 @@ impl Plugin for RateLimit {
             return Ok(Flow::Continue);
         }
         let needs = self.policy.needs();
-        let facts = Facts::ask(exchange, needs, Self::NAME);
+        let facts = Facts::ask(exchange, needs)?;
         let nothing = HeaderMap::default();
         let headers = match needs.headers {
             true => exchange.request()?,
@@ -100,7 +109,7 @@ impl Plugin for RateLimit {
         };
         let subject = Subject::new(headers, facts.route());
         let request = facts.request(&subject);
-        let now = self.clock.now();
+        let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
         let evaluation = self.policy.on_request(&request, now, tables);
         self.count(&evaluation);
@@ -127,7 +136,7 @@ impl Plugin for RateLimit {
             return Ok(Flow::Continue);
         };
         let response = exchange.response()?;
-        let now = self.clock.now();
+        let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
         let events = self.policy.on_response(evaluation, response, now, tables);
         for (limit, events) in events {

@@ -5,8 +5,8 @@
 mod metrics;
 
 use portcullis_host::{
-    Error, Exchange, Facts, Flow, Metrics, Plugin, Property, SharedValue, SteadyClock, Summary,
-    TableSpec, Tables, random,
+    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, Property, SharedValue,
+    SteadyClock, Summary, TableSpec, Tables, random,
 };
 use portcullis_policy::circuit_breaker::board;
 use portcullis_policy::config::{Document, Errors, Name};
@@ -37,7 +37,7 @@ impl Plugin for RetryBudget {
     type Stream = Option<Evaluation>;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+        Config::read(document)
     }
 
     fn new(config: Config) -> Self {
@@ -53,7 +53,6 @@ impl Plugin for RetryBudget {
             .zip(&metrics)
             .map(|(table, metrics)| TableSpec {
                 identity: table.identity,
-                blocks: table.blocks,
                 retries: metrics.cas_retries,
                 gave_up: metrics.gave_up,
             });
@@ -78,6 +77,33 @@ impl Plugin for RetryBudget {
         }]
     }
 
+    const NEEDS_ENDS: bool = true;
+
+    /// With `on_error: deny` a request gets no retries, and is refused where even that cannot be told to
+    /// the router. Once a response has begun there are no retries any more: the error is counted.
+    fn on_error(
+        &self,
+        _: &mut Option<Evaluation>,
+        exchange: &mut Exchange,
+        failure: Failure,
+    ) -> Flow {
+        for metrics in &self.metrics {
+            metrics.errors.increment();
+        }
+        if !self.policy.denies_on_error() || exchange.phase() != Phase::Request {
+            return Flow::Continue;
+        }
+        match (failure, exchange.request()) {
+            (Failure::Undecided, Ok(headers)) => {
+                self.policy.forbid_retries(headers);
+                Flow::Continue
+            }
+            (Failure::Undecided, Err(_)) | (Failure::NotDone, _) => {
+                Flow::Reply(self.policy.unavailable())
+            }
+        }
+    }
+
     fn on_request(
         &self,
         stream: &mut Option<Evaluation>,
@@ -86,12 +112,12 @@ impl Plugin for RetryBudget {
         if !self.policy.needs_request() {
             return Ok(Flow::Continue);
         }
-        let facts = Facts::ask(exchange, self.policy.needs(), Self::NAME);
+        let facts = Facts::ask(exchange, self.policy.needs())?;
         let headers = exchange.request()?;
         let subject = Subject::new(headers, facts.route());
         let request = facts.request(&subject);
         let is_open = |query| self.is_open(query);
-        let now = self.clock.now();
+        let now = self.clock.now()?;
         let evaluation = self
             .policy
             .on_request(&request, now, &mut self.tables.at(now), is_open);
@@ -102,8 +128,8 @@ impl Plugin for RetryBudget {
             metrics.count(&evaluation);
         }
         if evaluation.denial().is_some() && evaluation.is_enforced() {
-            let chance = random().map(u64::from_le_bytes);
-            let chance = exchange.settle(Self::NAME, chance);
+            // It only spreads the clients that come back.
+            let chance = random().map_or(0, u64::from_le_bytes);
             let reply = self.policy.reply(&evaluation, chance);
             *stream = Some(evaluation);
             return Ok(reply.map_or(Flow::Continue, Flow::Reply));
@@ -121,11 +147,11 @@ impl Plugin for RetryBudget {
         let Some(evaluation) = stream else {
             return Ok(Flow::Continue);
         };
-        self.settle(evaluation, exchange);
+        let settled = self.settle(evaluation, exchange);
         if evaluation.needs_response() {
             self.policy.on_response(evaluation, exchange.response()?);
         }
-        Ok(Flow::Continue)
+        settled.map(|()| Flow::Continue)
     }
 
     fn on_trailers(
@@ -144,35 +170,37 @@ impl Plugin for RetryBudget {
         stream: &mut Option<Evaluation>,
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
-        if let Some(evaluation) = stream {
-            self.settle(evaluation, exchange);
+        match stream {
+            Some(evaluation) => self.settle(evaluation, exchange),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl RetryBudget {
-    /// Gives back what the request did not use, if that was not done before.
-    fn settle(&self, evaluation: &mut Evaluation, exchange: &mut Exchange) {
+    /// Gives back what the request did not use, if that was not done before. Where Envoy does not say
+    /// what it used, that is everything.
+    fn settle(&self, evaluation: &mut Evaluation, exchange: &Exchange) -> Result<(), Error> {
         if !evaluation.needs_report() {
-            return;
+            return Ok(());
         }
-        let mut ask = |needed: bool, property| {
-            let number = needed.then(|| exchange.number(property)).transpose();
-            let number = exchange.settle(Self::NAME, number);
-            number.flatten().unwrap_or_default()
+        let attempts = exchange.number(Property::ATTEMPT_COUNT);
+        let flags = match evaluation.needs_flags() {
+            true => exchange.number(Property::RESPONSE_FLAGS),
+            false => Ok(None),
         };
+        let now = self.clock.now()?;
         let report = Report {
-            attempts: ask(true, Property::ATTEMPT_COUNT),
-            flags: ask(evaluation.needs_flags(), Property::RESPONSE_FLAGS),
+            attempts: attempts.map_or(u64::MAX, Option::unwrap_or_default),
+            flags: flags.ok().flatten().unwrap_or_default(),
         };
-        let now = self.clock.now();
         let settlement = self
             .policy
             .settle(evaluation, report, now, &mut self.tables.at(now));
         if let Some(metrics) = self.metrics(evaluation.budget()) {
             metrics.count_settlement(evaluation, &settlement);
         }
+        attempts.and(flags).map(|_| ())
     }
 
     /// Whether the breaker is open; not if its board cannot be read.

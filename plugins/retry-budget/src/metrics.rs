@@ -15,7 +15,7 @@ pub(crate) struct BudgetMetrics {
     inbound_denied: CountersBy<Reason>,
     shadow_inbound_denied: CountersBy<Reason>,
     balance: Gauge,
-    errors: Counter,
+    pub(crate) errors: Counter,
     occupancy: Gauge,
     evictions: Counter,
     malformed: Counter,

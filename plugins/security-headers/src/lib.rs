@@ -3,13 +3,13 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 use portcullis_host::{
-    Counter, CountersBy, Error, Exchange, Flow, Metrics, Plugin, Property, Summary, random,
+    Counter, CountersBy, Error, Exchange, Failure, Flow, Metrics, Phase, Plugin, Property, Summary,
+    random,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
-use portcullis_policy::reply::Reply;
 use portcullis_policy::security_headers::{
-    Config, Nonce, Reason, Refusal, RuleId, SecurityHeaders as Policy,
+    Config, Nonce, Reason, Refusal, RuleId, SecurityHeaders as Policy, Selection,
 };
 
 /// The plugin.
@@ -17,6 +17,7 @@ use portcullis_policy::security_headers::{
 pub struct SecurityHeaders {
     name: Name,
     policy: Policy,
+    errors: Counter,
     /// By rule.
     counters: Vec<Counters>,
 }
@@ -33,7 +34,7 @@ struct Counters {
 /// What the response needs to know of the request.
 #[derive(Debug, Default)]
 pub struct Stream {
-    rule: Option<RuleId>,
+    selection: Option<Selection>,
     nonce: Option<Nonce>,
 }
 
@@ -55,6 +56,7 @@ impl Plugin for SecurityHeaders {
             .map(|rule| Counters::define(&metrics, rule))
             .collect();
         Self {
+            errors: metrics.counter("errors", &[]),
             name,
             policy,
             counters,
@@ -69,50 +71,79 @@ impl Plugin for SecurityHeaders {
         }]
     }
 
+    /// The ends of streams say nothing to this plugin.
+    fn on_error(&self, stream: &mut Stream, exchange: &mut Exchange, failure: Failure) -> Flow {
+        self.errors.increment();
+        let unmatched = Selection::default();
+        let selection = stream.selection.as_ref().or_else(|| {
+            let is_past = exchange.phase() != Phase::Request;
+            is_past.then_some(&unmatched)
+        });
+        if let Some(reply) = self.policy.on_error(selection) {
+            return Flow::Reply(reply);
+        }
+        if failure == Failure::Undecided
+            && let Ok(request) = exchange.request()
+        {
+            self.policy.remove_nonce(request);
+        }
+        Flow::Continue
+    }
+
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
         if !self.policy.needs_request() {
-            stream.rule = Some(RuleId::default());
+            stream.selection = Some(Selection::default());
             return Ok(Flow::Continue);
         }
         let route = if self.policy.needs_route() {
-            let route = exchange.property(Property::ROUTE_NAME);
-            exchange.settle(Self::NAME, route).unwrap_or_default()
+            let route = exchange.property(Property::ROUTE_NAME)?;
+            route.unwrap_or_default()
         } else {
             Vec::new()
         };
-        let rule = self
+        let selection = self
             .policy
             .select(&Subject::new(exchange.request()?, &route));
-        stream.rule = Some(rule);
+        let selection = stream.selection.insert(selection);
 
-        let random = if self.policy.needs_nonce(rule) {
-            let random = random().map(Some);
-            exchange.settle(Self::NAME, random)
+        let random = if self.policy.needs_nonce(selection) {
+            Some(random()?)
         } else {
             None
         };
-        let outcome = self.policy.on_request(rule, exchange.request()?, random);
+        let outcome = self
+            .policy
+            .on_request(selection, exchange.request()?, random);
         stream.nonce = outcome.nonce;
         match outcome.refused {
-            Some(refusal) => Ok(self.refuse(rule, refusal)),
+            Some(refusal) => Ok(self.refuse(refusal)),
             None => Ok(Flow::Continue),
         }
     }
 
     fn on_response(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
-        let rule = stream.rule.unwrap_or_default();
-        if self.policy.is_off(rule) {
+        let Stream { selection, nonce } = stream;
+        let selection = &*selection.get_or_insert_default();
+        if self.policy.is_off(selection) {
             return Ok(Flow::Continue);
         }
-        let tls = self.policy.needs_tls(rule) && {
-            let version = exchange.property(Property::TLS_VERSION);
-            exchange.settle(Self::NAME, version).is_some()
+        let tls = self.policy.needs_tls(selection) && {
+            match exchange.property(Property::TLS_VERSION) {
+                Ok(version) => version.is_some(),
+                // Without TLS the other headers are set, should the response pass.
+                Err(error) => {
+                    let response = exchange.response()?;
+                    self.policy
+                        .on_response(selection, nonce.as_ref(), false, response);
+                    return Err(error);
+                }
+            }
         };
-        let outcome =
-            self.policy
-                .on_response(rule, stream.nonce.as_ref(), tls, exchange.response()?);
+        let outcome = self
+            .policy
+            .on_response(selection, nonce.as_ref(), tls, exchange.response()?);
 
-        if let Some(counters) = self.counters(rule) {
+        if let Some(counters) = self.counters(selection.certain()) {
             counters.responses.increment();
             counters.upstream_kept.add(outcome.kept_from_upstream);
             counters.cookies_rewritten.add(outcome.cookies_rewritten);
@@ -126,24 +157,26 @@ impl SecurityHeaders {
         self.counters.get(rule.index())
     }
 
-    fn refuse(&self, rule: RuleId, refusal: Refusal) -> Flow {
-        if let Some(counters) = self.counters(rule) {
+    fn refuse(&self, refusal: Refusal) -> Flow {
+        if let Some(counters) = self.counters(refusal.rule) {
             let by_reason = match refusal.enforced {
                 true => &counters.refused,
                 false => &counters.shadow_refused,
             };
             by_reason.increment(refusal.reason);
         }
-        if !refusal.enforced {
-            return Flow::Continue;
+        match self.policy.reply(refusal) {
+            Some(reply) => {
+                log::debug!(
+                    "security_headers {}: {}, {}",
+                    self.name,
+                    String::from_utf8_lossy(&reply.details),
+                    refusal.reason.label()
+                );
+                Flow::Reply(reply)
+            }
+            None => Flow::Continue,
         }
-        Flow::Reply(Reply {
-            status: 403,
-            grpc_status: None,
-            details: "cross_site_refused".into(),
-            headers: Vec::new(),
-            body: "Cross-site request refused\n".into(),
-        })
     }
 }
 

@@ -15,18 +15,46 @@ pub enum Status {
     BadArgument,
     /// Somebody else changed the value in between.
     CasMismatch,
+    /// The host refuses for a reason of its own. Envoy: also a call that
+    /// `capability_restriction_config` leaves out.
+    InternalFailure,
+    /// The host does not have this call.
+    Unimplemented,
+    /// WASI's answer to a call that `capability_restriction_config` leaves out (`ENOTCAPABLE`).
+    NotCapable,
     /// Another code of the ABI.
     Other(u32),
+}
+
+/// The number of a call that did not succeed.
+impl From<u32> for Status {
+    fn from(code: u32) -> Self {
+        match code {
+            1 => Self::NotFound,
+            2 => Self::BadArgument,
+            8 => Self::CasMismatch,
+            10 => Self::InternalFailure,
+            12 => Self::Unimplemented,
+            code => Self::Other(code),
+        }
+    }
 }
 
 impl Status {
     fn check(code: u32) -> Result<(), Self> {
         match code {
             0 => Ok(()),
-            1 => Err(Self::NotFound),
-            2 => Err(Self::BadArgument),
-            8 => Err(Self::CasMismatch),
-            code => Err(Self::Other(code)),
+            code => Err(code.into()),
+        }
+    }
+
+    /// The same of a call of WASI, whose numbers are others.
+    fn check_wasi(errno: u16) -> Result<(), Self> {
+        const ENOTCAPABLE: u16 = 76;
+        match errno {
+            0 => Ok(()),
+            ENOTCAPABLE => Err(Self::NotCapable),
+            errno => Err(Self::Other(errno.into())),
         }
     }
 }
@@ -347,31 +375,26 @@ pub fn set_shared_data(key: &[u8], value: &[u8], version: u32) -> Result<(), Sta
 }
 
 /// Nanoseconds of a clock that never goes back, comparable between the workers of one process.
-pub fn monotonic_nanos() -> u64 {
+pub fn monotonic_nanos() -> Result<u64, Status> {
     clock_nanos(CLOCK_MONOTONIC)
 }
 
 /// Nanoseconds since the Unix epoch, on a clock that somebody may set.
-pub fn wall_nanos() -> u64 {
+pub fn wall_nanos() -> Result<u64, Status> {
     clock_nanos(CLOCK_REALTIME)
 }
 
-fn clock_nanos(clock: u32) -> u64 {
+fn clock_nanos(clock: u32) -> Result<u64, Status> {
     let mut nanos = 0;
     // SAFETY: `nanos` outlives the call and has the type that the host writes.
-    // The call cannot fail for these clocks; if it did, time would stand still, which every user
-    // of a clock has to survive anyway.
-    let _ = unsafe { clock_time_get(clock, 0, &mut nanos) };
-    nanos
+    Status::check_wasi(unsafe { clock_time_get(clock, 0, &mut nanos) })?;
+    Ok(nanos)
 }
 
 /// Fills `buffer` with bytes that nobody can predict (Envoy: BoringSSL's generator).
 pub fn random(buffer: &mut [u8]) -> Result<(), Status> {
     // SAFETY: the pointer and the size describe `buffer`, which the host fills.
-    match unsafe { random_get(buffer.as_mut_ptr(), buffer.len()) } {
-        0 => Ok(()),
-        errno => Err(Status::Other(errno.into())),
-    }
+    Status::check_wasi(unsafe { random_get(buffer.as_mut_ptr(), buffer.len()) })
 }
 
 /// Takes over the memory in which a host call returns bytes.

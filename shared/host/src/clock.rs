@@ -1,6 +1,7 @@
 //! Clocks.
 
-use crate::abi;
+use crate::abi::{self, Status};
+use crate::exchange::Error;
 use crate::shared_data;
 
 /// Nanoseconds since the Unix epoch on a clock that nobody can set: the wall clock as it was when
@@ -9,29 +10,33 @@ use crate::shared_data;
 #[derive(Clone, Copy, Debug)]
 pub struct SteadyClock {
     /// From the monotonic clock to this one.
-    offset: u64,
+    offset: Result<u64, Status>,
 }
 
+const CLOCK: &str = "clock_time_get";
 const OFFSET: &[u8] = b"portcullis/steady_clock";
 
 impl SteadyClock {
     /// The clock of this process, started if it was not yet. Call it when configuring.
     pub fn open() -> Self {
-        let offset = || abi::wall_nanos().wrapping_sub(abi::monotonic_nanos());
-        let shared = shared_data::seeded(OFFSET, || offset().to_le_bytes());
+        let offset = || Ok(abi::wall_nanos()?.wrapping_sub(abi::monotonic_nanos()?));
         Self {
-            offset: shared.map_or_else(offset, u64::from_le_bytes),
+            offset: offset().map(|offset: u64| {
+                let shared = shared_data::seeded(OFFSET, || offset.to_le_bytes());
+                shared.map_or(offset, u64::from_le_bytes)
+            }),
         }
     }
 
-    /// The time now.
-    pub fn now(self) -> u64 {
-        self.offset.wrapping_add(abi::monotonic_nanos())
+    /// The time now. An error, never a time that stands still, if Envoy does not say.
+    pub fn now(self) -> Result<u64, Error> {
+        let now = || Ok(self.offset?.wrapping_add(abi::monotonic_nanos()?));
+        now().map_err(Error::of(CLOCK))
     }
 }
 
 /// Nanoseconds since the Unix epoch on the wall clock, which somebody may set: for times that come
 /// from elsewhere, as those in a token do.
-pub fn wall_clock() -> u64 {
-    abi::wall_nanos()
+pub fn wall_clock() -> Result<u64, Error> {
+    abi::wall_nanos().map_err(Error::of(CLOCK))
 }

@@ -27,8 +27,15 @@ pub enum Phase {
 pub enum Error {
     /// Envoy does not allow it in this phase.
     NotIn(Phase),
-    /// The host refused.
-    Host(Status),
+    /// The host refused this call.
+    Host {
+        /// The call's name in the ABI, which is also that of the capability.
+        call: &'static str,
+        /// What it returned.
+        status: Status,
+    },
+    /// Envoy does not make this call to the plugin.
+    NotCalled(&'static str),
     /// The host handed over something that cannot be read.
     Malformed,
 }
@@ -37,7 +44,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotIn(phase) => write!(f, "not possible in the {phase:?} phase"),
-            Self::Host(status) => write!(f, "Envoy refused: {status:?}"),
+            Self::Host { call, status } => write!(f, "{call}: {status:?}"),
+            Self::NotCalled(call) => write!(f, "{call}: Envoy does not call it"),
             Self::Malformed => f.write_str("Envoy handed over something malformed"),
         }
     }
@@ -45,10 +53,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<Status> for Error {
-    fn from(status: Status) -> Self {
-        Self::Host(status)
+impl Error {
+    /// Gives a status the name of the call that returned it.
+    pub(crate) fn of(call: &'static str) -> impl Fn(Status) -> Self {
+        move |status| Self::Host { call, status }
     }
+}
+
+/// At which point a plugin could not do what it should have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A callback of the plugin ended with an [`Error`]: it has decided nothing, or not everything.
+    Undecided,
+    /// Envoy refused a change: the exchange has not become what the plugin decided. Other changes were
+    /// carried out.
+    NotDone,
 }
 
 /// A property that Envoy knows of a request, its connection or its route.
@@ -86,6 +105,10 @@ impl Property {
     /// `true` if Envoy takes the client for an internal one (`internal_address_config`), known when the stream
     /// has ended.
     pub const IS_INTERNAL: Self = Self("request\0headers\0x-envoy-internal");
+    /// [`RESPONSE_CODE_DETAILS`](Self::RESPONSE_CODE_DETAILS) of a response of the upstream.
+    pub(crate) const VIA_UPSTREAM: &'static [u8] = b"via_upstream";
+    /// The bits of [`RESPONSE_FLAGS`](Self::RESPONSE_FLAGS) that say that the client has gone: DC and DR.
+    pub(crate) const CLIENT_GONE: u64 = 0x4000 | 0x1000_0000;
 
     /// What an earlier filter of the same request has left in the filter state under this name
     /// (without dots counting as separators). No client can write it.
@@ -103,6 +126,7 @@ pub struct Exchange {
     phase: Phase,
     is_request_complete: bool,
     headers: Option<HeaderMap>,
+    filter_state: Vec<(&'static str, Vec<u8>)>,
     failures: Vec<(&'static str, Error)>,
 }
 
@@ -112,6 +136,7 @@ impl Exchange {
             phase,
             is_request_complete,
             headers: None,
+            filter_state: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -145,9 +170,9 @@ impl Exchange {
     }
 
     /// Leaves a value in the filter state of the request, where later filters find it with
-    /// [`Property::filter_state`].
-    pub fn set_filter_state(&self, name: &'static str, value: &[u8]) -> Result<(), Error> {
-        Ok(abi::set_property(name.as_bytes(), value)?)
+    /// [`Property::filter_state`]. It is one of the changes that are carried out at the end.
+    pub fn set_filter_state(&mut self, name: &'static str, value: Vec<u8>) {
+        self.filter_state.push((name, value));
     }
 
     /// A property that is a whole number; `None` when it has no value.
@@ -161,11 +186,16 @@ impl Exchange {
 
     /// A property; `None` when it has no value.
     pub fn property(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
+        // Another plugin of this module may have left it just now.
+        let mut left = self.filter_state.iter();
+        if let Some((_, value)) = left.rfind(|(name, _)| *name == property.0) {
+            return Ok(Some(value.clone()));
+        }
         match abi::property(property.0.as_bytes()) {
             Ok(value) if value.is_empty() => Ok(None),
             Ok(value) => Ok(Some(value)),
             Err(Status::NotFound) => Ok(None),
-            Err(status) => Err(status.into()),
+            Err(status) => Err(Error::of("proxy_get_property")(status)),
         }
     }
 
@@ -176,19 +206,17 @@ impl Exchange {
         match &mut self.headers {
             Some(headers) => Ok(headers),
             none => {
-                let entries = pairs::decode(abi::header_map(map)?).ok_or(Error::Malformed)?;
+                let block = abi::header_map(map);
+                let block = block.map_err(Error::of("proxy_get_header_map_pairs"))?;
+                let entries = pairs::decode(block).ok_or(Error::Malformed)?;
                 Ok(none.insert(HeaderMap::new(entries)))
             }
         }
     }
 
-    /// The value of a result, or the default in place of an error, which is noted for the log: for
-    /// a plugin that can go on without the value.
-    pub fn settle<T: Default>(&mut self, plugin: &'static str, result: Result<T, Error>) -> T {
-        result.unwrap_or_else(|error| {
-            self.failures.push((plugin, error));
-            T::default()
-        })
+    /// Notes an error for the log: for a plugin that can safely go on without the value.
+    pub fn note(&mut self, plugin: &'static str, error: Error) {
+        self.failures.push((plugin, error));
     }
 
     /// What went wrong, and in which plugin.
@@ -199,30 +227,51 @@ impl Exchange {
     /// Carries out what was changed, one call to the host for each change. To hand over the whole map
     /// in one call costs more the more headers there are, and is cheaper only where a dozen are added
     /// to a response that had a few (`make bench`).
+    ///
+    /// When Envoy refuses one, the others are carried out all the same, and the first error is returned.
     pub(crate) fn commit(&self) -> Result<(), Error> {
+        let mut done = Ok(());
+        for (name, value) in &self.filter_state {
+            let set = abi::set_property(name.as_bytes(), value);
+            done = done.and(set.map_err(Error::of("proxy_set_property")));
+        }
         let Some(headers) = &self.headers else {
-            return Ok(());
+            return done;
         };
         let map = match self.phase {
             Phase::Request => Map::RequestHeaders,
             Phase::Response => Map::ResponseHeaders,
             Phase::Trailers => Map::ResponseTrailers,
-            Phase::RequestEnd | Phase::Log => return Ok(()),
+            Phase::RequestEnd | Phase::Log => return done,
         };
         for change in headers.changes() {
-            match change {
-                Change::Set(name, value) => abi::replace_header(map, name, value)?,
-                Change::Append(name, value) => abi::add_header(map, name, value)?,
-                Change::Remove(name) => abi::remove_header(map, name)?,
-                // Envoy can replace a header by one line, but not by several.
-                Change::SetLines(name, lines) => {
-                    abi::remove_header(map, name)?;
-                    for line in lines {
-                        abi::add_header(map, name, line)?;
-                    }
-                }
-            }
+            done = done.and(carry_out(map, change));
         }
-        Ok(())
+        done
+    }
+}
+
+fn carry_out(map: Map, change: &Change) -> Result<(), Error> {
+    let remove = |name: &[u8]| {
+        let removed = abi::remove_header(map, name);
+        removed.map_err(Error::of("proxy_remove_header_map_value"))
+    };
+    let add = |name: &[u8], value: &[u8]| {
+        let added = abi::add_header(map, name, value);
+        added.map_err(Error::of("proxy_add_header_map_value"))
+    };
+    match change {
+        Change::Set(name, value) => {
+            let replaced = abi::replace_header(map, name, value);
+            replaced.map_err(Error::of("proxy_replace_header_map_value"))
+        }
+        Change::Append(name, value) => add(name, value),
+        Change::Remove(name) => remove(name),
+        // Envoy can replace a header by one line, but not by several. The old lines are removed first:
+        // a line too few is safer than one too many.
+        Change::SetLines(name, lines) => {
+            remove(name)?;
+            lines.iter().try_for_each(|line| add(name, line))
+        }
     }
 }

@@ -3,7 +3,7 @@
 use portcullis_policy::key::{CLAIMS_PROPERTY, Needs, Request};
 use portcullis_policy::matcher::Subject;
 
-use crate::exchange::{Exchange, Property};
+use crate::exchange::{Error, Exchange, Property};
 
 /// The properties of a request that a policy needs; those that it does not are empty. Ask for them
 /// before any header is written, after which Envoy chooses the route anew.
@@ -16,19 +16,19 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Asks Envoy. What it does not tell is empty, and noted for the log.
-    pub fn ask(exchange: &mut Exchange, needs: Needs, plugin: &'static str) -> Self {
-        let mut ask = |needed: bool, property| {
-            let value = needed.then(|| exchange.property(property)).transpose();
-            let value = exchange.settle(plugin, value);
-            value.flatten().unwrap_or_default()
+    /// Asks Envoy. A property without a value is empty; one that Envoy refuses to show is an error,
+    /// because an empty one may be treated more mildly.
+    pub fn ask(exchange: &Exchange, needs: Needs) -> Result<Self, Error> {
+        let ask = |needed: bool, property| {
+            let value = needed.then(|| exchange.property(property)).transpose()?;
+            Ok(value.flatten().unwrap_or_default())
         };
-        Self {
-            route: ask(needs.route, Property::ROUTE_NAME),
-            remote_address: ask(needs.remote_address, Property::REMOTE_ADDRESS),
-            claims: ask(needs.claims, Property::filter_state(CLAIMS_PROPERTY)),
-            cluster: ask(needs.cluster, Property::CLUSTER_NAME),
-        }
+        Ok(Self {
+            route: ask(needs.route, Property::ROUTE_NAME)?,
+            remote_address: ask(needs.remote_address, Property::REMOTE_ADDRESS)?,
+            claims: ask(needs.claims, Property::filter_state(CLAIMS_PROPERTY))?,
+            cluster: ask(needs.cluster, Property::CLUSTER_NAME)?,
+        })
     }
 
     /// The name of the route.

@@ -5,6 +5,15 @@
 //! metrics and randomness. [`module!`] turns a plugin, or a [`Pair`] of plugins, into a WebAssembly
 //! module for Envoy.
 //!
+//! # Nothing passes because of an error
+//!
+//! Envoy may refuse any call: `capability_restriction_config` leaves calls out, and other hosts lack some.
+//! Each refusal reaches the plugin as an [`Error`] with the call's name, and [`Plugin::on_error`] decides
+//! what becomes of the exchange; so it does when Envoy refuses a change that was made. What the plugin
+//! does not answer with a reply, it has chosen to let pass, and has counted. Where there is no plugin,
+//! because Envoy never had it configured, the answer is 503; where Envoy takes no answer, the message is
+//! held.
+//!
 //! # No panic, ever
 //!
 //! A panic kills the VM, and by default every later request on that worker gets 503. The SDK's own
@@ -17,6 +26,7 @@ pub mod abi;
 mod clock;
 mod exchange;
 mod facts;
+mod liveness;
 mod logger;
 mod metrics;
 mod pair;
@@ -28,6 +38,7 @@ mod shared_data;
 mod shell;
 #[cfg(feature = "jwt")]
 mod signature;
+mod stream;
 mod tables;
 mod throttle;
 mod versions;
@@ -35,7 +46,7 @@ mod waiting;
 mod worker;
 
 pub use clock::{SteadyClock, wall_clock};
-pub use exchange::{Error, Exchange, Phase, Property};
+pub use exchange::{Error, Exchange, Failure, Phase, Property};
 pub use facts::Facts;
 pub use metrics::{Counter, CountersBy, Gauge, Metrics};
 pub use pair::{Pair, PairStream};

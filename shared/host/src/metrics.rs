@@ -18,6 +18,7 @@ use std::fmt::Write;
 use portcullis_policy::config::Name;
 
 use crate::abi;
+use crate::throttle::warn_once;
 
 /// Defines the metrics of one plugin instance, at configure time.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Metrics {
         name.push_str(metric);
         abi::define_metric(kind, &name)
             .inspect_err(|status| {
-                log::warn!("metric {name} is not kept: Envoy refused it ({status:?})");
+                log::warn!("metric {name} is not kept: proxy_define_metric: {status:?}");
             })
             .ok()
     }
@@ -75,8 +76,10 @@ impl Counter {
         if let Some(id) = self.0
             && count > 0
         {
-            // Fails only for an id that does not exist.
-            let _ = abi::increment_metric(id, count.into());
+            counted(
+                "proxy_increment_metric",
+                abi::increment_metric(id, count.into()),
+            );
         }
     }
 }
@@ -114,16 +117,24 @@ impl Gauge {
         if let Some(id) = self.0
             && difference != 0
         {
-            // Fails only for an id that does not exist.
-            let _ = abi::increment_metric(id, difference);
+            counted(
+                "proxy_increment_metric",
+                abi::increment_metric(id, difference),
+            );
         }
     }
 
     /// Sets the gauge.
     pub fn set(self, value: u64) {
         if let Some(id) = self.0 {
-            // Fails only for an id that does not exist.
-            let _ = abi::record_metric(id, value);
+            counted("proxy_record_metric", abi::record_metric(id, value));
         }
+    }
+}
+
+/// Metrics never stand in the way of traffic: where they cannot be kept, the log says so.
+fn counted(call: &'static str, result: Result<(), abi::Status>) {
+    if let Err(status) = result {
+        warn_once(call, status);
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use portcullis_policy::config::{Document, Errors};
 
-use crate::exchange::{Error, Exchange};
-use crate::plugin::{Flow, Plugin, Summary};
+use crate::exchange::{Error, Exchange, Failure};
+use crate::plugin::{Flow, Plugin, Summary, flow_after};
 use crate::worker::{CallId, CallResponse, Worker};
 
 /// Two plugins in one module, `A` nearer to the client; see [`Plugin`].
@@ -59,6 +59,26 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         summaries
     }
 
+    const NEEDS_ENDS: bool = A::NEEDS_ENDS || B::NEEDS_ENDS;
+
+    /// Their changes are carried out together, so each plugin that the exchange has reached is asked, and
+    /// one that replies is enough.
+    fn on_error(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+        failure: Failure,
+    ) -> Flow {
+        let first = self.first.as_ref();
+        let first = first.map(|first| first.on_error(&mut stream.first, exchange, failure));
+        let second = self.second.as_ref().filter(|_| stream.reached_second);
+        let second = second.map(|second| second.on_error(&mut stream.second, exchange, failure));
+        let mut flows = first.into_iter().chain(second);
+        flows
+            .find(|flow| *flow != Flow::Continue)
+            .unwrap_or_default()
+    }
+
     fn on_request(
         &self,
         stream: &mut Self::Stream,
@@ -69,7 +89,7 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
             && !stream.reached_second
         {
             let flow = first.on_request(&mut stream.first, exchange);
-            let flow = exchange.settle(A::NAME, flow);
+            let flow = flow_after(first, &mut stream.first, exchange, flow);
             if flow != Flow::Continue {
                 return Ok(flow);
             }
@@ -78,7 +98,7 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         match &self.second {
             Some(second) => {
                 let flow = second.on_request(&mut stream.second, exchange);
-                Ok(exchange.settle(B::NAME, flow))
+                Ok(flow_after(second, &mut stream.second, exchange, flow))
             }
             None => Ok(Flow::Continue),
         }
@@ -91,13 +111,23 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
     ) -> Result<(), Error> {
         if let Some(first) = &self.first {
             let seen = first.on_request_end(&mut stream.first, exchange);
-            exchange.settle(A::NAME, seen);
+            flow_after(
+                first,
+                &mut stream.first,
+                exchange,
+                seen.map(|()| Flow::Continue),
+            );
         }
         if let Some(second) = &self.second
             && stream.reached_second
         {
             let seen = second.on_request_end(&mut stream.second, exchange);
-            exchange.settle(B::NAME, seen);
+            flow_after(
+                second,
+                &mut stream.second,
+                exchange,
+                seen.map(|()| Flow::Continue),
+            );
         }
         Ok(())
     }
@@ -111,7 +141,7 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
             && stream.reached_second
         {
             let flow = second.on_response(&mut stream.second, exchange);
-            let flow = exchange.settle(B::NAME, flow);
+            let flow = flow_after(second, &mut stream.second, exchange, flow);
             if flow != Flow::Continue {
                 return Ok(flow);
             }
@@ -119,7 +149,7 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         match &self.first {
             Some(first) => {
                 let flow = first.on_response(&mut stream.first, exchange);
-                Ok(exchange.settle(A::NAME, flow))
+                Ok(flow_after(first, &mut stream.first, exchange, flow))
             }
             None => Ok(Flow::Continue),
         }
@@ -130,11 +160,21 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
             && stream.reached_second
         {
             let seen = second.on_trailers(&mut stream.second, exchange);
-            exchange.settle(B::NAME, seen);
+            flow_after(
+                second,
+                &mut stream.second,
+                exchange,
+                seen.map(|()| Flow::Continue),
+            );
         }
         if let Some(first) = &self.first {
             let seen = first.on_trailers(&mut stream.first, exchange);
-            exchange.settle(A::NAME, seen);
+            flow_after(
+                first,
+                &mut stream.first,
+                exchange,
+                seen.map(|()| Flow::Continue),
+            );
         }
         Ok(())
     }
@@ -142,11 +182,21 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
     fn on_log(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error> {
         if let Some(first) = &self.first {
             let logged = first.on_log(&mut stream.first, exchange);
-            exchange.settle(A::NAME, logged);
+            flow_after(
+                first,
+                &mut stream.first,
+                exchange,
+                logged.map(|()| Flow::Continue),
+            );
         }
         if let Some(second) = &self.second {
             let logged = second.on_log(&mut stream.second, exchange);
-            exchange.settle(B::NAME, logged);
+            flow_after(
+                second,
+                &mut stream.second,
+                exchange,
+                logged.map(|()| Flow::Continue),
+            );
         }
         Ok(())
     }

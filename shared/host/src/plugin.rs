@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::reply::Reply;
 
-use crate::exchange::{Error, Exchange};
+use crate::exchange::{Error, Exchange, Failure};
 use crate::worker::{CallId, CallResponse, Worker};
 
 /// How a stream goes on.
@@ -38,8 +38,9 @@ pub struct Summary {
 /// does to it what the policy decided. One value serves all streams of a worker; what belongs to
 /// one stream is kept in its [`Stream`](Self::Stream).
 ///
-/// An `Err` means that Envoy did not play along. The stream goes on as it was, and a warning is
-/// logged, at most once every ten seconds. A plugin that must not let it go on replies instead.
+/// An `Err` means that Envoy refused something. A warning is logged, at most once every ten seconds, and
+/// [`on_error`](Self::on_error) decides how the stream goes on; so it does when Envoy refuses the changes
+/// that a plugin made. No stream passes because of an error alone.
 ///
 /// A [`Pair`] of plugins is a plugin too, so any number of them can form one module that Envoy
 /// enters once: `Pair<A, Pair<B, C>>`. It behaves like a chain of filters: requests pass it forward, responses
@@ -78,6 +79,23 @@ pub trait Plugin: Sized + 'static {
 
     /// What to say of it in the log.
     fn summaries(&self) -> Vec<Summary>;
+
+    /// Whether the plugin depends on hearing how streams end. If Envoy does not call
+    /// [`on_response`](Self::on_response) and [`on_log`](Self::on_log), or one of them fails, each request of
+    /// the next ten seconds begins with [`on_error`](Self::on_error).
+    const NEEDS_ENDS: bool = false;
+
+    /// Something failed in the phase of the exchange: the plugin counts it, and decides how the stream
+    /// goes on. It may still change an [undecided](Failure::Undecided) exchange.
+    ///
+    /// In the request and the response phase a reply is sent in place of the message, and if Envoy takes
+    /// no reply, the message is held. In the other phases the answer means nothing.
+    fn on_error(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+        failure: Failure,
+    ) -> Flow;
 
     /// The request's headers have come.
     fn on_request(&self, stream: &mut Self::Stream, exchange: &mut Exchange)
@@ -118,7 +136,8 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// How often [`on_tick`](Self::on_tick) is to be called, at least. It is called soon after the
-    /// configuration, too, and some fifty times a second while requests wait. The module has to list
+    /// configuration, too, some fifty times a second while requests wait, and more often while many of
+    /// them are woken. The module has to list
     /// `tick` among its callbacks.
     fn tick_period(&self) -> Option<Duration> {
         None
@@ -146,4 +165,17 @@ pub trait Plugin: Sized + 'static {
     ) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// How a stream goes on after a callback: as the plugin says, or, if that failed, as it decides then.
+pub(crate) fn flow_after<P: Plugin>(
+    plugin: &P,
+    stream: &mut P::Stream,
+    exchange: &mut Exchange,
+    result: Result<Flow, Error>,
+) -> Flow {
+    result.unwrap_or_else(|error| {
+        exchange.note(P::NAME, error);
+        plugin.on_error(stream, exchange, Failure::Undecided)
+    })
 }

@@ -6,6 +6,6 @@ use crate::exchange::Error;
 /// Bytes that nobody can predict.
 pub fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
-    abi::random(&mut bytes)?;
+    abi::random(&mut bytes).map_err(Error::of("random_get"))?;
     Ok(bytes)
 }

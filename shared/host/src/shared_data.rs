@@ -1,16 +1,46 @@
 //! Values that all workers share, changed one after the other.
 //!
 //! proxy-wasm's shared data is a map in the proxy's memory, under one lock, with a name space for
-//! each `vm_id`. It has compare-and-swap, but with two holes: a swap on an absent key always
-//! succeeds, and a swap with version 0 always overwrites. So every key is created before there are
-//! requests, and a swap then always meets a value and a version. That is safe because Envoy
-//! configures a plugin in its main thread first, and in the workers after that.
+//! each `vm_id`. It has compare-and-swap, but nothing to create a key only if it is absent: a swap on
+//! an absent key always succeeds, and a swap with version 0 always overwrites. Nothing is ever
+//! deleted.
+//!
+//! # How a key is created exactly once
+//!
+//! To create a key, a worker swaps it with a **foreign version**: one that this key cannot have.
+//!
+//! - If the key is still absent, the swap succeeds, whatever the version.
+//! - If another worker has created it in the meantime, the key has a version of its own, the foreign
+//!   one does not match, and the swap fails. The worker reads the key and starts again.
+//!
+//! The host decides between the two under its lock, so of any number of workers that create the same
+//! key at once exactly one succeeds, and no value is overwritten that its worker has not read. There
+//! is no lock and no claim that a worker could leave behind when it dies.
+//!
+//! Which version is foreign? The host takes the versions of all keys from one counter. A version is
+//! foreign to a key if
+//!
+//! 1. it was given to another key: no version is given twice; or
+//! 2. it was given to any key before this one was found absent: the version of a key that was
+//!    created after that is a later one.
+//!
+//! [`Versions::latest`] returns one or the other. A version that a worker has just
+//! [asked for](crate::versions) is that of the probe, which is another key (1). One that it
+//! remembers was given before the current update began, and so before the update found the key
+//! absent (2).
+//!
+//! Both hold until the counter, which has 32 bits, comes round between the giving of the version and
+//! the swap. `Versions` lets go of what it knows after seconds, in which no machine writes four billion
+//! values under one lock.
+//!
+//! Only an absent key takes that path. A key that exists costs a read and a swap, as ever.
 
 use portcullis_policy::config::Name;
 use portcullis_policy::table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
-use crate::remembered::Remembered;
+use crate::remembered::{At, Remembered};
+use crate::throttle::warn_once;
 use crate::versions::{self, Versions};
 
 /// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
@@ -23,14 +53,21 @@ pub(crate) fn seeded<const N: usize>(
     key: &[u8],
     value: impl FnOnce() -> [u8; N],
 ) -> Option<[u8; N]> {
-    match abi::shared_data(key) {
-        Ok((value, _)) => value.try_into().ok(),
-        Err(Status::NotFound) => {
-            let value = value();
-            abi::set_shared_data(key, &value, 0).ok()?;
-            Some(value)
+    if read(key).ok()?.version.is_none() {
+        create(key, &value()).ok()?;
+    }
+    read(key).ok()?.value.try_into().ok()
+}
+
+/// Creates a key that was found absent; another worker may have created it since.
+fn create(key: &[u8], value: &[u8]) -> Result<(), Status> {
+    let created = versions::foreign().and_then(|version| abi::set_shared_data(key, value, version));
+    match created {
+        Ok(()) | Err(Status::CasMismatch) => Ok(()),
+        Err(status) => {
+            warn_once("proxy_set_shared_data", status);
+            Err(status)
         }
-        Err(_) => None,
     }
 }
 
@@ -42,28 +79,57 @@ pub(crate) struct Changed<T> {
     pub(crate) retries: u32,
 }
 
+/// A value as it was read.
+struct Read {
+    value: Vec<u8>,
+    /// `None` for a key that does not exist.
+    version: Option<u32>,
+}
+
+fn read(key: &[u8]) -> Result<Read, GaveUp> {
+    match abi::shared_data(key) {
+        Ok((value, version)) => Ok(Read {
+            value,
+            version: Some(version),
+        }),
+        Err(Status::NotFound) => Ok(Read {
+            value: Vec::new(),
+            version: None,
+        }),
+        Err(status) => {
+            warn_once("proxy_get_shared_data", status);
+            Err(GaveUp)
+        }
+    }
+}
+
 /// Lets `edit` change the value of a key, as if no other worker existed: when one came first, `edit`
-/// gets the new value and starts again.
+/// gets the new value and starts again. A key that does not exist is created with `foreign`, which
+/// returns a version that is foreign to it, or gives up.
 pub(crate) fn change<T>(
     key: &[u8],
+    foreign: impl Fn() -> Option<u32>,
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
     for retries in 0..ATTEMPTS {
-        let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
+        let Read { mut value, version } = read(key)?;
         let Edit { changed, outcome } = edit(&mut value);
-        if !changed || swap(key, &value, version)? {
+        if !changed || swap(key, &value, version.or_else(&foreign))? {
             return Ok(Changed { outcome, retries });
         }
     }
     Err(GaveUp)
 }
 
-/// Stores a value, if the one that is there has this version.
-fn swap(key: &[u8], value: &[u8], version: u32) -> Result<bool, GaveUp> {
-    match abi::set_shared_data(key, value, version) {
+/// Stores a value, if the one that is there has this version, or if there is none.
+fn swap(key: &[u8], value: &[u8], version: Option<u32>) -> Result<bool, GaveUp> {
+    match abi::set_shared_data(key, value, version.ok_or(GaveUp)?) {
         Ok(()) => Ok(true),
         Err(Status::CasMismatch) => Ok(false),
-        Err(_) => Err(GaveUp),
+        Err(status) => {
+            warn_once("proxy_set_shared_data", status);
+            Err(GaveUp)
+        }
     }
 }
 
@@ -71,45 +137,47 @@ fn swap(key: &[u8], value: &[u8], version: u32) -> Result<bool, GaveUp> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
     pub(crate) key: &'a [u8],
-    pub(crate) number: u32,
+    pub(crate) at: At,
     pub(crate) now: u64,
 }
 
 /// The same as [`change`] for a block that this worker may remember. Then it is not read: it is
 /// written with the [version](crate::versions) that it should have, even where nothing has changed,
-/// because only that tells whether it is still as remembered.
+/// because only that shows whether it is still as remembered.
 pub(crate) fn change_remembered<T>(
     block: Block<'_>,
     versions: &Versions,
     remembered: &mut Remembered,
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
-    let Block { key, number, now } = block;
+    let Block { key, at, now } = block;
     let mut latest = None;
-    if let Some((mut value, version)) = remembered.take(number, now) {
+    if let Some((mut value, version)) = remembered.take(at, now) {
         let outcome = edit(&mut value).outcome;
         latest = versions.latest(now);
-        if swap(key, &value, version)? {
-            remembered.was_right();
+        if swap(key, &value, Some(version))? {
+            remembered.was_right(at.table);
             remember(block, versions, remembered, value, latest);
             return Ok(Changed {
                 outcome,
                 retries: 0,
             });
         }
-        remembered.was_wrong();
+        remembered.was_wrong(at.table);
         versions.doubt();
     }
     for retries in 0..ATTEMPTS {
-        let (mut value, version) = abi::shared_data(key).map_err(|_| GaveUp)?;
+        let Read { mut value, version } = read(key)?;
         let Edit { changed, outcome } = edit(&mut value);
         if !changed {
-            remembered.put(number, value, version, now);
+            if let Some(version) = version {
+                remembered.put(at, value, version, now);
+            }
             return Ok(Changed { outcome, retries });
         }
-        // An older one will do, too.
+        // An older one will do, too: to guess from, and to create the key.
         latest = latest.or_else(|| versions.latest(now));
-        if swap(key, &value, version)? {
+        if swap(key, &value, version.or(latest))? {
             remember(block, versions, remembered, value, latest);
             return Ok(Changed { outcome, retries });
         }
@@ -130,7 +198,7 @@ fn remember(
     };
     let version = versions::next(latest);
     versions.note(version);
-    remembered.put(block.number, value, version, block.now);
+    remembered.put(block.at, value, version, block.now);
 }
 
 /// One value that all workers share, empty at first: for state that is not kept by key, which has
@@ -147,7 +215,7 @@ impl SharedValue {
     pub fn open(plugin: &str, policy: &Name, name: &str) -> Self {
         let key = format!("portcullis/{plugin}/{policy}/{name}");
         let created = match abi::shared_data(key.as_bytes()) {
-            Err(Status::NotFound) => abi::set_shared_data(key.as_bytes(), &[], 0),
+            Err(Status::NotFound) => create(key.as_bytes(), &[]),
             found => found.map(|_| ()),
         };
         if let Err(status) = created {
@@ -158,13 +226,13 @@ impl SharedValue {
 
     /// The value now.
     pub fn read(&self) -> Result<Vec<u8>, GaveUp> {
-        let (value, _) = abi::shared_data(self.key.as_bytes()).map_err(|_| GaveUp)?;
-        Ok(value)
+        Ok(read(self.key.as_bytes())?.value)
     }
 
     /// Lets `edit` change the value, as if no other worker existed: when one came first, `edit` gets
     /// the new value and starts again. Only its last call counts.
     pub fn update<T>(&self, edit: impl FnMut(&mut Vec<u8>) -> Edit<T>) -> Result<T, GaveUp> {
-        Ok(change(self.key.as_bytes(), edit)?.outcome)
+        let foreign = || versions::foreign().ok();
+        Ok(change(self.key.as_bytes(), foreign, edit)?.outcome)
     }
 }

@@ -1,6 +1,5 @@
 //! Between the SDK's contexts and a [`Plugin`].
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,10 +9,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
 use crate::abi;
-use crate::exchange::{Error, Exchange, Phase};
+use crate::exchange::{Error, Exchange, Failure, Phase};
+use crate::liveness::Liveness;
 use crate::logger;
 use crate::pairs;
-use crate::plugin::{Flow, Plugin};
+use crate::plugin::{Flow, Plugin, flow_after};
+use crate::stream::Stream;
 use crate::throttle::Throttle;
 use crate::waiting::Waiting;
 use crate::worker::{CallId, Worker, call_response};
@@ -21,7 +22,16 @@ use crate::worker::{CallId, Worker, call_response};
 /// How soon the first tick comes.
 const FIRST_TICK: Duration = Duration::from_millis(1);
 /// How often ticks come while requests wait, so that no worker learns late what another one fetched.
-const TICK_WHILE_WAITING: Duration = Duration::from_millis(20);
+pub(crate) const TICK_WHILE_WAITING: Duration = Duration::from_millis(20);
+
+/// How soon the next slice of requests that were woken follows the last one: with Envoy's shortest
+/// period. Meanwhile the worker does whatever else is to be done.
+const TICK_WHILE_WOKEN: Duration = Duration::from_millis(1);
+/// How long a callback may have taken, in nanoseconds of the monotonic clock, when another request is
+/// looked at. A callback so takes this and one request more; a plain request takes some 0.2 ms.
+const SLICE_NANOS: u64 = 2_000_000;
+/// How many requests are looked at in one callback, even where the clock cannot be read.
+const SLICE_REQUESTS: usize = 32;
 
 /// Registers the plugin with the SDK: what a module does when it is loaded. [`module!`](crate::module)
 /// calls it in a module; native tests hand it to their host.
@@ -29,12 +39,20 @@ pub fn start<P: Plugin>() {
     proxy_wasm::set_root_context(|id| Box::new(Root::<P> { id, instance: None }));
 }
 
+/// What came of a callback.
+pub(crate) struct Ran {
+    pub(crate) flow: Flow,
+    /// The first thing that failed.
+    pub(crate) failed: Option<Error>,
+}
+
 /// A plugin as configured. Streams keep the one they began with, so a new configuration does not
 /// change a request under way.
-struct Instance<P: Plugin> {
-    plugin: P,
+pub(crate) struct Instance<P: Plugin> {
+    pub(crate) plugin: P,
+    pub(crate) liveness: Liveness,
     warnings: Throttle,
-    waiting: Waiting<P::Stream>,
+    pub(crate) waiting: Waiting<P::Stream>,
 }
 
 struct Root<P: Plugin> {
@@ -59,52 +77,83 @@ impl<P: Plugin> Root<P> {
                 summary.what,
             );
         }
-        if plugin.tick_period().is_some() {
-            tick_after(FIRST_TICK);
-        }
+        let liveness = match plugin.tick_period() {
+            Some(_) => Liveness::timed(self.begin_ticking()),
+            None => Liveness::default(),
+        };
         self.instance = Some(Rc::new(Instance {
             plugin,
+            liveness,
             warnings: Throttle::default(),
             waiting: Waiting::default(),
         }));
         Ok(())
     }
 
-    /// Lets the plugin act outside of streams, and then those streams that it wakes.
+    /// Sets the timer, and tries whether this context may act on others.
+    fn begin_ticking(&self) -> Result<(), Error> {
+        tick_after(FIRST_TICK)?;
+        act_on(self.id)
+    }
+
+    /// Lets the plugin act outside of streams, and then some of the streams that were woken.
     fn act(&self, handle: impl FnOnce(&P, &mut Worker)) {
         let Some(instance) = &self.instance else {
             return;
         };
+        let started = abi::monotonic_nanos().ok();
         let mut worker = Worker::default();
         handle(&instance.plugin, &mut worker);
         instance.warn(worker.failures(), "outside of streams");
         if worker.wakes() {
-            instance.wake();
-            // Fails only for a context that does not exist.
-            let _ = abi::set_effective_context(self.id);
+            instance.waiting.wake();
+        }
+        if instance.waiting.has_woken() {
+            instance.look_again(started);
+            // Fails only where acting on others failed before, which was noted.
+            let _ = act_on(self.id);
         }
     }
 }
 
-fn tick_after(period: Duration) {
+pub(crate) fn tick_after(period: Duration) -> Result<(), Error> {
     let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-    // Envoy refuses no period.
-    let _ = abi::set_tick_period(milliseconds);
+    let set = abi::set_tick_period(milliseconds);
+    set.map_err(Error::of("proxy_set_tick_period_milliseconds"))
+}
+
+fn act_on(context: u32) -> Result<(), Error> {
+    let set = abi::set_effective_context(context);
+    set.map_err(Error::of("proxy_set_effective_context"))
 }
 
 impl<P: Plugin> Instance<P> {
-    /// Looks anew at the requests that wait.
-    fn wake(&self) {
-        for (id, stream, is_complete) in self.waiting.take() {
+    /// Looks again at the next requests that were woken, in a callback that began at this time.
+    fn look_again(&self, started: Option<u64>) {
+        for looked_at in 0..SLICE_REQUESTS {
+            let taken = started.and_then(|started| {
+                let now = abi::monotonic_nanos().ok()?;
+                Some(now.saturating_sub(started))
+            });
+            // At least one, so that there is an end to them.
+            if looked_at > 0 && taken.is_some_and(|taken| taken >= SLICE_NANOS) {
+                return;
+            }
+            let Some((id, stream, is_complete)) = self.waiting.next() else {
+                return;
+            };
             // The stream may have ended a moment ago.
-            if abi::set_effective_context(id).is_err() {
+            if act_on(id).is_err() {
                 continue;
             }
-            match self.request(&mut stream.borrow_mut(), is_complete) {
-                Flow::Continue => {
-                    // Fails only for a stream that is gone.
-                    let _ = abi::resume_request();
-                }
+            let stream_state = &mut stream.borrow_mut();
+            let flow = match self.request(stream_state, is_complete) {
+                Flow::Continue => self.resume(stream_state, is_complete),
+                flow => flow,
+            };
+            match flow {
+                Flow::Continue => {}
+                // A request that cannot be answered stays held.
                 Flow::Reply(reply) => {
                     self.reply(&reply);
                 }
@@ -113,42 +162,102 @@ impl<P: Plugin> Instance<P> {
         }
     }
 
-    fn request(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
-        self.run(Phase::Request, is_complete, |exchange| {
-            let flow = self.plugin.on_request(stream, exchange);
-            exchange.settle(P::NAME, flow)
-        })
-    }
-
-    /// Calls the plugin, and carries out what it changed.
-    fn run(
-        &self,
-        phase: Phase,
-        is_request_complete: bool,
-        handle: impl FnOnce(&mut Exchange) -> Flow,
-    ) -> Flow {
-        let mut exchange = Exchange::new(phase, is_request_complete);
-        let flow = handle(&mut exchange);
-        if !matches!(flow, Flow::Reply(_)) {
-            let committed = exchange.commit();
-            exchange.settle(P::NAME, committed);
-        }
-        self.warn(exchange.failures(), phase);
+    /// Lets a request go on that waited; if Envoy refuses, no request is to wait any more, and this one
+    /// is answered.
+    fn resume(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
+        let resumed = abi::resume_request().map_err(Error::of("proxy_continue_stream"));
+        let Err(error) = resumed else {
+            return Flow::Continue;
+        };
+        self.liveness.cannot_resume(error);
+        let mut exchange = Exchange::new(Phase::Request, is_complete);
+        exchange.note(P::NAME, error);
+        let flow = self
+            .plugin
+            .on_error(stream, &mut exchange, Failure::NotDone);
+        self.warn(exchange.failures(), Phase::Request);
         flow
     }
 
+    /// Judges a request; `is_complete` if it has neither a body nor trailers.
+    pub(crate) fn request(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
+        let exchange = Exchange::new(Phase::Request, is_complete);
+        self.run(exchange, stream, |plugin, stream, exchange| {
+            if P::NEEDS_ENDS
+                && let Err(error) = self.liveness.check_ends()
+            {
+                let flow = flow_after(plugin, stream, exchange, Err(error));
+                if flow != Flow::Continue {
+                    return Ok(flow);
+                }
+            }
+            let flow = plugin.on_request(stream, exchange)?;
+            if flow == Flow::Wait {
+                self.liveness.check_waiting()?;
+            }
+            Ok(flow)
+        })
+        .flow
+    }
+
+    /// Calls the plugin, and carries out what it changed.
+    pub(crate) fn run(
+        &self,
+        mut exchange: Exchange,
+        stream: &mut P::Stream,
+        handle: impl FnOnce(&P, &mut P::Stream, &mut Exchange) -> Result<Flow, Error>,
+    ) -> Ran {
+        let plugin = &self.plugin;
+        let flow = handle(plugin, stream, &mut exchange);
+        let mut flow = flow_after(plugin, stream, &mut exchange, flow);
+        if !matches!(flow, Flow::Reply(_))
+            && let Err(error) = exchange.commit()
+        {
+            exchange.note(P::NAME, error);
+            let decided = plugin.on_error(stream, &mut exchange, Failure::NotDone);
+            if decided != Flow::Continue {
+                flow = decided;
+            }
+        }
+        self.warn(exchange.failures(), exchange.phase());
+        let failed = exchange.failures().first().map(|(_, error)| *error);
+        Ran { flow, failed }
+    }
+
     /// Answers the stream; false if Envoy does not take the answer.
-    fn reply(&self, reply: &Reply) -> bool {
+    pub(crate) fn reply(&self, reply: &Reply) -> bool {
         let sent = send(reply);
-        if let Err(status) = sent {
-            self.warn(&[(P::NAME, status.into())], "no reply");
+        if let Err(error) = sent {
+            self.warn(&[(P::NAME, error)], "no reply");
         }
         sent.is_ok()
     }
 
+    /// Answers in place of a response. If Envoy does not take the answer, and the plugin does not let the
+    /// response pass without it, the response is held.
+    pub(crate) fn reply_in_place(
+        &self,
+        reply: &Reply,
+        stream: &mut P::Stream,
+        mut exchange: Exchange,
+    ) -> Action {
+        if self.reply(reply) {
+            return Action::Pause;
+        }
+        match self
+            .plugin
+            .on_error(stream, &mut exchange, Failure::NotDone)
+        {
+            Flow::Continue => Action::Continue,
+            Flow::Reply(_) | Flow::Wait => Action::Pause,
+        }
+    }
+
     fn warn(&self, failures: &[(&'static str, Error)], when: impl std::fmt::Debug) {
         for (plugin, error) in failures {
-            if let Some(held_back) = self.warnings.admit(abi::monotonic_nanos()) {
+            // Without a clock, the first warning is the only one.
+            let now = abi::monotonic_nanos().unwrap_or_default();
+            if let Some(held_back) = self.warnings.admit(now) {
                 log::warn!(
                     "portcullis {plugin}: {error} ({when:?}; {held_back} more since the last \
                      warning)"
@@ -158,7 +267,7 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
-fn send(reply: &Reply) -> Result<(), abi::Status> {
+pub(crate) fn send(reply: &Reply) -> Result<(), Error> {
     /// Envoy derives the gRPC status from the HTTP status.
     const DERIVED: i32 = -1;
 
@@ -167,13 +276,14 @@ fn send(reply: &Reply) -> Result<(), abi::Status> {
         .headers
         .iter()
         .map(|(name, value)| (&name[..], &value[..]));
-    abi::send_local_response(
+    let sent = abi::send_local_response(
         reply.status.into(),
         &reply.details,
         &reply.body,
         &pairs::encode(headers),
         grpc_status.unwrap_or(DERIVED),
-    )
+    );
+    sent.map_err(Error::of("proxy_send_local_response"))
 }
 
 impl<P: Plugin> Context for Root<P> {
@@ -189,6 +299,11 @@ impl<P: Plugin> Context for Root<P> {
             let handled = plugin.on_call_response(worker, CallId::new(token), &response);
             worker.settle(P::NAME, handled);
         });
+        let instance = self.instance.as_ref();
+        if instance.is_some_and(|instance| instance.waiting.has_woken()) {
+            // If Envoy refused, the rest would be looked at with the next tick.
+            let _ = tick_after(TICK_WHILE_WOKEN);
+        }
     }
 }
 
@@ -205,6 +320,9 @@ impl<P: Plugin> RootContext for Root<P> {
     }
 
     fn on_tick(&mut self) {
+        if let Some(instance) = &self.instance {
+            instance.liveness.ticked();
+        }
         self.act(|plugin, worker| {
             let ticked = plugin.on_tick(worker);
             worker.settle(P::NAME, ticked);
@@ -213,128 +331,22 @@ impl<P: Plugin> RootContext for Root<P> {
             return;
         };
         let period = instance.plugin.tick_period();
-        tick_after(match instance.waiting.is_empty() {
-            true => period.unwrap_or_default(),
-            false => period.map_or(TICK_WHILE_WAITING, |period| period.min(TICK_WHILE_WAITING)),
+        let waiting = &instance.waiting;
+        // It was set when configuring. If Envoy refused now, the period would stay as it is.
+        let _ = tick_after(match (waiting.is_empty(), waiting.has_woken()) {
+            (_, true) => TICK_WHILE_WOKEN,
+            (false, false) => {
+                period.map_or(TICK_WHILE_WAITING, |period| period.min(TICK_WHILE_WAITING))
+            }
+            (true, false) => period.unwrap_or_default(),
         });
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream {
-            id,
-            instance: self.instance.clone(),
-            state: Rc::default(),
-            is_request_complete: false,
-        }))
+        Some(Box::new(Stream::new(id, self.instance.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
-    }
-}
-
-/// One HTTP stream. Without an instance (Envoy opens no stream before a successful configuration)
-/// it lets everything pass.
-struct Stream<P: Plugin> {
-    id: u32,
-    instance: Option<Rc<Instance<P>>>,
-    /// Shared with the list of those that wait.
-    state: Rc<RefCell<P::Stream>>,
-    is_request_complete: bool,
-}
-
-impl<P: Plugin> Stream<P> {
-    fn request_end(&mut self) {
-        self.is_request_complete = true;
-        if let Some(instance) = &self.instance {
-            instance.run(Phase::RequestEnd, true, |exchange| {
-                let seen = instance
-                    .plugin
-                    .on_request_end(&mut self.state.borrow_mut(), exchange);
-                exchange.settle(P::NAME, seen);
-                Flow::Continue
-            });
-        }
-    }
-}
-
-impl<P: Plugin> Context for Stream<P> {}
-
-impl<P: Plugin> HttpContext for Stream<P> {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.is_request_complete = end_of_stream;
-        let Some(instance) = &self.instance else {
-            return Action::Continue;
-        };
-        match instance.request(&mut self.state.borrow_mut(), end_of_stream) {
-            Flow::Continue => return Action::Continue,
-            // A request that cannot be answered is held rather than let through.
-            Flow::Reply(reply) => {
-                instance.reply(&reply);
-            }
-            Flow::Wait => {
-                if instance.waiting.is_empty() {
-                    tick_after(TICK_WHILE_WAITING);
-                }
-                instance.waiting.add(self.id, &self.state, end_of_stream);
-            }
-        }
-        Action::Pause
-    }
-
-    fn on_http_request_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
-        if end_of_stream && !self.is_request_complete {
-            self.request_end();
-        }
-        Action::Continue
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        if !self.is_request_complete {
-            self.request_end();
-        }
-        Action::Continue
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Some(instance) = &self.instance else {
-            return Action::Continue;
-        };
-        let flow = instance.run(Phase::Response, self.is_request_complete, |exchange| {
-            let flow = instance
-                .plugin
-                .on_response(&mut self.state.borrow_mut(), exchange);
-            exchange.settle(P::NAME, flow)
-        });
-        match flow {
-            Flow::Reply(reply) if instance.reply(&reply) => Action::Pause,
-            Flow::Continue | Flow::Wait | Flow::Reply(_) => Action::Continue,
-        }
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if let Some(instance) = &self.instance {
-            instance.run(Phase::Trailers, self.is_request_complete, |exchange| {
-                let seen = instance
-                    .plugin
-                    .on_trailers(&mut self.state.borrow_mut(), exchange);
-                exchange.settle(P::NAME, seen);
-                Flow::Continue
-            });
-        }
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        if let Some(instance) = &self.instance {
-            instance.waiting.remove(self.id);
-            instance.run(Phase::Log, self.is_request_complete, |exchange| {
-                let logged = instance
-                    .plugin
-                    .on_log(&mut self.state.borrow_mut(), exchange);
-                exchange.settle(P::NAME, logged);
-                Flow::Continue
-            });
-        }
     }
 }

@@ -42,6 +42,10 @@ impl EnvoySignatures {
 }
 
 impl HostSignatures for EnvoySignatures {
+    fn is_available(&self) -> bool {
+        self.is_reliable
+    }
+
     fn verify(&self, hash: Hash, key: &[u8], text: &[u8], signature: &[u8]) -> Option<bool> {
         self.is_reliable
             .then(|| verify(hash, key, signature, text))

@@ -1,12 +1,33 @@
 //! Warnings on the request path: useful once, harmful a thousand times a second.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+
+use crate::abi::Status;
 
 /// Lets one warning through every ten seconds, and counts those that it held back.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     last: Cell<Option<u64>>,
     held_back: Cell<u64>,
+}
+
+thread_local! {
+    static WARNED_OF: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Warns that Envoy refuses a call, once in the life of a VM: for calls whose failure is counted each time,
+/// or stands in the way of nothing.
+pub(crate) fn warn_once(call: &'static str, status: Status) {
+    let is_new = WARNED_OF.with_borrow_mut(|known| {
+        let is_new = !known.contains(&call);
+        if is_new {
+            known.push(call);
+        }
+        is_new
+    });
+    if is_new {
+        log::warn!("portcullis: {call}: {status:?} (this is the only warning of it)");
+    }
 }
 
 const PERIOD_NANOS: u64 = 10_000_000_000;

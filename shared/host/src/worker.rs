@@ -63,7 +63,7 @@ impl Worker {
         );
         dispatched
             .map(CallId)
-            .map_err(|status| Error::Host(Status::Other(status as u32)))
+            .map_err(|status| Error::of("proxy_http_call")(Status::from(status as u32)))
     }
 
     /// Lets [`Plugin::on_request`](crate::Plugin::on_request) look anew at the requests that wait.

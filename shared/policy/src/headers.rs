@@ -9,6 +9,8 @@
 
 use bytes::Bytes;
 
+use crate::readings::is_spelling_of;
+
 /// The request header that marks requests which shadow mode let pass.
 pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 
@@ -54,9 +56,17 @@ impl HeaderMap {
             .map(|(_, value)| value)
     }
 
-    /// Whether the header is there, were it with an empty value.
+    /// Whether the header is present, even if empty.
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// The lines that a server may read as this header, with the names that they have: its own, and
+    /// every other [spelling](is_spelling_of) of it.
+    pub fn spellings(&self, name: &str) -> impl Iterator<Item = &(Bytes, Bytes)> {
+        self.entries
+            .iter()
+            .filter(move |(other, _)| is_spelling_of(other, name))
     }
 
     /// All entries in order.
@@ -88,6 +98,26 @@ impl HeaderMap {
         let removed = self.entries.len() != before;
         if removed {
             self.changes.push(Change::Remove(name));
+        }
+        removed
+    }
+
+    /// Removes every line that a server may read as this header, under each
+    /// [spelling](is_spelling_of) of its name. False when there was none, which is not a change.
+    pub fn remove_spellings(&mut self, name: &str) -> bool {
+        self.remove_each(|other| is_spelling_of(other, name))
+    }
+
+    /// As [`remove_spellings`](Self::remove_spellings), but the header itself stays.
+    pub fn remove_other_spellings(&mut self, name: &str) -> bool {
+        self.remove_each(|other| is_spelling_of(other, name) && other != name.as_bytes())
+    }
+
+    /// Removes the headers with these names.
+    fn remove_each(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> bool {
+        let mut removed = false;
+        while let Some((name, _)) = self.entries.iter().find(|(name, _)| is_meant(name)) {
+            removed |= self.remove(name.clone());
         }
         removed
     }
@@ -168,6 +198,29 @@ mod tests {
         assert!(headers.changes().is_empty());
         assert!(headers.remove("a".into()));
         assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+    }
+
+    #[test]
+    fn each_spelling_is_removed_under_its_own_name() {
+        let spelled = [
+            ("x_user", "1"),
+            ("a", "0"),
+            ("x-user", "2"),
+            ("x.user", "3"),
+        ];
+        let mut headers = map(&[&spelled[..], &[("x_user", "4")]].concat());
+        assert_eq!(headers.spellings("x-user").count(), 4);
+        let mut cleaned = headers.clone();
+        assert!(cleaned.remove_other_spellings("x-user"));
+        assert_eq!(lines(&cleaned), ["a: 0", "x-user: 2"]);
+        assert!(headers.remove_spellings("x-user"));
+        assert_eq!(lines(&headers), ["a: 0"]);
+        let names = ["x_user", "x-user", "x.user"];
+        assert_eq!(
+            headers.changes(),
+            names.map(|name| Change::Remove(name.into()))
+        );
+        assert!(!headers.remove_spellings("x-user"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use portcullis_policy::matcher::CanonicalPath;
+use portcullis_policy::readings::path::CanonicalPath;
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -32,7 +32,7 @@ fn check(table: &[(&[u8], &[u8])]) {
 
 #[test]
 fn plain_paths_stay_as_they_are() {
-    let paths: [&[u8]; 11] = [
+    let paths: [&[u8]; 10] = [
         b"/",
         b"/admin",
         b"/admin/",
@@ -41,9 +41,8 @@ fn plain_paths_stay_as_they_are() {
         b"/..a/b..",
         b"/...",
         b"/a/.../b",
-        b"/a b+c:d@e,f=g&h!$'()*~",
+        b"/a+b+c:d@e,f=g&h!$'()*~",
         b"/caf\xc3\xa9",
-        b"/\xff\xfe\x00",
     ];
     check(&paths.map(|path| (path, path)));
     for path in paths {

@@ -47,6 +47,21 @@ impl WasmFilter {
         plugin
     }
 
+    /// The same without one of the capabilities that it has.
+    ///
+    /// # Panics
+    /// If it does not have it.
+    #[must_use]
+    pub fn without_capability(mut self, name: &str) -> Self {
+        let allowed = self
+            .capabilities
+            .as_mut()
+            .and_then(|capabilities| capabilities["allowed_capabilities"].as_object_mut());
+        let removed = allowed.and_then(|allowed| allowed.remove(name));
+        assert!(removed.is_some(), "{} does not have {name}", self.name);
+        self
+    }
+
     /// A module at any path.
     pub fn module(name: &str, path: impl AsRef<Path>) -> Self {
         Self {

@@ -36,6 +36,17 @@ pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
     bootstrap_file(&configuration)
 }
 
+/// Validates a whole Envoy configuration in YAML, as a reader would who pastes it into a file.
+///
+/// # Errors
+/// As with [`plugin`].
+pub fn bootstrap(yaml: &str) -> Result<(), String> {
+    let directory = TempDir::new().expect("a temporary directory");
+    let configuration = directory.path().join("envoy.yaml");
+    fs::write(&configuration, yaml).expect("a file in the temporary directory");
+    bootstrap_file(&configuration)
+}
+
 /// Validates a whole Envoy configuration (JSON or YAML). Relative paths in it are looked up
 /// from the working directory.
 ///

@@ -74,6 +74,56 @@ fn find(value: &Value, found: &mut Vec<Plugin>) -> Result<(), String> {
     }
 }
 
+/// What leaves one reading of a request, in Envoy's connection manager: pointers, each with the value that
+/// does. `docs/security.md` says what each is for.
+const ONE_READING: [(&str, &str); 4] = [
+    ("/normalize_path", "true"),
+    ("/merge_slashes", "true"),
+    ("/path_with_escaped_slashes_action", "REJECT_REQUEST"),
+    (
+        "/common_http_protocol_options/headers_with_underscores_action",
+        "REJECT_REQUEST",
+    ),
+];
+
+/// Which settings the HTTP connection managers in a document lack, so that a request could be read in more
+/// than one way: one line for each, with the manager's `stat_prefix`. A part of one in a
+/// manual has no such name.
+pub fn ambiguities(document: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if is_connection_manager(document) {
+        let name = document
+            .pointer("/stat_prefix")
+            .map_or_else(String::new, text);
+        for (pointer, wanted) in ONE_READING {
+            let setting = document.pointer(pointer);
+            let is_set = match setting {
+                Some(Value::Bool(value)) => value.to_string() == wanted,
+                Some(Value::String(value)) => value == wanted,
+                _ => false,
+            };
+            if !is_set {
+                let field = pointer.trim_start_matches('/').replace('/', ".");
+                found.push(format!("{name}: not set: {field}: {wanted}"));
+            }
+        }
+    }
+    let below: Vec<&Value> = match document {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(members) => members.values().collect(),
+        _ => Vec::new(),
+    };
+    found.extend(below.into_iter().flat_map(ambiguities));
+    found
+}
+
+/// By its type, or, where a manual shows a part of one, by its filters.
+fn is_connection_manager(value: &Value) -> bool {
+    let kind = value.get("@type").and_then(Value::as_str);
+    kind.is_some_and(|kind| kind.ends_with(".v3.HttpConnectionManager"))
+        || value.get("http_filters").is_some()
+}
+
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -159,6 +209,32 @@ capability_restriction_config: {allowed_capabilities: {proxy_log: {}}}
                 .pointer("/allowed_capabilities/proxy_log")
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_connection_manager_says_which_settings_it_lacks() {
+        let text = "
+filters:
+  - typed_config:
+      '@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+      stat_prefix: half
+      normalize_path: true
+      merge_slashes: false
+      common_http_protocol_options: {headers_with_underscores_action: DROP_HEADER}
+  - typed_config:
+      '@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+      stat_prefix: whole
+      normalize_path: true
+      merge_slashes: true
+      path_with_escaped_slashes_action: REJECT_REQUEST
+      common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}
+";
+        let expected = [
+            "half: not set: merge_slashes: true",
+            "half: not set: path_with_escaped_slashes_action: REJECT_REQUEST",
+            "half: not set: common_http_protocol_options.headers_with_underscores_action: REJECT_REQUEST",
+        ];
+        assert_eq!(ambiguities(&documents(text).unwrap()[0]), expected);
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //! upstream, on a route called [`DEFAULT_ROUTE`]; paths below [`SHOP_PREFIX`] on one called
 //! [`SHOP_ROUTE`], below [`RETRIED_PREFIX`] on [`RETRIED_ROUTE`], which retries, below
 //! [`HASTY_PREFIX`] on [`HASTY_ROUTE`], which does not wait for long; paths below
-//! [`OTHER_PREFIX`] lead to another cluster; paths below [`NO_ROUTE_PREFIX`] lead nowhere, so that
+//! [`OTHER_PREFIX`] lead to another cluster; below [`TIER_PREFIX`] a header decides between
+//! [`PUBLIC_ROUTE`] and [`PRIVATE_ROUTE`]; paths below [`NO_ROUTE_PREFIX`] lead nowhere, so that
 //! Envoy itself answers 404. How often a request was sent stands in `x-envoy-attempt-count`, there
 //! and back.
 
@@ -21,6 +22,7 @@
     reason = "scenarios are tests, though they stand in a library"
 )]
 
+pub mod capabilities;
 pub mod circuit_breaker;
 pub mod jwt_auth;
 mod message;
@@ -38,8 +40,8 @@ pub use message::{Request, Response};
 pub use upstream::{Answer, Cluster, Script, Upstream};
 pub use world::{
     DEFAULT_ROUTE, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE,
-    RELOAD, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, UnderWay,
-    World, counter,
+    PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RELOAD, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES,
+    RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER, TIER_PREFIX, UnderWay, World, counter,
 };
 
 /// One story, and the filters it is about.
@@ -68,6 +70,15 @@ pub enum Filter {
         /// The configuration.
         config: String,
     },
+    /// The same, but without one of the capabilities that it has elsewhere.
+    Restricted {
+        /// Such as `security_headers`.
+        module: String,
+        /// The configuration.
+        config: String,
+        /// The name of a host call or callback; `None` leaves nothing out.
+        without: Option<String>,
+    },
     /// A filter that is not ours and answers every request with 403.
     DenyAll,
     /// A stand-in for jwt-auth, `claims-filter`: with `authorization: Bearer <JSON object>` that
@@ -77,7 +88,12 @@ pub enum Filter {
 
 /// The main function of a test program: each scenario is a test, in a world of its own, which `start` makes
 /// for its filters. When the story has ended, `check` looks for what no scenario says but all mean.
-pub fn run<W: World + 'static>(start: fn(&[Filter]) -> W, check: fn(&W)) -> ! {
+/// `try_start` is for filters that may refuse to start.
+pub fn run<W: World + 'static>(
+    start: fn(&[Filter]) -> W,
+    try_start: capabilities::Start<W>,
+    check: fn(&W),
+) -> ! {
     let trial = |scenario: Scenario| {
         Trial::test(scenario.name, move || {
             let mut world = start(&scenario.filters);
@@ -86,7 +102,8 @@ pub fn run<W: World + 'static>(start: fn(&[Filter]) -> W, check: fn(&W)) -> ! {
             Ok(())
         })
     };
-    let trials = all().into_iter().map(trial).collect();
+    let mut trials: Vec<Trial> = all().into_iter().map(trial).collect();
+    trials.extend(capabilities::trials(try_start));
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
 }
 

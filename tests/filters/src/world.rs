@@ -29,6 +29,16 @@ pub const HASTY_ROUTE: &str = "hasty";
 pub const HASTY_PREFIX: &str = "/hasty/";
 /// The timeout of [`HASTY_ROUTE`].
 pub const HASTE: Duration = Duration::from_millis(300);
+/// Paths that begin so are on [`PUBLIC_ROUTE`] or [`PRIVATE_ROUTE`].
+pub const TIER_PREFIX: &str = "/tier/";
+/// The header that decides between the two.
+pub const TIER_HEADER: &str = "x-tier";
+/// The value of [`TIER_HEADER`] that leads to [`PUBLIC_ROUTE`].
+pub const PUBLIC_TIER: &str = "free";
+/// The name of the route for paths below [`TIER_PREFIX`] with [`TIER_HEADER`]: [`PUBLIC_TIER`].
+pub const PUBLIC_ROUTE: &str = "public";
+/// The name of the route for all other paths below [`TIER_PREFIX`]. It leads to [`Cluster::Other`].
+pub const PRIVATE_ROUTE: &str = "private";
 /// Paths that begin so have no route.
 pub const NO_ROUTE_PREFIX: &str = "/no-route/";
 
@@ -53,6 +63,10 @@ pub trait World {
     /// # Panics
     /// If the response breaks off.
     fn send(&mut self, request: Request) -> Response;
+
+    /// Sends a request and waits for the whole response for a few seconds; `None` if none comes: the
+    /// client then goes away.
+    fn try_send(&mut self, request: Request) -> Option<Response>;
 
     /// Sends requests at the same time, and waits for all responses; they are in the order of the
     /// requests.
@@ -93,6 +107,12 @@ pub trait World {
 
     /// The value of a counter, by the name under which the plugin defined it; see [`counter`].
     fn counter(&mut self, name: &str) -> u64;
+
+    /// The sum of all counters whose names begin so; 0 if there are none.
+    fn sum_of_counters(&mut self, prefix: &str) -> u64;
+
+    /// What the plugins have logged as warnings or worse.
+    fn warnings(&mut self) -> Vec<String>;
 
     /// The value of a gauge, by the name under which the plugin defined it; see [`counter`].
     fn gauge(&mut self, name: &str) -> u64;

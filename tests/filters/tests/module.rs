@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use portcullis_host::{Counter, Error, Exchange, Flow, Metrics, Pair, Phase, Plugin, Summary};
+use portcullis_host::{
+    Counter, Error, Exchange, Failure, Flow, Metrics, Pair, Phase, Plugin, Summary,
+};
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::reply::Reply;
 use proxy_wasm_native_host::{Filter, Host, LogLevel, Request, Response};
@@ -57,6 +59,10 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
 
     fn summaries(&self) -> Vec<Summary> {
         Vec::new()
+    }
+
+    fn on_error(&self, _: &mut Stream, _: &mut Exchange, _: Failure) -> Flow {
+        Flow::Continue
     }
 
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {

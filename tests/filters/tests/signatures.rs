@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use portcullis_host::{EnvoySignatures, Error, Exchange, Flow, Plugin, Summary};
+use portcullis_host::{EnvoySignatures, Error, Exchange, Failure, Flow, Plugin, Summary};
 use portcullis_policy::config::{Document, Errors};
 use proxy_wasm_native_host::{Filter, Host, Request, Response};
 
@@ -24,6 +24,10 @@ impl Plugin for Probe {
 
     fn summaries(&self) -> Vec<Summary> {
         Vec::new()
+    }
+
+    fn on_error(&self, _: &mut (), _: &mut Exchange, _: Failure) -> Flow {
+        Flow::Continue
     }
 
     fn on_request(&self, (): &mut (), exchange: &mut Exchange) -> Result<Flow, Error> {

@@ -16,7 +16,7 @@ impl HostSignatures for NoHost {
 fn is_good(token: &str, jwks: &serde_json::Value) -> bool {
     let keys = KeySet::parse(jwks.to_string().as_bytes()).unwrap();
     let token = Token::parse(token.as_bytes()).unwrap();
-    let candidates = keys.candidates(token.header(), &Algorithm::ALL);
+    let candidates = keys.candidates(token.header(), &Algorithm::ALL, &NoHost);
     let mut candidates = candidates.unwrap_or_default().into_iter();
     candidates.any(|key| key.verify(&token, &NoHost).is_some())
 }

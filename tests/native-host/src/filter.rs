@@ -1,5 +1,7 @@
 //! A filter as a test describes it.
 
+use std::collections::BTreeSet;
+
 /// What to do with requests once a filter's VM has died. The names are those of Envoy's
 /// `failure_policy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,14 @@ pub(crate) struct VmSpec {
     pub(crate) vm_id: String,
     pub(crate) config: Vec<u8>,
     pub(crate) init: Init,
+    /// Names of host calls and callbacks.
+    pub(crate) lacks: BTreeSet<String>,
+}
+
+impl VmSpec {
+    pub(crate) fn allows(&self, capability: &str) -> bool {
+        !self.lacks.contains(capability)
+    }
 }
 
 /// The module: what its `_initialize` does.
@@ -59,6 +69,7 @@ impl Filter {
                 vm_id: String::new(),
                 config: Vec::new(),
                 init: Init(init),
+                lacks: BTreeSet::new(),
             },
             failure_policy: FailurePolicy::default(),
         }
@@ -85,6 +96,14 @@ impl Filter {
     /// The VM configuration, as the filter reads it in on_vm_start.
     pub fn vm_config(mut self, config: impl AsRef<[u8]>) -> Self {
         self.vm.config = config.as_ref().to_vec();
+        self
+    }
+
+    /// Takes a capability from the VM, as leaving it out of Envoy's `capability_restriction_config`
+    /// does: a host call (`proxy_log`, `clock_time_get`) fails and is logged; a callback
+    /// (`proxy_on_log`) never comes.
+    pub fn without_capability(mut self, name: &str) -> Self {
+        self.vm.lacks.insert(name.to_owned());
         self
     }
 

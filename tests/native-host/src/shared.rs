@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
 use crate::foreign::ForeignFunctions;
+use crate::headers::Headers;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::properties::Properties;
@@ -66,12 +67,14 @@ impl Shared {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The route for a path.
-    pub(crate) fn route(&self, path: &str) -> Option<Arc<Route>> {
+    /// The route for a request with these headers.
+    pub(crate) fn route(&self, headers: &Headers) -> Option<Arc<Route>> {
+        let path = headers.get(":path").unwrap_or_default();
+        let has = |(name, value): &(String, String)| headers.get(name) == Some(value.as_str());
         let mut fitting = self
             .routes
             .iter()
-            .filter(|route| path.starts_with(&route.prefix));
+            .filter(|route| path.starts_with(&route.prefix) && route.header.iter().all(has));
         fitting.next().cloned()
     }
 }

@@ -111,6 +111,7 @@ impl fmt::Debug for Cluster {
 pub struct Route {
     pub(crate) name: String,
     pub(crate) prefix: String,
+    pub(crate) header: Option<(String, String)>,
     pub(crate) target: Target,
     pub(crate) timeout: Duration,
     pub(crate) retry: Option<Retry>,
@@ -134,6 +135,7 @@ impl Route {
         Self {
             name: name.to_owned(),
             prefix: "/".to_owned(),
+            header: None,
             target: Target::Cluster("upstream".to_owned()),
             timeout: Duration::from_secs(15),
             retry: None,
@@ -143,6 +145,12 @@ impl Route {
     /// Restricts the route to paths that begin with this.
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix = prefix.to_owned();
+        self
+    }
+
+    /// Restricts the route to requests that have this header with exactly this value.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.header = Some((name.to_ascii_lowercase(), value.to_owned()));
         self
     }
 

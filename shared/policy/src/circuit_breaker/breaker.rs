@@ -13,6 +13,7 @@ use super::window::Window;
 use crate::config::{Mode, Name, Whole};
 use crate::key::{self, KeyPart, Missing, Needs};
 use crate::matcher::Match;
+use crate::table::blocks_for;
 
 /// A breaker: which requests, and when to stop sending them.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +57,16 @@ impl Breaker {
     /// Whether it keeps the state of circuits.
     pub(super) fn has_circuits(&self) -> bool {
         self.is_active() && self.switch != Switch::ForcedOpen
+    }
+
+    /// How many blocks its table has; 0 if it needs none.
+    pub(super) fn blocks(&self, max_keys: u32) -> u32 {
+        let is_one_key = self.key.iter().all(KeyPart::is_constant);
+        match (self.has_circuits(), is_one_key) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => blocks_for(max_keys),
+        }
     }
 
     /// The key parts, as a number: see [`board`](super::board).

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, de};
 
 use super::breaker::Breaker;
-use crate::config::{Mode, Name, OnError};
-use crate::table::MaxKeys;
+use super::machine::State;
+use crate::config::{Document, Errors, Mode, Name, OnError};
+use crate::table::{MaxKeys, MemoryUse};
 
 /// Configuration of the circuit-breaker plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -69,6 +70,23 @@ impl TryFrom<String> for StatusPath {
                  and - . _ ~ between slashes"
             )),
         }
+    }
+}
+
+impl Config {
+    /// Reads a configuration, or says everything that is wrong with it.
+    pub fn read(document: Document) -> Result<Self, Errors> {
+        document.read_checked(|config: &Self| {
+            MemoryUse::check(config.max_keys.get(), config.memory())
+                .map_err(|message| ("max_keys", message))
+        })
+    }
+
+    /// What the table of each breaker takes at most.
+    pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
+        let max_keys = self.max_keys.get();
+        let breakers = self.breakers.iter();
+        breakers.map(move |breaker| MemoryUse::of_table::<State>(breaker.blocks(max_keys)))
     }
 }
 

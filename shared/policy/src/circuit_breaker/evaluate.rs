@@ -275,7 +275,7 @@ impl CircuitBreaker {
     ) -> Option<Check> {
         let breaker = &self.get(id)?.breaker;
         let condition = breaker.condition.as_ref();
-        if condition.is_some_and(|condition| !condition.matches(request.subject)) {
+        if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
             return None;
         }
         let check = |outcome, wait| Check {

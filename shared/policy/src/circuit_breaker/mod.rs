@@ -110,6 +110,10 @@
 //! an admission, `on_error` says whether the request passes unseen, or is rejected with 503. If it
 //! happens to a result, that is lost, and what was taken comes back as a lease does.
 //!
+//! The same holds for a request of which the proxy does not say what a breaker needs. A stream of which it
+//! does not say how it ended is neutral, and a breaker that does not hear how streams end can never open:
+//! for the next ten seconds `on_error` decides about each request.
+//!
 //! # Memory
 //!
 //! In a full block of the table the key of the least harm makes room: closed ones first, those with the
@@ -157,8 +161,8 @@ pub use settle::Recorded;
 
 use crate::config::{Mode, Name, OnError};
 pub use crate::headers::SHADOW_HEADER;
-use crate::key::{KeyPart, Needs};
-use crate::table::blocks_for;
+use crate::key::Needs;
+use crate::table::MemoryUse;
 use board::About;
 use breaker::{Breaker, Switch};
 use config::StatusPath;
@@ -174,6 +178,8 @@ pub struct CircuitBreaker {
     name: Name,
     mode: Mode,
     on_error: OnError,
+    /// Of all tables, at most.
+    memory: MemoryUse,
     status_path: Option<StatusPath>,
     breakers: Vec<Compiled>,
     needs: Needs,
@@ -201,20 +207,16 @@ impl CircuitBreaker {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
-        let compile = |breaker: Breaker| {
-            let is_one_key = breaker.key.iter().all(KeyPart::is_constant);
-            let blocks = match (breaker.has_circuits(), is_one_key) {
-                _ if config.mode == Mode::Off => 0,
-                (false, _) => 0,
-                (true, true) => 1,
-                (true, false) => blocks_for(max_keys),
-            };
-            Compiled { breaker, blocks }
+        let compile = |breaker: Breaker| Compiled {
+            blocks: breaker.blocks(max_keys),
+            breaker,
         };
+        let memory = config.memory().sum();
         let mut policy = Self {
             name: config.name,
             mode: config.mode,
             on_error: config.on_error,
+            memory,
             status_path: config.status_path,
             breakers: config.breakers.into_iter().map(compile).collect(),
             needs: Needs::default(),
@@ -302,10 +304,14 @@ impl CircuitBreaker {
     }
 }
 
-/// `mode enforce, breakers: payments, tenants (shadow), legacy (forced_open)`.
+/// `mode enforce, up to 3 MiB for keys, breakers: payments, tenants (shadow), legacy (forced_open)`.
 impl fmt::Display for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mode {}, breakers:", self.mode)?;
+        write!(
+            f,
+            "mode {}, up to {} for keys, breakers:",
+            self.mode, self.memory
+        )?;
         for (i, Compiled { breaker, .. }) in self.breakers.iter().enumerate() {
             let separator = if i > 0 { "," } else { "" };
             write!(f, "{separator} {}", breaker.name)?;

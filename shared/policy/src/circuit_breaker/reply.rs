@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::CircuitBreaker;
 use super::evaluate::{Admission, Reason};
 use super::response::is_grpc;
-use crate::config::Name;
+use crate::config::{Mode, Name, OnError};
 use crate::headers::HeaderMap;
 use crate::reply::{Reply, ReplyHeaders};
 
@@ -16,6 +16,22 @@ const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
 
 impl CircuitBreaker {
+    /// The answer to a request that no breaker could judge, because the proxy refused to say or to do
+    /// something; `None` if it passes: `on_error` is `allow`, or no breaker is enforced.
+    pub fn on_error(&self) -> Option<Reply> {
+        let is_enforced = self.mode == Mode::Enforce
+            && self.active().any(|breaker| breaker.mode == Mode::Enforce);
+        let is_denied = is_enforced && self.on_error == OnError::Deny;
+        is_denied.then(|| Reply {
+            details: "circuit_unavailable".into(),
+            headers: vec![header(
+                "x-portcullis-reason",
+                Reason::Unavailable.label().into(),
+            )],
+            ..plain("Service unavailable\n")
+        })
+    }
+
     /// The answer to a request that is rejected; of the request, only what is said of its content type
     /// matters.
     pub fn reply(&self, admission: &Admission, request: &HeaderMap) -> Option<Reply> {

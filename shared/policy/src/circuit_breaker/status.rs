@@ -8,6 +8,7 @@ use super::breaker::{Breaker, Switch};
 use super::machine::{Phase, State};
 use super::{BreakerId, CircuitBreaker, Compiled};
 use crate::matcher::Subject;
+use crate::readings::path::Paths;
 use crate::reply::Reply;
 use crate::table::{Block, Edit, Store};
 
@@ -18,9 +19,8 @@ impl CircuitBreaker {
     pub fn is_for_status(&self, subject: &Subject<'_>) -> bool {
         let own = self.status_path.as_ref();
         own.is_some_and(|own| {
-            subject
-                .path()
-                .is_some_and(|path| path.as_bytes() == own.as_bytes())
+            let path = subject.paths().and_then(Paths::only);
+            path.is_some_and(|path| path == own.as_bytes())
         })
     }
 

@@ -114,6 +114,22 @@ impl Document {
     }
 }
 
+impl Document {
+    /// The same for a `T` whose members also have to fit each other: `check` returns the member at
+    /// fault, with what was found and what is allowed.
+    pub(crate) fn read_checked<T: DeserializeOwned>(
+        self,
+        check: impl FnOnce(&T) -> Result<(), (&'static str, String)>,
+    ) -> Result<T, Errors> {
+        let path = self.root.path.clone();
+        let value = self.read()?;
+        match check(&value) {
+            Ok(()) => Ok(value),
+            Err((member, message)) => Err(Error::new(member_path(&path, member), message).into()),
+        }
+    }
+}
+
 impl Node {
     /// Sets the value at `path` aside. False when that is this node itself or nothing at all:
     /// there is then nothing left to read.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::headers::is_token;
 
 /// Names that say how the message is framed or belong to one connection: Envoy writes these.
-const FRAMING: [&str; 9] = [
+pub(crate) const FRAMING: [&str; 9] = [
     "connection",
     "content-length",
     "keep-alive",

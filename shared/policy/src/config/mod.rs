@@ -34,7 +34,7 @@ pub(crate) use bounds::{Whole, Within};
 pub use document::Document;
 pub use duration::Duration;
 pub use error::{Error, Errors};
-pub(crate) use header::{HeaderName, HeaderValue, is_framing};
+pub(crate) use header::{FRAMING, HeaderName, HeaderValue, is_framing};
 pub use name::Name;
 pub(crate) use text::Text;
 

@@ -73,6 +73,12 @@ impl Algorithm {
         }
     }
 
+    /// Whether no host verifies it ([`HostSignatures`](super::HostSignatures)), so that each signature
+    /// costs milliseconds in the module, good or bad. A secret's hash is as fast there.
+    pub const fn is_slow(self) -> bool {
+        matches!(self, Self::PS256 | Self::PS384 | Self::PS512 | Self::EdDSA)
+    }
+
     /// Whether whoever can verify a signature can make one.
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)

@@ -22,7 +22,7 @@
 //!     EzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r\
 //!     _wW1gFWFOEjXk").unwrap();
 //! let by = keys
-//!     .candidates(token.header(), &[Algorithm::HS256])
+//!     .candidates(token.header(), &[Algorithm::HS256], &NoHost)
 //!     .unwrap()
 //!     .into_iter()
 //!     .find_map(|key| key.verify(&token, &NoHost));
@@ -82,7 +82,8 @@
 //!   written without. If all have one, that is [`NoKey::UnknownKid`], which a fresh set may cure.
 //! - A token without `kid` is tried with every key.
 //!
-//! At most [`MAX_TRIES`] keys of the right algorithm are tried. If there are more, none is: a token must
+//! At most [`MAX_TRIES`] keys of the right algorithm are tried, and only one where the module itself has
+//! to verify a signature of a public key ([`MAX_SLOW_TRIES`]). If there are more, none is: a token must
 //! not be good or bad depending on the order of a set.
 //!
 //! # Two ways, one verdict
@@ -117,6 +118,8 @@ mod token;
 pub use algorithm::{Algorithm, UnsupportedAlgorithm};
 pub use json::{JsonError, MAX_DEPTH, Object};
 pub use key::{Key, Unusable};
-pub use key_set::{KeySet, KeySetError, MAX_KEYS, MAX_SET, MAX_TRIES, NoKey, Skipped};
+pub use key_set::{
+    KeySet, KeySetError, MAX_KEYS, MAX_SET, MAX_SLOW_TRIES, MAX_TRIES, NoKey, Skipped,
+};
 pub use signature::{Hash, HostSignatures, VerifiedBy};
 pub use token::{Header, LastHeader, MAX_HEADER, MAX_TOKEN, Malformed, Token};

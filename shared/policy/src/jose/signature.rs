@@ -36,6 +36,11 @@ impl Hash {
 
 /// A host that verifies RSA PKCS#1 v1.5 and ECDSA signatures much faster than a module can.
 pub trait HostSignatures {
+    /// Whether the host verifies anything at all. If not, the module verifies everything, slowly.
+    fn is_available(&self) -> bool {
+        true
+    }
+
     /// Whether the signature of the message is good; none if this host cannot tell.
     ///
     /// The key is a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in DER. An ECDSA signature is an

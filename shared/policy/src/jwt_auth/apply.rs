@@ -14,7 +14,7 @@ impl JwtAuth {
     /// verifies them by itself goes on to work in shadow mode.
     pub fn apply(&self, decision: &Decision, headers: &mut HeaderMap) {
         for header in &self.claim_headers {
-            headers.remove(header.clone());
+            headers.remove_spellings(header);
         }
         let requirement = decision
             .rule
@@ -22,7 +22,7 @@ impl JwtAuth {
         let is_in_earnest =
             decision.mode == Mode::Enforce && matches!(decision.verdict, Verdict::Admitted(_));
         for token in &decision.tokens {
-            for (name, value) in &token.verified.headers {
+            for (name, value) in token.verified.headers.iter().flatten() {
                 headers.set(name.clone(), value.clone());
             }
             let spec = requirement.and_then(|requirement| requirement.tokens.get(token.spec));

@@ -1,23 +1,12 @@
-//! Claims as request headers for the upstream.
-//!
-//! | claim | value of the header |
-//! |---|---|
-//! | text | the text |
-//! | number, truth value | as JSON writes it |
-//! | array of texts | the texts with commas between, if that is unambiguous: each begins with a letter or digit and has no comma. Else the array as JSON, which begins with `[`. |
-//! | other array, object | as JSON |
-//! | null, absent, nothing | no header |
-//!
-//! Control bytes (CR, LF and NUL among them) become blanks, as RFC 9110, section 5.5, has it; taken out
-//! instead, `ad\nmin` would become `admin`. Blanks at the ends are taken away. Text that is not ASCII
-//! stays UTF-8, which is opaque to HTTP (`obs-text`). A value cannot be longer than the token was.
+//! Claims as request headers for the upstream. [`claim_value`] says which claim becomes which value.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
 
-use crate::config::{HeaderName, Text, is_framing};
+use super::claim_value::{self, Uncarried};
+use crate::config::{FRAMING, HeaderName, Text};
 use crate::jose::Object;
+use crate::readings::is_spelling_of;
 
 /// Headers that say who sent a request, whereto, and on which way: none of them is a claim's place.
 const RESERVED: [&str; 6] = [
@@ -45,6 +34,11 @@ impl ClaimHeader {
         &self.0
     }
 
+    /// Whether a server may read the header of this name as this one.
+    pub(super) fn is_spelled(&self, name: &str) -> bool {
+        is_spelling_of(name.as_bytes(), self.as_str())
+    }
+
     pub(super) fn as_str(&self) -> &str {
         // A token is ASCII.
         str::from_utf8(&self.0).unwrap_or_default()
@@ -56,11 +50,13 @@ impl TryFrom<HeaderName> for ClaimHeader {
 
     fn try_from(name: HeaderName) -> Result<Self, String> {
         let name = name.as_str();
-        let is_reserved = is_framing(name)
-            || RESERVED.contains(&name)
-            || RESERVED_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix));
+        let mut reserved = FRAMING.iter().chain(&RESERVED);
+        let begins_like = |prefix: &&str| {
+            let start = name.as_bytes().get(..prefix.len());
+            start.is_some_and(|start| is_spelling_of(start, prefix))
+        };
+        let is_reserved = reserved.any(|other| is_spelling_of(name.as_bytes(), other))
+            || RESERVED_PREFIXES.iter().any(begins_like);
         match is_reserved {
             true => Err(format!(
                 "found {name:?}; expected another header: this one has a meaning already"
@@ -68,6 +64,16 @@ impl TryFrom<HeaderName> for ClaimHeader {
             false => Ok(Self(Bytes::copy_from_slice(name.as_bytes()))),
         }
     }
+}
+
+/// Two names that many servers take for one.
+pub(super) fn two_spellings(one: &ClaimHeader, other: &ClaimHeader) -> String {
+    format!(
+        "found the headers {:?} and {:?}; expected one of them: CGI, WSGI and others do not tell \
+         the two names apart",
+        one.as_str(),
+        other.as_str()
+    )
 }
 
 /// `claims_to_headers`: headers, and the paths of the claims that they get. Each header once.
@@ -80,11 +86,15 @@ impl ClaimHeaders {
     }
 
     /// The headers for these claims.
-    pub(super) fn of(&self, claims: &Object) -> impl Iterator<Item = (Bytes, Bytes)> {
-        self.0.iter().filter_map(|(header, path)| {
-            let value = value(claims.at(path.as_str())?)?;
-            Some((header.name().clone(), value))
-        })
+    pub(super) fn of(&self, claims: &Object) -> Result<Vec<(Bytes, Bytes)>, Uncarried> {
+        let mut headers = Vec::with_capacity(self.0.len());
+        for (header, path) in &self.0 {
+            let claim = claims.at(path.as_str());
+            if let Some(value) = claim.map(claim_value::of).transpose()?.flatten() {
+                headers.push((header.name().clone(), value));
+            }
+        }
+        Ok(headers)
     }
 }
 
@@ -105,11 +115,16 @@ impl<'de> Deserialize<'de> for ClaimHeaders {
             ) -> Result<ClaimHeaders, A::Error> {
                 let mut headers = ClaimHeaders::default();
                 while let Some((header, path)) = members.next_entry::<ClaimHeader, Text>()? {
-                    if headers.names().any(|other| *other == header) {
-                        return Err(de::Error::custom(format!(
-                            "found {:?} twice; expected each header once: letter case does not count",
-                            header.as_str()
-                        )));
+                    let is_alike = |other: &&ClaimHeader| other.is_spelled(header.as_str());
+                    if let Some(other) = headers.names().find(is_alike) {
+                        return Err(de::Error::custom(match *other == header {
+                            true => format!(
+                                "found {:?} twice; expected each header once: letter case does not \
+                                 count",
+                                header.as_str()
+                            ),
+                            false => two_spellings(other, &header),
+                        }));
                     }
                     headers.0.push((header, path));
                 }
@@ -137,27 +152,4 @@ impl schemars::JsonSchema for ClaimHeaders {
             "additionalProperties": {"type": "string", "minLength": 1},
         })
     }
-}
-
-/// The value of a header for this claim.
-fn value(claim: &Value) -> Option<Bytes> {
-    let text = match claim {
-        Value::Null => return None,
-        Value::String(text) => text.clone(),
-        Value::Array(items) => joined(items).unwrap_or_else(|| claim.to_string()),
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => claim.to_string(),
-    };
-    let visible = text.replace(|character: char| character.is_ascii_control(), " ");
-    let trimmed = visible.trim_matches(' ');
-    (!trimmed.is_empty()).then(|| Bytes::copy_from_slice(trimmed.as_bytes()))
-}
-
-fn joined(items: &[Value]) -> Option<String> {
-    let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-    let is_plain = |text: &&str| {
-        text.starts_with(|first: char| first.is_alphanumeric()) && !text.contains(',')
-    };
-    texts
-        .filter(|texts| texts.iter().all(is_plain))
-        .map(|texts| texts.join(","))
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::ProviderId;
-use super::place::Place;
+use super::place::{Place, Search};
 use super::provider::Provider;
 use super::reason::Reason;
 use super::rule::{Conditions, Rule};
@@ -38,6 +38,11 @@ pub(super) struct TokenSpec {
 }
 
 impl CompiledRule {
+    /// Whether the name of the route matters.
+    pub(super) fn needs_route(&self) -> bool {
+        self.condition.as_ref().is_some_and(Match::needs_route)
+    }
+
     /// The position of a provider in the list is its id.
     pub(super) fn new(rule: Rule, mode: Mode, providers: &[(Name, Provider)]) -> Self {
         let spec = |names: Vec<&Name>| {
@@ -83,18 +88,28 @@ impl TokenSpec {
         }
     }
 
-    /// The token, if there is one. Every place is looked at, since there must not be two.
-    pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Found<'h>>, Reason> {
+    /// Looks for the token. Every place is looked at, since there must not be two, nor anything like a
+    /// token beside it.
+    pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Search<Found<'h>>, Reason> {
         let mut found = None;
+        let mut is_like = false;
         for (i, (place, _)) in self.places.iter().enumerate() {
-            let Some(token) = place.find(headers)? else {
-                continue;
-            };
-            if found.replace(Found { place: i, token }).is_some() {
-                return Err(Reason::SeveralTokens);
+            match place.find(headers)? {
+                Search::Found(token) => {
+                    if found.replace(Found { place: i, token }).is_some() {
+                        return Err(Reason::SeveralTokens);
+                    }
+                }
+                Search::Lookalike => is_like = true,
+                Search::Nothing => {}
             }
         }
-        Ok(found)
+        match (found, is_like) {
+            (Some(_), true) => Err(Reason::NotAToken),
+            (Some(found), false) => Ok(Search::Found(found)),
+            (None, true) => Ok(Search::Lookalike),
+            (None, false) => Ok(Search::Nothing),
+        }
     }
 
     /// Who may have issued a token in this place.

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::claim_headers::{ClaimHeader, two_spellings};
+use super::place::Place;
 use super::provider::Provider;
+use super::reroute;
 use super::rule::Rule;
 use crate::config::{Mode, Name, OnError};
+use crate::readings::is_spelling_of;
 use crate::revocation;
 
 /// The rule label of requests that no rule is for.
@@ -28,6 +32,8 @@ pub struct Config {
     pub(super) providers: BTreeMap<Name, Provider>,
     pub(super) rules: Vec<Rule>,
     pub(super) unmatched: Unmatched,
+    pub(super) ambiguous: Ambiguous,
+    pub(super) stable_routes: Option<bool>,
     pub(super) revocation: revocation::Config,
     pub(super) cache: Cache,
 }
@@ -62,6 +68,15 @@ struct Fields {
     /// What happens to a request that no rule is for.
     #[serde(default)]
     unmatched: Unmatched,
+    /// What happens to a request whose path leads to different rules, depending on how a server reads
+    /// it. Default: `deny`.
+    #[serde(default)]
+    ambiguous: Ambiguous,
+    /// `true` asserts that no route of Envoy matches on what this plugin changes in a request: headers of
+    /// claims, and the headers, cookies and query parameters that have tokens. `false`: some do, so
+    /// requests in which clients send headers of claims are refused. Default: as `false` where a rule
+    /// looks at the route; elsewhere such headers are removed.
+    stable_routes: Option<bool>,
     /// Tokens that are no longer accepted.
     #[serde(default)]
     revocation: revocation::Config,
@@ -84,6 +99,18 @@ pub(super) enum Unmatched {
     Deny,
     /// It passes.
     Allow,
+}
+
+/// What happens to a request whose path leads to different rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Ambiguous {
+    /// It is refused, with status 400.
+    #[default]
+    Deny,
+    /// It has to meet all of these rules.
+    Strictest,
 }
 
 /// The cache of tokens that were verified, in each worker.
@@ -153,6 +180,9 @@ impl TryFrom<Fields> for Config {
             check_rule(rule, &fields.providers)
                 .map_err(|error| format!("rule {:?}: {error}", rule.name.as_str()))?;
         }
+        if fields.stable_routes != Some(true) {
+            reroute::check(&fields.rules, &fields.providers, fields.unmatched)?;
+        }
         Ok(Self {
             name: fields.name,
             mode: fields.mode,
@@ -160,6 +190,8 @@ impl TryFrom<Fields> for Config {
             providers: fields.providers,
             rules: fields.rules,
             unmatched: fields.unmatched,
+            ambiguous: fields.ambiguous,
+            stable_routes: fields.stable_routes,
             revocation: fields.revocation,
             cache: fields.cache,
         })
@@ -178,11 +210,11 @@ fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
                 name.as_str()
             ));
         }
-        let places = providers.values().flat_map(|other| &other.from);
-        let sources: Vec<&str> = places.filter_map(|place| place.header_name()).collect();
+        let all = || providers.values();
+        let sources = || all().flat_map(|other| other.from.iter().filter_map(Place::header_name));
         if let Some(header) = provider
             .headers()
-            .find(|header| sources.contains(&header.as_str()))
+            .find(|header| sources().any(|source| header.is_spelled(source)))
         {
             return Err(format!(
                 "found provider {:?} to set the header {:?}, where tokens are looked for; expected \
@@ -190,6 +222,24 @@ fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
                 name.as_str(),
                 header.as_str()
             ));
+        }
+        for header in provider.headers() {
+            let mut others = all().flat_map(Provider::headers);
+            let is_alike =
+                |other: &&ClaimHeader| *other != header && other.is_spelled(header.as_str());
+            if let Some(other) = others.find(is_alike) {
+                return Err(two_spellings(header, other));
+            }
+        }
+        for source in provider.from.iter().filter_map(Place::header_name) {
+            let is_alike =
+                |other: &&str| *other != source && is_spelling_of(other.as_bytes(), source);
+            if let Some(other) = sources().find(is_alike) {
+                return Err(format!(
+                    "found the headers {source:?} and {other:?} in \"from\"; expected one of them: a \
+                     token under another spelling of its header is refused"
+                ));
+            }
         }
     }
     Ok(())

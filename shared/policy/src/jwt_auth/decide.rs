@@ -1,18 +1,17 @@
 //! What is to become of a request. The [module](super) is the specification.
 
-use bytes::Bytes;
-
 use super::compiled::{Found, Requirement};
 use super::decision::{Accepted, Decision, Moment, Patience, Verdict};
+use super::place::Search;
 use super::reason::{Grounds, Reason};
 use super::state::State;
 use super::verified::Verified;
 use super::verify::Rejection;
-use super::{JwtAuth, RuleId, readings};
+use super::{Ambiguous, JwtAuth, RuleId};
 use crate::config::{Mode, OnError};
 use crate::headers::HeaderMap;
 use crate::jose::HostSignatures;
-use crate::matcher::{CanonicalPath, Subject};
+use crate::matcher::{Choice, Subject};
 
 impl JwtAuth {
     /// Decides about a request.
@@ -27,11 +26,49 @@ impl JwtAuth {
         patience: Patience,
         host: &impl HostSignatures,
     ) -> Decision {
-        let id = match self.rule_for(subject) {
-            Ok(id) => id,
-            Err(Reason::AmbiguousPath) if is_preflight(subject) => None,
-            Err(reason) => return Decision::new(None, self.mode, Verdict::Refused(reason)),
-        };
+        if self.guards_routes && self.has_claim_header(subject.headers()) {
+            let refused = Verdict::Refused(Reason::ClientClaimHeader);
+            return Decision::new(None, self.mode, refused);
+        }
+        let choice = self.choose(subject);
+        if self.is_ambiguous(&choice, subject) && !is_preflight(subject) {
+            let verdict = Verdict::Refused(Reason::AmbiguousPath);
+            return Decision::new(None, self.mode, verdict);
+        }
+        // A rule that may be the first one is met, too.
+        for position in choice.possible {
+            let decision = self.decide_by(
+                Some(RuleId(position)),
+                subject,
+                state,
+                moment,
+                patience,
+                host,
+            );
+            if matches!(decision.verdict, Verdict::Refused(_) | Verdict::Wait { .. }) {
+                return decision;
+            }
+        }
+        self.decide_by(
+            choice.certain.map(RuleId),
+            subject,
+            state,
+            moment,
+            patience,
+            host,
+        )
+    }
+
+    /// Decides by one rule, or by none.
+    fn decide_by(
+        &self,
+        id: Option<RuleId>,
+        subject: &Subject<'_>,
+        state: &mut State,
+        moment: Moment,
+        patience: Patience,
+        host: &impl HostSignatures,
+    ) -> Decision {
         let rule = id.and_then(|id| self.rules.get(id.0));
         let mode = rule.map_or(self.mode, |rule| rule.mode);
         let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
@@ -73,40 +110,40 @@ impl JwtAuth {
         decision
     }
 
-    /// The decision about a request that Envoy does not hand over.
+    /// The decision about a request of which Envoy does not say what is needed to judge it.
     pub fn on_error(&self) -> Decision {
-        let verdict = match self.on_error {
-            OnError::Allow => Verdict::Admitted(Grounds::Error),
-            OnError::Deny => Verdict::Refused(Reason::Error),
+        match self.on_error {
+            OnError::Allow => Decision::new(None, self.mode, Verdict::Admitted(Grounds::Error)),
+            OnError::Deny => self.on_refused_change(),
+        }
+    }
+
+    /// The decision about a request that Envoy refuses to change. `on_error` is no excuse: the request may
+    /// still bear the names of claims that a client made up.
+    pub fn on_refused_change(&self) -> Decision {
+        let verdict = match self.mode {
+            Mode::Enforce => Verdict::Refused(Reason::Error),
+            Mode::Shadow | Mode::Off => Verdict::ShadowRefused(Reason::Error),
         };
         Decision::new(None, self.mode, verdict)
     }
 
-    /// The rule for a request, however its path is read.
-    fn rule_for(&self, subject: &Subject<'_>) -> Result<Option<RuleId>, Reason> {
-        let first = self.first_match(subject);
-        if subject.path().is_some_and(CanonicalPath::is_as_written) {
-            return Ok(first);
-        }
-        let target = subject.headers().get(":path");
-        for other in target
-            .map(|target| readings::others(target))
-            .unwrap_or_default()
-        {
-            let mut headers = subject.headers().clone();
-            headers.set(Bytes::from_static(b":path"), other.into());
-            if self.first_match(&Subject::new(&headers, subject.route())) != first {
-                return Err(Reason::AmbiguousPath);
-            }
-        }
-        Ok(first)
+    /// Whether a client has sent a header that only tokens may set, in any spelling.
+    fn has_claim_header(&self, headers: &HeaderMap) -> bool {
+        let mut names = self.claim_headers.iter();
+        names.any(|name| headers.spellings(name).next().is_some())
     }
 
-    fn first_match(&self, subject: &Subject<'_>) -> Option<RuleId> {
-        let mut rules = self.rules.iter().map(|rule| rule.condition.as_ref());
-        rules
-            .position(|condition| condition.is_none_or(|condition| condition.matches(subject)))
-            .map(RuleId)
+    fn choose(&self, subject: &Subject<'_>) -> Choice {
+        Choice::of(
+            self.rules.iter().map(|rule| rule.condition.as_ref()),
+            subject,
+        )
+    }
+
+    /// Whether the readings of the path lead to different rules, and that is refused.
+    fn is_ambiguous(&self, choice: &Choice, subject: &Subject<'_>) -> bool {
+        self.ambiguous == Ambiguous::Deny && !choice.possible.is_empty() && !subject.has_one_path()
     }
 
     /// Whether the request has what is required.
@@ -120,16 +157,27 @@ impl JwtAuth {
         decision: &mut Decision,
     ) -> Result<Grounds, Rejection> {
         let mut missing = 0;
+        let mut is_doubtful = false;
         let mut wanted = None;
         for (i, spec) in requirement.tokens.iter().enumerate() {
-            let Some(Found { place, token }) = spec.find(headers)? else {
-                missing += 1;
-                continue;
+            let Found { place, token } = match spec.find(headers)? {
+                Search::Found(found) => found,
+                nothing => {
+                    missing += 1;
+                    is_doubtful |= matches!(nothing, Search::Lookalike);
+                    continue;
+                }
             };
             let providers = spec.providers(place);
             match self.verify(&token, providers, state, moment, host) {
                 Ok((verified, verification)) => {
                     decision.verifications.push(verification);
+                    if let Err(uncarried) = verified.headers {
+                        return Err(Rejection {
+                            detail: uncarried.label(),
+                            ..Reason::ClaimHeader.into()
+                        });
+                    }
                     decision.tokens.push(Accepted {
                         verified,
                         spec: i,
@@ -149,7 +197,10 @@ impl JwtAuth {
         match missing {
             0 => {}
             all if all == requirement.tokens.len() && requirement.allow_missing => {
-                return Ok(Grounds::NoToken);
+                return match is_doubtful {
+                    true => Err(Reason::NotAToken.into()),
+                    false => Ok(Grounds::NoToken),
+                };
             }
             _ => return Err(Reason::NoToken.into()),
         }

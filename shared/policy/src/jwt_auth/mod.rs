@@ -2,7 +2,8 @@
 //!
 //! # A request's way
 //!
-//! 1. The first **rule** whose `match` fits decides. Rules that are off are not there. Without a rule,
+//! 1. The first **rule** whose `match` fits decides (a request with several readings: see below). Rules
+//!    that are off are not there. Without a rule,
 //!    `unmatched` decides.
 //! 2. A CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes: browsers
 //!    never send credentials with one.
@@ -10,6 +11,8 @@
 //!    for `provider` and `any`, one of each for `all`. A place is looked at whoever's token it may
 //!    have, so a second token is never overlooked.
 //!    - None at all: `allow_missing`, or refused. Some, but not all: refused.
+//!    - Something that is like a token, and is none: refused where a request without one would pass, and
+//!      beside a token (see `lookalike.rs`).
 //!    - Two, or one in two places: refused (RFC 6750, section 3.1).
 //! 4. Each token is verified, below.
 //! 5. The rule's **conditions** are checked: `scopes`, `claims`, `step_up`. With `all`, they are about the
@@ -27,8 +30,10 @@
 //!    settings and keys count, and no other's.
 //! 5. `alg` and `typ` are among those allowed; `times.rs`; `aud`.
 //! 6. Is it revoked (see [`revocation`](crate::revocation))?
-//! 7. Its key: that of its `kid`; without `kid`, each that fits.
-//! 8. The signature.
+//! 7. Its key: that of its `kid`; without `kid`, each that fits, if they are few enough (see
+//!    [`jose`](crate::jose)).
+//! 8. The signature. The first bad one ends the request, so one request costs at most one bad signature
+//!    that the module itself verifies, and one good one for each token before it that the rule requires.
 //!
 //! What is found out before the signature is true of a token that anybody can make. That is why the
 //! client is told `invalid_token`, and never what is wrong with it (`reply.rs`).
@@ -51,20 +56,44 @@
 //! A token without `jti` cannot be revoked, and does not wait for the list. Nothing that is wanted is in
 //! the way of a token that is refused for another reason.
 //!
+//! # When Envoy refuses
+//!
+//! Where Envoy does not say what the verdict depends on (the headers, the route that a rule names, the time),
+//! `on_error` decides: 503 with `deny`, the default. With `allow` the request passes without claims, and
+//! without the claim headers that its client sent. Where Envoy refuses a change, `on_error` is not asked: a
+//! request that still bears a made-up claim header, or not the claims of its token, gets 503. A rule that
+//! requires nothing is no exception.
+//!
 //! # Headers
 //!
 //! - What a client sends in the headers that any provider sets (`claims_to_headers`,
-//!   `forward_payload_header`) is removed, in every request that passes, also under rules that require
-//!   nothing, also in shadow mode.
-//! - The headers of tokens that are good are set, see `claim_headers.rs`.
+//!   `forward_payload_header`) is removed, in every [spelling](crate::readings::is_spelling_of), in every
+//!   request that passes, also under rules that require nothing, also in shadow mode.
+//! - The headers of tokens that are good are set. A token with a claim that its header cannot carry is
+//!   refused, see `claim_value.rs`.
 //! - A token is taken away from where it was found (see `place.rs`), unless its provider has `forward`, and
 //!   not in shadow mode: an upstream that still verifies it goes on to work.
 //! - The claims of the client's token are published for the filters behind ([`Decision::claims`]).
 //!
-//! # Paths with several readings
+//! # Routes
 //!
-//! Servers disagree about `;`, `\`, `%2f` and `%5c` in a path. A request is refused if its path leads to
-//! different rules, depending on how it is read (see `readings.rs`). So what opens one path never opens another.
+//! What is changed in a request can lead Envoy to another route than the one that was judged. Where rules
+//! look at the route, requests and configurations for which that could matter are refused, see `reroute.rs`.
+//!
+//! # Requests with several readings
+//!
+//! A rule that asks for less grants, so it must be the first one in every reading of the request (see
+//! [`readings`](crate::readings)). The [choice](crate::matcher::Choice) of rules has those that may be the
+//! first, and the one that surely ends the search.
+//!
+//! - If there are several and the path can be read in several ways, the request is **ambiguous**: 400
+//!   `ambiguous_path`. With `ambiguous: strictest`, it is treated as follows instead.
+//! - If there are several for another reason (a method in lower case, a path in another letter case or
+//!   without its final slash, which some servers overlook), the request has to meet **each** of them.
+//!   So `/ADMIN/x` needs what `/admin/` needs and what the rule for all other paths needs.
+//!
+//! Where a later rule is written for just the spelling that fits an earlier one loosely (rules for
+//! `/docs/` and for `/Docs/`, for `/admin` and for `/admin/`), each is for its own spelling.
 //!
 //! # Shadow
 //!
@@ -73,16 +102,18 @@
 mod apply;
 mod cache;
 mod claim_headers;
+mod claim_value;
 mod compiled;
 mod config;
 mod decide;
 mod decision;
 mod forgeries;
+mod lookalike;
 mod place;
 mod provider;
-mod readings;
 mod reason;
 mod reply;
+mod reroute;
 mod rule;
 mod scope;
 mod state;
@@ -96,8 +127,6 @@ mod watch;
 
 use std::fmt;
 
-use bytes::Bytes;
-
 pub use config::Config;
 pub use decision::{Decision, Moment, Patience, Verdict};
 pub use reason::{Grounds, Reason};
@@ -106,11 +135,10 @@ pub use verify::Verification;
 
 use crate::config::{Mode, Name, OnError};
 pub use crate::headers::SHADOW_HEADER;
-use crate::matcher::Match;
 use crate::remote::Source;
 use crate::revocation::Revoked;
 use compiled::CompiledRule;
-use config::{NO_RULE, Unmatched};
+use config::{Ambiguous, NO_RULE, Unmatched};
 use provider::{Keys, Provider};
 
 /// The policy, compiled.
@@ -161,9 +189,12 @@ pub struct JwtAuth {
     on_error: OnError,
     providers: Vec<(Name, Provider)>,
     rules: Vec<CompiledRule>,
+    ambiguous: Ambiguous,
     admits_unmatched: bool,
+    /// Whether what a client sends in the headers of claims is refused, and not removed.
+    guards_routes: bool,
     /// What any provider sets.
-    claim_headers: Vec<Bytes>,
+    claim_headers: Vec<String>,
     remotes: Vec<Remote>,
     /// Which of them is the revocation list.
     revocations: Option<RemoteId>,
@@ -238,22 +269,28 @@ impl JwtAuth {
             .position(|remote| remote.kind == RemoteKind::Revocations);
         let mut claim_headers = Vec::new();
         for (_, provider) in &providers {
-            for header in provider.headers().map(|header| header.name()) {
-                if !claim_headers.contains(header) {
-                    claim_headers.push(header.clone());
+            for header in provider.headers().map(|header| header.as_str().to_owned()) {
+                if !claim_headers.contains(&header) {
+                    claim_headers.push(header);
                 }
             }
         }
         let rules = config.rules.into_iter();
+        let rules: Vec<CompiledRule> = rules
+            .filter(|rule| rule.mode != Mode::Off)
+            .map(|rule| CompiledRule::new(rule, config.mode, &providers))
+            .collect();
         Self {
             name: config.name,
             mode: config.mode,
             on_error: config.on_error,
-            rules: rules
-                .filter(|rule| rule.mode != Mode::Off)
-                .map(|rule| CompiledRule::new(rule, config.mode, &providers))
-                .collect(),
+            guards_routes: match config.stable_routes {
+                Some(stable) => !stable,
+                None => rules.iter().any(CompiledRule::needs_route),
+            },
+            rules,
             providers,
+            ambiguous: config.ambiguous,
             admits_unmatched: config.unmatched == Unmatched::Allow,
             claim_headers,
             remotes,
@@ -270,8 +307,7 @@ impl JwtAuth {
 
     /// Whether the name of the route matters.
     pub fn needs_route(&self) -> bool {
-        let conditions = self.rules.iter().filter_map(|rule| rule.condition.as_ref());
-        conditions.into_iter().any(Match::needs_route)
+        self.rules.iter().any(CompiledRule::needs_route)
     }
 
     /// The names of all rules that are not off, and whether they only count; [`RuleId::index`] is the

@@ -6,6 +6,8 @@
 //!   so has no token. A header that has one must not have a second line, whatever that says: which of
 //!   the two the upstream goes by is unknown.
 //! - **Cookie**: see [`cookie`]. **Query**: see [`query`]; the value is decoded.
+//! - What only resembles a token, or is one for some servers, is none, but is not as good as none either:
+//!   see [`lookalike`].
 //! - An empty value is no token: that is what a cookie looks like after logging out.
 
 use std::borrow::Cow;
@@ -13,6 +15,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::lookalike;
 use super::reason::Reason;
 use crate::config::{HeaderName, Text};
 use crate::headers::{HeaderMap, is_token};
@@ -58,6 +61,17 @@ struct Fields {
     cookie: Option<Text>,
     /// The name of a query parameter.
     query: Option<Text>,
+}
+
+/// What is in a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Search<T> {
+    /// A token.
+    Found(T),
+    /// Something that is like a token, and is not one.
+    Lookalike,
+    /// No token.
+    Nothing,
 }
 
 impl TryFrom<Fields> for Place {
@@ -123,23 +137,35 @@ impl Place {
         }
     }
 
-    /// The token, if there is one.
-    pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Cow<'h, [u8]>>, Reason> {
-        match self {
+    /// Looks for a token.
+    pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Search<Cow<'h, [u8]>>, Reason> {
+        let (token, is_like) = match self {
             Self::Header { name, prefix, .. } => {
                 let lines = || headers.get_all(name.as_str());
                 let mut tokens = lines().filter_map(|line| after(prefix, line));
                 let token = tokens.next().map(Cow::Borrowed);
-                match token.is_some() && lines().nth(1).is_some() {
-                    true => Err(Reason::SeveralTokens),
-                    false => Ok(token),
+                if token.is_some() && lines().nth(1).is_some() {
+                    return Err(Reason::SeveralTokens);
                 }
+                let is_like = lookalike::in_other_headers(headers, name.as_str())
+                    || (token.is_none() && lines().any(|line| lookalike::in_line(line, prefix)));
+                (token, is_like)
             }
             Self::Cookie(name) => {
                 let values = cookie::values(headers, name.as_str());
-                only(values.map(Cow::Borrowed))
+                let token = only(values.map(Cow::Borrowed))?;
+                (token, lookalike::in_cookies(headers, name.as_str()))
             }
-            Self::Query(name) => only(query::values(headers, name.as_str())),
+            Self::Query(name) => {
+                let token = only(query::values(headers, name.as_str()))?;
+                (token, lookalike::in_query(headers, name.as_str()))
+            }
+        };
+        match (token, is_like) {
+            (Some(_), true) => Err(Reason::NotAToken),
+            (Some(token), false) => Ok(Search::Found(token)),
+            (None, true) => Ok(Search::Lookalike),
+            (None, false) => Ok(Search::Nothing),
         }
     }
 

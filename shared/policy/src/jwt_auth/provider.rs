@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::claim_headers::{ClaimHeader, ClaimHeaders};
+use super::claim_headers::{ClaimHeader, ClaimHeaders, two_spellings};
 use super::place::Place;
 use super::scope::at_least_one;
 use super::times::Times;
@@ -64,6 +64,11 @@ impl Provider {
         self.types.contains(&typ)
     }
 
+    /// Whether a request with a token of this provider is changed on its way.
+    pub(super) fn changes_requests(&self) -> bool {
+        !self.forward || self.headers().next().is_some()
+    }
+
     /// The headers that only this provider's tokens may set.
     pub(super) fn headers(&self) -> impl Iterator<Item = &ClaimHeader> {
         self.claim_headers.names().chain(&self.payload_header)
@@ -109,7 +114,10 @@ struct Fields {
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     audiences: Option<Vec<Text>>,
-    /// What tokens may be signed with. Default: what public keys allow.
+    /// What tokens may be signed with. Default: those of RS256, RS384, RS512, ES256 and ES384 that the
+    /// keys allow. The others have to be named: for RSA-PSS and EdDSA, each signature takes the worker
+    /// milliseconds; with HMAC, the key can also sign. An inline key that is for RSA-PSS or EdDSA only
+    /// names it, too.
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     algorithms: Option<Vec<Algorithm>>,
@@ -212,15 +220,19 @@ impl TryFrom<Fields> for Provider {
             }
         }
         let payload_header = fields.forward_payload_header;
-        let clash = payload_header
-            .as_ref()
-            .filter(|header| fields.claims_to_headers.names().any(|name| name == *header));
-        if let Some(header) = clash {
-            return Err(format!(
-                "found {:?} in \"forward_payload_header\" and in \"claims_to_headers\"; expected \
-                 each header once",
-                header.as_str()
-            ));
+        if let Some(header) = &payload_header {
+            let mut names = fields.claims_to_headers.names();
+            match names.find(|name| name.is_spelled(header.as_str())) {
+                Some(name) if name == header => {
+                    return Err(format!(
+                        "found {:?} in \"forward_payload_header\" and in \"claims_to_headers\"; \
+                         expected each header once",
+                        header.as_str()
+                    ));
+                }
+                Some(name) => return Err(two_spellings(name, header)),
+                None => {}
+            }
         }
         Ok(Self {
             algorithms: algorithms(fields.algorithms, &keys)?,
@@ -242,7 +254,8 @@ impl TryFrom<Fields> for Provider {
 }
 
 /// The algorithms that tokens may be signed with. Symmetric ones have to be named: who can verify then
-/// can sign, and that must not happen by default.
+/// can sign, and that must not happen by default. So have slow ones, here or by an inline key that is
+/// for nothing else: with them, anybody can make the worker spend milliseconds on a request.
 fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorithm>, String> {
     let served = match keys {
         Keys::Inline(Some(set)) => set.algorithms(),
@@ -250,7 +263,12 @@ fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorith
         Keys::Remote(_) => asymmetric(&Algorithm::ALL),
     };
     let Some(named) = named else {
-        let usual = asymmetric(&served);
+        let mut usual = asymmetric(&served);
+        let is_named = |slow: &Algorithm| match keys {
+            Keys::Inline(Some(set)) => set.is_only_for(*slow),
+            Keys::Inline(None) | Keys::Remote(_) => false,
+        };
+        usual.retain(|algorithm| !algorithm.is_slow() || is_named(algorithm));
         return match usual.is_empty() {
             false => Ok(usual),
             true => Err(format!(

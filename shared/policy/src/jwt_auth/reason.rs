@@ -106,9 +106,12 @@ reasons! {
     NoRule = "no_rule": Forbidden,
     /// Its path has several readings, which lead to different rules.
     AmbiguousPath = "ambiguous_path": BadRequest,
+    /// It has a header that only tokens may set, and a rule looks at the route.
+    ClientClaimHeader = "client_claim_header": BadRequest,
     /// It has several tokens, or one in several places.
     SeveralTokens = "several_tokens": InvalidRequest,
-    /// What stands in the token's place has characters that no token has.
+    /// What stands in the token's place has characters that no token has, or something like a token is
+    /// there where it counts for some servers only.
     NotAToken = "not_a_token": InvalidRequest,
     /// The token is not a signed JWT, or not strictly one.
     Malformed = "malformed": InvalidToken,
@@ -134,14 +137,18 @@ reasons! {
     Revoked = "revoked": InvalidToken,
     /// The provider has no key of the token's `kid`.
     UnknownKey = "unknown_key": InvalidToken,
-    /// The key of the token's `kid` is for other algorithms, or too many keys would have to be tried.
+    /// The key of the token's `kid` is for other algorithms.
     WrongKey = "wrong_key": InvalidToken,
+    /// The token has no `kid`, and too many keys would have to be tried.
+    AmbiguousKey = "ambiguous_key": InvalidToken,
     /// The signature is not good.
     Signature = "signature": InvalidToken,
     /// The token lacks a scope.
     Scope = "scope": InsufficientScope,
     /// A claim is not as the rule requires.
     Claim = "claim": InsufficientScope,
+    /// A claim cannot be carried in its header without becoming another's value.
+    ClaimHeader = "claim_header": Forbidden,
     /// The user was authenticated by other means than the rule requires.
     AuthenticationContext = "authentication_context": StepUp,
     /// The user was authenticated too long ago.

@@ -3,12 +3,12 @@
 //! | reason | status | challenge |
 //! |---|---|---|
 //! | no token | 401 | `Bearer realm="edge"` |
-//! | several tokens, or what is none | 400 | … `error="invalid_request"` |
+//! | several tokens, what is none, or what is like one | 400 | … `error="invalid_request"` |
 //! | a token that is not valid, whatever is wrong with it | 401 | … `error="invalid_token"` |
 //! | a scope or a claim is missing | 403 | … `error="insufficient_scope", scope="admin"` |
 //! | authenticated too long ago or by other means | 401 | … `error="insufficient_user_authentication", acr_values="mfa", max_age="900"` |
-//! | a path with several readings | 400 | |
-//! | no rule | 403 | |
+//! | a path with several readings, or a claim header of the client's where rules look at the route | 400 | |
+//! | no rule, or a claim that its header cannot carry | 403 | |
 //! | no keys, no revocation list, too many waiting | 503 | `Retry-After` instead |
 //!
 //! The realm is the name of the instance, never anything that the client sent. `scope` has all scopes

@@ -80,6 +80,18 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// Whether claims that are as required here are as required there.
+    pub(super) fn include(&self, other: &Self) -> bool {
+        let Self {
+            scopes,
+            claims,
+            step_up,
+        } = other;
+        scopes.iter().all(|scope| self.scopes.contains(scope))
+            && claims.iter().all(|claim| self.claims.contains(claim))
+            && (step_up.is_none() || *step_up == self.step_up)
+    }
+
     /// Whether the claims are as required. What the client could mend last is checked last.
     pub(super) fn check(&self, claims: &Object, now: u64, clock_skew: u64) -> Result<(), Reason> {
         if !self.scopes.iter().all(|scope| scope.is_in(claims)) {

@@ -11,7 +11,7 @@ use crate::jose::Object;
 
 /// How a user has to be authenticated, by the claims `acr` and `auth_time`. A client that is refused
 /// is told so (RFC 9470), and sends the user to authenticate again.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
@@ -61,7 +61,7 @@ impl TryFrom<Fields> for StepUp {
 }
 
 /// An authentication context class reference, as it may stand in a challenge.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::ProviderId;
+use super::claim_value::Uncarried;
 use super::provider::Provider;
 use super::times::Window;
 use crate::jose::{Object, Token};
@@ -16,8 +17,8 @@ pub(super) struct Verified {
     pub(super) claims: Object,
     /// The claims as JSON.
     pub(super) payload: Bytes,
-    /// The headers for the upstream.
-    pub(super) headers: Vec<(Bytes, Bytes)>,
+    /// The headers for the upstream, if its claims can be carried there.
+    pub(super) headers: Result<Vec<(Bytes, Bytes)>, Uncarried>,
 }
 
 impl Verified {
@@ -36,7 +37,7 @@ impl Verified {
             )
         });
         let headers = provider.claim_headers.of(token.claims());
-        let headers = headers.chain(payload_header).collect();
+        let headers = headers.map(|headers| headers.into_iter().chain(payload_header).collect());
         let (payload, claims) = token.into_payload();
         Self {
             provider: id,

@@ -255,14 +255,15 @@ fn signature(
     host: &impl HostSignatures,
 ) -> Result<VerifiedBy, Rejection> {
     let candidates = set
-        .candidates(token.header(), &provider.algorithms)
+        .candidates(token.header(), &provider.algorithms, host)
         .map_err(|no_key| Rejection {
             detail: no_key.label(),
             wanted: remote.filter(|_| no_key == NoKey::UnknownKid),
             ..match no_key {
                 NoKey::AlgorithmNotAllowed => Reason::Algorithm,
                 NoKey::UnknownKid => Reason::UnknownKey,
-                NoKey::AlgorithmMismatch | NoKey::Ambiguous => Reason::WrongKey,
+                NoKey::AlgorithmMismatch => Reason::WrongKey,
+                NoKey::Ambiguous => Reason::AmbiguousKey,
             }
             .into()
         })?;

@@ -12,8 +12,10 @@
 //! Claims with dots in their own names (`https://shop.example/tenant`) are found under the whole name:
 //! where both readings exist, the name that is whole wins.
 //!
-//! The value is the text, or the number or truth value as JSON writes it. Null, lists and objects are
-//! no values, and what is not JSON has none: the part is missing.
+//! The value is the text, or the number or truth value as JSON writes it. A text that reads as one of
+//! these, or begins with a quote, is written with quotes, as in JSON: the text `"1"` is another claim than
+//! the number `1`, and has another key. One number has one key, `1.0` that of `1`. Null, lists and objects
+//! are no values, and what is not JSON has none: the part is missing.
 
 use std::fmt;
 
@@ -29,6 +31,21 @@ pub(super) fn value(claims: &[u8], path: &str) -> Option<String> {
     json.end().ok()?;
     value
 }
+
+/// Whether a text reads as a number or a truth value of JSON.
+fn is_scalar(text: &str) -> bool {
+    use serde_json::Value;
+
+    // What else begins so is no such value, and is not parsed.
+    let may_be = text.starts_with(|first: char| first.is_ascii_digit() || "-tf".contains(first));
+    let is_short = text.len() <= MAX_SCALAR;
+    let value = || serde_json::from_str::<Value>(text);
+    may_be && is_short && matches!(value(), Ok(Value::Number(_) | Value::Bool(_)))
+}
+
+/// As many characters as a number can have that [`Find`] writes: the largest `f64` has 309 digits, and the
+/// smallest 326 behind its point, with sign and digits.
+const MAX_SCALAR: usize = 400;
 
 /// Where a member leads.
 #[derive(Clone, Copy)]
@@ -85,11 +102,15 @@ impl<'de> de::Visitor<'de> for Find<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        self.scalar(value)
+        // -0 is 0.
+        self.scalar(value + 0.0)
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        self.scalar(value)
+        match value.starts_with('"') || is_scalar(value) {
+            true => self.scalar(serde_json::Value::from(value)),
+            false => self.scalar(value),
+        }
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {

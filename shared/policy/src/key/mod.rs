@@ -1,30 +1,40 @@
 //! What is counted apart.
 //!
-//! A key is the list of its parts' values, each with its length before it. A part has a value or is
-//! **missing**; an empty value counts as missing, and so does one that stands there several times (two
-//! lines of a header, two cookies or parameters of one name). Which of them the upstream goes by is
-//! unknown here, so with any choice a client could hide behind the others. As it is, all such requests
-//! share one count, or are denied.
+//! A key is the list of its parts' values, each with its length before it. Servers read a request in
+//! different ways (see [`crate::readings`]), so a part is in one of three states:
 //!
-//! | part | value |
-//! |---|---|
-//! | `remote_address` | 4 or 16 bytes, see [`address`] |
-//! | `host` | `:authority` without port and final dot, in lower case |
-//! | `path` | the [canonical path](crate::matcher::CanonicalPath) |
-//! | `method` | `:method` as it is |
-//! | `route` | the name of Envoy's route |
-//! | `cluster` | the name of the cluster that the route leads to |
-//! | `header` | the line |
-//! | `cookie` | without blanks and double quotes around it; names count with their letter case |
-//! | `query` | percent-decoded, `+` is a blank; so is the name before it is compared |
-//! | `claim` | see [`claim`] |
-//! | `constant` | the text |
+//! - It has a **value**: all servers find the same, in whatever spelling. Spellings of one value are one
+//!   key, else a client would have a fresh bucket for each.
+//! - It is **missing**: no server finds one. An empty value is missing.
+//! - It is **ambiguous**: some servers find another value than others, or none: two cookies of one name,
+//!   `?k=ab;1`, a header under two names. With any choice a client could hide behind what is not chosen.
+//!
+//! Ambiguous is never a way out. All ambiguous requests share one bucket, so a client gets by spelling
+//! at most that one beside its own:
+//!
+//! | `missing` | missing | ambiguous |
+//! |---|---|---|
+//! | `share` | one bucket for all | the same bucket |
+//! | `skip` | the rule does not apply | one bucket for all |
+//! | `deny` | denied | denied |
+//!
+//! | part | value | what is merged |
+//! |---|---|---|
+//! | `remote_address` | 4 or 16 bytes, see [`address`] | ports |
+//! | `host` | the host of `:authority` | letter case, port, final dots, spellings of an address, percent-encoding |
+//! | `path` | see [`readings::path`](crate::readings::path::Paths::key) | percent-encoding, dot segments, parameters, slashes, letter case |
+//! | `method` | `:method` | letter case |
+//! | `route` | the name of Envoy's route | |
+//! | `cluster` | the name of the cluster that the route leads to | |
+//! | `header` | its one value | equal lines, other characters for `-` in the name, blanks around |
+//! | `cookie` | decoded to the end | percent-encoding, quotes, backslashes, `+` and blank, equal cookies |
+//! | `query` | decoded to the end | percent-encoding, `+` and blank, equal parameters |
+//! | `claim` | see [`claim`] | |
+//! | `constant` | the text | |
 
 mod address;
 mod claim;
-pub(crate) mod cookie;
 mod part;
-pub(crate) mod query;
 
 use std::hash::{Hash, Hasher};
 
@@ -34,6 +44,9 @@ use siphasher::sip::SipHasher13;
 pub(crate) use part::KeyPart;
 
 use crate::matcher::{Match, Subject};
+use crate::readings::Reading;
+#[cfg(feature = "jwt")]
+pub(crate) use crate::readings::{cookie, query};
 use crate::table::{KeyHash, KeyHasher, Seed};
 
 /// The filter state in which jwt-auth hands over the claims of the token that it has verified: a JSON
@@ -126,13 +139,20 @@ impl Key {
     ) -> Self {
         let mut hasher = KeyHasher::new(seed);
         for part in parts {
-            if part.add_to(&mut hasher, request) {
-                continue;
-            }
-            match missing {
-                Missing::Share => hasher.missing_part(),
-                Missing::Skip => return Self::None,
-                Missing::Deny => return Self::Required,
+            let key = part.look(request, |value| match (value, missing) {
+                (Reading::Value(value), _) => {
+                    hasher.part(&value);
+                    None
+                }
+                (Reading::Missing, Missing::Skip) => Some(Self::None),
+                (_, Missing::Deny) => Some(Self::Required),
+                (_, Missing::Share | Missing::Skip) => {
+                    hasher.missing_part();
+                    None
+                }
+            });
+            if let Some(key) = key {
+                return key;
             }
         }
         Self::Hash(hasher.finish())
@@ -156,10 +176,4 @@ pub(crate) fn shape(parts: &[KeyPart]) -> u64 {
     let mut hasher = SipHasher13::new();
     parts.hash(&mut hasher);
     hasher.finish()
-}
-
-/// The only item; none if there are several.
-fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
-    let item = items.next()?;
-    items.next().is_none().then_some(item)
 }

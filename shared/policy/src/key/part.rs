@@ -6,9 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 
 use super::address::{Network, Prefixes};
-use super::{Needs, Request, claim, cookie, only, query};
+use super::{Needs, Request, claim};
 use crate::config::{HeaderName, Text};
-use crate::table::KeyHasher;
+use crate::readings::path::Paths;
+use crate::readings::{Reading, cookie, header, method, query};
 
 /// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,41 +28,46 @@ pub(crate) enum KeyPart {
 }
 
 impl KeyPart {
-    /// Adds the value in this request to the hash; false if it is missing or empty.
-    pub(super) fn add_to(&self, hasher: &mut KeyHasher, request: &Request<'_>) -> bool {
-        self.look(request, |value| hasher.part(value)).is_some()
-    }
-
-    /// The value in this request as text, for people to read.
+    /// The value in this request as text, for people to read; none if it is missing or ambiguous.
     pub(super) fn text(&self, request: &Request<'_>) -> Option<String> {
         match self {
             Self::RemoteAddress(prefixes) => {
                 let network = Network::of(request.remote_address, *prefixes).to_string();
                 Some(network).filter(|network| !network.is_empty())
             }
-            part => part.look(request, |value| String::from_utf8_lossy(value).into_owned()),
+            part => part.look(request, |value| match value {
+                Reading::Value(value) => Some(String::from_utf8_lossy(&value).into_owned()),
+                Reading::Missing | Reading::Ambiguous => None,
+            }),
         }
     }
 
-    /// Shows the value in this request; none if it is missing or empty.
-    fn look<T>(&self, request: &Request<'_>, see: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    /// Shows the value in this request.
+    pub(super) fn look<T>(&self, request: &Request<'_>, see: impl FnOnce(Reading<'_>) -> T) -> T {
         let subject = request.subject;
         let headers = subject.headers();
-        let show = |value: &[u8]| (!value.is_empty()).then(|| see(value));
         match self {
             Self::RemoteAddress(prefixes) => {
-                show(Network::of(request.remote_address, *prefixes).as_bytes())
+                let network = Network::of(request.remote_address, *prefixes);
+                see(one(network.as_bytes().into()))
             }
-            Self::Host => show(&lower_case(subject.host())),
-            Self::Path => show(subject.path()?.as_bytes()),
-            Self::Method => show(subject.method()),
-            Self::Route => show(subject.route()),
-            Self::Cluster => show(request.cluster),
-            Self::Header(name) => show(only(headers.get_all(name.as_str()))?),
-            Self::Cookie(name) => show(only(cookie::values(headers, name.as_str()))?),
-            Self::Query(name) => show(&only(query::values(headers, name.as_str()))?),
-            Self::Claim(name) => show(claim::value(request.claims, name.as_str())?.as_bytes()),
-            Self::Constant(text) => show(text.as_str().as_bytes()),
+            Self::Host => see(subject.authority().read()),
+            Self::Path => see(match subject.paths().map(Paths::key) {
+                None => Reading::Missing,
+                Some(Some(path)) => Reading::Value(path),
+                Some(None) => Reading::Ambiguous,
+            }),
+            Self::Method => see(one(method::canonical(subject.method()))),
+            Self::Route => see(one(subject.route().into())),
+            Self::Cluster => see(one(request.cluster.into())),
+            Self::Header(name) => see(header::read(headers, name.as_str())),
+            Self::Cookie(name) => see(cookie::read(headers, name.as_str())),
+            Self::Query(name) => see(query::read(headers, name.as_str())),
+            Self::Claim(name) => {
+                let claim = claim::value(request.claims, name.as_str()).unwrap_or_default();
+                see(one(Cow::Owned(claim.into_bytes())))
+            }
+            Self::Constant(text) => see(one(text.as_str().as_bytes().into())),
         }
     }
 
@@ -86,10 +92,11 @@ impl KeyPart {
     }
 }
 
-fn lower_case(text: &[u8]) -> Cow<'_, [u8]> {
-    match text.iter().any(u8::is_ascii_uppercase) {
-        true => text.to_ascii_lowercase().into(),
-        false => text.into(),
+/// A value of which there is one reading; an empty one is missing.
+fn one(value: Cow<'_, [u8]>) -> Reading<'_> {
+    match value.is_empty() {
+        true => Reading::Missing,
+        false => Reading::Value(value),
     }
 }
 

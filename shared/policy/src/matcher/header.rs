@@ -6,6 +6,7 @@ use super::pattern::{Pattern, not_exactly_one};
 use super::regex::Regex;
 use crate::config::HeaderName;
 use crate::headers::HeaderMap;
+use crate::readings::{Fit, header, is_spelling_of};
 
 /// A condition on one header: its name and exactly one of `exact`, `prefix`, `regex`, `present`.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,11 +35,49 @@ impl HeaderMatch {
         self.name.as_str()
     }
 
-    pub(super) fn matches(&self, headers: &HeaderMap) -> bool {
+    /// How well the condition fits, in the light of the lines that the header has under any
+    /// spelling of its name.
+    ///
+    /// A value is certain only if nothing is there but one line of the exact name, or several that fit
+    /// both each by itself and joined, as Node and WSGI join them.
+    pub(super) fn fit(&self, headers: &HeaderMap) -> Fit {
         let name = self.name.as_str();
-        match &self.condition {
-            Condition::Value(pattern) => headers.get_all(name).any(|line| pattern.matches(line)),
-            Condition::Present(present) => headers.contains(name) == *present,
+        let (mut exact, mut others) = (0_usize, 0_usize);
+        let spellings = || {
+            let spellings = headers.iter();
+            spellings.filter(|(own, _)| is_spelling_of(own, name))
+        };
+        for (own, _) in spellings() {
+            match own == name {
+                true => exact += 1,
+                false => others += 1,
+            }
+        }
+        let pattern = match (&self.condition, exact, others) {
+            (Condition::Present(present), 0, 0) => return Fit::over([!present]),
+            (Condition::Present(_), 0, _) => return Fit::Possible,
+            (Condition::Present(present), ..) => return Fit::over([*present]),
+            (Condition::Value(_), 0, 0) => return Fit::No,
+            (Condition::Value(pattern), ..) => pattern,
+        };
+        let lines = spellings().flat_map(|(_, line)| [line, header::trim(line)]);
+        let fit = Fit::over(lines.map(|line| pattern.matches(line)));
+        let fit = match exact + others {
+            1 => fit,
+            _ => {
+                let lines: Vec<&[u8]> = spellings().map(|(_, line)| &line[..]).collect();
+                let joined = [&b","[..], b", "].map(|comma| pattern.matches(&lines.join(comma)));
+                match (fit, Fit::over(joined)) {
+                    (Fit::No, joined) => joined.min(Fit::Possible),
+                    (fit, Fit::Certain) => fit,
+                    (fit, _) => fit.min(Fit::Possible),
+                }
+            }
+        };
+        match others {
+            0 => fit,
+            // Some servers do not find these lines, or only these.
+            _ => fit.min(Fit::Possible),
         }
     }
 }
@@ -85,5 +124,87 @@ impl TryFrom<Fields> for HeaderMatch {
             name: fields.name,
             condition,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn fit(condition: &str, lines: &[(&'static str, &'static [u8])]) -> Fit {
+        let condition: HeaderMatch = serde_json::from_str(condition).unwrap();
+        let entries = lines.iter().map(|(name, value)| {
+            let bytes = bytes::Bytes::from_static;
+            (bytes(name.as_bytes()), bytes(value))
+        });
+        condition.fit(&HeaderMap::new(entries.collect()))
+    }
+
+    #[test]
+    fn a_value_is_certain_only_if_every_server_finds_it() {
+        let exact = r#"{"name": "x-tier", "exact": "free"}"#;
+        let prefix = r#"{"name": "x-tier", "prefix": "fr"}"#;
+        for (condition, lines, expected) in [
+            (exact, &[][..], Fit::No),
+            (exact, &[("x-tier", &b"free"[..])], Fit::Certain),
+            (exact, &[("x-tier", b"paid")], Fit::No),
+            (exact, &[("x-tier", b"FREE")], Fit::No),
+            (exact, &[("x_tier", b"free")], Fit::Possible),
+            (
+                exact,
+                &[("x-tier", b"free"), ("x_tier", b"free")],
+                Fit::Possible,
+            ),
+            (
+                exact,
+                &[("x-tier", b"paid"), ("x.tier", b"free")],
+                Fit::Possible,
+            ),
+            (
+                exact,
+                &[("x-tier", b"free"), ("x-tier", b"paid")],
+                Fit::Possible,
+            ),
+            (
+                exact,
+                &[("x-tier", b"free"), ("x-tier", b"free")],
+                Fit::Possible,
+            ),
+            (exact, &[("x-tier", b"free\xa0")], Fit::Possible),
+            (
+                prefix,
+                &[("x-tier", b"free"), ("x-tier", b"free")],
+                Fit::Certain,
+            ),
+            (
+                prefix,
+                &[("x-tier", b"free"), ("x-tier", b"paid")],
+                Fit::Possible,
+            ),
+        ] {
+            assert_eq!(fit(condition, lines), expected, "{condition} {lines:?}");
+        }
+        let list = r#"{"name": "x-tier", "exact": "a, b"}"#;
+        let lines = [("x-tier", &b"a"[..]), ("x-tier", b"b")];
+        assert_eq!(fit(list, &lines), Fit::Possible);
+    }
+
+    #[test]
+    fn absence_is_certain_only_if_no_spelling_is_there() {
+        let present = r#"{"name": "x-tier", "present": true}"#;
+        let absent = r#"{"name": "x-tier", "present": false}"#;
+        for (lines, is_present, is_absent) in [
+            (&[][..], Fit::No, Fit::Certain),
+            (&[("x-tier", &b""[..])], Fit::Certain, Fit::No),
+            (&[("x_tier", b"1")], Fit::Possible, Fit::Possible),
+            (&[("x_tier", b"1"), ("x-tier", b"1")], Fit::Certain, Fit::No),
+            (&[("xtier", b"1")], Fit::No, Fit::Certain),
+        ] {
+            assert_eq!(fit(present, lines), is_present, "{lines:?}");
+            assert_eq!(fit(absent, lines), is_absent, "{lines:?}");
+        }
     }
 }

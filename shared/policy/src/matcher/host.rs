@@ -4,25 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
+use crate::readings::Fit;
+use crate::readings::authority::{self, Authority};
+
 /// The longest name that DNS allows.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
-
-/// The host part of an `:authority`: without the port, and without one final dot.
-///
-/// An IPv6 address keeps its brackets. What is not a valid authority is cut in the same way, at
-/// the first `:` outside brackets, so that it cannot hide a host behind a second port.
-pub(super) fn without_port(authority: &[u8]) -> &[u8] {
-    if authority.starts_with(b"[") {
-        let end = authority.iter().position(|byte| *byte == b']');
-        return end
-            .and_then(|end| authority.get(..=end))
-            .unwrap_or(authority);
-    }
-    let host = authority.split(|byte| *byte == b':').next();
-    let host = host.unwrap_or(authority);
-    host.strip_suffix(b".").unwrap_or(host)
-}
 
 /// A host that a rule names: `api.example`, `*.example`, `192.0.2.1` or `[2001:db8::1]`.
 ///
@@ -40,37 +27,37 @@ pub struct HostPattern(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A name or an IPv4 address, in lower case.
+    /// A name in lower case, or the canonical text of an address.
     Exact(String),
     /// The dot and the name that a host must end with, in lower case.
     Below(String),
-    Ipv6(Ipv6Addr),
 }
 
 impl HostPattern {
-    /// Whether this host is meant; it comes from [`without_port`].
-    pub(super) fn matches(&self, host: &[u8]) -> bool {
+    /// How well the host that a request names is meant.
+    pub(super) fn fit(&self, authority: &Authority<'_>) -> Fit {
+        authority.fit(|host| self.is_for(host))
+    }
+
+    /// Whether a host in its canonical form is meant.
+    fn is_for(&self, host: &[u8]) -> bool {
         match &self.0 {
-            Kind::Exact(name) => host.eq_ignore_ascii_case(name.as_bytes()),
-            Kind::Below(suffix) => {
-                let label = host.len().checked_sub(suffix.len());
-                label
-                    .filter(|label| *label > 0)
-                    .and_then(|label| host.get(label..))
-                    .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
-            }
-            Kind::Ipv6(address) => ipv6(host) == Some(*address),
+            Kind::Exact(name) => host == name.as_bytes(),
+            Kind::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
-        let kind = if let Some(address) = ipv6(text.as_bytes()) {
-            Kind::Ipv6(address)
-        } else if let Some(name) = text.strip_prefix("*.") {
+        let kind = if let Some(name) = text.strip_prefix("*.") {
             is_name(name).then(|| Kind::Below(format!(".{name}")))?
+        } else if is_name(&text) || text.parse::<Ipv4Addr>().is_ok() {
+            Kind::Exact(text)
         } else {
-            (is_name(&text) || text.parse::<Ipv4Addr>().is_ok()).then_some(Kind::Exact(text))?
+            let address = text.strip_prefix('[')?.strip_suffix(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            let canonical = authority::canonical(text.as_bytes()).into_owned();
+            Kind::Exact(String::from_utf8(canonical).ok()?)
         };
         Some(Self(kind))
     }
@@ -90,11 +77,6 @@ impl TryFrom<String> for HostPattern {
     }
 }
 
-fn ipv6(host: &[u8]) -> Option<Ipv6Addr> {
-    let address = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(address).ok()?.parse().ok()
-}
-
 /// Whether a text in lower case can be a name in DNS. `_` is there too: no host should have it in
 /// its name, but some do. A name does not end in a number, for that is how addresses are told.
 fn is_name(text: &str) -> bool {
@@ -109,4 +91,80 @@ fn is_name(text: &str) -> bool {
         .next()
         .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
     text.len() <= MAX_NAME && text.split('.').all(is_label) && !ends_in_number
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn fit(pattern: &str, authority: &str) -> Fit {
+        let pattern = HostPattern::try_from(pattern.to_owned()).unwrap();
+        pattern.fit(&Authority::new(authority.as_bytes()))
+    }
+
+    #[test]
+    fn a_host_is_certain_only_in_its_plain_form() {
+        for authority in ["a.example", "a.example:8443"] {
+            assert_eq!(fit("A.example", authority), Fit::Certain, "{authority}");
+            assert_eq!(fit("*.example", authority), Fit::Certain, "{authority}");
+            assert_eq!(fit("b.example", authority), Fit::No, "{authority}");
+        }
+        for authority in [
+            "A.example",
+            "a.example.",
+            "a.example..:80",
+            "a.example:",
+            "a.example:80:81",
+            "a.example:x",
+            "%61.example",
+            "user@a.example",
+            "a.example@user",
+            "a.example:x@b",
+            "b.example,a.example",
+            "b.example a.example",
+            "a.example/x",
+        ] {
+            assert_eq!(fit("a.example", authority), Fit::Possible, "{authority}");
+            assert_eq!(fit("*.example", authority), Fit::Possible, "{authority}");
+            assert_eq!(fit("c.example", authority), Fit::No, "{authority}");
+        }
+        for authority in ["", "example", ".example", "xa.example.com", "xn--a.example"] {
+            assert_eq!(fit("a.example", authority), Fit::No, "{authority}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_meant_in_every_spelling() {
+        for (pattern, certain, possible) in [
+            ("[::1]", "[::1]:80", "[0:0:0:0:0:0:0:1]"),
+            ("[2001:DB8:0::1]", "[2001:db8::1]", "[2001:DB8::1%25eth0]"),
+            ("127.0.0.1", "127.0.0.1:80", "127.1"),
+            ("127.0.0.1", "127.0.0.1", "0x7f000001"),
+            ("127.0.0.1", "127.0.0.1", "0177.0.0.1."),
+            ("127.0.0.1", "127.0.0.1", "[::ffff:7f00:1]"),
+            ("[::ffff:127.0.0.1]", "127.0.0.1", "[::ffff:127.0.0.1]"),
+        ] {
+            assert_eq!(fit(pattern, certain), Fit::Certain, "{pattern} {certain}");
+            assert_eq!(
+                fit(pattern, possible),
+                Fit::Possible,
+                "{pattern} {possible}"
+            );
+        }
+        for other in [
+            "[::2]",
+            "[::1",
+            "::1",
+            "1.2.3.4.5",
+            "256.256",
+            "4294967296",
+            "08.1",
+        ] {
+            assert_eq!(fit("[::1]", other), Fit::No, "{other}");
+            assert_eq!(fit("127.0.0.1", other), Fit::No, "{other}");
+        }
+    }
 }

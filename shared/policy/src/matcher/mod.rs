@@ -4,76 +4,75 @@
 //! that are named hold. A match that names nothing matches every request. Everything is compiled
 //! when the configuration is read, and what could never match is refused then.
 //!
+//! # Certain and possible
+//!
+//! A request can be [read](crate::readings) in several ways, so a condition has three answers
+//! ([`Fit`]): it holds in every reading (**certain**), in some (**possible**), or in none. A rule that
+//! restricts applies if it possibly fits; a rule that grants must fit for certain. Each policy says
+//! which of its rules do what.
+//!
 //! # Path
 //!
 //! `exact`, `prefix` (a prefix of the text, as in Envoy's routes: `/admin` also matches
 //! `/administrator`; write `/admin/` to stay inside) or `regex` (see [`Regex`]; it is matched
-//! against the whole path). Letter case counts.
+//! against the whole path).
 //!
-//! A rule must not be dodged by writing the same path in another way, so paths are compared in a
-//! canonical form (see [`CanonicalPath`] for the details):
+//! A condition is compared with each reading of the path (see [`readings::path`](crate::readings::path)).
+//! It fits for certain if it fits all of them to the letter. It fits possibly if it fits one of them
+//! when letter case and a final slash do not count, because there are servers that ignore these:
+//! `/ADMIN/x`, `/admin` and `/public/..;/admin/x` possibly fit the prefix `/admin/`.
 //!
-//! 1. Query and fragment are cut off at the first `?` or `#`.
-//! 2. Path parameters are dropped: `/admin;v=1/x` is `/admin/x`.
-//! 3. Percent-encodings are decoded, once: `%61dmin` is `admin`, `%2f` is `/`, `%252f` is `%2f`. A
-//!    `%` that does not start an encoding stays.
-//! 4. `\` counts as `/`.
-//! 5. Repeated slashes count as one; `.` and `..` segments are resolved, never above the root.
+//! `exact` and `prefix` are written in the [canonical form](crate::readings::path::CanonicalPath):
+//! plain characters, never percent-encoded, without dot segments and repeated slashes.
 //!
-//! `exact` and `prefix` are written in this form, too: plain characters, never percent-encoded.
+//! `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action:
+//! REJECT_REQUEST` in Envoy's connection manager leave one reading of nearly all paths.
 //!
-//! This is the reading of the most lenient servers: a rule for `/admin/` is for every spelling
-//! under which one of them serves something below `/admin/`. Servers disagree, however, and a
-//! strict one may find in the same spelling a path elsewhere: `/admin/..;/x` is `/x` here and to
-//! Tomcat, but below `/admin/` to a server that knows no parameters. Leave only one reading where
-//! that matters, above all where a rule *opens* what is closed otherwise:
-//!
-//! - `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action:
-//!   REJECT_REQUEST` in Envoy's connection manager settle all but `;`. (Envoy 1.40 resolves
-//!   `/..;/`, but forwards `/%2e%2e;/` as `/..;/`.)
-//! - If the servers behind know no path parameters, let Envoy's RBAC filter refuse paths with `;`.
-//!
-//! What one kind of file system adds is not undone: letter case, a final dot or space, `%u002e`.
-//!
-//! A CONNECT without a path matches no rule that names one. (Envoy answers by itself what neither
-//! is a path nor a CONNECT, such as `OPTIONS *`.)
+//! A CONNECT without a path matches no rule that names one, and neither does `OPTIONS *`.
 //!
 //! # Methods
 //!
-//! Any of the list. Letter case counts, as in HTTP.
+//! Any of the list. In another letter case a method fits possibly: HTTP tells them apart, some servers do
+//! not.
 //!
 //! # Hosts
 //!
 //! Any of the list: exact names, or `*.example` for every name below `example`, at any depth, but
-//! not `example` itself. Letter case, the port and a final dot do not count; IPv6 addresses are
-//! written in brackets. The client chooses this header: a host is no proof of anything.
+//! not `example` itself. The port does not count; IPv6 addresses are written in brackets. Other spellings of
+//! a host (letter case, a final dot, userinfo, an address in another form) fit possibly. The client chooses
+//! this header: a host is no proof of anything.
 //!
 //! # Headers
 //!
-//! All of the list. `exact`, `prefix`, `regex` hold when **any** line of the header fits; `present`
-//! looks only whether the header is there (`false`: is not there). Values are compared as bytes;
-//! a list in one line (`a, b`) is one value.
+//! All of the list. `exact`, `prefix`, `regex` fit possibly when any line does, under any spelling of the
+//! name (`x_tier` for `x-tier`, as CGI and WSGI read it), and for certain when all lines do, under the exact
+//! name. `present` looks only whether the header is there (`false`: is not there).
 //!
 //! # Route
 //!
 //! The name of Envoy's route (`xds.route_name`), which is empty when it was not given one.
 
+mod choice;
 mod header;
 mod host;
-mod path;
 mod pattern;
 mod regex;
 mod token;
 
 use serde::{Deserialize, Deserializer, de};
 
+pub use choice::Choice;
 pub use host::HostPattern;
-pub use path::CanonicalPath;
 #[cfg(feature = "jwt")]
 pub(crate) use pattern::not_exactly_one;
 pub use regex::Regex;
 
 use crate::headers::HeaderMap;
+use crate::readings::Fit;
+use crate::readings::authority::Authority;
+#[cfg(feature = "jwt")]
+use crate::readings::is_spelling_of;
+use crate::readings::path::Paths;
 use header::HeaderMatch;
 use pattern::PathPattern;
 use token::Method;
@@ -103,8 +102,8 @@ pub struct Match {
 #[derive(Debug)]
 pub struct Subject<'a> {
     headers: &'a HeaderMap,
-    path: Option<CanonicalPath<'a>>,
-    host: &'a [u8],
+    paths: Option<Paths<'a>>,
+    authority: Authority<'a>,
     method: &'a [u8],
     route: &'a [u8],
 }
@@ -115,8 +114,8 @@ impl<'a> Subject<'a> {
         let pseudo = |name| headers.get(name).map_or(&b""[..], |value| &value[..]);
         Self {
             headers,
-            path: CanonicalPath::new(pseudo(":path")),
-            host: host::without_port(pseudo(":authority")),
+            paths: Paths::of(pseudo(":path")),
+            authority: Authority::new(pseudo(":authority")),
             method: pseudo(":method"),
             route,
         }
@@ -127,14 +126,21 @@ impl<'a> Subject<'a> {
         self.headers
     }
 
-    /// The path in canonical form; none if the request has no path.
-    pub fn path(&self) -> Option<&CanonicalPath<'a>> {
-        self.path.as_ref()
+    /// The readings of the path; none if the request has no path.
+    pub fn paths(&self) -> Option<&Paths<'a>> {
+        self.paths.as_ref()
     }
 
-    /// The host without port and final dot, in the letter case of the request.
-    pub fn host(&self) -> &'a [u8] {
-        self.host
+    /// Whether the path can be read in one way only.
+    pub fn has_one_path(&self) -> bool {
+        self.paths
+            .as_ref()
+            .is_none_or(|paths| paths.only().is_some())
+    }
+
+    /// The readings of the host.
+    pub(crate) fn authority(&self) -> &Authority<'a> {
+        &self.authority
     }
 
     /// The method.
@@ -150,7 +156,7 @@ impl<'a> Subject<'a> {
 
 impl Match {
     /// Whether the request fits all conditions.
-    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+    pub fn fit(&self, subject: &Subject<'_>) -> Fit {
         let Self {
             path,
             methods,
@@ -158,24 +164,42 @@ impl Match {
             headers,
             route,
         } = self;
-        path.as_ref()
-            .is_none_or(|path| subject.path.as_ref().is_some_and(|own| path.matches(own)))
-            && methods
-                .as_ref()
-                .is_none_or(|any| any.iter().any(|method| method.matches(subject.method)))
-            && hosts
-                .as_ref()
-                .is_none_or(|any| any.iter().any(|host| host.matches(subject.host)))
-            && headers.iter().all(|header| header.matches(subject.headers))
-            && route
-                .as_ref()
-                .is_none_or(|route| route.as_bytes() == subject.route)
+        let is_route = |route: &String| route.as_bytes() == subject.route;
+        if !route.as_ref().is_none_or(is_route) {
+            return Fit::No;
+        }
+        let mut fit = Fit::Certain;
+        if let Some(path) = path {
+            fit = subject.paths.as_ref().map_or(Fit::No, |own| path.fit(own));
+        }
+        if let Some(methods) = methods {
+            let method = |method: &Method| method.fit(subject.method);
+            fit = fit.min(Fit::any(methods.iter().map(method)));
+        }
+        if let Some(hosts) = hosts {
+            let host = |host: &HostPattern| host.fit(&subject.authority);
+            fit = fit.min(Fit::any(hosts.iter().map(host)));
+        }
+        if fit == Fit::No {
+            return fit;
+        }
+        let header = |header: &HeaderMatch| header.fit(subject.headers);
+        fit.min(Fit::all(headers.iter().map(header)))
     }
 
-    /// Whether the header of this name is looked at.
+    /// Whether the other condition is written for a path that fits this one only loosely.
+    fn is_told_apart_by(&self, other: &Self) -> bool {
+        match (&self.path, &other.path) {
+            (Some(own), Some(other)) => own.is_told_apart_by(other),
+            _ => false,
+        }
+    }
+
+    /// Whether the header of this name is looked at, in any spelling.
     #[cfg(feature = "jwt")]
     pub(crate) fn looks_at(&self, header: &str) -> bool {
-        self.headers.iter().any(|own| own.name() == header)
+        let mut names = self.headers.iter().map(HeaderMatch::name);
+        names.any(|own| is_spelling_of(own.as_bytes(), header))
     }
 
     /// Whether the route's name is looked at, so that the host must ask for it.

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::path::CanonicalPath;
 use super::regex::Regex;
+use crate::readings::Fit;
+use crate::readings::path::{CanonicalPath, Paths, without_final_slash};
 
 /// A condition on a text.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ impl Pattern {
     }
 }
 
-/// A condition on a canonical path: exactly one of `exact`, `prefix` and `regex`.
+/// A condition on the path of a request: exactly one of `exact`, `prefix` and `regex`.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -31,15 +32,67 @@ impl Pattern {
     schemars(with = "PathFields")
 )]
 #[serde(try_from = "PathFields")]
-pub(super) struct PathPattern(Pattern);
+pub(super) struct PathPattern {
+    pattern: Pattern,
+    /// For a regular expression: the same one, for which letter case does not count.
+    loose: Option<Regex>,
+}
 
 impl PathPattern {
-    pub(super) fn matches(&self, path: &CanonicalPath<'_>) -> bool {
-        self.0.matches(path.as_bytes())
+    /// Certain if every reading fits to the letter; possible if some reading fits when letter case and
+    /// a final slash do not count.
+    pub(super) fn fit(&self, paths: &Paths<'_>) -> Fit {
+        if let Some(path) = paths.only() {
+            return match self.pattern.matches(path) {
+                true => Fit::Certain,
+                false if self.matches_loosely(path) => Fit::Possible,
+                false => Fit::No,
+            };
+        }
+        if paths.is_countless() {
+            return Fit::Possible;
+        }
+        if paths.iter().all(|path| self.pattern.matches(path)) {
+            Fit::Certain
+        } else if paths.iter().any(|path| self.matches_loosely(path)) {
+            Fit::Possible
+        } else {
+            Fit::No
+        }
+    }
+
+    /// Whether the other pattern is written for a path that fits this one only loosely: then the two
+    /// were written apart on purpose.
+    pub(super) fn is_told_apart_by(&self, other: &Self) -> bool {
+        let text = match &other.pattern {
+            Pattern::Exact(text) | Pattern::Prefix(text) => text.as_bytes(),
+            Pattern::Regex(_) => return false,
+        };
+        !self.pattern.matches(text) && self.matches_loosely(text)
+    }
+
+    fn matches_loosely(&self, path: &[u8]) -> bool {
+        let path = without_final_slash(path);
+        match &self.pattern {
+            Pattern::Exact(exact) => {
+                path.eq_ignore_ascii_case(without_final_slash(exact.as_bytes()))
+            }
+            Pattern::Prefix(prefix) => {
+                let prefix = prefix.as_bytes();
+                let start = path.get(..prefix.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+                    || path.eq_ignore_ascii_case(without_final_slash(prefix))
+            }
+            Pattern::Regex(_) => self
+                .loose
+                .as_ref()
+                .is_some_and(|regex| regex.matches_with_or_without_slash(path)),
+        }
     }
 }
 
-/// The path, without the query, in canonical form. Exactly one member.
+/// The path, without the query, in canonical form: plain characters, never percent-encoded, without
+/// `.`, `..` and empty segments. Exactly one member.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -65,13 +118,16 @@ impl TryFrom<PathFields> for PathPattern {
             ("prefix", fields.prefix.is_some()),
             ("regex", fields.regex.is_some()),
         ];
-        let pattern = match (fields.exact, fields.prefix, fields.regex) {
-            (Some(exact), None, None) => Pattern::Exact(exact.0),
-            (None, Some(prefix), None) => Pattern::Prefix(prefix.0),
-            (None, None, Some(regex)) => Pattern::Regex(regex),
+        let (pattern, loose) = match (fields.exact, fields.prefix, fields.regex) {
+            (Some(exact), None, None) => (Pattern::Exact(exact.0), None),
+            (None, Some(prefix), None) => (Pattern::Prefix(prefix.0), None),
+            (None, None, Some(regex)) => {
+                let loose = regex.ignoring_case()?;
+                (Pattern::Regex(regex), Some(loose))
+            }
             _ => return Err(not_exactly_one(&given)),
         };
-        Ok(Self(pattern))
+        Ok(Self { pattern, loose })
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
+use regex_automata::util::start;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
 use serde::Deserialize;
@@ -40,13 +41,16 @@ pub struct Regex {
 impl Regex {
     /// Compiles an expression, or says what is wrong with it and where.
     fn new(source: &str) -> Result<Self, String> {
-        let expression = regex_syntax::ParserBuilder::new()
-            .unicode(false)
-            .utf8(false)
-            .dot_matches_new_line(true)
-            .build()
-            .parse(source)
-            .map_err(|error| syntax_error(&error))?;
+        let expression = parse(source, false)?;
+        Self::compile(source, expression)
+    }
+
+    /// The same expression, for which letter case does not count.
+    pub(super) fn ignoring_case(&self) -> Result<Self, String> {
+        Self::compile(&self.source, parse(&self.source, true)?)
+    }
+
+    fn compile(source: &str, expression: Hir) -> Result<Self, String> {
         let whole = Hir::concat(vec![expression, Hir::look(Look::End)]);
         let nfa = thompson::Compiler::new()
             .configure(
@@ -81,6 +85,23 @@ impl Regex {
         // An error would say that the automaton gives up at some byte; ours knows no such byte.
         matches!(self.dfa.try_search_fwd(&input), Ok(Some(_)))
     }
+
+    /// Whether the whole text fits, or would if a slash followed.
+    pub(super) fn matches_with_or_without_slash(&self, text: &[u8]) -> bool {
+        let dfa = &self.dfa;
+        let config = start::Config::new().anchored(Anchored::Yes);
+        let Ok(mut state) = dfa.start_state(&config) else {
+            return false;
+        };
+        for byte in text {
+            state = dfa.next_state(state, *byte);
+            if dfa.is_dead_state(state) {
+                return false;
+            }
+        }
+        let ends = |state| dfa.is_match_state(dfa.next_eoi_state(state));
+        ends(state) || ends(dfa.next_state(state, b'/'))
+    }
 }
 
 impl TryFrom<String> for Regex {
@@ -95,6 +116,17 @@ impl fmt::Debug for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.fmt(f)
     }
+}
+
+fn parse(source: &str, ignores_case: bool) -> Result<Hir, String> {
+    regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .dot_matches_new_line(true)
+        .case_insensitive(ignores_case)
+        .build()
+        .parse(source)
+        .map_err(|error| syntax_error(&error))
 }
 
 /// `unclosed group at 7; …`, where 7 is the offset in bytes.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::headers::is_token;
+use crate::readings::{Fit, method};
 
 /// A method. Letter case counts in HTTP, so `get` is another method than `GET`, one that nobody
 /// means.
@@ -21,8 +22,9 @@ const USUAL_METHODS: [&str; 9] = [
 ];
 
 impl Method {
-    pub(super) fn matches(&self, method: &[u8]) -> bool {
-        self.0.as_bytes() == method
+    /// How well the method of a request is this one.
+    pub(super) fn fit(&self, method: &[u8]) -> Fit {
+        method::fit(method, self.0.as_bytes())
     }
 }
 
@@ -41,6 +43,29 @@ impl TryFrom<String> for Method {
                 Err(format!("found {text:?}; expected a method such as \"GET\""))
             }
             _ => Ok(Self(text)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_method_of_other_letter_case_is_possible() {
+        let method = Method::try_from("POST".to_owned()).unwrap();
+        for (own, fit) in [
+            ("POST", Fit::Certain),
+            ("post", Fit::Possible),
+            ("PoSt", Fit::Possible),
+            ("POST ", Fit::No),
+            ("PUT", Fit::No),
+            ("", Fit::No),
+        ] {
+            assert_eq!(method.fit(own.as_bytes()), fit, "{own:?}");
         }
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::limit::Limit;
 use super::reply::ReplyTemplate;
-use crate::config::{Mode, Name, OnError};
-use crate::table::{MaxKeys, WhenFull};
+use crate::config::{Document, Errors, Mode, Name, OnError};
+use crate::table::{MaxKeys, MemoryUse, WhenFull};
 
 /// Configuration of the rate-limit plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +56,23 @@ pub(super) enum ResponseHeaders {
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's own filters write them.
     #[serde(rename = "x-ratelimit")]
     XRateLimit,
+}
+
+impl Config {
+    /// Reads a configuration, or says everything that is wrong with it.
+    pub fn read(document: Document) -> Result<Self, Errors> {
+        document.read_checked(|config: &Self| {
+            MemoryUse::check(config.max_keys.get(), config.memory())
+                .map_err(|message| ("max_keys", message))
+        })
+    }
+
+    /// What the table of each limit takes at most.
+    pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
+        let max_keys = self.max_keys.get();
+        let limits = self.limits.iter();
+        limits.map(move |limit| limit.memory(max_keys))
+    }
 }
 
 fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Limit>, D::Error> {

@@ -210,7 +210,8 @@ impl RateLimit {
         let compiled = self.get(id)?;
         let limit = &compiled.limit;
         let condition = limit.condition.as_ref();
-        if condition.is_some_and(|condition| !condition.matches(request.subject)) {
+        // A limit restricts.
+        if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
             return None;
         }
         let check = |outcome, wait| Check {

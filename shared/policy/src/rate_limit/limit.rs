@@ -12,6 +12,7 @@ use super::rate::{Amount, Rate};
 use crate::config::{Mode, Name};
 use crate::key::{KeyPart, Missing, Needs};
 use crate::matcher::Match;
+use crate::table::{MemoryUse, blocks_for};
 
 /// A limit: how often something may be asked for.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +47,24 @@ impl Limit {
             ..Needs::default()
         };
         Needs::of(self.condition.as_ref(), &self.key).and(of_cost)
+    }
+
+    /// How many blocks its table has; 0 if it needs none.
+    pub(super) fn blocks(&self, max_keys: u32) -> u32 {
+        let is_idle = self.mode == Mode::Off || self.limiter.is_none();
+        let is_one_key = self.key.iter().all(KeyPart::is_constant);
+        match (is_idle, is_one_key) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => blocks_for(max_keys),
+        }
+    }
+
+    /// What that table takes at most.
+    pub(super) fn memory(&self, max_keys: u32) -> MemoryUse {
+        let blocks = self.blocks(max_keys);
+        let limiter = self.limiter.as_ref();
+        limiter.map_or_else(MemoryUse::default, |limiter| limiter.memory(blocks))
     }
 
     /// A hash of everything that gives a stored state its meaning: equal identities may use each

@@ -1,7 +1,7 @@
 //! An algorithm at work on a block of the table.
 
 use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
-use crate::table::{Block, Edit, WhenFull};
+use crate::table::{Block, Edit, MemoryUse, WhenFull};
 
 /// How a limit limits.
 #[derive(Clone, Debug)]
@@ -18,6 +18,19 @@ impl Limiter {
             Self::Gcra(gcra) => gcra.capacity(),
             Self::SlidingWindow(window) => window.capacity(),
             Self::FixedWindow(window) => window.capacity(),
+        }
+    }
+
+    /// What a table of so many blocks takes at most.
+    pub(super) fn memory(&self, blocks: u32) -> MemoryUse {
+        match self {
+            Self::Gcra(_) => MemoryUse::of_table::<<Gcra as Algorithm>::State>(blocks),
+            Self::SlidingWindow(_) => {
+                MemoryUse::of_table::<<SlidingWindow as Algorithm>::State>(blocks)
+            }
+            Self::FixedWindow(_) => {
+                MemoryUse::of_table::<<FixedWindow as Algorithm>::State>(blocks)
+            }
         }
     }
 

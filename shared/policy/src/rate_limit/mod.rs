@@ -70,6 +70,11 @@
 //! 503. If it happens to a roll-back or a settlement, what was reserved stays consumed: never the other
 //! way round.
 //!
+//! The same holds for a request of which the proxy does not say what a limit counts by (address, route,
+//! claims, headers), or for which it has no clock: it has no key, and is not counted under an empty one, which
+//! all clients would share. No limit is asked then. Once there is a response, the request was judged: an
+//! error is counted, and the response passes.
+//!
 //! # Counts survive
 //!
 //! A table is identified by a hash of the limit's name, algorithm, rate, key and the number of blocks
@@ -99,8 +104,8 @@ pub use limiter::TableEvents;
 
 use crate::config::{Mode, Name, OnError};
 pub use crate::headers::SHADOW_HEADER;
-use crate::key::{KeyPart, Needs};
-use crate::table::{WhenFull, blocks_for};
+use crate::key::Needs;
+use crate::table::{MemoryUse, WhenFull};
 use config::ResponseHeaders;
 use fields::Policy;
 use limit::Limit;
@@ -167,6 +172,8 @@ pub struct RateLimit {
     mode: Mode,
     on_error: OnError,
     when_full: WhenFull,
+    /// Of all tables, at most.
+    memory: MemoryUse,
     limits: Vec<Compiled>,
     response_headers: Vec<ResponseHeaders>,
     reply: ReplyTemplate,
@@ -207,24 +214,17 @@ impl RateLimit {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
-        let compile = |limit: Limit| {
-            let is_idle = limit.mode == Mode::Off || limit.limiter.is_none();
-            let is_one_key = limit.key.iter().all(KeyPart::is_constant);
-            let blocks = match (is_idle, is_one_key) {
-                (true, _) => 0,
-                (false, true) => 1,
-                (false, false) => blocks_for(max_keys),
-            };
-            Compiled {
-                policy: Policy::of(&limit),
-                limit,
-                blocks,
-            }
+        let compile = |limit: Limit| Compiled {
+            policy: Policy::of(&limit),
+            blocks: limit.blocks(max_keys),
+            limit,
         };
+        let memory = config.memory().sum();
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,
             when_full: config.when_full,
+            memory,
             limits: config.limits.into_iter().map(compile).collect(),
             response_headers: config.response_headers,
             reply: config.reply,
@@ -309,10 +309,14 @@ impl RateLimit {
     }
 }
 
-/// `mode enforce, limits: per-client (100 per 1m), exports (10 per 1m, shadow)`.
+/// `mode enforce, up to 3 MiB for keys, limits: per-client (100 per 1m), exports (10 per 1m, shadow)`.
 impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mode {}, limits:", self.mode)?;
+        write!(
+            f,
+            "mode {}, up to {} for keys, limits:",
+            self.mode, self.memory
+        )?;
         for (i, Compiled { limit, .. }) in self.limits.iter().enumerate() {
             let separator = if i > 0 { "," } else { "" };
             write!(f, "{separator} {} ({}", limit.name, limit.rate)?;

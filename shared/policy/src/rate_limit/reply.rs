@@ -7,6 +7,7 @@ use serde_json::json;
 use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
 use super::rate::seconds;
+use crate::config::{Mode, OnError};
 use crate::reply::{ErrorStatus, Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is over a limit.
@@ -18,6 +19,15 @@ const CONTENT_TYPE: Bytes = Bytes::from_static(b"content-type");
 const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
 
 impl RateLimit {
+    /// The answer to a request that no limit could judge, because the proxy refused to say or to do
+    /// something; `None` if it passes: `on_error` is `allow`, or no limit is enforced.
+    pub fn on_error(&self) -> Option<Reply> {
+        let is_enforced =
+            self.mode == Mode::Enforce && self.active().any(|limit| limit.mode == Mode::Enforce);
+        let is_denied = is_enforced && self.on_error == OnError::Deny;
+        is_denied.then(|| self.reply.unavailable(Reason::Unavailable.details()))
+    }
+
     /// The answer to a request that is denied.
     pub fn reply(&self, evaluation: &Evaluation) -> Option<Reply> {
         let denials = || {

@@ -8,8 +8,23 @@
 //!   grants it.
 //! - What **restricts** holds if *any* reading does.
 //!
-//! [`Fit`] is the answer of a condition under that rule.
+//! [`Fit`] is the answer of a condition under that rule; [`Reading`] is a value under it. [`path`] reads
+//! paths.
 
+pub(crate) mod authority;
+pub(crate) mod cookie;
 mod fit;
+pub(crate) mod header;
+mod header_name;
+pub(crate) mod method;
+mod name;
+pub mod path;
+pub(crate) mod query;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod value;
 
 pub use fit::Fit;
+pub use header_name::is_spelling_of;
+pub(crate) use reading::Reading;

@@ -15,6 +15,7 @@ use crate::config::{Mode, Name, Whole, Within};
 use crate::key::KeyPart;
 use crate::matcher::Match;
 use crate::reply::ErrorStatus;
+use crate::table::blocks_for;
 
 const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -99,6 +100,16 @@ fn yes() -> bool {
 const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"];
 
 impl Budget {
+    /// How many blocks its table has; 0 if it needs none.
+    pub(super) fn blocks(&self, max_keys: u32) -> u32 {
+        let is_one_key = self.key.iter().all(KeyPart::is_constant);
+        match (self.mode, is_one_key) {
+            (Mode::Off, _) => 0,
+            (_, true) => 1,
+            (_, false) => blocks_for(max_keys),
+        }
+    }
+
     /// What the counts of its ledgers are worth.
     pub(super) fn rules(&self) -> Rules {
         Rules {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, de};
 
 use super::budget::Budget;
-use crate::config::{Mode, Name, OnError};
-use crate::table::MaxKeys;
+use super::ledger::Ledger;
+use crate::config::{Document, Errors, Mode, Name, OnError};
+use crate::table::{MaxKeys, MemoryUse};
 
 /// Configuration of the retry-budget plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +34,23 @@ pub struct Config {
     #[serde(deserialize_with = "budgets")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) budgets: Vec<Budget>,
+}
+
+impl Config {
+    /// Reads a configuration, or says everything that is wrong with it.
+    pub fn read(document: Document) -> Result<Self, Errors> {
+        document.read_checked(|config: &Self| {
+            MemoryUse::check(config.max_keys.get(), config.memory())
+                .map_err(|message| ("max_keys", message))
+        })
+    }
+
+    /// What the table of each budget takes at most.
+    pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
+        let max_keys = self.max_keys.get();
+        let budgets = self.budgets.iter();
+        budgets.map(move |budget| MemoryUse::of_table::<Ledger>(budget.blocks(max_keys)))
+    }
 }
 
 fn budgets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Budget>, D::Error> {

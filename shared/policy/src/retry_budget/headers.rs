@@ -27,6 +27,11 @@ const CONDITIONS: [Bytes; 3] = [
 ];
 
 impl RetryBudget {
+    /// Tells the router that a request may have no retries.
+    pub fn forbid_retries(&self, request: &mut HeaderMap) {
+        request.set(MAX_RETRIES, digits(0));
+    }
+
     /// Tells the router how many retries the request may have; in shadow mode, marks it if that would be
     /// fewer than wanted.
     pub fn write_headers(&self, evaluation: &Evaluation, request: &mut HeaderMap) {

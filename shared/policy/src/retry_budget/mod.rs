@@ -91,6 +91,10 @@
 //! could be denied then is). If it happens at the refund, what was reserved stays withdrawn until it leaves
 //! the window.
 //!
+//! The same holds for a request of which the proxy does not say what a budget needs; with `deny` it has no
+//! retries, and gets 503 if the proxy does not take that either. Where the proxy does not say how often a
+//! request was sent, all that was granted counts as used.
+//!
 //! # Ledgers survive
 //!
 //! A table is identified by a hash of the budget's name, window, key and the number of blocks
@@ -122,8 +126,8 @@ pub use evaluation::{Evaluation, Reason};
 pub use settle::{Report, Settlement};
 
 use crate::config::{Mode, Name, OnError};
-use crate::key::{KeyPart, Needs};
-use crate::table::{KeyHash, blocks_for};
+use crate::key::Needs;
+use crate::table::{KeyHash, MemoryUse};
 use account::Account;
 use budget::Budget;
 
@@ -137,6 +141,8 @@ use budget::Budget;
 pub struct RetryBudget {
     mode: Mode,
     on_error: OnError,
+    /// Of all tables, at most.
+    memory: MemoryUse,
     budgets: Vec<Compiled>,
     needs: Needs,
 }
@@ -172,18 +178,15 @@ impl RetryBudget {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
-        let compile = |budget: Budget| {
-            let is_one_key = budget.key.iter().all(KeyPart::is_constant);
-            let blocks = match (budget.mode, is_one_key) {
-                (Mode::Off, _) => 0,
-                (_, true) => 1,
-                (_, false) => blocks_for(max_keys),
-            };
-            Compiled { budget, blocks }
+        let compile = |budget: Budget| Compiled {
+            blocks: budget.blocks(max_keys),
+            budget,
         };
+        let memory = config.memory().sum();
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,
+            memory,
             budgets: config.budgets.into_iter().map(compile).collect(),
             needs: Needs::default(),
         };
@@ -234,7 +237,7 @@ impl RetryBudget {
     }
 
     /// The budgets that are not off; none if the plugin is.
-    fn active(&self) -> impl Iterator<Item = (BudgetId, &Compiled)> {
+    fn active(&self) -> impl Iterator<Item = (BudgetId, &Compiled)> + Clone {
         let is_active =
             |compiled: &Compiled| self.mode != Mode::Off && compiled.budget.mode != Mode::Off;
         let budgets = self.budgets.iter().enumerate();
@@ -255,10 +258,14 @@ impl Compiled {
     }
 }
 
-/// `mode enforce, budgets: orders (20 % in 10s, 3/s at least, 2 for a request)`.
+/// `mode enforce, up to 3 MiB for keys, budgets: orders (20 % in 10s, 3/s at least, 2 for a request)`.
 impl fmt::Display for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mode {}, budgets:", self.mode)?;
+        write!(
+            f,
+            "mode {}, up to {} for keys, budgets:",
+            self.mode, self.memory
+        )?;
         for (i, Compiled { budget, .. }) in self.budgets.iter().enumerate() {
             let separator = if i > 0 { "," } else { "" };
             write!(f, "{separator} {budget}")?;

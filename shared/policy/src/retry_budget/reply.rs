@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::RetryBudget;
-use super::evaluation::Evaluation;
+use super::evaluation::{Evaluation, Reason};
+use crate::config::{Mode, OnError};
 use crate::reply::Reply;
 
 /// The gRPC status of a request that would only make matters worse.
@@ -14,6 +15,26 @@ const PUSHBACK: Bytes = Bytes::from_static(b"grpc-retry-pushback-ms");
 const BODY: Bytes = Bytes::from_static(b"Retry budget exhausted\n");
 
 impl RetryBudget {
+    /// Whether requests get no retries when the proxy refuses to say or to do something, so that no budget
+    /// could be asked.
+    pub fn denies_on_error(&self) -> bool {
+        let mut budgets = self.active();
+        self.mode == Mode::Enforce
+            && self.on_error == OnError::Deny
+            && budgets.any(|(_, compiled)| compiled.budget.mode == Mode::Enforce)
+    }
+
+    /// The answer to a request whose retries could not be forbidden either.
+    pub fn unavailable(&self) -> Reply {
+        Reply {
+            status: 503,
+            grpc_status: Some(UNAVAILABLE),
+            details: Reason::Unavailable.details().into(),
+            headers: Vec::new(),
+            body: BODY,
+        }
+    }
+
     /// The answer, if the request must not pass. `random` is any number, evenly distributed; it spreads
     /// out those that come back.
     pub fn reply(&self, evaluation: &Evaluation, random: u64) -> Option<Reply> {

@@ -10,6 +10,7 @@ use super::{BudgetId, Compiled, RetryBudget};
 use crate::config::{Mode, OnError};
 use crate::headers::HeaderMap;
 use crate::key::{self, Key, Missing, Request};
+use crate::matcher::Choice;
 use crate::table::{GaveUp, KeyHash, Store};
 
 impl RetryBudget {
@@ -24,10 +25,9 @@ impl RetryBudget {
         is_open: impl FnOnce(BreakerQuery) -> bool,
     ) -> Option<Evaluation> {
         let subject = request.subject;
-        let (id, compiled) = self.active().find(|(_, compiled)| {
-            let condition = compiled.budget.condition.as_ref();
-            condition.is_none_or(|condition| condition.matches(subject))
-        })?;
+        let conditions = self.active().map(|(_, it)| it.budget.condition.as_ref());
+        let first = Choice::of(conditions, subject).first()?;
+        let (id, compiled) = self.active().nth(first)?;
         let budget = &compiled.budget;
         let retry = match budget.inbound_retries {
             InboundRetries::Ignore => 0,

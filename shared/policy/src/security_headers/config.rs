@@ -8,7 +8,7 @@ use super::{
     Cookies, CrossOrigin, CrossSite, Csp, HeaderMutation, Hsts, NO_RULE, PermissionsPolicy, Preset,
     ReportingEndpoints,
 };
-use crate::config::{Mode, Name};
+use crate::config::{Mode, Name, OnError};
 use crate::matcher::Match;
 
 /// Configuration of the security-headers plugin.
@@ -24,6 +24,9 @@ pub struct Config {
     pub name: Name,
     /// Whether to act, only to count, or to do nothing. Default: `enforce`.
     pub(super) mode: Mode,
+    /// What becomes of a request or response that Envoy refuses to show or to change: answered with 503
+    /// (`deny`), or passed on with as much as could be done (`allow`). Default: `deny`.
+    pub(super) on_error: Option<OnError>,
     /// The headers to start from. Default: `helmet`.
     pub(super) preset: Preset,
     /// Replace headers that the upstream set, rather than leaving them as they are. `headers`
@@ -90,6 +93,18 @@ pub struct Rule {
 }
 
 impl Config {
+    /// Whether cross-site requests are refused, or counted.
+    pub(super) fn checks_site(&self) -> bool {
+        let own = self.cross_site.as_ref().map(|cross_site| cross_site.mode);
+        self.mode != Mode::Off && own.is_some_and(|mode| mode != Mode::Off)
+    }
+
+    /// Whether `headers` give pages the referrer policy `no-referrer`.
+    pub(super) fn hides_origin(&self) -> bool {
+        let hides = |header: &HeaderMutation| header.gives("referrer-policy", b"no-referrer");
+        self.mode != Mode::Off && self.headers.iter().any(hides)
+    }
+
     /// The configuration for requests that `rule` fits.
     pub(super) fn overridden_by(&self, rule: &Rule) -> Self {
         let inherited = self.headers.iter().filter(|ours| {
@@ -100,6 +115,7 @@ impl Config {
         Self {
             name: self.name.clone(),
             mode: rule.mode.unwrap_or(self.mode),
+            on_error: self.on_error,
             preset: rule.preset.unwrap_or(self.preset),
             override_upstream: rule.override_upstream.unwrap_or(self.override_upstream),
             headers: inherited.chain(&rule.headers).cloned().collect(),

@@ -4,6 +4,20 @@
 //! one name and value, the others attributes whose names have no letter case; blanks around a part
 //! do not count, and of several `SameSite` the last one does. A line is only ever added to, at its
 //! end, so nothing that the upstream wrote is lost or moved.
+//!
+//! Some cookies say by their name or an attribute that they have others, and browsers drop them if they do
+//! not (RFC 6265bis, section 4.1.3; CHIPS, section 3.1; the `Http` prefixes are of the draft on layered
+//! cookies, and in Chromium since 140):
+//!
+//! | cookie | needs |
+//! |---|---|
+//! | `SameSite=None`, `Partitioned`, `__Secure-…` | `Secure` |
+//! | `__Host-…` | `Secure`, `Path=/`, no `Domain` |
+//! | `__Http-…` | `Secure`, `HttpOnly` |
+//! | `__Host-Http-…` | `Secure`, `HttpOnly`, `Path=/`, no `Domain` |
+//!
+//! Those that are missing are added. A `Path` or `Domain` of the upstream's stays, and so its cookie stays
+//! unusable.
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
@@ -12,9 +26,10 @@ use crate::headers::HeaderMap;
 
 const SET_COOKIE: Bytes = Bytes::from_static(b"set-cookie");
 
-/// Attributes that cookies get when the upstream did not give them. In any case a cookie gets
-/// `Secure` where browsers refuse it otherwise: with `SameSite=None`, and with a name that starts
-/// with `__Secure-` or `__Host-`.
+/// Attributes that cookies get when the upstream did not give them. In any case a cookie gets those without
+/// which browsers refuse it: `Secure` with `SameSite=None`, with `Partitioned` and with a name that starts
+/// with `__Secure-`, `__Host-` or `__Http-`; `HttpOnly` with `__Http-` and `__Host-Http-`; `Path=/` with
+/// `__Host-`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -79,15 +94,23 @@ impl Cookies {
             || cookie
                 .same_site
                 .is_some_and(|value| value.eq_ignore_ascii_case(b"none"));
-        let must_be_secure =
-            is_sent_cross_site || cookie.has_prefix(b"__secure-") || cookie.has_prefix(b"__host-");
+        let is_of_host = cookie.has_prefix(b"__host-");
+        let must_be_http_only = cookie.has_prefix(b"__http-") || cookie.has_prefix(b"__host-http-");
+        let must_be_secure = is_sent_cross_site
+            || cookie.partitioned
+            || is_of_host
+            || must_be_http_only
+            || cookie.has_prefix(b"__secure-");
 
         let mut added = BytesMut::new();
         if !cookie.secure && (self.secure || must_be_secure) {
             added.extend_from_slice(b"; Secure");
         }
-        if !cookie.http_only && self.http_only {
+        if !cookie.http_only && (self.http_only || must_be_http_only) {
             added.extend_from_slice(b"; HttpOnly");
+        }
+        if !cookie.has_path && is_of_host {
+            added.extend_from_slice(b"; Path=/");
         }
         match add_same_site {
             Some(SameSite::Strict) => added.extend_from_slice(b"; SameSite=Strict"),
@@ -99,12 +122,48 @@ impl Cookies {
     }
 }
 
+/// Of two lines that one line of the upstream's became, the first with what is stricter in the second.
+pub(super) fn strictest(ours: &Bytes, theirs: &Bytes) -> Bytes {
+    let (own, other) = (SetCookie::parse(ours), SetCookie::parse(theirs));
+    let mut added = BytesMut::new();
+    if other.secure && !own.secure {
+        added.extend_from_slice(b"; Secure");
+    }
+    if other.http_only && !own.http_only {
+        added.extend_from_slice(b"; HttpOnly");
+    }
+    if other.has_path && !own.has_path {
+        added.extend_from_slice(b"; Path=/");
+    }
+    // The last one counts. Without the attribute, browsers act as for `Lax`, or nearly so.
+    match other.reach() {
+        reach if reach >= own.reach() => {}
+        Reach::Strict => added.extend_from_slice(b"; SameSite=Strict"),
+        Reach::Lax | Reach::Default | Reach::None => added.extend_from_slice(b"; SameSite=Lax"),
+    }
+    match added.is_empty() {
+        true => ours.clone(),
+        false => [ours, &added[..]].concat().into(),
+    }
+}
+
+/// With which requests a cookie is sent; fewer come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Strict,
+    Lax,
+    Default,
+    None,
+}
+
 /// What matters here of a `Set-Cookie` line.
 struct SetCookie<'a> {
     name: &'a [u8],
     value: &'a [u8],
     secure: bool,
     http_only: bool,
+    partitioned: bool,
+    has_path: bool,
     same_site: Option<&'a [u8]>,
 }
 
@@ -122,6 +181,8 @@ impl<'a> SetCookie<'a> {
             value,
             secure: false,
             http_only: false,
+            partitioned: false,
+            has_path: false,
             same_site: None,
         };
         for (name, value) in parts.map(split_at_equals) {
@@ -129,11 +190,24 @@ impl<'a> SetCookie<'a> {
                 cookie.secure = true;
             } else if name.eq_ignore_ascii_case(b"httponly") {
                 cookie.http_only = true;
+            } else if name.eq_ignore_ascii_case(b"partitioned") {
+                cookie.partitioned = true;
+            } else if name.eq_ignore_ascii_case(b"path") {
+                cookie.has_path = true;
             } else if name.eq_ignore_ascii_case(b"samesite") {
                 cookie.same_site = Some(value.unwrap_or_default());
             }
         }
         cookie
+    }
+
+    fn reach(&self) -> Reach {
+        match self.same_site {
+            Some(value) if value.eq_ignore_ascii_case(b"strict") => Reach::Strict,
+            Some(value) if value.eq_ignore_ascii_case(b"lax") => Reach::Lax,
+            Some(value) if value.eq_ignore_ascii_case(b"none") => Reach::None,
+            _ => Reach::Default,
+        }
     }
 
     /// Whether the name starts with this (in lower case), as browsers check it: in any letter

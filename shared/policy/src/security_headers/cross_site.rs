@@ -22,6 +22,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::RuleId;
 use super::origin::{self, Origin};
 use crate::config::Mode;
 use crate::headers::HeaderMap;
@@ -63,6 +64,8 @@ impl Reason {
 /// The verdict on a request from another site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// The rule that refuses it.
+    pub rule: RuleId,
     /// What told it.
     pub reason: Reason,
     /// Whether to act on it. In shadow mode it is only counted.
@@ -80,9 +83,10 @@ impl CrossSite {
         Some(self)
     }
 
-    /// Why the request must not pass, if so.
-    pub(super) fn check(&self, request: &HeaderMap) -> Option<Refusal> {
+    /// Why the request must not pass, if so. The check is that of `rule`.
+    pub(super) fn check(&self, rule: RuleId, request: &HeaderMap) -> Option<Refusal> {
         self.reason(request).map(|reason| Refusal {
+            rule,
             reason,
             enforced: self.mode == Mode::Enforce,
         })
@@ -112,6 +116,6 @@ impl CrossSite {
     fn is_trusted(&self, origin: &Bytes) -> bool {
         self.trusted_origins
             .iter()
-            .any(|trusted| trusted.as_bytes() == origin)
+            .any(|trusted| trusted.is_named_by(origin))
     }
 }

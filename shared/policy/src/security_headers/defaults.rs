@@ -5,6 +5,11 @@ use bytes::Bytes;
 use super::csp::NoncePolicy;
 use super::{Config, Csp};
 
+/// The referrer policy that gives other origins nothing, as `no-referrer` does, but leaves the `Origin` of
+/// requests to the page's own one. With `no-referrer` browsers send `Origin: null` with every form, and where
+/// they send no `Sec-Fetch-Site` either (over plain HTTP) no check can tell it from a foreign one.
+const SHOWS_OWN_ORIGIN: &str = "same-origin";
+
 /// A header, and what it depends on.
 #[derive(Debug)]
 pub(super) struct DefaultHeader {
@@ -23,8 +28,9 @@ pub(super) enum DefaultValue {
     WithNonce(NoncePolicy),
 }
 
-/// The preset's headers, with those of the structured fields in their place.
-pub(super) fn default_headers(config: &Config) -> Vec<DefaultHeader> {
+/// The preset's headers, with those of the structured fields in their place. `checks_site`: whether any
+/// rule refuses cross-site requests.
+pub(super) fn default_headers(config: &Config, checks_site: bool) -> Vec<DefaultHeader> {
     let preset = config.preset.headers();
     let mut headers = Vec::new();
     let mut add = |name: &'static str, value| {
@@ -65,7 +71,11 @@ pub(super) fn default_headers(config: &Config) -> Vec<DefaultHeader> {
     }
 
     for (name, value) in preset.others {
-        add(name, DefaultValue::Fixed((*value).into()));
+        let value = match *name {
+            "referrer-policy" if checks_site => SHOWS_OWN_ORIGIN,
+            _ => value,
+        };
+        add(name, DefaultValue::Fixed(value.into()));
     }
     headers
 }

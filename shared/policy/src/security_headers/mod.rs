@@ -2,9 +2,27 @@
 //!
 //! # Selection
 //!
-//! The first rule whose `match` fits the request is selected; its fields override those of the top
-//! level, field by field. A request that no rule fits gets the top level as it is; so does a
+//! The first rule whose `match` fits the request for certain is selected; its fields override those of the
+//! top level, field by field. A request that no rule fits gets the top level as it is; so does a
 //! response whose request was never seen. In metrics that case is the rule `none`.
+//!
+//! Rules before it that fit only possibly (see [`matcher`](crate::matcher)) are selected in some reading of
+//! the request. What a rule grants needs all readings, what it restricts needs one:
+//!
+//! | a rule that | | so a possible rule |
+//! |---|---|---|
+//! | refuses cross-site requests | restricts | refuses as well |
+//! | has `cross_site` off or in shadow, or trusts origins | grants | exempts nothing |
+//! | is in `mode` `off` or `shadow` | grants | exempts nothing |
+//! | sends a protecting header, or a stricter value | restricts | has the response tightened |
+//! | leaves a protecting header out, or sends a weaker value | grants | weakens nothing |
+//! | sends a header that allows something (CORS) | grants | adds nothing, and takes it from the response |
+//! | adds attributes to cookies | restricts | adds its own |
+//! | sends a policy with a nonce | restricts | has the request given a nonce |
+//!
+//! The response gets the headers of the selected rule, and is then made as strict as each possible rule
+//! would have it, header by header (see `strictest`). Metrics count it under the selected rule; a
+//! refusal is counted under the rule that refuses.
 //!
 //! One field is not overridden but merged: the entries of a rule's `headers` are added to those of
 //! the top level, and take their place where they name the same header. Whoever sets one header on
@@ -22,13 +40,29 @@
 //!    `permissions_policy`, `cross_origin` and `reporting_endpoints` in place of the preset's of the
 //!    same kind. A default yields to a header of the same name that the upstream set, since the
 //!    upstream knows its pages best; that is counted. With `override_upstream` it replaces whatever
-//!    was there, and exactly one line remains.
+//!    was there, and exactly one line remains. Where there is no default (HSTS without TLS), the upstream's
+//!    lines stay.
 //! 3. **`headers`**, entry by entry (see [`HeaderMutation`]). They win over everything: a header
 //!    that is set, set if absent, or removed here has no default.
 //! 4. **Cookies** (see [`Cookies`]).
 //!
-//! All of it applies to every response, whatever its status and content type: an error page is a
+//! All of it applies to every response but a 304, whatever its status and content type: an error page is a
 //! page too, a response without content type is sniffed, and SVG, XML and PDF run scripts as well.
+//!
+//! ## 304
+//!
+//! The headers of a 304 take the place of those that the cache has stored with the response (RFC 9111,
+//! section 3.2 and 4.3.4), and upstreams need not repeat there what they have stored: Express leaves out all
+//! `content-…`. A header that yields to the upstream's must not come in that way. So a 304 gets no
+//! default, no `set_if_absent`, no `append` to a header that it does not have, and no
+//! `content-security-policy` at all that it does not have; the stored response has them. Those that it
+//! brings along are treated as on any response: they yield, or are replaced, or removed.
+//!
+//! ## Two headers, one question
+//!
+//! `x-frame-options` and the policy's `frame-ancestors` both say who may frame a page, and browsers look at
+//! the former only without the latter. What the upstream forbids in either header stays forbidden, if its
+//! header stays (see `framing`).
 //!
 //! HSTS is sent over TLS only, as RFC 6797 demands. Whether the connection is TLS is told by the
 //! caller; `assume_tls` is for an Envoy behind something else that terminates TLS.
@@ -45,12 +79,13 @@
 //! `'nonce'` stands for a nonce of 128 random bits, in base64url without padding, fresh for each
 //! request. The upstream learns it from the request header `x-csp-nonce` and writes it into its
 //! `<script nonce="…">`. A client's own `x-csp-nonce` never reaches an upstream that may rely on
-//! it: it is replaced, and where the selected rule has no nonce but another one has, removed.
+//! it: it is replaced, and where the selected rule has no nonce but another one has, removed, whatever the
+//! rule's mode. So are headers that only look alike to some servers, such as `x_csp_nonce`.
 //!
 //! Two cases need care:
 //!
-//! * A **304** carries no policy with a nonce. Its headers would replace those that the browser has
-//!   stored with the page, and the stored page carries the stored nonce.
+//! * A **304** carries no policy with a nonce, even if it replaces the upstream's: the stored page carries
+//!   the stored nonce.
 //! * Where there is **no nonce** (the request was not seen, or there was no randomness), the policy
 //!   is sent without its nonce sources, and a list that becomes empty says `'none'`: nothing that
 //!   needs a nonce can run then.
@@ -59,6 +94,20 @@
 //!
 //! See [`CrossSite`]. A refused request is answered with 403; the answer gets its headers like any
 //! other response.
+//!
+//! Where any rule checks requests, the presets' `referrer-policy` is `same-origin` in place of
+//! `no-referrer`: with the latter browsers send `Origin: null` with a page's own forms (Fetch, "append a
+//! request Origin header"), and over plain HTTP nothing else tells where a request comes from.
+//!
+//! # When Envoy refuses
+//!
+//! Envoy may refuse to show or to change something (see [`SecurityHeaders::on_error`]): the name of the
+//! route that a rule needs, randomness for a nonce, a header. With `on_error: deny`, the default, the request
+//! or response is answered with 503; with `allow` it passes with as much as could be done.
+//!
+//! The default is the strict one because traffic cannot cause such a refusal: a deployment has it for every
+//! request or for none. A page without its policy, a cookie without `Secure` and a made-up nonce that reaches
+//! the upstream look like success to everybody but an attacker; 503 is found on the first request.
 //!
 //! # Modes
 //!
@@ -71,6 +120,7 @@ mod cross_origin;
 mod cross_site;
 mod csp;
 mod defaults;
+mod framing;
 mod hsts;
 mod mutation;
 mod nonce;
@@ -79,6 +129,8 @@ mod permissions_policy;
 mod plan;
 mod preset;
 mod reporting_endpoints;
+mod selection;
+mod strictest;
 #[cfg(test)]
 mod tests;
 
@@ -97,30 +149,37 @@ pub use nonce::Nonce;
 pub use permissions_policy::PermissionsPolicy;
 pub use preset::Preset;
 pub use reporting_endpoints::ReportingEndpoints;
+pub use selection::{RuleId, Selection};
 
-use crate::config::{Mode, Name};
+use crate::config::{Mode, Name, OnError};
 use crate::headers::HeaderMap;
-use crate::matcher::{Match, Subject};
+use crate::matcher::{Choice, Match, Subject};
+use crate::reply::Reply;
 use plan::Plan;
 
 /// The label of what no rule was selected for; no rule can have this name.
 const NO_RULE: &str = "none";
 /// The request header that tells the upstream its nonce.
-const NONCE_HEADER: Bytes = Bytes::from_static(b"x-csp-nonce");
+const NONCE_HEADER: &str = "x-csp-nonce";
 
 /// The policy, compiled.
 ///
-/// For each exchange: [`select`](Self::select) a rule, then [`on_request`](Self::on_request) and
-/// [`on_response`](Self::on_response) for that rule. The `needs_…` methods tell what the caller can
+/// For each exchange: [`select`](Self::select) the rules, then [`on_request`](Self::on_request) and
+/// [`on_response`](Self::on_response) for them. The `needs_…` methods tell what the caller can
 /// spare itself.
 #[derive(Debug)]
 pub struct SecurityHeaders {
     preset: Preset,
+    on_error: OnError,
     /// The top level as it is.
     unmatched: Plan,
     rules: Vec<CompiledRule>,
+    /// The response-code details of refusals, by rule.
+    refused: Vec<Bytes>,
     /// Whether any upstream may rely on the nonce header.
     uses_nonces: bool,
+    /// Whether pages are configured to hide the origin that requests are checked for.
+    hides_origins: bool,
 }
 
 #[derive(Debug)]
@@ -128,17 +187,6 @@ struct CompiledRule {
     name: Name,
     condition: Match,
     plan: Plan,
-}
-
-/// A rule of the configuration, or (the default) none of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleId(usize);
-
-impl RuleId {
-    /// The position in [`SecurityHeaders::rules`].
-    pub fn index(self) -> usize {
-        self.0
-    }
 }
 
 /// What came of a request.
@@ -162,29 +210,66 @@ pub struct ResponseOutcome {
 impl SecurityHeaders {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
-        let unmatched = Plan::new(&config);
+        let configs: Vec<Config> = config
+            .rules
+            .iter()
+            .map(|rule| config.overridden_by(rule))
+            .collect();
+        let checks_site = std::iter::once(&config)
+            .chain(&configs)
+            .any(Config::checks_site);
+        let hides_origins = std::iter::once(&config)
+            .chain(&configs)
+            .any(Config::hides_origin);
+        let unmatched = Plan::new(&config, checks_site);
         let rules: Vec<_> = config
             .rules
             .iter()
-            .map(|rule| CompiledRule {
+            .zip(&configs)
+            .map(|(rule, config)| CompiledRule {
                 name: rule.name.clone(),
                 condition: rule.condition.clone(),
-                plan: Plan::new(&config.overridden_by(rule)),
+                plan: Plan::new(config, checks_site),
             })
             .collect();
         let uses_nonces =
             unmatched.needs_nonce() || rules.iter().any(|rule| rule.plan.needs_nonce());
         Self {
             preset: config.preset,
+            on_error: config.on_error.unwrap_or(OnError::Deny),
             unmatched,
+            refused: details_of_refusals(&rules),
             rules,
             uses_nonces,
+            hides_origins: checks_site && hides_origins,
         }
     }
 
     /// The labels of all rules, `none` first; [`RuleId::index`] is the position.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         std::iter::once(NO_RULE).chain(self.rules.iter().map(|rule| rule.name.as_str()))
+    }
+
+    /// The answer in place of a request or response that Envoy refused to show or to change; `None` if it
+    /// passes: `on_error` is `allow`, or no rule that was selected is enforced. Without a selection it
+    /// is enough that any rule is enforced.
+    pub fn on_error(&self, selection: Option<&Selection>) -> Option<Reply> {
+        let is_enforced = |plan: &Plan| plan.mode == Mode::Enforce;
+        let is_enforced = match selection {
+            Some(selection) => self.plans(selection).any(is_enforced),
+            None => {
+                let mut rules = self.rules.iter();
+                is_enforced(&self.unmatched) || rules.any(|rule| is_enforced(&rule.plan))
+            }
+        };
+        let is_denied = is_enforced && self.on_error == OnError::Deny;
+        is_denied.then(|| Reply {
+            status: 503,
+            grpc_status: None,
+            details: "security_headers_unavailable".into(),
+            headers: Vec::new(),
+            body: "Service unavailable\n".into(),
+        })
     }
 
     /// Whether requests matter at all. If not, every response is that of the default rule.
@@ -198,21 +283,20 @@ impl SecurityHeaders {
         self.rules.iter().any(|rule| rule.condition.needs_route())
     }
 
-    /// The first rule that fits.
-    pub fn select(&self, subject: &Subject<'_>) -> RuleId {
-        let fits = |rule: &CompiledRule| rule.condition.matches(subject);
-        // 0 is the case that no rule fits.
-        RuleId(self.rules.iter().position(fits).map_or(0, |at| at + 1))
+    /// The rules that the request may fall under.
+    pub fn select(&self, subject: &Subject<'_>) -> Selection {
+        let conditions = self.rules.iter().map(|rule| Some(&rule.condition));
+        Selection::new(Choice::of(conditions, subject))
     }
 
     /// Whether nothing is to be done, not even counted.
-    pub fn is_off(&self, rule: RuleId) -> bool {
-        self.plan(rule).mode == Mode::Off
+    pub fn is_off(&self, selection: &Selection) -> bool {
+        self.plans(selection).all(|plan| plan.mode == Mode::Off)
     }
 
     /// Whether [`on_request`](Self::on_request) makes a nonce, for which it needs randomness.
-    pub fn needs_nonce(&self, rule: RuleId) -> bool {
-        self.plan(rule).needs_nonce()
+    pub fn needs_nonce(&self, selection: &Selection) -> bool {
+        self.plans(selection).any(Plan::needs_nonce)
     }
 
     /// Checks where a request comes from, and gives it its nonce. `random` must be bytes that
@@ -221,56 +305,115 @@ impl SecurityHeaders {
     /// When [`RequestOutcome::refused`] is to be enforced, the request is unchanged.
     pub fn on_request(
         &self,
-        rule: RuleId,
+        selection: &Selection,
         request: &mut HeaderMap,
         random: Option<[u8; 16]>,
     ) -> RequestOutcome {
-        let plan = self.plan(rule);
-        let refused = plan.check_site(request);
-        if plan.mode != Mode::Enforce || refused.is_some_and(|refusal| refusal.enforced) {
+        let refused = self.refusal(selection, request);
+        if refused.is_some_and(|refusal| refusal.enforced) {
             return RequestOutcome {
                 nonce: None,
                 refused,
             };
         }
-        let nonce = random.filter(|_| plan.needs_nonce()).map(Nonce::new);
+        let nonce = random
+            .filter(|_| self.needs_nonce(selection))
+            .map(Nonce::new);
         match &nonce {
-            Some(nonce) => request.set(NONCE_HEADER, Bytes::copy_from_slice(nonce.as_bytes())),
-            None if self.uses_nonces => {
-                request.remove(NONCE_HEADER);
+            Some(nonce) => {
+                request.remove_other_spellings(NONCE_HEADER);
+                request.set(
+                    NONCE_HEADER.into(),
+                    Bytes::copy_from_slice(nonce.as_bytes()),
+                );
             }
-            None => {}
+            None => self.remove_nonce(request),
         }
         RequestOutcome { nonce, refused }
     }
 
+    /// The answer to a request that is refused; `None` if the refusal is only counted. The response-code
+    /// details name the rule: `cross_site_refused{none}`.
+    pub fn reply(&self, refusal: Refusal) -> Option<Reply> {
+        refusal.enforced.then(|| Reply {
+            status: 403,
+            grpc_status: None,
+            details: self
+                .refused
+                .get(refusal.rule.index())
+                .cloned()
+                .unwrap_or_default(),
+            headers: Vec::new(),
+            body: Bytes::from_static(b"Cross-site request refused\n"),
+        })
+    }
+
+    /// The first refusal that is enforced by a rule which the request may fall under; without one, the
+    /// first of those that are only counted.
+    fn refusal(&self, selection: &Selection, request: &HeaderMap) -> Option<Refusal> {
+        let mut counted = None;
+        for rule in selection.rules() {
+            match self.plan(rule).check_site(rule, request) {
+                Some(refusal) if refusal.enforced => return Some(refusal),
+                refusal => counted = counted.or(refusal),
+            }
+        }
+        counted
+    }
+
+    /// Removes a nonce that a client made up, in every spelling of the header's name. Where no rule has
+    /// nonces, the header is like any other.
+    pub fn remove_nonce(&self, request: &mut HeaderMap) {
+        if self.uses_nonces {
+            request.remove_spellings(NONCE_HEADER);
+        }
+    }
+
     /// Whether [`on_response`](Self::on_response) depends on `tls`.
-    pub fn needs_tls(&self, rule: RuleId) -> bool {
-        self.plan(rule).needs_tls()
+    pub fn needs_tls(&self, selection: &Selection) -> bool {
+        self.plans(selection).any(Plan::needs_tls)
     }
 
     /// Gives a response its headers. `nonce` is that of [`RequestOutcome`]; `tls` says whether the
     /// client's connection is TLS.
     pub fn on_response(
         &self,
-        rule: RuleId,
+        selection: &Selection,
         nonce: Option<&Nonce>,
         tls: bool,
         response: &mut HeaderMap,
     ) -> ResponseOutcome {
-        let plan = self.plan(rule);
-        match plan.mode {
-            Mode::Enforce => plan.apply(nonce, tls, response),
-            Mode::Shadow => plan.apply(nonce, tls, &mut response.clone()),
-            Mode::Off => ResponseOutcome::default(),
+        let plan = self.plan(selection.certain());
+        if selection.possible().is_empty() {
+            return plan.respond(nonce, tls, response);
         }
+        let original = HeaderMap::new(response.iter().cloned().collect());
+        let outcome = plan.respond(nonce, tls, response);
+        for rule in selection.possible() {
+            let mut other = original.clone();
+            self.plan(*rule).respond(nonce, tls, &mut other);
+            strictest::join(response, &other, &original);
+        }
+        outcome
+    }
+
+    fn plans(&self, selection: &Selection) -> impl Iterator<Item = &Plan> {
+        selection.rules().map(|rule| self.plan(rule))
     }
 
     fn plan(&self, rule: RuleId) -> &Plan {
-        let at = rule.0.checked_sub(1);
+        let at = rule.index().checked_sub(1);
         at.and_then(|at| self.rules.get(at))
             .map_or(&self.unmatched, |rule| &rule.plan)
     }
+}
+
+fn details_of_refusals(rules: &[CompiledRule]) -> Vec<Bytes> {
+    let names = rules.iter().map(|rule| rule.name.as_str());
+    std::iter::once(NO_RULE)
+        .chain(names)
+        .map(|rule| format!("cross_site_refused{{{rule}}}").into())
+        .collect()
 }
 
 /// `mode enforce, preset helmet, rules: api, logout`.
@@ -281,9 +424,15 @@ impl fmt::Display for SecurityHeaders {
         for (i, name) in self.rules().skip(1).enumerate() {
             write!(f, "{} {name}", if i > 0 { "," } else { "" })?;
         }
-        match self.rules.is_empty() {
-            true => f.write_str(" none"),
-            false => Ok(()),
+        if self.rules.is_empty() {
+            f.write_str(" none")?;
         }
+        if self.hides_origins {
+            f.write_str(
+                "; referrer-policy no-referrer hides the origin of forms, so over plain HTTP cross_site \
+                 refuses a page's own ones: same-origin does not",
+            )?;
+        }
+        Ok(())
     }
 }

@@ -33,6 +33,16 @@ impl HeaderMutation {
         &self.name
     }
 
+    /// Whether this gives a header this value, in any letter case.
+    pub(super) fn gives(&self, name: &str, value: &[u8]) -> bool {
+        match &self.action {
+            Action::Set(own) | Action::SetIfAbsent(own) | Action::Append(own) => {
+                self.name == name && own.eq_ignore_ascii_case(value)
+            }
+            Action::Remove => false,
+        }
+    }
+
     /// Whether this decides alone what the header will be, so that a default would be in its way.
     pub(super) fn replaces_default(&self) -> bool {
         match self.action {
@@ -41,9 +51,23 @@ impl HeaderMutation {
         }
     }
 
+    /// Whether the upstream's headers have a part in the result, so that it is not known for a 304: there
+    /// the header may be missing and stand in the stored response. A policy depends on the upstream's
+    /// `x-frame-options` (see [`framing`](super::framing)).
+    fn depends_on_the_upstream(&self) -> bool {
+        match self.action {
+            Action::Set(_) => self.name == "content-security-policy",
+            Action::SetIfAbsent(_) | Action::Append(_) => true,
+            Action::Remove => false,
+        }
+    }
+
     /// Changes the header. True if it was left as the upstream had set it.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) -> bool {
+    pub(super) fn apply(&self, not_modified: bool, headers: &mut HeaderMap) -> bool {
         let name = self.name.clone();
+        if not_modified && self.depends_on_the_upstream() && !has(headers, &name) {
+            return false;
+        }
         match &self.action {
             Action::Set(value) => headers.set(name, value.clone()),
             Action::SetIfAbsent(value) => {

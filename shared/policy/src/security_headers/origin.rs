@@ -16,8 +16,9 @@ use serde::Deserialize;
 pub(super) struct Origin(String);
 
 impl Origin {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    /// Whether an `Origin` names this one. The port of a scheme need not be written.
+    pub(super) fn is_named_by(&self, origin: &[u8]) -> bool {
+        without_default_port(origin) == self.0.as_bytes()
     }
 
     fn parse(text: &str) -> Result<Self, &'static str> {
@@ -93,10 +94,21 @@ pub(super) fn is_same_host(origin: &[u8], authority: &[u8]) -> bool {
         return false;
     };
     let (host, port) = split_port(rest);
-    let (own_host, own_port) = split_port(authority);
+    // An empty port is none (RFC 3986, section 3.2.3).
+    let (own_host, own_port) = split_port(authority.strip_suffix(b":").unwrap_or(authority));
     !host.is_empty()
         && host.eq_ignore_ascii_case(own_host)
         && port.or(default_port(scheme)) == own_port.or(default_port(scheme))
+}
+
+fn without_default_port(origin: &[u8]) -> &[u8] {
+    let ports = [(&b"http://"[..], &b":80"[..]), (b"https://", b":443")];
+    let mut of_scheme = ports
+        .iter()
+        .filter(|(scheme, _)| origin.starts_with(scheme));
+    let port = of_scheme.next().map(|(_, port)| *port);
+    port.and_then(|port| origin.strip_suffix(port))
+        .unwrap_or(origin)
 }
 
 fn default_port(scheme: &str) -> Option<&'static [u8]> {

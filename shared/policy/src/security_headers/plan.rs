@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::defaults::{DefaultHeader, DefaultValue, default_headers};
+use super::framing;
 use super::mutation::has;
-use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome};
+use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome, RuleId};
 use crate::config::Mode;
 use crate::headers::HeaderMap;
 
@@ -22,8 +23,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(config: &Config) -> Self {
-        let mut defaults = default_headers(config);
+    /// `checks_site`: whether any plan of the policy does.
+    pub(super) fn new(config: &Config, checks_site: bool) -> Self {
+        let mut defaults = default_headers(config, checks_site);
         defaults.retain(|header| {
             let replaces = |mutation: &HeaderMutation| {
                 mutation.replaces_default() && *mutation.name() == header.name
@@ -48,8 +50,9 @@ impl Plan {
         self.cross_site.is_some()
     }
 
-    pub(super) fn check_site(&self, request: &HeaderMap) -> Option<Refusal> {
-        self.cross_site.as_ref()?.check(request)
+    /// Why the request must not pass, if so. The plan is that of `rule`.
+    pub(super) fn check_site(&self, rule: RuleId, request: &HeaderMap) -> Option<Refusal> {
+        self.cross_site.as_ref()?.check(rule, request)
     }
 
     pub(super) fn needs_nonce(&self) -> bool {
@@ -68,21 +71,33 @@ impl Plan {
                 .any(|header| matches!(header.value, DefaultValue::OverTls(_)))
     }
 
-    /// Gives a response its headers, whatever the mode.
-    pub(super) fn apply(
+    /// Gives a response its headers, or says what that would change, as the mode demands.
+    pub(super) fn respond(
         &self,
         nonce: Option<&Nonce>,
         tls: bool,
         response: &mut HeaderMap,
     ) -> ResponseOutcome {
+        match self.mode {
+            Mode::Enforce => self.apply(nonce, tls, response),
+            Mode::Shadow => self.apply(nonce, tls, &mut response.clone()),
+            Mode::Off => ResponseOutcome::default(),
+        }
+    }
+
+    fn apply(&self, nonce: Option<&Nonce>, tls: bool, response: &mut HeaderMap) -> ResponseOutcome {
+        let not_modified = is_not_modified(response);
+        let upstreams = framing::Upstreams::of(response);
         self.remove(response);
         let mut kept_from_upstream = 0;
         for header in &self.defaults {
-            kept_from_upstream += u32::from(self.apply_default(header, nonce, tls, response));
+            let kept = self.apply_default(header, nonce, tls, not_modified, response);
+            kept_from_upstream += u32::from(kept);
         }
         for mutation in &self.mutations {
-            kept_from_upstream += u32::from(mutation.apply(response));
+            kept_from_upstream += u32::from(mutation.apply(not_modified, response));
         }
+        upstreams.uphold(response);
         ResponseOutcome {
             kept_from_upstream,
             cookies_rewritten: self
@@ -115,25 +130,30 @@ impl Plan {
         header: &DefaultHeader,
         nonce: Option<&Nonce>,
         tls: bool,
+        not_modified: bool,
         response: &mut HeaderMap,
     ) -> bool {
         let name = header.name.clone();
+        let is_there = has(response, &name);
+        if is_there && !self.override_upstream {
+            return true;
+        }
+        if not_modified && !is_there {
+            return false;
+        }
         let value = match &header.value {
             DefaultValue::Fixed(value) => value.clone(),
             DefaultValue::OverTls(value) if tls => value.clone(),
-            DefaultValue::OverTls(_) => return false,
-            DefaultValue::WithNonce(_) if is_not_modified(response) => {
-                if self.override_upstream {
-                    response.remove(name);
-                }
+            DefaultValue::OverTls(_) => return is_there,
+            DefaultValue::WithNonce(_) if not_modified => {
+                response.remove(name);
                 return false;
             }
             DefaultValue::WithNonce(policy) => policy.value(nonce),
         };
-        match (has(response, &name), self.override_upstream) {
-            (true, true) => response.set(name, value),
-            (true, false) => return true,
-            (false, _) => response.append(name, value),
+        match is_there {
+            true => response.set(name, value),
+            false => response.append(name, value),
         }
         false
     }

@@ -80,6 +80,9 @@ impl<'a, S: State> Block<'a, S> {
     const HEADER: usize = 1 + Self::FLOOR;
     const SLOT: usize = TAG + Self::STATE;
 
+    /// The size of a block all of whose slots are in use, in bytes.
+    pub const MAX_SIZE: usize = Self::HEADER + SLOTS * Self::SLOT;
+
     /// Reads the bytes as a block. If they are none, they become an empty one.
     pub fn new(bytes: &'a mut Vec<u8>) -> Self {
         let was_malformed = !bytes.is_empty() && !Self::is_well_formed(bytes);
@@ -192,7 +195,7 @@ impl<'a, S: State> Block<'a, S> {
         if let Some((slot, state)) = self.find(tag) {
             return Place::Held(slot, state);
         }
-        if self.bytes.len() < Self::HEADER + SLOTS * Self::SLOT {
+        if self.bytes.len() < Self::MAX_SIZE {
             return Place::Free;
         }
         let slots = self.slots().enumerate();

@@ -3,7 +3,8 @@
 //! A proxy's workers share a store of values that knows neither deletion nor expiry; every key ever
 //! written stays. So a table is a **fixed number of blocks**, and each block is one value in that
 //! store: room for [`SLOTS`] keys with a small, fixed-size [`State`] each. A key belongs to one
-//! block, and in a full block it takes the slot of another key.
+//! block, and in a full block it takes the slot of another key. A block exists from the first key on
+//! that needs it, so a table costs memory as keys come; [`MemoryUse`] is what it comes to at most.
 //!
 //! Everything here is pure. The host keeps the blocks and implements [`Store`], as a
 //! compare-and-swap loop around what [`Block`] does to the bytes of a block.
@@ -74,6 +75,7 @@ mod key;
 mod max_keys;
 #[cfg(test)]
 pub(crate) mod memory;
+mod memory_use;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -81,6 +83,7 @@ mod tests;
 pub use block::{Block, State, Update, WhenFull};
 pub use key::{KeyHash, KeyHasher, Seed};
 pub use max_keys::MaxKeys;
+pub use memory_use::MemoryUse;
 pub use size::{MAX_KEYS, SLOTS, blocks_for};
 
 /// What a closure did to the bytes of a block.

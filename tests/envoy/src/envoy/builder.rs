@@ -241,8 +241,17 @@ impl Builder {
 /// Envoy did not come up. Displays its log.
 #[derive(Debug)]
 pub struct StartError {
+    has_ended: bool,
     reason: String,
     log: String,
+}
+
+impl StartError {
+    /// Whether Envoy has ended, as it does when it or a plugin refuses the configuration, rather than to
+    /// take too long.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
 }
 
 impl fmt::Display for StartError {
@@ -264,7 +273,9 @@ fn wait_until_ready(
         if let Some(admin) = ready_admin(admin_address) {
             return Ok(admin);
         }
-        let reason = match process.exit_status() {
+        let status = process.exit_status();
+        let has_ended = matches!(status, Ok(Some(_)));
+        let reason = match status {
             Ok(Some(status)) => format!("Envoy ended with {status}"),
             Err(error) => format!("Envoy cannot be watched: {error}"),
             Ok(None) if started.elapsed() > patience => {
@@ -276,6 +287,7 @@ fn wait_until_ready(
             }
         };
         return Err(StartError {
+            has_ended,
             reason,
             log: process.log(),
         });

@@ -8,5 +8,6 @@
 
 mod failures;
 mod lifecycle;
+mod manual;
 mod messages;
 mod plugins;

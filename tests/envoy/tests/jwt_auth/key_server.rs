@@ -51,6 +51,10 @@ impl KeyServer {
         documents.insert(path.to_owned(), reply);
     }
 
+    pub(super) fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
+    }
+
     pub(super) fn go_down(&self) {
         self.server.refuse_connections();
     }

@@ -11,6 +11,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod crowds;
 mod differential;
 mod hostile;
 mod key_server;

@@ -50,7 +50,7 @@ fn the_log_says_what_was_configured_in_one_line() {
         .collect();
 
     let line = format!(
-        "portcullis rate_limit {} \"edge\": mode enforce, limits: api/v1.x_y-z (1 per 1h), trial (5 \
+        "portcullis rate_limit {} \"edge\": mode enforce, up to 1 MiB for keys, limits: api/v1.x_y-z (1 per 1h), trial (5 \
          per 1m, shadow)",
         env!("CARGO_PKG_VERSION")
     );

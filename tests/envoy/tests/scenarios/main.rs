@@ -20,5 +20,9 @@ mod world;
 use world::EnvoyWorld;
 
 fn main() {
-    portcullis_scenarios::run(EnvoyWorld::start, EnvoyWorld::assert_no_vm_failed);
+    portcullis_scenarios::run(
+        EnvoyWorld::start,
+        EnvoyWorld::try_start,
+        EnvoyWorld::assert_no_vm_failed,
+    );
 }

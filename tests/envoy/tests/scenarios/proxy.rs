@@ -10,8 +10,8 @@ use portcullis_envoy_tests::mortal;
 use portcullis_envoy_tests::upstream::Upstream;
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
-    OTHER_PREFIX, OTHER_ROUTE, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX,
-    SHOP_ROUTE,
+    OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
+    RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER, TIER_PREFIX,
 };
 use serde_json::{Value, json};
 
@@ -20,9 +20,16 @@ pub(crate) fn builder<'a>(
     filters: &[Filter],
     services: impl Iterator<Item = (&'a Cluster, &'a Upstream)>,
 ) -> Builder {
+    fixed(filters, services).replaceable_listeners()
+}
+
+/// The same, but it starts only if all filters accept their configuration, and keeps them.
+pub(crate) fn fixed<'a>(
+    filters: &[Filter],
+    services: impl Iterator<Item = (&'a Cluster, &'a Upstream)>,
+) -> Builder {
     let builder = Envoy::builder()
         .tls()
-        .replaceable_listeners()
         .connection_manager(json!({"route_config": routes()}));
     let builder = services.fold(builder, |builder, (cluster, service)| {
         builder.cluster(bootstrap::cluster(cluster.name(), service.address()))
@@ -44,6 +51,10 @@ fn routes() -> Value {
     });
     let hasty = json!({"cluster": UPSTREAM, "timeout": format!("{}s", HASTE.as_secs_f64())});
     let prefix = |prefix: &str| json!({"prefix": prefix});
+    let public = json!({
+        "prefix": TIER_PREFIX,
+        "headers": [{"name": TIER_HEADER, "string_match": {"exact": PUBLIC_TIER}}],
+    });
     let elsewhere = json!({
         "prefix": "/",
         "headers": [{
@@ -63,6 +74,8 @@ fn routes() -> Value {
             route(OTHER_ROUTE, prefix(OTHER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(RETRIED_ROUTE, prefix(RETRIED_PREFIX), &retrying),
             route(HASTY_ROUTE, prefix(HASTY_PREFIX), &hasty),
+            route(PUBLIC_ROUTE, public, &upstream),
+            route(PRIVATE_ROUTE, prefix(TIER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(DEFAULT_ROUTE, elsewhere, &upstream),
         ],
     }]})
@@ -77,6 +90,17 @@ fn add(builder: Builder, filter: &Filter) -> Builder {
             let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
             let copy = mortal::copy(&artifacts::module(module), directory);
             builder.wasm(&WasmFilter::module(module, copy).configuration(config))
+        }
+        Filter::Restricted {
+            module,
+            config,
+            without,
+        } => {
+            let whole = WasmFilter::plugin(module).configuration(config);
+            let restricted = without
+                .iter()
+                .fold(whole, |plugin, name| plugin.without_capability(name));
+            builder.wasm(&restricted)
         }
         Filter::Claims => builder.wasm(&WasmFilter::module("claims", artifacts::claims_filter())),
         Filter::DenyAll => builder.native(json!({

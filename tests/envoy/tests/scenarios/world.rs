@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use portcullis_envoy_tests::client::{Client, Pending};
-use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::envoy::{Envoy, StartError};
 use portcullis_envoy_tests::message;
 use portcullis_envoy_tests::upstream::{self, Reply};
 use portcullis_scenarios::{Cluster, Filter, Request, Response, Script, UnderWay, Upstream, World};
 
 use crate::messages::{as_received, as_response, on_the_wire, reply};
-use crate::proxy::builder;
+use crate::proxy::{builder, fixed};
 
 /// An Envoy of two workers. Every request goes over a connection of its own, so that any worker
 /// may be the one that serves it.
@@ -29,20 +30,38 @@ pub(crate) struct EnvoyWorld {
 impl EnvoyWorld {
     /// Starts an Envoy with those filters.
     pub(crate) fn start(filters: &[Filter]) -> Self {
+        let start = |services: &BTreeMap<Cluster, upstream::Upstream>| {
+            Ok(builder(filters, services.iter()).start())
+        };
+        Self::with(start).unwrap_or_else(|error: StartError| panic!("{error}"))
+    }
+
+    /// The same, but the filters stay as they are; an error if one refuses its configuration.
+    pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
+        let world = Self::with(|services| fixed(filters, services.iter()).try_start());
+        world.map_err(|error| {
+            assert!(error.has_ended(), "{error}");
+            error.to_string()
+        })
+    }
+
+    fn with<E>(
+        start: impl FnOnce(&BTreeMap<Cluster, upstream::Upstream>) -> Result<Envoy, E>,
+    ) -> Result<Self, E> {
         let others = Cluster::ALL
             .into_iter()
             .filter(|it| *it != Cluster::Upstream);
         let services =
             others.map(|cluster| (cluster, upstream::Upstream::start(|_| Reply::new(200))));
         let services = BTreeMap::from_iter(services);
-        Self {
-            envoy: builder(filters, services.iter()).start(),
+        Ok(Self {
+            envoy: start(&services)?,
             services,
             told: BTreeMap::new(),
             under_way: BTreeMap::new(),
             begun: 0,
             crashed: false,
-        }
+        })
     }
 
     /// Checks what no scenario says but all mean: no VM died unless it had to.
@@ -120,6 +139,23 @@ impl World for EnvoyWorld {
         response
     }
 
+    fn try_send(&mut self, request: Request) -> Option<Response> {
+        let pending = self.start_request(request);
+        let deadline = Instant::now() + BRIEFLY;
+        while !pending.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let response = match pending.is_finished() {
+            true => Some(whole(as_response(pending.response()))),
+            false => {
+                pending.disconnect();
+                None
+            }
+        };
+        self.settle();
+        response
+    }
+
     fn send_together(&mut self, requests: Vec<Request>) -> Vec<Response> {
         let pending: Vec<Pending> = requests
             .into_iter()
@@ -170,6 +206,20 @@ impl World for EnvoyWorld {
         self.envoy.counter(&format!("wasmcustom.{name}"))
     }
 
+    fn sum_of_counters(&mut self, prefix: &str) -> u64 {
+        let stats = self.envoy.stats();
+        let prefix = format!("wasmcustom.{prefix}");
+        stats.with_prefix(&prefix).map(|(_, value)| value).sum()
+    }
+
+    fn warnings(&mut self) -> Vec<String> {
+        let records = self.envoy.log().into_iter();
+        let bad =
+            records.filter(|record| !matches!(record.level.as_str(), "trace" | "debug" | "info"));
+        let said = bad.filter_map(|record| record.plugin_message().map(str::to_owned));
+        said.collect()
+    }
+
     fn gauge(&mut self, name: &str) -> u64 {
         self.envoy.counter(&format!("wasmcustom.{name}"))
     }
@@ -204,6 +254,8 @@ impl World for EnvoyWorld {
 
 /// How many requests Envoy has begun, and how many of them it is busy with.
 const BEGUN: &str = "http.ingress.downstream_rq_total";
+/// How long to wait for a response that may never come.
+const BRIEFLY: Duration = Duration::from_secs(3);
 const ACTIVE: &str = "http.ingress.downstream_rq_active";
 
 fn whole(response: Response) -> Response {

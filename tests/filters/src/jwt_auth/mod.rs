@@ -1,12 +1,15 @@
 //! What a user of jwt-auth would notice.
 
+mod algorithms;
 mod claims;
 mod fetching;
 mod refusals;
 mod revocation;
+mod routes;
 mod rules;
 mod shadow;
 mod signer;
+mod spellings;
 mod tokens;
 
 use serde_json::{Value, json};
@@ -21,13 +24,34 @@ pub fn scenarios() -> Vec<Scenario> {
         refusals::scenarios(),
         rules::scenarios(),
         claims::scenarios(),
+        spellings::scenarios(),
+        routes::scenarios(),
         shadow::scenarios(),
         fetching::scenarios(),
         revocation::scenarios(),
+        algorithms::scenarios(),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What the key server of [`ISSUER`] answers.
+pub(crate) fn keys() -> crate::Response {
+    crate::Response {
+        body: jwks(&["a"]).to_string().into(),
+        ..crate::Response::new(200)
+    }
+}
+
+/// A token that is good until the year 2100, of the subject `ada`.
+pub(crate) fn good_token() -> String {
+    signer::token(json!({}))
+}
+
+/// One that was good until the year 2001.
+pub(crate) fn expired_token() -> String {
+    signer::token(json!({"exp": 1_000_000_000}))
 }
 
 /// A story of one instance of the plugin.

@@ -70,7 +70,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn one_per_key(key: Value) -> Value {
+pub(super) fn one_per_key(key: Value) -> Value {
     json!({"limits": [{"name": "one", "key": key, "rate": {"requests": 1, "per": "1h"}}]})
 }
 
@@ -170,7 +170,7 @@ fn headers_are_told_apart_by_value(world: &mut dyn World) {
                 Request::get("/"),
                 with(b""),
                 with(b"b").header("x-api-key", "c"),
-                with(b"d").header("x-api-key", "d"),
+                with(b"d").header("x-api-key", "e"),
             ],
         ],
     );

@@ -8,6 +8,7 @@ mod limits;
 mod replies;
 mod several;
 mod shadow;
+mod spellings;
 
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ pub fn scenarios() -> Vec<Scenario> {
         several::scenarios(),
         shadow::scenarios(),
         keys::scenarios(),
+        spellings::scenarios(),
         claims::scenarios(),
         costs::scenarios(),
         charging::scenarios(),

@@ -1,7 +1,10 @@
 //! What a user of security-headers would notice.
 
+mod framing;
 mod requests;
 mod responses;
+mod revalidation;
+mod spellings;
 
 use serde_json::{Value, json};
 
@@ -107,6 +110,9 @@ pub fn scenarios() -> Vec<Scenario> {
         filters: vec![plugin(&json!({})), Filter::DenyAll],
         story: responses::refusals_of_filters_behind_have_them_too,
     });
+    scenarios.extend(spellings::scenarios());
+    scenarios.extend(revalidation::scenarios());
+    scenarios.extend(framing::scenarios());
     scenarios
 }
 
@@ -140,6 +146,17 @@ const HELMET: [(&str, &str); 11] = [
     ("x-permitted-cross-domain-policies", "none"),
     ("x-xss-protection", "0"),
 ];
+
+/// Where cross-site requests are refused, pages must not hide the origin of their own forms.
+fn assert_helmet_with_checks(response: &Response) {
+    for (name, value) in HELMET {
+        let value = match name {
+            "referrer-policy" => "same-origin",
+            _ => value,
+        };
+        assert_eq!(response.get_header(name).as_deref(), Some(value), "{name}");
+    }
+}
 
 fn assert_helmet(response: &Response) {
     for (name, value) in HELMET {

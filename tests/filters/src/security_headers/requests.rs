@@ -1,6 +1,6 @@
 //! Which rule a request selects, and which requests are refused.
 
-use super::{HELMET, assert_helmet, counter};
+use super::{HELMET, assert_helmet, assert_helmet_with_checks, counter};
 use crate::{Request, Response, SHOP_PREFIX, Upstream, World};
 
 pub(super) fn a_rule_cannot_be_dodged_by_spelling(world: &mut dyn World) {
@@ -16,6 +16,11 @@ pub(super) fn a_rule_cannot_be_dodged_by_spelling(world: &mut dyn World) {
         "/api%2forders",
         "/api\\orders",
         "/./api/./orders",
+        // Those that only some servers take for it.
+        "/api/../orders",
+        "/%2561pi/orders",
+        "/API/orders",
+        "/api",
     ] {
         let response = world.send(Request::get(path));
         assert_eq!(
@@ -24,13 +29,7 @@ pub(super) fn a_rule_cannot_be_dodged_by_spelling(world: &mut dyn World) {
             "{path}"
         );
     }
-    for path in [
-        "/",
-        "/apis/orders",
-        "/?/api/",
-        "/api/../orders",
-        "/%2561pi/orders",
-    ] {
+    for path in ["/", "/apis/orders", "/?/api/", "/orders/api/"] {
         let response = world.send(Request::get(path));
         assert_eq!(response.get_header("cache-control"), None, "{path}");
     }
@@ -60,7 +59,7 @@ pub(super) fn a_cross_site_post_is_refused(world: &mut dyn World) {
     let refused = world.send(Request::post("/pay").header("sec-fetch-site", "cross-site"));
     assert_eq!(refused.status, 403);
     assert_eq!(refused.body, b"Cross-site request refused\n");
-    assert_helmet(&refused);
+    assert_helmet_with_checks(&refused);
     let forged = Request::post("/pay").header("origin", "https://evil.example");
     assert_eq!(world.send(forged).status, 403);
     let opaque = Request::post("/pay").header("origin", "null");
@@ -123,7 +122,7 @@ pub(super) fn bytes_that_are_not_text_pass_unharmed(world: &mut dyn World) {
                 .header("cookie", b"\xc3\x28"),
         );
         assert_eq!(response.status, 200);
-        assert_helmet(&response);
+        assert_helmet_with_checks(&response);
         let received = world.received().pop().expect("the request came through");
         let sent: &[u8] = b"\xff\xfe request";
         assert!(received.headers.contains(&("x-bytes".into(), sent.into())));

@@ -101,6 +101,12 @@ pub(super) fn every_response_has_a_nonce_of_its_own(world: &mut dyn World) {
     }
     nonces.dedup();
     assert_eq!(nonces.len(), 3);
+    for spelling in ["x_csp_nonce", "X_CSP-Nonce", "x.csp.nonce"] {
+        world.send(Request::get("/").header(spelling, "the-clients-own"));
+        for received in world.received() {
+            assert_eq!(received.get_header(spelling), None, "{spelling}");
+        }
+    }
 
     // The page that a 304 revives carries the nonce of its own policy.
     world.upstream(Upstream::Answers(Response::new(304).without_body()));

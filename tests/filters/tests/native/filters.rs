@@ -11,28 +11,40 @@ use proxy_wasm_native_host::FailurePolicy;
 pub(crate) fn native(filter: &Filter) -> host::Filter {
     match filter {
         Filter::Plugin { module, config } | Filter::MortalPlugin { module, config } => {
-            let init = match *module {
-                "circuit_breaker" => {
-                    portcullis_host::start::<portcullis_circuit_breaker::CircuitBreaker>
-                }
-                "jwt_auth" => portcullis_host::start::<portcullis_jwt_auth::JwtAuth>,
-                "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
-                "retry_budget" => portcullis_host::start::<portcullis_retry_budget::RetryBudget>,
-                "security_headers" => {
-                    portcullis_host::start::<portcullis_security_headers::SecurityHeaders>
-                }
-                other => panic!("there is no plugin {other}"),
-            };
-            host::Filter::new(module, init)
-                .vm_id("portcullis")
-                .config(config)
-                .failure_policy(FailurePolicy::Reload)
+            plugin(module, config)
+        }
+        Filter::Restricted {
+            module,
+            config,
+            without,
+        } => {
+            let whole = plugin(module, config);
+            without
+                .iter()
+                .fold(whole, |plugin, name| plugin.without_capability(name))
         }
         Filter::DenyAll => host::Filter::new("deny-all", || {
             proxy_wasm::set_root_context(|_| Box::new(DenyAll));
         }),
         Filter::Claims => host::Filter::new("claims", claims_filter::start),
     }
+}
+
+fn plugin(module: &str, config: &str) -> host::Filter {
+    let init = match module {
+        "circuit_breaker" => portcullis_host::start::<portcullis_circuit_breaker::CircuitBreaker>,
+        "jwt_auth" => portcullis_host::start::<portcullis_jwt_auth::JwtAuth>,
+        "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
+        "retry_budget" => portcullis_host::start::<portcullis_retry_budget::RetryBudget>,
+        "security_headers" => {
+            portcullis_host::start::<portcullis_security_headers::SecurityHeaders>
+        }
+        other => panic!("there is no plugin {other}"),
+    };
+    host::Filter::new(module, init)
+        .vm_id("portcullis")
+        .config(config)
+        .failure_policy(FailurePolicy::Reload)
 }
 
 struct DenyAll;

@@ -20,5 +20,9 @@ mod world;
 use world::NativeWorld;
 
 fn main() {
-    portcullis_scenarios::run(NativeWorld::start, NativeWorld::assert_nothing_failed);
+    portcullis_scenarios::run(
+        NativeWorld::start,
+        NativeWorld::try_start,
+        NativeWorld::assert_nothing_failed,
+    );
 }

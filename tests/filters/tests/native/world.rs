@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
-    OTHER_PREFIX, OTHER_ROUTE, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, Request, Response,
-    SHOP_PREFIX, SHOP_ROUTE, UnderWay, Upstream, World,
+    OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
+    RETRIED_ROUTE, RETRIES, RETRY_ON, Request, Response, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER,
+    TIER_PREFIX, UnderWay, Upstream, World,
 };
 use proxy_wasm_native_host as host;
-use proxy_wasm_native_host::{ClientStream, Host, HostBuilder, LogLevel, LogLine, Route};
+use proxy_wasm_native_host::{
+    ClientStream, Host, HostBuilder, LogLevel, LogLine, MetricKind, Route,
+};
 
 use crate::filters::native;
 use crate::messages::{answer, as_received, as_response, to_host};
@@ -21,6 +24,8 @@ use crate::messages::{answer, as_received, as_response, to_host};
 const STEP: Duration = Duration::from_millis(1);
 /// How long a story waits for a response, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same, for a response that may never come.
+const BRIEFLY: Duration = Duration::from_secs(3);
 
 /// A host of two workers, which take turns.
 pub(crate) struct NativeWorld {
@@ -50,6 +55,11 @@ struct Service {
 impl NativeWorld {
     /// Starts a host with those filters.
     pub(crate) fn start(filters: &[Filter]) -> Self {
+        Self::try_start(filters).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same; an error if a filter does not start.
+    pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
         let service = || Service {
             upstream: Upstream::Answers(Response::new(200).without_body()),
             received: Vec::new(),
@@ -69,12 +79,12 @@ impl NativeWorld {
             .iter()
             .fold(builder, |builder, filter| builder.filter(native(filter)))
             .start()
-            .unwrap_or_else(|error| panic!("{error}"));
+            .map_err(|error| error.to_string())?;
         let mortal = filters.iter().find_map(|filter| match filter {
             Filter::MortalPlugin { module, .. } => Some(*module),
             _ => None,
         });
-        Self {
+        Ok(Self {
             host,
             services,
             under_way: BTreeMap::new(),
@@ -82,7 +92,7 @@ impl NativeWorld {
             mortal: mortal.unwrap_or_default().to_owned(),
             crashed: false,
             about_idp: false,
-        }
+        })
     }
 
     /// Checks what no scenario says but all mean: no VM died unless it had to, and nothing was
@@ -140,6 +150,22 @@ impl World for NativeWorld {
     fn send(&mut self, request: Request) -> Response {
         let stream = self.open(&request);
         whole(self.wait(stream))
+    }
+
+    fn try_send(&mut self, request: Request) -> Option<Response> {
+        let mut stream = self.open(&request);
+        let mut waited = Duration::ZERO;
+        while !stream.is_over() && waited < BRIEFLY {
+            self.host.advance(STEP);
+            waited += STEP;
+        }
+        match stream.is_over() {
+            true => Some(whole(as_response(&stream.outcome()))),
+            false => {
+                stream.disconnect();
+                None
+            }
+        }
     }
 
     fn send_together(&mut self, requests: Vec<Request>) -> Vec<Response> {
@@ -203,6 +229,21 @@ impl World for NativeWorld {
         self.host.counter(name)
     }
 
+    fn sum_of_counters(&mut self, prefix: &str) -> u64 {
+        let names = self.host.metric_names(MetricKind::Counter).into_iter();
+        let names = names.filter(|name| name.starts_with(prefix));
+        names.map(|name| self.host.counter(&name)).sum()
+    }
+
+    fn warnings(&mut self) -> Vec<String> {
+        let lines = self.host.logs().into_iter();
+        let bad = lines.filter(|line| {
+            line.level >= LogLevel::Warn
+                && !line.message.starts_with("Attempted call to restricted")
+        });
+        bad.map(|line| line.message).collect()
+    }
+
     fn gauge(&mut self, name: &str) -> u64 {
         self.host.gauge(name)
     }
@@ -243,12 +284,16 @@ fn routes(builder: HostBuilder) -> HostBuilder {
     let nowhere = Route::new("none").direct_response(host::Response::new(404));
     let other = Route::new(OTHER_ROUTE).cluster(Cluster::Other.name());
     let retried = Route::new(RETRIED_ROUTE).retry(RETRY_ON, RETRIES);
+    let public = Route::new(PUBLIC_ROUTE).header(TIER_HEADER, PUBLIC_TIER);
+    let private = Route::new(PRIVATE_ROUTE).cluster(Cluster::Other.name());
     builder
         .route(nowhere.prefix(NO_ROUTE_PREFIX))
         .route(Route::new(SHOP_ROUTE).prefix(SHOP_PREFIX))
         .route(other.prefix(OTHER_PREFIX))
         .route(retried.prefix(RETRIED_PREFIX))
         .route(Route::new(HASTY_ROUTE).prefix(HASTY_PREFIX).timeout(HASTE))
+        .route(public.prefix(TIER_PREFIX))
+        .route(private.prefix(TIER_PREFIX))
         .route(Route::new(DEFAULT_ROUTE))
 }
 

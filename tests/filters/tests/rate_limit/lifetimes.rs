@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_host::{Error, Exchange, Flow, Pair, Plugin, Summary};
+use portcullis_host::{Error, Exchange, Failure, Flow, Pair, Plugin, Summary};
 use portcullis_policy::config::{Document, Errors};
 use portcullis_rate_limit::RateLimit;
 use proxy_wasm_native_host::{FailurePolicy, Filter, Host, Request, SharedData};
@@ -41,6 +41,10 @@ impl Plugin for Bomb {
 
     fn summaries(&self) -> Vec<Summary> {
         Vec::new()
+    }
+
+    fn on_error(&self, _: &mut (), _: &mut Exchange, _: Failure) -> Flow {
+        Flow::Continue
     }
 
     fn on_request(&self, (): &mut (), exchange: &mut Exchange) -> Result<Flow, Error> {

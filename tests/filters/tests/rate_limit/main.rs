@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod creation;
 mod failures;
 mod lifetimes;
 mod memory;

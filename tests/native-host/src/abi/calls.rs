@@ -24,7 +24,9 @@ unsafe extern "C" fn proxy_http_call(
     let headers = bytes(headers, headers_size);
     let body = bytes(body, body_size);
     let trailers = bytes(trailers, trailers_size);
-    let called = host(|guest| guest.http_call(upstream, headers, body, trailers, timeout));
+    let called = host("proxy_http_call", |guest| {
+        guest.http_call(upstream, headers, body, trailers, timeout)
+    });
     write(called, token)
 }
 
@@ -43,7 +45,7 @@ unsafe extern "C" fn proxy_grpc_call(
     _timeout: u32,
     token: *mut u32,
 ) -> u32 {
-    write(host(|guest| guest.grpc_call()), token)
+    write(host("proxy_grpc_call", |guest| guest.grpc_call()), token)
 }
 
 #[unsafe(no_mangle)]
@@ -58,7 +60,7 @@ unsafe extern "C" fn proxy_grpc_stream(
     _metadata_size: usize,
     token: *mut u32,
 ) -> u32 {
-    write(host(|guest| guest.grpc_call()), token)
+    write(host("proxy_grpc_stream", |guest| guest.grpc_call()), token)
 }
 
 #[unsafe(no_mangle)]
@@ -68,17 +70,19 @@ unsafe extern "C" fn proxy_grpc_send(
     _message_size: usize,
     _end: bool,
 ) -> u32 {
-    code(host(|guest| guest.send_grpc(token)))
+    code(host("proxy_grpc_send", |guest| guest.send_grpc(token)))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_grpc_cancel(token: u32) -> u32 {
-    code(host(|guest| guest.end_grpc_call(token)))
+    code(host("proxy_grpc_cancel", |guest| {
+        guest.end_grpc_call(token)
+    }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_grpc_close(token: u32) -> u32 {
-    code(host(|guest| guest.end_grpc_call(token)))
+    code(host("proxy_grpc_close", |guest| guest.end_grpc_call(token)))
 }
 
 #[unsafe(no_mangle)]
@@ -87,7 +91,7 @@ unsafe extern "C" fn proxy_get_status(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> u32 {
-    let found = host(|guest| guest.call_status());
+    let found = host("proxy_get_status", |guest| guest.call_status());
     give(
         found.map(|(number, message)| {
             *status = number;
@@ -100,12 +104,14 @@ unsafe extern "C" fn proxy_get_status(
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
-    code(host(|guest| guest.set_effective_context(context)))
+    code(host("proxy_set_effective_context", |guest| {
+        guest.set_effective_context(context)
+    }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_done() -> u32 {
-    code(host(|guest| guest.done()))
+    code(host("proxy_done", |guest| guest.done()))
 }
 
 #[unsafe(no_mangle)]
@@ -118,6 +124,8 @@ unsafe extern "C" fn proxy_call_foreign_function(
     size: *mut usize,
 ) -> u32 {
     let (name, arguments) = (bytes(name, name_size), bytes(arguments, arguments_size));
-    let result = host(|guest| guest.call_foreign_function(name, arguments));
+    let result = host("proxy_call_foreign_function", |guest| {
+        guest.call_foreign_function(name, arguments)
+    });
     give(result, data, size)
 }

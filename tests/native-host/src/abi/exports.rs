@@ -36,10 +36,14 @@ pub(super) fn allocate(size: usize) -> *mut u8 {
 }
 
 macro_rules! calls {
-    ($($name:ident = $function:ident($($argument:ident: $type:ty),*) $(=> $result:tt)?;)*) => {
-        /// The callbacks. All of them go to the context that they name first.
+    ($($name:ident = $function:ident($($argument:ident: $type:ty),*) $(=> $result:tt, $absent:literal)?;)*) => {
+        /// The callbacks. All of them go to the context that they name first. Without the capability
+        /// a callback does not come, and the host goes on as if it had returned the number behind it.
         impl Vm {$(
             pub(crate) fn $name(&self, context: u32 $(, $argument: $type)*) -> Called {
+                if !self.allows(stringify!($function)) {
+                    return Called::not_made(0 $(+ $absent)?);
+                }
                 self.call(context, move || {
                     // SAFETY: the signature is the SDK's, and the call is made on the thread that
                     // the SDK keeps this VM's contexts on.
@@ -55,19 +59,19 @@ macro_rules! calls {
 
 calls! {
     on_context_create = proxy_on_context_create(root: u32);
-    on_vm_start = proxy_on_vm_start(size: usize) => number;
-    on_configure = proxy_on_configure(size: usize) => number;
+    on_vm_start = proxy_on_vm_start(size: usize) => number, 1;
+    on_configure = proxy_on_configure(size: usize) => number, 1;
     on_tick = proxy_on_tick();
-    on_request_headers = proxy_on_request_headers(count: usize, end: bool) => number;
-    on_request_body = proxy_on_request_body(size: usize, end: bool) => number;
-    on_request_trailers = proxy_on_request_trailers(count: usize) => number;
-    on_response_headers = proxy_on_response_headers(count: usize, end: bool) => number;
-    on_response_body = proxy_on_response_body(size: usize, end: bool) => number;
-    on_response_trailers = proxy_on_response_trailers(count: usize) => number;
+    on_request_headers = proxy_on_request_headers(count: usize, end: bool) => number, 0;
+    on_request_body = proxy_on_request_body(size: usize, end: bool) => number, 0;
+    on_request_trailers = proxy_on_request_trailers(count: usize) => number, 0;
+    on_response_headers = proxy_on_response_headers(count: usize, end: bool) => number, 0;
+    on_response_body = proxy_on_response_body(size: usize, end: bool) => number, 0;
+    on_response_trailers = proxy_on_response_trailers(count: usize) => number, 0;
     on_http_call_response = proxy_on_http_call_response(
         token: u32, headers: usize, body: usize, trailers: usize
     );
     on_log = proxy_on_log();
-    on_done = proxy_on_done() => number;
+    on_done = proxy_on_done() => number, 1;
     on_delete = proxy_on_delete();
 }

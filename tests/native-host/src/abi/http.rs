@@ -13,12 +13,20 @@ unsafe extern "C" fn proxy_get_header_map_pairs(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> u32 {
-    give(host(|guest| guest.header_pairs(map)), data, size)
+    give(
+        host("proxy_get_header_map_pairs", |guest| {
+            guest.header_pairs(map)
+        }),
+        data,
+        size,
+    )
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32 {
-    code(host(|guest| guest.set_header_pairs(map, bytes(data, size))))
+    code(host("proxy_set_header_map_pairs", |guest| {
+        guest.set_header_pairs(map, bytes(data, size))
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -30,7 +38,13 @@ unsafe extern "C" fn proxy_get_header_map_value(
     size: *mut usize,
 ) -> u32 {
     let name = bytes(name, name_size);
-    give(host(|guest| guest.header(map, name)), data, size)
+    give(
+        host("proxy_get_header_map_value", |guest| {
+            guest.header(map, name)
+        }),
+        data,
+        size,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -42,7 +56,9 @@ unsafe extern "C" fn proxy_replace_header_map_value(
     value_size: usize,
 ) -> u32 {
     let (name, value) = (bytes(name, name_size), bytes(value, value_size));
-    code(host(|guest| guest.set_header(map, name, value)))
+    code(host("proxy_replace_header_map_value", |guest| {
+        guest.set_header(map, name, value)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -54,7 +70,9 @@ unsafe extern "C" fn proxy_add_header_map_value(
     value_size: usize,
 ) -> u32 {
     let (name, value) = (bytes(name, name_size), bytes(value, value_size));
-    code(host(|guest| guest.add_header(map, name, value)))
+    code(host("proxy_add_header_map_value", |guest| {
+        guest.add_header(map, name, value)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -64,7 +82,9 @@ unsafe extern "C" fn proxy_remove_header_map_value(
     name_size: usize,
 ) -> u32 {
     let name = bytes(name, name_size);
-    code(host(|guest| guest.remove_header(map, name)))
+    code(host("proxy_remove_header_map_value", |guest| {
+        guest.remove_header(map, name)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -76,7 +96,9 @@ unsafe extern "C" fn proxy_get_buffer_bytes(
     size: *mut usize,
 ) -> u32 {
     give(
-        host(|guest| guest.buffer(buffer, start, max_size)),
+        host("proxy_get_buffer_bytes", |guest| {
+            guest.buffer(buffer, start, max_size)
+        }),
         data,
         size,
     )
@@ -91,7 +113,9 @@ unsafe extern "C" fn proxy_set_buffer_bytes(
     data_size: usize,
 ) -> u32 {
     let data = bytes(data, data_size);
-    code(host(|guest| guest.set_buffer(buffer, start, size, data)))
+    code(host("proxy_set_buffer_bytes", |guest| {
+        guest.set_buffer(buffer, start, size, data)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -102,7 +126,11 @@ unsafe extern "C" fn proxy_get_property(
     size: *mut usize,
 ) -> u32 {
     let path = bytes(path, path_size);
-    give(host(|guest| guest.get_property(path)), data, size)
+    give(
+        host("proxy_get_property", |guest| guest.get_property(path)),
+        data,
+        size,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -113,7 +141,9 @@ unsafe extern "C" fn proxy_set_property(
     value_size: usize,
 ) -> u32 {
     let (path, value) = (bytes(path, path_size), bytes(value, value_size));
-    code(host(|guest| guest.set_property(path, value)))
+    code(host("proxy_set_property", |guest| {
+        guest.set_property(path, value)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -130,17 +160,21 @@ unsafe extern "C" fn proxy_send_local_response(
     let details = bytes(details, details_size);
     let body = bytes(body, body_size);
     let headers = bytes(headers, headers_size);
-    code(host(|guest| {
+    code(host("proxy_send_local_response", |guest| {
         guest.send_local_response(status, details, body, headers, grpc_status)
     }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_continue_stream(stream: u32) -> u32 {
-    code(host(|guest| guest.continue_stream(stream)))
+    code(host("proxy_continue_stream", |guest| {
+        guest.continue_stream(stream)
+    }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_close_stream(stream: u32) -> u32 {
-    code(host(|guest| guest.close_stream(stream)))
+    code(host("proxy_close_stream", |guest| {
+        guest.close_stream(stream)
+    }))
 }

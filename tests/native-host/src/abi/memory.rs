@@ -11,9 +11,20 @@ use crate::hostcalls::Guest;
 use crate::status::Status;
 use crate::vm::with_local;
 
-/// Runs a host call. Outside a VM there is nothing that it could be about.
-pub(super) fn host<R>(call: impl FnOnce(&mut Guest<'_>) -> Result<R, Status>) -> Result<R, Status> {
-    with_local(|shared, vm| call(&mut Guest { shared, vm })).unwrap_or(Err(Status::BadArgument))
+/// Runs the host call of this name, unless the VM lacks the capability. Outside a VM there is nothing
+/// that it could be about.
+pub(super) fn host<R>(
+    name: &str,
+    call: impl FnOnce(&mut Guest<'_>) -> Result<R, Status>,
+) -> Result<R, Status> {
+    let called = with_local(|shared, vm| {
+        let mut guest = Guest { shared, vm };
+        match guest.may_call("proxy-wasm", name) {
+            true => call(&mut guest),
+            false => Err(Status::InternalFailure),
+        }
+    });
+    called.unwrap_or(Err(Status::BadArgument))
 }
 
 /// The ABI's code for a result; zero is success.

@@ -16,24 +16,38 @@ unsafe extern "C" fn proxy_log(level: u32, data: *const u8, size: usize) -> u32 
         note_panic_of_the_sdk(&String::from_utf8_lossy(message));
     }
     // Destructors may log when a VM's thread ends; the SDK's logger panics on any error.
-    let logged = with_local(|_, _| ()).map_or(Ok(()), |()| host(|guest| guest.log(level, message)));
+    let logged = with_local(|_, _| ()).map_or(Ok(()), |()| {
+        host("proxy_log", |guest| guest.log(level, message))
+    });
     code(logged)
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_log_level(level: *mut u32) -> u32 {
-    write(host(|guest| Ok(guest.shared.logs.level() as u32)), level)
+    write(
+        host("proxy_get_log_level", |guest| {
+            Ok(guest.shared.logs.level() as u32)
+        }),
+        level,
+    )
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32 {
     let wall = |now: crate::clock::Now| u64::try_from(now.wall.as_nanos()).unwrap_or(u64::MAX);
-    write(host(|guest| Ok(wall(guest.shared.clock.now()))), time)
+    write(
+        host("proxy_get_current_time_nanoseconds", |guest| {
+            Ok(wall(guest.shared.clock.now()))
+        }),
+        time,
+    )
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> u32 {
-    code(host(|guest| guest.set_tick_period(period)))
+    code(host("proxy_set_tick_period_milliseconds", |guest| {
+        guest.set_tick_period(period)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -45,7 +59,7 @@ unsafe extern "C" fn proxy_get_shared_data(
     cas: *mut u32,
 ) -> u32 {
     let key = bytes(key, key_size);
-    let found = host(|guest| guest.get_shared_data(key));
+    let found = host("proxy_get_shared_data", |guest| guest.get_shared_data(key));
     give(
         found.map(|(value, token)| {
             *cas = token;
@@ -65,7 +79,9 @@ unsafe extern "C" fn proxy_set_shared_data(
     cas: u32,
 ) -> u32 {
     let (key, value) = (bytes(key, key_size), bytes(value, value_size));
-    code(host(|guest| guest.set_shared_data(key, value, cas)))
+    code(host("proxy_set_shared_data", |guest| {
+        guest.set_shared_data(key, value, cas)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -75,7 +91,12 @@ unsafe extern "C" fn proxy_register_shared_queue(
     token: *mut u32,
 ) -> u32 {
     let name = bytes(name, name_size);
-    write(host(|guest| Ok(guest.register_queue(name))), token)
+    write(
+        host("proxy_register_shared_queue", |guest| {
+            Ok(guest.register_queue(name))
+        }),
+        token,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -87,13 +108,20 @@ unsafe extern "C" fn proxy_resolve_shared_queue(
     token: *mut u32,
 ) -> u32 {
     let (vm_id, name) = (bytes(vm_id, vm_id_size), bytes(name, name_size));
-    write(host(|guest| guest.resolve_queue(vm_id, name)), token)
+    write(
+        host("proxy_resolve_shared_queue", |guest| {
+            guest.resolve_queue(vm_id, name)
+        }),
+        token,
+    )
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_enqueue_shared_queue(token: u32, data: *const u8, size: usize) -> u32 {
     let value = bytes(data, size);
-    code(host(|guest| guest.shared.queues.enqueue(token, value)))
+    code(host("proxy_enqueue_shared_queue", |guest| {
+        guest.shared.queues.enqueue(token, value)
+    }))
 }
 
 #[unsafe(no_mangle)]
@@ -102,7 +130,13 @@ unsafe extern "C" fn proxy_dequeue_shared_queue(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> u32 {
-    give(host(|guest| guest.shared.queues.dequeue(token)), data, size)
+    give(
+        host("proxy_dequeue_shared_queue", |guest| {
+            guest.shared.queues.dequeue(token)
+        }),
+        data,
+        size,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -113,20 +147,32 @@ unsafe extern "C" fn proxy_define_metric(
     id: *mut u32,
 ) -> u32 {
     let name = bytes(name, name_size);
-    write(host(|guest| guest.define_metric(kind, name)), id)
+    write(
+        host("proxy_define_metric", |guest| {
+            guest.define_metric(kind, name)
+        }),
+        id,
+    )
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_increment_metric(id: u32, by: i64) -> u32 {
-    code(host(|guest| guest.increment_metric(id, by)))
+    code(host("proxy_increment_metric", |guest| {
+        guest.increment_metric(id, by)
+    }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_record_metric(id: u32, value: u64) -> u32 {
-    code(host(|guest| guest.record_metric(id, value)))
+    code(host("proxy_record_metric", |guest| {
+        guest.record_metric(id, value)
+    }))
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_metric(id: u32, value: *mut u64) -> u32 {
-    write(host(|guest| guest.get_metric(id)), value)
+    write(
+        host("proxy_get_metric", |guest| guest.get_metric(id)),
+        value,
+    )
 }

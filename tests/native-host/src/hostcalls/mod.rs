@@ -20,6 +20,20 @@ pub(crate) struct Guest<'a> {
 }
 
 impl Guest<'_> {
+    /// Whether the VM has the capability of this name. As in Envoy, a call without it is logged.
+    pub(crate) fn may_call(&mut self, family: &str, name: &str) -> bool {
+        let allowed = self.vm.spec.allows(name);
+        if !allowed {
+            self.shared.logs.push(LogLine {
+                level: LogLevel::Error,
+                thread: self.vm.thread,
+                filter: self.vm.filter_name(),
+                message: format!("Attempted call to restricted {family} capability: {name}"),
+            });
+        }
+        allowed
+    }
+
     pub(crate) fn log(&mut self, level: u32, message: &[u8]) -> Result<(), Status> {
         let level = LogLevel::of(level).ok_or(Status::BadArgument)?;
         self.shared.logs.push(LogLine {

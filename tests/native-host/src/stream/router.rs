@@ -50,8 +50,7 @@ impl Stream {
 
     pub(super) fn resolve_route(&mut self, core: &Core) {
         let mut state = lock(&self.state);
-        let path = state.request_headers.get(":path").unwrap_or_default();
-        let route = core.shared.route(path);
+        let route = core.shared.route(&state.request_headers);
         state.info.cluster = match route.as_ref().map(|route| &route.target) {
             Some(Target::Cluster(name)) if core.shared.clusters.contains_key(name) => {
                 Some(name.clone())

@@ -57,6 +57,16 @@ pub(crate) struct Called {
     pub(crate) asked: Asked,
 }
 
+impl Called {
+    /// What the host makes of a callback that the VM lacks the capability for.
+    pub(crate) fn not_made(value: u32) -> Self {
+        Self {
+            value: Some(value),
+            asked: Asked::default(),
+        }
+    }
+}
+
 impl Vm {
     /// Starts a VM and initialises its guest; says why if that panics.
     pub(crate) fn start(
@@ -104,6 +114,11 @@ impl Vm {
     /// Whether the guest has died.
     pub(crate) fn is_dead(&self) -> bool {
         lock(&self.thread).is_none()
+    }
+
+    /// Whether the VM has this capability.
+    pub(crate) fn allows(&self, capability: &str) -> bool {
+        lock(&self.state).spec.allows(capability)
     }
 
     /// Calls the guest on behalf of a context.

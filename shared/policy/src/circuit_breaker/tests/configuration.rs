@@ -4,10 +4,10 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::config::read;
+use crate::config::Document;
 
 fn errors(config: Value) -> Vec<String> {
-    match read::<Config>(config.to_string().as_bytes()) {
+    match Document::parse(config.to_string().as_bytes()).and_then(Config::read) {
         Ok(_) => Vec::new(),
         Err(errors) => errors.iter().map(ToString::to_string).collect(),
     }
@@ -212,6 +212,24 @@ fn one_line_says_what_is_configured() {
     ]});
     assert_eq!(
         policy(config).to_string(),
-        "mode shadow, breakers: payments, tenants (shadow), legacy (forced_open)"
+        "mode shadow, up to 1 MiB for keys, breakers: payments, tenants (shadow), legacy \
+         (forced_open)"
+    );
+}
+
+#[test]
+fn the_memory_of_all_tables_has_a_bound() {
+    let breakers = |count: usize| {
+        let breaker = |n| json!({"name": format!("b{n}"), "key": ["host"], "failure_rate": 50});
+        let breakers: Vec<Value> = (0..count).map(breaker).collect();
+        errors(json!({"max_keys": 4_194_304, "breakers": breakers}))
+    };
+    assert_eq!(breakers(2), [""; 0]);
+    assert_eq!(
+        breakers(3),
+        [
+            "$.max_keys: found 4194304 for each of 3 tables, which take up to 6 GiB of memory; expected \
+          at most 4 GiB for all of them: lower max_keys, or have fewer rules with a key"
+        ]
     );
 }

@@ -18,7 +18,7 @@ fn header(algorithm: Algorithm, kid: Option<&str>) -> Header {
 fn a_token_has_the_key_that_it_names() {
     let keys = set(&[named(RS256, "a"), named(RS256, "b"), named(ES256, "c")]).unwrap();
     let ids = |header: &Header, allowed: &[Algorithm]| {
-        keys.candidates(header, allowed)
+        keys.candidates(header, allowed, &NoHost)
             .map(|keys| keys.iter().filter_map(|key| key.id()).collect::<Vec<_>>())
     };
     let all = &Algorithm::ALL;
@@ -56,7 +56,7 @@ fn a_token_has_the_key_that_it_names() {
 fn a_key_without_name_is_tried_for_any_name() {
     let keys = set(&[named(RS256, "a"), jwk(RS256), jwk(ES256)]).unwrap();
     let count = |header: &Header| {
-        keys.candidates(header, &Algorithm::ALL)
+        keys.candidates(header, &Algorithm::ALL, &NoHost)
             .map(|keys| keys.len())
     };
     assert_eq!(count(&header(RS256, Some("a"))), Ok(1));
@@ -76,11 +76,51 @@ fn tries_are_bounded() {
     };
     let tries = |count: usize, kid: Option<&str>| {
         keys(count)
-            .candidates(&header(ES256, kid), &[ES256])
+            .candidates(&header(ES256, kid), &[ES256], &NoHost)
             .map(|keys| keys.len())
     };
     assert_eq!(tries(MAX_TRIES, None), Ok(MAX_TRIES));
     assert_eq!(tries(MAX_TRIES + 1, None), Err(NoKey::Ambiguous));
     assert_eq!(tries(MAX_TRIES + 1, Some("0")), Ok(1));
     assert_eq!(keys(MAX_KEYS).keys().len(), MAX_KEYS);
+}
+
+/// A host that verifies nothing.
+struct Without;
+
+impl HostSignatures for Without {
+    fn is_available(&self) -> bool {
+        false
+    }
+
+    fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+        None
+    }
+}
+
+#[test]
+fn one_key_is_tried_where_the_module_verifies() {
+    let keys = set(&[jwk(RS256), named(RS256, "a"), jwk(ES256), jwk(EdDSA)]).unwrap();
+    let fast = |header: &Header| {
+        keys.candidates(header, &Algorithm::ALL, &NoHost)
+            .map(|keys| keys.len())
+    };
+    let slow = |header: &Header| {
+        keys.candidates(header, &Algorithm::ALL, &Without)
+            .map(|keys| keys.len())
+    };
+    assert_eq!(fast(&header(RS256, None)), Ok(2));
+    assert_eq!(slow(&header(RS256, None)), Err(NoKey::Ambiguous));
+    assert_eq!(slow(&header(RS256, Some("a"))), Ok(1));
+    assert_eq!(slow(&header(RS256, Some("b"))), Ok(1));
+    for count in [&fast as &dyn Fn(&Header) -> Result<usize, NoKey>, &slow] {
+        assert_eq!(count(&header(PS256, None)), Err(NoKey::Ambiguous));
+        assert_eq!(count(&header(PS256, Some("a"))), Ok(1));
+        assert_eq!(count(&header(ES256, None)), Ok(1));
+        assert_eq!(count(&header(EdDSA, None)), Ok(1));
+    }
+    // Secrets are as fast in the module.
+    let secrets = set(&[jwk(HS256), named(HS256, "a")]).unwrap();
+    let tried = secrets.candidates(&header(HS256, None), &Algorithm::ALL, &Without);
+    assert_eq!(tried.map(|keys| keys.len()), Ok(2));
 }

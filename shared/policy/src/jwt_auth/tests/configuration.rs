@@ -171,6 +171,26 @@ fn errors_say_where_and_what_is_allowed() {
         ),
         (
             "/providers/corp/claims_to_headers",
+            json!({"x-a": "a", "x_a": "b"}),
+            "found the headers \"x-a\" and \"x_a\"; expected one of them",
+        ),
+        (
+            "/providers/corp/claims_to_headers",
+            json!({"X_Forwarded_For": "a"}),
+            "found \"x_forwarded_for\"; expected another header",
+        ),
+        (
+            "/providers/corp/claims_to_headers",
+            json!({"x_portcullis-shadow": "a"}),
+            "found \"x_portcullis-shadow\"; expected another header",
+        ),
+        (
+            "/providers/corp/forward_payload_header",
+            json!("content_length"),
+            "found \"content_length\"; expected another header",
+        ),
+        (
+            "/providers/corp/claims_to_headers",
             json!({"x-envoy-retry-on": "a"}),
             "found \"x-envoy-retry-on\"; expected another header",
         ),
@@ -209,8 +229,38 @@ fn what_rules_and_providers_say_has_to_fit_together() {
     same_issuer["providers"]["b"]["issuer"] = json!("https://a.example");
     let mut matched = one_provider(json!({"claims_to_headers": {"x-user": "sub"}}));
     matched["rules"][0]["match"] = json!({"headers": [{"name": "X-User", "exact": "root"}]});
+    let mut matched_otherwise = matched.clone();
+    matched_otherwise["rules"][0]["match"]["headers"][0]["name"] = json!("x_user");
     let elsewhere = json!({"from": [{"query": "t"}], "claims_to_headers": {"x-user": "sub"}});
     for (config, expected) in [
+        (matched_otherwise, "found a match on the header \"x-user\""),
+        (
+            two(
+                json!({"claims_to_headers": {"x-user": "sub"}}),
+                json!({"from": [{"query": "t"}], "forward_payload_header": "x_user"}),
+            ),
+            "found the headers \"x-user\" and \"x_user\"; expected one of them",
+        ),
+        (
+            one_provider(
+                json!({"forward_payload_header": "x.user", "claims_to_headers": {"x-user": "sub"}}),
+            ),
+            "found the headers \"x-user\" and \"x.user\"; expected one of them",
+        ),
+        (
+            two(
+                json!({"from": [{"header": "x-a"}]}),
+                json!({"from": [{"header": "x_a"}]}),
+            ),
+            "found the headers \"x-a\" and \"x_a\" in \"from\"",
+        ),
+        (
+            two(
+                json!({"from": [{"header": "x-a"}]}),
+                json!({"from": [{"query": "t"}], "claims_to_headers": {"x_a": "sub"}}),
+            ),
+            "to set the header \"x_a\", where tokens are looked for",
+        ),
         (
             with_none(json!({"allow_missing": true})),
             "$.rules[0]: found \"allow_missing\"",
@@ -262,4 +312,23 @@ fn the_configuration_of_the_readme_is_one() {
     let text = include_bytes!("../../../../../plugins/jwt-auth/example.json");
     let policy = JwtAuth::new(config::read(text).unwrap_or_else(|errors| panic!("{errors}")));
     assert!(policy.remotes().count() > 0);
+}
+
+#[test]
+fn slow_algorithms_have_to_be_named() {
+    use crate::jose::Algorithm::{self, *};
+
+    let allowed = |jwks: Value| -> Vec<Algorithm> {
+        let policy = policy(json!({
+            "providers": {"corp": {"issuer": IDP, "jwks": jwks}},
+            "rules": [{"name": "all", "require": {"provider": "corp"}}],
+        }));
+        policy.provider(ProviderId(0)).unwrap().algorithms.clone()
+    };
+    let remote = json!({"remote": {"cluster": "idp", "uri": "https://idp.example/keys"}});
+    assert_eq!(allowed(remote), [RS256, RS384, RS512, ES256, ES384]);
+    // An inline key that is for one of them only does so.
+    let edwards = json!({"kty": "OKP", "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    assert_eq!(allowed(json!({"inline": {"keys": [edwards]}})), [EdDSA]);
 }

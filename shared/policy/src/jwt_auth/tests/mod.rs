@@ -1,14 +1,15 @@
 //! The policy, with signatures that are good if they say so.
 
+mod ambiguous;
 mod cache;
 mod claim_headers;
 mod conditions;
 mod configuration;
 mod model;
 mod places;
-mod readings;
 mod remotes;
 mod replies;
+mod reroute;
 mod rules;
 mod shadow;
 mod tokens;

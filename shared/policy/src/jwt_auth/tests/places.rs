@@ -6,12 +6,23 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 fn everywhere() -> World {
-    World::new(one_provider(json!({"from": [
+    World::new(one_provider(from_everywhere()))
+}
+
+fn from_everywhere() -> Value {
+    json!({"from": [
         {"header": "authorization", "prefix": "Bearer "},
         {"header": "x-token"},
         {"cookie": "session"},
         {"query": "access_token"},
-    ]})))
+    ]})
+}
+
+/// Tokens may be everywhere, and missing.
+fn optional() -> World {
+    let mut config = one_provider(from_everywhere());
+    config["rules"][0]["allow_missing"] = json!(true);
+    World::new(config)
 }
 
 #[test]
@@ -113,6 +124,105 @@ fn an_empty_value_is_no_token() {
     let mut headers = empty.to_vec();
     headers.push(("authorization", &bearer));
     assert_eq!(world.verdict(&headers), VERIFIED);
+}
+
+#[test]
+fn what_is_like_a_token_is_neither_one_nor_missing() {
+    let mut world = optional();
+    let mut strict = everywhere();
+    let good = token(json!({}));
+    let jwt = good.as_str();
+    for (name, line) in [
+        ("authorization", "Bearer"),
+        ("authorization", "bearer:x"),
+        ("authorization", "Bearer\tx"),
+        ("authorization", "\tBearer x"),
+        ("authorization", "Basic eDp5, Bearer x"),
+        ("authorization", "Basic,Bearer=x"),
+        ("authorization", "Basic eDp5 bearer"),
+        ("authorization", "%42earer x"),
+        ("authorization", "\"Bearer x\""),
+        ("authorization", "Bearer\u{a0}x"),
+        ("authorization", jwt),
+        ("authorization", &format!("Token {jwt}")),
+        (
+            "authorization",
+            &format!("Basic {}", jwt.replace('.', "%2e")),
+        ),
+        ("authorization", "Token ewoJ.e30.x"),
+        ("authorization", "Bäsic eDp5"),
+        ("authorization", "Basic\u{1}eDp5"),
+        ("x_token", "x"),
+        ("x.token", "x"),
+        ("cookie", "a=1; %73ession=x"),
+        ("cookie", "a=1,session=x"),
+        ("cookie", "a=1\tsession=x"),
+        ("cookie", "\"session\"=x"),
+        ("cookie", "session%00=x"),
+        ("cookie", &format!("Session={jwt}")),
+        (":path", "/?access%255ftoken=x"),
+        (":path", "/?a;access_token=x"),
+        (":path", "/?access.token=x"),
+        (":path", "/?access+token=x"),
+        (":path", "/?+access_token=x"),
+        (":path", "/?access[token=x"),
+        (":path", "/?access_token[]=x"),
+        (":path", "/?access_token[0]=x"),
+        (":path", "/?access_token%00y=x"),
+        (":path", &format!("/?Access-Token={jwt}")),
+    ] {
+        assert_eq!(
+            world.verdict(&[(name, line)]),
+            refused(Reason::NotAToken),
+            "{name}: {line}"
+        );
+        assert_eq!(
+            strict.verdict(&[(name, line)]),
+            refused(Reason::NoToken),
+            "{name}: {line}"
+        );
+        // Beside a good token, an upstream could take it for that.
+        let beside = match name {
+            "x_token" | "x.token" => ("cookie", format!("session={jwt}")),
+            _ => ("x-token", jwt.to_owned()),
+        };
+        let verdict = world.verdict(&[(name, line), (beside.0, &beside.1)]);
+        assert_eq!(verdict, refused(Reason::NotAToken), "{name}: {line}");
+    }
+    let twice = format!("session={jwt},session=x");
+    let found = world.verdict(&[("cookie", &twice)]);
+    assert_eq!(found, refused(Reason::NotAToken));
+}
+
+#[test]
+fn other_credentials_are_no_token() {
+    let mut world = optional();
+    let missing = Verdict::Admitted(Grounds::NoToken);
+    for (name, line) in [
+        ("authorization", "Basic dXNlcjpwYXNz"),
+        ("authorization", "Basic"),
+        ("authorization", "Negotiate YIIJ+w/Ygo="),
+        ("authorization", "Token 9944b09199c62bcf9418ad846dd0e4bb"),
+        (
+            "authorization",
+            "Digest username=\"forbearer\", realm=\"eyes.example.com\"",
+        ),
+        (
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=A/2/eu/s3/aws4_request, Signature=fe",
+        ),
+        ("x_tokens", "x"),
+        (
+            "cookie",
+            "SESSION=abc; sessions=1; my_session=2; a=\"b c\"; =; session",
+        ),
+        (
+            ":path",
+            "/?Access-Token=1&access_tokens=1&token=x&access_token=",
+        ),
+    ] {
+        assert_eq!(world.verdict(&[(name, line)]), missing, "{name}: {line}");
+    }
 }
 
 #[test]

@@ -156,6 +156,10 @@ fn the_algorithm_is_one_of_those_allowed() {
     let header = |alg| json!({"alg": alg, "kid": "a"});
     assert_eq!(
         judge_header(json!({}), header("PS384")),
+        refused(Reason::Algorithm)
+    );
+    assert_eq!(
+        judge_header(json!({"algorithms": ["PS384"]}), header("PS384")),
         refused(Reason::Signature)
     );
     assert_eq!(judge_header(json!({}), header("RS512")), VERIFIED);

@@ -4,9 +4,10 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::config::Document;
 
 fn errors(config: &Value) -> String {
-    match config::read::<Config>(config.to_string().as_bytes()) {
+    match Document::parse(config.to_string().as_bytes()).and_then(Config::read) {
         Ok(_) => String::new(),
         Err(errors) => errors.to_string(),
     }
@@ -23,8 +24,8 @@ fn the_shipped_example_is_valid() {
     let policy = RateLimit::new(config::read(text).unwrap());
     assert_eq!(
         policy.to_string(),
-        "mode enforce, limits: per-client (100 per 1m), per-token-hourly (5000 per 1h, shadow), \
-         exports (10 per 1m)"
+        "mode enforce, up to 10 MiB for keys, limits: per-client (100 per 1m), per-token-hourly \
+         (5000 per 1h, shadow), exports (10 per 1m)"
     );
 }
 
@@ -312,4 +313,27 @@ fn replies_are_checked() {
         reply(json!({"headers": {"x-a": "1", "X-A": "2"}})),
         "$.reply.headers: found \"x-a\" twice; expected each header once: letter case does not count"
     );
+}
+
+fn many(limits: usize, max_keys: u32, key: &Value) -> String {
+    let limit = |n| {
+        json!({"name": format!("l{n}"), "key": key, "algorithm": "sliding_window",
+            "rate": {"requests": 10, "per": "1m"}})
+    };
+    let limits: Vec<Value> = (0..limits).map(limit).collect();
+    errors(&json!({"max_keys": max_keys, "limits": limits}))
+}
+
+#[test]
+fn the_memory_of_all_tables_has_a_bound() {
+    let by_client = json!(["remote_address"]);
+    assert_eq!(many(300, 65_536, &by_client), "");
+    assert_eq!(
+        many(3_000, 65_536, &by_client),
+        "$.max_keys: found 65536 for each of 3000 tables, which take up to 11.8 GiB of memory; \
+         expected at most 4 GiB for all of them: lower max_keys, or have fewer rules with a key"
+    );
+    assert_eq!(many(3_000, 16_384, &by_client), "");
+    // One key is one block.
+    assert_eq!(many(3_000, 4_194_304, &json!([])), "");
 }

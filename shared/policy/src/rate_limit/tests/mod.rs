@@ -13,6 +13,7 @@ mod racing;
 mod refunds;
 mod reply;
 mod shadow;
+mod spellings;
 
 use bytes::Bytes;
 use serde_json::{Value, json};

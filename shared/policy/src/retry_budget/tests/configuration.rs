@@ -4,10 +4,11 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::config::Document;
 
 /// All that is wrong with a configuration.
 fn errors(config: &Value) -> Vec<String> {
-    match config::read::<Config>(config.to_string().as_bytes()) {
+    match Document::parse(config.to_string().as_bytes()).and_then(Config::read) {
         Ok(_) => Vec::new(),
         Err(errors) => errors.iter().map(ToString::to_string).collect(),
     }
@@ -36,7 +37,8 @@ fn the_example_of_the_issue_is_read() {
     }));
     assert_eq!(
         policy.to_string(),
-        "mode enforce, budgets: orders (20 % in 10s, 3/s at least, 2 for a request)"
+        "mode enforce, up to 1 MiB for keys, budgets: orders (20 % in 10s, 3/s at least, 2 for a \
+         request)"
     );
     let breaker = policy.breakers().next().unwrap().unwrap();
     assert_eq!(
@@ -50,7 +52,7 @@ fn a_name_is_enough() {
     let policy = policy(json!({"budgets": [{"name": "all"}]}));
     assert_eq!(
         policy.to_string(),
-        "mode enforce, budgets: all (20 % in 10s, 3/s at least, 1 for a request)"
+        "mode enforce, up to 1 MiB for keys, budgets: all (20 % in 10s, 3/s at least, 1 for a request)"
     );
     assert_eq!(policy.breakers().collect::<Vec<_>>(), [None]);
 }

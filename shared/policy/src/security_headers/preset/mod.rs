@@ -21,6 +21,9 @@
 //! | `x-download-options`, `x-xss-protection` | `noopen`, `0` | | | |
 //! | removed | `x-powered-by` | what tells of software | what tells of software | `x-powered-by` |
 //!
+//! Where cross-site requests are checked, `referrer-policy` is `same-origin` (see
+//! [the policy](super#cross-site-requests)).
+//!
 //! `helmet` is that of helmet 8.3, except that HSTS goes over TLS only. `owasp` is the list of the
 //! OWASP Secure Headers Project of 2026-07-19 without `Clear-Site-Data`, which belongs on a logout
 //! and would log everybody out on every page.

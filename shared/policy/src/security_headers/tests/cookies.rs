@@ -80,20 +80,50 @@ fn browsers_refuse_same_site_none_without_secure() {
 }
 
 #[test]
-fn names_with_a_prefix_that_demands_it_are_secure() {
+fn cookies_get_what_browsers_demand_of_them() {
     for line in [
         "__Secure-a=b",
         "__Host-a=b; Path=/",
-        "__HOST-a=b",
         " __secure-a =b",
-        "__Host-a",
-        "=__Host-a",
+        "part=1; Partitioned",
+        "part=1; partitioned ; SameSite=Lax",
+        "__Http-a=b; HttpOnly",
+        // A path or domain of the upstream's stays.
+        "__Host-a=b; Path=/x",
+        "__Host-a=b; path",
     ] {
         assert_eq!(cookie(&json!({}), line), format!("{line}; Secure"));
     }
     for line in [
+        "__HOST-a=b",
+        "__Host-a",
+        "=__Host-a",
+        "__Host-a=b; Domain=a.example",
+    ] {
+        assert_eq!(cookie(&json!({}), line), format!("{line}; Secure; Path=/"));
+    }
+    for line in [
+        "__Http-a=1",
+        "__http-a=1",
+        "__Http-",
+        "__Host-Http-b=1; Path=/",
+    ] {
+        assert_eq!(
+            cookie(&json!({}), line),
+            format!("{line}; Secure; HttpOnly")
+        );
+    }
+    assert_eq!(
+        cookie(&json!({"same_site": "Lax"}), "__HOST-HTTP-a=b"),
+        "__HOST-HTTP-a=b; Secure; HttpOnly; Path=/; SameSite=Lax"
+    );
+    for line in [
         "__Host-a=b; Secure; Path=/",
         "__Host=b",
+        "__Http=b",
+        "Partitioned=1",
+        "a=Partitioned",
+        "__HostHttp-a=b",
         "a=__Host-",
         "x__Secure-a=b",
     ] {
@@ -121,7 +151,7 @@ fn lines_stay_apart_and_are_counted() {
         ("set-cookie", "b=2; Secure"),
         ("set-cookie", "a=1"),
     ]);
-    let outcome = policy.on_response(RuleId::default(), None, false, &mut response);
+    let outcome = policy.on_response(&Selection::default(), None, false, &mut response);
     assert_eq!(outcome.cookies_rewritten, 2);
     assert_eq!(
         all(&response, "set-cookie"),
@@ -165,6 +195,10 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
             b"a",
             b"plain",
             b"__Host-",
+            b"Http-",
+            b"__",
+            b"Path=",
+            b"Partitioned",
             b"Secure",
             b"httponly",
             b"SameSite",
@@ -210,7 +244,7 @@ proptest! {
         prop_assert_eq!(after.len(), lines.len());
         for (before, after) in lines.iter().zip(&after) {
             prop_assert!(after.starts_with(before));
-            for name in ["secure", "httponly", "samesite"] {
+            for name in ["secure", "httponly", "path", "samesite"] {
                 let (before, after) = (attributes(before, name), attributes(after, name));
                 prop_assert!(after == before || (before == 0 && after == 1), "{}", name);
             }

@@ -14,9 +14,13 @@ fn verdict(authority: &'static str, headers: &[(&'static str, &'static str)]) ->
         request.append((*name).into(), (*value).into());
     }
     let refused = policy
-        .on_request(RuleId::default(), &mut request, None)
+        .on_request(&Selection::default(), &mut request, None)
         .refused?;
     assert!(refused.enforced);
+    assert_eq!(
+        policy.reply(refused).unwrap().details,
+        "cross_site_refused{none}"
+    );
     Some(refused.reason)
 }
 
@@ -31,7 +35,7 @@ fn safe_methods_pass() {
             ("origin", "https://evil.example"),
         ]);
         policy
-            .on_request(RuleId::default(), &mut request, None)
+            .on_request(&Selection::default(), &mut request, None)
             .refused
             .is_some()
     };
@@ -105,6 +109,10 @@ fn origin_must_be_the_host_where_sec_fetch_site_is_missing() {
         ("shop.example:8443", "https://shop.example:8443"),
         ("[::1]:8080", "http://[::1]:8080"),
         ("[::1]", "http://[::1]:80"),
+        ("[::1]:443", "https://[::1]"),
+        ("shop.example", "http://shop.example:80"),
+        ("shop.example:443", "https://shop.example:443"),
+        ("shop.example:", "https://shop.example"),
     ] {
         assert_eq!(
             verdict(authority, &[("origin", origin)]),
@@ -118,6 +126,13 @@ fn origin_must_be_the_host_where_sec_fetch_site_is_missing() {
         ("shop.example", "https://evil.shop.example"),
         ("shop.example", "https://shop.example:8443"),
         ("shop.example:443", "http://shop.example"),
+        ("shop.example:80", "https://shop.example"),
+        // Another port is another origin, and may be another service.
+        ("shop.example", "http://shop.example:443"),
+        ("shop.example", "https://shop.example:80"),
+        ("shop.example:8443", "https://shop.example"),
+        ("shop.example:", "https://shop.example:8443"),
+        ("", "https://:443"),
         ("shop.example", "https://shop.example/"),
         ("shop.example", "https://user@shop.example"),
         ("shop.example", "shop.example"),
@@ -149,6 +164,7 @@ fn who_is_no_browser_passes() {
 fn trusted_origins_pass() {
     for origin in [
         "https://app.example",
+        "https://app.example:443",
         "http://localhost:3000",
         "capacitor://localhost",
     ] {
@@ -157,6 +173,8 @@ fn trusted_origins_pass() {
     }
     for origin in [
         "http://app.example",
+        "https://app.example:80",
+        "http://app.example:443",
         "https://app.example:8443",
         "https://x.app.example",
         "http://localhost",
@@ -192,13 +210,48 @@ fn every_origin_line_must_pass() {
     );
 }
 
+/// With `no-referrer`, browsers hide the origin even of a page's own forms; over plain HTTP they say nothing
+/// else of it.
+#[test]
+fn pages_show_their_own_origin_where_it_is_checked() {
+    let referrer = |config: Value| one(&respond(&config, HeaderMap::default()), "referrer-policy");
+    let some = |value: &str| Some(value.to_owned());
+    let admin = |cross_site: Value| json!({"name": "admin", "match": {"path": {"prefix": "/admin/"}}, "cross_site": cross_site});
+    for preset in ["helmet", "owasp", "strict"] {
+        let with = |cross_site: Value| json!({"preset": preset, "cross_site": cross_site});
+        assert_eq!(referrer(with(json!({}))), some("same-origin"));
+        assert_eq!(
+            referrer(with(json!({"mode": "shadow"}))),
+            some("same-origin")
+        );
+        assert_eq!(referrer(with(json!({"mode": "off"}))), some("no-referrer"));
+        assert_eq!(referrer(json!({"preset": preset})), some("no-referrer"));
+        // The form may stand on a page of another rule.
+        let rules = json!({"preset": preset, "rules": [admin(json!({}))]});
+        assert_eq!(referrer(rules), some("same-origin"));
+        let rules = json!({"preset": preset, "rules": [admin(json!({"mode": "off"}))]});
+        assert_eq!(referrer(rules), some("no-referrer"));
+    }
+    assert_eq!(referrer(json!({"preset": "api", "cross_site": {}})), None);
+    // A value that is configured is sent, and the log says what it does.
+    let explicit = json!({"cross_site": {}, "headers": [
+        {"name": "referrer-policy", "value": "no-referrer", "action": "set"}]});
+    assert_eq!(referrer(explicit.clone()), some("no-referrer"));
+    assert!(policy(&explicit).to_string().contains("hides the origin"));
+    assert!(
+        !policy(&json!({"cross_site": {}}))
+            .to_string()
+            .contains("hides the origin")
+    );
+}
+
 /// `mode` of the plugin and of the field, and whether a refusal is enforced (or made at all).
 #[test]
 fn the_milder_mode_counts() {
     let enforced = |mode: &str, cross_site: Value| {
         let policy = policy(&json!({"mode": mode, "cross_site": cross_site}));
         let mut request = message([(":method", "POST"), ("sec-fetch-site", "cross-site")]);
-        let outcome = policy.on_request(RuleId::default(), &mut request, None);
+        let outcome = policy.on_request(&Selection::default(), &mut request, None);
         outcome.refused.map(|Refusal { enforced, .. }| enforced)
     };
     for (mode, field, expected) in [
@@ -226,7 +279,7 @@ fn a_refused_request_is_left_as_it_is() {
     let csp = json!({"directives": {"script-src": ["'nonce'"]}});
     let policy = policy(&json!({"cross_site": {}, "csp": csp}));
     let mut request = message([(":method", "POST"), ("sec-fetch-site", "cross-site")]);
-    let outcome = policy.on_request(RuleId::default(), &mut request, Some(RANDOM));
+    let outcome = policy.on_request(&Selection::default(), &mut request, Some(RANDOM));
     assert!(outcome.refused.is_some());
     assert_eq!(outcome.nonce, None);
     assert!(request.changes().is_empty());
@@ -237,7 +290,7 @@ fn a_request_that_shadow_would_refuse_goes_on_like_others() {
     let csp = json!({"directives": {"script-src": ["'nonce'"]}});
     let policy = policy(&json!({"cross_site": {"mode": "shadow"}, "csp": csp}));
     let mut request = message([(":method", "POST"), ("sec-fetch-site", "cross-site")]);
-    let outcome = policy.on_request(RuleId::default(), &mut request, Some(RANDOM));
+    let outcome = policy.on_request(&Selection::default(), &mut request, Some(RANDOM));
     assert!(outcome.refused.is_some());
     assert!(outcome.nonce.is_some());
     assert!(request.contains("x-csp-nonce"));

@@ -48,7 +48,7 @@ fn directives_keep_their_order() {
     let text = r#"{"csp": {"directives": {"script-src": ["'self'"], "default-src": ["'none'"]}}}"#;
     let policy = SecurityHeaders::new(config::read(text.as_bytes()).unwrap());
     let mut response = HeaderMap::default();
-    policy.on_response(RuleId::default(), None, false, &mut response);
+    policy.on_response(&Selection::default(), None, false, &mut response);
     assert_eq!(
         one(&response, "content-security-policy").as_deref(),
         Some("script-src 'self'; default-src 'none'")
@@ -239,7 +239,7 @@ proptest! {
         let Ok(policy) = try_policy(&config) else {
             return Ok(());
         };
-        let rule = RuleId::default();
+        let rule = &Selection::default();
         let nonce = policy.on_request(rule, &mut HeaderMap::default(), Some(RANDOM)).nonce;
         let mut response = HeaderMap::default();
         policy.on_response(rule, nonce.as_ref(), false, &mut response);

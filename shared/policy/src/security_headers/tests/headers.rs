@@ -13,7 +13,7 @@ fn defaults_yield_to_the_upstream_and_that_is_counted() {
         ("content-security-policy", "object-src 'none'"),
         ("x-frame-options", ""),
     ]);
-    let outcome = policy(&json!({})).on_response(RuleId::default(), None, true, &mut response);
+    let outcome = policy(&json!({})).on_response(&Selection::default(), None, true, &mut response);
     assert_eq!(outcome.kept_from_upstream, 2);
     assert_eq!(
         all(&response, "content-security-policy"),
@@ -34,7 +34,7 @@ fn overriding_leaves_exactly_one_line() {
         ("x-frame-options", "DENY"),
     ]);
     let outcome = policy(&json!({"override_upstream": true})).on_response(
-        RuleId::default(),
+        &Selection::default(),
         None,
         false,
         &mut response,
@@ -72,14 +72,14 @@ fn set_replaces_every_line() {
 fn set_if_absent_yields_to_the_upstream_and_that_is_counted() {
     let policy = policy(&single("set_if_absent", Some("origin")));
     let mut theirs = message([("vary", "")]);
-    let outcome = policy.on_response(RuleId::default(), None, false, &mut theirs);
+    let outcome = policy.on_response(&Selection::default(), None, false, &mut theirs);
     assert_eq!(
         (all(&theirs, "vary"), outcome.kept_from_upstream),
         (vec![String::new()], 1)
     );
 
     let mut absent = HeaderMap::default();
-    let outcome = policy.on_response(RuleId::default(), None, false, &mut absent);
+    let outcome = policy.on_response(&Selection::default(), None, false, &mut absent);
     assert_eq!(
         (all(&absent, "vary"), outcome.kept_from_upstream),
         (vec!["origin".into()], 0)

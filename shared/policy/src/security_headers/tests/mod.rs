@@ -9,12 +9,13 @@ mod headers;
 mod nonce;
 mod presets;
 mod rules;
+mod strictest;
 mod structured;
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Nonce, RuleId, SecurityHeaders};
+use super::{Nonce, SecurityHeaders, Selection};
 use crate::config::{self, Errors};
 use crate::headers::HeaderMap;
 use crate::matcher::Subject;
@@ -85,7 +86,7 @@ fn respond(config: &Value, response: HeaderMap) -> HeaderMap {
 }
 
 fn respond_over(tls: bool, config: &Value, mut response: HeaderMap) -> HeaderMap {
-    policy(config).on_response(RuleId::default(), None, tls, &mut response);
+    policy(config).on_response(&Selection::default(), None, tls, &mut response);
     response
 }
 
@@ -97,7 +98,7 @@ fn path(path: &'static str) -> HeaderMap {
     ])
 }
 
-fn select(policy: &SecurityHeaders, request: &HeaderMap) -> RuleId {
+fn select(policy: &SecurityHeaders, request: &HeaderMap) -> Selection {
     policy.select(&Subject::new(request, b""))
 }
 

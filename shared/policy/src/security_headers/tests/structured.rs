@@ -43,9 +43,37 @@ fn hsts_goes_over_tls_only() {
     );
 }
 
+/// Over plain HTTP there is no header to take the place of the upstream's; browsers ignore theirs there.
+#[test]
+fn hsts_of_the_upstream_stays_over_plain_http() {
+    let theirs = || {
+        message([
+            ("strict-transport-security", "max-age=1"),
+            ("strict-transport-security", "max-age=2"),
+        ])
+    };
+    let over = |tls| {
+        let policy = policy(&json!({"override_upstream": true}));
+        let mut response = theirs();
+        let outcome = policy.on_response(&Selection::default(), None, tls, &mut response);
+        (
+            all(&response, "strict-transport-security"),
+            outcome.kept_from_upstream,
+        )
+    };
+    assert_eq!(
+        over(false),
+        (vec!["max-age=1".into(), "max-age=2".into()], 1)
+    );
+    assert_eq!(
+        over(true),
+        (vec!["max-age=31536000; includeSubDomains".into()], 0)
+    );
+}
+
 #[test]
 fn tls_is_asked_for_only_where_it_matters() {
-    let needs_tls = |config| policy(&config).needs_tls(RuleId::default());
+    let needs_tls = |config| policy(&config).needs_tls(&Selection::default());
     assert!(needs_tls(json!({})));
     assert!(needs_tls(json!({"mode": "shadow"})));
     assert!(!needs_tls(json!({"mode": "off"})));

@@ -3,6 +3,7 @@
 mod block;
 mod eviction;
 mod key;
+mod memory_use;
 mod size;
 
 use super::{Block, State, Update, WhenFull};

@@ -5,6 +5,7 @@
 //! make bench BENCH_ARGS="--against /tmp/dist-before --only helmet"
 //! make bench BENCH_ARGS="--upstream --only breaker,breaker_open,chain"
 //! make bench BENCH_ARGS="--instructions --only limit"
+//! make bench BENCH_ARGS="--only hostile"
 //! ```
 //!
 //! Each variant has an Envoy of one worker. They answer by themselves, so that little else is
@@ -20,6 +21,7 @@
 
 mod callgrind;
 mod cpu;
+mod hostile;
 mod instructions;
 mod options;
 mod subject;
@@ -43,6 +45,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let options = Options::parse(std::env::args().skip(1))?;
+    if options.is_hostile() {
+        return hostile::measure();
+    }
     if options.instructions {
         table::INSTRUCTIONS.print(&instructions::measure(&options)?);
     } else {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::variants;
+use crate::{hostile, variants};
 
 /// What to measure.
 pub(crate) struct Options {
@@ -53,6 +53,11 @@ impl Options {
         self.only.is_empty() || self.only.iter().any(|only| only == id)
     }
 
+    /// Whether hostile requests are to be measured, and nothing else.
+    pub(crate) fn is_hostile(&self) -> bool {
+        self.only == [hostile::ID]
+    }
+
     fn set(&mut self, option: &str, value: String) -> Option<()> {
         match option {
             "--rounds" => self.rounds = Some(value.parse().ok().filter(|rounds| *rounds > 0)?),
@@ -65,6 +70,9 @@ impl Options {
 }
 
 fn known(list: &str) -> Option<Vec<String>> {
+    if list == hostile::ID {
+        return Some(vec![list.to_owned()]);
+    }
     let known = |id: &str| {
         variants::ids()
             .any(|known| known == id)
@@ -79,6 +87,7 @@ fn usage(option: &str) -> String {
          \x20 --rounds N       visits to each variant (50; batches with --instructions, 5); after ten of them\n\
          \x20                  all Envoys are started anew\n\
          \x20 --only A,B       only these variants of {}\n\
+         \x20 --only hostile   the dearest requests that are known, beside plain ones, in instructions\n\
          \x20 --against DIR    also the modules in that folder, of another build; repeatable\n\
          \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\
          \x20 --instructions   count instructions under valgrind, in place of CPU time: exact, and slow",

@@ -31,14 +31,23 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
         for (line, text) in blocks(&read(&file)?, "yaml") {
             let place = format!("{}:{line}", file.display());
             embedded(&place, &text, &mut cases)?;
+            one_reading(&place, &text, &mut cases)?;
+            if is_bootstrap(&text) {
+                cases.push(Case {
+                    name: place,
+                    check: Check::BootstrapText(text),
+                });
+            }
         }
     }
     for file in yaml_files(Path::new("envoy"))? {
         let text = read(&file)?;
-        embedded(&file.display().to_string(), &text, &mut cases)?;
-        if text.contains("\nstatic_resources:") {
+        let place = file.display().to_string();
+        embedded(&place, &text, &mut cases)?;
+        one_reading(&place, &text, &mut cases)?;
+        if is_bootstrap(&text) {
             cases.push(Case {
-                name: file.display().to_string(),
+                name: place,
                 check: Check::Bootstrap(file),
             });
         }
@@ -81,6 +90,24 @@ fn embedded(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Failur
             ),
         });
     }
+    Ok(())
+}
+
+fn is_bootstrap(text: &str) -> bool {
+    text.lines().any(|line| line == "static_resources:")
+}
+
+/// The settings of the connection managers in a YAML text, if it has any.
+fn one_reading(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Failure> {
+    let there = [".v3.HttpConnectionManager", "http_filters:"];
+    if !there.iter().any(|word| text.contains(word)) {
+        return Ok(());
+    }
+    let documents = yaml::documents(text).map_err(|error| format!("{place}: {error}"))?;
+    cases.push(Case {
+        name: format!("{place}: one reading"),
+        check: Check::OneReading(documents.iter().flat_map(yaml::ambiguities).collect()),
+    });
     Ok(())
 }
 

@@ -6,7 +6,10 @@
 //!   complete configuration otherwise, ```` ```jsonc ```` for one);
 //! - every plugin's configuration in a YAML file below `envoy`, or in a block marked ```` ```yaml ```` of
 //!   `README.md`, `plugins/*/README.md` or `docs`: in Envoy's own form, Istio's, and Envoy Gateway's;
-//! - every bootstrap below `envoy`, which is any YAML file with `static_resources`.
+//! - every bootstrap below `envoy`, or in a block of `README.md` and its like: any YAML with
+//!   `static_resources`.
+//!
+//! What leaves one reading of a request, as promised: every HTTP connection manager in them.
 //!
 //! What is complete, as promised: the examples with all plugins have all plugins.
 //!
@@ -41,6 +44,10 @@ enum Check {
     /// With the errors that the plugin is to log.
     Refused(WasmFilter, String),
     Bootstrap(PathBuf),
+    /// A bootstrap in a manual, to be run from the root of the repository.
+    BootstrapText(String),
+    /// What connection managers lack for one reading of a request.
+    OneReading(Vec<String>),
     /// Examples that are to have all plugins, with those that they lack.
     Complete(Vec<String>),
 }
@@ -85,6 +92,11 @@ impl Check {
         match self {
             Self::Accepted(filter) => validate::plugin(filter),
             Self::Bootstrap(file) => validate::bootstrap_file(file),
+            Self::BootstrapText(text) => validate::bootstrap(text),
+            Self::OneReading(lacking) => match lacking.as_slice() {
+                [] => Ok(()),
+                settings => Err(settings.join("\n")),
+            },
             Self::Complete(lacking) => match lacking.as_slice() {
                 [] => Ok(()),
                 plugins => Err(format!("not there: {}", plugins.join(", "))),

@@ -171,12 +171,17 @@ fn issuer(algorithm: Algorithm) -> Issuer {
 }
 
 pub(super) fn token(algorithm: Algorithm) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.expect("after 1970").as_secs();
+    let now = now();
     issuer(algorithm)
         .token(now)
         .claim("exp", now + LIFETIME)
         .sign()
+}
+
+/// The wall clock, in seconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("after 1970").as_secs()
 }
 
 pub(super) fn bearer(token: &str) -> String {

@@ -18,6 +18,7 @@ use portcullis_envoy_tests::message::Response;
 use serde_json::{Value, json};
 
 use crate::options::Options;
+pub(crate) use jwt_auth::now;
 
 /// One Envoy of the comparison.
 pub(crate) struct Variant {

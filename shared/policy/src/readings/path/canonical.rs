@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 /// A path in canonical form, so that a rule cannot be dodged by another spelling of the path.
 ///
-/// The [module](super) says what is done and why; these are the details:
+/// It is the reading of the most lenient server: parameters are cut, everything is decoded once, `\`
+/// and encoded slashes are slashes, slashes are merged, dot segments are resolved. Rules are written
+/// in this form. The details:
 ///
 /// - It starts with `/`, has no empty, `.` or `..` segment, and is never longer than what it was
 ///   made from.
@@ -26,15 +28,15 @@ impl<'a> CanonicalPath<'a> {
     /// Borrows what needs no rewriting.
     pub fn new(target: &'a [u8]) -> Option<Self> {
         let after_root = target.strip_prefix(b"/")?;
-        Some(Self(match canonical_part(target) {
+        Some(Self(match plain_part(target) {
             Some(path) => Cow::Borrowed(path),
             None => Cow::Owned(rewrite(after_root)),
         }))
     }
 
-    /// Whether the request has the path in this form already, so that there is one way only to read it.
-    pub fn is_as_written(&self) -> bool {
-        matches!(self.0, Cow::Borrowed(_))
+    /// Whether a path is in this form, and without a query.
+    pub(super) fn is_canonical(path: &[u8]) -> bool {
+        plain_part(path).is_some_and(|plain| plain.len() == path.len())
     }
 
     /// The path as bytes; they need not be UTF-8.
@@ -43,9 +45,10 @@ impl<'a> CanonicalPath<'a> {
     }
 }
 
-/// The target without its query, if it is in canonical form. A `%` is taken for a reason to
-/// rewrite even where it encodes nothing.
-fn canonical_part(target: &[u8]) -> Option<&[u8]> {
+/// The target without its query, if it is in canonical form and no server reads it in another way. A
+/// `%` is taken for a reason to doubt it even where it encodes nothing; so are controls, blanks and
+/// fragments, which no honest client sends.
+pub(super) fn plain_part(target: &[u8]) -> Option<&[u8]> {
     // How many dots the current segment consists of; None when it has another byte.
     let mut dots = None;
     let mut length = target.len();
@@ -54,8 +57,8 @@ fn canonical_part(target: &[u8]) -> Option<&[u8]> {
             b'/' if matches!(dots, Some(0..=2)) => return None,
             b'/' => dots = Some(0_usize),
             b'.' => dots = dots.map(|dots| dots + 1),
-            b'%' | b';' | b'\\' => return None,
-            b'?' | b'#' => {
+            0..=b' ' | 0x7f | b'%' | b';' | b'\\' | b'#' => return None,
+            b'?' => {
                 length = i;
                 break;
             }
@@ -103,7 +106,7 @@ fn from_separator(parameter: &[u8]) -> &[u8] {
 }
 
 /// The byte that the two digits after a `%` stand for, and what follows them.
-fn decode(after_percent: &[u8]) -> Option<(u8, &[u8])> {
+pub(super) fn decode(after_percent: &[u8]) -> Option<(u8, &[u8])> {
     let [high, low, after @ ..] = after_percent else {
         return None;
     };
@@ -120,13 +123,17 @@ fn end_segment(path: &mut Vec<u8>) {
     }
 }
 
-/// Takes away a last segment that is `.`, or `..` together with its parent.
-fn resolve_dots(path: &mut Vec<u8>) {
+/// Takes away a last segment that is `.`, or `..` together with its parent. The path then ends with a
+/// slash. False if there is no such segment.
+pub(super) fn resolve_dots(path: &mut Vec<u8>) -> bool {
     if path.ends_with(b"/.") {
         path.pop();
     } else if let Some(parent) = path.strip_suffix(b"/..") {
         let end = parent.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
         path.truncate(end);
         path.push(b'/');
+    } else {
+        return false;
     }
+    true
 }

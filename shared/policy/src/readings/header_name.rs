@@ -1,0 +1,78 @@
+//! Names of headers, as the servers behind Envoy read them.
+//!
+//! HTTP compares names without letter case and else byte by byte, and so does Envoy. Many servers hand
+//! headers to the application under another name, in which several names become one:
+//!
+//! | reader | name that `x_user` and `x-user` both get | other characters that become `_` |
+//! |---|---|---|
+//! | CGI (RFC 3875, section 4.1.18), FastCGI, SCGI, uwsgi; WSGI (PEP 3333: wsgiref, Werkzeug, waitress, gunicorn before 22.0 or with `header_map = "dangerous"`); Rack (Puma, Unicorn) | `HTTP_X_USER` | |
+//! | lighttpd, Apache httpd 2.2, nginx with `underscores_in_headers on` | `HTTP_X_USER` | every one that is not a letter or a digit (lighttpd, httpd) |
+//! | PHP's `$_SERVER` (`php_register_variable_ex`) | `HTTP_X_USER` | `.` |
+//!
+//! Node, Java servlets, Go, ASP.NET and ASGI servers keep names as they are, so there the exact name is the
+//! only one that counts; nothing is lost there if others are treated as its spellings.
+//!
+//! The normal form is the coarsest of these readings: letter case does not count, and every byte that
+//! is not an ASCII letter or digit counts as the same one. No reader drops or merges bytes, so `x--user`
+//! is another name than `x-user` in all of them, and here.
+
+/// Whether a server may read the header `name` as the header `canonical`: the names are equal when
+/// letter case does not count, nor which byte stands where one is not a letter or digit.
+pub fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
+    let canonical = canonical.as_bytes();
+    name.len() == canonical.len()
+        && name.iter().zip(canonical).all(|(left, right)| {
+            left.eq_ignore_ascii_case(right)
+                || !(left.is_ascii_alphanumeric() || right.is_ascii_alphanumeric())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn separators_and_letter_case_do_not_count() {
+        for spelling in ["x-user", "x_user", "X.User", "x~user", "x|USER", "x!user"] {
+            assert!(is_spelling_of(spelling.as_bytes(), "x-user"), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn another_name_is_no_spelling() {
+        for other in [
+            "", "xuser", "x--user", "x-user-", "-x-user", "x-usar", "x0user", "xx-user",
+        ] {
+            assert!(!is_spelling_of(other.as_bytes(), "x-user"), "{other}");
+        }
+    }
+
+    /// The variable of CGI, as each of the servers named above makes it.
+    fn variables(name: &str) -> [String; 3] {
+        let name = name.to_ascii_uppercase();
+        [
+            name.replace('-', "_"),
+            name.replace(['-', '.'], "_"),
+            name.replace(|character: char| !character.is_ascii_alphanumeric(), "_"),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_any_server_takes_for_one_name_is_one_spelling(
+            left in "[a-cA-C0!#$%&'*+.^_`|~-]{1,4}",
+            right in "[a-cA-C0!#$%&'*+.^_`|~-]{1,4}",
+        ) {
+            let (mut left_reads, right_reads) = (variables(&left).into_iter(), variables(&right));
+            let meets = left_reads.any(|variable| right_reads.contains(&variable));
+            if meets {
+                prop_assert!(is_spelling_of(left.as_bytes(), &right));
+                prop_assert!(is_spelling_of(right.as_bytes(), &left));
+            }
+        }
+    }
+}

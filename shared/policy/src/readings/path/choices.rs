@@ -1,0 +1,333 @@
+//! Which choices a path leaves to its reader.
+
+use super::{MAX_CHOICES, MAX_WORK, canonical};
+
+/// What one look at a target shows.
+pub(super) enum Glance<'a> {
+    /// This path, and no other way to read it.
+    Plain(&'a [u8]),
+    /// This path, in which the only encodings are those that every server decodes.
+    Encoded(&'a [u8]),
+    /// This path leaves choices.
+    Choices(&'a [u8]),
+    Countless,
+}
+
+/// Looks at each byte of a target that starts with `/`, up to the query.
+pub(super) fn glance(target: &[u8]) -> Glance<'_> {
+    if let Some(path) = canonical::plain_part(target) {
+        return Glance::Plain(path);
+    }
+    let end = target.iter().position(|byte| *byte == b'?');
+    let path = end.and_then(|end| target.get(..end)).unwrap_or(target);
+    let mut is_choice = has_choice_between_slashes(path);
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            0..=b' ' | 0x7f | b'#' => return Glance::Countless,
+            b';' | b'\\' => is_choice = true,
+            b'%' => match Encoded::of(after) {
+                Encoded::Hostile => return Glance::Countless,
+                Encoded::Choice => is_choice = true,
+                Encoded::Benign | Encoded::Not => {}
+            },
+            _ => {}
+        }
+    }
+    match is_choice {
+        true => Glance::Choices(path),
+        false => Glance::Encoded(path),
+    }
+}
+
+/// Whether a segment is empty, `.` or `..` (the final one may be empty).
+fn has_choice_between_slashes(path: &[u8]) -> bool {
+    let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_final = segments.peek().is_none();
+        match segment {
+            b"." | b".." => return true,
+            b"" if !is_final => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// What stands behind a `%`.
+#[derive(PartialEq, Eq)]
+enum Encoded {
+    /// A byte that a path cannot hold otherwise.
+    Benign,
+    /// A byte that servers treat differently when it is encoded.
+    Choice,
+    /// A spelling that has no honest use.
+    Hostile,
+    /// No encoding.
+    Not,
+}
+
+impl Encoded {
+    fn of(after_percent: &[u8]) -> Self {
+        let Some((byte, after)) = canonical::decode(after_percent) else {
+            // `%u002f`, which IIS decodes.
+            let is_wide = matches!(after_percent, [b'u' | b'U', digits @ ..]
+                if digits.iter().take(4).filter(|digit| digit.is_ascii_hexdigit()).count() == 4);
+            return match is_wide {
+                true => Self::Hostile,
+                false => Self::Not,
+            };
+        };
+        let continues = |low: &[u8]| matches!(after, [b'%', high, ..] if low.contains(high));
+        match byte {
+            // A control ends a C string (NUL), or is overlooked at the end of a path (a line feed, by
+            // Starlette's routes).
+            0..=0x1f | 0x7f => Self::Hostile,
+            // Overlong UTF-8 (RFC 3629, section 3), in which `%c0%af` is a slash.
+            0xc0 | 0xc1 => Self::Hostile,
+            0xe0 if continues(b"89") => Self::Hostile,
+            0xf0 if continues(b"8") => Self::Hostile,
+            b'%' => match canonical::decode(after) {
+                Some(_) => Self::Choice,
+                None => Self::Benign,
+            },
+            b'?' | b'#' | b'/' | b'\\' => Self::Choice,
+            byte if is_path_character(byte) => Self::Choice,
+            _ => Self::Benign,
+        }
+    }
+}
+
+/// Whether a byte may stand in a segment as it is (`pchar`, RFC 3986, section 3.3).
+pub(super) fn is_path_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+}
+
+/// How a server decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decoding {
+    /// Only what every server decodes.
+    Benign,
+    /// Everything once, but `%2f` and `%5c`.
+    KeepSlashes,
+    Once,
+    Twice,
+}
+
+/// What a server does with `;`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    Nothing,
+    /// Each parameter, up to the next slash.
+    Parameters {
+        decoded: bool,
+    },
+    /// Everything from the first `;` on.
+    Rest {
+        decoded: bool,
+    },
+}
+
+/// When a server resolves dot segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dots {
+    Never,
+    Decoded,
+    AsWritten,
+    /// Before decoding, and again after it.
+    Both,
+    /// Before decoding, where `%2e` is a dot.
+    Encoded,
+}
+
+/// When a server merges slashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merge {
+    Never,
+    BeforeDots,
+    AfterDots,
+}
+
+/// What a server does with two slashes at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leading {
+    Kept,
+    /// A host follows, which is no part of the path.
+    Authority,
+    /// They are one slash.
+    Merged,
+}
+
+/// One way to read a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) leading: Leading,
+    pub(super) cut: Cut,
+    pub(super) decoding: Decoding,
+    pub(super) ends_early: bool,
+    pub(super) backslash: bool,
+    pub(super) merge: Merge,
+    pub(super) dots: Dots,
+}
+
+/// The choices that make a difference to a path. The lists begin with what leaves it as it was sent.
+#[derive(Debug)]
+pub(super) struct Choices {
+    leading: &'static [Leading],
+    cut: Vec<Cut>,
+    decoding: Vec<Decoding>,
+    ends_early: &'static [bool],
+    backslash: &'static [bool],
+    merge: &'static [Merge],
+    dots: &'static [Dots],
+}
+
+const NO: &[bool] = &[false];
+const NO_OR_YES: &[bool] = &[false, true];
+
+impl Choices {
+    /// None if they are countless.
+    pub(super) fn of(path: &[u8]) -> Option<Self> {
+        if path.len() > MAX_WORK {
+            return None;
+        }
+        let once = super::pipeline::decode(path, Decoding::Once);
+        let decoded = super::pipeline::decode(&once, Decoding::Once);
+        if has_encoding(&decoded) || decoded.iter().any(u8::is_ascii_control) {
+            return None;
+        }
+        let either = |yes: bool| if yes { NO_OR_YES } else { NO };
+        let has = |text: &[u8], byte: u8| text.contains(&byte);
+        let is_decoded_differently = path != once;
+        let has_backslash = has(&decoded, b'\\');
+        let has_dots = has_dot_segment(&decoded);
+        let is_plain_text = !is_decoded_differently && !has(path, b';') && !has_backslash;
+        let has_empty = has_empty_segment(&decoded);
+        let choices = Self {
+            leading: match path {
+                [b'/', b'/' | b'\\', ..] => &[Leading::Kept, Leading::Authority, Leading::Merged],
+                _ => &[Leading::Kept],
+            },
+            cut: Self::cuts(path, &decoded),
+            decoding: Self::decodings(path, &once),
+            ends_early: either(decoded.iter().any(|byte| matches!(byte, b'?' | b'#'))),
+            backslash: either(has_backslash),
+            merge: match (has_empty, has_dots) {
+                (false, _) => &[Merge::Never],
+                (true, false) => &[Merge::Never, Merge::BeforeDots],
+                (true, true) => &[Merge::Never, Merge::BeforeDots, Merge::AfterDots],
+            },
+            dots: match (has_dots, is_plain_text) {
+                (false, _) => &[Dots::Never],
+                (true, true) => &[Dots::Never, Dots::Decoded],
+                (true, false) => &[
+                    Dots::Never,
+                    Dots::Decoded,
+                    Dots::AsWritten,
+                    Dots::Both,
+                    Dots::Encoded,
+                ],
+            },
+        };
+        let count = choices.count();
+        (count <= MAX_CHOICES && count * path.len() <= MAX_WORK).then_some(choices)
+    }
+
+    fn cuts(path: &[u8], decoded: &[u8]) -> Vec<Cut> {
+        let mut cuts = vec![Cut::Nothing];
+        let count = |text: &[u8]| text.iter().filter(|byte| **byte == b';').count();
+        let (written, all) = (count(path), count(decoded));
+        if written > 0 {
+            cuts.push(Cut::Parameters { decoded: false });
+            cuts.push(Cut::Rest { decoded: false });
+        }
+        if all > written {
+            cuts.push(Cut::Parameters { decoded: true });
+            cuts.push(Cut::Rest { decoded: true });
+        }
+        cuts
+    }
+
+    fn decodings(path: &[u8], once: &[u8]) -> Vec<Decoding> {
+        let mut decodings = vec![Decoding::Benign];
+        if super::pipeline::decode(path, Decoding::KeepSlashes) != once {
+            decodings.push(Decoding::KeepSlashes);
+        }
+        if super::pipeline::decode(path, Decoding::Benign) != once {
+            decodings.push(Decoding::Once);
+        }
+        if has_encoding(once) {
+            decodings.push(Decoding::Twice);
+        }
+        decodings
+    }
+
+    fn count(&self) -> usize {
+        let lists = [
+            self.leading.len(),
+            self.cut.len(),
+            self.decoding.len(),
+            self.ends_early.len(),
+            self.backslash.len(),
+            self.merge.len(),
+            self.dots.len(),
+        ];
+        lists.iter().product()
+    }
+
+    /// Each way to read the path; the first one leaves it as it was sent.
+    pub(super) fn combinations(&self) -> impl Iterator<Item = Choice> {
+        (0..self.count()).filter_map(|number| self.combination(number))
+    }
+
+    /// The numbers count through the lists like the digits of a clock.
+    fn combination(&self, mut number: usize) -> Option<Choice> {
+        let mut next = |length: usize| {
+            let digit = number.checked_rem(length)?;
+            number /= length;
+            Some(digit)
+        };
+        Some(Choice {
+            dots: *self.dots.get(next(self.dots.len())?)?,
+            merge: *self.merge.get(next(self.merge.len())?)?,
+            backslash: *self.backslash.get(next(self.backslash.len())?)?,
+            ends_early: *self.ends_early.get(next(self.ends_early.len())?)?,
+            decoding: *self.decoding.get(next(self.decoding.len())?)?,
+            cut: *self.cut.get(next(self.cut.len())?)?,
+            leading: *self.leading.get(next(self.leading.len())?)?,
+        })
+    }
+}
+
+/// Whether there is a `%` that starts an encoding.
+fn has_encoding(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if canonical::decode(rest).is_some() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a byte may come to stand beside a segment.
+fn is_boundary(byte: &u8) -> bool {
+    matches!(byte, b'/' | b'\\' | b';' | b'?' | b'#')
+}
+
+/// Whether some server may find a segment `.` or `..` in a decoded path.
+fn has_dot_segment(decoded: &[u8]) -> bool {
+    let mut segments = decoded.split(is_boundary);
+    segments.any(|segment| matches!(segment, b"." | b".."))
+}
+
+/// Whether some server may find an empty segment, other than the last one.
+fn has_empty_segment(decoded: &[u8]) -> bool {
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    decoded.windows(2).any(|pair| match pair {
+        [first, second] => is_slash(first) && is_boundary(second),
+        _ => false,
+    })
+}

@@ -1,0 +1,261 @@
+//! The canonical form of a value: all its spellings are one.
+//!
+//! # What it promises
+//!
+//! Of two spellings that *one* server takes for the same value, both have the same canonical form, or
+//! at least one is [ambiguous](Reading::Ambiguous). So a client that respells its value gets at most
+//! one bucket beside its own, which all that is ambiguous shares.
+//!
+//! # Decoding to the end
+//!
+//! Servers decode a value in their own ways: once, twice, not at all where an encoding is malformed
+//! (Express falls back to the raw text). Two spellings that one of them merges may be two values to
+//! another one. The canonical form must not split what any server merges, so it is the **most
+//! decoded** one: it repeats these steps until none is left.
+//!
+//! | step | who reads it so |
+//! |---|---|
+//! | `%61` → `a` | everybody; twice where an application decodes what its framework has decoded |
+//! | `%u0061` → `a` | ASP, ASP.NET (`HttpUtility.UrlDecode`), JavaScript's `unescape` |
+//! | `+` → blank | forms (WHATWG URL); cookies: PHP before 7.4.3, Rack, Go's `QueryUnescape` |
+//! | `\141` → `a` (cookie) | Python's `http.cookies`, Werkzeug, Starlette, Django |
+//! | `\"` and `"` → nothing (cookie) | quotes around a value are the syntax (RFC 6265); those within are escaped or not |
+//!
+//! The first four rewrite texts that never overlap (`%` starts none of the others, a hexadecimal digit
+//! starts none), so the order of the steps does not matter, and a server that carries out some of them
+//! leaves a text of the same canonical form. One scan with a stack does it: each byte is pushed, and a
+//! step is taken as soon as the end of the stack allows it. A step shortens the text, so the cost is
+//! linear, whatever is nested in what.
+//!
+//! Other steps do overlap: `\` before a byte is dropped by Python, and `\%3141` is `\141` if decoded
+//! first, but `%3141` if unescaped first. Where the two orders lead to two canonical forms, the value is
+//! ambiguous.
+//!
+//! # Merging is safe
+//!
+//! The form also merges what it need not: `a+b` and `a b`, `%2561` and `a`, `"a"b` and `ab`. To spell
+//! something that falls into another client's bucket, a client must know that client's value, and then
+//! it could send the value itself. Values of honest clients (random ids, base64, percent-encoded JSON)
+//! differ in more than encodings, so each has its own bucket. Splitting is never safe.
+//!
+//! # Trimmed, and readable
+//!
+//! - Blanks and control characters at the ends go: HTTP allows them, and servers strip them.
+//! - Bytes that are not UTF-8 become one U+FFFD, however many stand together: `%ff` and `%fe` are one
+//!   value to Flask, Starlette and Express's simple parser.
+//! - Ambiguous: a NUL within, where C ends a text; a byte in an overlong encoding (`%c1%a1`), which
+//!   lenient decoders read as `a` and strict ones as U+FFFD; `0x85` and `0xa0` at an end as sent, which
+//!   are blanks in ISO 8859-1 to Starlette, and strict ones' U+FFFD.
+//!
+//! What has none of these bytes is its own form, borrowed after one scan.
+
+use std::borrow::Cow;
+
+use super::reading::Reading;
+
+/// Where a value stands, and so which escapes it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Escapes {
+    /// In a query: `%61`, `+`.
+    Query,
+    /// In a cookie: the same, quotes and backslashes.
+    Cookie,
+}
+
+/// The canonical form of a value as it was sent.
+pub(crate) fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
+    let raw = trim_ascii(raw);
+    if raw.is_empty() {
+        return Reading::Missing;
+    }
+    // To some servers it ends before, to others it is no UTF-8.
+    if trim(raw) != raw {
+        return Reading::Ambiguous;
+    }
+    if raw.iter().all(|byte| is_plain(*byte, escapes)) {
+        return Reading::Value(raw.into());
+    }
+    let Some(value) = finish(decode(raw, escapes), escapes) else {
+        return Reading::Ambiguous;
+    };
+    if escapes == Escapes::Cookie && raw.contains(&b'\\') {
+        let unescaped_first = finish(decode(&unescape(raw), escapes), escapes);
+        if unescaped_first.as_ref() != Some(&value) {
+            return Reading::Ambiguous;
+        }
+    }
+    let is_quotes = || escapes == Escapes::Cookie && raw == b"\"\"";
+    match value.is_empty() {
+        true if is_quotes() => Reading::Missing,
+        // Some servers see blanks or quotes.
+        true => Reading::Ambiguous,
+        false => Reading::Value(Cow::Owned(value)),
+    }
+}
+
+/// Without the bytes at the ends that some server strips: blanks and control characters of ASCII
+/// and ISO 8859-1.
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    trim_matches(text, |byte| {
+        is_ascii_blank(byte) || matches!(byte, 0x85 | 0xa0)
+    })
+}
+
+/// Without the blanks and control characters of ASCII at the ends.
+pub(super) fn trim_ascii(text: &[u8]) -> &[u8] {
+    trim_matches(text, is_ascii_blank)
+}
+
+fn trim_matches(mut text: &[u8], goes: impl Fn(u8) -> bool) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !goes(*first) {
+            break;
+        }
+        text = rest;
+    }
+    while let [rest @ .., last] = text {
+        if !goes(*last) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+fn is_ascii_blank(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
+}
+
+fn is_plain(byte: u8, escapes: Escapes) -> bool {
+    match byte {
+        b'%' | b'+' => false,
+        b'"' | b'\\' => escapes == Escapes::Query,
+        b' '..=b'~' => true,
+        _ => false,
+    }
+}
+
+/// All steps that do not overlap, until none is left.
+pub(super) fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
+    let mut stack = Vec::with_capacity(text.len());
+    for byte in text {
+        let mut byte = *byte;
+        loop {
+            match (byte, escapes) {
+                (b'+', _) => stack.push(b' '),
+                (b'"', Escapes::Cookie) => drop(stack.pop_if(|last| *last == b'\\')),
+                (byte, _) => stack.push(byte),
+            }
+            let Some((length, character)) = encoded_at_end(&stack, escapes) else {
+                break;
+            };
+            stack.truncate(stack.len() - length);
+            match u8::try_from(character) {
+                // It may stand at the end of another encoding.
+                Ok(ascii) if ascii.is_ascii() || length < UNICODE => byte = ascii,
+                _ => {
+                    let character = char::from_u32(character.into()).unwrap_or('\u{fffd}');
+                    stack.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    break;
+                }
+            }
+        }
+    }
+    stack
+}
+
+/// The length of `%u0061`.
+const UNICODE: usize = 6;
+
+/// The length of the encoding that the text ends with, and what it stands for: a byte, or a code unit
+/// if it is [`UNICODE`].
+fn encoded_at_end(text: &[u8], escapes: Escapes) -> Option<(usize, u16)> {
+    let hex = |digits: &[u8]| {
+        digits.iter().try_fold(0_u16, |number, digit| {
+            let digit = char::from(*digit).to_digit(16)?;
+            Some(number * 16 + u16::try_from(digit).ok()?)
+        })
+    };
+    match text {
+        [.., b'%', high, low] => Some((3, hex(&[*high, *low])?)),
+        [.., b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7']
+            if escapes == Escapes::Cookie =>
+        {
+            let octal = |digit: &u8| u16::from(*digit & 7);
+            Some((4, octal(a) * 64 + octal(b) * 8 + octal(c)))
+        }
+        [.., b'%', b'u' | b'U', a, b, c, d] => Some((UNICODE, hex(&[*a, *b, *c, *d])?)),
+        _ => None,
+    }
+}
+
+/// What Python makes of backslashes: `\141` is `a`, `\x` is `x`.
+fn unescape(mut text: &[u8]) -> Vec<u8> {
+    let mut unescaped = Vec::with_capacity(text.len());
+    loop {
+        let (byte, rest) = match text {
+            [] => return unescaped,
+            [b'\\', rest @ ..] => {
+                let octal = text
+                    .get(..4)
+                    .and_then(|digits| encoded_at_end(digits, Escapes::Cookie));
+                match (octal, rest) {
+                    (Some((4, byte)), [_, _, _, rest @ ..]) => (byte as u8, rest),
+                    (_, [byte, rest @ ..]) => (*byte, rest),
+                    (_, []) => (b'\\', rest),
+                }
+            }
+            [byte, rest @ ..] => (*byte, rest),
+        };
+        unescaped.push(byte);
+        text = rest;
+    }
+}
+
+/// A decoded value without what is left of backslashes, trimmed, in UTF-8. None if it is ambiguous.
+fn finish(mut text: Vec<u8>, escapes: Escapes) -> Option<Vec<u8>> {
+    if escapes == Escapes::Cookie {
+        text.retain(|byte| *byte != b'\\');
+    }
+    let end = text.iter().rposition(|byte| !is_ascii_blank(*byte));
+    text.truncate(end.map_or(0, |last| last + 1));
+    let start = text.iter().position(|byte| !is_ascii_blank(*byte));
+    text.drain(..start.unwrap_or(0));
+    if text.contains(&0) {
+        return None;
+    }
+    match std::str::from_utf8(&text) {
+        Ok(valid) if !valid.contains('\u{fffd}') => Some(text),
+        _ => with_replacements(&text),
+    }
+}
+
+/// One U+FFFD for each run of bytes that are not UTF-8, or U+FFFD themselves. None if an encoding is
+/// overlong.
+fn with_replacements(text: &[u8]) -> Option<Vec<u8>> {
+    let is_overlong = |pair: &[u8]| {
+        matches!(
+            pair,
+            [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]
+        )
+    };
+    if text.windows(2).any(is_overlong) {
+        return None;
+    }
+    let mut replaced = Vec::with_capacity(text.len());
+    let mut is_in_run = false;
+    let mut push = |character: char| {
+        let is_replacement = character == '\u{fffd}';
+        if !(is_replacement && is_in_run) {
+            replaced.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        is_in_run = is_replacement;
+    };
+    for chunk in text.utf8_chunks() {
+        chunk.valid().chars().for_each(&mut push);
+        if !chunk.invalid().is_empty() {
+            push('\u{fffd}');
+        }
+    }
+    Some(replaced)
+}

@@ -1,0 +1,50 @@
+//! Which rules a request may fall under.
+
+use crate::matcher::Choice;
+
+/// A rule of the configuration, or (the default) none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleId(usize);
+
+impl RuleId {
+    /// The position in [`SecurityHeaders::rules`](super::SecurityHeaders::rules).
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// The rules that a request may fall under; by default only the case that no rule fits.
+///
+/// The first rule that fits for certain, or the case that none does, is the selected one. Rules before it
+/// that possibly fit are selected in some reading of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    certain: RuleId,
+    possible: Vec<RuleId>,
+}
+
+impl Selection {
+    pub(super) fn new(choice: Choice) -> Self {
+        // 0 is the case that no rule fits.
+        let rule = |at| RuleId(at + 1);
+        Self {
+            certain: choice.certain.map_or(RuleId::default(), rule),
+            possible: choice.possible.into_iter().map(rule).collect(),
+        }
+    }
+
+    /// The rule that fits in every reading in which none of the [possible](Self::possible) ones does.
+    pub fn certain(&self) -> RuleId {
+        self.certain
+    }
+
+    /// The rules that fit in some reading, in order. Empty for nearly all requests.
+    pub fn possible(&self) -> &[RuleId] {
+        &self.possible
+    }
+
+    /// All of them, the certain one first.
+    pub(super) fn rules(&self) -> impl Iterator<Item = RuleId> {
+        std::iter::once(self.certain).chain(self.possible.iter().copied())
+    }
+}

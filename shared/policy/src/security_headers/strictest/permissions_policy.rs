@@ -1,0 +1,81 @@
+//! `Permissions-Policy`: a dictionary of features and the origins that may use them (RFC 9651).
+
+use bytes::Bytes;
+
+/// A feature, and the list of those who may use it.
+type Feature<'a> = (&'a [u8], &'a [u8]);
+
+pub(super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
+    let (own, other) = (features(ours), features(theirs));
+    let mut joined = Vec::new();
+    for (name, list) in &own {
+        let list = match find(&other, name) {
+            Some(others) => shorter(list, others),
+            None => list,
+        };
+        // Without an entry, a feature is for its own origin or, with some, for all.
+        if openness(list) < EVERYBODY || find(&other, name).is_some() {
+            joined.push([name, &b"="[..], list].concat());
+        }
+    }
+    for (name, list) in &other {
+        if find(&own, name).is_none() && openness(list) < EVERYBODY {
+            joined.push([name, &b"="[..], list].concat());
+        }
+    }
+    match joined.is_empty() {
+        true => Vec::new(),
+        false => vec![joined.join(&b", "[..]).into()],
+    }
+}
+
+/// Of a feature that is there twice, the last entry counts.
+fn find<'a>(features: &[Feature<'a>], name: &[u8]) -> Option<&'a [u8]> {
+    let mut last_first = features.iter().rev();
+    last_first
+        .find(|(other, _)| *other == name)
+        .map(|(_, list)| *list)
+}
+
+/// The list that both allow. Two different lists of origins have nothing in common for certain.
+fn shorter<'a>(left: &'a [u8], right: &'a [u8]) -> &'a [u8] {
+    match openness(left).cmp(&openness(right)) {
+        std::cmp::Ordering::Less => left,
+        std::cmp::Ordering::Greater => right,
+        std::cmp::Ordering::Equal if left == right => left,
+        std::cmp::Ordering::Equal if openness(left) == ORIGINS => b"()",
+        std::cmp::Ordering::Equal => left,
+    }
+}
+
+const ORIGINS: u8 = 2;
+const EVERYBODY: u8 = 3;
+
+/// How many may use a feature: nobody, the page's own origin, others, everybody.
+fn openness(list: &[u8]) -> u8 {
+    let inner = list
+        .strip_prefix(b"(")
+        .and_then(|list| list.strip_suffix(b")"));
+    match inner.unwrap_or(list).trim_ascii() {
+        b"" => 0,
+        b"self" => 1,
+        b"*" => EVERYBODY,
+        _ => ORIGINS,
+    }
+}
+
+/// The entries of all lines. Lists hold neither commas nor quotes within quotes.
+fn features(lines: &[Bytes]) -> Vec<Feature<'_>> {
+    let members = lines
+        .iter()
+        .flat_map(|line| line.split(|byte| *byte == b','));
+    members
+        .filter_map(|member| {
+            let member = member.trim_ascii();
+            let at = member.iter().position(|byte| *byte == b'=')?;
+            let (name, list) = member.split_at_checked(at)?;
+            let list = list.split(|byte| *byte == b';').next()?;
+            Some((name, list.strip_prefix(b"=")?.trim_ascii()))
+        })
+        .collect()
+}

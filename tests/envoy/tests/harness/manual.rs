@@ -1,0 +1,101 @@
+//! What README.md shows runs as it is shown.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portcullis_envoy_tests::artifacts;
+use portcullis_envoy_tests::client::Client;
+use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::upstream::{Reply, Upstream};
+
+/// Envoy compiles modules first, which takes a busy machine its time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that ends with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_readme_s_configuration_answers_as_it_says_and_counts_what_it_says() {
+    let manual = fs::read_to_string(artifacts::repository().join("README.md")).unwrap();
+    let (_, rest) = manual
+        .split_once("```yaml\nstatic_resources:")
+        .expect("a bootstrap");
+    let (shown, rest) = rest.split_once("```").expect("its end");
+    let statistic = rest
+        .split('`')
+        .find(|word| word.starts_with("portcullis_security_headers_responses{"))
+        .expect("a statistic");
+    let (name, labels) = statistic.split_once('{').expect("labels");
+    let upstream = Upstream::start(|_| Reply::new(200));
+    let [edge, admin] = free_addresses();
+    let yaml = format!("static_resources:{shown}")
+        .replace("port_value: 8080", &format!("port_value: {}", edge.port()))
+        .replace(
+            "port_value: 3000",
+            &format!("port_value: {}", upstream.address().port()),
+        );
+    let tags = fs::read_to_string(artifacts::repository().join("envoy/stats_tags.yaml")).unwrap();
+    let address = format!(
+        "{{socket_address: {{address: 127.0.0.1, port_value: {}}}}}",
+        admin.port()
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = directory.path().join("edge.yaml");
+    fs::write(&configuration, yaml).unwrap();
+
+    let mut command = Command::new(artifacts::envoy());
+    command
+        .current_dir(artifacts::repository())
+        .arg("-c")
+        .arg(&configuration)
+        .arg("--config-yaml")
+        .arg(format!("{tags}\nadmin: {{address: {address}}}\n"))
+        .args([
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "--log-level",
+            "critical",
+        ])
+        .stderr(Stdio::null());
+    let _envoy = Running(command.spawn().unwrap());
+    let response = eventually(|| Client::http1(edge).try_send(&Request::get("/")).ok());
+    let found = Client::http1(admin).send(&Request::get("/stats/prometheus"));
+
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+    let text = String::from_utf8(found.body.to_vec()).unwrap();
+    let labels: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
+    let is_there = text
+        .lines()
+        .any(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
+    assert!(is_there, "{statistic} is not in\n{text}");
+}
+
+fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listeners =
+        [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("its address"))
+}
+
+fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        assert!(Instant::now() < end, "Envoy does not serve");
+        thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,161 @@
+//! What happens when Envoy may not be called, or may not call: each plugin, with each capability left out
+//! in turn.
+//!
+//! What is observed makes a table for each plugin in `docs/operations.md`, which is the same in both
+//! worlds. Every plugin has `on_error: deny`, so that the tables show which failures it notices: what it
+//! answers with 503 there, it lets pass with `allow`, and counts it in both cases.
+//!
+//! ```sh
+//! PORTCULLIS_WRITE_TABLES=1 cargo test -p portcullis-scenarios --test native -- capabilities
+//! ```
+
+mod stories;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs, thread};
+
+use libtest_mimic::Trial;
+
+use crate::{Filter, World};
+
+/// Starts a world, or says why it does not start.
+pub type Start<W> = fn(&[Filter]) -> Result<W, String>;
+
+/// What is observed of one plugin.
+struct Subject {
+    /// As in `envoy/examples/capability-restriction.yaml`.
+    name: &'static str,
+    config: fn() -> serde_json::Value,
+    /// The heads of the columns that `observe` fills.
+    columns: &'static [&'static str],
+    observe: fn(&mut dyn World) -> Vec<String>,
+    /// How the names of counters begin that count errors, each after the instance's name.
+    errors: &'static [&'static str],
+}
+
+/// The example whose lists are tried.
+const EXAMPLE: &str = "envoy/examples/capability-restriction.yaml";
+/// The page that has the tables.
+const PAGE: &str = "docs/operations.md";
+/// With this variable in the environment, the page is written rather than checked.
+const WRITE: &str = "PORTCULLIS_WRITE_TABLES";
+
+/// For each plugin a test that its table is as things are in this world.
+pub(crate) fn trials<W: World + 'static>(start: Start<W>) -> Vec<Trial> {
+    let subjects = stories::subjects().into_iter();
+    let trial = |subject: Subject| {
+        Trial::test(format!("capabilities::{}", subject.name), move || {
+            let example = fs::read_to_string(in_repository(EXAMPLE)).expect(EXAMPLE);
+            let table = table(&subject, &capabilities(&example, subject.name), start);
+            compare(subject.name, &table);
+            Ok(())
+        })
+    };
+    subjects.map(trial).collect()
+}
+
+fn in_repository(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(file)
+}
+
+/// Compares a table with that of the page, or writes it there.
+fn compare(plugin: &str, table: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let page = fs::read_to_string(in_repository(PAGE)).expect(PAGE);
+    let begin = format!("<!-- {plugin}, each capability left out: written by a test -->\n");
+    let end = format!("<!-- end of {plugin} -->\n");
+    let (before, rest) = page.split_once(&begin).expect("a mark before the table");
+    let (old, after) = rest.split_once(&end).expect("a mark behind the table");
+    if old == table {
+        return;
+    }
+    if env::var_os(WRITE).is_some() {
+        let page = format!("{before}{begin}{table}{end}{after}");
+        return fs::write(in_repository(PAGE), page).expect(PAGE);
+    }
+    let news = table.lines().filter(|line| !old.contains(line));
+    let news: Vec<&str> = news.collect();
+    panic!(
+        "{PAGE} is not current (set {WRITE} to write it); now:\n{}",
+        news.join("\n")
+    );
+}
+
+/// The names in the list of a plugin, in their order.
+fn capabilities<'a>(example: &'a str, plugin: &str) -> Vec<&'a str> {
+    let head = format!("- name: {plugin}");
+    let lines = example.lines().map(str::trim);
+    let list = lines
+        .skip_while(|line| *line != head)
+        .skip_while(|line| *line != "allowed_capabilities:")
+        .take_while(|line| *line != "configuration:");
+    let names: Vec<&str> = list.filter_map(|line| line.strip_suffix(": {}")).collect();
+    assert!(!names.is_empty(), "{EXAMPLE} has no list for {plugin}");
+    names
+}
+
+fn table<W: World>(subject: &Subject, capabilities: &[&str], start: Start<W>) -> String {
+    let mut left_out: Vec<Option<&str>> = vec![None];
+    left_out.extend(capabilities.iter().copied().map(Some));
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(vec![String::new(); left_out.len()]);
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(without) = left_out.get(index) else {
+                return;
+            };
+            let row = row(subject, *without, start);
+            rows.lock().expect("no row failed")[index] = row;
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(work);
+        }
+    });
+    let rows = rows.into_inner().expect("no row failed").concat();
+    let columns = subject.columns.join(" | ");
+    let lines = "---|".repeat(subject.columns.len() + 3);
+    format!("\n| left out | {columns} | counted | log |\n|{lines}\n{rows}\n")
+}
+
+/// Some rows spend their time waiting.
+const AT_A_TIME: usize = 2;
+
+fn row<W: World>(subject: &Subject, without: Option<&str>, start: Start<W>) -> String {
+    let filter = Filter::Restricted {
+        module: subject.name.replace('-', "_"),
+        config: (subject.config)().to_string(),
+        without: without.map(str::to_owned),
+    };
+    let name = without.map_or("nothing".to_owned(), |name| format!("`{name}`"));
+    let mut world = match start(&[filter]) {
+        Ok(world) => world,
+        Err(error) => {
+            assert!(without.is_some(), "{}: {error}", subject.name);
+            let cells = "— | ".repeat(subject.columns.len() - 1);
+            return format!("| {name} | does not start | {cells}— | yes |\n");
+        }
+    };
+    let cells = (subject.observe)(&mut world);
+    assert_eq!(cells.len(), subject.columns.len());
+    let counters = subject.errors.iter();
+    let is_counted = counters
+        .map(|counter| world.sum_of_counters(counter))
+        .sum::<u64>()
+        > 0;
+    let warnings = world.warnings();
+    let is_logged = without.is_some_and(|name| warnings.iter().any(|line| line.contains(name)));
+    let yes = |is: bool| if is { "yes" } else { "—" };
+    let (counted, logged) = (yes(is_counted), yes(is_logged));
+    format!(
+        "| {name} | {} | {counted} | {logged} |\n",
+        cells.join(" | ")
+    )
+}
