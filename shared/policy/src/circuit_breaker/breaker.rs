@@ -59,10 +59,11 @@ impl Breaker {
         self.is_active() && self.switch != Switch::ForcedOpen
     }
 
-    /// How many blocks its table has; 0 if it needs none.
-    pub(super) fn blocks(&self, max_keys: u32) -> u32 {
+    /// How many blocks its table has in a plugin of this mode; 0 if it needs none.
+    pub(super) fn blocks(&self, mode: Mode, max_keys: u32) -> u32 {
         let is_one_key = self.key.iter().all(KeyPart::is_constant);
         match (self.has_circuits(), is_one_key) {
+            _ if mode == Mode::Off => 0,
             (false, _) => 0,
             (true, true) => 1,
             (true, false) => blocks_for(max_keys),

@@ -17,6 +17,8 @@ pub enum Author {
     Client,
     /// Envoy itself.
     Envoy,
+    /// Not asked: the breaker is for some readings of the request only.
+    Ambiguous,
     /// A filter, or something that the table does not know: the first word of the details, if that is one of
     /// [`WORDS`](Self::WORDS), else `other`.
     Unknown(&'static str),
@@ -45,7 +47,7 @@ impl Author {
 
     /// The values of the metric label `reason` of neutral endings.
     pub fn labels() -> impl Iterator<Item = &'static str> {
-        ["upstream", "client", "envoy"]
+        ["upstream", "client", "envoy", "ambiguous"]
             .into_iter()
             .chain(Self::WORDS)
     }
@@ -56,6 +58,7 @@ impl Author {
             Self::Upstream => "upstream",
             Self::Client => "client",
             Self::Envoy => "envoy",
+            Self::Ambiguous => "ambiguous",
             Self::Unknown(word) => word,
         }
     }

@@ -5,12 +5,13 @@
 use super::asked::Asked;
 use super::breaker::Switch;
 use super::circuit::{Circuit, Effects};
-use super::machine::{Ended, Refusal, Report, Ticket};
+use super::machine::{Candidate, Ended, Refusal, Report, Ticket};
 use super::outcome::Finding;
 use super::response::Response;
 use super::{BreakerId, CircuitBreaker};
 use crate::config::{Mode, OnError};
 use crate::key::{Key, Request, label};
+use crate::readings::Fit;
 use crate::table::{GaveUp, Store};
 
 /// How long a client is to wait when nobody can tell, in nanoseconds.
@@ -275,9 +276,14 @@ impl CircuitBreaker {
     ) -> Option<Check> {
         let breaker = &self.get(id)?.breaker;
         let condition = breaker.condition.as_ref();
-        if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
+        let fit = condition.map_or(Fit::Certain, |condition| condition.fit(request.subject));
+        if !fit.restricts() {
             return None;
         }
+        let candidate = Candidate {
+            is_complete,
+            counts: fit.grants(),
+        };
         let check = |outcome, wait| Check {
             breaker: id,
             outcome,
@@ -300,7 +306,7 @@ impl CircuitBreaker {
             label: label(request, &breaker.key),
         };
         let result = self.change(id, &circuit, now, store, |machine, state| {
-            machine.admit(state, now, is_complete)
+            machine.admit(state, now, candidate)
         });
         let (admitted, effects) = match (result, self.on_error) {
             (Ok(result), _) => result,
@@ -312,7 +318,7 @@ impl CircuitBreaker {
                 held: Some(Held {
                     circuit,
                     ticket,
-                    decided: None,
+                    decided: (!candidate.counts).then_some(Finding::AMBIGUOUS),
                 }),
                 ..check(Outcome::Admitted, 0)
             },

@@ -55,6 +55,11 @@
 //! before there was a response; but with a `slow.rate`, one that had waited longer than the threshold is a result,
 //! neither success nor failure, and slow. Requests that were rejected were never sent, and never count.
 //!
+//! A condition that a request fits in some readings only ([`Fit::Possible`](crate::readings::Fit): `/x/..;/payments`)
+//! restricts it and no more: an open or half-open circuit rejects the request, it is counted among those under way,
+//! but it is never a probe, and neutral whatever comes of it, because another service may have answered. A part of
+//! the key that is ambiguous has a circuit of its own, so these count there.
+//!
 //! Whatever a client can do alone, it opens no circuit: a deadline that it may have chosen, an upload that it
 //! may have stalled, a tunnel that it may have closed are not held against the upstream.
 //!
@@ -208,7 +213,7 @@ impl CircuitBreaker {
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
         let compile = |breaker: Breaker| Compiled {
-            blocks: breaker.blocks(max_keys),
+            blocks: breaker.blocks(config.mode, max_keys),
             breaker,
         };
         let memory = config.memory().sum();

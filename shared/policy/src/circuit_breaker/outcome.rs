@@ -80,6 +80,16 @@ pub struct Finding {
     pub lacks_headers: bool,
 }
 
+impl Finding {
+    /// Of a request that a breaker is for in some readings only: it may be another's.
+    pub(super) const AMBIGUOUS: Self = Self {
+        verdict: Verdict::Neutral,
+        author: Author::Ambiguous,
+        attempts: None,
+        lacks_headers: false,
+    };
+}
+
 /// When a verdict is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {

@@ -3,7 +3,7 @@
 use super::breaker::Breaker;
 use super::circuit::Effects;
 use super::endings::Author;
-use super::evaluate::{Admission, Answer};
+use super::evaluate::{Admission, Answer, Held};
 use super::flags::DELAYED;
 use super::machine::{Begun, Ended, Report, Sample, mix};
 use super::outcome::{Finding, Moment, Seen, Stream, Verdict, judge};
@@ -128,7 +128,11 @@ impl CircuitBreaker {
         let Some(answer) = admission.answer else {
             return false;
         };
-        let mut held = admission.checks.iter().filter(|check| check.held.is_some());
+        let is_open = |held: &Held| held.decided.is_none();
+        let mut held = admission
+            .checks
+            .iter()
+            .filter(|check| check.held.as_ref().is_some_and(is_open));
         held.any(|check| {
             let breaker = self.falls_back(check.breaker);
             breaker.is_some_and(|breaker| answer.response.may_be_failure(&breaker.failures))
@@ -155,7 +159,8 @@ impl CircuitBreaker {
         let seen = admission.seen(Moment::Headers, Some(&answer.response), answer.now);
         for check in &admission.checks {
             let breaker = &self.get(check.breaker)?.breaker;
-            let finding = judge(&breaker.failures, &seen, stream);
+            let decided = check.held.as_ref().and_then(|held| held.decided);
+            let finding = decided.unwrap_or_else(|| judge(&breaker.failures, &seen, stream));
             let is_failure = check.held.is_some() && finding.verdict == Verdict::Failure;
             if is_failure && reply.is_none() {
                 let breaker = self.falls_back(check.breaker);
@@ -206,7 +211,7 @@ impl CircuitBreaker {
                 attempts,
                 lacks_headers,
             } = finding;
-            let is_slow = breaker.is_slow(seen.waited, stream);
+            let is_slow = author != Author::Ambiguous && breaker.is_slow(seen.waited, stream);
             let report = Report {
                 ticket: held.ticket,
                 ended: breaker.ended(verdict, is_slow),

@@ -6,6 +6,7 @@ mod half_open;
 mod keys;
 mod modes;
 mod outcomes;
+mod readings;
 mod replies;
 mod states;
 mod status;
@@ -26,6 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
         replies::scenarios(),
         bulkhead::scenarios(),
         keys::scenarios(),
+        readings::scenarios(),
         modes::scenarios(),
         status::scenarios(),
     ]

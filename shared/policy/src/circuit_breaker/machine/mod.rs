@@ -43,6 +43,15 @@ pub(super) struct Machine {
     pub(super) only_measures: bool,
 }
 
+/// What asks for admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// Whether the whole request has come.
+    pub(super) is_complete: bool,
+    /// Whether its outcome counts; else it cannot be a probe.
+    pub(super) counts: bool,
+}
+
 /// What an admitted request takes along, to be handed back with its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
@@ -122,22 +131,25 @@ pub(super) struct Report {
 }
 
 impl Machine {
-    /// Asks for admission of a request, complete or not. What the state is then has to be kept, even after a
-    /// refusal.
+    /// Asks for admission of a request. What the state is then has to be kept, even after a refusal.
     pub(super) fn admit(
         &self,
         mut state: State,
         now: u64,
-        is_complete: bool,
+        candidate: Candidate,
     ) -> (State, Result<Ticket, Refusal>, Happened) {
         let mut happened = self.expire(&mut state, now);
+        let Candidate {
+            is_complete,
+            counts,
+        } = candidate;
         let is_full = self.max_concurrent > 0 && state.under_way.out() >= self.max_concurrent;
         let refusal = match state.phase {
             _ if self.only_measures => None,
-            Phase::Open if now < state.open_until => Some(Refusal::Open {
+            Phase::Open if now < state.open_until || !counts => Some(Refusal::Open {
                 until: state.open_until,
             }),
-            Phase::HalfOpen if self.probes_left(&state, is_complete) == 0 => {
+            Phase::HalfOpen if !counts || self.probes_left(&state, is_complete) == 0 => {
                 Some(Refusal::HalfOpen)
             }
             _ if is_full => Some(Refusal::Bulkhead),
@@ -156,7 +168,8 @@ impl Machine {
             }
             (state.counting_since, state.under_way.take())
         });
-        let probe = (state.phase == Phase::HalfOpen).then(|| state.take_probe(is_complete));
+        let may_probe = counts && state.phase == Phase::HalfOpen;
+        let probe = may_probe.then(|| state.take_probe(is_complete));
         let ticket = Ticket {
             generation: state.generation,
             probe,

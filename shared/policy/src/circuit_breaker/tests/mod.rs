@@ -11,6 +11,7 @@ mod outcomes;
 mod probes;
 #[cfg(not(target_arch = "wasm32"))]
 mod racing;
+mod readings;
 mod replies;
 mod several;
 mod shadow;
@@ -21,6 +22,7 @@ mod triggers;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::machine::Candidate;
 use super::*;
 use crate::config;
 use crate::headers::HeaderMap;
@@ -30,6 +32,12 @@ use crate::table::memory::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_700_000_000 * SECOND;
+
+/// A request without a body, which the breaker is for in all readings.
+const CANDIDATE: Candidate = Candidate {
+    is_complete: true,
+    counts: true,
+};
 
 /// A plugin at work.
 struct World {
