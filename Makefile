@@ -101,16 +101,16 @@ test-compose: build envoy ## The demo in containers, on a real Docker engine (ro
 test-observability: build envoy ## Rules, alerts and the dashboard, on a real Prometheus (Debian's; elsewhere skipped)
 	@tests/observability/run
 
-test-dashboard: build envoy ## The live page in headless Chromium (screenshots: target/dashboard)
+test-dashboard: build envoy ## The live page, and what security-headers sends, in headless Chromium (screenshots: target/dashboard)
 	@if ! command -v npm > /dev/null || ! command -v chromium > /dev/null; then \
-	    echo '== The live page: skipped, because it takes Node and Chromium (Debian: apt install npm chromium)'; \
+	    echo '== The live page and responses in a browser: skipped, because it takes Node and Chromium (Debian: apt install npm chromium)'; \
 	else \
 	    $(MAKE) --no-print-directory test-in-chromium; \
 	fi
 
 .PHONY: test-in-chromium
 test-in-chromium:
-	$(call say,The live page in Chromium)
+	$(call say,The live page and responses in Chromium)
 	@cd tests/dashboard && npm ci --silent && ENVOY_BIN="$$(../../envoy/get-envoy)" CHROMIUM_BIN="$$(command -v chromium)" \
 	    node --test --test-reporter=spec .
 

@@ -21,6 +21,7 @@ before(async () => {
     cross_site: {},
     rules: [
       { name: "owasp", match: { path: { prefix: "/owasp/" } }, preset: "owasp" },
+      { name: "features", match: { path: { exact: "/features" } }, permissions_policy: { camera: ["self"] } },
       // A site without TLS cannot upgrade what its pages load and send.
       {
         name: "form",
@@ -100,6 +101,15 @@ describe("a page in a frame", () => {
       assert.deepEqual([await framed(SHOP, path), await framed(OTHER, path)], expected);
     });
   }
+});
+
+test("a feature that the upstream forbids under the former name stays forbidden", async () => {
+  const allowed = (path) => inPage(async (page) => {
+    await page.goto(shop.address(SHOP, path));
+    return page.evaluate(() => ["camera", "midi"].map((name) => document.featurePolicy.allowsFeature(name)));
+  });
+  assert.deepEqual(await allowed("/features"), [true, true]);
+  assert.deepEqual(await allowed("/features?camera%20'none'"), [false, true]);
 });
 
 test("cookies whose names demand attributes are stored", async () => {

@@ -86,6 +86,9 @@ function answer(request, response) {
     case "policy":
       page(response, { "content-security-policy": values });
       return;
+    case "features":
+      page(response, { "feature-policy": values });
+      return;
     case "framing":
       page(response, { "content-security-policy": "frame-ancestors 'none'" }, `<iframe src="${values[0]}"></iframe>`);
       return;

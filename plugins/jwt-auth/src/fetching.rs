@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use portcullis_host::abi::Status;
 use portcullis_host::{Call, CallId, CallResponse, Error, Metrics, SharedValue, Worker, random};
 use portcullis_policy::config::Name;
 use portcullis_policy::jose::MAX_SET;
@@ -138,7 +139,8 @@ impl Fetching {
                     calls.push((call, document.id, ticket));
                 }
                 Err(error) => {
-                    document.fail(ticket, Fetched::NotSent, &error.to_string(), None, news)
+                    let problem = not_sent(error, document.source.cluster.as_str());
+                    document.fail(ticket, Fetched::NotSent, &problem, None, news);
                 }
             },
         }
@@ -150,29 +152,31 @@ impl Document {
         let Source {
             cluster,
             uri,
+            headers,
             schedule,
         } = &self.source;
+        let target = [
+            (":method", "GET"),
+            (":scheme", uri.scheme()),
+            (":authority", uri.authority()),
+            (":path", uri.path()),
+        ];
+        let headers: Vec<(&str, &str)> = target.into_iter().chain(headers.all()).collect();
         worker.call(&Call {
             cluster: cluster.as_str(),
-            headers: &[
-                (":method", "GET"),
-                (":scheme", uri.scheme()),
-                (":authority", uri.authority()),
-                (":path", uri.path()),
-                ("accept", "application/json"),
-            ],
+            headers: &headers,
             timeout: Duration::from_nanos(schedule.timeout),
         })
     }
 
     fn finish(&self, ticket: Ticket, response: &CallResponse, news: &News<'_>) {
         match response.status() {
-            Some(200) => match news.policy.check(self.id, &response.body) {
+            Some(200) => match self.check(response, news) {
                 Ok(()) => self.succeed(ticket, &response.body, news),
                 Err(problem) => self.fail(ticket, Fetched::Unusable, &problem, None, news),
             },
             Some(status) => {
-                let problem = format!("status {status}");
+                let problem = format!("status {status}{}", explanation(response));
                 self.fail(
                     ticket,
                     Fetched::Status,
@@ -184,11 +188,16 @@ impl Document {
             None => self.fail(
                 ticket,
                 Fetched::BrokenOff,
-                "the response broke off",
+                "the connection was reset, or the response broke off",
                 None,
                 news,
             ),
         }
+    }
+
+    fn check(&self, response: &CallResponse, news: &News<'_>) -> Result<(), String> {
+        let mut state = news.state.borrow_mut();
+        news.policy.check(&mut state, self.id, &response.body)
     }
 
     fn succeed(&self, ticket: Ticket, body: &[u8], news: &News<'_>) {
@@ -227,6 +236,47 @@ impl Document {
         );
         news.policy.fetched(&mut news.state.borrow_mut(), self.id);
     }
+}
+
+/// Enough for what Envoy says of a connection that failed, with the fault of TLS.
+const MAX_EXPLANATION: usize = 300;
+
+/// What the body of an error says. Where there is no answer, it is Envoy that explains why, such as
+/// `no healthy upstream` or `upstream connect error … CERTIFICATE_VERIFY_FAILED`. Of a document in markup
+/// only the status counts.
+fn explanation(response: &CallResponse) -> String {
+    let text: String = String::from_utf8_lossy(&response.body)
+        .chars()
+        .take(MAX_EXPLANATION)
+        .map(|character| match character.is_control() {
+            true => ' ',
+            false => character,
+        })
+        .collect();
+    let text = text.trim();
+    match text.is_empty() || text.starts_with('<') {
+        true => String::new(),
+        false => format!(": {text:?}"),
+    }
+}
+
+/// Why Envoy did not even send a call.
+fn not_sent(error: Error, cluster: &str) -> String {
+    let why = match error {
+        Error::Host {
+            status: Status::BadArgument,
+            ..
+        } => format!("Envoy has no cluster {cluster:?}"),
+        Error::Host {
+            status: Status::InternalFailure,
+            ..
+        } => format!(
+            "Envoy could not send a request to the cluster {cluster:?}: it has no healthy endpoint, or \
+             capability_restriction_config leaves the call out"
+        ),
+        _ => return error.to_string(),
+    };
+    format!("{why} ({error})")
 }
 
 /// For how long the server wants to be left alone, in nanoseconds. A date is not understood.

@@ -25,9 +25,6 @@ use counters::Counters;
 use fetching::{Fetching, News};
 use waiting::{Waiting, WaitingRoom};
 
-/// How often to look whether documents are to be fetched.
-const PERIOD: Duration = Duration::from_secs(1);
-
 /// The plugin.
 #[derive(Debug)]
 pub struct JwtAuth {
@@ -70,6 +67,9 @@ impl Plugin for JwtAuth {
                 "portcullis jwt_auth: this Envoy verifies no signatures for modules; they are \
                  verified in WebAssembly, which takes some ten times as long"
             );
+        }
+        for (provider, skipped) in policy.skipped_keys() {
+            log::warn!("portcullis jwt_auth: keys of {provider}: not used: {skipped}");
         }
         Self {
             state: RefCell::new(policy.state(Seed::new(seed.unwrap_or_default()))),
@@ -149,8 +149,8 @@ impl Plugin for JwtAuth {
     }
 
     fn tick_period(&self) -> Option<Duration> {
-        let fetches = self.policy.needs_request() && !self.fetching.is_idle();
-        fetches.then_some(PERIOD)
+        let period = self.policy.period().filter(|_| self.policy.needs_request());
+        period.map(Duration::from_nanos)
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {

@@ -32,7 +32,7 @@ fn check(table: &[(&[u8], &[u8])]) {
 
 #[test]
 fn plain_paths_stay_as_they_are() {
-    let paths: [&[u8]; 10] = [
+    let paths: [&[u8]; 9] = [
         b"/",
         b"/admin",
         b"/admin/",
@@ -42,7 +42,6 @@ fn plain_paths_stay_as_they_are() {
         b"/...",
         b"/a/.../b",
         b"/a+b+c:d@e,f=g&h!$'()*~",
-        b"/caf\xc3\xa9",
     ];
     check(&paths.map(|path| (path, path)));
     for path in paths {

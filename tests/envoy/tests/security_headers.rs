@@ -43,6 +43,23 @@ fn assert_nosniff(response: &Response) {
 }
 
 #[test]
+fn the_access_log_names_the_rule_that_refused() {
+    let envoy = Envoy::builder().wasm(&edge()).start();
+    envoy.client().send(&from_elsewhere());
+    let to_api = Request::new("POST", "/api/x").header("origin", "https://elsewhere.example");
+    envoy.client().send(&to_api);
+    let entries = envoy.wait_for_access_log(2);
+    let details: Vec<&str> = entries.iter().map(|entry| entry.details.as_str()).collect();
+    assert_eq!(
+        details,
+        [
+            "cross_site_refused{none}",
+            "cross_site_refused{api/v1.x_y-z}"
+        ]
+    );
+}
+
+#[test]
 fn prometheus_sees_labels() {
     let envoy = Envoy::builder().wasm(&edge()).start();
     envoy.client().send(&Request::get("/"));

@@ -46,9 +46,10 @@ impl Object {
         }
     }
 
-    /// The value of the member of this name.
+    /// The value of the member of this name. `null` is none: serialisers write members so that they do
+    /// not have.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.0.get(name).filter(|value| !value.is_null())
     }
 
     /// The value at a path: `sub`, or `realm.tenant` for the member `tenant` of the object `realm`.

@@ -41,7 +41,7 @@ pub enum Unusable {
     KeyType,
     /// `alg` is none of [`Algorithm`], or one for other keys.
     Algorithm,
-    /// `use` is not `sig`, or `key_ops` lacks `verify`.
+    /// `use` is none of those that are wanted (`sig`), or `key_ops` lacks `verify`.
     Use,
     /// It is the private half of a key pair. Whoever publishes that has to replace the key.
     Private,
@@ -52,6 +52,9 @@ pub enum Unusable {
     Weak,
     /// An RSA key of more than 4096 bits, or whose exponent is not 65537.
     Exotic,
+    /// It is used only in part: another key of its `kid` fits the same tokens, and which one verifies must
+    /// not be a matter of order.
+    Rival,
 }
 
 impl Unusable {
@@ -66,6 +69,7 @@ impl Unusable {
             Self::Material => "malformed key material",
             Self::Weak => "too short to be safe",
             Self::Exotic => "longer than 4096 bits, or an exponent other than 65537",
+            Self::Rival => "another key has its kid and fits the same tokens, which are refused",
         }
     }
 }
@@ -77,10 +81,11 @@ impl fmt::Display for Unusable {
 }
 
 impl Key {
-    pub(super) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
+    /// Reads a key that is for one of these uses, or does not say for which.
+    pub(super) fn from_jwk(jwk: &Map<String, Value>, uses: &[String]) -> Result<Self, Unusable> {
         let jwk = Jwk(jwk);
         let id = jwk.text("kid")?;
-        jwk.check_use()?;
+        jwk.check_use(uses)?;
         let (fitting, material) = jwk.material()?;
         let algorithms = match jwk.text("alg")? {
             None => fitting.to_vec(),
@@ -109,6 +114,30 @@ impl Key {
         &self.algorithms
     }
 
+    /// Whether these are one key, by whatever names.
+    pub(super) fn has_material_of(&self, other: &Self) -> bool {
+        match (&self.material, &other.material) {
+            (Material::Rsa { modulus: one, .. }, Material::Rsa { modulus: other, .. }) => {
+                one == other
+            }
+            (Material::P256 { spki: one, .. }, Material::P256 { spki: other, .. })
+            | (Material::P384 { spki: one, .. }, Material::P384 { spki: other, .. }) => {
+                one == other
+            }
+            (Material::Ed25519(one), Material::Ed25519(other)) => {
+                one.to_bytes() == other.to_bytes()
+            }
+            (Material::Secret(one), Material::Secret(other)) => one == other,
+            _ => false,
+        }
+    }
+
+    /// Whether both are for one algorithm.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let mut algorithms = self.algorithms.iter();
+        algorithms.any(|algorithm| other.algorithms.contains(algorithm))
+    }
+
     /// Whether whoever has the key can sign with it.
     pub fn is_symmetric(&self) -> bool {
         self.material.is_symmetric()
@@ -135,8 +164,18 @@ impl Material {
 struct Jwk<'j>(&'j Map<String, Value>);
 
 impl<'j> Jwk<'j> {
+    /// A member that is there. Some issuers write `null`, `""` or `[]` for one that is not.
+    fn get(&self, name: &str) -> Option<&'j Value> {
+        self.0.get(name).filter(|value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            _ => true,
+        })
+    }
+
     fn text(&self, name: &str) -> Result<Option<&'j str>, Unusable> {
-        match self.0.get(name) {
+        match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Unusable::NotAKey),
@@ -151,11 +190,12 @@ impl<'j> Jwk<'j> {
             .ok_or(Unusable::Material)
     }
 
-    fn check_use(&self) -> Result<(), Unusable> {
-        if self.text("use")?.is_some_and(|usage| usage != "sig") {
+    fn check_use(&self, uses: &[String]) -> Result<(), Unusable> {
+        let is_other = |own: &str| !uses.iter().any(|wanted| wanted == own);
+        if self.text("use")?.is_some_and(is_other) {
             return Err(Unusable::Use);
         }
-        match self.0.get("key_ops") {
+        match self.get("key_ops") {
             None => Ok(()),
             Some(operations) if !is_array_of_strings(operations) => Err(Unusable::NotAKey),
             Some(Value::Array(operations)) if operations.iter().any(|name| name == "verify") => {
@@ -169,7 +209,7 @@ impl<'j> Jwk<'j> {
     fn material(&self) -> Result<(&'static [Algorithm], Material), Unusable> {
         let (kty, crv) = (self.text("kty")?, self.text("crv")?);
         match (kty, crv) {
-            (Some("RSA" | "EC" | "OKP"), _) if self.0.contains_key("d") => Err(Unusable::Private),
+            (Some("RSA" | "EC" | "OKP"), _) if self.get("d").is_some() => Err(Unusable::Private),
             (Some("RSA"), _) => Ok((&[RS256, RS384, RS512, PS256, PS384, PS512], self.rsa()?)),
             (Some("EC"), Some("P-256")) => Ok((&[ES256], self.p256()?)),
             (Some("EC"), Some("P-384")) => Ok((&[ES384], self.p384()?)),

@@ -8,11 +8,15 @@ use serde_json::{Map, Value};
 use super::json::{JsonError, Object};
 use super::{Algorithm, Header, HostSignatures, Key, Unusable};
 
-/// The longest set, in bytes. The largest public ones, with certificates, have some 30 KiB.
-pub const MAX_SET: usize = 64 * 1024;
+/// The longest set, in bytes. The largest that are known, of issuers with a key for each tenant, have 110 KB.
+pub const MAX_SET: usize = 160 * 1024;
 
-/// The most entries of a set, usable or not. The largest public ones have some 20.
-pub const MAX_KEYS: usize = 100;
+/// The most entries of a set, usable or not. A worker reads a set in one piece; with this many keys, that
+/// takes as long as a few slow signatures (see the cost in jwt-auth's README).
+pub const MAX_KEYS: usize = 200;
+
+/// What `use` says of keys that sign (RFC 7517 §4.2).
+pub const SIGNATURES: &str = "sig";
 
 /// The most keys that one token is tried with, if the host verifies it. Only a token without `kid`, or
 /// keys without one, ever need more than one try. Sets whose keys have no names have one or two of
@@ -39,7 +43,7 @@ pub struct KeySet {
     skipped: Vec<Skipped>,
 }
 
-/// An entry of a set that cannot be used here.
+/// An entry of a set that cannot be used here, or only for some tokens ([`Unusable::Rival`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its position in `keys`, from 0.
@@ -70,8 +74,6 @@ pub enum KeySetError {
     NoKeys,
     /// More than [`MAX_KEYS`] entries.
     TooManyKeys,
-    /// Two usable keys have this `kid`: which one verifies must not be a matter of order.
-    DuplicateKeyId(String),
     /// Usable keys are symmetric and asymmetric. A set that the public may see has no secrets, and a
     /// set with secrets is not for the public.
     Mixed,
@@ -89,7 +91,6 @@ impl fmt::Display for KeySetError {
             Self::Json(JsonError::TooDeep) => f.write_str("nested too deep"),
             Self::NoKeys => f.write_str("without an array \"keys\""),
             Self::TooManyKeys => write!(f, "more than {MAX_KEYS} keys"),
-            Self::DuplicateKeyId(kid) => write!(f, "two keys have the kid {kid:?}"),
             Self::Mixed => f.write_str("both secrets (kty \"oct\") and public keys"),
             Self::Empty(skipped) => {
                 f.write_str("no usable key")?;
@@ -109,7 +110,7 @@ pub enum NoKey {
     /// The key of the token's `kid`, or each key if the token names none, is for other algorithms.
     AlgorithmMismatch,
     /// The token names no key, and more than [`MAX_TRIES`] or [`MAX_SLOW_TRIES`] would have to be
-    /// tried.
+    /// tried; or several keys of its `kid` fit it.
     Ambiguous,
 }
 
@@ -128,14 +129,20 @@ impl NoKey {
 impl KeySet {
     /// Reads a set. What is unusable in it is skipped, if anything usable is left.
     pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        Self::parse_for(text, &[SIGNATURES.to_owned()])
+    }
+
+    /// The same with keys whose `use` is one of these, or absent.
+    pub fn parse_for(text: &[u8], uses: &[String]) -> Result<Self, KeySetError> {
         if text.len() > MAX_SET {
             return Err(KeySetError::TooLong);
         }
         let set = Object::parse(text).map_err(KeySetError::Json)?;
-        Self::read(set.members())
+        Self::read(set.members(), uses)
     }
 
-    fn read(set: &Map<String, Value>) -> Result<Self, KeySetError> {
+    /// The same of a set that is read as JSON already, in a configuration.
+    pub fn read(set: &Map<String, Value>, uses: &[String]) -> Result<Self, KeySetError> {
         let entries = set
             .get("keys")
             .and_then(Value::as_array)
@@ -145,25 +152,22 @@ impl KeySet {
         }
         let (mut keys, mut skipped) = (Vec::<Key>::new(), Vec::new());
         for (index, entry) in entries.iter().enumerate() {
-            match entry
-                .as_object()
-                .ok_or(Unusable::NotAKey)
-                .and_then(Key::from_jwk)
-            {
-                Ok(key) => keys.push(key),
-                Err(reason) => skipped.push(Skipped {
-                    index,
-                    kid: entry.get("kid").and_then(Value::as_str).map(str::to_owned),
-                    reason,
-                }),
-            }
-        }
-        for (i, key) in keys.iter().enumerate() {
-            if let Some(id) = key.id()
-                && keys.iter().take(i).any(|other| other.id() == Some(id))
-            {
-                return Err(KeySetError::DuplicateKeyId(id.to_owned()));
-            }
+            let key = entry.as_object().ok_or(Unusable::NotAKey);
+            let reason = match key.and_then(|jwk| Key::from_jwk(jwk, uses)) {
+                Ok(key) => {
+                    let fits = fits(&key, &keys);
+                    if fits != Fits::Twin {
+                        keys.push(key);
+                    }
+                    (fits == Fits::Rival).then_some(Unusable::Rival)
+                }
+                Err(reason) => Some(reason),
+            };
+            skipped.extend(reason.map(|reason| Skipped {
+                index,
+                kid: entry.get("kid").and_then(Value::as_str).map(str::to_owned),
+                reason,
+            }));
         }
         match keys.first() {
             None => Err(KeySetError::Empty(skipped)),
@@ -213,8 +217,8 @@ impl KeySet {
     /// The keys that a token with this header is to be tried with, at least one and at most
     /// [`MAX_TRIES`], or [`MAX_SLOW_TRIES`] where this host does not verify the algorithm.
     ///
-    /// A token with `kid` has the key of that `kid`. If there is none, keys that have no `kid` are
-    /// tried, and so are all keys for a token without `kid`.
+    /// A token with `kid` has the key of that `kid`, of several the one that is for its algorithm. If there
+    /// is none of that `kid`, keys that have none are tried, and so are all keys for a token without `kid`.
     pub fn candidates(
         &self,
         header: &Header,
@@ -224,21 +228,24 @@ impl KeySet {
         if !allowed.contains(&header.algorithm) {
             return Err(NoKey::AlgorithmNotAllowed);
         }
-        let by_id = |id| self.keys.iter().filter(move |key| key.id() == id);
-        let named: Vec<&Key> = match header.kid.as_deref() {
+        let by_id = |id| -> Vec<&Key> { self.keys.iter().filter(|key| key.id() == id).collect() };
+        let of_kid = header.kid.as_deref().map(|kid| by_id(Some(kid)));
+        let is_named = of_kid.as_ref().is_some_and(|keys| !keys.is_empty());
+        let mut fitting = match of_kid {
             None => self.keys.iter().collect(),
-            Some(kid) => match by_id(Some(kid)).next() {
-                Some(key) => vec![key],
-                None => by_id(None).collect(),
-            },
+            Some(_) if !is_named => by_id(None),
+            Some(keys) => keys,
         };
-        if named.is_empty() {
+        if fitting.is_empty() {
             return Err(NoKey::UnknownKid);
         }
-        let fitting: Vec<&Key> = named
-            .into_iter()
-            .filter(|key| key.algorithms().contains(&header.algorithm))
-            .collect();
+        fitting.retain(|key| key.algorithms().contains(&header.algorithm));
+        if let (true, Some((first, others))) = (is_named, fitting.split_first()) {
+            if !others.iter().all(|other| other.has_material_of(first)) {
+                return Err(NoKey::Ambiguous);
+            }
+            fitting.truncate(1);
+        }
         let algorithm = header.algorithm;
         let is_fast = match algorithm.is_symmetric() {
             true => true,
@@ -253,10 +260,33 @@ impl KeySet {
     }
 }
 
+/// What a key is to those before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fits {
+    /// One of them, written twice.
+    Twin,
+    /// It has the `kid` of another one, which is for the same tokens.
+    Rival,
+    /// Another one.
+    Apart,
+}
+
+fn fits(key: &Key, keys: &[Key]) -> Fits {
+    let mut fits = Fits::Apart;
+    for other in keys.iter().filter(|other| other.id() == key.id()) {
+        match other.has_material_of(key) {
+            true if other.algorithms() == key.algorithms() => return Fits::Twin,
+            false if key.id().is_some() && other.overlaps(key) => fits = Fits::Rival,
+            _ => {}
+        }
+    }
+    fits
+}
+
 impl TryFrom<Map<String, Value>> for KeySet {
     type Error = KeySetError;
 
     fn try_from(set: Map<String, Value>) -> Result<Self, KeySetError> {
-        Self::read(&set)
+        Self::read(&set, &[SIGNATURES.to_owned()])
     }
 }

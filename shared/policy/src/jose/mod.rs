@@ -48,6 +48,9 @@
 //! | `kid`, `typ`, `cty`, `jku`, `x5u`, `x5t`, `x5t#S256` that are no strings, `x5c` that is no array of strings | what has a type has to have it |
 //! | `iss`, `sub`, `jti`, `nonce` that are no strings, `aud` that is neither a string nor an array of strings, `exp`, `nbf`, `iat` that are no numbers or negative | the same (RFC 7519 §4.1) |
 //!
+//! A member that is `null` is absent, in header and claims. Times and `aud` are no exception where the host
+//! verifies (RS256, ES256 and the like); jwt-simple refuses those.
+//!
 //! `jku`, `x5u`, `x5c` and thumbprints are read over: a token does not say where its key is from. All
 //! other members are ignored, as RFC 7515 §4 has it. What `typ` has to be is for the caller to say.
 //!
@@ -64,12 +67,16 @@
 //! | `OKP` | a point of Ed25519 that is not of small order | EdDSA |
 //! | `oct` | at least 32 bytes; 48; 64 | HS256; and HS384; and HS512 |
 //!
-//! `alg` narrows the last column down to one. `use`, if there, is `sig`; `key_ops`, if there, has
-//! `verify`. Private keys are skipped: a set that has one is a leak, which must not go unnoticed.
+//! `alg` narrows the last column down to one. `use`, if there, is `sig`, or what the caller names
+//! ([`KeySet::parse_for`]); `key_ops`, if there, has `verify`. A member that is `null`, or an empty text or
+//! array, is not there. Private keys are skipped: a set that has one is a leak, which must not go unnoticed.
 //! Certificates (`x5c`) are not looked at.
 //!
-//! A set as a whole is refused if two usable keys have one `kid`, if it mixes secrets with public keys,
-//! or if nothing in it is usable ([`KeySetError::Empty`], which a caller may want to treat apart).
+//! Usable keys of one `kid` are told apart by what they are for (RFC 7517 §4.5). An entry that is unusable
+//! is as good as absent, so it takes no name from another one; identical entries are one. Of two keys of one
+//! `kid` and algorithm, neither is trusted with the other's tokens: those are refused, the set is not.
+//!
+//! A set as a whole is refused if it mixes secrets with public keys, or if nothing in it is usable ([`KeySetError::Empty`], which a caller may want to treat apart).
 //!
 //! # Which key
 //!
@@ -77,7 +84,8 @@
 //! and among those of the key; so the token chooses among what both allow, and a public key is never
 //! taken for a secret.
 //!
-//! - A token with `kid` is tried with the key of that name, and no other.
+//! - A token with `kid` is tried with the key of that name, of several with the one for its algorithm, and
+//!   no other. If two different ones are for it, that is [`NoKey::Ambiguous`].
 //! - If no key has that name, it is tried with the keys that have none: sets of a single key are often
 //!   written without. If all have one, that is [`NoKey::UnknownKid`], which a fresh set may cure.
 //! - A token without `kid` is tried with every key.
@@ -119,7 +127,7 @@ pub use algorithm::{Algorithm, UnsupportedAlgorithm};
 pub use json::{JsonError, MAX_DEPTH, Object};
 pub use key::{Key, Unusable};
 pub use key_set::{
-    KeySet, KeySetError, MAX_KEYS, MAX_SET, MAX_SLOW_TRIES, MAX_TRIES, NoKey, Skipped,
+    KeySet, KeySetError, MAX_KEYS, MAX_SET, MAX_SLOW_TRIES, MAX_TRIES, NoKey, SIGNATURES, Skipped,
 };
 pub use signature::{Hash, HostSignatures, VerifiedBy};
 pub use token::{Header, LastHeader, MAX_HEADER, MAX_TOKEN, Malformed, Token};

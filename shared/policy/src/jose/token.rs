@@ -146,7 +146,7 @@ impl<'t> Token<'t> {
             }
         };
         let claims = Object::parse(&payload).map_err(Malformed::Payload)?;
-        if !claims::have_right_types(&claims) {
+        if !claims::have_right_types(&claims, header.algorithm) {
             return Err(Malformed::Claim);
         }
         Ok(Self {

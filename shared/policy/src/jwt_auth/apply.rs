@@ -29,7 +29,7 @@ impl JwtAuth {
             let provider = self.provider(token.verified.provider);
             let is_forwarded = provider.is_none_or(|provider| provider.forward);
             if let Some(spec) = spec.filter(|_| is_in_earnest && !is_forwarded) {
-                spec.strip(token.place, headers);
+                spec.strip(&token.places, headers);
             }
         }
         if let Verdict::ShadowRefused(_) = decision.verdict {

@@ -75,8 +75,8 @@ impl CompiledRule {
 /// A token in a request, not verified.
 #[derive(Debug)]
 pub(super) struct Found<'h> {
-    /// The position of the place where it is.
-    pub(super) place: usize,
+    /// The positions of the places where it is; never empty.
+    pub(super) places: Vec<usize>,
     pub(super) token: Cow<'h, [u8]>,
 }
 
@@ -88,18 +88,23 @@ impl TokenSpec {
         }
     }
 
-    /// Looks for the token. Every place is looked at, since there must not be two, nor anything like a
-    /// token beside it.
+    /// Looks for the token. Every place is looked at, since there must not be another one, nor anything
+    /// like a token beside it.
     pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Search<Found<'h>>, Reason> {
-        let mut found = None;
+        let mut found: Option<Found<'h>> = None;
         let mut is_like = false;
         for (i, (place, _)) in self.places.iter().enumerate() {
             match place.find(headers)? {
-                Search::Found(token) => {
-                    if found.replace(Found { place: i, token }).is_some() {
-                        return Err(Reason::SeveralTokens);
+                Search::Found(token) => match &mut found {
+                    Some(known) if known.token == token => known.places.push(i),
+                    Some(_) => return Err(Reason::SeveralTokens),
+                    None => {
+                        found = Some(Found {
+                            places: vec![i],
+                            token,
+                        });
                     }
-                }
+                },
                 Search::Lookalike => is_like = true,
                 Search::Nothing => {}
             }
@@ -112,17 +117,30 @@ impl TokenSpec {
         }
     }
 
-    /// Who may have issued a token in this place.
-    pub(super) fn providers(&self, place: usize) -> &[ProviderId] {
-        self.places
-            .get(place)
-            .map_or(&[], |(_, providers)| providers)
+    /// Who may have issued a token that is in these places: who may in each of them.
+    pub(super) fn providers(&self, places: &[usize]) -> Cow<'_, [ProviderId]> {
+        let mut providers = places.iter().map(|place| {
+            let place = self.places.get(*place);
+            place.map_or(&[][..], |(_, providers)| providers)
+        });
+        let first = providers.next().unwrap_or_default();
+        match places {
+            [_] => first.into(),
+            _ => {
+                let others: Vec<_> = providers.collect();
+                let is_in_all =
+                    |id: &&ProviderId| others.iter().all(|providers| providers.contains(id));
+                first.iter().filter(is_in_all).copied().collect()
+            }
+        }
     }
 
     /// Takes the token away.
-    pub(super) fn strip(&self, place: usize, headers: &mut HeaderMap) {
-        if let Some((place, _)) = self.places.get(place) {
-            place.strip(headers);
+    pub(super) fn strip(&self, places: &[usize], headers: &mut HeaderMap) {
+        for place in places {
+            if let Some((place, _)) = self.places.get(*place) {
+                place.strip(headers);
+            }
         }
     }
 }

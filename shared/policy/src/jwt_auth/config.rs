@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Deserializer, de};
 
 use super::claim_headers::{ClaimHeader, two_spellings};
+use super::issuer::Issuer;
 use super::place::Place;
 use super::provider::Provider;
 use super::reroute;
-use super::rule::Rule;
+use super::rule::{Require, Rule};
 use crate::config::{Mode, Name, OnError};
 use crate::readings::is_spelling_of;
 use crate::revocation;
@@ -33,6 +34,7 @@ pub struct Config {
     pub(super) rules: Vec<Rule>,
     pub(super) unmatched: Unmatched,
     pub(super) ambiguous: Ambiguous,
+    pub(super) bypass_cors_preflight: bool,
     pub(super) stable_routes: Option<bool>,
     pub(super) revocation: revocation::Config,
     pub(super) cache: Cache,
@@ -72,6 +74,10 @@ struct Fields {
     /// it. Default: `deny`.
     #[serde(default)]
     ambiguous: Ambiguous,
+    /// Whether CORS preflights pass. `false` where Envoy's own CORS filter stands in front and answers
+    /// them. Default: `true`.
+    #[serde(default = "yes")]
+    bypass_cors_preflight: bool,
     /// `true` asserts that no route of Envoy matches on what this plugin changes in a request: headers of
     /// claims, and the headers, cookies and query parameters that have tokens. `false`: some do, so
     /// requests in which clients send headers of claims are refused. Default: as `false` where a rule
@@ -83,6 +89,10 @@ struct Fields {
     /// The cache of tokens that were verified.
     #[serde(default)]
     cache: Cache,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn deny() -> OnError {
@@ -191,6 +201,7 @@ impl TryFrom<Fields> for Config {
             rules: fields.rules,
             unmatched: fields.unmatched,
             ambiguous: fields.ambiguous,
+            bypass_cors_preflight: fields.bypass_cors_preflight,
             stable_routes: fields.stable_routes,
             revocation: fields.revocation,
             cache: fields.cache,
@@ -202,7 +213,8 @@ impl TryFrom<Fields> for Config {
 fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
     let mut issuers = BTreeMap::new();
     for (name, provider) in providers {
-        if let Some(other) = issuers.insert(&provider.issuer, name) {
+        let is_named = provider.issuer != Issuer::Any;
+        if is_named && let Some(other) = issuers.insert(&provider.issuer, name) {
             return Err(format!(
                 "found providers {:?} and {:?} with the same \"issuer\"; expected each issuer once: \
                  it decides whose keys verify a token",
@@ -268,6 +280,19 @@ fn check_rule(rule: &Rule, providers: &BTreeMap<Name, Provider>) -> Result<(), S
             )
         })?;
         required.push((name, provider));
+    }
+    if let Require::Any(names) = &rule.require
+        && names.len() > 1
+        && let Some((name, _)) = required
+            .iter()
+            .find(|(_, provider)| provider.issuer == Issuer::Any)
+    {
+        return Err(format!(
+            "found {:?}, which has no \"issuer\", in \"any\" beside others; expected {{\"provider\": {:?}}}: \
+             without issuer, nothing says whose token it is",
+            name.as_str(),
+            name.as_str()
+        ));
     }
     match rule.require.tokens().len() {
         0 | 1 => Ok(()),

@@ -31,7 +31,7 @@ impl JwtAuth {
             return Decision::new(None, self.mode, refused);
         }
         let choice = self.choose(subject);
-        if self.is_ambiguous(&choice, subject) && !is_preflight(subject) {
+        if self.is_ambiguous(&choice, subject) && !self.is_preflight(subject) {
             let verdict = Verdict::Refused(Reason::AmbiguousPath);
             return Decision::new(None, self.mode, verdict);
         }
@@ -72,7 +72,7 @@ impl JwtAuth {
         let rule = id.and_then(|id| self.rules.get(id.0));
         let mode = rule.map_or(self.mode, |rule| rule.mode);
         let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
-        if is_preflight(subject) {
+        if self.is_preflight(subject) {
             return admitted(Grounds::Preflight);
         }
         let Some(rule) = rule else {
@@ -141,6 +141,24 @@ impl JwtAuth {
         )
     }
 
+    /// Whether a browser only asks what it may do, and that passes. A request with credentials or a body
+    /// asks for more.
+    fn is_preflight(&self, subject: &Subject<'_>) -> bool {
+        let headers = subject.headers();
+        let has = |name| headers.contains(name);
+        let has_body = || {
+            let length = headers.get("content-length");
+            length.is_some_and(|length| length != "0") || has("transfer-encoding")
+        };
+        self.bypasses_preflights
+            && subject.method() == b"OPTIONS"
+            && has("origin")
+            && has("access-control-request-method")
+            && !has("authorization")
+            && !has("cookie")
+            && !has_body()
+    }
+
     /// Whether the readings of the path lead to different rules, and that is refused.
     fn is_ambiguous(&self, choice: &Choice, subject: &Subject<'_>) -> bool {
         self.ambiguous == Ambiguous::Deny && !choice.possible.is_empty() && !subject.has_one_path()
@@ -160,7 +178,7 @@ impl JwtAuth {
         let mut is_doubtful = false;
         let mut wanted = None;
         for (i, spec) in requirement.tokens.iter().enumerate() {
-            let Found { place, token } = match spec.find(headers)? {
+            let Found { places, token } = match spec.find(headers)? {
                 Search::Found(found) => found,
                 nothing => {
                     missing += 1;
@@ -168,8 +186,8 @@ impl JwtAuth {
                     continue;
                 }
             };
-            let providers = spec.providers(place);
-            match self.verify(&token, providers, state, moment, host) {
+            let providers = spec.providers(&places);
+            match self.verify(&token, &providers, state, moment, host) {
                 Ok((verified, verification)) => {
                     decision.verifications.push(verification);
                     if let Err(uncarried) = verified.headers {
@@ -181,7 +199,7 @@ impl JwtAuth {
                     decision.tokens.push(Accepted {
                         verified,
                         spec: i,
-                        place,
+                        places,
                     });
                 }
                 Err(rejection) => {
@@ -260,11 +278,4 @@ impl JwtAuth {
             },
         }
     }
-}
-
-/// Whether a browser only asks what it may do (Fetch, section 3.2.2). Such requests have no
-/// credentials, ever.
-fn is_preflight(subject: &Subject<'_>) -> bool {
-    let has = |name| subject.headers().contains(name);
-    subject.method() == b"OPTIONS" && has("origin") && has("access-control-request-method")
 }

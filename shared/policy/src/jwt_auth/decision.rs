@@ -64,8 +64,8 @@ pub(super) struct Accepted {
     pub(super) verified: Rc<Verified>,
     /// Which of the required tokens it is.
     pub(super) spec: usize,
-    /// The position of the place where it is.
-    pub(super) place: usize,
+    /// The positions of the places where it is.
+    pub(super) places: Vec<usize>,
 }
 
 impl Decision {

@@ -10,11 +10,9 @@
 //!   (RFC 9110, section 11.4) with a blank after it, in visible ASCII, without the prefix's word anywhere,
 //!   and without a JWT. So `Basic dXNlcjpwYXNz` is no token, but `Bearer:x`, `Basic x, Bearer y`,
 //!   `Bearer<tab>x`, `Token eyJ….….…` and a bare `eyJ….….…` are like one.
-//! - **Cookie**: a cookie of this name behind a comma or a blank, where Python's `http.cookies`, old
-//!   Tomcats and RFC 2109 begin another; a name that is this one when decoded or unquoted (PHP), up to
-//!   NUL, or with `.`, blank and `[` as `_` (PHP).
-//! - **Query**: a parameter of this name behind `;` (WHATWG's URL did, as did Python before 3.10); a name
-//!   that is this one as for cookies, or decoded twice, or before `[` (PHP and Rack make arrays).
+//! - **Cookie**, **query**: what [`cookie::is_read_as`] and [`query::is_read_as`] take for this name, there
+//!   or behind what divides for some servers only: a comma, a blank or a control character in a cookie; `;`,
+//!   `#` or another `?` in a query.
 //! - A cookie or parameter whose name differs by letter case (ASP.NET) or `-` and `_` is often another
 //!   one by right. It is like a token if its value is like a JWT.
 //!
@@ -25,6 +23,7 @@ use std::borrow::Cow;
 use crate::headers::HeaderMap;
 use crate::key::{cookie, query};
 use crate::readings::is_spelling_of;
+use crate::readings::value::{Escapes, decode};
 
 /// Whether a header is there under another spelling of its name.
 pub(super) fn in_other_headers(headers: &HeaderMap, name: &str) -> bool {
@@ -50,15 +49,13 @@ pub(super) fn in_line(line: &[u8], prefix: &str) -> bool {
 /// Whether there is a cookie that some server may take for the one of this name, beside those that
 /// [`cookie::values`] finds.
 pub(super) fn in_cookies(headers: &HeaderMap, name: &str) -> bool {
+    let is_like = |piece: &[u8]| is_like(piece, name, cookie::is_read_as(piece, name));
     let mut cookies = headers
         .get_all("cookie")
         .flat_map(|line| line.split(|byte| *byte == b';'));
-    cookies.any(|cookie| {
-        let is_found = cookie::is_named(cookie, name);
-        let pieces = cookie
-            .split(|byte| matches!(byte, b',' | b' ' | b'\t'))
-            .filter(|piece| !piece.is_empty());
-        is_any_like(pieces, is_found, name)
+    cookies.any(|cookie| match cookie::is_named(cookie, name) {
+        true => cookie::parts(cookie).skip(1).any(is_like),
+        false => is_like(cookie) || cookie::parts(cookie).any(is_like),
     })
 }
 
@@ -66,60 +63,40 @@ pub(super) fn in_cookies(headers: &HeaderMap, name: &str) -> bool {
 /// those that [`query::values`] finds.
 pub(super) fn in_query(headers: &HeaderMap, name: &str) -> bool {
     let target = headers.get(":path").map_or(&b""[..], |path| &path[..]);
-    let mut parameters = target
+    let end = target.iter().position(|byte| *byte == b'#');
+    let (target, fragment) = target.split_at(end.unwrap_or(target.len()));
+    let parameters = target
         .splitn(2, |byte| *byte == b'?')
         .skip(1)
         .flat_map(|query| query.split(|byte| *byte == b'&'));
-    parameters.any(|parameter| {
+    let unseen = parameters.flat_map(|parameter| {
         let is_found = query::is_named(parameter, name);
-        is_any_like(parameter.split(|byte| *byte == b';'), is_found, name)
-    })
+        let whole = Some(parameter).filter(|_| !is_found);
+        whole
+            .into_iter()
+            .chain(pieces(parameter).skip(usize::from(is_found)))
+    });
+    let mut all = unseen.chain(pieces(fragment));
+    all.any(|piece| is_like(piece, name, query::is_read_as(piece, name)))
 }
 
-/// Whether one of the pieces, of which the first may be found already, is like `name=token`.
-fn is_any_like<'a>(
-    pieces: impl Iterator<Item = &'a [u8]>,
-    is_first_found: bool,
-    name: &str,
-) -> bool {
-    let mut unseen = pieces.skip(usize::from(is_first_found));
-    unseen.any(|piece| {
-        let mut halves = piece.splitn(2, |byte| *byte == b'=');
-        let own = halves.next().unwrap_or_default();
-        let value = halves.next().unwrap_or_default();
-        let is_blank = |byte: &u8| matches!(byte, b'"' | b' ' | b'\t');
-        !value.iter().all(is_blank) && (is_read_as(own, name) || is_akin(own, value, name))
-    })
+/// What the bytes divide that do so for some servers only, or are no part of the query.
+fn pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| matches!(byte, b';' | b'#' | b'?' | b'&'))
 }
 
-/// Whether some server reads this as the name.
-fn is_read_as(own: &[u8], name: &str) -> bool {
-    let once = decoded(own);
-    let is_name = |text: &[u8]| {
-        let text = text.trim_ascii_start();
-        let unquoted = text
-            .strip_prefix(b"\"")
-            .and_then(|rest| rest.strip_suffix(b"\""));
-        let text = unquoted.unwrap_or(text);
-        let upto = |end: u8| text.split(|byte| *byte == end).next().unwrap_or_default();
-        [text, upto(0), upto(b'[')]
-            .iter()
-            .any(|text| mangled(text).eq(mangled(name.as_bytes())))
-    };
-    is_name(own) || is_name(&once) || is_name(&decoded(&once))
-}
-
-/// The bytes of a name as PHP makes a variable of it.
-fn mangled(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    name.iter().map(|byte| match byte {
-        b'.' | b' ' | b'[' => b'_',
-        byte => *byte,
-    })
-}
-
-/// Whether the name differs by what some servers overlook, and the value is like a JWT.
-fn is_akin(own: &[u8], value: &[u8], name: &str) -> bool {
-    is_spelling_of(&decoded(own), name) && has_jwt(&decoded(value))
+/// Whether `name=value` is like a token, which some servers read as the one of this name or not.
+fn is_like(piece: &[u8], name: &str, is_read_as: bool) -> bool {
+    let mut halves = piece.splitn(2, |byte| *byte == b'=');
+    let own = halves.next().unwrap_or_default().trim_ascii();
+    let value = halves.next().unwrap_or_default();
+    let is_blank = |byte: &u8| matches!(byte, b'"' | b' ' | b'\t');
+    if value.iter().all(is_blank) {
+        return false;
+    }
+    let is_other_by_right = own.eq_ignore_ascii_case(name.as_bytes()) && own != name.as_bytes();
+    let is_akin = || is_spelling_of(&decoded(own), name) && has_jwt(&decoded(value));
+    (is_read_as && !is_other_by_right) || is_akin()
 }
 
 /// Whether the word stands there by itself; letter case does not count.
@@ -152,29 +129,10 @@ fn has_jwt(text: &[u8]) -> bool {
     })
 }
 
-/// The text with percent-encodings decoded, and `+` as a blank.
+/// The text with percent-encodings decoded to the end, and `+` as a blank.
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text.into();
+    match text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        true => Cow::Owned(decode(text, Escapes::Query)),
+        false => text.into(),
     }
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, others)) = rest.split_first() {
-        let pair = match (first, others) {
-            (b'%', [high, low, ..]) => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        let byte = pair.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        rest = match byte {
-            Some(_) => others.get(2..).unwrap_or_default(),
-            None => others,
-        };
-        decoded.push(match (byte, first) {
-            (Some(byte), _) => byte,
-            (None, b'+') => b' ',
-            (None, first) => *first,
-        });
-    }
-    decoded.into()
 }

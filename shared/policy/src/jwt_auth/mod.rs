@@ -5,8 +5,9 @@
 //! 1. The first **rule** whose `match` fits decides (a request with several readings: see below). Rules
 //!    that are off are not there. Without a rule,
 //!    `unmatched` decides.
-//! 2. A CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes: browsers
-//!    never send credentials with one.
+//! 2. A CORS preflight (Fetch, section 3.2.2: `OPTIONS` with `Origin` and
+//!    `Access-Control-Request-Method`, and without `Authorization`, cookies and a body, which browsers never
+//!    send with one) passes, unless `bypass_cors_preflight` is `false`.
 //! 3. The rule's **tokens** are looked for in the places that its providers name (`from`): one token
 //!    for `provider` and `any`, one of each for `all`. A place is looked at whoever's token it may
 //!    have, so a second token is never overlooked.
@@ -108,6 +109,8 @@ mod config;
 mod decide;
 mod decision;
 mod forgeries;
+mod issuer;
+mod keys;
 mod lookalike;
 mod place;
 mod provider;
@@ -135,11 +138,14 @@ pub use verify::Verification;
 
 use crate::config::{Mode, Name, OnError};
 pub use crate::headers::SHADOW_HEADER;
+use crate::jose::{KeySet, Skipped};
 use crate::remote::Source;
 use crate::revocation::Revoked;
 use compiled::CompiledRule;
 use config::{Ambiguous, NO_RULE, Unmatched};
-use provider::{Keys, Provider};
+use keys::Keys;
+use provider::Provider;
+use reason::Details;
 
 /// The policy, compiled.
 ///
@@ -190,11 +196,14 @@ pub struct JwtAuth {
     providers: Vec<(Name, Provider)>,
     rules: Vec<CompiledRule>,
     ambiguous: Ambiguous,
+    bypasses_preflights: bool,
     admits_unmatched: bool,
     /// Whether what a client sends in the headers of claims is refused, and not removed.
     guards_routes: bool,
     /// What any provider sets.
     claim_headers: Vec<String>,
+    /// The response-code details, by rule; the last ones are for what no rule is for.
+    details: Vec<Details>,
     remotes: Vec<Remote>,
     /// Which of them is the revocation list.
     revocations: Option<RemoteId>,
@@ -288,9 +297,16 @@ impl JwtAuth {
                 Some(stable) => !stable,
                 None => rules.iter().any(CompiledRule::needs_route),
             },
+            details: rules
+                .iter()
+                .map(|rule| rule.name.as_str())
+                .chain([NO_RULE])
+                .map(Details::new)
+                .collect(),
             rules,
             providers,
             ambiguous: config.ambiguous,
+            bypasses_preflights: config.bypass_cors_preflight,
             admits_unmatched: config.unmatched == Unmatched::Allow,
             claim_headers,
             remotes,
@@ -328,6 +344,14 @@ impl JwtAuth {
         rule.map_or(NO_RULE, |rule| rule.name.as_str())
     }
 
+    /// How often to [`look`](Self::look) at the documents, in nanoseconds; `None` if there are none.
+    pub fn period(&self) -> Option<u64> {
+        let remotes = self.remotes.iter();
+        remotes
+            .map(|remote| watch::period(&remote.source.schedule))
+            .min()
+    }
+
     /// The documents that are to be fetched: where from, and of which provider the keys are that it
     /// has (`None`: it is the revocation list).
     pub fn remotes(&self) -> impl Iterator<Item = (RemoteId, &Source, Option<&Name>)> {
@@ -337,6 +361,18 @@ impl JwtAuth {
                 RemoteKind::Revocations => None,
             };
             (RemoteId(i), &remote.source, provider)
+        })
+    }
+
+    /// Entries of key sets in the configuration that are not used, each with the name of its provider.
+    pub fn skipped_keys(&self) -> impl Iterator<Item = (&Name, &Skipped)> {
+        self.providers.iter().flat_map(|(name, provider)| {
+            let set = match &provider.keys {
+                Keys::Inline(set) => set.as_ref(),
+                Keys::Remote(_) => None,
+            };
+            let skipped = set.map(KeySet::skipped).unwrap_or_default();
+            skipped.iter().map(move |entry| (name, entry))
         })
     }
 

@@ -3,11 +3,13 @@
 //! - **Header**: the value after `prefix`. The prefix has to stand at the very beginning; letter case
 //!   does not count, as for every authentication scheme (RFC 9110, section 11.1), and where the prefix
 //!   ends with a blank, more of them may follow (RFC 6750, section 2.1). A line that does not begin
-//!   so has no token. A header that has one must not have a second line, whatever that says: which of
-//!   the two the upstream goes by is unknown.
+//!   so has no token. A header that has one must not have a second line that says something else: which
+//!   of the two the upstream goes by is unknown.
 //! - **Cookie**: see [`cookie`]. **Query**: see [`query`]; the value is decoded.
 //! - What only resembles a token, or is one for some servers, is none, but is not as good as none either:
 //!   see [`lookalike`].
+//! - The same token several times is one token, in one place or in several: proxies that hand a token over
+//!   in a header leave it in the cookie (Cloudflare Access), and browsers send one cookie of each path.
 //! - An empty value is no token: that is what a cookie looks like after logging out.
 
 use std::borrow::Cow;
@@ -144,7 +146,8 @@ impl Place {
                 let lines = || headers.get_all(name.as_str());
                 let mut tokens = lines().filter_map(|line| after(prefix, line));
                 let token = tokens.next().map(Cow::Borrowed);
-                if token.is_some() && lines().nth(1).is_some() {
+                let is_it = |line| after(prefix, line) == token.as_deref();
+                if token.is_some() && !lines().all(|line| is_it(line)) {
                     return Err(Reason::SeveralTokens);
                 }
                 let is_like = lookalike::in_other_headers(headers, name.as_str())
@@ -200,12 +203,13 @@ fn after<'l>(prefix: &str, line: &'l [u8]) -> Option<&'l [u8]> {
     (start.eq_ignore_ascii_case(prefix.as_bytes()) && !token.is_empty()).then_some(token)
 }
 
-/// The value that is not empty, if there is one only.
+/// The value that is not empty, if there is one only, perhaps several times.
 fn only<'h>(values: impl Iterator<Item = Cow<'h, [u8]>>) -> Result<Option<Cow<'h, [u8]>>, Reason> {
     let mut tokens = values.filter(|value| !value.is_empty());
-    match (tokens.next(), tokens.next()) {
-        (_, Some(_)) => Err(Reason::SeveralTokens),
-        (token, None) => Ok(token),
+    let token = tokens.next();
+    match tokens.all(|other| Some(&other) == token.as_ref()) {
+        true => Ok(token),
+        false => Err(Reason::SeveralTokens),
     }
 }
 

@@ -3,12 +3,14 @@
 use serde::Deserialize;
 
 use super::claim_headers::{ClaimHeader, ClaimHeaders, two_spellings};
+use super::issuer::Issuer;
+use super::keys::{Jwks, Keys};
 use super::place::Place;
 use super::scope::at_least_one;
 use super::times::Times;
 use crate::config::{Duration, Text};
-use crate::jose::{Algorithm, KeySet};
-use crate::remote::{Source, between};
+use crate::jose::Algorithm;
+use crate::remote::between;
 
 /// An issuer of tokens.
 #[derive(Debug, Deserialize)]
@@ -19,27 +21,20 @@ use crate::remote::{Source, between};
 )]
 #[serde(try_from = "Fields")]
 pub(super) struct Provider {
-    pub(super) issuer: Text,
+    pub(super) issuer: Issuer,
     /// None: any.
     audiences: Option<Vec<Text>>,
     /// Those that a token may be signed with; never a symmetric one with keys that are fetched.
     pub(super) algorithms: Vec<Algorithm>,
     types: Vec<TokenType>,
     pub(super) keys: Keys,
+    /// What `use` may say of a key.
+    pub(super) uses: Vec<String>,
     pub(super) from: Vec<Place>,
     pub(super) times: Times,
     pub(super) forward: bool,
     pub(super) payload_header: Option<ClaimHeader>,
     pub(super) claim_headers: ClaimHeaders,
-}
-
-/// Where the keys are.
-#[derive(Debug)]
-pub(super) enum Keys {
-    /// In the configuration; `None` if there are none there, so that every token is refused.
-    Inline(Option<KeySet>),
-    /// On a server.
-    Remote(Source),
 }
 
 impl Provider {
@@ -107,8 +102,11 @@ impl From<&str> for TokenType {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The claim `iss` of its tokens, compared byte by byte.
-    issuer: Text,
+    /// The claim `iss` of its tokens, compared byte by byte. `{tenantid}` in it stands for the claim `tid`
+    /// (Entra). `null`: whatever it is, if it is there at all (SPIFFE); then no rule names the provider
+    /// beside others.
+    #[serde(deserialize_with = "Issuer::deserialize")]
+    issuer: Issuer,
     /// The claim `aud` names at least one of these. Without it, any token of the issuer is accepted,
     /// also one for another service.
     #[serde(default, deserialize_with = "some")]
@@ -150,19 +148,6 @@ struct Fields {
     claims_to_headers: ClaimHeaders,
 }
 
-/// Where keys are: exactly one of these.
-#[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-#[serde(rename_all = "lowercase")]
-enum Jwks {
-    /// A JWK set.
-    #[serde(deserialize_with = "inline")]
-    #[cfg_attr(feature = "schema", schemars(with = "KeySet"))]
-    Inline(Option<KeySet>),
-    /// A server that has one.
-    Remote(Source),
-}
-
 fn types() -> Vec<TokenType> {
     vec!["JWT".into(), "at+jwt".into()]
 }
@@ -189,26 +174,11 @@ where
     at_least_one(deserializer).map(Some)
 }
 
-/// A set without a key, which says that no token is accepted, is written as it would be fetched.
-fn inline<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<KeySet>, D::Error> {
-    let set = serde_json::Map::deserialize(deserializer)?;
-    let keys = set.get("keys").and_then(serde_json::Value::as_array);
-    if keys.is_some_and(Vec::is_empty) {
-        return Ok(None);
-    }
-    KeySet::try_from(set)
-        .map(Some)
-        .map_err(|error| serde::de::Error::custom(format!("found {error}; expected a JWK set")))
-}
-
 impl TryFrom<Fields> for Provider {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let keys = match fields.jwks {
-            Jwks::Inline(set) => Keys::Inline(set),
-            Jwks::Remote(source) => Keys::Remote(source),
-        };
+        let Jwks { keys, uses } = fields.jwks;
         let from = match fields.from {
             Some(places) => places,
             None => Place::bearer().into_iter().collect(),
@@ -240,6 +210,7 @@ impl TryFrom<Fields> for Provider {
             audiences: fields.audiences,
             types: fields.types,
             keys,
+            uses,
             from,
             times: Times {
                 clock_skew: fields.clock_skew.as_secs(),

@@ -1,5 +1,29 @@
 //! Why a request passes or is refused.
 
+use bytes::Bytes;
+
+/// The response-code details of the refusals of a rule, for Envoy's access log: `jwt_refused{expired,admin}`.
+#[derive(Debug)]
+pub(super) struct Details(Vec<Bytes>);
+
+impl Details {
+    pub(super) fn new(rule: &str) -> Self {
+        let reasons = Reason::ALL.iter().map(|reason| reason.label());
+        Self(
+            reasons
+                .map(|reason| format!("jwt_refused{{{reason},{rule}}}").into())
+                .collect(),
+        )
+    }
+
+    pub(super) fn of(&self, reason: Reason) -> Bytes {
+        let mut reasons = Reason::ALL.iter();
+        let position = reasons.position(|other| *other == reason);
+        let details = position.and_then(|position| self.0.get(position));
+        details.cloned().unwrap_or_default()
+    }
+}
+
 /// Why a request may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grounds {
@@ -79,13 +103,6 @@ macro_rules! reasons {
             pub fn label(self) -> &'static str {
                 match self {
                     $(Self::$reason => $label,)*
-                }
-            }
-
-            /// The details in the access log.
-            pub(super) fn details(self) -> &'static str {
-                match self {
-                    $(Self::$reason => concat!("jwt_auth_", $label),)*
                 }
             }
 

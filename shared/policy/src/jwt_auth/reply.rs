@@ -17,7 +17,7 @@
 use bytes::Bytes;
 
 use super::decision::{Decision, Verdict};
-use super::reason::Answer;
+use super::reason::{Answer, Reason};
 use super::rule::Conditions;
 use super::scope::Scope;
 use super::step_up::StepUp;
@@ -61,10 +61,20 @@ impl JwtAuth {
         Some(Reply {
             status,
             grpc_status: Some(grpc_status),
-            details: reason.details().into(),
+            details: self.details(decision.rule, reason),
             headers: told.into_iter().chain([no_store]).collect(),
             body: Bytes::from_static(body.as_bytes()),
         })
+    }
+
+    fn details(&self, rule: Option<RuleId>, reason: Reason) -> Bytes {
+        let details = match rule {
+            Some(rule) => self.details.get(rule.0),
+            None => self.details.last(),
+        };
+        details
+            .map(|details| details.of(reason))
+            .unwrap_or_default()
     }
 
     fn challenge(&self, answer: Answer, rule: Option<RuleId>) -> Option<String> {

@@ -4,7 +4,7 @@ use super::cache::TokenCache;
 use super::forgeries::Forgeries;
 use super::verified::Verified;
 use super::watch::{Seen, Watch};
-use super::{JwtAuth, RemoteId, RemoteKind};
+use super::{JwtAuth, ProviderId, RemoteId, RemoteKind};
 use crate::jose::{KeySet, LastHeader};
 use crate::remote::{Ticket, View};
 use crate::revocation::RevocationList;
@@ -27,6 +27,24 @@ pub struct State {
     pub(super) tokens: TokenCache,
     pub(super) forgeries: Forgeries,
     pub(super) last_header: LastHeader,
+    /// What was fetched and read last, until it is taken over.
+    checked: Option<Checked>,
+}
+
+/// A document that is read, but not taken over. Reading one is the dearest thing that a worker does at
+/// once, so who fetches it does it once.
+#[derive(Debug)]
+struct Checked {
+    remote: RemoteId,
+    body: Vec<u8>,
+    content: Content,
+}
+
+/// What is in a document.
+#[derive(Debug)]
+enum Content {
+    Keys(ProviderId, KeySet),
+    Revocations(RevocationList),
 }
 
 /// What became of a look at a remote document.
@@ -54,17 +72,22 @@ pub struct Installed {
 }
 
 impl State {
-    /// Hashes a token.
-    pub(super) fn hash(&self, token: &[u8]) -> KeyHash {
+    /// Hashes a token together with those who may have issued it: for others it may be good.
+    pub(super) fn hash_for(&self, token: &[u8], providers: &[ProviderId]) -> KeyHash {
         let mut hasher = KeyHasher::new(&self.seed);
         hasher.part(token);
+        for provider in providers {
+            hasher.part(&provider.0.to_le_bytes());
+        }
         hasher.finish()
     }
 
     /// Hashes the end of a token, by which good ones are found. Not those that are bad: anybody can give
     /// one the end of another.
     pub(super) fn hash_end(&self, token: &[u8]) -> KeyHash {
-        self.hash(token.last_chunk::<END>().map_or(token, |end| &end[..]))
+        let mut hasher = KeyHasher::new(&self.seed);
+        hasher.part(token.last_chunk::<END>().map_or(token, |end| &end[..]));
+        hasher.finish()
     }
 }
 
@@ -82,6 +105,7 @@ impl JwtAuth {
             tokens: TokenCache::new(self.cache_tokens),
             forgeries: Forgeries::default(),
             last_header: LastHeader::default(),
+            checked: None,
             seed,
         }
     }
@@ -108,6 +132,10 @@ impl JwtAuth {
             };
         };
         let Edit { changed, outcome } = watch.look(bytes, now);
+        if outcome != Seen::Other {
+            // It is the one that was there before.
+            state.checked = None;
+        }
         let outcome = match outcome {
             Seen::Nothing => Look::Nothing,
             Seen::Fetch(ticket) => Look::Fetch(ticket),
@@ -132,15 +160,31 @@ impl JwtAuth {
         state.watches.get(remote.0)?.age(now)
     }
 
-    /// Whether a document that was fetched may be stored; else, why not.
-    pub fn check(&self, remote: RemoteId, body: &[u8]) -> Result<(), String> {
+    /// Whether a document that was fetched may be stored; else, why not. The next [`look`](Self::look) at it
+    /// does not read it again.
+    pub fn check(&self, state: &mut State, remote: RemoteId, body: &[u8]) -> Result<(), String> {
+        state.checked = None;
+        let content = self.read(state, remote, body)?;
+        state.checked = Some(Checked {
+            remote,
+            body: body.to_vec(),
+            content,
+        });
+        Ok(())
+    }
+
+    fn read(&self, state: &State, remote: RemoteId, body: &[u8]) -> Result<Content, String> {
         match self.remotes.get(remote.0).map(|remote| remote.kind) {
-            Some(RemoteKind::Keys(_)) => key_set(body).map(drop),
-            Some(RemoteKind::Revocations) => {
-                let list = RevocationList::parse(body, &Seed::new([0; 16]));
-                list.map(drop).map_err(|error| error.to_string())
+            Some(RemoteKind::Keys(id)) => {
+                let uses = self.provider(id).map(|provider| &provider.uses[..]);
+                key_set(body, uses.unwrap_or_default()).map(|set| Content::Keys(id, set))
             }
-            None => Ok(()),
+            Some(RemoteKind::Revocations) => {
+                let list = RevocationList::parse(body, &state.seed);
+                let list = list.map_err(|error| error.to_string())?;
+                Ok(Content::Revocations(list))
+            }
+            None => Err("no such document".to_owned()),
         }
     }
 
@@ -150,9 +194,14 @@ impl JwtAuth {
         remote: RemoteId,
         body: &[u8],
     ) -> Result<Installed, String> {
-        match self.remotes.get(remote.0).map(|remote| remote.kind) {
-            Some(RemoteKind::Keys(provider)) => {
-                let set = key_set(body)?;
+        let checked = state.checked.take();
+        let checked = checked.filter(|checked| checked.remote == remote && checked.body == body);
+        let content = match checked {
+            Some(checked) => checked.content,
+            None => self.read(state, remote, body)?,
+        };
+        match content {
+            Content::Keys(provider, set) => {
                 let installed = Installed {
                     entries: set.keys().len(),
                     skipped: set.skipped().iter().map(ToString::to_string).collect(),
@@ -164,9 +213,7 @@ impl JwtAuth {
                 state.forgeries.clear();
                 Ok(installed)
             }
-            Some(RemoteKind::Revocations) => {
-                let list = RevocationList::parse(body, &state.seed);
-                let list = list.map_err(|error| error.to_string())?;
+            Content::Revocations(list) => {
                 let inline = RevocationList::inline(&self.revoked, &state.seed);
                 state.revoked = inline.merge(list);
                 let revoked = &state.revoked;
@@ -177,7 +224,6 @@ impl JwtAuth {
                     skipped: Vec::new(),
                 })
             }
-            None => Err("no such document".to_owned()),
         }
     }
 }
@@ -189,8 +235,8 @@ fn is_listed(revoked: &RevocationList, token: &Verified) -> bool {
 }
 
 /// A set of public keys. A server that hands out secrets has made a mistake.
-fn key_set(body: &[u8]) -> Result<KeySet, String> {
-    let set = KeySet::parse(body).map_err(|error| error.to_string())?;
+fn key_set(body: &[u8], uses: &[String]) -> Result<KeySet, String> {
+    let set = KeySet::parse_for(body, uses).map_err(|error| error.to_string())?;
     match set.is_symmetric() {
         true => Err("secret keys (kty \"oct\")".to_owned()),
         false => Ok(set),

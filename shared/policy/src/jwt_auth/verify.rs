@@ -5,15 +5,14 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
-use super::provider::{Keys, Provider};
+use super::keys::Keys;
+use super::provider::Provider;
 use super::reason::Reason;
 use super::state::State;
 use super::verified::{Verified, identity};
 use super::{JwtAuth, Moment, ProviderId, RemoteId};
 use crate::config::OnError;
-use crate::jose::{HostSignatures, KeySet, MAX_TOKEN, Malformed, NoKey, Token, VerifiedBy};
+use crate::jose::{HostSignatures, KeySet, MAX_TOKEN, Malformed, NoKey, Object, Token, VerifiedBy};
 use crate::table::KeyHash;
 
 /// How it was found out whether a signature is good.
@@ -92,7 +91,7 @@ impl JwtAuth {
         if let Some(known) = self.known(token, end, providers, state, moment) {
             return Ok((known, Verification::Cache));
         }
-        let hash = state.hash(token);
+        let hash = state.hash_for(token, providers);
         if state.forgeries.contains(hash) {
             return Err(Rejection {
                 verification: Some(Verification::KnownForgery),
@@ -106,7 +105,9 @@ impl JwtAuth {
                     false => Reason::NotAToken.into(),
                 }
             })?;
-        let (id, provider) = self.issuer(&parsed, providers).ok_or(Reason::Issuer)?;
+        let (id, provider) = self
+            .issuer(parsed.claims(), providers)
+            .ok_or(Reason::Issuer)?;
         let window = provider.check(&parsed, moment.wall)?;
         self.check_revocation(&parsed, provider, state, moment)?;
         let (set, wanted) = self.key_set(id, provider, state, moment)?;
@@ -147,20 +148,30 @@ impl JwtAuth {
             state.tokens.remove(end);
             return None;
         }
-        providers.contains(&known.provider).then_some(known)
+        let is_exact = self
+            .provider(known.provider)
+            .is_some_and(|provider| provider.issuer.is_exact());
+        let is_allowed = match is_exact {
+            true => providers.contains(&known.provider),
+            // Among other providers, one that is named exactly may go before.
+            false => self
+                .issuer(&known.claims, providers)
+                .is_some_and(|(id, _)| id == known.provider),
+        };
+        is_allowed.then_some(known)
     }
 
-    /// The provider whose token this claims to be.
-    fn issuer(
-        &self,
-        token: &Token<'_>,
-        providers: &[ProviderId],
-    ) -> Option<(ProviderId, &Provider)> {
-        let issuer = token.claims().get("iss").and_then(Value::as_str)?;
-        let mut providers = providers
-            .iter()
-            .filter_map(|id| Some((*id, self.provider(*id)?)));
-        providers.find(|(_, provider)| provider.issuer.as_str() == issuer)
+    /// The provider whose token this claims to be; one that is named exactly goes before one with tenants.
+    fn issuer(&self, claims: &Object, providers: &[ProviderId]) -> Option<(ProviderId, &Provider)> {
+        let find = |is_exact: bool| {
+            let mut providers = providers
+                .iter()
+                .filter_map(|id| Some((*id, self.provider(*id)?)));
+            providers.find(|(_, provider)| {
+                provider.issuer.is_exact() == is_exact && provider.issuer.accepts(claims)
+            })
+        };
+        find(true).or_else(|| find(false))
     }
 
     fn check_revocation(

@@ -1,13 +1,30 @@
 //! What one worker knows of a remote document, and when it looks for news.
 //!
-//! A worker looks once a second, and at every tick while requests wait for the document. It reads the
-//! shared value then, and asks the [schedule](crate::remote) whether to fetch.
+//! A worker looks about once a second, more often at a document that is fetched more often (see
+//! [`period`]), and at every tick while requests wait for the document. It reads the shared value then, and
+//! asks the [schedule](crate::remote) whether to fetch.
 
 use crate::remote::{Acquired, Schedule, Ticket, Trigger, View};
 use crate::table::Edit;
 
-/// How long between two looks if nobody waits.
+/// How long between two looks at a document that is fetched now and then, if nobody waits.
 const PERIOD: u64 = 1_000_000_000;
+
+/// The same of one that is fetched often.
+const SHORT_PERIOD: u64 = PERIOD / 4;
+
+/// A shorter `refresh` than this is often. A change is in effect within `refresh` and a second: after at
+/// most nine tenths of `refresh`, one tick, the fetch, and one more tick of another worker. From here on, a
+/// tenth and a second leave two seconds for the ticks, and at least one for the fetch.
+const OFTEN: u64 = 20 * PERIOD;
+
+/// How long between two looks at a document, in nanoseconds.
+pub(super) fn period(schedule: &Schedule) -> u64 {
+    match schedule.refresh < OFTEN {
+        true => SHORT_PERIOD,
+        false => PERIOD,
+    }
+}
 
 /// One remote document, as a worker sees it.
 #[derive(Debug)]
@@ -79,13 +96,14 @@ impl Watch {
     /// Whether to look now.
     pub(super) fn is_time(&self, now: u64) -> bool {
         // A clock that went back must not put it off.
-        let is_planned = now >= self.next_look || self.next_look - now > PERIOD;
+        let is_planned = now >= self.next_look || self.next_look - now > period(&self.schedule);
         is_planned || (self.is_wanted && now >= self.pause)
     }
 
     /// Looks at the shared value.
     pub(super) fn look(&mut self, bytes: &mut Vec<u8>, now: u64) -> Edit<Seen> {
-        self.next_look = now.saturating_add(PERIOD);
+        // Ticks are not exact: one that comes a little early is not to wait for the next.
+        self.next_look = now.saturating_add(period(&self.schedule) / 4 * 3);
         let trigger = match self.is_wanted {
             true => Trigger::Miss,
             false => Trigger::Due,

@@ -33,7 +33,7 @@
 //! # Methods
 //!
 //! Any of the list. In another letter case a method fits possibly: HTTP tells them apart, some servers do
-//! not.
+//! not. `HEAD` fits `GET` possibly, because it runs the same handler.
 //!
 //! # Hosts
 //!
@@ -57,6 +57,8 @@ mod header;
 mod host;
 mod pattern;
 mod regex;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use serde::{Deserialize, Deserializer, de};
@@ -114,7 +116,7 @@ impl<'a> Subject<'a> {
         let pseudo = |name| headers.get(name).map_or(&b""[..], |value| &value[..]);
         Self {
             headers,
-            paths: Paths::of(pseudo(":path")),
+            paths: Paths::of_request(headers),
             authority: Authority::new(pseudo(":authority")),
             method: pseudo(":method"),
             route,

@@ -47,11 +47,11 @@ pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
     places.agreed()
 }
 
-/// Whether some server takes a cookie, as it stands between two semicolons, for one of this name, or
-/// finds one of this name within it.
+/// Whether some server takes a cookie, or a [part](parts) of one, for one of this name.
+#[cfg(feature = "jwt")]
 pub(crate) fn is_read_as(cookie: &[u8], name: &str) -> bool {
     let (own, _) = split_at_equals(cookie);
-    compare(own, name, Escapes::Cookie) != Named::No || has_within(cookie, name)
+    compare(own, name, Escapes::Cookie) != Named::No
 }
 
 fn read_value(raw: &[u8]) -> Reading<'_> {
@@ -86,11 +86,19 @@ fn has_within(cookie: &[u8], name: &str) -> bool {
     if !cookie.starts_with(b"=") && !cookie.iter().any(|byte| is_divider(*byte)) {
         return false;
     }
-    cookie.split(|byte| is_divider(*byte)).any(|part| {
-        let start = part.iter().position(|byte| is_token(*byte));
-        let part = start.and_then(|start| part.get(start..));
-        let (own, _) = split_at_equals(part.unwrap_or_default());
+    parts(cookie).any(|part| {
+        let (own, _) = split_at_equals(part);
         compare(own, name, Escapes::Cookie) != Named::No
+    })
+}
+
+/// What a server that divides cookies elsewhere, too, makes of one that stands between two semicolons.
+/// Each part begins with a name.
+pub(crate) fn parts(cookie: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = cookie.split(|byte| is_divider(*byte));
+    parts.filter_map(|part| {
+        let start = part.iter().position(|byte| is_token(*byte))?;
+        part.get(start..)
     })
 }
 

@@ -4,6 +4,9 @@
 //! case on. Werkzeug, Django and PHP's frameworks read `post` as `POST`; Express, Go and servlets do not.
 //! So `post` is one more spelling of `POST`: for what restricts, and in a key.
 //!
+//! `HEAD` runs the handler of `GET` nearly everywhere (RFC 9110, section 9.3.2), so what restricts `GET`
+//! restricts `HEAD`.
+//!
 //! Not read: what overrides the method in some applications (`X-HTTP-Method-Override`, `_method` in the
 //! query or in a form). An application has to ask for that; one that does must not be guarded by method,
 //! or Envoy must remove these from requests.
@@ -14,9 +17,10 @@ use super::fit::Fit;
 
 /// How well a method is the one that a condition names.
 pub(crate) fn fit(method: &[u8], wanted: &[u8]) -> Fit {
+    let is = |name: &[u8]| method.eq_ignore_ascii_case(name);
     match method {
         method if method == wanted => Fit::Certain,
-        method if method.eq_ignore_ascii_case(wanted) => Fit::Possible,
+        _ if is(wanted) || (is(b"HEAD") && wanted.eq_ignore_ascii_case(b"GET")) => Fit::Possible,
         _ => Fit::No,
     }
 }

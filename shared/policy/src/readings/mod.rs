@@ -23,7 +23,7 @@ pub(crate) mod query;
 mod reading;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 pub use fit::Fit;
 pub use header_name::is_spelling_of;

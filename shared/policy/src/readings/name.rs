@@ -8,7 +8,7 @@
 //! | `KEY` | ASP.NET (`Request.Query`, `Request.Cookies` compare without letter case) |
 //! | `key[]`, `key[0]`, `key[x]`, `[key]` | PHP, Rails (Rack's nested query), Express's extended parser (qs) |
 //! | ` key`, `key` and a NUL | PHP (`php_register_variable_ex`) |
-//! | `a.b`, `a b` for `a_b` | PHP |
+//! | `a.b`, `a b`, `a[b` for `a_b` | PHP |
 //! | `k%65y` (cookie) | PHP before 7.2.34, 7.3.23 and 7.4.11 (CVE-2020-7070), Rack before 2.2.3 (CVE-2020-8184) |
 //! | `k%2565y` | whatever decodes twice |
 //! | `?key` | servers that take the last `?` for the beginning of the query |
@@ -48,7 +48,9 @@ pub(super) fn compare(raw: &[u8], wanted: &str, escapes: Escapes) -> Named {
         true => trim(&decoded),
         false => outermost(&decoded),
     };
-    match is_folded(read, wanted) {
+    // A bracket that never closes is an underscore to PHP.
+    let is_open = !decoded.contains(&b']');
+    match is_folded(read, wanted) || (is_open && is_folded(trim(&decoded), wanted)) {
         true => Named::Possibly,
         false => Named::No,
     }
@@ -59,10 +61,10 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'$')
 }
 
-/// Whether the names are equal to a server without letter case that makes `_` of `.` and blanks.
+/// Whether the names are equal to a server without letter case that makes `_` of `.`, `[` and blanks.
 fn is_folded(read: &[u8], wanted: &[u8]) -> bool {
     let fold = |byte: &u8| match byte {
-        b'.' | b' ' => b'_',
+        b'.' | b' ' | b'[' => b'_',
         byte => byte.to_ascii_lowercase(),
     };
     read.len() == wanted.len() && read.iter().map(fold).eq(wanted.iter().map(fold))

@@ -136,7 +136,7 @@ fn is_plain(byte: u8, escapes: Escapes) -> bool {
 }
 
 /// All steps that do not overlap, until none is left.
-pub(super) fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
+pub(crate) fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
     let mut stack = Vec::with_capacity(text.len());
     for byte in text {
         let mut byte = *byte;

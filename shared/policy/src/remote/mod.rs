@@ -83,6 +83,7 @@
 //! lock that all workers share: in the order of 100 µs for a document of that size. A worker has to read it
 //! only when the last answer said so, some times for each `refresh`; who waits asks more often.
 
+mod headers;
 mod record;
 mod schedule;
 mod source;
@@ -91,6 +92,7 @@ mod tests;
 mod uri;
 mod view;
 
+pub use headers::Headers;
 pub use schedule::{LEASE_MARGIN, MAX_BODY, Schedule};
 pub use source::{Cluster, Source};
 pub(crate) use source::{between, nanoseconds};

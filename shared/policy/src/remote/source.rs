@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 use siphasher::sip::SipHasher13;
 
 use super::record::LAYOUT;
-use super::{Schedule, Uri};
+use super::{Headers, Schedule, Uri};
 use crate::config::Duration;
 
 /// Where a document is, and when to fetch it.
@@ -22,6 +22,8 @@ pub struct Source {
     pub cluster: Cluster,
     /// What to ask it for.
     pub uri: Uri,
+    /// Headers to send along.
+    pub headers: Headers,
     /// When to ask.
     pub schedule: Schedule,
 }
@@ -31,7 +33,7 @@ impl Source {
     /// it comes from, and the layout. With other intervals it is the same document.
     pub fn identity(&self) -> u64 {
         let mut hasher = SipHasher13::new();
-        (LAYOUT, &self.cluster, &self.uri).hash(&mut hasher);
+        (LAYOUT, &self.cluster, &self.uri, &self.headers).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -73,6 +75,10 @@ struct Fields {
     cluster: Cluster,
     /// The document, an absolute http or https URI.
     uri: Uri,
+    /// Headers to send along, or in place of `accept` and `user-agent`. They stand in Envoy's
+    /// configuration in clear text, and in its dumps: not for secrets.
+    #[serde(default)]
+    headers: Headers,
     /// How long a fetch may take, from `1ms` to `1m`. Default: `2s`.
     #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
     timeout: Duration,
@@ -120,6 +126,7 @@ impl From<Fields> for Source {
         Self {
             cluster: fields.cluster,
             uri: fields.uri,
+            headers: fields.headers,
             schedule: Schedule {
                 refresh: nanoseconds(fields.refresh),
                 keep_stale: nanoseconds(fields.keep_stale),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::document::not_empty;
 use crate::config::Duration;
-use crate::remote::{Cluster, Schedule, Source, Uri, between, nanoseconds};
+use crate::remote::{Cluster, Headers, Schedule, Source, Uri, between, nanoseconds};
 
 /// Tokens that are no longer accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -47,6 +47,10 @@ struct Remote {
     cluster: Cluster,
     /// The list, an absolute http or https URI.
     uri: Uri,
+    /// Headers to send along, or in place of `accept` and `user-agent`. They stand in Envoy's
+    /// configuration in clear text, and in its dumps: not for secrets.
+    #[serde(default)]
+    headers: Headers,
     /// How long a fetch may take, from `1ms` to `1m`. Default: `2s`.
     #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
     timeout: Duration,
@@ -74,6 +78,7 @@ fn remote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Source>, 
         Source {
             cluster: remote.cluster,
             uri: remote.uri,
+            headers: remote.headers,
             schedule: Schedule {
                 refresh,
                 keep_stale: u64::MAX,

@@ -62,7 +62,8 @@
 //!
 //! `x-frame-options` and the policy's `frame-ancestors` both say who may frame a page, and browsers look at
 //! the former only without the latter. What the upstream forbids in either header stays forbidden, if its
-//! header stays (see `framing`).
+//! header stays (see `framing`). The same goes for `feature-policy`, the former name of
+//! `permissions-policy`.
 //!
 //! HSTS is sent over TLS only, as RFC 6797 demands. Whether the connection is TLS is told by the
 //! caller; `assume_tls` is for an Envoy behind something else that terminates TLS.
@@ -120,6 +121,7 @@ mod cross_origin;
 mod cross_site;
 mod csp;
 mod defaults;
+mod feature_policy;
 mod framing;
 mod hsts;
 mod mutation;
@@ -129,6 +131,7 @@ mod permissions_policy;
 mod plan;
 mod preset;
 mod reporting_endpoints;
+mod request;
 mod selection;
 mod strictest;
 #[cfg(test)]
@@ -149,6 +152,7 @@ pub use nonce::Nonce;
 pub use permissions_policy::PermissionsPolicy;
 pub use preset::Preset;
 pub use reporting_endpoints::ReportingEndpoints;
+pub use request::RequestOutcome;
 pub use selection::{RuleId, Selection};
 
 use crate::config::{Mode, Name, OnError};
@@ -159,9 +163,6 @@ use plan::Plan;
 
 /// The label of what no rule was selected for; no rule can have this name.
 const NO_RULE: &str = "none";
-/// The request header that tells the upstream its nonce.
-const NONCE_HEADER: &str = "x-csp-nonce";
-
 /// The policy, compiled.
 ///
 /// For each exchange: [`select`](Self::select) the rules, then [`on_request`](Self::on_request) and
@@ -187,15 +188,6 @@ struct CompiledRule {
     name: Name,
     condition: Match,
     plan: Plan,
-}
-
-/// What came of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestOutcome {
-    /// The nonce that the upstream was told; the response needs it.
-    pub nonce: Option<Nonce>,
-    /// The request came from another site.
-    pub refused: Option<Refusal>,
 }
 
 /// What came of a response.
@@ -238,7 +230,7 @@ impl SecurityHeaders {
             preset: config.preset,
             on_error: config.on_error.unwrap_or(OnError::Deny),
             unmatched,
-            refused: details_of_refusals(&rules),
+            refused: request::details_of_refusals(rules.iter().map(|rule| rule.name.as_str())),
             rules,
             uses_nonces,
             hides_origins: checks_site && hides_origins,
@@ -299,76 +291,6 @@ impl SecurityHeaders {
         self.plans(selection).any(Plan::needs_nonce)
     }
 
-    /// Checks where a request comes from, and gives it its nonce. `random` must be bytes that
-    /// nobody can predict, and used once.
-    ///
-    /// When [`RequestOutcome::refused`] is to be enforced, the request is unchanged.
-    pub fn on_request(
-        &self,
-        selection: &Selection,
-        request: &mut HeaderMap,
-        random: Option<[u8; 16]>,
-    ) -> RequestOutcome {
-        let refused = self.refusal(selection, request);
-        if refused.is_some_and(|refusal| refusal.enforced) {
-            return RequestOutcome {
-                nonce: None,
-                refused,
-            };
-        }
-        let nonce = random
-            .filter(|_| self.needs_nonce(selection))
-            .map(Nonce::new);
-        match &nonce {
-            Some(nonce) => {
-                request.remove_other_spellings(NONCE_HEADER);
-                request.set(
-                    NONCE_HEADER.into(),
-                    Bytes::copy_from_slice(nonce.as_bytes()),
-                );
-            }
-            None => self.remove_nonce(request),
-        }
-        RequestOutcome { nonce, refused }
-    }
-
-    /// The answer to a request that is refused; `None` if the refusal is only counted. The response-code
-    /// details name the rule: `cross_site_refused{none}`.
-    pub fn reply(&self, refusal: Refusal) -> Option<Reply> {
-        refusal.enforced.then(|| Reply {
-            status: 403,
-            grpc_status: None,
-            details: self
-                .refused
-                .get(refusal.rule.index())
-                .cloned()
-                .unwrap_or_default(),
-            headers: Vec::new(),
-            body: Bytes::from_static(b"Cross-site request refused\n"),
-        })
-    }
-
-    /// The first refusal that is enforced by a rule which the request may fall under; without one, the
-    /// first of those that are only counted.
-    fn refusal(&self, selection: &Selection, request: &HeaderMap) -> Option<Refusal> {
-        let mut counted = None;
-        for rule in selection.rules() {
-            match self.plan(rule).check_site(rule, request) {
-                Some(refusal) if refusal.enforced => return Some(refusal),
-                refusal => counted = counted.or(refusal),
-            }
-        }
-        counted
-    }
-
-    /// Removes a nonce that a client made up, in every spelling of the header's name. Where no rule has
-    /// nonces, the header is like any other.
-    pub fn remove_nonce(&self, request: &mut HeaderMap) {
-        if self.uses_nonces {
-            request.remove_spellings(NONCE_HEADER);
-        }
-    }
-
     /// Whether [`on_response`](Self::on_response) depends on `tls`.
     pub fn needs_tls(&self, selection: &Selection) -> bool {
         self.plans(selection).any(Plan::needs_tls)
@@ -406,14 +328,6 @@ impl SecurityHeaders {
         at.and_then(|at| self.rules.get(at))
             .map_or(&self.unmatched, |rule| &rule.plan)
     }
-}
-
-fn details_of_refusals(rules: &[CompiledRule]) -> Vec<Bytes> {
-    let names = rules.iter().map(|rule| rule.name.as_str());
-    std::iter::once(NO_RULE)
-        .chain(names)
-        .map(|rule| format!("cross_site_refused{{{rule}}}").into())
-        .collect()
 }
 
 /// `mode enforce, preset helmet, rules: api, logout`.

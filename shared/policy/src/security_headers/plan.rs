@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::defaults::{DefaultHeader, DefaultValue, default_headers};
-use super::framing;
 use super::mutation::has;
 use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome, RuleId};
+use super::{feature_policy, framing};
 use crate::config::Mode;
 use crate::headers::HeaderMap;
 
@@ -87,7 +87,8 @@ impl Plan {
 
     fn apply(&self, nonce: Option<&Nonce>, tls: bool, response: &mut HeaderMap) -> ResponseOutcome {
         let not_modified = is_not_modified(response);
-        let upstreams = framing::Upstreams::of(response);
+        let framing = framing::Upstreams::of(response);
+        let features = feature_policy::Upstreams::of(response);
         self.remove(response);
         let mut kept_from_upstream = 0;
         for header in &self.defaults {
@@ -97,7 +98,8 @@ impl Plan {
         for mutation in &self.mutations {
             kept_from_upstream += u32::from(mutation.apply(not_modified, response));
         }
-        upstreams.uphold(response);
+        framing.uphold(response);
+        features.uphold(response);
         ResponseOutcome {
             kept_from_upstream,
             cookies_rewritten: self

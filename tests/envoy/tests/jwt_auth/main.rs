@@ -11,6 +11,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod crash;
 mod crowds;
 mod differential;
 mod hostile;

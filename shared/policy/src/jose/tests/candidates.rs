@@ -3,6 +3,7 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::signer::MODULUS;
 use super::*;
 use Algorithm::*;
 
@@ -67,6 +68,36 @@ fn a_key_without_name_is_tried_for_any_name() {
         Err(NoKey::AlgorithmMismatch)
     );
 }
+
+/// Case F3 (RFC 7517 §4.5; ForgeRock names a key for all its algorithms alike).
+#[test]
+fn of_several_keys_of_one_name_the_one_for_the_algorithm_is_tried() {
+    let but_for = |kid: &str, alg: &str| but(named(RS256, kid), json!({ "alg": alg }));
+    let other = but(but_for("a", "RS384"), json!({"n": OTHER_MODULUS.as_str()}));
+    let third = but(but_for("a", "RS384"), json!({"n": MODULUS}));
+    let keys = set(&[
+        but_for("a", "RS256"),
+        other,
+        third,
+        named(ES256, "a"),
+        // For all of RSA, and the same key as the first one.
+        named(RS256, "a"),
+    ])
+    .unwrap();
+    let tried = |algorithm: Algorithm| {
+        keys.candidates(&header(algorithm, Some("a")), &Algorithm::ALL, &NoHost)
+            .map(|keys| keys.len())
+    };
+    assert_eq!(tried(ES256), Ok(1));
+    assert_eq!(tried(RS256), Ok(1), "of one key by two entries");
+    assert_eq!(tried(RS384), Err(NoKey::Ambiguous));
+    assert_eq!(tried(PS256), Ok(1));
+    assert_eq!(tried(EdDSA), Err(NoKey::AlgorithmMismatch));
+}
+
+static OTHER_MODULUS: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+    crate::jose::base64url::encode([&vec![0xff; 255][..], &[1]].concat())
+});
 
 #[test]
 fn tries_are_bounded() {

@@ -74,7 +74,7 @@ fn alg_narrows_that_down() {
 fn a_key_for_something_else_is_skipped() {
     let encryption = json!({"use": "enc"});
     assert_eq!(unusable(but(jwk(RS256), encryption)), Some(Unusable::Use));
-    for operations in [json!([]), json!(["sign"]), json!(["encrypt", "wrapKey"])] {
+    for operations in [json!(["sign"]), json!(["encrypt", "wrapKey"])] {
         let entry = but(jwk(ES256), json!({ "key_ops": operations }));
         assert_eq!(unusable(entry), Some(Unusable::Use));
     }
@@ -95,7 +95,6 @@ fn an_entry_is_a_key() {
     }
     for wrong in [
         json!({"kid": 1}),
-        json!({"kid": null}),
         json!({"use": ["sig"]}),
         json!({"alg": 256}),
         json!({"key_ops": "verify"}),
@@ -122,6 +121,32 @@ fn an_entry_is_a_key() {
         Some(Unusable::KeyType)
     );
     assert_eq!(unusable(json!({})), Some(Unusable::KeyType));
+}
+
+/// Case F2: serialisers write members that they do not have.
+#[test]
+fn null_and_empty_members_of_a_key_are_absent() {
+    for absent in [
+        json!({"use": null, "alg": null, "key_ops": null, "kid": null, "d": null, "x5c": null}),
+        json!({"use": "", "alg": "", "key_ops": [], "kid": "", "d": ""}),
+    ] {
+        for algorithm in [RS256, ES256, EdDSA] {
+            let keys = set(&[but(jwk(algorithm), absent.clone())]).unwrap();
+            assert!(keys.algorithms().contains(&algorithm), "{absent}");
+            assert_eq!(keys.keys()[0].id(), None);
+        }
+    }
+    let keys = set(&[but(jwk(RS256), json!({"crv": null}))]);
+    assert!(keys.is_ok());
+    // A value that is wrong stays so.
+    for (wrong, reason) in [
+        (json!({"use": "enc"}), Unusable::Use),
+        (json!({"use": 0}), Unusable::NotAKey),
+        (json!({"key_ops": [null]}), Unusable::NotAKey),
+        (json!({"n": null}), Unusable::Material),
+    ] {
+        assert_eq!(unusable(but(jwk(RS256), wrong)), Some(reason));
+    }
 }
 
 #[test]
@@ -297,17 +322,75 @@ fn what_is_no_set_is_refused() {
     assert_eq!(set(&many).err(), Some(KeySetError::TooManyKeys));
 }
 
+/// Cases F3 and F4 (RFC 7517 §4.5).
 #[test]
-fn names_are_unique_and_secrets_keep_to_themselves() {
-    let twice = set(&[named(RS256, "a"), named(ES256, "b"), named(EdDSA, "a")]);
-    assert_eq!(
-        twice.err(),
-        Some(KeySetError::DuplicateKeyId("a".to_owned()))
-    );
-    // One that cannot be used anyway does no harm.
+fn keys_of_one_name_are_told_apart_by_what_they_are_for() {
+    let rs256 = but(named(RS256, "a"), json!({"alg": "RS256"}));
+    let ps256 = but(named(RS256, "a"), json!({"alg": "PS256"}));
+    let keys = set(&[rs256.clone(), ps256, named(ES256, "a"), rs256.clone()]).unwrap();
+    assert_eq!(keys.keys().len(), 3, "twins are one");
+    assert_eq!(keys.skipped(), []);
+    // One that cannot be used is not there.
     let encryption = but(named(RS256, "a"), json!({"use": "enc"}));
-    assert!(set(&[encryption, named(ES256, "a")]).is_ok());
+    let keys = set(&[encryption, named(ES256, "a")]).unwrap();
+    assert_eq!(keys.keys().len(), 1);
+    // Two that fit the same tokens do not spoil the set.
+    let other = but(other_rsa(), json!({"kid": "a"}));
+    let keys = set(&[rs256, other, named(ES256, "b")]).unwrap();
+    assert_eq!(keys.keys().len(), 3);
+    let skipped: Vec<String> = keys.skipped().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        skipped,
+        [
+            "keys[1] (kid \"a\"): another key has its kid and fits the same tokens, which are refused"
+        ]
+    );
+}
 
+fn other_rsa() -> Value {
+    rsa(&[&vec![0xff; 255][..], &[1]].concat())
+}
+
+/// Case F8.
+#[test]
+fn a_large_set_is_read() {
+    let mut keys: Vec<Value> = (0..150)
+        .map(|i| {
+            but(
+                jwk(ES256),
+                json!({"kid": format!("key-{i}"), "x5c": ["M".repeat(600)]}),
+            )
+        })
+        .collect();
+    keys.push(jwk(RS256));
+    let text = json!({ "keys": keys }).to_string();
+    assert!(text.len() > 110_000, "{}", text.len());
+    assert_eq!(KeySet::parse(text.as_bytes()).unwrap().keys().len(), 151);
+}
+
+/// Case F5.
+#[test]
+fn keys_for_other_uses_can_be_named() {
+    let bundle = json!({"spiffe_sequence": 1, "spiffe_refresh_hint": 300, "keys": [
+        but(jwk(RS256), json!({"use": "x509-svid", "x5c": ["MIIB"]})),
+        but(named(ES256, "a"), json!({"use": "jwt-svid"})),
+        but(named(ES256, "b"), json!({"use": "enc"})),
+        but(named(ES256, "c"), json!({"use": "sig"})),
+        named(ES256, "d"),
+    ]})
+    .to_string();
+    let ids = |uses: &[&str]| {
+        let uses: Vec<String> = uses.iter().map(|name| (*name).to_owned()).collect();
+        let keys = KeySet::parse_for(bundle.as_bytes(), &uses).unwrap();
+        let ids = keys.keys().iter().filter_map(Key::id);
+        ids.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&["jwt-svid"]), ["a", "d"]);
+    assert_eq!(ids(&["sig", "jwt-svid"]), ["a", "c", "d"]);
+}
+
+#[test]
+fn secrets_keep_to_themselves() {
     assert_eq!(
         set(&[jwk(HS256), jwk(RS256)]).err(),
         Some(KeySetError::Mixed)

@@ -152,12 +152,12 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/jwks",
             json!({"inline": {"keys": [{"kty": "x"}]}}),
-            "$.providers.corp.jwks.inline: found no usable key",
+            "$.providers.corp.jwks: found no usable key",
         ),
         (
             "/providers/corp/jwks",
             json!({}),
-            "$.providers.corp.jwks: found an object without members; expected exactly one of: inline, remote",
+            "$.providers.corp.jwks: found none; expected exactly one of: inline, remote",
         ),
         (
             "/providers/corp/claims_to_headers",

@@ -5,6 +5,7 @@ mod cache;
 mod claim_headers;
 mod conditions;
 mod configuration;
+mod identity_providers;
 mod model;
 mod places;
 mod remotes;

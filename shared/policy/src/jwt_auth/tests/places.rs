@@ -54,8 +54,8 @@ fn a_token_is_found_in_each_place_and_taken_away() {
         ),
         (
             ":path",
-            format!("/x?access%5ftoken={t}#f?access_token=1"),
-            Some("/x#f?access_token=1"),
+            format!("/x?access%5ftoken={t}#f?b=1"),
+            Some("/x#f?b=1"),
         ),
         (
             ":path",
@@ -79,26 +79,28 @@ fn other_cookie_lines_stay() {
 }
 
 #[test]
-fn one_token_in_one_place() {
+fn two_tokens_are_refused() {
     let mut world = everywhere();
-    let token = token(json!({}));
+    let (token, other) = (token(json!({})), token(json!({"sub": "eve"})));
     let t = token.as_str();
     let (bearer, cookie, path) = (
         format!("Bearer {t}"),
-        format!("session={t}"),
-        format!("/?access_token={t}"),
+        format!("session={other}"),
+        format!("/?access_token={other}"),
     );
+    let other_bearer = format!("Bearer {other}");
+    let own_cookie = format!("session={t}");
     let twice = (
         format!("session={t}; session=x"),
-        format!("/?access_token={t}&access_token={t}"),
+        format!("/?access_token={t}&access_token={other}"),
     );
     for headers in [
         &[("authorization", bearer.as_str()), ("cookie", &cookie)][..],
         &[("authorization", &bearer), (":path", &path)],
-        &[("authorization", &bearer), ("authorization", &bearer)],
+        &[("authorization", &bearer), ("authorization", &other_bearer)],
         &[("authorization", &bearer), ("authorization", "Basic eDp5")],
         &[("authorization", "Basic eDp5"), ("authorization", &bearer)],
-        &[("cookie", &cookie), ("cookie", &cookie)],
+        &[("cookie", &cookie), ("cookie", &own_cookie)],
         &[("cookie", &twice.0)],
         &[(":path", &twice.1)],
         &[("x-token", t), ("x-token", "y")],
@@ -170,6 +172,23 @@ fn what_is_like_a_token_is_neither_one_nor_missing() {
         (":path", "/?access_token[0]=x"),
         (":path", "/?access_token%00y=x"),
         (":path", &format!("/?Access-Token={jwt}")),
+        ("cookie", "=session=x"),
+        ("cookie", "a=1; session[a]=x"),
+        ("cookie", "[session]=x"),
+        ("cookie", r"sess\151on=x"),
+        ("cookie", "%2573ession=x"),
+        ("cookie", "a=1\u{b}session=x"),
+        (":path", "/?access%25255ftoken=x"),
+        (":path", "/?access%u005ftoken=x"),
+        (":path", "/?[access_token]=x"),
+        (":path", "/?a#access_token=x"),
+        (":path", "/#?access_token=x"),
+        (":path", "/?a=1?access_token=x"),
+        (":path", "/??access_token=x"),
+        (
+            ":path",
+            &format!("/?ACCESS_TOKEN={}", jwt.replace('.', "%252e")),
+        ),
     ] {
         assert_eq!(
             world.verdict(&[(name, line)]),

@@ -45,7 +45,8 @@ impl Fetching {
     fn succeed(&mut self, ticket: Ticket, body: &Value) {
         let body = body.to_string();
         let remote = self.remote();
-        self.world.policy.check(remote, body.as_bytes()).unwrap();
+        let World { policy, state, .. } = &mut self.world;
+        policy.check(state, remote, body.as_bytes()).unwrap();
         let now = self.world.moment.steady;
         let schedule = self.schedule();
         schedule.succeed(&mut self.shared, ticket, now, body.as_bytes(), 0);
@@ -272,10 +273,101 @@ fn the_same_keys_fetched_again_are_younger() {
     assert_eq!(fetching.world.judge(&token_of("a")), VERIFIED);
 }
 
+/// Case F10: whatever the phases of the ticks, a revocation is in effect within `refresh` and a second.
+#[test]
+fn a_revocation_is_in_effect_within_refresh_and_a_second() {
+    const MILLISECOND: u64 = SECOND / 1_000;
+    for (refresh, phase) in [(1, 0), (1, 80), (1, 249), (3, 130), (10, 100), (30, 700)] {
+        let mut config = one_provider(json!({}));
+        config["revocation"] = json!({"remote": {
+            "cluster": "idp", "uri": "https://idp.example/r", "refresh": format!("{refresh}s"),
+        }});
+        let policy = policy(config);
+        let remote = policy.remotes().next().unwrap().0;
+        let schedule = policy.remotes().next().unwrap().1.schedule;
+        let period = policy.period().unwrap();
+        let mut states = [7, 8].map(|seed| policy.state(Seed::new([seed; 16])));
+        let mut shared = Vec::new();
+        // The ticks of the two workers, a little early; each answer takes 300 ms.
+        let mut next = [START * SECOND, START * SECOND + phase * MILLISECOND];
+        let mut answer: Option<(u64, Ticket, Vec<u8>)> = None;
+        let mut revoked_at = 0;
+        let mut is_known = [false; 2];
+        let mut fetches = 0;
+        let mut now = next[0];
+        while is_known != [true; 2] {
+            now += MILLISECOND;
+            // Right after the second fetch has got the old list.
+            let list = match fetches >= 2 {
+                true => json!({"revoked": [{"iss": IDP, "jti": "x"}]}),
+                false => json!({"revoked": []}),
+            };
+            for (worker, state) in states.iter_mut().enumerate() {
+                if answer
+                    .as_ref()
+                    .is_some_and(|(at, ..)| worker == 0 && *at <= now)
+                {
+                    let (_, ticket, body) = answer.take().unwrap();
+                    policy.check(state, remote, &body).unwrap();
+                    schedule.succeed(&mut shared, ticket, now, &body, u64::MAX);
+                    policy.fetched(state, remote);
+                } else if now < next[worker] {
+                    continue;
+                } else {
+                    next[worker] = now + period - 5 * MILLISECOND;
+                }
+                if !policy.is_time_to_look(state, remote, now) {
+                    continue;
+                }
+                match policy.look(state, remote, &mut shared, now).outcome {
+                    Look::Fetch(ticket) => {
+                        fetches += 1;
+                        answer = Some((now + 300 * MILLISECOND, ticket, list.to_string().into()));
+                        if fetches == 2 {
+                            revoked_at = now;
+                        }
+                    }
+                    Look::Installed(installed) => is_known[worker] = installed.entries == 1,
+                    _ => {}
+                }
+            }
+        }
+        let took = (now - revoked_at) / MILLISECOND;
+        assert!(
+            took <= refresh * 1_000 + 1_000,
+            "{refresh} s, {phase}: {took} ms"
+        );
+    }
+}
+
+/// What was read when it was fetched is taken over only if it is what is stored.
+#[test]
+fn another_worker_may_store_another_document_meanwhile() {
+    let mut fetching = remote_keys();
+    let ticket = fetching.ticket();
+    let (remote, now) = (fetching.remote(), fetching.world.moment.steady);
+    let schedule = fetching.schedule();
+    let World { policy, state, .. } = &mut fetching.world;
+    let own = keys(&["a"]).to_string();
+    policy.check(state, remote, own.as_bytes()).unwrap();
+    let others = keys(&["b"]).to_string();
+    schedule.succeed(&mut fetching.shared, ticket, now, others.as_bytes(), 0);
+    fetching
+        .world
+        .policy
+        .fetched(&mut fetching.world.state, remote);
+    assert!(matches!(fetching.look(), Look::Installed(_)));
+    assert_eq!(fetching.world.judge(&token_of("b")), VERIFIED);
+    assert_ne!(fetching.world.judge(&token_of("a")), VERIFIED);
+}
+
 #[test]
 fn what_cannot_be_used_is_not_stored() {
     let fetching = remote_keys();
-    let (policy, remote) = (&fetching.world.policy, fetching.remote());
+    let remote = fetching.remote();
+    let World {
+        policy, mut state, ..
+    } = fetching.world;
     let secret =
         json!({"keys": [{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr0"}]});
     for (body, problem) in [
@@ -285,13 +377,13 @@ fn what_cannot_be_used_is_not_stored() {
         (secret, "secret keys"),
     ] {
         let found = policy
-            .check(remote, body.to_string().as_bytes())
+            .check(&mut state, remote, body.to_string().as_bytes())
             .unwrap_err();
         assert!(found.contains(problem), "{found}");
     }
-    assert!(policy.check(remote, b"<html>").is_err());
+    assert!(policy.check(&mut state, remote, b"<html>").is_err());
     assert_eq!(
-        policy.check(remote, keys(&["a"]).to_string().as_bytes()),
+        policy.check(&mut state, remote, keys(&["a"]).to_string().as_bytes()),
         Ok(())
     );
 }
@@ -392,8 +484,9 @@ fn a_worker_looks_once_a_second_unless_somebody_waits() {
         let World { policy, state, .. } = &fetching.world;
         policy.is_time_to_look(state, remote, now)
     };
-    assert!(!is_time(&fetching, now + SECOND - 1));
-    assert!(is_time(&fetching, now + SECOND));
+    assert!(!is_time(&fetching, now + SECOND / 2));
+    // A tick that comes a little early is not one too many.
+    assert!(is_time(&fetching, now + SECOND * 9 / 10));
     assert!(
         is_time(&fetching, now - 60 * SECOND),
         "a clock that went back"

@@ -77,7 +77,7 @@ fn all_that_is_wrong_with_a_token_looks_the_same() {
     let mut replies = Vec::new();
     for token in &tokens {
         let mut reply = world.bearer(token).reply.unwrap();
-        assert!(reply.details.starts_with(b"jwt_auth_"));
+        assert!(reply.details.starts_with(b"jwt_refused{"));
         reply.details = "".into();
         replies.push(reply);
     }

@@ -46,8 +46,8 @@ impl<'a> CanonicalPath<'a> {
 }
 
 /// The target without its query, if it is in canonical form and no server reads it in another way. A
-/// `%` is taken for a reason to doubt it even where it encodes nothing; so are controls, blanks and
-/// fragments, which no honest client sends.
+/// `%` is taken for a reason to doubt it even where it encodes nothing; so are controls, blanks, bytes
+/// beyond ASCII and fragments, which no honest client sends.
 pub(super) fn plain_part(target: &[u8]) -> Option<&[u8]> {
     // How many dots the current segment consists of; None when it has another byte.
     let mut dots = None;
@@ -57,7 +57,7 @@ pub(super) fn plain_part(target: &[u8]) -> Option<&[u8]> {
             b'/' if matches!(dots, Some(0..=2)) => return None,
             b'/' => dots = Some(0_usize),
             b'.' => dots = dots.map(|dots| dots + 1),
-            0..=b' ' | 0x7f | b'%' | b';' | b'\\' | b'#' => return None,
+            0..=b' ' | 0x7f.. | b'%' | b';' | b'\\' | b'#' => return None,
             b'?' => {
                 length = i;
                 break;

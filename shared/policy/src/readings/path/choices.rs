@@ -25,7 +25,7 @@ pub(super) fn glance(target: &[u8]) -> Glance<'_> {
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
         match byte {
-            0..=b' ' | 0x7f | b'#' => return Glance::Countless,
+            0..=b' ' | 0x7f.. | b'#' => return Glance::Countless,
             b';' | b'\\' => is_choice = true,
             b'%' => match Encoded::of(after) {
                 Encoded::Hostile => return Glance::Countless,

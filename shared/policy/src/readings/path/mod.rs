@@ -21,6 +21,10 @@
 //! An encoding of a byte that a path cannot hold otherwise (`%20`, `%C3%A9`) is no choice: it is
 //! decoded in every reading.
 //!
+//! A header can move the path: gunicorn (22 and later, by default from a proxy on the same host), and
+//! servers before it that take header names as CGI does, believe a client's `SCRIPT_NAME` and
+//! `PATH_INFO`. With one of them, in any [spelling](super::is_spelling_of), a path is countless.
+//!
 //! Two differences are not readings but belong to the [conditions](crate::matcher) that look at a path:
 //! letter case and a final slash, which Express ignores and others do not.
 //!
@@ -29,7 +33,8 @@
 //! A request is read in at most [`MAX_CHOICES`] ways, and all of them together touch at most
 //! [`MAX_WORK`] bytes. A path beyond that is **countless**, and so is one with a spelling that only an
 //! attacker sends: overlong UTF-8, `%u002f`, three layers of encoding, controls (`%00`, where C ends a
-//! text; `%0a`, which Starlette's routes overlook at the end), raw blanks, a fragment.
+//! text; `%0a`, which Starlette's routes overlook at the end), raw blanks and bytes beyond ASCII (`0xa0`,
+//! which wsgiref strips), a fragment.
 //! Of a countless path a condition may always hold, and never for certain.
 //!
 //! # Not read
@@ -46,6 +51,9 @@ pub(crate) mod servers;
 mod tests;
 
 use std::borrow::Cow;
+
+use super::is_spelling_of;
+use crate::headers::HeaderMap;
 
 pub use canonical::CanonicalPath;
 use choices::{Choices, Glance};
@@ -70,7 +78,20 @@ enum Kind<'a> {
     Countless,
 }
 
+/// Headers that some servers take for a part of the path.
+const MOVING: [&str; 2] = ["script-name", "path-info"];
+
 impl<'a> Paths<'a> {
+    /// The readings of the path of a request with these headers.
+    pub fn of_request(headers: &'a HeaderMap) -> Option<Self> {
+        let paths = Self::of(headers.get(":path").map_or(&b""[..], |path| path))?;
+        let is_moving = |name: &[u8]| MOVING.iter().any(|moving| is_spelling_of(name, moving));
+        Some(match headers.iter().any(|(name, _)| is_moving(name)) {
+            true => Self(Kind::Countless),
+            false => paths,
+        })
+    }
+
     /// The readings of a `:path`. `None` if there is none: nothing at all in a CONNECT, or the `*` of
     /// `OPTIONS *`.
     pub fn of(target: &'a [u8]) -> Option<Self> {

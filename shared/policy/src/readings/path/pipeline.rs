@@ -141,7 +141,8 @@ fn resolve(text: &[u8], is_slash: impl Fn(u8) -> bool, merges: bool, resolves: b
             continue;
         }
         let is_resolved = resolves && canonical::resolve_dots(&mut path);
-        if !is_resolved && !(merges && path.last() == Some(&b'/')) {
+        let is_merged = merges && path.last() == Some(&b'/');
+        if !is_resolved && !is_merged {
             path.push(b'/');
         }
     }

@@ -1,9 +1,17 @@
 //! What single servers make of a target, for tests. None of this is the code under test.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "models of servers are tests"
+)]
 
 use proptest::prelude::*;
 
+/// How a server reads a path.
+type Read = fn(&str) -> String;
+
 /// Servers, and how they read a path.
-pub(crate) const ALL: [(&str, fn(&str) -> String); 10] = [
+pub(crate) const ALL: [(&str, Read); 10] = [
     ("as sent", as_sent),
     ("gunicorn", decode),
     ("wsgiref", wsgiref),

@@ -79,6 +79,7 @@ fn what_only_an_attacker_sends_is_countless() {
         "/%25252e",
         "/a b",
         "/a\tb",
+        "/café",
         "/a\u{7f}",
         "/a#b",
         "http://host/a",
@@ -91,6 +92,23 @@ fn what_only_an_attacker_sends_is_countless() {
     }
     assert_eq!(Paths::of(b"*"), None);
     assert_eq!(Paths::of(b""), None);
+}
+
+/// gunicorn takes these for variables of CGI.
+#[test]
+fn a_header_that_moves_the_path_makes_it_countless() {
+    let paths = |name: &'static str| {
+        let entries = [(":path", "/public/x"), (name, "/public")];
+        let entries = entries.map(|(name, value)| (name.into(), value.into()));
+        let headers = HeaderMap::new(entries.to_vec());
+        Paths::of_request(&headers).unwrap().is_countless()
+    };
+    for name in ["script_name", "script-name", "path_info", "path.info"] {
+        assert!(paths(name), "{name}");
+    }
+    for name in ["x-script-name", "script", "pathinfo"] {
+        assert!(!paths(name), "{name}");
+    }
 }
 
 #[test]

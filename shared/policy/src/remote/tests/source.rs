@@ -87,7 +87,7 @@ fn cluster_and_uri_are_required_and_nothing_else_is_known() {
     );
     assert_eq!(
         with("refetch", "1s").unwrap_err(),
-        "$.refetch: unknown field; allowed: cluster, uri, timeout, refresh, keep_stale, \
+        "$.refetch: unknown field; allowed: cluster, uri, headers, timeout, refresh, keep_stale, \
          min_refetch_interval"
     );
 }

@@ -77,7 +77,7 @@ fn errors_name_the_place() {
             "$.inline[2].exp: unknown field; allowed: iss, jti",
             "$.list: unknown field; allowed: inline, remote",
             "$.remote.cluster: found \"\"; expected the name of a cluster",
-            "$.remote.keep_stale: unknown field; allowed: cluster, uri, timeout, refresh",
+            "$.remote.keep_stale: unknown field; allowed: cluster, uri, headers, timeout, refresh",
             "$.remote.refresh: found \"2d\"; expected a duration from \"1s\" to \"1d\"",
             "$.remote.uri: found \"/revoked\"; expected an http or https URI such as \
              \"https://idp.example/.well-known/jwks.json\": it has no scheme",

@@ -21,6 +21,8 @@ mod hsts;
 mod permissions_policy;
 mod scale;
 
+pub(super) use permissions_policy::join as join_permissions;
+
 use bytes::Bytes;
 
 use super::cookies;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// A feature, and the list of those who may use it.
 type Feature<'a> = (&'a [u8], &'a [u8]);
 
-pub(super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
+pub(in super::super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     let (own, other) = (features(ours), features(theirs));
     let mut joined = Vec::new();
     for (name, list) in &own {
@@ -39,15 +39,19 @@ fn find<'a>(features: &[Feature<'a>], name: &[u8]) -> Option<&'a [u8]> {
 
 /// The list that both allow. Two different lists of origins have nothing in common for certain.
 fn shorter<'a>(left: &'a [u8], right: &'a [u8]) -> &'a [u8] {
-    match openness(left).cmp(&openness(right)) {
-        std::cmp::Ordering::Less => left,
-        std::cmp::Ordering::Greater => right,
-        std::cmp::Ordering::Equal if left == right => left,
-        std::cmp::Ordering::Equal if openness(left) == ORIGINS => b"()",
-        std::cmp::Ordering::Equal => left,
+    let (less, more) = match openness(left) <= openness(right) {
+        true => (left, right),
+        false => (right, left),
+    };
+    match (openness(less), openness(more)) {
+        (OWN_ORIGIN, ORIGINS) if !has_own_origin(more) => NOBODY,
+        (ORIGINS, ORIGINS) if left != right => NOBODY,
+        _ => less,
     }
 }
 
+const NOBODY: &[u8] = b"()";
+const OWN_ORIGIN: u8 = 1;
 const ORIGINS: u8 = 2;
 const EVERYBODY: u8 = 3;
 
@@ -58,10 +62,15 @@ fn openness(list: &[u8]) -> u8 {
         .and_then(|list| list.strip_suffix(b")"));
     match inner.unwrap_or(list).trim_ascii() {
         b"" => 0,
-        b"self" => 1,
+        b"self" => OWN_ORIGIN,
         b"*" => EVERYBODY,
         _ => ORIGINS,
     }
+}
+
+fn has_own_origin(list: &[u8]) -> bool {
+    let mut items = list.split(|byte| byte.is_ascii_whitespace() || matches!(byte, b'(' | b')'));
+    items.any(|item| item == b"self")
 }
 
 /// The entries of all lines. Lists hold neither commas nor quotes within quotes.

@@ -82,6 +82,11 @@ fn the_stricter_value_is_sent() {
             "camera=(self \"https://a.example\")",
         ),
         ("permissions-policy", "camera=()", ""),
+        (
+            "permissions-policy",
+            "camera=()",
+            "camera=(\"https://a.example\")",
+        ),
         ("access-control-allow-origin", "", "*"),
         ("timing-allow-origin", "", "*"),
         ("expires", "", "Thu, 01 Jan 2099 00:00:00 GMT"),

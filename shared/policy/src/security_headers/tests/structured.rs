@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -41,6 +41,44 @@ fn hsts_goes_over_tls_only() {
         hsts(true, json!({"hsts": {"max_age": "0s"}})),
         some("max-age=0; includeSubDomains")
     );
+}
+
+/// The former name of `permissions-policy`, which Chromium obeys where the new one does not name the feature.
+#[test]
+fn feature_policy_of_the_upstream_keeps_its_force() {
+    let after = |config: Value, headers: &[(&'static str, &'static str)]| {
+        let entries = headers
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        let response = respond(&config, HeaderMap::new(entries.collect()));
+        all(&response, "permissions-policy").join(" + ")
+    };
+    let ours = json!({"preset": "none", "permissions_policy": {"camera": ["self"], "usb": ["*"]}});
+    for (theirs, expected) in [
+        ("camera 'none'; midi 'none'", "camera=(), usb=*, midi=()"),
+        ("Camera 'NONE', usb", "camera=(), usb=(self)"),
+        (
+            "camera *; usb 'self' https://a.example",
+            "camera=(self), usb=(self \"https://a.example\")",
+        ),
+        ("camera https://a.example", "camera=(), usb=*"),
+        ("", "camera=(self), usb=*"),
+    ] {
+        assert_eq!(
+            after(ours.clone(), &[("feature-policy", theirs)]),
+            expected,
+            "{theirs}"
+        );
+    }
+    let theirs = ("feature-policy", "camera 'none'");
+    // The upstream's own answer to both.
+    let both = [theirs, ("permissions-policy", "camera=*")];
+    assert_eq!(after(ours, &both), "camera=*");
+    // Without a header of ours, theirs has its force.
+    assert_eq!(after(json!({"preset": "none"}), &[theirs]), "");
+    let removed = json!({"preset": "none", "permissions_policy": {"camera": ["self"]},
+        "headers": [{"name": "feature-policy", "action": "remove"}]});
+    assert_eq!(after(removed, &[theirs]), "camera=(self)");
 }
 
 /// Over plain HTTP there is no header to take the place of the upstream's; browsers ignore theirs there.

@@ -204,14 +204,14 @@ fn values() -> Vec<Case> {
         by(
             "a long query of encodings",
             json!([{"query": "k"}]),
-            Request::get(&format!("/?k={}", "a".repeat(LARGE))),
-            Request::get(&format!("/?k={}", "%2561+".repeat(LARGE / 6))),
+            Request::get(format!("/?k={}", "a".repeat(LARGE))),
+            Request::get(format!("/?k={}", "%2561+".repeat(LARGE / 6))),
         ),
         by(
             "thousands of parameters of one name",
             json!([{"query": "k"}]),
-            Request::get(&format!("/?k={}", "a".repeat(LARGE))),
-            Request::get(&format!("/?{}", "%6b=%61;".repeat(LARGE / 8))),
+            Request::get(format!("/?k={}", "a".repeat(LARGE))),
+            Request::get(format!("/?{}", "%6b=%61;".repeat(LARGE / 8))),
         ),
         by(
             "a long host",

@@ -1,0 +1,106 @@
+//! Headers with which a document is asked for.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::config::{HeaderName, HeaderValue, is_framing};
+
+/// Media types of documents, the most fitting one first. Some servers answer 406 without the first
+/// (Kubernetes), some without the last.
+const ACCEPT: (&str, &str) = ("accept", "application/jwk-set+json, application/json, */*");
+
+/// Some servers refuse requests that do not say who asks.
+const USER_AGENT: (&str, &str) = (
+    "user-agent",
+    concat!("portcullis/", env!("CARGO_PKG_VERSION")),
+);
+
+/// Names and values of headers, in lower case, each name once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    /// All headers of a request for a document, apart from the pseudo-headers: those that are configured,
+    /// and `accept` and `user-agent` unless these are among them.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let usual = [ACCEPT, USER_AGENT];
+        let usual = usual.into_iter().filter(|(name, _)| !self.contains(name));
+        let own = self.0.iter().map(|(name, value)| (&**name, &**value));
+        usual.chain(own)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
+    }
+}
+
+/// An object of names and values.
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Headers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of names and values of headers")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Headers, A::Error> {
+                let mut headers = Headers::default();
+                while let Some(Name(name)) = members.next_key()? {
+                    let HeaderValue(value) = members.next_value()?;
+                    if headers.contains(&name) {
+                        return Err(de::Error::custom(format!(
+                            "found {name:?} twice; expected each header once: letter case does not \
+                             count"
+                        )));
+                    }
+                    // Visible ASCII.
+                    let value = String::from_utf8_lossy(&value).into_owned();
+                    headers.0.push((name, value));
+                }
+                Ok(headers)
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Name(String);
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let name = text.to_ascii_lowercase();
+        if is_framing(&name) || name == "host" {
+            return Err(format!(
+                "found {text:?}; expected another header: Envoy writes this one"
+            ));
+        }
+        HeaderName::try_from(name).map(|name| Self(name.as_str().to_owned()))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Headers {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FetchHeaders".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "additionalProperties": {"type": "string", "minLength": 1},
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! A VM that dies while requests wait for keys.
+
+use std::time::{Duration, Instant};
+
+use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::upstream::Reply;
+use portcullis_envoy_tests::{artifacts, bootstrap, mortal};
+use portcullis_scenarios::tokens::{Algorithm, Issuer};
+use serde_json::json;
+
+use super::key_server::{KEYS, KeyServer, configuration};
+use super::{ISSUER, bearer, now};
+
+/// Case B4. Envoy asks a dead VM nothing, and the one that takes its place knows nothing of these requests:
+/// `stream_idle_timeout` is their bound.
+#[test]
+fn a_request_that_waited_in_a_vm_that_died_ends_with_the_idle_timeout() {
+    let issuer = Issuer::new(ISSUER, Algorithm::ES256);
+    let server = KeyServer::start();
+    let late = Reply::new(200).body(issuer.jwks().to_string());
+    server.answer(KEYS, late.delay(Duration::from_secs(30)));
+    let mut configuration = configuration(&json!({"timeout": "20s"}));
+    configuration["rules"] = json!([
+        {"name": "public", "match": {"path": {"prefix": "/public/"}}, "require": "none"},
+        {"name": "all", "require": {"provider": "corp"}},
+    ]);
+    let directory = tempfile::TempDir::new().unwrap();
+    let module = mortal::copy(&artifacts::module("jwt_auth"), directory.path());
+    let plugin = WasmFilter::module("jwt-auth", module).configuration(&configuration.to_string());
+    let envoy = Envoy::builder()
+        .concurrency(1)
+        .wasm(&plugin)
+        .cluster(bootstrap::cluster("idp", server.address()))
+        .connection_manager(json!({"stream_idle_timeout": "2s"}))
+        .start();
+
+    let started = Instant::now();
+    let waiting = envoy.client().start(bearer(issuer.token(now()).sign()));
+    envoy.wait_for_stat_to_be(
+        "wasmcustom.portcullis.jwt_auth.policy=.=edge;.;waiting",
+        "1",
+        |waiting| waiting == 1,
+    );
+    let deadly = Request::get("/public/").trailer("x-end", "1");
+    let _ = envoy.http2_client().try_send(&deadly);
+
+    let response = waiting.response();
+    assert_eq!(response.status, 408, "{response:?}");
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "before the keys could have come"
+    );
+}
