@@ -3,7 +3,7 @@
 use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
 use portcullis_policy::circuit_breaker::board::Moved;
 use portcullis_policy::circuit_breaker::{
-    Cause, Check, Effects, Outcome, Phase, Reason, Recorded, Verdict,
+    Author, Cause, Check, Effects, Outcome, Phase, Reason, Recorded, Verdict,
 };
 use portcullis_policy::table::GaveUp;
 
@@ -15,6 +15,7 @@ pub(crate) struct Counters {
     failures: Counter,
     slow: Counter,
     neutral: Counter,
+    neutral_by: Vec<(&'static str, Counter)>,
     abandoned: Counter,
     late: Counter,
     /// Attempts beyond the first.
@@ -51,6 +52,9 @@ impl Counters {
             failures: counter("failures"),
             slow: counter("slow"),
             neutral: counter("neutral"),
+            neutral_by: Author::labels()
+                .map(|author| (author, with_reason("neutral_by", author)))
+                .collect(),
             abandoned: counter("abandoned"),
             late: counter("late"),
             attempts: counter("retries"),
@@ -86,7 +90,14 @@ impl Counters {
         match record.verdict {
             Verdict::Success => {}
             Verdict::Failure => self.failures.increment(),
-            Verdict::Neutral => self.neutral.increment(),
+            Verdict::Neutral => {
+                self.neutral.increment();
+                let author = record.author.label();
+                let by = self.neutral_by.iter().find(|(other, _)| *other == author);
+                if let Some((_, counter)) = by {
+                    counter.increment();
+                }
+            }
             Verdict::Abandoned => self.abandoned.increment(),
         }
         if record.is_slow {
@@ -135,5 +146,14 @@ impl Counters {
             }
             Err(GaveUp) => self.gave_up.increment(),
         }
+    }
+}
+
+/// Moves the gauges of a breaker that has no counters any more.
+pub(crate) fn move_gauges_of(metrics: &Metrics, breaker: &str, moved: Result<Moved, GaveUp>) {
+    if let Ok(moved) = moved {
+        let labels = &[("breaker", breaker)];
+        metrics.gauge("state", labels).add(moved.state);
+        metrics.gauge("open_keys", labels).add(moved.open_keys);
     }
 }

@@ -3,7 +3,10 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 mod counters;
+mod roster;
 mod stream;
+
+use std::cell::Cell;
 
 use portcullis_host::{
     Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, SharedValue, SteadyClock,
@@ -11,7 +14,7 @@ use portcullis_host::{
 };
 use portcullis_policy::circuit_breaker::board::{self, About};
 use portcullis_policy::circuit_breaker::{
-    Admission, BreakerId, CircuitBreaker as Policy, Config, Effects, SHADOW_HEADER,
+    Admission, Arrival, BreakerId, CircuitBreaker as Policy, Config, Effects, SHADOW_HEADER,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::headers::HeaderMap;
@@ -29,6 +32,9 @@ pub struct CircuitBreaker {
     clock: SteadyClock,
     tables: Tables,
     breakers: Vec<Breaker>,
+    /// Whether a client that Envoy takes for an internal one has been seen. From then on the headers of
+    /// requests are read, because such clients can choose timeouts in them.
+    has_internal_clients: Cell<bool>,
 }
 
 /// What each breaker has in Envoy beside its table.
@@ -72,7 +78,9 @@ impl Plugin for CircuitBreaker {
             let opened = breaker.board.update(|bytes| board::open(bytes, about));
             breaker.counters.move_gauges(opened);
         }
+        roster::retire_others(Self::NAME, &name, &metrics, policy.breakers());
         Self {
+            has_internal_clients: Cell::new(false),
             clock: SteadyClock::open(),
             tables,
             name,
@@ -108,7 +116,11 @@ impl Plugin for CircuitBreaker {
         let needs = self.policy.needs();
         let facts = Facts::ask(exchange, needs)?;
         let nothing = HeaderMap::default();
-        let headers = match needs.headers {
+        let arrival = Arrival {
+            is_complete: exchange.is_request_complete(),
+            has_headers: needs.headers || self.has_internal_clients.get(),
+        };
+        let headers = match arrival.has_headers {
             true => exchange.request()?,
             false => &nothing,
         };
@@ -120,7 +132,7 @@ impl Plugin for CircuitBreaker {
         let request = facts.request(&subject);
         *stream = self
             .policy
-            .on_request(&request, now, &mut self.tables.at(now));
+            .on_request(&request, arrival, now, &mut self.tables.at(now));
         for check in stream.checks() {
             self.counters(check.breaker(), |counters| counters.count_check(check));
             for effects in check.effects() {
@@ -128,8 +140,16 @@ impl Plugin for CircuitBreaker {
             }
         }
         if stream.is_rejected() {
-            let reply = self.policy.reply(stream, exchange.request()?);
-            return Ok(reply.map_or(Flow::Continue, Flow::Reply));
+            let Some(reply) = self.policy.reply(stream, exchange.request()?) else {
+                return Ok(Flow::Continue);
+            };
+            log::debug!(
+                "portcullis {} \"{}\": denied: {}",
+                Self::NAME,
+                self.name,
+                String::from_utf8_lossy(&reply.details)
+            );
+            return Ok(Flow::Reply(reply));
         }
         for mark in self.policy.shadow_marks(stream) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
@@ -143,17 +163,42 @@ impl Plugin for CircuitBreaker {
         }
         let now = self.clock.now()?;
         self.policy.on_response(stream, exchange.response()?, now);
-        if !self.policy.may_fall_back(stream) {
+        let may_fall_back = self.policy.may_fall_back(stream);
+        if !may_fall_back && !stream.needs_good_news() {
             return Ok(Flow::Continue);
         }
         let mut envoy = EnvoyStream::new(exchange);
-        let fallback = self.policy.fallback(stream, &mut envoy);
+        let fallback = match may_fall_back {
+            true => self.policy.fallback(stream, &mut envoy),
+            false => None,
+        };
+        if fallback.is_none() && stream.needs_good_news() {
+            let mut tables = self.tables.at(now);
+            let counted = self
+                .policy
+                .on_good_news(stream, &mut envoy, now, &mut tables);
+            self.note_all(&counted);
+        }
         envoy.finish()?;
         let Some((breaker, reply)) = fallback else {
             return Ok(Flow::Continue);
         };
         self.counters(breaker, |counters| counters.fallbacks.increment());
         Ok(Flow::Reply(reply))
+    }
+
+    fn on_request_end(
+        &self,
+        stream: &mut Admission,
+        _exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        if stream.needs_request_end() {
+            let now = self.clock.now()?;
+            let mut tables = self.tables.at(now);
+            let moved = self.policy.on_request_complete(stream, now, &mut tables);
+            self.note_all(&moved);
+        }
+        Ok(())
     }
 
     fn on_trailers(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<(), Error> {
@@ -173,6 +218,9 @@ impl Plugin for CircuitBreaker {
             .policy
             .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
         for record in records {
+            if record.lacks_headers {
+                self.has_internal_clients.set(true);
+            }
             self.counters(record.breaker, |counters| counters.count_record(&record));
             self.note(record.breaker, &record.effects);
         }
@@ -193,6 +241,12 @@ impl CircuitBreaker {
                 .board
                 .update(|bytes| board::update(bytes, identity, change));
             breaker.counters.move_gauges(noted);
+        }
+    }
+
+    fn note_all(&self, effects: &[(BreakerId, Effects)]) {
+        for (breaker, effects) in effects {
+            self.note(*breaker, effects);
         }
     }
 

@@ -5,8 +5,8 @@ use portcullis_policy::circuit_breaker::Stream;
 
 /// Asks Envoy, and each question once.
 ///
-/// Where Envoy refuses to answer, the stream looks like one that no upstream has answered: neutral, which
-/// neither opens a circuit nor closes one.
+/// Where Envoy refuses to answer, the stream looks like one that no upstream has answered, or whose deadline the
+/// client chose: neutral, which neither opens a circuit nor closes one.
 pub(crate) struct EnvoyStream<'a> {
     exchange: &'a Exchange,
     code_details: Option<Vec<u8>>,
@@ -59,6 +59,16 @@ impl Stream for EnvoyStream<'_> {
                 *self.flags.insert(flags)
             }
         }
+    }
+
+    fn grpc_timeout(&mut self) -> Vec<u8> {
+        let value = self.exchange.property(Property::GRPC_TIMEOUT);
+        self.ask(value, Some(b"0n".to_vec())).unwrap_or_default()
+    }
+
+    fn is_internal(&mut self) -> bool {
+        let value = self.exchange.property(Property::IS_INTERNAL);
+        self.ask(value, Some(Vec::new())).is_some()
     }
 
     fn attempts(&mut self) -> Option<u32> {

@@ -12,6 +12,8 @@ use crate::pairs;
 pub enum Phase {
     /// The request's headers have come and are not forwarded yet.
     Request,
+    /// The last byte of the request has come and is not forwarded yet. Nothing can be changed.
+    RequestEnd,
     /// The response's headers have come and are not forwarded yet.
     Response,
     /// The response's trailers have come and are not forwarded yet.
@@ -98,6 +100,11 @@ impl Property {
     /// How often the request was sent to an upstream; 0 when Envoy or a filter has answered it.
     pub const ATTEMPT_COUNT: Self = Self("upstream\0request_attempt_count");
 
+    /// The request's header `grpc-timeout`, known when the stream has ended.
+    pub const GRPC_TIMEOUT: Self = Self("request\0headers\0grpc-timeout");
+    /// `true` if Envoy takes the client for an internal one (`internal_address_config`), known when the stream
+    /// has ended.
+    pub const IS_INTERNAL: Self = Self("request\0headers\0x-envoy-internal");
     /// [`RESPONSE_CODE_DETAILS`](Self::RESPONSE_CODE_DETAILS) of a response of the upstream.
     pub(crate) const VIA_UPSTREAM: &'static [u8] = b"via_upstream";
     /// The bits of [`RESPONSE_FLAGS`](Self::RESPONSE_FLAGS) that say that the client has gone: DC and DR.
@@ -117,15 +124,17 @@ impl Property {
 #[derive(Debug)]
 pub struct Exchange {
     phase: Phase,
+    is_request_complete: bool,
     headers: Option<HeaderMap>,
     filter_state: Vec<(&'static str, Vec<u8>)>,
     failures: Vec<(&'static str, Error)>,
 }
 
 impl Exchange {
-    pub(crate) fn new(phase: Phase) -> Self {
+    pub(crate) fn new(phase: Phase, is_request_complete: bool) -> Self {
         Self {
             phase,
+            is_request_complete,
             headers: None,
             filter_state: Vec::new(),
             failures: Vec::new(),
@@ -135,6 +144,13 @@ impl Exchange {
     /// The phase in which the plugin is called.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Whether the whole request has come, body and trailers too, as far as Envoy has said to this module: a
+    /// module that does not list `request_body` and `request_trailers` among its callbacks knows it of requests
+    /// without a body only.
+    pub fn is_request_complete(&self) -> bool {
+        self.is_request_complete
     }
 
     /// The headers of the request, in the request phase. Envoy does not show them later: keep
@@ -226,7 +242,7 @@ impl Exchange {
             Phase::Request => Map::RequestHeaders,
             Phase::Response => Map::ResponseHeaders,
             Phase::Trailers => Map::ResponseTrailers,
-            Phase::Log => return done,
+            Phase::RequestEnd | Phase::Log => return done,
         };
         for change in headers.changes() {
             done = done.and(carry_out(map, change));

@@ -104,6 +104,34 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
         }
     }
 
+    fn on_request_end(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        if let Some(first) = &self.first {
+            let seen = first.on_request_end(&mut stream.first, exchange);
+            flow_after(
+                first,
+                &mut stream.first,
+                exchange,
+                seen.map(|()| Flow::Continue),
+            );
+        }
+        if let Some(second) = &self.second
+            && stream.reached_second
+        {
+            let seen = second.on_request_end(&mut stream.second, exchange);
+            flow_after(
+                second,
+                &mut stream.second,
+                exchange,
+                seen.map(|()| Flow::Continue),
+            );
+        }
+        Ok(())
+    }
+
     fn on_response(
         &self,
         stream: &mut Self::Stream,

@@ -101,6 +101,17 @@ pub trait Plugin: Sized + 'static {
     fn on_request(&self, stream: &mut Self::Stream, exchange: &mut Exchange)
     -> Result<Flow, Error>;
 
+    /// The last byte of the request has come; not called for requests that are
+    /// [complete](Exchange::is_request_complete) with their headers. The module has to list `request_body` and
+    /// `request_trailers` among its callbacks.
+    fn on_request_end(
+        &self,
+        _stream: &mut Self::Stream,
+        _exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The response's headers have come, from the upstream, from a filter, or from Envoy itself.
     fn on_response(
         &self,

@@ -139,7 +139,7 @@ impl<P: Plugin> Instance<P> {
             if looked_at > 0 && taken.is_some_and(|taken| taken >= SLICE_NANOS) {
                 return;
             }
-            let Some((id, stream)) = self.waiting.next() else {
+            let Some((id, stream, is_complete)) = self.waiting.next() else {
                 return;
             };
             // The stream may have ended a moment ago.
@@ -147,8 +147,8 @@ impl<P: Plugin> Instance<P> {
                 continue;
             }
             let stream_state = &mut stream.borrow_mut();
-            let flow = match self.request(stream_state) {
-                Flow::Continue => self.resume(stream_state),
+            let flow = match self.request(stream_state, is_complete) {
+                Flow::Continue => self.resume(stream_state, is_complete),
                 flow => flow,
             };
             match flow {
@@ -157,20 +157,20 @@ impl<P: Plugin> Instance<P> {
                 Flow::Reply(reply) => {
                     self.reply(&reply);
                 }
-                Flow::Wait => self.waiting.add(id, &stream),
+                Flow::Wait => self.waiting.add(id, &stream, is_complete),
             }
         }
     }
 
     /// Lets a request go on that waited; if Envoy refuses, no request is to wait any more, and this one
     /// is answered.
-    fn resume(&self, stream: &mut P::Stream) -> Flow {
+    fn resume(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
         let resumed = abi::resume_request().map_err(Error::of("proxy_continue_stream"));
         let Err(error) = resumed else {
             return Flow::Continue;
         };
         self.liveness.cannot_resume(error);
-        let mut exchange = Exchange::new(Phase::Request);
+        let mut exchange = Exchange::new(Phase::Request, is_complete);
         exchange.note(P::NAME, error);
         let flow = self
             .plugin
@@ -179,8 +179,10 @@ impl<P: Plugin> Instance<P> {
         flow
     }
 
-    pub(crate) fn request(&self, stream: &mut P::Stream) -> Flow {
-        self.run(Phase::Request, stream, |plugin, stream, exchange| {
+    /// Judges a request; `is_complete` if it has neither a body nor trailers.
+    pub(crate) fn request(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
+        let exchange = Exchange::new(Phase::Request, is_complete);
+        self.run(exchange, stream, |plugin, stream, exchange| {
             if P::NEEDS_ENDS
                 && let Err(error) = self.liveness.check_ends()
             {
@@ -201,12 +203,11 @@ impl<P: Plugin> Instance<P> {
     /// Calls the plugin, and carries out what it changed.
     pub(crate) fn run(
         &self,
-        phase: Phase,
+        mut exchange: Exchange,
         stream: &mut P::Stream,
         handle: impl FnOnce(&P, &mut P::Stream, &mut Exchange) -> Result<Flow, Error>,
     ) -> Ran {
         let plugin = &self.plugin;
-        let mut exchange = Exchange::new(phase);
         let flow = handle(plugin, stream, &mut exchange);
         let mut flow = flow_after(plugin, stream, &mut exchange, flow);
         if !matches!(flow, Flow::Reply(_))
@@ -218,7 +219,7 @@ impl<P: Plugin> Instance<P> {
                 flow = decided;
             }
         }
-        self.warn(exchange.failures(), phase);
+        self.warn(exchange.failures(), exchange.phase());
         let failed = exchange.failures().first().map(|(_, error)| *error);
         Ran { flow, failed }
     }
@@ -234,12 +235,19 @@ impl<P: Plugin> Instance<P> {
 
     /// Answers in place of a response. If Envoy does not take the answer, and the plugin does not let the
     /// response pass without it, the response is held.
-    pub(crate) fn reply_in_place(&self, reply: &Reply, stream: &mut P::Stream) -> Action {
+    pub(crate) fn reply_in_place(
+        &self,
+        reply: &Reply,
+        stream: &mut P::Stream,
+        mut exchange: Exchange,
+    ) -> Action {
         if self.reply(reply) {
             return Action::Pause;
         }
-        let exchange = &mut Exchange::new(Phase::Response);
-        match self.plugin.on_error(stream, exchange, Failure::NotDone) {
+        match self
+            .plugin
+            .on_error(stream, &mut exchange, Failure::NotDone)
+        {
             Flow::Continue => Action::Continue,
             Flow::Reply(_) | Flow::Wait => Action::Pause,
         }

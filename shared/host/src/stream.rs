@@ -36,6 +36,8 @@ pub(crate) struct Stream<P: Plugin> {
     /// Shared with the list of those that wait.
     state: Rc<RefCell<P::Stream>>,
     saw_request: bool,
+    /// Whether the whole request has come, as far as Envoy says.
+    is_request_complete: bool,
     /// What the plugin has heard of a request that it let pass.
     heard: Option<Heard>,
 }
@@ -57,7 +59,39 @@ impl<P: Plugin> Stream<P> {
             instance,
             state: Rc::default(),
             saw_request: false,
+            is_request_complete: false,
             heard: None,
+        }
+    }
+
+    fn exchange(&self, phase: Phase) -> Exchange {
+        Exchange::new(phase, self.is_request_complete)
+    }
+
+    /// Calls the plugin where the stream goes on whatever comes of it.
+    fn look_on(
+        &mut self,
+        phase: Phase,
+        handle: impl FnOnce(&P, &mut P::Stream, &mut Exchange) -> Result<(), Error>,
+    ) {
+        let Some(instance) = &self.instance else {
+            return;
+        };
+        let state = &mut self.state.borrow_mut();
+        let ran = instance.run(self.exchange(phase), state, |plugin, stream, exchange| {
+            handle(plugin, stream, exchange)?;
+            Ok(Flow::Continue)
+        });
+        if let Some(heard) = &mut self.heard {
+            heard.failed = heard.failed.or(ran.failed);
+        }
+    }
+
+    /// The last byte of the request, or its trailers, have come.
+    fn request_end(&mut self) {
+        if !self.is_request_complete {
+            self.is_request_complete = true;
+            self.look_on(Phase::RequestEnd, P::on_request_end);
         }
     }
 
@@ -75,12 +109,13 @@ impl<P: Plugin> Stream<P> {
 }
 
 impl<P: Plugin> HttpContext for Stream<P> {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         self.saw_request = true;
+        self.is_request_complete = end_of_stream;
         let Some(instance) = &self.instance else {
             return self.refuse();
         };
-        match instance.request(&mut self.state.borrow_mut()) {
+        match instance.request(&mut self.state.borrow_mut(), end_of_stream) {
             Flow::Continue => {
                 self.heard = Some(Heard::default());
                 return Action::Continue;
@@ -94,10 +129,22 @@ impl<P: Plugin> HttpContext for Stream<P> {
                     // The period stays as it is if Envoy refuses, and was set before.
                     let _ = tick_after(TICK_WHILE_WAITING);
                 }
-                instance.waiting.add(self.id, &self.state);
+                instance.waiting.add(self.id, &self.state, end_of_stream);
             }
         }
         Action::Pause
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            self.request_end();
+        }
+        Action::Continue
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.request_end();
+        Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
@@ -111,28 +158,21 @@ impl<P: Plugin> HttpContext for Stream<P> {
             };
         };
         let state = &mut self.state.borrow_mut();
-        let ran = instance.run(Phase::Response, state, P::on_response);
+        let ran = instance.run(self.exchange(Phase::Response), state, P::on_response);
         if let Some(heard) = &mut self.heard {
             heard.response = true;
             heard.failed = heard.failed.or(ran.failed);
         }
         match ran.flow {
-            Flow::Reply(reply) => instance.reply_in_place(&reply, state),
+            Flow::Reply(reply) => {
+                instance.reply_in_place(&reply, state, self.exchange(Phase::Response))
+            }
             Flow::Continue | Flow::Wait => Action::Continue,
         }
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if let Some(instance) = &self.instance {
-            let state = &mut self.state.borrow_mut();
-            let ran = instance.run(Phase::Trailers, state, |plugin, stream, exchange| {
-                plugin.on_trailers(stream, exchange)?;
-                Ok(Flow::Continue)
-            });
-            if let Some(heard) = &mut self.heard {
-                heard.failed = heard.failed.or(ran.failed);
-            }
-        }
+        self.look_on(Phase::Trailers, P::on_trailers);
         Action::Continue
     }
 
@@ -143,13 +183,17 @@ impl<P: Plugin> HttpContext for Stream<P> {
         instance.waiting.remove(self.id);
         let state = &mut self.state.borrow_mut();
         let misses_response = P::NEEDS_ENDS && self.heard.as_ref().is_some_and(|it| !it.response);
-        let ran = instance.run(Phase::Log, state, |plugin, stream, exchange| {
-            plugin.on_log(stream, exchange)?;
-            match misses_response && has_response(exchange)? {
-                true => Err(Error::NotCalled("proxy_on_response_headers")),
-                false => Ok(Flow::Continue),
-            }
-        });
+        let ran = instance.run(
+            self.exchange(Phase::Log),
+            state,
+            |plugin, stream, exchange| {
+                plugin.on_log(stream, exchange)?;
+                match misses_response && has_response(exchange)? {
+                    true => Err(Error::NotCalled("proxy_on_response_headers")),
+                    false => Ok(Flow::Continue),
+                }
+            },
+        );
         if let Some(heard) = &mut self.heard {
             heard.end = true;
             heard.failed = heard.failed.or(ran.failed);

@@ -15,8 +15,8 @@ pub(crate) struct Waiting<S>(RefCell<Queue<S>>);
 
 #[derive(Debug)]
 struct Queue<S> {
-    /// By turn: the ids of their contexts, and their streams.
-    streams: BTreeMap<u64, (u32, Weak<RefCell<S>>)>,
+    /// By turn.
+    waiters: BTreeMap<u64, Waiter<S>>,
     /// The turn of each id.
     turns: BTreeMap<u32, u64>,
     next_turn: u64,
@@ -24,10 +24,18 @@ struct Queue<S> {
     woken_before: u64,
 }
 
+#[derive(Debug)]
+struct Waiter<S> {
+    /// Of its context.
+    id: u32,
+    stream: Weak<RefCell<S>>,
+    is_complete: bool,
+}
+
 impl<S> Default for Waiting<S> {
     fn default() -> Self {
         Self(RefCell::new(Queue {
-            streams: BTreeMap::new(),
+            waiters: BTreeMap::new(),
             turns: BTreeMap::new(),
             next_turn: 0,
             woken_before: 0,
@@ -36,24 +44,30 @@ impl<S> Default for Waiting<S> {
 }
 
 impl<S> Waiting<S> {
-    pub(crate) fn add(&self, id: u32, stream: &Rc<RefCell<S>>) {
+    /// Adds a request at the end of the queue; `is_complete` if it has neither a body nor trailers.
+    pub(crate) fn add(&self, id: u32, stream: &Rc<RefCell<S>>, is_complete: bool) {
         self.remove(id);
         let queue = &mut *self.0.borrow_mut();
         let turn = queue.next_turn;
         queue.next_turn += 1;
-        queue.streams.insert(turn, (id, Rc::downgrade(stream)));
+        let waiter = Waiter {
+            id,
+            stream: Rc::downgrade(stream),
+            is_complete,
+        };
+        queue.waiters.insert(turn, waiter);
         queue.turns.insert(id, turn);
     }
 
     pub(crate) fn remove(&self, id: u32) {
         let queue = &mut *self.0.borrow_mut();
         if let Some(turn) = queue.turns.remove(&id) {
-            queue.streams.remove(&turn);
+            queue.waiters.remove(&turn);
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().streams.is_empty()
+        self.0.borrow().waiters.is_empty()
     }
 
     /// Wakes all requests.
@@ -65,22 +79,22 @@ impl<S> Waiting<S> {
     /// Whether there are requests that were woken and not looked at since.
     pub(crate) fn has_woken(&self) -> bool {
         let queue = self.0.borrow();
-        let first = queue.streams.first_key_value();
+        let first = queue.waiters.first_key_value();
         first.is_some_and(|(turn, _)| *turn < queue.woken_before)
     }
 
-    /// Takes out the next request that was woken.
-    pub(crate) fn next(&self) -> Option<(u32, Rc<RefCell<S>>)> {
+    /// Takes out the next request that was woken: its context, its stream, and whether it is complete.
+    pub(crate) fn next(&self) -> Option<(u32, Rc<RefCell<S>>, bool)> {
         let queue = &mut *self.0.borrow_mut();
         loop {
-            let first = queue.streams.first_entry()?;
+            let first = queue.waiters.first_entry()?;
             if *first.key() >= queue.woken_before {
                 return None;
             }
-            let (id, stream) = first.remove();
-            queue.turns.remove(&id);
-            if let Some(stream) = stream.upgrade() {
-                return Some((id, stream));
+            let waiter = first.remove();
+            queue.turns.remove(&waiter.id);
+            if let Some(stream) = waiter.stream.upgrade() {
+                return Some((waiter.id, stream, waiter.is_complete));
             }
         }
     }

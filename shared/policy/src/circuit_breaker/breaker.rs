@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 
 use super::failures::Failures;
 use super::machine::{Extent, Machine, Term};
-use super::reply::Fallback;
+use super::reply::{Details, Fallback};
 use super::times::{HalfOpen, Open, Percent, Slow, UpToADay, off};
 use super::window::Window;
 use crate::config::{Mode, Name, Whole};
@@ -36,6 +36,8 @@ pub(super) struct Breaker {
     pub(super) respects_retry_after: bool,
     pub(super) switch: Switch,
     pub(super) fallback: Fallback,
+    /// Of replies, for the access log.
+    pub(super) details: Details,
     pub(super) mode: Mode,
     probe_wait: u64,
     concurrent_lease: u64,
@@ -57,10 +59,11 @@ impl Breaker {
         self.is_active() && self.switch != Switch::ForcedOpen
     }
 
-    /// How many blocks its table has; 0 if it needs none.
-    pub(super) fn blocks(&self, max_keys: u32) -> u32 {
+    /// How many blocks its table has in a plugin of this mode; 0 if it needs none.
+    pub(super) fn blocks(&self, mode: Mode, max_keys: u32) -> u32 {
         let is_one_key = self.key.iter().all(KeyPart::is_constant);
         match (self.has_circuits(), is_one_key) {
+            _ if mode == Mode::Off => 0,
             (false, _) => 0,
             (true, true) => 1,
             (true, false) => blocks_for(max_keys),
@@ -76,7 +79,7 @@ impl Breaker {
     /// other's states.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
         let mut hasher = SipHasher13::new();
-        (&self.name, &self.key, blocks, self.switch).hash(&mut hasher);
+        (LAYOUT, &self.name, &self.key, blocks, self.switch).hash(&mut hasher);
         (self.machine.extent, self.probe_wait, self.concurrent_lease).hash(&mut hasher);
         hasher.finish()
     }
@@ -109,6 +112,12 @@ impl Switch {
         }
     }
 }
+
+/// For how long a probe holds a permit that uploads, or whose response has begun well, at most: a second.
+const SHORT: u64 = 1_000_000_000;
+
+/// Of the state of a circuit, see `machine/state.rs`: no version reads the states of another.
+const LAYOUT: u8 = 2;
 
 /// Up to a million of something.
 type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
@@ -213,11 +222,13 @@ impl TryFrom<Fields> for Breaker {
             open: fields.open.time,
             permits: fields.half_open.permits.get(),
             probe_term: Term::new(probe_wait),
+            short_term: Term::new(probe_wait.min(SHORT)),
             max_concurrent,
             concurrent_term: Term::new(concurrent_lease),
             only_measures: fields.state == Switch::MetricsOnly,
         };
         Ok(Self {
+            details: Details::of(&fields.name),
             name: fields.name,
             condition: fields.condition,
             key: fields.key,

@@ -1,7 +1,8 @@
 //! One operation on the circuit of a key, in the table.
 
 use super::board::{Change, Entry, Now, Place};
-use super::machine::{Happened, Machine, Phase, Report, State};
+use super::evaluate::Held;
+use super::machine::{Happened, Machine, Phase, Report, State, Ticket};
 use super::{BreakerId, CircuitBreaker};
 use crate::table::{Block, Edit, GaveUp, KeyHash, Store, WhenFull};
 
@@ -42,6 +43,29 @@ impl CircuitBreaker {
             (state, (), happened)
         });
         recorded.map(|((), effects)| effects)
+    }
+
+    /// Notes how far the probe of a ticket has come; the new ticket.
+    pub(super) fn advance<S: Store>(
+        &self,
+        id: BreakerId,
+        held: &mut Held,
+        now: u64,
+        store: &mut S,
+        step: impl Fn(&Machine, State, Ticket) -> (State, Ticket, Happened),
+    ) -> Effects {
+        let ticket = held.ticket;
+        let advanced = self.change(id, &held.circuit, now, store, |machine, state| {
+            step(machine, state, ticket)
+        });
+        match advanced {
+            Ok((ticket, effects)) => {
+                held.ticket = ticket;
+                effects
+            }
+            // It goes on as before, and its permit comes back as a lease does.
+            Err(GaveUp) => Effects::default(),
+        }
     }
 
     /// Lets `step` change the state of a key, as the machine of its breaker does.

@@ -86,7 +86,10 @@ impl Config {
     pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
         let max_keys = self.max_keys.get();
         let breakers = self.breakers.iter();
-        breakers.map(move |breaker| MemoryUse::of_table::<State>(breaker.blocks(max_keys)))
+        breakers.map(move |breaker| {
+            let blocks = breaker.blocks(self.mode, max_keys);
+            MemoryUse::of_table::<State>(blocks)
+        })
     }
 }
 

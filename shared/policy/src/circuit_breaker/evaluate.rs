@@ -2,13 +2,16 @@
 //!
 //! The [module](super) says what happens in which order, and why.
 
+use super::asked::Asked;
 use super::breaker::Switch;
 use super::circuit::{Circuit, Effects};
-use super::machine::{Ended, Refusal, Report, Ticket};
-use super::outcome::{Response, Verdict};
+use super::machine::{Candidate, Ended, Refusal, Report, Ticket};
+use super::outcome::Finding;
+use super::response::Response;
 use super::{BreakerId, CircuitBreaker};
 use crate::config::{Mode, OnError};
 use crate::key::{Key, Request, label};
+use crate::readings::Fit;
 use crate::table::{GaveUp, Store};
 
 /// How long a client is to wait when nobody can tell, in nanoseconds.
@@ -22,7 +25,20 @@ pub struct Admission {
     rejection: Option<Rejection>,
     /// When the request was evaluated.
     pub(super) now: u64,
+    /// When it was complete.
+    pub(super) complete_at: Option<u64>,
+    /// `None` if its headers were not read.
+    pub(super) asked: Option<Asked>,
     pub(super) answer: Option<Answer>,
+}
+
+/// How much of a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Whether it is complete: it has neither a body nor trailers.
+    pub is_complete: bool,
+    /// Whether its headers were read.
+    pub has_headers: bool,
 }
 
 /// What is remembered of the response's headers.
@@ -51,6 +67,17 @@ impl Admission {
         self.checks.iter().any(|check| check.held.is_some())
     }
 
+    /// Whether the end of the request matters, because it was not complete when it came.
+    pub fn needs_request_end(&self) -> bool {
+        self.complete_at.is_none() && self.needs_response()
+    }
+
+    /// Whether it matters at once if the response begins well.
+    pub fn needs_good_news(&self) -> bool {
+        let mut held = self.checks.iter().filter_map(|check| check.held.as_ref());
+        held.any(|held| held.ticket.is_open_probe())
+    }
+
     pub(super) fn rejection(&self) -> Option<Rejection> {
         self.rejection
     }
@@ -72,8 +99,8 @@ pub struct Check {
 pub(super) struct Held {
     pub(super) circuit: Circuit,
     pub(super) ticket: Ticket,
-    /// What came of it and after how many attempts, where that is known before the end.
-    pub(super) decided: Option<(Verdict, Option<u32>)>,
+    /// What came of it, where that is known before the end.
+    pub(super) decided: Option<Finding>,
 }
 
 /// Who rejects a request, and why.
@@ -139,18 +166,6 @@ impl Reason {
             Self::Unavailable => "unavailable",
         }
     }
-
-    /// The details in the access log.
-    pub(super) fn details(self) -> &'static str {
-        match self {
-            Self::CircuitOpen => "circuit_breaker_open",
-            Self::HalfOpen => "circuit_breaker_half_open",
-            Self::ForcedOpen => "circuit_breaker_forced_open",
-            Self::Bulkhead => "circuit_breaker_bulkhead",
-            Self::MissingKey => "circuit_breaker_missing_key",
-            Self::Unavailable => "circuit_breaker_unavailable",
-        }
-    }
 }
 
 impl Check {
@@ -209,13 +224,15 @@ impl CircuitBreaker {
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
+        arrival: Arrival,
         now: u64,
         store: &mut S,
     ) -> Admission {
+        let is_complete = arrival.is_complete;
         let mut checks = Vec::new();
         let mut rejection = None;
         for breaker in self.breakers_in(Mode::Enforce) {
-            let check = self.check(breaker, request, now, store);
+            let check = self.check(breaker, request, is_complete, now, store);
             rejection = check.as_ref().and_then(Check::rejection);
             checks.extend(check);
             if rejection.is_some() {
@@ -228,7 +245,7 @@ impl CircuitBreaker {
             }
         } else {
             for breaker in self.breakers_in(Mode::Shadow) {
-                let check = self.check(breaker, request, now, store);
+                let check = self.check(breaker, request, is_complete, now, store);
                 checks.extend(check.map(Check::in_shadow));
             }
         }
@@ -240,6 +257,10 @@ impl CircuitBreaker {
             checks,
             rejection,
             now,
+            complete_at: is_complete.then_some(now),
+            asked: arrival
+                .has_headers
+                .then(|| Asked::of(request.subject.headers())),
             answer: None,
         }
     }
@@ -249,14 +270,20 @@ impl CircuitBreaker {
         &self,
         id: BreakerId,
         request: &Request<'_>,
+        is_complete: bool,
         now: u64,
         store: &mut S,
     ) -> Option<Check> {
         let breaker = &self.get(id)?.breaker;
         let condition = breaker.condition.as_ref();
-        if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
+        let fit = condition.map_or(Fit::Certain, |condition| condition.fit(request.subject));
+        if !fit.restricts() {
             return None;
         }
+        let candidate = Candidate {
+            is_complete,
+            counts: fit.grants(),
+        };
         let check = |outcome, wait| Check {
             breaker: id,
             outcome,
@@ -279,7 +306,7 @@ impl CircuitBreaker {
             label: label(request, &breaker.key),
         };
         let result = self.change(id, &circuit, now, store, |machine, state| {
-            machine.admit(state, now)
+            machine.admit(state, now, candidate)
         });
         let (admitted, effects) = match (result, self.on_error) {
             (Ok(result), _) => result,
@@ -291,7 +318,7 @@ impl CircuitBreaker {
                 held: Some(Held {
                     circuit,
                     ticket,
-                    decided: None,
+                    decided: (!candidate.counts).then_some(Finding::AMBIGUOUS),
                 }),
                 ..check(Outcome::Admitted, 0)
             },

@@ -1,44 +1,66 @@
-//! What counts as a failure.
+//! What counts as a failure, and what does not count.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
 use super::flags::{Flag, UPSTREAM_FAILED};
+use super::grpc::GrpcStatus;
 
-/// What counts as a failure.
+/// What counts as a failure, and what does not count.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Failures {
-    /// Statuses: numbers, or classes such as `5xx`. Default: `5xx`.
-    statuses: Vec<Statuses>,
-    /// Statuses of gRPC responses. Default: 4, 13, 14 and 15.
+    /// HTTP statuses: numbers, or classes such as `5xx`. Default: `5xx` without 501, 505 and 510, by which a
+    /// server refuses a kind of request.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Statuses>"))]
+    statuses: Option<Vec<Statuses>>,
+    /// Statuses of gRPC responses, by name (`"UNAVAILABLE"`) or number. Default: `DEADLINE_EXCEEDED` (4),
+    /// `INTERNAL` (13), `UNAVAILABLE` (14) and `DATA_LOSS` (15).
     grpc: Vec<GrpcStatus>,
-    /// Flags of Envoy's access log. Default: UH, UT, UR, UF, UC, UMSDR, UPE and DF.
+    /// Flags of Envoy's access log. Default: UH, UT, UR, UF, UC and UPE.
     flags: Vec<Flag>,
+    /// Responses that do not count, neither as failures nor as successes: HTTP statuses as in `statuses`, and
+    /// gRPC statuses by name.
+    ignored: Vec<Ignored>,
 }
+
+/// Statuses by which a server refuses a kind of request: its method, its version of HTTP, a missing
+/// extension (RFC 9110, section 15.6; RFC 2774). A client chooses these.
+const REFUSING_KINDS: [u16; 3] = [501, 505, 510];
 
 impl Default for Failures {
     fn default() -> Self {
         Self {
-            statuses: vec![Statuses::Class(5)],
+            statuses: None,
             grpc: [4, 13, 14, 15].map(GrpcStatus).to_vec(),
             flags: UPSTREAM_FAILED.to_vec(),
+            ignored: Vec::new(),
         }
     }
 }
 
 impl Failures {
     pub(super) fn has_status(&self, status: u16) -> bool {
-        self.statuses.iter().any(|statuses| match statuses {
-            Statuses::Class(class) => status / 100 == *class,
-            Statuses::One(one) => status == *one,
-        })
+        match &self.statuses {
+            Some(statuses) => statuses.iter().any(|statuses| statuses.contains(status)),
+            None => status / 100 == 5 && !REFUSING_KINDS.contains(&status),
+        }
     }
 
     pub(super) fn has_grpc_status(&self, status: u32) -> bool {
         self.grpc.iter().any(|GrpcStatus(one)| status == *one)
+    }
+
+    pub(super) fn ignores_status(&self, status: u16) -> bool {
+        let mut ignored = self.ignored.iter();
+        ignored.any(|one| matches!(one, Ignored::Http(statuses) if statuses.contains(status)))
+    }
+
+    pub(super) fn ignores_grpc_status(&self, status: u32) -> bool {
+        let mut ignored = self.ignored.iter();
+        ignored.any(|one| matches!(one, Ignored::Grpc(GrpcStatus(one)) if status == *one))
     }
 
     /// The flags, as Envoy's bits.
@@ -56,6 +78,29 @@ enum Statuses {
     One(u16),
 }
 
+impl Statuses {
+    fn contains(self, status: u16) -> bool {
+        match self {
+            Self::Class(class) => status / 100 == class,
+            Self::One(one) => status == one,
+        }
+    }
+
+    fn class(text: &str) -> Option<Self> {
+        match text.as_bytes() {
+            [digit @ b'1'..=b'5', b'x', b'x'] => Some(Self::Class((*digit - b'0').into())),
+            _ => None,
+        }
+    }
+
+    fn one(number: u64) -> Option<Self> {
+        let status = u16::try_from(number).ok();
+        status
+            .filter(|status| (100..=599).contains(status))
+            .map(Self::One)
+    }
+}
+
 impl<'de> Deserialize<'de> for Statuses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -70,19 +115,13 @@ impl<'de> Deserialize<'de> for Statuses {
             }
 
             fn visit_u64<E: de::Error>(self, status: u64) -> Result<Statuses, E> {
-                match u16::try_from(status) {
-                    Ok(status @ 100..=599) => Ok(Statuses::One(status)),
-                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(status), &self)),
-                }
+                Statuses::one(status)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(status), &self))
             }
 
             fn visit_str<E: de::Error>(self, class: &str) -> Result<Statuses, E> {
-                match class.as_bytes() {
-                    [digit @ b'1'..=b'5', b'x', b'x'] => {
-                        Ok(Statuses::Class((*digit - b'0').into()))
-                    }
-                    _ => Err(E::invalid_value(de::Unexpected::Str(class), &self)),
-                }
+                Statuses::class(class)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(class), &self))
             }
         }
 
@@ -106,21 +145,52 @@ impl schemars::JsonSchema for Statuses {
     }
 }
 
-/// A status of gRPC other than OK, 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-#[serde(try_from = "u32")]
-struct GrpcStatus(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 16)))] u32);
+/// A response that does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ignored {
+    Http(Statuses),
+    Grpc(GrpcStatus),
+}
 
-impl TryFrom<u32> for GrpcStatus {
-    type Error = String;
+impl<'de> Deserialize<'de> for Ignored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
 
-    fn try_from(status: u32) -> Result<Self, String> {
-        match status {
-            1..=16 => Ok(Self(status)),
-            _ => Err(format!(
-                "found {status}; expected a status of gRPC from 1 to 16"
-            )),
+        impl de::Visitor<'_> for Visitor {
+            type Value = Ignored;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "an HTTP status from 100 to 599, a class such as \"4xx\", or the name of a gRPC status \
+                     such as \"NOT_FOUND\"",
+                )
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Ignored, E> {
+                let status = Statuses::one(number).map(Ignored::Http);
+                status.ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Ignored, E> {
+                let class = Statuses::class(text).map(Ignored::Http);
+                class
+                    .or_else(|| GrpcStatus::named(text).map(Ignored::Grpc))
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
         }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Ignored {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Ignored".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let statuses = generator.subschema_for::<Statuses>();
+        schemars::json_schema!({"anyOf": [statuses, {"enum": super::grpc::NAMES}]})
     }
 }

@@ -31,7 +31,7 @@
 //!   - `rate`: there are `minimum_requests` results (at most the size of a window by count), and
 //!     failed × 100 ≥ `failure_rate` × results; or
 //!   - `slow`: the same with `slow.rate`. A response is slow if its headers took longer than
-//!     `slow.threshold` from when the request came here; a slow failure is both.
+//!     `slow.threshold` from when the request was complete; a slow failure is both.
 //! - **OPEN** rejects all, for `open.base` × `open.factor`ⁿ, at most `open.max`, where *n* counts the
 //!   times it opened since it was last closed, this one not included; then ± `open.jitter` percent, evenly
 //!   spread, so that many proxies do not probe at once. It is never shorter than what `Retry-After` of any
@@ -49,13 +49,25 @@
 //!
 //! # Results
 //!
-//! What came of a request is decided when its stream has ended: see `outcome.rs`. **Neutral**
-//! requests give back what they took and count nowhere. So do those that the client **abandoned** before
-//! there was a response; but with a `slow.rate`, one that had waited longer than the threshold is a
-//! result, neither success nor failure, and slow. Requests that were rejected were never sent, and never
-//! count.
+//! An outcome has an author, and only the upstream's doing says anything of the upstream: `endings.rs` is the table
+//! of authors, `outcome.rs` makes a verdict of it when the stream has ended. **Neutral** requests give back what
+//! they took and count nowhere. So do those that the client **abandoned**, or whose deadline it chose or used up,
+//! before there was a response; but with a `slow.rate`, one that had waited longer than the threshold is a result,
+//! neither success nor failure, and slow. Requests that were rejected were never sent, and never count.
 //!
-//! A request that Envoy retries is one request with one result, the last one.
+//! A condition that a request fits in some readings only ([`Fit::Possible`](crate::readings::Fit): `/x/..;/payments`)
+//! restricts it and no more: an open or half-open circuit rejects the request, it is counted among those under way,
+//! but it is never a probe, and neutral whatever comes of it, because another service may have answered. A part of
+//! the key that is ambiguous has a circuit of its own, so these count there.
+//!
+//! Whatever a client can do alone, it opens no circuit: a deadline that it may have chosen, an upload that it
+//! may have stalled, a tunnel that it may have closed are not held against the upstream.
+//!
+//! Time counts from when the request is complete ([`on_request_complete`](CircuitBreaker::on_request_complete));
+//! before that the upstream owes no answer, and nothing is slow.
+//!
+//! A request that Envoy retries or hedges is one request with one result, the last one. An internal redirect is a
+//! success, and what follows it a request of its own. Mirrored requests pass no filters.
 //!
 //! # Permits are leases
 //!
@@ -69,7 +81,11 @@
 //!   expired) or have a result;
 //! - the verdict falls with the min(`minimum_requests`, `permits`)th result, whichever probes these are
 //!   of, so there are never more; whoever is still out then is late;
-//! - only where leases expire can more than `permits` requests of one generation reach what is protected.
+//! - only where leases expire, or uploads are under way, can more than `permits` requests of one generation reach what
+//!   is protected.
+//!
+//! A response that begins well decides its probe at once, a gRPC response after a second at the latest; a probe whose
+//! request is not complete takes no permit from those that are, and holds its own for a second (`machine/probes.rs`).
 //!
 //! `max_concurrent` is a **bulkhead** for each key: so many requests may be under way at a time, in any
 //! state, counted in and out in the same way, with leases of `concurrent_lease`. A request that lasts
@@ -114,16 +130,20 @@
 //!
 //! What is known beside the table, to show it and to tell other plugins, is on the [`board`].
 
+mod asked;
 pub mod board;
 mod breaker;
 mod circuit;
 mod config;
+mod endings;
 mod evaluate;
 mod failures;
 mod flags;
+mod grpc;
 mod machine;
 mod outcome;
 mod reply;
+mod response;
 mod retry_after;
 mod settle;
 mod status;
@@ -138,9 +158,10 @@ use bytes::Bytes;
 
 pub use circuit::Effects;
 pub use config::Config;
-pub use evaluate::{Admission, Check, Outcome, Reason};
+pub use endings::Author;
+pub use evaluate::{Admission, Arrival, Check, Outcome, Reason};
 pub use machine::{Cause, Happened, Phase, Transition};
-pub use outcome::{Stream, Verdict};
+pub use outcome::{Finding, Stream, Verdict};
 pub use settle::Recorded;
 
 use crate::config::{Mode, Name, OnError};
@@ -154,8 +175,9 @@ use config::StatusPath;
 /// The policy, compiled.
 ///
 /// For each exchange: [`on_request`](Self::on_request), then [`reply`](Self::reply) if it rejects, else
-/// [`on_response`](Self::on_response), [`on_trailers`](Self::on_trailers) and at last
-/// [`on_log`](Self::on_log). The `needs_…` methods tell what the caller can spare itself.
+/// [`on_request_complete`](Self::on_request_complete), [`on_response`](Self::on_response),
+/// [`on_good_news`](Self::on_good_news), [`on_trailers`](Self::on_trailers) and at last [`on_log`](Self::on_log).
+/// The `needs_…` methods say which of them the caller can leave out.
 #[derive(Debug)]
 pub struct CircuitBreaker {
     name: Name,
@@ -191,7 +213,7 @@ impl CircuitBreaker {
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
         let compile = |breaker: Breaker| Compiled {
-            blocks: breaker.blocks(max_keys),
+            blocks: breaker.blocks(config.mode, max_keys),
             breaker,
         };
         let memory = config.memory().sum();
@@ -205,11 +227,13 @@ impl CircuitBreaker {
             needs: Needs::default(),
         };
         let needs = policy.active().map(Breaker::needs);
-        let of_status = Needs {
-            headers: policy.has_status(),
+        // Whether a response is replaced is decided before it is too late to know what the client asked for.
+        let falls_back = policy.active().any(|breaker| breaker.fallback.on_failure);
+        let others = Needs {
+            headers: policy.has_status() || falls_back,
             ..Needs::default()
         };
-        policy.needs = needs.fold(of_status, Needs::and);
+        policy.needs = needs.fold(others, Needs::and);
         policy
     }
 

@@ -1,31 +1,41 @@
-//! What came of a request, and whose fault it was.
+//! What came of a request, and whose doing it was.
 //!
-//! The verdict falls when the stream has ended, because a response can still break off, and a gRPC
-//! status may come last. These rules are asked in turn:
+//! The verdict falls when the exchange has ended, because a response can still break off, and a gRPC status
+//! may come last. [`endings`](super::endings) names what ended it; these rules make a verdict of it:
 //!
-//! 1. A [flag](super::flags) that is configured as a failure: **failure**.
-//! 2. The client has gone (DC, DR) before there was a response: **abandoned**.
-//! 3. There was no response, or another filter or Envoy itself gave it (flags such as RL, UAEX, FI, NR, UO,
-//!    or no attempt to send the request upstream): **neutral**.
-//! 4. The gRPC status of a gRPC response, from its headers or trailers, is configured as a failure; one
-//!    that never came counts as 2, UNKNOWN: **failure**.
-//! 5. The HTTP status is configured as a failure: **failure**.
-//! 6. Else: **success**. So is a response that the client did not wait for to the end.
+//! 1. A [flag](super::flags) that the configuration names and that is not about the upstream (FI, RL, UMSDR …):
+//!    **failure**.
+//! 2. The upstream answered: its status decides. A status in `ignored`: **neutral**. A gRPC or HTTP status
+//!    in `grpc` or `statuses`: **failure**; a gRPC status that never came counts as 2, UNKNOWN. Else
+//!    **success**. A redirect that Envoy follows is a success.
+//! 3. The upstream could not be reached: **failure**, if its flag or the status of Envoy's answer is
+//!    configured.
+//! 4. The upstream broke off, before the response or within it: the same, if the request was complete.
+//!    If it was not, the client may have brought it about (an upload that stalls until the upstream hangs up, a
+//!    WebSocket that the client closes): neutral before the response, by its headers within it.
+//! 5. The upstream was late for a deadline that begins when the request is complete: **failure** likewise,
+//!    unless the client chose a deadline that has passed.
+//! 6. A deadline that passed and began with the request, or was the client's, before there was a response; or a
+//!    client that left before it: **abandoned**.
+//! 7. Whatever ends a response that had begun well, except the upstream: it goes by its headers, because a client
+//!    that does not read can make it last.
+//! 8. All else is somebody else's: **neutral**.
 //!
-//! UO is Envoy's own overflow, and neutral; but where only a *retry* overflowed, the response is the
-//! upstream's. The code details tell: they are `via_upstream` then.
+//! gRPC status 4 is the client's deadline (rule 6) if the request's `grpc-timeout` has passed: the upstream
+//! heeds it.
 //!
 //! # Few questions
 //!
-//! Each property is a call to the proxy, so the common case asks for one: code details of `via_upstream`
-//! say that a whole response came from the upstream, and leave nothing for rules 2 and 3, nor for any
-//! flags but UO and URX. In all other cases the flags, and then perhaps the attempts, are asked for.
+//! Each property is a call to the proxy, so the common case asks for one: code details of `via_upstream`.
+//! In other cases the flags, and then perhaps the attempts and what the client asked for, are read.
 
+use super::asked::{Asked, has_passed, nanoseconds};
+use super::endings::{Author, Ending};
 use super::failures::Failures;
-use super::flags::{CLIENT_GONE, NOT_UPSTREAM, WITH_UPSTREAM_RESPONSE};
-use crate::headers::HeaderMap;
+use super::flags::{CLIENT_GONE, OF_UPSTREAM, WITH_UPSTREAM_RESPONSE};
+use super::response::Response;
 
-/// How Envoy describes a stream, be it at its end or when the response's headers have come.
+/// How Envoy describes an exchange, at its end or when the response's headers have come.
 pub trait Stream {
     /// `response.code_details`; empty if there are none.
     fn code_details(&mut self) -> Vec<u8>;
@@ -35,6 +45,12 @@ pub trait Stream {
 
     /// `upstream.request_attempt_count`; `None` if Envoy does not say.
     fn attempts(&mut self) -> Option<u32>;
+
+    /// The request's header `grpc-timeout`; empty if there is none.
+    fn grpc_timeout(&mut self) -> Vec<u8>;
+
+    /// Whether Envoy takes the client for an internal one (`x-envoy-internal`), whose timeouts it heeds.
+    fn is_internal(&mut self) -> bool;
 }
 
 /// What came of a request.
@@ -44,82 +60,34 @@ pub enum Verdict {
     Success,
     /// It has failed.
     Failure,
-    /// Nobody's, or nobody's that matters here.
+    /// Somebody else's, or not to be counted.
     Neutral,
-    /// The client has gone before there was a response.
+    /// The client has gone, or its deadline has passed, before there was a response.
     Abandoned,
 }
 
-/// What is remembered of a response.
+/// What a verdict rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Response {
-    status: u16,
-    grpc: Option<GrpcResponse>,
-    /// What Envoy says of the attempts, if it is configured to.
-    attempts: Option<u32>,
+pub struct Finding {
+    /// What came of the request.
+    pub verdict: Verdict,
+    /// Whose doing it was.
+    pub author: Author,
+    /// How often it was sent upstream, where that is known.
+    pub attempts: Option<u32>,
+    /// Whether the client may have chosen the deadline that passed, but the request's headers were not
+    /// read.
+    pub lacks_headers: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct GrpcResponse {
-    /// None as long as it has not come.
-    status: Option<u32>,
-}
-
-/// A gRPC status that never came.
-const UNKNOWN: u32 = 2;
-
-impl Response {
-    /// Reads the headers; none without a status.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        Some(Self {
-            status: number(headers, ":status")?,
-            grpc: is_grpc(headers).then(|| GrpcResponse {
-                status: number(headers, "grpc-status"),
-            }),
-            attempts: number(headers, "x-envoy-attempt-count"),
-        })
-    }
-
-    /// Reads the trailers.
-    pub(super) fn add_trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(grpc) = &mut self.grpc {
-            grpc.status = grpc.status.or_else(|| number(trailers, "grpc-status"));
-        }
-    }
-
-    /// Whether it is worth asking if this is a failure. Where Envoy answers for an upstream that failed,
-    /// the status is one of an error.
-    pub(super) fn may_be_failure(&self, failures: &Failures) -> bool {
-        let has_grpc_error = self
-            .grpc
-            .and_then(|grpc| grpc.status)
-            .is_some_and(|status| status > 0);
-        self.status >= 400 || has_grpc_error || self.is_failure(failures)
-    }
-
-    /// Whether what has come of the response is a failure.
-    fn is_failure(&self, failures: &Failures) -> bool {
-        let grpc = self.grpc.and_then(|grpc| grpc.status);
-        grpc.is_some_and(|status| failures.has_grpc_status(status))
-            || failures.has_status(self.status)
-    }
-
-    /// Whether it lacks a gRPC status, and that is a failure.
-    fn lacks_status(&self, failures: &Failures) -> bool {
-        self.grpc.is_some_and(|grpc| grpc.status.is_none()) && failures.has_grpc_status(UNKNOWN)
-    }
-}
-
-/// Whether a message is gRPC: `application/grpc`, `application/grpc+proto`, but not
-/// `application/grpc-web`, whose status stands in the body.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get("content-type");
-    let rest = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-}
-
-fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
-    std::str::from_utf8(headers.get(name)?).ok()?.parse().ok()
+impl Finding {
+    /// Of a request that a breaker is for in some readings only: it may be another's.
+    pub(super) const AMBIGUOUS: Self = Self {
+        verdict: Verdict::Neutral,
+        author: Author::Ambiguous,
+        attempts: None,
+        lacks_headers: false,
+    };
 }
 
 /// When a verdict is asked for.
@@ -131,37 +99,175 @@ pub(super) enum Moment {
     End,
 }
 
-/// What came of a stream for one breaker, and how often its request was sent upstream, where that is
-/// known.
-pub(super) fn judge(
-    failures: &Failures,
-    moment: Moment,
-    response: Option<&Response>,
-    stream: &mut impl Stream,
-) -> (Verdict, Option<u32>) {
-    let configured = failures.flags();
-    let is_failure = response.is_some_and(|response| response.is_failure(failures));
-    if let Some(response) = response
-        && stream.code_details() == b"via_upstream"
-    {
-        let telling = configured & WITH_UPSTREAM_RESPONSE;
-        let is_failure = is_failure
-            || moment == Moment::End && response.lacks_status(failures)
-            || telling > 0 && stream.flags() & telling > 0;
-        return match is_failure {
-            true => (Verdict::Failure, stream.attempts()),
-            false => (Verdict::Success, response.attempts),
-        };
+/// What is known of an exchange beside its ending.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) moment: Moment,
+    pub(super) response: Option<&'a Response>,
+    /// Whether the whole request has come.
+    pub(super) is_complete: bool,
+    /// Since the request came, in nanoseconds.
+    pub(super) age: u64,
+    /// Since it was complete, in nanoseconds.
+    pub(super) waited: u64,
+    /// `None` if the request's headers were not read.
+    pub(super) asked: Option<Asked>,
+}
+
+/// What came of an exchange for one breaker.
+pub(super) fn judge(failures: &Failures, seen: &Seen<'_>, stream: &mut impl Stream) -> Finding {
+    let details = stream.code_details();
+    let ending = Ending::of(&details);
+    if let (Some(response), Ending::Answered) = (seen.response, ending) {
+        return answered(failures, seen, response, stream);
     }
     let flags = stream.flags();
     let attempts = stream.attempts();
-    let verdict = match response {
-        _ if flags & configured > 0 => Verdict::Failure,
-        None if flags & CLIENT_GONE > 0 => Verdict::Abandoned,
-        None => Verdict::Neutral,
-        Some(_) if flags & NOT_UPSTREAM > 0 || attempts == Some(0) => Verdict::Neutral,
-        Some(_) if is_failure => Verdict::Failure,
-        Some(_) => Verdict::Success,
+    let finding = |verdict, author| Finding {
+        verdict,
+        author,
+        attempts,
+        lacks_headers: false,
     };
-    (verdict, attempts)
+    let configured = failures.flags();
+    let author = match ending {
+        Ending::By(author) => author,
+        Ending::Left | Ending::Overdue => Author::Client,
+        _ => Author::Upstream,
+    };
+    if flags & configured & !OF_UPSTREAM > 0 {
+        return finding(Verdict::Failure, author);
+    }
+    // A response that had begun well, and that the upstream did not break off.
+    if let Some(response) = seen.response
+        && response.has_begun_well()
+        && attempts != Some(0)
+        && may_be_of_upstream(ending, seen)
+    {
+        return finding(by_status(failures, response), Author::Upstream);
+    }
+    let abandoned = finding(Verdict::Abandoned, Author::Client);
+    let failed = || {
+        let is_configured = flags & configured > 0
+            || seen
+                .response
+                .is_some_and(|response| response.is_failure(failures));
+        match is_configured {
+            true => finding(Verdict::Failure, Author::Upstream),
+            false => finding(Verdict::Neutral, Author::Upstream),
+        }
+    };
+    match ending {
+        Ending::Answered => finding(Verdict::Neutral, Author::Unknown("other")),
+        Ending::Redirected => finding(Verdict::Success, Author::Upstream),
+        Ending::Unreachable => failed(),
+        Ending::BrokeBefore | Ending::BrokeWithin | Ending::Late if !seen.is_complete => {
+            finding(Verdict::Neutral, Author::Client)
+        }
+        Ending::BrokeBefore | Ending::BrokeWithin => failed(),
+        Ending::Late if attempts == Some(0) => finding(Verdict::Neutral, Author::Envoy),
+        Ending::Late => match seen.is_clients_deadline(stream) {
+            Deadline::Clients => abandoned,
+            Deadline::Operators => failed(),
+            Deadline::Unclear => Finding {
+                lacks_headers: true,
+                ..abandoned
+            },
+        },
+        Ending::Overdue => abandoned,
+        Ending::Left => match seen.response {
+            // Envoy answers nothing to a client that is gone: the response is the upstream's, or a filter's.
+            Some(response) if attempts != Some(0) => {
+                finding(by_status(failures, response), Author::Upstream)
+            }
+            Some(_) => finding(Verdict::Neutral, Author::Client),
+            None => abandoned,
+        },
+        Ending::By(Author::Unknown(_)) if seen.response.is_none() && flags & CLIENT_GONE > 0 => {
+            abandoned
+        }
+        Ending::By(author) => finding(Verdict::Neutral, author),
+    }
+}
+
+/// Whether a response that has begun is the upstream's although the exchange ended so.
+fn may_be_of_upstream(ending: Ending, seen: &Seen<'_>) -> bool {
+    match ending {
+        Ending::Late | Ending::Overdue | Ending::Left => true,
+        Ending::By(author) => matches!(author, Author::Client | Author::Envoy),
+        Ending::BrokeWithin => !seen.is_complete,
+        _ => false,
+    }
+}
+
+/// A whole response of the upstream.
+fn answered(
+    failures: &Failures,
+    seen: &Seen<'_>,
+    response: &Response,
+    stream: &mut impl Stream,
+) -> Finding {
+    let telling = failures.flags() & WITH_UPSTREAM_RESPONSE;
+    let mut verdict = by_status(failures, response);
+    let is_at_end = seen.moment == Moment::End;
+    if verdict == Verdict::Success
+        && (is_at_end && response.lacks_status(failures)
+            || telling > 0 && stream.flags() & telling > 0)
+    {
+        verdict = Verdict::Failure;
+    }
+    let is_failure = verdict == Verdict::Failure;
+    let mut author = Author::Upstream;
+    if is_failure && response.is_deadline_exceeded() && seen.has_passed_grpc_timeout(stream) {
+        (verdict, author) = (Verdict::Abandoned, Author::Client);
+    }
+    Finding {
+        verdict,
+        author,
+        attempts: match is_failure {
+            true => stream.attempts(),
+            false => response.attempts(),
+        },
+        lacks_headers: false,
+    }
+}
+
+fn by_status(failures: &Failures, response: &Response) -> Verdict {
+    if response.is_ignored(failures) {
+        return Verdict::Neutral;
+    }
+    match response.is_failure(failures) {
+        true => Verdict::Failure,
+        false => Verdict::Success,
+    }
+}
+
+enum Deadline {
+    Clients,
+    Operators,
+    Unclear,
+}
+
+impl Seen<'_> {
+    /// Whether the deadline of a gRPC client has passed.
+    fn has_passed_grpc_timeout(&self, stream: &mut impl Stream) -> bool {
+        let deadline = match self.asked {
+            Some(asked) => asked.grpc_timeout,
+            None => nanoseconds(&stream.grpc_timeout()).unwrap_or(u64::MAX),
+        };
+        has_passed(deadline, self.age)
+    }
+
+    /// Whose deadline it was that has passed.
+    fn is_clients_deadline(&self, stream: &mut impl Stream) -> Deadline {
+        if self.has_passed_grpc_timeout(stream) {
+            return Deadline::Clients;
+        }
+        match self.asked {
+            Some(asked) if has_passed(asked.timeout, self.waited) => Deadline::Clients,
+            Some(_) => Deadline::Operators,
+            None if stream.is_internal() => Deadline::Unclear,
+            None => Deadline::Operators,
+        }
+    }
 }

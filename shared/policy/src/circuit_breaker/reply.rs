@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::CircuitBreaker;
 use super::evaluate::{Admission, Reason};
-use super::outcome::is_grpc;
-use crate::config::{Mode, OnError};
+use super::response::is_grpc;
+use crate::config::{Mode, Name, OnError};
 use crate::headers::HeaderMap;
 use crate::reply::{Reply, ReplyHeaders};
 
@@ -23,7 +23,7 @@ impl CircuitBreaker {
             && self.active().any(|breaker| breaker.mode == Mode::Enforce);
         let is_denied = is_enforced && self.on_error == OnError::Deny;
         is_denied.then(|| Reply {
-            details: Reason::Unavailable.details().into(),
+            details: "circuit_unavailable".into(),
             headers: vec![header(
                 "x-portcullis-reason",
                 Reason::Unavailable.label().into(),
@@ -36,13 +36,14 @@ impl CircuitBreaker {
     /// matters.
     pub fn reply(&self, admission: &Admission, request: &HeaderMap) -> Option<Reply> {
         let rejection = admission.rejection()?;
-        let fallback = &self.get(rejection.breaker)?.breaker.fallback;
+        let breaker = &self.get(rejection.breaker)?.breaker;
+        let fallback = &breaker.fallback;
         let mut reply = match rejection.reason {
             Reason::CircuitOpen | Reason::HalfOpen | Reason::ForcedOpen => fallback.reply(),
             Reason::Bulkhead => plain("Too many requests under way\n"),
             Reason::MissingKey | Reason::Unavailable => plain("Service unavailable\n"),
         };
-        reply.details = rejection.reason.details().into();
+        reply.details = breaker.details.of_reason(rejection.reason);
         let mut headers = vec![
             header("retry-after", seconds(rejection.wait).to_string()),
             header("x-portcullis-reason", rejection.reason.label().into()),
@@ -54,6 +55,38 @@ impl CircuitBreaker {
         headers.append(&mut reply.headers);
         reply.headers = headers;
         Some(reply)
+    }
+}
+
+/// The response-code details of a breaker's replies, such as `circuit_open{payments}`.
+#[derive(Clone, Debug)]
+pub(super) struct Details {
+    /// In the order of [`Reason::ALL`].
+    reasons: Vec<(Reason, Bytes)>,
+    fallback: Bytes,
+}
+
+impl Details {
+    pub(super) fn of(breaker: &Name) -> Self {
+        let details = |what: &str| Bytes::from(format!("circuit_{what}{{{breaker}}}"));
+        let of_reason = |reason: Reason| {
+            let label = reason.label();
+            (
+                reason,
+                details(label.strip_prefix("circuit_").unwrap_or(label)),
+            )
+        };
+        Self {
+            reasons: Reason::ALL.map(of_reason).to_vec(),
+            fallback: details("fallback"),
+        }
+    }
+
+    fn of_reason(&self, reason: Reason) -> Bytes {
+        let found = self.reasons.iter().find(|(other, _)| *other == reason);
+        found
+            .map(|(_, details)| details.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -142,9 +175,9 @@ impl Fallback {
     }
 
     /// The answer in place of a failure, which asked to be left alone for so many nanoseconds.
-    pub(super) fn on_failure(&self, retry_after: u64) -> Reply {
+    pub(super) fn on_failure(&self, details: &Details, retry_after: u64) -> Reply {
         let mut reply = self.reply();
-        reply.details = "circuit_breaker_fallback".into();
+        reply.details = details.fallback.clone();
         let reason = header("x-portcullis-reason", "upstream_failure".into());
         reply.headers.insert(0, reason);
         if retry_after > 0 {

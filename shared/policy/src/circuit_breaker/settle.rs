@@ -2,9 +2,12 @@
 
 use super::breaker::Breaker;
 use super::circuit::Effects;
-use super::evaluate::{Admission, Answer};
-use super::machine::{Ended, Report, Sample};
-use super::outcome::{Moment, Response, Stream, Verdict, judge};
+use super::endings::Author;
+use super::evaluate::{Admission, Answer, Held};
+use super::flags::DELAYED;
+use super::machine::{Begun, Ended, Report, Sample, mix};
+use super::outcome::{Finding, Moment, Seen, Stream, Verdict, judge};
+use super::response::Response;
 use super::retry_after::retry_after;
 use super::{BreakerId, CircuitBreaker};
 use crate::config::Mode;
@@ -19,10 +22,14 @@ pub struct Recorded {
     pub breaker: BreakerId,
     /// What came of it.
     pub verdict: Verdict,
+    /// Whose doing it was.
+    pub author: Author,
     /// Whether it was slow.
     pub is_slow: bool,
     /// How often it was sent upstream, where that is known.
     pub attempts: Option<u32>,
+    /// Whether the client may have chosen a deadline that passed, but the request's headers were not read.
+    pub lacks_headers: bool,
     /// Whether it could not be recorded.
     pub is_error: bool,
     /// What else happened.
@@ -30,6 +37,76 @@ pub struct Recorded {
 }
 
 impl CircuitBreaker {
+    /// Notes that the request is complete. Does nothing the second time.
+    pub fn on_request_complete<S: Store>(
+        &self,
+        admission: &mut Admission,
+        now: u64,
+        store: &mut S,
+    ) -> Vec<(BreakerId, Effects)> {
+        if !admission.needs_request_end() {
+            return Vec::new();
+        }
+        admission.complete_at = Some(now);
+        let mut all = Vec::new();
+        for check in &mut admission.checks {
+            if let Some(held) = check
+                .held
+                .as_mut()
+                .filter(|held| held.ticket.is_uploading())
+            {
+                let effects =
+                    self.advance(check.breaker, held, now, store, |machine, state, ticket| {
+                        machine.complete(state, now, ticket)
+                    });
+                all.push((check.breaker, effects));
+            }
+        }
+        all
+    }
+
+    /// Counts probes whose response has begun well, see
+    /// [`needs_good_news`](Admission::needs_good_news). Call it after [`on_response`](Self::on_response).
+    pub fn on_good_news<S: Store>(
+        &self,
+        admission: &mut Admission,
+        stream: &mut impl Stream,
+        now: u64,
+        store: &mut S,
+    ) -> Vec<(BreakerId, Effects)> {
+        let Some(answer) = admission.answer else {
+            return Vec::new();
+        };
+        let seen = admission.seen(Moment::Headers, Some(&answer.response), now);
+        let mut all = Vec::new();
+        for check in &mut admission.checks {
+            let Some(breaker) = self.get(check.breaker).map(|compiled| &compiled.breaker) else {
+                continue;
+            };
+            let Some(held) = check
+                .held
+                .as_mut()
+                .filter(|held| held.ticket.is_open_probe())
+            else {
+                continue;
+            };
+            let finding = judge(&breaker.failures, &seen, stream);
+            if finding.verdict != Verdict::Success {
+                continue;
+            }
+            let begun = Begun {
+                is_slow: breaker.is_slow(seen.waited, stream),
+                has_verdict_in_trailers: answer.response.awaits_status(),
+            };
+            let effects =
+                self.advance(check.breaker, held, now, store, |machine, state, ticket| {
+                    machine.answer(state, now, ticket, begun)
+                });
+            all.push((check.breaker, effects));
+        }
+        all
+    }
+
     /// Remembers what the headers of the response say.
     pub fn on_response(&self, admission: &mut Admission, headers: &HeaderMap, now: u64) {
         admission.answer = Response::of(headers).map(|response| Answer {
@@ -51,7 +128,11 @@ impl CircuitBreaker {
         let Some(answer) = admission.answer else {
             return false;
         };
-        let mut held = admission.checks.iter().filter(|check| check.held.is_some());
+        let is_open = |held: &Held| held.decided.is_none();
+        let mut held = admission
+            .checks
+            .iter()
+            .filter(|check| check.held.as_ref().is_some_and(is_open));
         held.any(|check| {
             let breaker = self.falls_back(check.breaker);
             breaker.is_some_and(|breaker| answer.response.may_be_failure(&breaker.failures))
@@ -75,19 +156,18 @@ impl CircuitBreaker {
         let answer = admission.answer?;
         let mut reply = None;
         let mut findings = Vec::with_capacity(admission.checks.len());
+        let seen = admission.seen(Moment::Headers, Some(&answer.response), answer.now);
         for check in &admission.checks {
             let breaker = &self.get(check.breaker)?.breaker;
-            let finding = judge(
-                &breaker.failures,
-                Moment::Headers,
-                Some(&answer.response),
-                stream,
-            );
-            let is_failure = check.held.is_some() && finding.0 == Verdict::Failure;
+            let decided = check.held.as_ref().and_then(|held| held.decided);
+            let finding = decided.unwrap_or_else(|| judge(&breaker.failures, &seen, stream));
+            let is_failure = check.held.is_some() && finding.verdict == Verdict::Failure;
             if is_failure && reply.is_none() {
                 let breaker = self.falls_back(check.breaker);
                 reply = breaker.map(|breaker| {
-                    let reply = breaker.fallback.on_failure(answer.retry_after);
+                    let reply = breaker
+                        .fallback
+                        .on_failure(&breaker.details, answer.retry_after);
                     (check.breaker, reply)
                 });
             }
@@ -113,21 +193,25 @@ impl CircuitBreaker {
         store: &mut S,
     ) -> Vec<Recorded> {
         let answer = admission.answer;
-        let waited_until = answer.map_or(now, |answer| answer.now);
-        let elapsed = waited_until.saturating_sub(admission.now);
+        let response = answer.as_ref().map(|answer| &answer.response);
+        let seen = admission.seen(Moment::End, response, now);
         let mut records = Vec::new();
         for check in &mut admission.checks {
             let (Some(held), Some(compiled)) = (check.held.take(), self.get(check.breaker)) else {
                 continue;
             };
             let breaker = &compiled.breaker;
-            let (verdict, attempts) = held.decided.unwrap_or_else(|| {
-                let response = answer.as_ref().map(|answer| &answer.response);
-                judge(&breaker.failures, Moment::End, response, stream)
-            });
-            let is_slow = breaker
-                .slow_threshold
-                .is_some_and(|threshold| elapsed > threshold);
+            let finding = match held.decided {
+                Some(decided) => decided,
+                None => judge(&breaker.failures, &seen, stream),
+            };
+            let Finding {
+                verdict,
+                author,
+                attempts,
+                lacks_headers,
+            } = finding;
+            let is_slow = author != Author::Ambiguous && breaker.is_slow(seen.waited, stream);
             let report = Report {
                 ticket: held.ticket,
                 ended: breaker.ended(verdict, is_slow),
@@ -141,8 +225,10 @@ impl CircuitBreaker {
             records.push(Recorded {
                 breaker: check.breaker,
                 verdict,
+                author,
                 is_slow,
                 attempts,
+                lacks_headers,
                 is_error: recorded.is_err(),
                 effects: recorded.unwrap_or_default(),
             });
@@ -151,7 +237,33 @@ impl CircuitBreaker {
     }
 }
 
+impl Admission {
+    /// What is known of the exchange at this moment.
+    fn seen<'a>(&self, moment: Moment, response: Option<&'a Response>, now: u64) -> Seen<'a> {
+        let waited_until = self.answer.map_or(now, |answer| answer.now);
+        let since_complete = |complete_at| waited_until.saturating_sub(complete_at);
+        Seen {
+            moment,
+            response,
+            is_complete: self.complete_at.is_some(),
+            age: waited_until.saturating_sub(self.now),
+            // The upstream owes no answer to a request of which a part is missing.
+            waited: self.complete_at.map_or(0, since_complete),
+            asked: self.asked,
+        }
+    }
+}
+
 impl Breaker {
+    /// Whether the upstream was slow: not where the fault filter held the request back, which clients can ask it
+    /// for.
+    fn is_slow(&self, waited: u64, stream: &mut impl Stream) -> bool {
+        let is_over = self
+            .slow_threshold
+            .is_some_and(|threshold| waited > threshold);
+        is_over && stream.flags() & DELAYED == 0
+    }
+
     fn ended(&self, verdict: Verdict, is_slow: bool) -> Ended {
         match verdict {
             Verdict::Abandoned if is_slow && self.machine.slow_rate > 0 => Ended::Abandoned,
@@ -162,12 +274,4 @@ impl Breaker {
             }),
         }
     }
-}
-
-/// Spreads what differs in a few bits over all of them (the finalizer of SplitMix64; Steele, Lea, Flood
-/// 2014). The tag of a key is another one in each process, so each has a jitter of its own.
-fn mix(bits: u64) -> u64 {
-    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

@@ -7,6 +7,9 @@
     reason = "helpers of tests are tests"
 )]
 
+mod matrix;
+mod probes;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;

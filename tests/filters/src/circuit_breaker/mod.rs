@@ -1,10 +1,12 @@
 //! What a user of circuit-breaker would notice.
 
+mod authors;
 mod bulkhead;
 mod half_open;
 mod keys;
 mod modes;
 mod outcomes;
+mod readings;
 mod replies;
 mod states;
 mod status;
@@ -19,11 +21,13 @@ use crate::{Answer, Filter, Request, Response, Scenario, Upstream, World};
 pub fn scenarios() -> Vec<Scenario> {
     [
         states::scenarios(),
+        authors::scenarios(),
         half_open::scenarios(),
         outcomes::scenarios(),
         replies::scenarios(),
         bulkhead::scenarios(),
         keys::scenarios(),
+        readings::scenarios(),
         modes::scenarios(),
         status::scenarios(),
     ]

@@ -47,7 +47,7 @@ fn what_cannot_be_asked_is_rejected_if_that_is_wanted() {
     assert_eq!(rejected.status(), 503);
     assert_eq!(rejected.response().header_value("retry-after"), Some("1"));
     let details = rejected.code_details();
-    assert_eq!(details.as_deref(), Some("circuit_breaker_unavailable"));
+    assert_eq!(details.as_deref(), Some("circuit_unavailable{all}"));
 }
 
 #[test]

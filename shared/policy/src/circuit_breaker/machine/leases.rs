@@ -76,11 +76,15 @@ impl Leases {
         Slice(newest)
     }
 
-    /// Gives a permit back, unless it has expired.
-    pub(super) fn give_back(&mut self, Slice(number): Slice) {
+    /// Gives a permit back, unless it has expired; whether it had not.
+    pub(super) fn give_back(&mut self, Slice(number): Slice) -> bool {
         let is_there = number <= self.newest && self.newest - number < SLICES;
-        if let Some(taken) = self.slice(number).filter(|_| is_there) {
-            *taken = taken.saturating_sub(1);
+        match self.slice(number).filter(|_| is_there) {
+            Some(taken) => {
+                *taken = taken.saturating_sub(1);
+                true
+            }
+            None => false,
         }
     }
 

@@ -6,6 +6,7 @@
 mod codec;
 mod leases;
 mod open_time;
+mod probes;
 mod state;
 mod verdict;
 mod window;
@@ -13,9 +14,10 @@ mod window;
 use leases::Slice;
 pub(super) use leases::Term;
 pub(super) use open_time::OpenTime;
+pub(super) use probes::Begun;
+use probes::{Probe, Stage};
 pub use state::{Cause, Phase};
 pub(super) use state::{State, Trip};
-use verdict::Verdict;
 pub(super) use window::{Counts, Extent, MAX_RESULTS, Sample};
 
 /// The rules of a breaker, in numbers. Whatever is 0 is off, except as told.
@@ -33,18 +35,42 @@ pub(super) struct Machine {
     /// How many probes a half-open circuit admits, at least 1.
     pub(super) permits: u32,
     pub(super) probe_term: Term,
+    /// Of the permits of probes that upload, or whose responses have begun well.
+    pub(super) short_term: Term,
     pub(super) max_concurrent: u32,
     pub(super) concurrent_term: Term,
     /// Never opens.
     pub(super) only_measures: bool,
 }
 
+/// What asks for admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// Whether the whole request has come.
+    pub(super) is_complete: bool,
+    /// Whether its outcome counts; else it cannot be a probe.
+    pub(super) counts: bool,
+}
+
 /// What an admitted request takes along, to be handed back with its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     generation: u64,
-    probe: Option<Slice>,
+    probe: Option<Probe>,
     under_way: Option<(u64, Slice)>,
+}
+
+impl Ticket {
+    /// Whether the request is a probe of whose outcome nothing has been recorded.
+    pub(super) fn is_open_probe(&self) -> bool {
+        self.probe.is_some_and(|probe| !probe.stage.is_answered())
+    }
+
+    /// Whether the request is a probe that was not complete when it came.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.probe
+            .is_some_and(|probe| probe.stage == Stage::Uploading)
+    }
 }
 
 /// Why a request is not admitted.
@@ -105,23 +131,27 @@ pub(super) struct Report {
 }
 
 impl Machine {
-    /// Asks for admission. What the state is then has to be kept, even after a refusal.
+    /// Asks for admission of a request. What the state is then has to be kept, even after a refusal.
     pub(super) fn admit(
         &self,
         mut state: State,
         now: u64,
+        candidate: Candidate,
     ) -> (State, Result<Ticket, Refusal>, Happened) {
-        let mut happened = Happened {
-            leases_expired: self.expire(&mut state, now),
-            ..Happened::default()
-        };
+        let mut happened = self.expire(&mut state, now);
+        let Candidate {
+            is_complete,
+            counts,
+        } = candidate;
         let is_full = self.max_concurrent > 0 && state.under_way.out() >= self.max_concurrent;
         let refusal = match state.phase {
             _ if self.only_measures => None,
-            Phase::Open if now < state.open_until => Some(Refusal::Open {
+            Phase::Open if now < state.open_until || !counts => Some(Refusal::Open {
                 until: state.open_until,
             }),
-            Phase::HalfOpen if self.probes_left(&state) == 0 => Some(Refusal::HalfOpen),
+            Phase::HalfOpen if !counts || self.probes_left(&state, is_complete) == 0 => {
+                Some(Refusal::HalfOpen)
+            }
             _ if is_full => Some(Refusal::Bulkhead),
             Phase::Closed | Phase::HalfOpen | Phase::Open => None,
         };
@@ -130,7 +160,7 @@ impl Machine {
         }
         if state.phase == Phase::Open && !self.only_measures {
             happened.transition = Some(enter(&mut state, Phase::HalfOpen, now, None));
-            state.probes.expire(self.probe_term, now);
+            self.expire_probes(&mut state, now);
         }
         let under_way = (self.max_concurrent > 0).then(|| {
             if state.counting_since == 0 {
@@ -138,7 +168,8 @@ impl Machine {
             }
             (state.counting_since, state.under_way.take())
         });
-        let probe = (state.phase == Phase::HalfOpen).then(|| state.probes.take());
+        let may_probe = counts && state.phase == Phase::HalfOpen;
+        let probe = may_probe.then(|| state.take_probe(is_complete));
         let ticket = Ticket {
             generation: state.generation,
             probe,
@@ -149,23 +180,21 @@ impl Machine {
 
     /// Records how a request ended, or that it was never sent.
     pub(super) fn record(&self, mut state: State, now: u64, report: Report) -> (State, Happened) {
-        let mut happened = Happened {
-            leases_expired: self.expire(&mut state, now),
-            ..Happened::default()
-        };
+        let mut happened = self.expire(&mut state, now);
         let Report { ticket, ended, .. } = report;
         if let Some((since, slice)) = ticket.under_way
             && since == state.counting_since
         {
             state.under_way.give_back(slice);
         }
-        if ticket.generation != state.generation {
-            happened.was_late = ended != Ended::Neutral;
-            return (state, happened);
-        }
-        if let Some(slice) = ticket.probe {
-            state.probes.give_back(slice);
-        }
+        let is_own = ticket.generation == state.generation;
+        let stage = ticket.probe.map(|probe| probe.stage);
+        let had_begun = stage.is_some_and(Stage::is_answered);
+        let held = match ticket.probe {
+            Some(probe) if is_own => state.give_back(probe),
+            _ => false,
+        };
+        let was_counted = stage == Some(Stage::Counted) || is_own && had_begun && !held;
         let sample = match ended {
             Ended::Neutral => return (state, happened),
             Ended::Abandoned => Sample {
@@ -174,6 +203,15 @@ impl Machine {
             },
             Ended::Answered(sample) => sample,
         };
+        // A response that had begun well, and now breaks off, says something of now.
+        let breaks_now = had_begun && sample.failed && state.phase == Phase::Closed;
+        if !is_own && !breaks_now {
+            happened.was_late = !was_counted;
+            return (state, happened);
+        }
+        if was_counted && !sample.failed {
+            return (state, happened);
+        }
         if sample.failed {
             let spared_until = now.saturating_add(report.retry_after.min(self.open.max));
             state.spared_until = state.spared_until.max(spared_until);
@@ -189,40 +227,39 @@ impl Machine {
                 Ended::Abandoned | Ended::Neutral => {}
             }
         }
-        match state.phase {
+        let transition = match state.phase {
             _ if self.only_measures => {
                 let counts = state.window.add(self.extent, now, sample);
                 let exceeded = self.verdict(&state, counts);
                 let before = self.verdict(&before, self.counts(&before, now));
                 happened.exceeded = exceeded.filter(|_| before.is_none());
+                None
             }
             Phase::Closed => {
                 let mut counts = Counts::default();
                 if self.failure_rate > 0 || self.slow_rate > 0 {
                     counts = state.window.add(self.extent, now, sample);
                 }
-                if let Some(cause) = self.verdict(&state, counts) {
-                    let opened = self.open(&mut state, now, cause, counts, report.random);
-                    happened.transition = Some(opened);
-                }
+                let cause = self.verdict(&state, counts);
+                cause.map(|cause| self.open(&mut state, now, cause, counts, report.random))
             }
             Phase::HalfOpen => {
-                state.probed.add(sample);
-                let probed = state.probed;
-                happened.transition = match self.verdict_on_probes(&state) {
-                    Some(Verdict::Open) => {
-                        Some(self.open(&mut state, now, Cause::Probe, probed, report.random))
-                    }
-                    Some(Verdict::Close) => {
-                        state.trips = 0;
-                        Some(enter(&mut state, Phase::Closed, now, None))
-                    }
-                    None => None,
-                };
+                match was_counted {
+                    true => state.probed.spoil(),
+                    false => state.probed.add(sample),
+                }
+                self.decide(&mut state, now, report.random)
             }
             // Nothing is admitted in this generation.
-            Phase::Open => {}
-        }
+            Phase::Open => None,
+        };
+        happened.transition = match (happened.transition, transition) {
+            (Some(first), Some(second)) => Some(Transition {
+                from: first.from,
+                ..second
+            }),
+            (first, second) => second.or(first),
+        };
         (state, happened)
     }
 
@@ -250,27 +287,19 @@ impl Machine {
     /// How many requests are under way, and how many probes are out.
     pub(super) fn out(&self, mut state: State, now: u64) -> (u32, u32) {
         self.expire(&mut state, now);
-        (state.under_way.out(), state.probes.out())
+        (state.under_way.out(), state.probes_out())
     }
 
-    fn expire(&self, state: &mut State, now: u64) -> u32 {
-        let mut expired = 0_u32;
-        if self.max_concurrent > 0 {
-            expired = state.under_way.expire(self.concurrent_term, now);
-        }
+    fn expire(&self, state: &mut State, now: u64) -> Happened {
+        let mut happened = Happened::default();
         if state.phase == Phase::HalfOpen {
-            expired = expired.saturating_add(state.probes.expire(self.probe_term, now));
+            happened = self.expire_probes(state, now);
         }
-        expired
-    }
-
-    /// How many more probes may pass. When none is out there is always one more: a new configuration may
-    /// have fewer permits than there are results.
-    fn probes_left(&self, state: &State) -> u32 {
-        let out = state.probes.out();
-        let used = out.saturating_add(state.probed.total);
-        let left = self.permits.saturating_sub(used);
-        left.max((out == 0).into())
+        if self.max_concurrent > 0 {
+            let expired = state.under_way.expire(self.concurrent_term, now);
+            happened.leases_expired = happened.leases_expired.saturating_add(expired);
+        }
+        happened
     }
 
     fn open(
@@ -308,4 +337,12 @@ fn enter(state: &mut State, to: Phase, now: u64, cause: Option<Cause>) -> Transi
         ..State::default()
     };
     Transition { from, to, cause }
+}
+
+/// Spreads what differs in a few bits over all of them (the finalizer of SplitMix64; Steele, Lea, Flood
+/// 2014).
+pub(super) fn mix(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }

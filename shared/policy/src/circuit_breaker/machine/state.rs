@@ -13,6 +13,8 @@
 //! | 8 | until when failures of this generation asked to be left alone (`Retry-After`) |
 //! | 12 | results of probes: all, failed, slow |
 //! | 28 | probes that are out, see [`leases`](super::leases) |
+//! | 28 | probes whose requests are not complete |
+//! | 28 | probes whose responses have begun well, and end with trailers |
 //! | 8 | since when requests under way are counted |
 //! | 28 | requests under way |
 //! | 129 | the [window](super::window) |
@@ -24,7 +26,7 @@ use super::leases::Leases;
 use super::window::{self, Counts, Window};
 use crate::table;
 
-const SIZE: usize = 1 + 3 + 2 + 4 + 3 * 8 + 12 + 28 + 8 + 28 + window::SIZE;
+const SIZE: usize = 1 + 3 + 2 + 4 + 3 * 8 + 12 + 3 * 28 + 8 + 28 + window::SIZE;
 
 /// The state of a circuit. An ordering: the later, the worse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +140,10 @@ pub(in crate::circuit_breaker) struct State {
     pub(super) spared_until: u64,
     pub(in crate::circuit_breaker) probed: Counts,
     pub(super) probes: Leases,
+    /// Of probes whose requests are not complete.
+    pub(super) uploads: Leases,
+    /// Of probes whose responses have begun well.
+    pub(super) answered: Leases,
     /// 0: never. Tells the requests of an earlier life of the key, before it was evicted.
     pub(super) counting_since: u64,
     pub(super) under_way: Leases,
@@ -165,7 +171,9 @@ impl table::State for State {
             writer.put(time.to_le_bytes());
         }
         self.probed.write(&mut writer);
-        self.probes.write(&mut writer);
+        for leases in [&self.probes, &self.uploads, &self.answered] {
+            leases.write(&mut writer);
+        }
         writer.put(self.counting_since.to_le_bytes());
         self.under_way.write(&mut writer);
         writer.put(self.window.0);
@@ -189,6 +197,8 @@ impl table::State for State {
             spared_until: u64::from_le_bytes(reader.take()),
             probed: Counts::read(&mut reader),
             probes: Leases::read(&mut reader),
+            uploads: Leases::read(&mut reader),
+            answered: Leases::read(&mut reader),
             counting_since: u64::from_le_bytes(reader.take()),
             under_way: Leases::read(&mut reader),
             window: Window(reader.take()),

@@ -1,5 +1,6 @@
 //! The policy, on a store in memory.
 
+mod authors;
 mod boards;
 mod bulkhead;
 mod configuration;
@@ -7,8 +8,10 @@ mod eviction;
 mod half_open;
 mod model;
 mod outcomes;
+mod probes;
 #[cfg(not(target_arch = "wasm32"))]
 mod racing;
+mod readings;
 mod replies;
 mod several;
 mod shadow;
@@ -19,6 +22,7 @@ mod triggers;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::machine::Candidate;
 use super::*;
 use crate::config;
 use crate::headers::HeaderMap;
@@ -28,6 +32,12 @@ use crate::table::memory::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_700_000_000 * SECOND;
+
+/// A request without a body, which the breaker is for in all readings.
+const CANDIDATE: Candidate = Candidate {
+    is_complete: true,
+    counts: true,
+};
 
 /// A plugin at work.
 struct World {
@@ -50,6 +60,8 @@ struct Ending {
     details: &'static str,
     flags: u64,
     attempts: Option<u32>,
+    grpc_timeout: &'static str,
+    is_internal: bool,
     /// The names of the properties that were asked for.
     asked: Vec<&'static str>,
 }
@@ -69,6 +81,16 @@ impl Stream for Ending {
         self.asked.push("attempts");
         self.attempts
     }
+
+    fn grpc_timeout(&mut self) -> Vec<u8> {
+        self.asked.push("grpc-timeout");
+        self.grpc_timeout.into()
+    }
+
+    fn is_internal(&mut self) -> bool {
+        self.asked.push("internal");
+        self.is_internal
+    }
 }
 
 /// A whole response of the upstream.
@@ -79,6 +101,8 @@ fn answer(headers: &[(&str, &str)]) -> Ending {
         details: "via_upstream",
         flags: 0,
         attempts: Some(1),
+        grpc_timeout: "",
+        is_internal: false,
         asked: Vec::new(),
     }
 }
@@ -148,8 +172,25 @@ impl World {
         self.now += nanoseconds;
     }
 
-    /// Lets a request with these headers come.
+    /// Lets a request with these headers come, whose headers nobody read unless a breaker needs them.
     fn send(&mut self, headers: &[(&str, &str)]) -> Admission {
+        let arrival = Arrival {
+            is_complete: true,
+            has_headers: false,
+        };
+        self.arrive(headers, arrival)
+    }
+
+    /// Lets a request come whose body has yet to come.
+    fn send_head(&mut self) -> Admission {
+        let arrival = Arrival {
+            is_complete: false,
+            has_headers: false,
+        };
+        self.arrive(&[], arrival)
+    }
+
+    fn arrive(&mut self, headers: &[(&str, &str)], arrival: Arrival) -> Admission {
         let headers = header_map(headers);
         let request = Request {
             subject: &Subject::new(&headers, b""),
@@ -157,7 +198,9 @@ impl World {
             claims: b"",
             cluster: b"payments",
         };
-        let admission = self.policy.on_request(&request, self.now, &mut self.store);
+        let admission = self
+            .policy
+            .on_request(&request, arrival, self.now, &mut self.store);
         for check in &admission.checks {
             for effects in &check.effects {
                 self.note(check.breaker, effects.clone());
@@ -167,10 +210,39 @@ impl World {
     }
 
     /// Ends a request.
-    fn end(&mut self, mut admission: Admission, mut ending: Ending) -> Vec<Recorded> {
+    fn end(&mut self, mut admission: Admission, ending: Ending) -> Vec<Recorded> {
         if let Some(headers) = &ending.headers {
             self.policy.on_response(&mut admission, headers, self.now);
         }
+        self.log(admission, ending)
+    }
+
+    /// Lets the rest of a request come.
+    fn complete(&mut self, admission: &mut Admission) {
+        let moved = self
+            .policy
+            .on_request_complete(admission, self.now, &mut self.store);
+        for (breaker, effects) in moved {
+            self.note(breaker, effects);
+        }
+    }
+
+    /// Lets the headers of a response come that has begun well.
+    fn begin(&mut self, admission: &mut Admission, ending: &mut Ending) {
+        let headers = ending.headers.clone().unwrap();
+        self.policy.on_response(admission, &headers, self.now);
+        if admission.needs_good_news() {
+            let counted = self
+                .policy
+                .on_good_news(admission, ending, self.now, &mut self.store);
+            for (breaker, effects) in counted {
+                self.note(breaker, effects);
+            }
+        }
+    }
+
+    /// Ends the stream of a request whose response has begun.
+    fn log(&mut self, mut admission: Admission, mut ending: Ending) -> Vec<Recorded> {
         if let Some(trailers) = &ending.trailers {
             self.policy.on_trailers(&mut admission, trailers);
         }

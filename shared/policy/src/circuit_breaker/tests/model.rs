@@ -299,7 +299,7 @@ proptest! {
             match step {
                 Step::Wait(milliseconds) => now += milliseconds * MILLISECOND,
                 Step::Send => {
-                    let (new, admitted, _) = machine.admit(state, now);
+                    let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
                     state = stored(new);
                     prop_assert_eq!(admitted.map(|_| ()), model.admit(id, now));
                     tickets.extend(admitted.map(|ticket| (id, ticket)));

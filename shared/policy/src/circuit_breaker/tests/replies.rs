@@ -38,7 +38,7 @@ fn a_plain_rejection() {
         "circuit_open"
     );
     assert_eq!(header(&reply, "grpc-retry-pushback-ms"), None);
-    assert_eq!(reply.details, "circuit_breaker_open");
+    assert_eq!(reply.details, "circuit_open{a}");
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn hostile_keys_stay_text() {
     let mut world = World::new(json!({"name": "edge", "status_path": "/s", "breakers": [
         named("a", json!({"key": [{"header": "x-tenant"}], "consecutive_failures": 1}))
     ]}));
-    let hostile = "\"}],\u{1}<script>";
+    let hostile = "\"}],<\u{1}script>";
     world.call_with(&[("x-tenant", hostile)], failure());
     let reply = get(&mut world, "GET", "/s").unwrap();
     let value: Value = serde_json::from_slice(&reply.body).unwrap();

@@ -25,7 +25,7 @@ fn reach(machine: &Machine, steps: Vec<Step>) -> (State, u64, Vec<Ticket>) {
         match step {
             Step::Wait(milliseconds) => now += milliseconds * MILLISECOND,
             Step::Send => {
-                let (new, admitted, _) = machine.admit(state, read_at);
+                let (new, admitted, _) = machine.admit(state, read_at, CANDIDATE);
                 state = stored(new);
                 tickets.extend(admitted);
             }
@@ -49,7 +49,7 @@ fn recover(machine: &Machine, mut state: State, mut now: u64) -> u32 {
     let mut passed = 0;
     while state.phase != Phase::Closed {
         assert!(now < end, "stuck: {state:?}");
-        let (new, admitted, _) = machine.admit(state, now);
+        let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
         state = new;
         match admitted {
             Ok(ticket) => {
@@ -125,7 +125,7 @@ proptest! {
         let machine = rules.machine();
         let (mut state, mut now, mut under_way) = reach(&machine, steps);
         for (ends, ended) in endings {
-            let (new, admitted, _) = machine.admit(state, now);
+            let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
             state = new;
             let is_probe = admitted.is_ok();
             match admitted {
@@ -161,8 +161,8 @@ proptest! {
         let state = State::from_bytes(bytes.try_into().unwrap());
         let machine = rules.machine();
         machine.harm(state, now);
-        let (new, admitted, _) = machine.admit(state, now);
-        let ticket = admitted.or_else(|_| machine.admit(State::default(), now).1).unwrap();
+        let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
+        let ticket = admitted.or_else(|_| machine.admit(State::default(), now, CANDIDATE).1).unwrap();
         let report = Report { ticket, ended, retry_after, random };
         let (last, _) = machine.record(new, now, report);
         prop_assert_eq!(stored(last), last);

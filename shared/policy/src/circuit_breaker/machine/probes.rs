@@ -1,0 +1,205 @@
+//! The probes of a half-open circuit, and what they have shown.
+//!
+//! A probe holds a permit in one of three ways, each a lease of its own ([`leases`](super::leases)):
+//!
+//! - **uploading**: its request is not complete. Such probes hold no permit that a complete request could have,
+//!   and only for a short while: a client that stalls its upload takes nothing from the others.
+//! - **sent**: its request is complete, and the upstream has yet to answer.
+//! - **answered**: its response has begun well, and its verdict comes with trailers (gRPC). When this lease
+//!   ends, the probe has succeeded.
+//!
+//! Any other response that begins well counts at once (**counted**). What breaks off afterwards counts when it
+//! does: as a failure in place of that success while the circuit is half-open, as a failure like any other once
+//! it is closed.
+
+use super::leases::Slice;
+use super::window::{Counts, Sample};
+use super::{Cause, Happened, Machine, Phase, State, Ticket, Transition, enter, mix};
+
+/// What a probe holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probe {
+    slice: Slice,
+    pub(super) stage: Stage,
+}
+
+/// How far a probe has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Uploading,
+    Sent,
+    Answered,
+    Counted,
+}
+
+impl Stage {
+    /// Whether the response had begun well.
+    pub(super) fn is_answered(self) -> bool {
+        matches!(self, Self::Answered | Self::Counted)
+    }
+}
+
+/// A response that has begun well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::circuit_breaker) struct Begun {
+    /// Whether its headers were slow.
+    pub(in crate::circuit_breaker) is_slow: bool,
+    /// Whether trailers say how it went.
+    pub(in crate::circuit_breaker) has_verdict_in_trailers: bool,
+}
+
+/// What probes have shown.
+pub(super) enum Verdict {
+    Open,
+    Close,
+}
+
+impl State {
+    /// Takes a permit for a request, complete or not.
+    pub(super) fn take_probe(&mut self, is_complete: bool) -> Probe {
+        let (leases, stage) = match is_complete {
+            true => (&mut self.probes, Stage::Sent),
+            false => (&mut self.uploads, Stage::Uploading),
+        };
+        Probe {
+            slice: leases.take(),
+            stage,
+        }
+    }
+
+    /// Gives back what a probe of this generation holds; whether it still held it.
+    pub(super) fn give_back(&mut self, probe: Probe) -> bool {
+        match probe.stage {
+            Stage::Uploading => self.uploads.give_back(probe.slice),
+            Stage::Sent => self.probes.give_back(probe.slice),
+            Stage::Answered => self.answered.give_back(probe.slice),
+            Stage::Counted => false,
+        }
+    }
+
+    /// How many probes are out.
+    pub(super) fn probes_out(&self) -> u32 {
+        let sent = self.probes.out().saturating_add(self.answered.out());
+        sent.saturating_add(self.uploads.out())
+    }
+}
+
+impl Machine {
+    /// How many more probes may pass. When none is out there is always one more: a new configuration may
+    /// have fewer permits than there are results.
+    pub(super) fn probes_left(&self, state: &State, is_complete: bool) -> u32 {
+        let mut out = state.probes_out();
+        if is_complete {
+            out = out.saturating_sub(state.uploads.out());
+        }
+        let used = out.saturating_add(state.probed.total);
+        let left = self.permits.saturating_sub(used);
+        left.max((out == 0).into())
+    }
+
+    /// Lets the permits of probes expire. Those whose responses had begun well have succeeded.
+    pub(super) fn expire_probes(&self, state: &mut State, now: u64) -> Happened {
+        let mut happened = Happened {
+            leases_expired: state
+                .probes
+                .expire(self.probe_term, now)
+                .saturating_add(state.uploads.expire(self.short_term, now)),
+            ..Happened::default()
+        };
+        let succeeded = state.answered.expire(self.short_term, now);
+        if succeeded > 0 {
+            state.probed.total = state.probed.total.saturating_add(succeeded);
+            state.consecutive = 0;
+            let random = mix(now ^ state.generation);
+            happened.transition = self.decide(state, now, random);
+        }
+        happened
+    }
+
+    /// The request of a probe is complete.
+    pub(in crate::circuit_breaker) fn complete(
+        &self,
+        mut state: State,
+        now: u64,
+        mut ticket: Ticket,
+    ) -> (State, Ticket, Happened) {
+        let happened = self.expire(&mut state, now);
+        if let Some(probe) = &mut ticket.probe
+            && probe.stage == Stage::Uploading
+            && ticket.generation == state.generation
+        {
+            state.give_back(*probe);
+            *probe = state.take_probe(true);
+        }
+        (state, ticket, happened)
+    }
+
+    /// The response to a probe has begun well.
+    pub(in crate::circuit_breaker) fn answer(
+        &self,
+        mut state: State,
+        now: u64,
+        mut ticket: Ticket,
+        begun: Begun,
+    ) -> (State, Ticket, Happened) {
+        let mut happened = self.expire(&mut state, now);
+        let Some(probe) = &mut ticket.probe else {
+            return (state, ticket, happened);
+        };
+        let waits_for_more = begun.has_verdict_in_trailers && begun.is_slow;
+        if ticket.generation != state.generation || probe.stage.is_answered() || waits_for_more {
+            return (state, ticket, happened);
+        }
+        state.give_back(*probe);
+        if begun.has_verdict_in_trailers {
+            probe.stage = Stage::Answered;
+            probe.slice = state.answered.take();
+            return (state, ticket, happened);
+        }
+        probe.stage = Stage::Counted;
+        state.consecutive = 0;
+        state.probed.add(Sample {
+            failed: false,
+            slow: begun.is_slow,
+        });
+        let random = mix(now ^ state.generation);
+        let decided = self.decide(&mut state, now, random);
+        happened.transition = decided.or(happened.transition);
+        (state, ticket, happened)
+    }
+
+    /// Opens or closes a half-open circuit if its probes have shown enough.
+    pub(super) fn decide(&self, state: &mut State, now: u64, random: u64) -> Option<Transition> {
+        let probed = state.probed;
+        match self.verdict_on_probes(state)? {
+            Verdict::Open => Some(self.open(state, now, Cause::Probe, probed, random)),
+            Verdict::Close => {
+                state.trips = 0;
+                Some(enter(state, Phase::Closed, now, None))
+            }
+        }
+    }
+
+    /// What the probes say, as soon as there are enough of them.
+    fn verdict_on_probes(&self, state: &State) -> Option<Verdict> {
+        let enough = self.minimum.min(self.permits);
+        let in_a_row = self.consecutive.min(enough);
+        if in_a_row > 0 && state.consecutive >= in_a_row {
+            return Some(Verdict::Open);
+        }
+        if state.probed.total < enough {
+            return None;
+        }
+        Some(match self.exceeds(state.probed) {
+            (false, false) => Verdict::Close,
+            _ => Verdict::Open,
+        })
+    }
+}
+
+impl Counts {
+    /// Makes a failure of a result that had counted as a success.
+    pub(super) fn spoil(&mut self) {
+        self.failed = self.failed.saturating_add(1).min(self.total);
+    }
+}
