@@ -117,6 +117,7 @@ impl Plugin for RateLimit {
         if evaluation.is_denied()
             && let Some(reply) = self.policy.reply(&evaluation)
         {
+            self.log(&evaluation);
             *stream = Some(evaluation);
             return Ok(Flow::Reply(reply));
         }
@@ -149,6 +150,25 @@ impl Plugin for RateLimit {
 }
 
 impl RateLimit {
+    /// One line for a request that is denied: by which limit, and why.
+    fn log(&self, evaluation: &Evaluation) {
+        let denial = evaluation
+            .checks()
+            .iter()
+            .find_map(|check| match check.outcome() {
+                Outcome::Denied(reason) => Some((check.limit(), reason)),
+                _ => None,
+            });
+        if let Some((limit, reason)) = denial {
+            log::debug!(
+                "portcullis rate_limit {}: limit {}: {}",
+                self.name,
+                self.policy.limit_name(limit),
+                reason.label()
+            );
+        }
+    }
+
     fn count(&self, evaluation: &Evaluation) {
         for check in evaluation.checks() {
             let Some(counters) = self.counters(check.limit()) else {

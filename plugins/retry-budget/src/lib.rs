@@ -3,19 +3,20 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 mod metrics;
+mod respected;
 
 use portcullis_host::{
-    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, Property, SharedValue,
-    SteadyClock, Summary, TableSpec, Tables, random,
+    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, Property, SteadyClock, Summary,
+    TableSpec, Tables, random,
 };
-use portcullis_policy::circuit_breaker::board;
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
 use portcullis_policy::retry_budget::{
-    BreakerName, BreakerQuery, BudgetId, Config, Evaluation, Report, RetryBudget as Policy,
+    BreakerQuery, BudgetId, Config, Evaluation, Reason, Report, RetryBudget as Policy,
 };
 
 use metrics::BudgetMetrics;
+use respected::Respected;
 
 /// The plugin.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub struct RetryBudget {
     tables: Tables,
     /// By budget.
     metrics: Vec<BudgetMetrics>,
-    /// What the breakers tell that budgets respect, by budget.
-    boards: Vec<Option<SharedValue>>,
+    /// The breakers that budgets respect, by budget.
+    breakers: Vec<Option<Respected>>,
 }
 
 impl Plugin for RetryBudget {
@@ -43,6 +44,9 @@ impl Plugin for RetryBudget {
     fn new(config: Config) -> Self {
         let name = config.name.clone();
         let policy = Policy::new(config);
+        for warning in policy.warnings() {
+            log::warn!("portcullis {} {name}: {warning}", Self::NAME);
+        }
         let metrics = Metrics::new(Self::NAME, &name);
         let metrics: Vec<BudgetMetrics> = policy
             .budgets()
@@ -56,13 +60,13 @@ impl Plugin for RetryBudget {
                 retries: metrics.cas_retries,
                 gave_up: metrics.gave_up,
             });
+        let breakers = policy.breakers().zip(&metrics);
+        let breakers = breakers
+            .map(|(breaker, metrics)| Some(Respected::open(breaker?, metrics.breaker_missing)));
         Self {
             clock: SteadyClock::open(),
             tables: Tables::open(Self::NAME, &name, specs),
-            boards: policy
-                .breakers()
-                .map(|breaker| Some(board_of(breaker?)))
-                .collect(),
+            breakers: breakers.collect(),
             name,
             policy,
             metrics,
@@ -127,6 +131,7 @@ impl Plugin for RetryBudget {
         if let Some(metrics) = self.metrics(evaluation.budget()) {
             metrics.count(&evaluation);
         }
+        self.log(&evaluation, evaluation.denial(), "a retry is denied");
         if evaluation.denial().is_some() && evaluation.is_enforced() {
             // It only spreads the clients that come back.
             let chance = random().map_or(0, u64::from_le_bytes);
@@ -185,40 +190,60 @@ impl RetryBudget {
             return Ok(());
         }
         let attempts = exchange.number(Property::ATTEMPT_COUNT);
-        let flags = match evaluation.needs_flags() {
+        let attempts_or_all = attempts.map_or(u64::MAX, Option::unwrap_or_default);
+        let flags = match evaluation.needs_flags(attempts_or_all) {
             true => exchange.number(Property::RESPONSE_FLAGS),
             false => Ok(None),
         };
-        let now = self.clock.now()?;
-        let report = Report {
-            attempts: attempts.map_or(u64::MAX, Option::unwrap_or_default),
+        let mut report = Report {
+            attempts: attempts_or_all,
             flags: flags.ok().flatten().unwrap_or_default(),
+            details: b"",
         };
+        let details = match report.needs_details() {
+            true => exchange.property(Property::RESPONSE_CODE_DETAILS),
+            false => Ok(None),
+        };
+        report.details = details
+            .as_ref()
+            .ok()
+            .and_then(Option::as_deref)
+            .unwrap_or_default();
+        let now = self.clock.now()?;
         let settlement = self
             .policy
             .settle(evaluation, report, now, &mut self.tables.at(now));
+        self.log(evaluation, settlement.denied, "no more retries");
         if let Some(metrics) = self.metrics(evaluation.budget()) {
             metrics.count_settlement(evaluation, &settlement);
         }
-        attempts.and(flags).map(|_| ())
+        attempts.and(flags).map(|_| ()).and(details.map(|_| ()))
     }
 
-    /// Whether the breaker is open; not if its board cannot be read.
+    /// One line for a request that is denied retries, or is one and is denied.
+    fn log(&self, evaluation: &Evaluation, denial: Option<Reason>, what: &str) {
+        if let Some(reason) = denial {
+            log::debug!(
+                "portcullis retry_budget {}: budget {}: {what}: {}{}",
+                self.name,
+                self.policy.budget_name(evaluation.budget()),
+                reason.label(),
+                if evaluation.is_enforced() {
+                    ""
+                } else {
+                    " (shadow)"
+                }
+            );
+        }
+    }
+
     fn is_open(&self, query: BreakerQuery) -> bool {
-        let board = self
-            .boards
-            .get(query.budget.index())
-            .and_then(Option::as_ref);
-        let board = board.and_then(|board| board.read().ok());
-        board.is_some_and(|board| board::is_open(&board, query.shape, query.key, query.now))
+        let breaker = self.breakers.get(query.budget.index());
+        let breaker = breaker.and_then(Option::as_ref);
+        breaker.is_some_and(|breaker| breaker.is_open(query))
     }
 
     fn metrics(&self, budget: BudgetId) -> Option<&BudgetMetrics> {
         self.metrics.get(budget.index())
     }
-}
-
-/// Where circuit-breaker tells of a breaker. If it is configured later, there is nothing yet.
-fn board_of(BreakerName { policy, breaker }: &BreakerName) -> SharedValue {
-    SharedValue::open("circuit_breaker", policy, &format!("{breaker}/board"))
 }

@@ -15,6 +15,7 @@ pub(crate) struct BudgetMetrics {
     inbound_denied: CountersBy<Reason>,
     shadow_inbound_denied: CountersBy<Reason>,
     balance: Gauge,
+    pub(crate) breaker_missing: Gauge,
     pub(crate) errors: Counter,
     occupancy: Gauge,
     evictions: Counter,
@@ -42,6 +43,7 @@ impl BudgetMetrics {
             inbound_denied: by_reason("inbound_denied"),
             shadow_inbound_denied: by_reason("shadow_inbound_denied"),
             balance: metrics.gauge("balance", labels),
+            breaker_missing: metrics.gauge("breaker_missing", labels),
             errors: counter("errors"),
             occupancy: metrics.gauge("occupancy", labels),
             evictions: counter("evictions"),
@@ -53,10 +55,8 @@ impl BudgetMetrics {
 
     /// Counts what was decided about a request.
     pub(crate) fn count(&self, evaluation: &Evaluation) {
-        match evaluation.is_inbound_retry() {
-            true => self.inbound_retries.increment(),
-            false if !evaluation.is_error() => self.deposits.increment(),
-            false => {}
+        if evaluation.is_inbound_retry() {
+            self.inbound_retries.increment();
         }
         self.retries_granted.add(evaluation.granted());
         if let Some(reason) = evaluation.denial() {
@@ -74,6 +74,9 @@ impl BudgetMetrics {
 
     /// Counts what came of it in the end.
     pub(crate) fn count_settlement(&self, evaluation: &Evaluation, settlement: &Settlement) {
+        if settlement.deposited {
+            self.deposits.increment();
+        }
         self.retries_used.add(settlement.used);
         if let Some(reason) = settlement.denied {
             match evaluation.is_enforced() {

@@ -99,16 +99,6 @@ impl Reason {
             Self::Unavailable => "unavailable",
         }
     }
-
-    /// The details in the access log.
-    pub(super) fn details(self) -> &'static str {
-        match self {
-            Self::RateLimited => "rate_limited",
-            Self::CostTooLarge => "rate_limited_cost_too_large",
-            Self::MissingKey => "rate_limited_missing_key",
-            Self::Unavailable => "rate_limited_unavailable",
-        }
-    }
 }
 
 impl Check {

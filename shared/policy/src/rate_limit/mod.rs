@@ -109,7 +109,7 @@ use crate::table::{MemoryUse, WhenFull};
 use config::ResponseHeaders;
 use fields::Policy;
 use limit::Limit;
-use reply::ReplyTemplate;
+use reply::{Details, ReplyTemplate};
 
 /// The policy, compiled.
 ///
@@ -188,6 +188,8 @@ struct Compiled {
     /// How many blocks its table has.
     blocks: u32,
     policy: Policy,
+    /// Of its replies.
+    details: Details,
 }
 
 /// A limit of the configuration. Its [`index`](Self::index) is also the number of its table.
@@ -216,6 +218,7 @@ impl RateLimit {
         let max_keys = config.max_keys.get();
         let compile = |limit: Limit| Compiled {
             policy: Policy::of(&limit),
+            details: Details::of(&limit.name),
             blocks: limit.blocks(max_keys),
             limit,
         };
@@ -280,6 +283,12 @@ impl RateLimit {
         let denied = checks.filter(|check| matches!(check.outcome, Outcome::ShadowDenied(_)));
         let limits = denied.filter_map(|check| self.get(check.limit));
         limits.map(|compiled| format!("rate_limit;{}", compiled.limit.name).into())
+    }
+
+    /// The name of a limit, for the log.
+    pub fn limit_name(&self, limit: LimitId) -> &str {
+        self.get(limit)
+            .map_or("", |compiled| compiled.limit.name.as_str())
     }
 
     fn get(&self, limit: LimitId) -> Option<&Compiled> {

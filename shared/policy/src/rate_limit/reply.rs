@@ -7,13 +7,16 @@ use serde_json::json;
 use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
 use super::rate::seconds;
-use crate::config::{Mode, OnError};
+use crate::config::{Mode, Name, OnError};
 use crate::reply::{ErrorStatus, Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is over a limit.
 const RESOURCE_EXHAUSTED: u32 = 8;
 /// The gRPC status of a request that could not be counted.
 const UNAVAILABLE: u32 = 14;
+
+/// The response-code details where no limit could be asked.
+const UNJUDGED: Bytes = Bytes::from_static(b"rate_limited_unavailable");
 
 const CONTENT_TYPE: Bytes = Bytes::from_static(b"content-type");
 const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
@@ -25,7 +28,7 @@ impl RateLimit {
         let is_enforced =
             self.mode == Mode::Enforce && self.active().any(|limit| limit.mode == Mode::Enforce);
         let is_denied = is_enforced && self.on_error == OnError::Deny;
-        is_denied.then(|| self.reply.unavailable(Reason::Unavailable.details()))
+        is_denied.then(|| self.reply.unavailable(UNJUDGED))
     }
 
     /// The answer to a request that is denied.
@@ -39,17 +42,45 @@ impl RateLimit {
         };
         let over_limit = || denials().filter(|(reason, _)| *reason != Reason::Unavailable);
         let wait = denials().map(|(_, check)| check.wait).max()?;
-        let mut reply = match over_limit().next() {
-            Some((reason, _)) => {
+        let is_over_limit = over_limit().next().is_some();
+        let (reason, first) = over_limit().chain(denials()).next()?;
+        let details = &self.get(first.limit)?.details;
+        let mut reply = match is_over_limit {
+            true => {
                 let limits = over_limit().filter_map(|(_, check)| self.get(check.limit));
                 let names = limits.map(|compiled| compiled.limit.name.as_str());
+                let wait = seconds(wait).max(1);
                 self.reply
-                    .over_limit(reason.details(), names, seconds(wait).max(1))
+                    .over_limit(details.of_reason(reason), names, wait)
             }
-            None => self.reply.unavailable(Reason::Unavailable.details()),
+            false => self.reply.unavailable(details.of_reason(reason)),
         };
         reply.headers.extend(self.reply_headers(evaluation));
         Some(reply)
+    }
+}
+
+/// The response-code details of a limit's replies, such as `rate_limited{per-client}`.
+#[derive(Clone, Debug)]
+pub(super) struct Details(Vec<(Reason, Bytes)>);
+
+impl Details {
+    pub(super) fn of(limit: &Name) -> Self {
+        let details = |reason: Reason| {
+            let what = match reason {
+                Reason::RateLimited => "",
+                Reason::CostTooLarge => "_cost_too_large",
+                Reason::MissingKey => "_missing_key",
+                Reason::Unavailable => "_unavailable",
+            };
+            (reason, format!("rate_limited{what}{{{limit}}}").into())
+        };
+        Self(Reason::ALL.map(details).to_vec())
+    }
+
+    fn of_reason(&self, reason: Reason) -> Bytes {
+        let found = self.0.iter().find(|(other, _)| *other == reason);
+        found.map(|(_, it)| it.clone()).unwrap_or_default()
     }
 }
 
@@ -142,7 +173,7 @@ impl ReplyTemplate {
     /// The answer to a request that violates these limits. `retry_after` is in seconds.
     pub(super) fn over_limit<'a>(
         &self,
-        details: &'static str,
+        details: Bytes,
         limits: impl Iterator<Item = &'a str>,
         retry_after: u64,
     ) -> Reply {
@@ -165,7 +196,7 @@ impl ReplyTemplate {
     }
 
     /// The answer to a request that could not be counted.
-    pub(super) fn unavailable(&self, details: &'static str) -> Reply {
+    pub(super) fn unavailable(&self, details: Bytes) -> Reply {
         let status = 503;
         let (content_type, body) = match &self.body {
             Body::Text(_) => (None, Bytes::from_static(b"Rate limiting unavailable\n")),

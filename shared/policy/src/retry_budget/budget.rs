@@ -10,8 +10,9 @@ use super::backoff::Backoff;
 use super::breaker::BreakerName;
 use super::inbound::{AttemptHeaders, InboundRetries};
 use super::ledger::Rules;
-use super::retry_on::RetryOn;
-use crate::config::{Mode, Name, Whole, Within};
+use super::retry_on::{Conditions, RetryOn, Status, short_list};
+use crate::config::{HeaderName, Mode, Name, Whole, Within};
+use crate::headers::HeaderMap;
 use crate::key::KeyPart;
 use crate::matcher::Match;
 use crate::reply::ErrorStatus;
@@ -21,6 +22,33 @@ const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 
 type Window = Within<SECOND, HOUR>;
+
+/// A budget whose fields agree with each other.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "Budget", inline)
+)]
+#[serde(try_from = "Budget")]
+pub(super) struct CheckedBudget {
+    pub(super) budget: Budget,
+    /// On what Envoy retries.
+    pub(super) conditions: Conditions,
+}
+
+impl TryFrom<Budget> for CheckedBudget {
+    type Error = String;
+
+    fn try_from(budget: Budget) -> Result<Self, String> {
+        let conditions = Conditions::new(
+            budget.retry_on.as_ref(),
+            budget.retriable_status_codes.as_deref(),
+            budget.retriable_headers.as_deref(),
+        )?;
+        Ok(Self { budget, conditions })
+    }
+}
 
 /// A budget: how many retries some requests may cost.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,8 +79,16 @@ pub(super) struct Budget {
     max_retries: Whole<0, 10>,
     /// On what Envoy retries, beside what the route says: conditions of `x-envoy-retry-on` and
     /// `x-envoy-retry-grpc-on`, separated by commas.
-    pub(super) retry_on: Option<RetryOn>,
-    /// Whether only GET, HEAD, OPTIONS, TRACE, PUT and DELETE may be retried.
+    retry_on: Option<RetryOn>,
+    /// Statuses on which Envoy retries, beside what `retry_on` and the route say: 1 to 20 of 400 to 599.
+    #[serde(default, deserialize_with = "short_list")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
+    retriable_status_codes: Option<Vec<Status>>,
+    /// Response headers on which Envoy retries if they are there, whatever their values: 1 to 20 names.
+    #[serde(default, deserialize_with = "short_list")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
+    retriable_headers: Option<Vec<HeaderName>>,
+    /// Whether only GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY may be retried.
     #[serde(default = "yes")]
     pub(super) idempotent_only: bool,
     /// What becomes of a request that is a retry itself.
@@ -96,8 +132,10 @@ fn yes() -> bool {
     true
 }
 
-/// The methods that can be repeated without harm (RFC 9110, section 9.2.2).
-const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"];
+/// The methods that can be repeated without harm (RFC 9110, section 9.2.2; QUERY: RFC 10008, section 2).
+const IDEMPOTENT: [&[u8]; 7] = [
+    b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"QUERY",
+];
 
 impl Budget {
     /// How many blocks its table has; 0 if it needs none.
@@ -124,6 +162,14 @@ impl Budget {
         match self.idempotent_only && !IDEMPOTENT.contains(&method) {
             true => 0,
             false => self.max_retries.get(),
+        }
+    }
+
+    /// Which retry a request with these headers is; 0 if it is none, or if that does not matter.
+    pub(super) fn inbound_retry(&self, headers: &HeaderMap) -> u32 {
+        match self.inbound_retries {
+            InboundRetries::Ignore => 0,
+            InboundRetries::Deny | InboundRetries::Count => self.attempt_headers.retry(headers),
         }
     }
 

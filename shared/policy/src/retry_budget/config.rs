@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::budget::Budget;
+use super::budget::CheckedBudget;
 use super::ledger::Ledger;
 use crate::config::{Document, Errors, Mode, Name, OnError};
 use crate::table::{MaxKeys, MemoryUse};
@@ -33,7 +33,7 @@ pub struct Config {
     /// The budgets. The first that matches decides.
     #[serde(deserialize_with = "budgets")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-    pub(super) budgets: Vec<Budget>,
+    pub(super) budgets: Vec<CheckedBudget>,
 }
 
 impl Config {
@@ -48,18 +48,19 @@ impl Config {
     /// What the table of each budget takes at most.
     pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
         let max_keys = self.max_keys.get();
-        let budgets = self.budgets.iter();
+        let budgets = self.budgets.iter().map(|checked| &checked.budget);
         budgets.map(move |budget| MemoryUse::of_table::<Ledger>(budget.blocks(max_keys)))
     }
 }
 
-fn budgets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Budget>, D::Error> {
-    let budgets = Vec::<Budget>::deserialize(deserializer)?;
+fn budgets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CheckedBudget>, D::Error> {
+    let budgets = Vec::<CheckedBudget>::deserialize(deserializer)?;
     if budgets.is_empty() {
         return Err(de::Error::custom("found an empty array; expected a budget"));
     }
     let mut names = BTreeSet::new();
-    match budgets.iter().find(|budget| !names.insert(&budget.name)) {
+    let mut all = budgets.iter().map(|checked| &checked.budget);
+    match all.find(|budget| !names.insert(&budget.name)) {
         Some(budget) => Err(de::Error::custom(format!(
             "found two budgets named {:?}; expected each name once: it tells them apart in metrics",
             budget.name.as_str()

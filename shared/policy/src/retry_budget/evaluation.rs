@@ -20,21 +20,18 @@ pub struct Evaluation {
     pub(super) reason: Option<Reason>,
     pub(super) is_denied: bool,
     pub(super) is_error: bool,
+    /// Whose ledger pays.
+    pub(super) key: KeyHash,
     /// What was withdrawn for it, until it is settled.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<Reservation>,
+    /// Whether it deposits if it reaches an upstream.
+    pub(super) deposits: bool,
     /// For how many more retries there was something when the ledger was last seen.
     pub(super) balance: Option<u32>,
     pub(super) is_settled: bool,
     pub(super) is_grpc: bool,
     pub(super) stop: Stop,
     pub(super) table: TableEvents,
-}
-
-/// Retries that were withdrawn from the ledger of a key.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) key: KeyHash,
-    pub(super) reserved: Reservation,
 }
 
 /// Whether the caller is to be told not to send the request again.
@@ -57,11 +54,18 @@ pub enum Reason {
     BreakerOpen,
     /// The budget could not be read or written.
     Unavailable,
+    /// The path can be read in several ways, which fall under different budgets.
+    Ambiguous,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::BudgetEmpty, Self::BreakerOpen, Self::Unavailable];
+    pub const ALL: [Self; 4] = [
+        Self::BudgetEmpty,
+        Self::BreakerOpen,
+        Self::Unavailable,
+        Self::Ambiguous,
+    ];
 
     /// The value of the metric label `reason`.
     pub fn label(self) -> &'static str {
@@ -69,15 +73,7 @@ impl Reason {
             Self::BudgetEmpty => "budget_empty",
             Self::BreakerOpen => "breaker_open",
             Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// The details in the access log.
-    pub(super) fn details(self) -> &'static str {
-        match self {
-            Self::BudgetEmpty => "retry_budget_empty",
-            Self::BreakerOpen => "retry_budget_breaker_open",
-            Self::Unavailable => "retry_budget_unavailable",
+            Self::Ambiguous => "ambiguous",
         }
     }
 }
@@ -124,11 +120,10 @@ impl Evaluation {
     }
 
     /// Remembers what was withdrawn, and says how many retries that are.
-    pub(super) fn hold(&mut self, key: KeyHash, statement: &Statement) -> u32 {
+    pub(super) fn hold(&mut self, reserved: Reservation, statement: Statement) -> u32 {
         self.balance = Some(statement.balance);
         self.table = statement.table;
-        let reserved = statement.reserved;
-        self.held = (reserved.retries() > 0).then_some(Held { key, reserved });
+        self.held = (reserved.retries() > 0).then_some(reserved);
         reserved.retries()
     }
 

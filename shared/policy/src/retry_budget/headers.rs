@@ -3,8 +3,12 @@
 //! The router takes the number of retries from `x-envoy-max-retries`, whatever the route's policy says,
 //! and adds the conditions of `x-envoy-retry-on` and `x-envoy-retry-grpc-on` to those of the policy. It
 //! believes everybody who can set them: Envoy removes them from requests of external clients only. So
-//! the number is always set, and conditions that a client brought along are removed. (With 0 retries
-//! they mean nothing, and the router removes them itself.)
+//! the number is always set, and conditions that a client brought along are replaced.
+//!
+//! A request that should have retries and is granted none has the conditions all the same: only then the
+//! router notices that it would have retried, and says so with the flag `URX`, which is what
+//! [`settle`](super::settle) counts as denied. For a request that should have none (a POST, mostly), 0 is
+//! enough: conditions mean nothing then, and the router removes them itself.
 //!
 //! Timeouts that a client asks for, `x-envoy-upstream-rq-per-try-timeout-ms` included, stay: they make
 //! retries likelier, but no more of them.
@@ -18,13 +22,9 @@ use crate::headers::{HeaderMap, SHADOW_HEADER};
 const MAX_RETRIES: Bytes = Bytes::from_static(b"x-envoy-max-retries");
 const RETRY_ON: Bytes = Bytes::from_static(b"x-envoy-retry-on");
 const RETRY_GRPC_ON: Bytes = Bytes::from_static(b"x-envoy-retry-grpc-on");
-
-/// What else a client could say of retries.
-const CONDITIONS: [Bytes; 3] = [
-    Bytes::from_static(b"x-envoy-retriable-status-codes"),
-    Bytes::from_static(b"x-envoy-retriable-header-names"),
-    Bytes::from_static(b"x-envoy-hedge-on-per-try-timeout"),
-];
+const STATUS_CODES: Bytes = Bytes::from_static(b"x-envoy-retriable-status-codes");
+const HEADER_NAMES: Bytes = Bytes::from_static(b"x-envoy-retriable-header-names");
+const HEDGE: Bytes = Bytes::from_static(b"x-envoy-hedge-on-per-try-timeout");
 
 impl RetryBudget {
     /// Tells the router that a request may have no retries.
@@ -47,22 +47,23 @@ impl RetryBudget {
             return;
         }
         request.set(MAX_RETRIES, digits(evaluation.granted));
-        if evaluation.granted == 0 {
+        if evaluation.wanted == 0 {
             return;
         }
-        let retry_on = budget.retry_on.as_ref();
-        let http = retry_on.and_then(|conditions| conditions.http.clone());
-        let grpc = retry_on.and_then(|conditions| conditions.grpc.clone());
-        for (name, conditions) in [(RETRY_ON, http), (RETRY_GRPC_ON, grpc)] {
-            match conditions {
-                Some(conditions) => request.set(name, conditions),
+        let conditions = &compiled.conditions;
+        for (name, value) in [
+            (RETRY_ON, conditions.http.as_ref()),
+            (RETRY_GRPC_ON, conditions.grpc.as_ref()),
+            (STATUS_CODES, conditions.status_codes.as_ref()),
+            (HEADER_NAMES, conditions.header_names.as_ref()),
+            (HEDGE, None),
+        ] {
+            match value {
+                Some(value) => request.set(name, value.clone()),
                 None => {
                     request.remove(name);
                 }
             }
-        }
-        for name in CONDITIONS {
-            request.remove(name);
         }
     }
 }

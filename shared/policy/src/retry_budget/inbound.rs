@@ -31,6 +31,17 @@ pub(super) enum InboundRetries {
     Ignore,
 }
 
+impl InboundRetries {
+    /// The higher, the less a retry may do.
+    pub(super) fn strictness(self) -> u8 {
+        match self {
+            Self::Ignore => 0,
+            Self::Count => 1,
+            Self::Deny => 2,
+        }
+    }
+}
+
 const ATTEMPT_COUNT: &str = "x-envoy-attempt-count";
 const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 

@@ -113,6 +113,7 @@ mod ledger;
 mod reply;
 mod request;
 mod retry_on;
+mod selection;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -129,7 +130,9 @@ use crate::config::{Mode, Name, OnError};
 use crate::key::Needs;
 use crate::table::{KeyHash, MemoryUse};
 use account::Account;
-use budget::Budget;
+use budget::{Budget, CheckedBudget};
+use reply::Details;
+use retry_on::Conditions;
 
 /// The policy, compiled.
 ///
@@ -150,6 +153,10 @@ pub struct RetryBudget {
 #[derive(Debug)]
 struct Compiled {
     budget: Budget,
+    /// On what Envoy retries.
+    conditions: Conditions,
+    /// Of its replies.
+    details: Details,
     /// How many blocks its table has.
     blocks: u32,
 }
@@ -178,9 +185,11 @@ impl RetryBudget {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
-        let compile = |budget: Budget| Compiled {
-            blocks: budget.blocks(max_keys),
+        let compile = |CheckedBudget { budget, conditions }| Compiled {
+            details: Details::of(&budget.name),
+            blocks: Budget::blocks(&budget, max_keys),
             budget,
+            conditions,
         };
         let memory = config.memory().sum();
         let mut policy = Self {
@@ -210,7 +219,7 @@ impl RetryBudget {
     pub fn tables(&self) -> impl Iterator<Item = Table> {
         self.budgets
             .iter()
-            .map(|Compiled { budget, blocks }| Table {
+            .map(|Compiled { budget, blocks, .. }| Table {
                 blocks: *blocks,
                 identity: budget.identity(*blocks),
             })
@@ -222,6 +231,21 @@ impl RetryBudget {
         budgets.map(|compiled| compiled.budget.respect_breaker.as_ref())
     }
 
+    /// What is configured and will not do what it seems to say, for the log.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let is_dead = |compiled: &Compiled| {
+            compiled.conditions.grpc.is_some() && compiled.budget.idempotent_only
+        };
+        let dead = self.active().filter(move |(_, it)| is_dead(it));
+        dead.map(|(_, Compiled { budget, .. })| {
+            format!(
+                "budget {}: the gRPC conditions of \"retry_on\" hold for no gRPC request: these are \
+                 POST, and \"idempotent_only\" is true",
+                budget.name
+            )
+        })
+    }
+
     /// Whether requests matter at all.
     pub fn needs_request(&self) -> bool {
         self.active().next().is_some()
@@ -230,6 +254,12 @@ impl RetryBudget {
     /// What of a request matters.
     pub fn needs(&self) -> Needs {
         self.needs
+    }
+
+    /// The name of a budget, for the log.
+    pub fn budget_name(&self, budget: BudgetId) -> &str {
+        self.get(budget)
+            .map_or("", |compiled| compiled.budget.name.as_str())
     }
 
     fn get(&self, budget: BudgetId) -> Option<&Compiled> {

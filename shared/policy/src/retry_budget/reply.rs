@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::RetryBudget;
 use super::evaluation::{Evaluation, Reason};
-use crate::config::{Mode, OnError};
+use crate::config::{Mode, Name, OnError};
 use crate::reply::Reply;
 
 /// The gRPC status of a request that would only make matters worse.
@@ -29,7 +29,7 @@ impl RetryBudget {
         Reply {
             status: 503,
             grpc_status: Some(UNAVAILABLE),
-            details: Reason::Unavailable.details().into(),
+            details: Bytes::from_static(b"retry_budget_unavailable"),
             headers: Vec::new(),
             body: BODY,
         }
@@ -39,7 +39,8 @@ impl RetryBudget {
     /// out those that come back.
     pub fn reply(&self, evaluation: &Evaluation, random: u64) -> Option<Reply> {
         let reason = evaluation.denial().filter(|_| evaluation.is_enforced)?;
-        let budget = &self.get(evaluation.budget)?.budget;
+        let compiled = self.get(evaluation.budget)?;
+        let budget = &compiled.budget;
         let retry_after = budget.backoff.retry_after(evaluation.retry, random);
         let mut headers = vec![(RETRY_AFTER, retry_after.to_string().into())];
         if evaluation.is_grpc {
@@ -48,9 +49,29 @@ impl RetryBudget {
         Some(Reply {
             status: budget.deny_status.get(),
             grpc_status: Some(UNAVAILABLE),
-            details: reason.details().into(),
+            details: compiled.details.of_reason(reason),
             headers,
             body: BODY,
         })
+    }
+}
+
+/// The response-code details of a budget's replies, such as `retry_budget_empty{orders}`.
+#[derive(Clone, Debug)]
+pub(super) struct Details(Vec<(Reason, Bytes)>);
+
+impl Details {
+    pub(super) fn of(budget: &Name) -> Self {
+        let details = |reason: Reason| {
+            let label = reason.label();
+            let label = label.strip_prefix("budget_").unwrap_or(label);
+            (reason, format!("retry_budget_{label}{{{budget}}}").into())
+        };
+        Self(Reason::ALL.map(details).to_vec())
+    }
+
+    fn of_reason(&self, reason: Reason) -> Bytes {
+        let found = self.0.iter().find(|(other, _)| *other == reason);
+        found.map(|(_, it)| it.clone()).unwrap_or_default()
     }
 }

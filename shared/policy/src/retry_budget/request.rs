@@ -6,11 +6,12 @@ use super::account::{Entry, Statement, TableEvents};
 use super::breaker::BreakerQuery;
 use super::evaluation::{Evaluation, Reason, Stop};
 use super::inbound::InboundRetries;
+use super::ledger::Reservation;
+use super::selection::Selection;
 use super::{BudgetId, Compiled, RetryBudget};
-use crate::config::{Mode, OnError};
+use crate::config::OnError;
 use crate::headers::HeaderMap;
 use crate::key::{self, Key, Missing, Request};
-use crate::matcher::Choice;
 use crate::table::{GaveUp, KeyHash, Store};
 
 impl RetryBudget {
@@ -25,16 +26,14 @@ impl RetryBudget {
         is_open: impl FnOnce(BreakerQuery) -> bool,
     ) -> Option<Evaluation> {
         let subject = request.subject;
-        let conditions = self.active().map(|(_, it)| it.budget.condition.as_ref());
-        let first = Choice::of(conditions, subject).first()?;
-        let (id, compiled) = self.active().nth(first)?;
+        let Selection {
+            id,
+            compiled,
+            is_certain,
+            is_ambiguous,
+        } = self.select(subject)?;
         let budget = &compiled.budget;
-        let retry = match budget.inbound_retries {
-            InboundRetries::Ignore => 0,
-            InboundRetries::Deny | InboundRetries::Count => {
-                budget.attempt_headers.retry(subject.headers())
-            }
-        };
+        let retry = budget.inbound_retry(subject.headers());
         // A retry has no retries of its own.
         let wanted = match retry {
             0 => budget.wanted(subject.method()),
@@ -50,16 +49,23 @@ impl RetryBudget {
                 key,
                 now,
             });
+        let reason = match is_breaker_open {
+            true => Some(Reason::BreakerOpen),
+            // A retry has none to lose.
+            false => (is_ambiguous && retry == 0).then_some(Reason::Ambiguous),
+        };
         let evaluation = Evaluation {
             budget: id,
-            is_enforced: self.mode == Mode::Enforce && budget.mode == Mode::Enforce,
+            is_enforced: self.is_enforced(compiled),
             retry,
             wanted,
             granted: 0,
-            reason: is_breaker_open.then_some(Reason::BreakerOpen),
+            reason,
             is_denied: false,
             is_error: false,
+            key,
             held: None,
+            deposits: is_certain && retry == 0,
             balance: None,
             is_settled: false,
             is_grpc: is_grpc(subject.headers()),
@@ -89,9 +95,13 @@ impl RetryBudget {
             None => evaluation.wanted,
             Some(_) => 0,
         };
+        // There will be a look at the ledger when the request is settled.
+        if wanted == 0 && (evaluation.deposits || evaluation.reason.is_some()) {
+            return evaluation;
+        }
         match place.enter(Entry::Request { wanted }, store) {
-            Ok(statement) => {
-                evaluation.granted = evaluation.hold(place.key, &statement);
+            Ok((reserved, statement)) => {
+                evaluation.granted = evaluation.hold(reserved, statement);
                 if evaluation.granted < wanted {
                     evaluation.reason = Some(Reason::BudgetEmpty);
                 }
@@ -124,8 +134,8 @@ impl RetryBudget {
             false => Entry::CountedRetry,
         };
         match place.enter(entry, store) {
-            Ok(statement) => {
-                if evaluation.hold(place.key, &statement) == 0 {
+            Ok((reserved, statement)) => {
+                if evaluation.hold(reserved, statement) == 0 {
                     evaluation.reason = Some(Reason::BudgetEmpty);
                 }
             }
@@ -151,7 +161,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn enter<S: Store>(&self, entry: Entry, store: &mut S) -> Result<Statement, GaveUp> {
+    fn enter<S: Store>(
+        &self,
+        entry: Entry,
+        store: &mut S,
+    ) -> Result<(Reservation, Statement), GaveUp> {
         let account = self.compiled.account(self.key, self.now);
         let block = self.key.block(self.compiled.blocks);
         store.update(self.id.index(), block, |block| account.enter(entry, block))

@@ -2,10 +2,17 @@
 
 use bytes::Bytes;
 
-use super::evaluation::{Evaluation, Held, Reason, Stop};
-use super::{RetryBudget, account::TableEvents};
+use super::RetryBudget;
+use super::account::{Closing, TableEvents};
+use super::evaluation::{Evaluation, Reason, Stop};
 use crate::headers::HeaderMap;
 use crate::table::Store;
+
+/// The flag `UH` of Envoy's access log: there was no healthy host to send it to.
+const NO_HEALTHY_UPSTREAM: u64 = 0x2;
+
+/// The flag `UO`: a limit of the cluster's own circuit breakers kept back the request, or a retry of it.
+const UPSTREAM_OVERFLOW: u64 = 0x80;
 
 /// The flag `URX` of Envoy's access log: it would have sent the request once more, but had no retries
 /// left.
@@ -24,11 +31,35 @@ const GRPC_FAILURES: [&[u8]; 5] = [b"1", b"4", b"8", b"13", b"14"];
 
 /// What Envoy says of a request.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Report {
-    /// How often it was sent to an upstream, `upstream.request_attempt_count`.
+pub struct Report<'a> {
+    /// How often the router began to send it, `upstream.request_attempt_count`.
     pub attempts: u64,
     /// `response.flags`; 0 unless [`Evaluation::needs_flags`].
     pub flags: u64,
+    /// `response.code_details`; empty unless [`Report::needs_details`].
+    pub details: &'a [u8],
+}
+
+impl Report<'_> {
+    /// Whether the details are needed: to tell a request that was kept back from one whose retry was.
+    pub fn needs_details(&self) -> bool {
+        self.attempts == 1 && self.flags & UPSTREAM_OVERFLOW != 0
+    }
+
+    /// Whether the request, or some attempt of it, went to a host of the upstream. The router counts an
+    /// attempt before it looks for a host, and before it asks the cluster's limits.
+    fn reached_upstream(&self) -> bool {
+        let is_kept_back = || {
+            let overflow = b"overflow";
+            let mut words = self.details.windows(overflow.len());
+            self.needs_details() && words.any(|word| word == overflow)
+        };
+        match self.attempts {
+            0 => false,
+            1 => self.flags & NO_HEALTHY_UPSTREAM == 0 && !is_kept_back(),
+            _ => true,
+        }
+    }
 }
 
 /// What came of a request in the end, for metrics.
@@ -38,6 +69,8 @@ pub struct Settlement {
     pub used: u32,
     /// Why it had no more, if there would have been more otherwise.
     pub denied: Option<Reason>,
+    /// Whether it has deposited.
+    pub deposited: bool,
     /// For how many more retries there is something in the budget, if that changed.
     pub balance: Option<u32>,
     /// What this did to the budget's table.
@@ -48,12 +81,14 @@ impl Evaluation {
     /// Whether [`RetryBudget::settle`] has something to do.
     pub fn needs_report(&self) -> bool {
         let is_over = self.is_settled || (self.is_enforced && self.is_denied);
-        !is_over && (self.held.is_some() || self.granted > 0 || self.is_exhausted())
+        !is_over && (!self.is_inbound_retry() || self.held.is_some() || self.is_exhausted())
     }
 
-    /// Whether it then needs the flags.
-    pub fn needs_flags(&self) -> bool {
-        self.is_enforced && self.is_short()
+    /// Whether it then needs the flags of a request that was sent so often.
+    pub fn needs_flags(&self, attempts: u64) -> bool {
+        let may_be_short = attempts > 0 && self.is_enforced && self.is_short();
+        let may_be_kept_back = attempts == 1 && (self.deposits || self.is_inbound_retry());
+        may_be_short || may_be_kept_back
     }
 
     /// Whether [`RetryBudget::on_response`] has something to do.
@@ -68,14 +103,15 @@ impl Evaluation {
 }
 
 impl RetryBudget {
-    /// Gives back what was not used. Once for each request, as soon as its response begins or its stream
+    /// Gives back what was not used, and enters the deposit, in one step. Once for each request, as soon as its response begins or its stream
     /// ends: there are no retries after that.
     ///
-    /// If the store gives up, what was reserved stays withdrawn until it leaves the window.
+    /// If the store gives up, what was reserved stays withdrawn until it leaves the window, and nothing is
+    /// deposited.
     pub fn settle<S: Store>(
         &self,
         evaluation: &mut Evaluation,
-        report: Report,
+        report: Report<'_>,
         now: u64,
         store: &mut S,
     ) -> Settlement {
@@ -97,22 +133,32 @@ impl RetryBudget {
                 .filter(|_| evaluation.is_short() && sent > 0 && wanted_more),
             ..Settlement::default()
         };
-        if let Some(Held { key, reserved }) = evaluation.held.take()
+        let reached = report.reached_upstream();
+        let cost = match evaluation.is_inbound_retry() {
+            true => u32::from(reached),
+            false => used,
+        };
+        let unused = evaluation.held.take().and_then(|reserved| {
+            let unused = reserved.retries().saturating_sub(cost);
+            (unused > 0).then_some((reserved, unused))
+        });
+        let closing = Closing {
+            deposits: evaluation.deposits && reached,
+            unused,
+        };
+        // Whether there is something for a retry by the caller, if that is not known yet.
+        let is_asked = sent > 0 && evaluation.balance.is_none() && evaluation.reason.is_none();
+        if (closing.deposits || closing.unused.is_some() || is_asked)
             && let Some(compiled) = self.get(evaluation.budget)
         {
-            let cost = match evaluation.is_inbound_retry() {
-                true => sent,
-                false => used,
-            };
-            let unused = reserved.retries().saturating_sub(cost);
+            let key = evaluation.key;
             let account = compiled.account(key, now);
             let block = key.block(compiled.blocks);
-            let refunded = (unused > 0).then(|| {
-                store.update(evaluation.budget.index(), block, |block| {
-                    account.refund(reserved, unused, block)
-                })
+            let closed = store.update(evaluation.budget.index(), block, |block| {
+                account.close(closing, block)
             });
-            if let Some(Ok(statement)) = refunded {
+            if let Ok(statement) = closed {
+                settlement.deposited = closing.deposits;
                 evaluation.balance = Some(statement.balance);
                 settlement.balance = evaluation.balance;
                 settlement.table = statement.table;

@@ -1,20 +1,36 @@
 //! Budgets that respect a circuit breaker.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{budget, counter_by_reason, failure, pay, plugin};
+use super::{budget, counter_by_reason, failure, gauge, pay, plugin};
 use crate::{Filter, OTHER_PREFIX, Request, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let budget = budget(json!({
+    let budget = respecting();
+    vec![
+        Scenario {
+            name: "retry_budget::nothing_is_retried_while_the_breaker_is_open",
+            filters: vec![watch(), plugin(&budget)],
+            story: open_breaker,
+        },
+        Scenario {
+            name: "retry_budget::a_breaker_that_is_not_there_is_shown",
+            filters: vec![plugin(&budget)],
+            story: missing_breaker,
+        },
+        Scenario {
+            name: "retry_budget::the_order_of_filters_does_not_matter_to_a_breaker",
+            filters: vec![plugin(&budget), watch()],
+            story: breaker_behind,
+        },
+    ]
+}
+
+fn respecting() -> Value {
+    budget(json!({
         "key": ["cluster"], "max_retries": 1, "retry_on": "5xx",
         "inbound_retries": "deny", "respect_breaker": "edge/watch",
-    }));
-    vec![Scenario {
-        name: "retry_budget::nothing_is_retried_while_the_breaker_is_open",
-        filters: vec![watch(), plugin(&budget)],
-        story: open_breaker,
-    }]
+    }))
 }
 
 /// A breaker that opens when requests to `/trip` fail twice in a row, and stands in nobody's way but
@@ -33,7 +49,27 @@ fn watch() -> Filter {
     }
 }
 
+/// Retries go on without it, and it may come later.
+fn missing_breaker(world: &mut dyn World) {
+    assert_eq!(gauge(world, "breaker_missing"), 1);
+    pay(world, 5);
+    world.upstream(Upstream::Answers(failure()));
+    world.send(Request::get("/"));
+    assert_eq!(world.received().len(), 2);
+    assert_eq!(gauge(world, "breaker_missing"), 1);
+
+    world.reconfigure(&[watch(), plugin(&respecting())]);
+    world.send(Request::post("/"));
+    assert_eq!(gauge(world, "breaker_missing"), 0);
+}
+
+fn breaker_behind(world: &mut dyn World) {
+    world.send(Request::get("/"));
+    assert_eq!(gauge(world, "breaker_missing"), 0);
+}
+
 fn open_breaker(world: &mut dyn World) {
+    assert_eq!(gauge(world, "breaker_missing"), 0);
     pay(world, 20);
     world.upstream(Upstream::Answers(failure()));
     world.send(Request::get("/"));

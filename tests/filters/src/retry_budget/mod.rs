@@ -1,6 +1,8 @@
 //! What a user of retry-budget would notice.
 
 mod breakers;
+mod conditions;
+mod deposits;
 mod inbound;
 mod leases;
 mod retries;
@@ -17,6 +19,8 @@ pub fn scenarios() -> Vec<Scenario> {
     [
         storms::scenarios(),
         retries::scenarios(),
+        conditions::scenarios(),
+        deposits::scenarios(),
         leases::scenarios(),
         inbound::scenarios(),
         signals::scenarios(),
@@ -70,9 +74,14 @@ fn counter_by_reason(world: &mut dyn World, metric: &str, reason: &str) -> u64 {
     world.counter(&name(&[("reason", reason)], metric))
 }
 
+/// A gauge of that budget.
+fn gauge(world: &mut dyn World, metric: &str) -> u64 {
+    world.gauge(&name(&[], metric))
+}
+
 /// For how many retries there is something.
 fn balance(world: &mut dyn World) -> u64 {
-    world.gauge(&name(&[], "balance"))
+    gauge(world, "balance")
 }
 
 fn name(more: &[(&str, &str)], metric: &str) -> String {

@@ -25,18 +25,18 @@ const MARK: &str = "x-portcullis-shadow";
 /// The route's own policy goes on to give each request three retries.
 fn nothing_done(world: &mut dyn World) {
     world.upstream(Upstream::Answers(failure()));
-    for _ in 0..10 {
+    for _ in 0..11 {
         let response = world.send(Request::get("/retried/"));
         assert_eq!(response.get_header("x-portcullis-retry"), None);
     }
     let received = world.received();
-    assert_eq!(received.len(), 40);
+    assert_eq!(received.len(), 44);
     let marks = received.iter().map(|request| request.all(MARK));
     assert!(marks.clone().all(|marks| marks == ["retry_budget;all"]));
     assert_eq!(counter(world, "retries_used"), 2);
     assert_eq!(
         counter_by_reason(world, "shadow_denied", "budget_empty"),
-        10
+        11
     );
     assert_eq!(counter_by_reason(world, "denied", "budget_empty"), 0);
 

@@ -109,9 +109,11 @@ impl NativeWorld {
 
     /// Whether the story asked for it.
     fn had_to_be(&self, line: &LogLine) -> bool {
+        let is_fetch = self.about_idp && line.message.contains(" not fetched from ");
+        let is_breaker = line.message.contains("nothing is known of the breaker");
         match line.level {
             LogLevel::Critical => self.crashed,
-            _ => self.about_idp && line.message.contains(" not fetched from "),
+            _ => is_fetch || is_breaker,
         }
     }
 

@@ -51,7 +51,7 @@ fn without_a_ledger_there_are_no_retries_if_that_is_wanted() {
     assert_eq!(denied.status(), 503);
     assert_eq!(
         denied.code_details().as_deref(),
-        Some("retry_budget_unavailable")
+        Some("retry_budget_unavailable{all}")
     );
     assert_eq!(counter(&host, "reason=.=unavailable;.;inbound_denied"), 1);
 }

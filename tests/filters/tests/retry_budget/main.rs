@@ -9,6 +9,7 @@
 
 mod failures;
 mod races;
+mod warnings;
 
 use proxy_wasm_native_host::{Filter, Host, HostBuilder, Request, Response, Route};
 use serde_json::{Value, json};

@@ -32,10 +32,13 @@ fn host() -> Host {
 fn a_total_failure_costs_a_fifth_more() {
     let host = host();
     let requests = WORKERS * REQUESTS;
-    assert_eq!(race(&host, 1), requests + requests / 5);
-    assert_eq!(counter(&host, "retries_used") as usize, requests / 5);
+    let retries = race(&host, 1) - requests;
+    assert_eq!(counter(&host, "retries_used") as usize, retries);
     assert_eq!(counter(&host, "gave_up"), 0);
-    assert_eq!(host.gauge(&name("balance")), 0);
+    // What the last requests have paid for is there for the next ones.
+    let left = host.gauge(&name("balance")) as usize;
+    assert_eq!(retries + left, requests / 5);
+    assert!(left <= WORKERS, "{left}");
 }
 
 #[test]

@@ -24,6 +24,10 @@ pub(super) struct Router {
     timeout: Duration,
     retry_on: Vec<String>,
     retries: u32,
+    /// For `retriable-status-codes`, from the request's header.
+    retriable_statuses: Vec<u16>,
+    /// For `retriable-headers`, likewise.
+    retriable_headers: Vec<String>,
     body: Vec<Vec<u8>>,
     attempts: u32,
     dispatched: Duration,
@@ -117,8 +121,22 @@ impl Stream {
                 .flat_map(|conditions| conditions.split(','))
                 .map(|condition| condition.trim().to_owned())
                 .collect();
-            headers.remove("x-envoy-retry-on");
-            headers.remove("x-envoy-max-retries");
+            let list = |name: &str| {
+                let list = headers.get(name).unwrap_or_default().split(',');
+                list.map(|item| item.trim().to_owned()).collect::<Vec<_>>()
+            };
+            let statuses = list("x-envoy-retriable-status-codes").into_iter();
+            let statuses = statuses.filter_map(|status| status.parse().ok());
+            self.router.retriable_statuses = statuses.collect();
+            self.router.retriable_headers = list("x-envoy-retriable-header-names");
+            for name in [
+                "x-envoy-retry-on",
+                "x-envoy-max-retries",
+                "x-envoy-retriable-status-codes",
+                "x-envoy-retriable-header-names",
+            ] {
+                headers.remove(name);
+            }
             let timeout = route.timeout.as_millis().to_string();
             headers.set("x-envoy-expected-rq-timeout-ms", timeout);
             if core.shared.attempt_counts {
@@ -223,9 +241,13 @@ impl Stream {
 
     fn is_retriable(&self, answer: &AnswerKind) -> bool {
         let broke_off = matches!(answer, AnswerKind::Reset | AnswerKind::ConnectFailure);
-        let status = match answer {
-            AnswerKind::Response(response) | AnswerKind::ResetAfter(response) => response.status(),
-            _ => 0,
+        let response = match answer {
+            AnswerKind::Response(response) | AnswerKind::ResetAfter(response) => Some(response),
+            _ => None,
+        };
+        let status = response.map_or(0, Response::status);
+        let has = |name: &String| {
+            response.is_some_and(|response| response.headers.get(name.as_str()).is_some())
         };
         self.router
             .retry_on
@@ -236,6 +258,8 @@ impl Stream {
                 "reset" => broke_off,
                 "connect-failure" => matches!(answer, AnswerKind::ConnectFailure),
                 "retriable-4xx" => status == 409,
+                "retriable-status-codes" => self.router.retriable_statuses.contains(&status),
+                "retriable-headers" => self.router.retriable_headers.iter().any(has),
                 _ => false,
             })
     }

@@ -30,7 +30,7 @@ fn the_default_is_429_in_plain_text() {
     let reply = reply_to(one_limit(json!({})), 2);
     assert_eq!(reply.status, 429);
     assert_eq!(reply.grpc_status, Some(8));
-    assert_eq!(reply.details, "rate_limited");
+    assert_eq!(reply.details, "rate_limited{a}");
     assert_eq!(reply.body, "Too many requests\n");
     assert_eq!(reply.headers, [("retry-after".into(), "3600".into())]);
 }
@@ -124,11 +124,11 @@ fn what_never_passes_is_told_the_time_of_the_rate() {
     for (limit, details) in [
         (
             json!({"rate": {"requests": 0, "per": "90s"}}),
-            "rate_limited",
+            "rate_limited{a}",
         ),
         (
             json!({"rate": rate, "key": [{"header": "a"}], "missing": "deny"}),
-            "rate_limited_missing_key",
+            "rate_limited_missing_key{a}",
         ),
     ] {
         let mut config = one_limit(limit);
@@ -143,8 +143,16 @@ fn what_never_passes_is_told_the_time_of_the_rate() {
     ));
     let evaluation = world.send(&[("x-cost", "11")]);
     let reply = world.policy.reply(&evaluation).unwrap();
-    assert_eq!(reply.details, "rate_limited_cost_too_large");
+    assert_eq!(reply.details, "rate_limited_cost_too_large{a}");
     assert_eq!(header(&reply, "retry-after").unwrap(), "90");
+}
+
+#[test]
+fn details_name_the_first_limit_that_is_violated() {
+    let named = |name: &str, requests: u32| json!({"name": name, "rate": {"requests": requests, "per": "1h"}});
+    let limits = [named("wide", 9), named("per-client", 1), named("all", 1)];
+    let reply = reply_to(json!({"limits": limits}), 2);
+    assert_eq!(reply.details, "rate_limited{per-client}");
 }
 
 /// It is not the client's fault.
@@ -164,7 +172,7 @@ fn what_could_not_be_counted_is_unavailable() {
         let evaluation = world.send(&[]);
         let reply = world.policy.reply(&evaluation).unwrap();
         assert_eq!((reply.status, reply.grpc_status), (503, Some(14)));
-        assert_eq!(reply.details, "rate_limited_unavailable");
+        assert_eq!(reply.details, "rate_limited_unavailable{a}");
         assert_eq!(reply.body, body);
         assert_eq!(header(&reply, "retry-after").unwrap(), "1");
     }

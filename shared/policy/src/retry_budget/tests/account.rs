@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::model::{Model, Ticket};
 use super::{SECOND, START};
-use crate::retry_budget::account::{Account, Entry};
+use crate::retry_budget::account::{Account, Closing, Entry};
 use crate::retry_budget::ledger::{Ledger, Reservation, Rules};
 use crate::table::{SLOTS, State};
 
@@ -38,25 +38,42 @@ impl Book {
     }
 
     fn enter(&mut self, entry: Entry) -> (Reservation, u32) {
-        let statement = self.of(TAG).enter(entry, &mut self.block).outcome;
-        (statement.reserved, statement.balance)
+        let (reserved, statement) = self.of(TAG).enter(entry, &mut self.block).outcome;
+        (reserved, statement.balance)
     }
 
+    fn close(&mut self, closing: Closing) -> u32 {
+        let account = self.of(TAG);
+        account.close(closing, &mut self.block).outcome.balance
+    }
+
+    /// A request that would use these retries if it had them, and then pays.
     fn request(&mut self, wanted: u32) -> Reservation {
-        self.enter(Entry::Request { wanted }).0
+        let reserved = self.enter(Entry::Request { wanted }).0;
+        self.close(PAYS);
+        reserved
     }
 
     fn refund(&mut self, reserved: Reservation, retries: u32) -> u32 {
-        let account = self.of(TAG);
-        let statement = account.refund(reserved, retries, &mut self.block);
-        statement.outcome.balance
+        self.close(Closing {
+            deposits: false,
+            unused: Some((reserved, retries)),
+        })
     }
 
     fn balance(&mut self) -> u32 {
-        let nothing = Ledger::default().withdraw(&self.rules, 0);
-        self.refund(nothing, 0)
+        self.close(Closing {
+            deposits: false,
+            unused: None,
+        })
     }
 }
+
+/// A request that had nothing, or has used it.
+const PAYS: Closing = Closing {
+    deposits: true,
+    unused: None,
+};
 
 const RULES: Rules = Rules {
     ratio: 20,
@@ -76,22 +93,28 @@ enum Step {
     },
     InboundRetry,
     CountedRetry,
-    Refund {
+    /// An entry comes to its end.
+    Close {
         which: prop::sample::Index,
         retries: usize,
+        deposits: bool,
     },
     Pass(u64),
     Back(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let refund = (any::<prop::sample::Index>(), 0..4_usize)
-        .prop_map(|(which, retries)| Step::Refund { which, retries });
+    let close = (any::<prop::sample::Index>(), 0..4_usize, any::<bool>());
+    let close = close.prop_map(|(which, retries, deposits)| Step::Close {
+        which,
+        retries,
+        deposits,
+    });
     let step = prop_oneof![
         6 => (0..4_u32).prop_map(|wanted| Step::Request { wanted }),
         1 => Just(Step::InboundRetry),
         1 => Just(Step::CountedRetry),
-        4 => refund,
+        6 => close,
         3 => (0..2 * SECOND).prop_map(Step::Pass),
         1 => (0..30 * SECOND).prop_map(Step::Pass),
         1 => (0..SECOND / 10).prop_map(Step::Back),
@@ -118,7 +141,6 @@ fn compare(rules: Rules, steps: &[Step]) -> Result<Model, TestCaseError> {
         let entered = |book: &mut Book, entry| Some(book.enter(entry));
         let (entered, ticket) = match step {
             Step::Request { wanted } => {
-                model.deposit(book.now);
                 let entered = entered(&mut book, Entry::Request { wanted: *wanted });
                 (entered, model.withdraw(book.now, *wanted, false))
             }
@@ -130,15 +152,25 @@ fn compare(rules: Rules, steps: &[Step]) -> Result<Model, TestCaseError> {
                 let entered = entered(&mut book, Entry::CountedRetry);
                 (entered, model.withdraw(book.now, 1, true))
             }
-            Step::Refund { which, retries } if !tickets.is_empty() => {
+            Step::Close {
+                which,
+                retries,
+                deposits,
+            } if !tickets.is_empty() => {
                 let (reserved, ticket) = tickets.swap_remove(which.index(tickets.len()));
                 let unused = (*retries).min(ticket.len());
                 model.refund(book.now, &ticket, unused);
-                let balance = book.refund(reserved, unused as u32);
+                if *deposits {
+                    model.deposit(book.now);
+                }
+                let balance = book.close(Closing {
+                    deposits: *deposits,
+                    unused: Some((reserved, unused as u32)),
+                });
                 prop_assert_eq!(balance, model.balance(book.now));
                 continue;
             }
-            Step::Refund { .. } => continue,
+            Step::Close { .. } => continue,
             Step::Pass(time) => {
                 book.now += time;
                 continue;
@@ -212,18 +244,25 @@ fn take(book: &mut Book, steps: &[Step]) -> Vec<u32> {
             Step::Request { wanted } => Entry::Request { wanted: *wanted },
             Step::InboundRetry => Entry::InboundRetry,
             Step::CountedRetry => Entry::CountedRetry,
-            Step::Refund { which, retries } if !reservations.is_empty() => {
+            Step::Close {
+                which,
+                retries,
+                deposits,
+            } if !reservations.is_empty() => {
                 let index = which.index(reservations.len());
                 let reserved: Reservation = reservations.swap_remove(index);
                 let unused = reserved.retries().min(*retries as u32);
-                seen.push(book.refund(reserved, unused));
+                seen.push(book.close(Closing {
+                    deposits: *deposits,
+                    unused: Some((reserved, unused)),
+                }));
                 continue;
             }
             Step::Pass(time) => {
                 book.now += time;
                 continue;
             }
-            Step::Refund { .. } | Step::Back(_) => continue,
+            Step::Close { .. } | Step::Back(_) => continue,
         };
         let (reserved, balance) = book.enter(entry);
         seen.extend([reserved.retries(), balance]);
@@ -243,10 +282,50 @@ fn a_long_run_gains_and_loses_nothing() {
         book.now += SECOND / 100;
         retries += u64::from(book.request(2).retries());
         let seconds = step / 100 + 1;
-        let worth = step * 33 / 100 + seconds * 3;
+        // The last one pays for those after it.
+        let worth = (step - 1) * 33 / 100 + seconds * 3;
         if step % 10_000 == 0 {
             assert_eq!(worth - retries, 2, "{retries} of {worth} after {step}");
         }
+    }
+}
+
+#[test]
+fn what_finds_nothing_writes_nothing() {
+    let mut book = Book::new(NO_RESERVE);
+    for entry in [
+        Entry::Request { wanted: 0 },
+        Entry::Request { wanted: 3 },
+        Entry::InboundRetry,
+    ] {
+        assert!(!book.of(TAG).enter(entry, &mut book.block).changed);
+    }
+    let nothing = Closing {
+        deposits: false,
+        unused: None,
+    };
+    assert!(!book.of(TAG).close(nothing, &mut book.block).changed);
+    assert!(book.block.is_empty() || !book.block.contains(&(TAG as u8)));
+    assert!(book.of(TAG).close(PAYS, &mut book.block).changed);
+}
+
+#[test]
+fn a_ledger_that_had_to_make_room_comes_back_for_a_deposit_only() {
+    let mut book = Book::new(RULES);
+    let reserved = book.enter(Entry::Request { wanted: 2 }).0;
+    book.block.clear();
+    for (deposits, is_back) in [(false, false), (true, true)] {
+        let closing = Closing {
+            deposits,
+            unused: Some((reserved, 2)),
+        };
+        let edit = book.of(TAG).close(closing, &mut book.block);
+        assert_eq!(
+            (edit.changed, edit.outcome.table.occupied),
+            (is_back, is_back)
+        );
+        // Of the reserve nothing is taken in the ledger that has begun again.
+        assert_eq!(edit.outcome.balance, 3);
     }
 }
 
@@ -304,8 +383,7 @@ fn a_refund_means_nothing_to_a_ledger_that_was_begun_anew() {
     let others = (100..).take(SLOTS + 1);
     for tag in others {
         for _ in 0..20 {
-            let entry = Entry::Request { wanted: 0 };
-            book.of(tag).enter(entry, &mut book.block);
+            book.of(tag).close(PAYS, &mut book.block);
         }
     }
     assert_eq!(book.refund(reserved, 2), 0);
@@ -321,10 +399,7 @@ fn a_refund_means_nothing_to_a_ledger_that_was_begun_anew() {
 fn the_ledger_with_the_fewest_events_makes_room() {
     let mut book = Book::new(RULES);
     let mut enter = |tag: u64, requests: usize| {
-        let enter = |_| {
-            let entry = Entry::Request { wanted: 0 };
-            book.of(tag).enter(entry, &mut book.block).outcome.table
-        };
+        let enter = |_| book.of(tag).close(PAYS, &mut book.block).outcome.table;
         (0..requests).map(enter).last().unwrap()
     };
     for tag in 0..SLOTS as u64 {

@@ -126,6 +126,52 @@ fn conditions_of_retries_are_envoys() {
 }
 
 #[test]
+fn what_conditions_need_is_given_once_and_within_bounds() {
+    let many: Vec<_> = (400..421).collect();
+    for (budget, said) in [
+        (
+            json!({"retry_on": "5xx,retriable-status-codes"}),
+            "$.budgets[0]: found \"retriable-status-codes\" in \"retry_on\" without \
+             \"retriable_status_codes\", which would never be met; expected \
+             \"retriable_status_codes\" as well, such as [409, 503]",
+        ),
+        (
+            json!({"retry_on": "retriable-headers", "retriable_status_codes": [409]}),
+            "$.budgets[0]: found \"retriable-headers\" in \"retry_on\" without \
+             \"retriable_headers\", which would never be met; expected \"retriable_headers\" as \
+             well, such as [\"x-try-again\"]",
+        ),
+        (
+            json!({"retriable_status_codes": [200]}),
+            "$.budgets[0].retriable_status_codes[0]: found 200; expected a whole number from 400 to \
+             599",
+        ),
+        (
+            json!({"retriable_status_codes": []}),
+            "$.budgets[0].retriable_status_codes: found 0 of them; expected 1 to 20",
+        ),
+        (
+            json!({"retriable_status_codes": many}),
+            "$.budgets[0].retriable_status_codes: found 21 of them; expected 1 to 20",
+        ),
+        (
+            json!({"retriable_status_codes": [409, 503, 409]}),
+            "$.budgets[0].retriable_status_codes: found 409 twice; expected each once",
+        ),
+        (
+            json!({"retriable_headers": ["x-a", "X-A"]}),
+            "$.budgets[0].retriable_headers: found \"x-a\" twice; expected each once",
+        ),
+        (
+            json!({"retriable_headers": [":status"]}),
+            "$.budgets[0].retriable_headers[0]: found \":status\"; expected the name of a header",
+        ),
+    ] {
+        assert_eq!(error(budget), said);
+    }
+}
+
+#[test]
 fn a_breaker_is_named_with_its_policy() {
     for bad in ["", "payments", "/payments", "edge/", "edge/pay ments"] {
         let error = error(json!({"respect_breaker": bad}));

@@ -2,6 +2,7 @@
 
 mod account;
 mod configuration;
+mod deposits;
 mod grants;
 mod headers;
 mod inbound;
@@ -10,6 +11,7 @@ mod long;
 mod model;
 #[cfg(not(target_arch = "wasm32"))]
 mod racing;
+mod readings;
 mod responses;
 mod shadow;
 
@@ -81,7 +83,16 @@ impl World {
 
     /// The end of a request that was sent to the upstream so many times.
     fn settle(&mut self, evaluation: &mut Evaluation, attempts: u64, flags: u64) -> Settlement {
-        let report = Report { attempts, flags };
+        let report = Report {
+            attempts,
+            flags,
+            details: b"via_upstream",
+        };
+        self.end(evaluation, report)
+    }
+
+    /// The end of a request of which Envoy says this.
+    fn end(&mut self, evaluation: &mut Evaluation, report: Report<'_>) -> Settlement {
         self.policy
             .settle(evaluation, report, self.now, &mut self.store)
     }

@@ -56,6 +56,7 @@ fn a_failure_says_stop_when_the_budget_is_empty() {
 #[test]
 fn nothing_is_said_while_there_are_retries_left() {
     let mut world = World::new(one_budget(json!({"ratio": 200, "max_retries": 1})));
+    world.succeed(1);
     let seen = marks(&mut world, &[(":method", "GET")], &[(":status", "503")]);
     assert_eq!(seen, [None, None]);
     // Not for methods either that are not retried here: the caller may know better.
@@ -66,6 +67,7 @@ fn nothing_is_said_while_there_are_retries_left() {
 #[test]
 fn a_request_that_had_fewer_than_it_should_says_stop() {
     let mut world = World::new(one_budget(json!({"ratio": 100, "max_retries": 2})));
+    world.succeed(1);
     let mut evaluation = world.get();
     assert_eq!(evaluation.granted(), 1);
     world.settle(&mut evaluation, 2, URX);

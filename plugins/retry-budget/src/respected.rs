@@ -1,0 +1,62 @@
+//! A breaker that a budget respects.
+
+use std::cell::Cell;
+
+use portcullis_host::{Gauge, SharedValue};
+use portcullis_policy::circuit_breaker::board;
+use portcullis_policy::retry_budget::{BreakerName, BreakerQuery};
+
+/// What this worker knows of a breaker: its board, which circuit-breaker writes. While no such breaker is
+/// configured, nothing stands there. It may be configured a moment later, or with the next push, so that
+/// is no error. It is shown at once, and each worker logs it once, when a request finds it missing.
+#[derive(Debug)]
+pub(crate) struct Respected {
+    breaker: BreakerName,
+    board: SharedValue,
+    missing: Gauge,
+    /// Whether it was missing when this worker last looked; `None` before that.
+    is_missing: Cell<Option<bool>>,
+    is_logged: Cell<bool>,
+}
+
+impl Respected {
+    /// Opens the board of a breaker. `missing` is 1 while nothing stands there.
+    pub(crate) fn open(breaker: &BreakerName, missing: Gauge) -> Self {
+        let BreakerName {
+            policy,
+            breaker: name,
+        } = breaker;
+        let respected = Self {
+            board: SharedValue::open("circuit_breaker", policy, &format!("{name}/board")),
+            breaker: breaker.clone(),
+            missing,
+            is_missing: Cell::new(None),
+            is_logged: Cell::new(false),
+        };
+        respected.read();
+        respected
+    }
+
+    /// Whether the breaker is open; not if it is missing or its board cannot be read.
+    pub(crate) fn is_open(&self, query: BreakerQuery) -> bool {
+        let bytes = self.read();
+        if bytes.is_empty() && !self.is_logged.replace(true) {
+            let BreakerName { policy, breaker } = &self.breaker;
+            log::warn!(
+                "portcullis retry_budget: nothing is known of the breaker {policy}/{breaker} that \
+                 \"respect_breaker\" names, and retries go on without it: is there a circuit-breaker \
+                 with this policy and breaker, and the same vm_id?"
+            );
+        }
+        board::is_open(&bytes, query.shape, query.key, query.now)
+    }
+
+    fn read(&self) -> Vec<u8> {
+        let bytes = self.board.read().unwrap_or_default();
+        let is_missing = bytes.is_empty();
+        if self.is_missing.replace(Some(is_missing)) != Some(is_missing) {
+            self.missing.set(is_missing.into());
+        }
+        bytes
+    }
+}
