@@ -7,7 +7,7 @@ use portcullis_policy::circuit_breaker::board;
 use portcullis_policy::retry_budget::{BreakerName, BreakerQuery};
 
 /// What this worker knows of a breaker: its board, which circuit-breaker writes. While no such breaker is
-/// configured, nothing stands there. It may be configured a moment later, or with the next push, so that
+/// configured, nothing is known of it. It may be configured a moment later, or with the next push, so that
 /// is no error. It is shown at once, and each worker logs it once, when a request finds it missing.
 #[derive(Debug)]
 pub(crate) struct Respected {
@@ -20,7 +20,7 @@ pub(crate) struct Respected {
 }
 
 impl Respected {
-    /// Opens the board of a breaker. `missing` is 1 while nothing stands there.
+    /// Opens the board of a breaker. `missing` is 1 while nothing is known of it.
     pub(crate) fn open(breaker: &BreakerName, missing: Gauge) -> Self {
         let BreakerName {
             policy,
@@ -39,8 +39,8 @@ impl Respected {
 
     /// Whether the breaker is open; not if it is missing or its board cannot be read.
     pub(crate) fn is_open(&self, query: BreakerQuery) -> bool {
-        let bytes = self.read();
-        if bytes.is_empty() && !self.is_logged.replace(true) {
+        let (bytes, is_missing) = self.read();
+        if is_missing && !self.is_logged.replace(true) {
             let BreakerName { policy, breaker } = &self.breaker;
             log::warn!(
                 "portcullis retry_budget: nothing is known of the breaker {policy}/{breaker} that \
@@ -51,12 +51,13 @@ impl Respected {
         board::is_open(&bytes, query.shape, query.key, query.now)
     }
 
-    fn read(&self) -> Vec<u8> {
+    /// The board, and whether there is no breaker behind it.
+    fn read(&self) -> (Vec<u8>, bool) {
         let bytes = self.board.read().unwrap_or_default();
-        let is_missing = bytes.is_empty();
+        let is_missing = !board::is_known(&bytes);
         if self.is_missing.replace(Some(is_missing)) != Some(is_missing) {
             self.missing.set(is_missing.into());
         }
-        bytes
+        (bytes, is_missing)
     }
 }

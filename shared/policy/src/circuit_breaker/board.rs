@@ -159,6 +159,12 @@ pub fn is_open(bytes: &[u8], shape: u64, key: KeyHash, now: u64) -> bool {
     board.unlisted_open > 0 || board.entries.iter().any(is_open)
 }
 
+/// Whether there is a breaker behind the board: not if none of this name was configured yet, or the present
+/// configuration has none.
+pub fn is_known(bytes: &[u8]) -> bool {
+    Board::decode(bytes).about != About::default()
+}
+
 fn edit(bytes: &mut Vec<u8>, change: impl FnOnce(&mut Board)) -> Edit<Moved> {
     let mut board = Board::decode(bytes);
     let before = board.gauges();

@@ -17,8 +17,8 @@ use crate::readings::{Fit, method};
 pub(super) struct Method(String);
 
 /// The usual methods; the others are allowed too.
-const USUAL_METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
+const USUAL_METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY",
 ];
 
 impl Method {

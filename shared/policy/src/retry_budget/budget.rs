@@ -23,12 +23,12 @@ const HOUR: u64 = 3_600 * SECOND;
 
 type Window = Within<SECOND, HOUR>;
 
-/// A budget whose fields agree with each other.
+/// A budget: how many retries some requests may cost. Its fields agree with each other.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Budget", inline)
+    schemars(with = "Budget", rename = "Budget")
 )]
 #[serde(try_from = "Budget")]
 pub(super) struct CheckedBudget {
@@ -52,7 +52,7 @@ impl TryFrom<Budget> for CheckedBudget {
 
 /// A budget: how many retries some requests may cost.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Budget {
     /// The name of the budget, in metrics: unique.

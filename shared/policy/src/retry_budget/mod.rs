@@ -4,7 +4,8 @@
 //! make sixteen requests of one. A budget ties the number of retries to the number of requests. If one
 //! request in ten fails, all can be retried; if all fail, one in five is (with a `ratio` of 20).
 //!
-//! A request falls under the first budget whose `match` fits it. The budget has a **ledger** for each
+//! A request falls under the first budget whose `match` fits it ([`selection`] says which that is, where a
+//! request can be read in several ways). The budget has a **ledger** for each
 //! [key](crate::key), shared by all workers, which [`ledger`] describes: a request deposits `ratio` / 100
 //! of a retry, a retry withdraws a whole one, deposits are good for `window`; and a reserve pays for
 //! `min_retries_per_second`.
@@ -14,23 +15,37 @@
 //! Envoy decides on retries in its router, where no filter can speak up. So it is told beforehand how many
 //! it may make:
 //!
-//! 1. **At the request** its deposit is entered, and min(`max_retries`, what the ledger pays for) retries
-//!    are withdrawn, in one step. The router is told this number (see [`headers`]).
-//! 2. **When the response begins**, or when the stream ends without one, no more retries can follow. What
-//!    was not used is given back, to the place where it was taken from. (A stream may go on for hours
+//! 1. **At the request** min(`max_retries`, what the ledger pays for) retries are withdrawn. The router is
+//!    told this number (see [`headers`]).
+//! 2. **When the response begins**, or when the stream ends without one, no more retries can follow. The
+//!    request is *settled*, in one step: what was not used is given back, to the place where it was taken
+//!    from, and if the request reached an upstream, its deposit is entered. (A stream may go on for hours
 //!    after its response began; nothing is held that long.)
 //!
 //! A request whose client has gone is settled in the same way, by what Envoy did for it. A request that
-//! another filter answers has used nothing.
+//! nobody sent to an upstream has used nothing and pays for nothing: one that a filter answers, or Envoy
+//! itself (a redirect, a direct response, no route, no healthy host, a limit of the cluster's own circuit
+//! breakers). Else a scan of paths that lead nowhere would buy retries.
+//!
+//! # What Envoy makes of a request
+//!
+//! - An **internal redirect** runs through the filters again: each hop is a request, which pays, and has
+//!   retries of its own.
+//! - A **mirrored** request (`request_mirror_policies`) runs through no filter and is not retried; only the
+//!   original pays.
+//! - A **hedge** (`hedge_on_per_try_timeout`) is a retry that does not wait for the end of the attempt before
+//!   it: the router takes it from the same number.
 //!
 //! # The bound
 //!
 //! For every interval of time *I*, with *I'* the interval that begins one `window` earlier:
 //!
-//! retries granted in *I* and used ≤ `ratio` / 100 × requests in *I'* + `min_retries_per_second` × seconds of
-//! the clock that *I* touches.
+//! retries granted in *I* and used ≤ `ratio` / 100 × requests settled in *I'* + `min_retries_per_second` ×
+//! seconds of the clock that *I* touches,
 //!
-//! *Proof.* The reserve's part is plain: it pays for so many in each second. For deposits, take the last
+//! where only requests count that reached an upstream.
+//!
+//! *Proof.* A request deposits when it is settled, once. The reserve's part is plain: it pays for so many in each second. For deposits, take the last
 //! grant in *I*. It was made only if withdrawals in the ten buckets then did not exceed deposits in them,
 //! and refunds only lessen withdrawals. Take then the last grant in *I* before these ten buckets, and so
 //! on. The groups of ten buckets that are found so do not overlap, contain all grants in *I*, and lie in
@@ -88,8 +103,8 @@
 //!
 //! A [`Store`](crate::table::Store) gives up when other workers came between too often. If that happens at
 //! the request, `on_error` says whether it gets `max_retries` unpaid (`allow`) or none (`deny`; a retry that
-//! could be denied then is). If it happens at the refund, what was reserved stays withdrawn until it leaves
-//! the window.
+//! could be denied then is). If it happens at the settlement, what was reserved stays withdrawn until it
+//! leaves the window, and nothing is deposited.
 //!
 //! The same holds for a request of which the proxy does not say what a budget needs; with `deny` it has no
 //! retries, and gets 503 if the proxy does not take that either. Where the proxy does not say how often a

@@ -36,10 +36,14 @@ fn respecting() -> Value {
 /// A breaker that opens when requests to `/trip` fail twice in a row, and stands in nobody's way but
 /// theirs.
 fn watch() -> Filter {
+    breaker("watch")
+}
+
+fn breaker(name: &str) -> Filter {
     let config = json!({
         "name": "edge",
         "breakers": [{
-            "name": "watch", "match": {"path": {"prefix": "/trip"}}, "key": ["cluster"],
+            "name": name, "match": {"path": {"prefix": "/trip"}}, "key": ["cluster"],
             "consecutive_failures": 2, "open": {"base": "1h"},
         }],
     });
@@ -61,6 +65,11 @@ fn missing_breaker(world: &mut dyn World) {
     world.reconfigure(&[watch(), plugin(&respecting())]);
     world.send(Request::post("/"));
     assert_eq!(gauge(world, "breaker_missing"), 0);
+
+    // Gone with another push.
+    world.reconfigure(&[breaker("other"), plugin(&respecting())]);
+    world.send(Request::post("/"));
+    assert_eq!(gauge(world, "breaker_missing"), 1);
 }
 
 fn breaker_behind(world: &mut dyn World) {

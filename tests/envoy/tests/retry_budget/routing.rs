@@ -1,0 +1,105 @@
+//! What Envoy does with a request besides sending it on: internal redirects, mirrors and hedges.
+
+use std::time::Duration;
+
+use portcullis_envoy_tests::bootstrap::{self, UPSTREAM};
+use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::upstream::{Reply, Upstream};
+use serde_json::{Value, json};
+
+use super::{count, plugin};
+
+/// An Envoy with a budget of which each request pays for a retry, and one route for everything.
+fn envoy(
+    budget: Value,
+    action: Value,
+    clusters: Vec<Value>,
+    answer: fn(&Request) -> Reply,
+) -> Envoy {
+    let builder = Envoy::builder().upstream(answer).wasm(&plugin(&budget));
+    let route = json!({"match": {"prefix": "/"}, "route": action});
+    let builder = clusters
+        .into_iter()
+        .fold(builder, |it, cluster| it.cluster(cluster));
+    builder.route(route).start()
+}
+
+/// Each hop is a request of its own: it pays, and has its own retries.
+#[test]
+fn each_hop_of_an_internal_redirect_pays() {
+    let action = json!({"cluster": UPSTREAM, "internal_redirect_policy": {}});
+    let envoy = envoy(
+        json!({"retry_on": "5xx"}),
+        action,
+        Vec::new(),
+        |request| match (
+            request.target.as_str(),
+            request.headers.text("x-envoy-attempt-count"),
+        ) {
+            ("/moved", _) => Reply::new(302).header("location", "http://test.example/new"),
+            ("/lost", _) => Reply::new(302).header("location", "http://test.example/fails"),
+            ("/fails", _) => Reply::new(503),
+            _ => Reply::new(200),
+        },
+    );
+    let client = envoy.client();
+    assert_eq!(client.send(&Request::get("/moved")).status, 200);
+    envoy.wait_for_access_log(1);
+    assert_eq!(count(&envoy, "deposits"), 2);
+    assert_eq!(envoy.upstream().requests().len(), 2);
+
+    // Only the second hop is retried: the first one went well.
+    assert_eq!(client.send(&Request::get("/lost")).status, 503);
+    assert_eq!(count(&envoy, "deposits"), 4);
+    assert_eq!(count(&envoy, "retries_used"), 1);
+    assert_eq!(envoy.upstream().requests().len(), 2 + 3);
+    envoy.assert_no_vm_failed();
+}
+
+/// What is mirrored runs through no filters, is not retried, and pays nothing.
+#[test]
+fn a_mirrored_request_pays_once() {
+    let mirror = Upstream::start(|_| Reply::new(503));
+    let action = json!({
+        "cluster": UPSTREAM, "request_mirror_policies": [{"cluster": "mirror"}],
+    });
+    let clusters = vec![bootstrap::cluster("mirror", mirror.address())];
+    let budget = json!({"retry_on": "5xx", "max_retries": 1});
+    let envoy = envoy(budget, action, clusters, |_| Reply::new(503));
+    for _ in 0..3 {
+        assert_eq!(envoy.client().send(&Request::get("/")).status, 503);
+    }
+    assert_eq!(count(&envoy, "deposits"), 3);
+    // The first had nothing to draw on.
+    assert_eq!(count(&envoy, "retries_used"), 2);
+    assert_eq!(envoy.upstream().requests().len(), 3 + 2);
+    assert_eq!(mirror.wait_for_requests(3).len(), 3);
+    envoy.assert_no_vm_failed();
+}
+
+/// A hedge is a second attempt while the first is still awaited: a retry, which the budget pays for.
+#[test]
+fn a_hedge_is_a_retry() {
+    let action = json!({
+        "cluster": UPSTREAM,
+        "timeout": "5s",
+        "retry_policy": {"retry_on": "5xx", "num_retries": 3, "per_try_timeout": "0.2s"},
+        "hedge_policy": {"hedge_on_per_try_timeout": true},
+    });
+    let envoy = envoy(json!({"max_retries": 2}), action, Vec::new(), |_| {
+        Reply::new(200).delay(Duration::from_millis(700))
+    });
+    let client = envoy.client();
+    // There is nothing to pay for a hedge.
+    let first = client.send(&Request::get("/"));
+    let sent = envoy.upstream().requests().len();
+    assert_eq!((first.status, sent), (200, 1));
+    assert_eq!(count(&envoy, "retries_used"), 0);
+    // One, though the route allows three.
+    assert_eq!(client.send(&Request::get("/")).status, 200);
+    assert_eq!(envoy.upstream().requests().len(), sent + 2);
+    assert_eq!(count(&envoy, "retries_used"), 1);
+    assert_eq!(count(&envoy, "deposits"), 2);
+    envoy.assert_no_vm_failed();
+}
