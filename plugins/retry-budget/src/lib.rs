@@ -61,8 +61,12 @@ impl Plugin for RetryBudget {
                 gave_up: metrics.gave_up,
             });
         let breakers = policy.breakers().zip(&metrics);
-        let breakers = breakers
-            .map(|(breaker, metrics)| Some(Respected::open(breaker?, metrics.breaker_missing)));
+        let breakers = breakers.map(|(breaker, metrics)| {
+            let missing = metrics.breaker_missing;
+            // An older configuration may have named one.
+            missing.set(0);
+            Some(Respected::open(breaker?, missing))
+        });
         Self {
             clock: SteadyClock::open(),
             tables: Tables::open(Self::NAME, &name, specs),

@@ -14,8 +14,7 @@ pub(crate) struct Respected {
     breaker: BreakerName,
     board: SharedValue,
     missing: Gauge,
-    /// Whether it was missing when this worker last looked; `None` before that.
-    is_missing: Cell<Option<bool>>,
+    /// Whether this worker has logged that it is missing.
     is_logged: Cell<bool>,
 }
 
@@ -30,7 +29,6 @@ impl Respected {
             board: SharedValue::open("circuit_breaker", policy, &format!("{name}/board")),
             breaker: breaker.clone(),
             missing,
-            is_missing: Cell::new(None),
             is_logged: Cell::new(false),
         };
         respected.read();
@@ -55,9 +53,8 @@ impl Respected {
     fn read(&self) -> (Vec<u8>, bool) {
         let bytes = self.board.read().unwrap_or_default();
         let is_missing = !board::is_known(&bytes);
-        if self.is_missing.replace(Some(is_missing)) != Some(is_missing) {
-            self.missing.set(is_missing.into());
-        }
+        // Each time: another worker may have found something else in the meantime.
+        self.missing.set(is_missing.into());
         (bytes, is_missing)
     }
 }

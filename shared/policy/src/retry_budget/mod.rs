@@ -240,10 +240,14 @@ impl RetryBudget {
             })
     }
 
-    /// The breakers that the budgets respect, in the same order.
+    /// The breakers that the budgets respect, in the same order; none of a budget that is off.
     pub fn breakers(&self) -> impl Iterator<Item = Option<&BreakerName>> {
         let budgets = self.budgets.iter();
-        budgets.map(|compiled| compiled.budget.respect_breaker.as_ref())
+        let is_off = |budget: &Budget| Mode::Off == self.mode || Mode::Off == budget.mode;
+        budgets.map(move |Compiled { budget, .. }| {
+            let breaker = budget.respect_breaker.as_ref();
+            breaker.filter(|_| !is_off(budget))
+        })
     }
 
     /// What is configured and will not do what it seems to say, for the log.
