@@ -415,3 +415,86 @@ fn a_configuration_can_have_a_set() {
     let error = serde_json::from_value::<KeySet>(json!({"keys": []})).unwrap_err();
     assert_eq!(error.to_string(), "no usable key");
 }
+#[test]
+fn tmp_cost() {
+    for (name, keys) in [
+        (
+            "200 x P-256",
+            (0..200)
+                .map(|i| but(jwk(ES256), json!({"kid": format!("k{i}")})))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "200 x P-384",
+            (0..200)
+                .map(|i| but(jwk(ES384), json!({"kid": format!("k{i}")})))
+                .collect(),
+        ),
+        (
+            "200 x Ed25519",
+            (0..200)
+                .map(|i| but(jwk(EdDSA), json!({"kid": format!("k{i}")})))
+                .collect(),
+        ),
+        (
+            "200 x RSA-2048",
+            (0..200)
+                .map(|i| {
+                    but(
+                        jwk(RS256),
+                        json!({"kid": format!("k{i}"), "x5c": ["M".repeat(180)]}),
+                    )
+                })
+                .collect(),
+        ),
+        (
+            "100 x RSA-4096",
+            (0..100)
+                .map(|i| {
+                    but(
+                        rsa(&[&vec![0xff; 511][..], &[1]].concat()),
+                        json!({"kid": format!("k{i}"), "x5c": ["M".repeat(800)]}),
+                    )
+                })
+                .collect(),
+        ),
+    ] {
+        let text = json!({ "keys": keys }).to_string();
+        let start = std::time::Instant::now();
+        let n = KeySet::parse(text.as_bytes()).unwrap().keys().len();
+        eprintln!(
+            "COST {name}: {} bytes, {n} keys: {:?}",
+            text.len(),
+            start.elapsed()
+        );
+    }
+    let entries: Vec<Value> = (0..11_000).map(|i| json!({"iss": "https://idp.example/realms/shop", "jti": format!("0b7e9c4e-1f0e-4b3a-{i:012}")})).collect();
+    let text = json!({ "revoked": entries }).to_string();
+    let start = std::time::Instant::now();
+    let n = crate::revocation::RevocationList::parse(
+        text.as_bytes(),
+        &crate::table::Seed::new([1; 16]),
+    )
+    .unwrap()
+    .len();
+    eprintln!(
+        "COST revocations: {} bytes, {n}: {:?}",
+        text.len(),
+        start.elapsed()
+    );
+    // The most entries in 1 MiB.
+    let entry = r#"{"iss":"a","jti":"a"}"#;
+    let text = format!("{{\"revoked\":[{}]}}", vec![entry; 47_000].join(","));
+    let start = std::time::Instant::now();
+    let n = crate::revocation::RevocationList::parse(
+        text.as_bytes(),
+        &crate::table::Seed::new([1; 16]),
+    )
+    .unwrap()
+    .len();
+    eprintln!(
+        "COST shortest revocations: {} bytes, {n}: {:?}",
+        text.len(),
+        start.elapsed()
+    );
+}
