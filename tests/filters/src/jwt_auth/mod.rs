@@ -4,6 +4,7 @@ mod algorithms;
 mod attacks;
 mod claims;
 mod fetching;
+mod providers;
 mod refusals;
 mod revocation;
 mod routes;
@@ -30,6 +31,7 @@ pub fn scenarios() -> Vec<Scenario> {
         routes::scenarios(),
         shadow::scenarios(),
         fetching::scenarios(),
+        providers::scenarios(),
         revocation::scenarios(),
         algorithms::scenarios(),
     ]

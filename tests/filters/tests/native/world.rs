@@ -110,10 +110,11 @@ impl NativeWorld {
     /// Whether the story asked for it.
     fn had_to_be(&self, line: &LogLine) -> bool {
         let is_fetch = self.about_idp && line.message.contains(" not fetched from ");
+        let is_skipped_key = line.message.contains(": not used: keys[");
         let is_breaker = line.message.contains("nothing is known of the breaker");
         match line.level {
             LogLevel::Critical => self.crashed,
-            _ => is_fetch || is_breaker,
+            _ => is_fetch || is_breaker || is_skipped_key,
         }
     }
 
