@@ -82,6 +82,10 @@ def in_other_forms(target, other):
             yield f"{scheme}://{host}/{target}/x"
             yield f"{scheme}://{host}/{other}/../{target}/x"
             yield f"{scheme}://{host}/{target}/../{other}/x"
+    # Bytes that end a request line for Python's http.server, or that lenient decoders drop.
+    for byte in ("\x85", "\xa0", "%85", "%a0", "%ff", "%c2"):
+        yield from (f"/{target}{byte}", f"/{target}{byte}/x", f"/{byte}{target}/x", f"/{target[:2]}{byte}{target[2:]}/x")
+    yield from (f"//h\\x/{target}/x", f"//\\/{target}/x")
     yield from (
         *(f"//shop.example/{target}/x", f"//{other}/../{target}/x", f"//{target}/../{other}/x", f"//{other}/{target}/x"),
         *(f"///{other}/../{target}/x", f"http:///{target}/x", f"http://shop.example//{target}/x", f"{target}/x"),

@@ -18,6 +18,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ])
     };
     let user = json!({"claims_to_headers": {"x-user": "sub"}});
+    let admin = json!([
+        {"name": "admin", "match": {"path": {"exact": "/admin"}}, "require": {"provider": "corp"}},
+        {"name": "below", "match": {"path": {"prefix": "/admin/"}}, "require": {"provider": "corp"}},
+        {"name": "rest", "require": "none"},
+    ]);
     let cookie = json!({"from": [{"cookie": "session"}]});
     let optional = json!([{"name": "all", "require": {"provider": "corp"}, "allow_missing": true}]);
     vec![
@@ -25,6 +30,16 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "jwt_auth::a_header_that_moves_the_path_opens_nothing",
             with_rules(json!({}), public),
             a_header_that_moves_the_path_opens_nothing,
+        ),
+        scenario(
+            "jwt_auth::bytes_that_some_servers_drop_open_nothing",
+            with_rules(json!({}), admin.clone()),
+            bytes_that_some_servers_drop_open_nothing,
+        ),
+        scenario(
+            "jwt_auth::an_authority_in_the_path_may_have_a_backslash",
+            with_rules(json!({}), admin),
+            an_authority_in_the_path_may_have_a_backslash,
         ),
         scenario(
             "jwt_auth::a_rule_that_possibly_fits_publishes_its_claims",
@@ -69,6 +84,30 @@ fn a_header_that_moves_the_path_opens_nothing(world: &mut dyn World) {
         let request = Request::get("/public/admin/x").header(name, "/public");
         let status = world.send(request).status;
         assert!((400..=401).contains(&status), "{status} {name}");
+    }
+    assert!(world.received().is_empty());
+}
+
+/// Bottle decodes with `errors="ignore"`, so that all of these are below `/admin`.
+fn bytes_that_some_servers_drop_open_nothing(world: &mut dyn World) {
+    for path in [
+        "/ad%FFmin/x",
+        "/%85admin/x",
+        "/admin%a0",
+        "/admin%C2/x",
+        "/admin%ED%A0%80",
+    ] {
+        let status = world.send(Request::get(path)).status;
+        assert!((400..=401).contains(&status), "{status} {path}");
+    }
+    assert!(world.received().is_empty());
+}
+
+/// To CherryPy and Python's `urlsplit` it ends at the next slash.
+fn an_authority_in_the_path_may_have_a_backslash(world: &mut dyn World) {
+    for path in ["//h\\x/admin/x", "//\\/admin", "//h\\../admin/x"] {
+        let status = world.send(Request::get(path)).status;
+        assert!((400..=401).contains(&status), "{status} {path}");
     }
     assert!(world.received().is_empty());
 }

@@ -40,6 +40,28 @@ fn what_a_path_cannot_hold_is_decoded_in_every_reading() {
     assert_eq!(readings("/a%zz%4"), set(&["/a%zz%4"]));
 }
 
+/// Raw `0x85` and `0xa0` end a request line for `BaseHTTPRequestHandler`; what is not UTF-8 is dropped by Bottle.
+#[test]
+fn bytes_that_are_no_text_are_countless() {
+    for path in [
+        &b"/admin\xa0"[..],
+        b"/admin\x85",
+        b"/ad\xffmin/x",
+        b"/ad%FFmin/x",
+        b"/%85admin",
+        b"/admin%C2",
+        b"/admin%ED%A0%80",
+    ] {
+        assert!(Paths::of(path).unwrap().is_countless(), "{path:?}");
+    }
+}
+
+#[test]
+fn an_authority_ends_at_a_slash_only_or_at_a_backslash() {
+    let is_read = readings(r"//h\x/admin/x").is_none_or(|all| all.contains("/admin/x"));
+    assert!(is_read);
+}
+
 #[test]
 fn each_choice_makes_readings() {
     assert_eq!(readings("/a/../b"), set(&["/a/../b", "/b"]));

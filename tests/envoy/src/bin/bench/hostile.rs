@@ -129,6 +129,7 @@ fn cases() -> Vec<Case> {
         path("a long path that is encoded twice", LARGE, "/%252e%252e"),
     ];
     cases.extend(values());
+    cases.extend(conditions());
     cases.extend(tokens());
     cases
 }
@@ -165,6 +166,59 @@ fn provider() -> Value {
 
 fn issuer() -> Issuer {
     Issuer::new("https://idp.example", Algorithm::RS256)
+}
+
+/// Conditions of many rules on a value that the client makes long.
+fn conditions() -> Vec<Case> {
+    let limits = |name, condition: &dyn Fn(usize) -> Value, plain: Request, hostile: Request| {
+        let limits: Vec<Value> = (0..20)
+            .map(|number| {
+                json!({
+                    "name": format!("l{number}"),
+                    "match": condition(number),
+                    "rate": {"requests": 1_000_000_000, "per": "1s"},
+                })
+            })
+            .collect();
+        Case {
+            name,
+            plugin: "rate_limit",
+            configuration: json!({"limits": limits}),
+            plain,
+            hostile,
+        }
+    };
+    let presets = ["strict", "api", "owasp", "helmet"];
+    let rules: Vec<Value> = (0..20)
+        .map(|number| {
+            json!({
+                "name": format!("r{number}"),
+                "match": {"path": {"prefix": format!("/service-{number}/")}},
+                "preset": presets[number % presets.len()],
+            })
+        })
+        .collect();
+    vec![
+        limits(
+            "twenty conditions on a host of many hosts",
+            &|number| json!({"hosts": [format!("h{number}.example")]}),
+            Request::get("/").host(&"a".repeat(2_000)),
+            Request::get("/").host(&"1,".repeat(1_000)),
+        ),
+        limits(
+            "twenty expressions for a long header",
+            &|number| json!({"headers": [{"name": "x-tier", "regex": format!("(a|b)*gold-{number}")}]}),
+            Request::get("/").header("x-other", "ab".repeat(20_000)),
+            Request::get("/").header("x-tier", "ab".repeat(20_000)),
+        ),
+        Case {
+            name: "a path that twenty rules for responses possibly fit",
+            plugin: "security_headers",
+            configuration: json!({"preset": "helmet", "rules": rules}),
+            plain: Request::get("/x/abcdef"),
+            hostile: Request::get("/x/abc%00"),
+        },
+    ]
 }
 
 /// Values that requests are counted by.
