@@ -21,6 +21,9 @@ pub(super) struct HeaderMatch {
     condition: Condition,
 }
 
+/// The most bytes of one header that a condition looks at; a longer one possibly fits.
+const MAX_SCANNED: usize = 8 * 1024;
+
 #[derive(Clone, Debug)]
 enum Condition {
     /// Any line fits.
@@ -60,7 +63,15 @@ impl HeaderMatch {
             (Condition::Value(_), 0, 0) => return Fit::No,
             (Condition::Value(pattern), ..) => pattern,
         };
-        let lines = spellings().flat_map(|(_, line)| [line, header::trim(line)]);
+        // Every rule scans them.
+        if spellings().map(|(_, line)| line.len()).sum::<usize>() > MAX_SCANNED {
+            return Fit::Possible;
+        }
+        let trimmed = |line: &'_ [u8]| header::trim(line).len() < line.len();
+        let lines = spellings().flat_map(|(_, line)| {
+            let other = trimmed(line).then(|| header::trim(line));
+            std::iter::once(&line[..]).chain(other)
+        });
         let fit = Fit::over(lines.map(|line| pattern.matches(line)));
         let fit = match exact + others {
             1 => fit,

@@ -21,6 +21,9 @@
 //! | `[fe80::1%25eth0]` for `[fe80::1]` | a zone is local to a node (RFC 6874) |
 //! | `127.1`, `0x7f.1`, `2130706433`, `0177.0.0.1` for `127.0.0.1` | `inet_aton`, WHATWG URL |
 //!
+//! An authority that is longer than [`MAX_LENGTH`] bytes, or names more than [`MAX_HOSTS`] hosts, possibly names
+//! every host: no honest client sends one.
+//!
 //! An authority in its plain form has one reading: a host in lower case or an address in its canonical
 //! text (RFC 5952), and at most one port.
 
@@ -39,18 +42,34 @@ pub(crate) struct Authority<'a>(Kind<'a>);
 enum Kind<'a> {
     /// The one host.
     Plain(&'a [u8]),
-    /// What is left when percent-encodings are decoded, and letter case is undone.
-    Decoded(Vec<u8>),
+    /// The canonical hosts that it may name, when percent-encodings are decoded and letter case is undone.
+    Several(Vec<Vec<u8>>),
+    /// More of them than are looked at.
+    Countless,
 }
+
+/// The longest authority that is not plain and is looked at. A name has 253 bytes at most.
+const MAX_LENGTH: usize = 512;
+/// The most hosts that one authority is taken to name. Each condition compares each of them.
+const MAX_HOSTS: usize = 8;
 
 impl<'a> Authority<'a> {
     pub(crate) fn new(authority: &'a [u8]) -> Self {
         Self(match plain_host(authority) {
             Some(host) => Kind::Plain(host),
+            None if authority.len() > MAX_LENGTH => Kind::Countless,
             None => {
                 let mut decoded = decode(authority, Escapes::Query);
                 decoded.make_ascii_lowercase();
-                Kind::Decoded(decoded)
+                let hosts: Vec<_> = hosts(&decoded)
+                    .map(Cow::into_owned)
+                    .take(MAX_HOSTS + 1)
+                    .collect();
+                match hosts.len() {
+                    0 if !decoded.is_empty() => Kind::Countless,
+                    0..=MAX_HOSTS => Kind::Several(hosts),
+                    _ => Kind::Countless,
+                }
             }
         })
     }
@@ -60,10 +79,11 @@ impl<'a> Authority<'a> {
         match &self.0 {
             Kind::Plain(host) => Fit::over([holds(host)]),
             // The letters differ from those of the request, so that no condition is certain.
-            Kind::Decoded(decoded) => match hosts(decoded).any(|host| holds(&host)) {
+            Kind::Several(hosts) => match hosts.iter().any(|host| holds(host)) {
                 true => Fit::Possible,
                 false => Fit::No,
             },
+            Kind::Countless => Fit::Possible,
         }
     }
 
@@ -71,17 +91,14 @@ impl<'a> Authority<'a> {
     pub(crate) fn read(&self) -> Reading<'_> {
         match &self.0 {
             Kind::Plain(host) => Reading::Value((*host).into()),
-            Kind::Decoded(decoded) => {
+            Kind::Several(hosts) => {
                 let mut places = Places::new();
-                for host in hosts(decoded) {
-                    places.add(Reading::Value(host), true);
+                for host in hosts {
+                    places.add(Reading::Value(host.as_slice().into()), true);
                 }
-                match places.agreed() {
-                    // There is something, even if it is no host.
-                    Reading::Missing if !decoded.is_empty() => Reading::Ambiguous,
-                    host => host,
-                }
+                places.agreed()
             }
+            Kind::Countless => Reading::Ambiguous,
         }
     }
 }

@@ -194,7 +194,13 @@ impl Choices {
         }
         let once = super::pipeline::decode(path, Decoding::Once);
         let decoded = super::pipeline::decode(&once, Decoding::Once);
-        if has_encoding(&decoded) || decoded.iter().any(u8::is_ascii_control) {
+        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        if has_encoding(&decoded)
+            || decoded.iter().any(u8::is_ascii_control)
+            || !is_text(&once)
+            || !is_text(&decoded)
+            || has_backslash_in_authority(path)
+        {
             return None;
         }
         let either = |yes: bool| if yes { NO_OR_YES } else { NO };
@@ -298,6 +304,16 @@ impl Choices {
             leading: *self.leading.get(next(self.leading.len())?)?,
         })
     }
+}
+
+/// Whether a path starts like `//host\x/`: for WHATWG URL the host ends at the backslash, for Python and PHP at
+/// the slash.
+fn has_backslash_in_authority(path: &[u8]) -> bool {
+    let [b'/', b'/' | b'\\', host @ ..] = path else {
+        return false;
+    };
+    let end = host.iter().find(|byte| matches!(byte, b'/' | b'\\'));
+    end == Some(&b'\\')
 }
 
 /// Whether there is a `%` that starts an encoding.

@@ -34,7 +34,7 @@
 //! [`MAX_WORK`] bytes. A path beyond that is **countless**, and so is one with a spelling that only an
 //! attacker sends: overlong UTF-8, `%u002f`, three layers of encoding, controls (`%00`, where C ends a
 //! text; `%0a`, which Starlette's routes overlook at the end), raw blanks and bytes beyond ASCII (`0xa0`,
-//! which wsgiref strips), a fragment.
+//! which wsgiref strips), encoded bytes that are not UTF-8 (Bottle drops them), a fragment.
 //! Of a countless path a condition may always hold, and never for certain.
 //!
 //! # Not read
@@ -102,7 +102,13 @@ impl<'a> Paths<'a> {
         }
         let kind = match choices::glance(target) {
             Glance::Plain(path) => Kind::One(Cow::Borrowed(path)),
-            Glance::Encoded(path) => Kind::One(pipeline::decode_benign(path).into()),
+            Glance::Encoded(path) => {
+                let path = pipeline::decode_benign(path);
+                match std::str::from_utf8(&path) {
+                    Ok(_) => Kind::One(path.into()),
+                    Err(_) => Kind::Countless,
+                }
+            }
             Glance::Choices(path) => Self::read(path),
             Glance::Countless => Kind::Countless,
         };
