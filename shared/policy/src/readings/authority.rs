@@ -66,7 +66,6 @@ impl<'a> Authority<'a> {
                     .take(MAX_HOSTS + 1)
                     .collect();
                 match hosts.len() {
-                    0 if !decoded.is_empty() => Kind::Countless,
                     0..=MAX_HOSTS => Kind::Several(hosts),
                     _ => Kind::Countless,
                 }
@@ -91,6 +90,8 @@ impl<'a> Authority<'a> {
     pub(crate) fn read(&self) -> Reading<'_> {
         match &self.0 {
             Kind::Plain(host) => Reading::Value((*host).into()),
+            // There is something, even if it is no host.
+            Kind::Several(hosts) if hosts.is_empty() => Reading::Ambiguous,
             Kind::Several(hosts) => {
                 let mut places = Places::new();
                 for host in hosts {

@@ -10,6 +10,7 @@
 mod exactness;
 mod flood;
 mod pushes;
+mod routing;
 mod surroundings;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;

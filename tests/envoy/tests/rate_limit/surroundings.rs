@@ -66,7 +66,7 @@ fn the_access_log_says_why() {
     let entries = envoy.wait_for_access_log(2);
 
     let details: Vec<&str> = entries.iter().map(|entry| entry.details.as_str()).collect();
-    assert_eq!(details, ["via_upstream", "rate_limited{NAME}"]);
+    assert_eq!(details, ["via_upstream", "rate_limited{api/v1.x_y-z}"]);
 }
 
 #[test]

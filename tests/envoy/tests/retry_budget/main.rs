@@ -9,6 +9,8 @@
 )]
 
 mod chain;
+mod endings;
+mod routing;
 mod storms;
 
 use std::net::SocketAddr;
@@ -94,6 +96,19 @@ fn run(envoy: &Envoy, requests: usize) -> Outcome {
 
 fn attempts(envoy: &Envoy) -> u64 {
     envoy.counter(&format!("cluster.{SERVICE}.upstream_rq_total"))
+}
+
+/// The plugin with one budget without a reserve, which forgets nothing while a test lasts, and for which
+/// each request pays a retry, unless it says otherwise.
+fn plugin(budget: &Value) -> WasmFilter {
+    let mut all = json!({
+        "name": "all", "ratio": 100, "window": "1h", "min_retries_per_second": 0,
+    });
+    for (field, value) in budget.as_object().into_iter().flatten() {
+        all[field] = value.clone();
+    }
+    let config = json!({"name": "edge", "budgets": [all]});
+    WasmFilter::plugin("retry-budget").configuration(&config.to_string())
 }
 
 /// A counter or gauge of the budget.

@@ -8,7 +8,10 @@ const SECOND: u64 = 1_000_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     rules: Rules,
+    /// The time of the last event.
     latest: u64,
+    /// The time that counts now.
+    at: u64,
     requests: Vec<u64>,
     retries: Vec<Retry>,
 }
@@ -42,25 +45,27 @@ impl Model {
         Self {
             rules,
             latest: 0,
+            at: 0,
             requests: Vec::new(),
             retries: Vec::new(),
         }
     }
 
     /// What happens before something that has happened already counts as happening with it.
-    fn at(&mut self, now: u64) -> u64 {
-        self.latest = self.latest.max(now);
-        self.latest
+    fn look(&mut self, now: u64) {
+        self.at = self.latest.max(now);
     }
 
     pub(super) fn deposit(&mut self, now: u64) {
-        let at = self.at(now);
-        self.requests.push(at);
+        self.look(now);
+        self.latest = self.at;
+        self.requests.push(self.at);
     }
 
     /// Withdraws what is wanted and there, or, with `must`, what is wanted.
     pub(super) fn withdraw(&mut self, now: u64, wanted: u32, must: bool) -> Ticket {
-        let at = self.at(now);
+        self.look(now);
+        let at = self.at;
         let mut ticket = Ticket(Vec::new());
         for _ in 0..wanted {
             let source = match (self.in_deposits() > 0, self.in_reserve() > 0) {
@@ -75,19 +80,27 @@ impl Model {
                 is_refunded: false,
             });
         }
+        // What withdraws nothing is no event.
+        if ticket.len() > 0 {
+            self.latest = at;
+        }
         ticket
     }
 
     /// Gives back so many retries, those from deposits first.
     pub(super) fn refund(&mut self, now: u64, ticket: &Ticket, count: usize) {
-        self.at(now);
+        self.look(now);
+        let is_kept = !self.requests.is_empty() || !self.retries.is_empty();
+        if is_kept {
+            self.latest = self.at;
+        }
         for index in ticket.0.iter().take(count) {
             self.retries[*index].is_refunded = true;
         }
     }
 
     pub(super) fn balance(&mut self, now: u64) -> u32 {
-        self.at(now);
+        self.look(now);
         let balance = self.in_deposits() + self.in_reserve();
         u32::try_from(balance).unwrap()
     }
@@ -104,7 +117,7 @@ impl Model {
     fn in_reserve(&self) -> i64 {
         let this_second = self
             .used(Source::Reserve)
-            .filter(|retry| retry.at / SECOND == self.latest / SECOND);
+            .filter(|retry| retry.at / SECOND == self.at / SECOND);
         i64::from(self.rules.min_retries_per_second) - this_second.count() as i64
     }
 
@@ -115,7 +128,7 @@ impl Model {
 
     fn is_in_window(&self, at: u64) -> bool {
         let bucket = self.rules.window / 10;
-        self.latest / bucket - at / bucket < 10
+        self.at / bucket - at / bucket < 10
     }
 
     /// By how much the retries of some interval exceed what the interval may have, at worst, in
