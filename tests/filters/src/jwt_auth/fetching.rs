@@ -190,6 +190,9 @@ fn a_key_server_that_is_down_at_the_start(world: &mut dyn World) {
         "that needs no key"
     );
     assert!(fetches(world, "status") >= 1);
+    let warnings = world.warnings().join("\n");
+    let explained = "keys of corp not fetched from https://idp.example/keys?v=1: status 503: \"upstream connect error";
+    assert!(warnings.contains(explained), "{warnings}");
 
     publish(world, &["a"]);
     world.pass(seconds(12));

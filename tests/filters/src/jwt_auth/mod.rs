@@ -3,6 +3,7 @@
 mod algorithms;
 mod claims;
 mod fetching;
+mod providers;
 mod refusals;
 mod revocation;
 mod routes;
@@ -28,6 +29,7 @@ pub fn scenarios() -> Vec<Scenario> {
         routes::scenarios(),
         shadow::scenarios(),
         fetching::scenarios(),
+        providers::scenarios(),
         revocation::scenarios(),
         algorithms::scenarios(),
     ]

@@ -111,7 +111,10 @@ impl NativeWorld {
     fn had_to_be(&self, line: &LogLine) -> bool {
         match line.level {
             LogLevel::Critical => self.crashed,
-            _ => self.about_idp && line.message.contains(" not fetched from "),
+            _ => {
+                line.message.contains(": not used: keys[")
+                    || self.about_idp && line.message.contains(" not fetched from ")
+            }
         }
     }
 
