@@ -4,7 +4,7 @@ use portcullis_scenarios::tokens::Token;
 use serde_json::{Value, json};
 
 use super::difference::*;
-use super::{Case, Mint, bad, good, stricter};
+use super::{Case, Mint, bad, good, milder, stricter};
 use crate::bearer;
 
 pub(super) fn cases(mint: &Mint) -> Vec<Case> {
@@ -38,6 +38,16 @@ fn times(mint: &Mint) -> Vec<Case> {
         good("nbf within the skew", &with("nbf", json!(now + 30))),
         bad("not yet valid", &with("nbf", json!(now + 120))),
         bad("nbf as text", &with("nbf", json!("0"))),
+        milder("nbf null", &with("nbf", json!(null)), NULL),
+        milder("iat null", &with("iat", json!(null)), NULL),
+        milder(
+            "exp beyond 64 bits",
+            &mint
+                .token()
+                .without("exp")
+                .more_claims(r#""exp":18446744073709551616"#),
+            LARGE,
+        ),
         good("no iat", &mint.token().without("iat")),
         good("iat within the skew", &with("iat", json!(now + 30))),
         stricter("iat in the future", &with("iat", json!(now + 300)), FUTURE),
@@ -71,6 +81,22 @@ fn parties(mint: &Mint) -> Vec<Case> {
         bad("aud with a number", &with("aud", json!(["shop", 1]))),
         good("no sub", &mint.token().without("sub")),
         bad("sub that is a number", &with("sub", json!(1))),
+        milder("jti null", &with("jti", json!(null)), NULL),
+        milder("sub null", &with("sub", json!(null)), NULL),
+        good("nonce null", &with("nonce", json!(null))),
+        stricter("nonce that is a number", &with("nonce", json!(1)), NONCE),
+        Case::differs(
+            "aud with a scheme",
+            bearer(with("aud", json!("https://shop")).sign()),
+            (401, 200),
+            AUDIENCE_FORM,
+        ),
+        Case::differs(
+            "aud with a slash behind",
+            bearer(with("aud", json!("shop/")).sign()),
+            (401, 200),
+            AUDIENCE_FORM,
+        ),
         bad("jti that is a number", &with("jti", json!(1))),
         good("sub beyond ASCII", &with("sub", json!("Zoë"))),
     ]
@@ -105,6 +131,7 @@ fn others(mint: &Mint) -> Vec<Case> {
             &token().more_claims(r#""role":1,"r\u006fle":2"#),
         ),
         good("nested 20 deep", &token().more_claims(&nested(20))),
+        stricter("nested 33 deep", &token().more_claims(&nested(33)), DEPTH),
         bad("nested 5000 deep", &token().more_claims(&nested(5000))),
         bad(
             "an unpaired surrogate",

@@ -3,8 +3,9 @@
 use portcullis_scenarios::tokens::{Algorithm, Key, hmac};
 use serde_json::json;
 
+use super::Case;
 use super::difference::*;
-use super::{Case, Mint, bad, good, stricter};
+use super::{Mint, bad, good, milder, stricter};
 
 pub(super) fn cases(mint: &Mint) -> Vec<Case> {
     let mut cases = algorithms(mint);
@@ -69,6 +70,10 @@ fn signatures(mint: &Mint) -> Vec<Case> {
             &mint.with(Algorithm::PS256).signature(&[1; 256]),
         ),
         bad(
+            "ES256, a byte too long",
+            &mint.with(Algorithm::ES256).signature(&[1; 65]),
+        ),
+        bad(
             "EdDSA, forged",
             &mint.with(Algorithm::EdDSA).signature(&[1; 64]),
         ),
@@ -106,7 +111,7 @@ fn members(mint: &Mint) -> Vec<Case> {
         bad("an unknown kid", &with("kid", json!("rs256-2"))),
         stricter("an empty kid", &with("kid", json!("")), KEY_ID),
         bad("a kid that is a number", &with("kid", json!(1))),
-        bad("a kid that is null", &with("kid", json!(null))),
+        milder("a kid that is null", &with("kid", json!(null)), NULL),
         bad("no alg", &token().without_header("alg")),
         bad("an alg in small letters", &with("alg", json!("rs256"))),
         bad("an alg that is an array", &with("alg", json!(["RS256"]))),
@@ -118,6 +123,8 @@ fn members(mint: &Mint) -> Vec<Case> {
             &with("typ", json!("application/AT+JWT")),
         ),
         stricter("typ logout+jwt", &with("typ", json!("logout+jwt")), TYPE),
+        good("typ null", &with("typ", json!(null))),
+        stricter("salt", &with("salt", json!("AAAA")), SALT),
         stricter("typ JOSE", &with("typ", json!("JOSE")), TYPE),
         stricter("typ that is a number", &with("typ", json!(1)), HEADER_TYPES),
         stricter(

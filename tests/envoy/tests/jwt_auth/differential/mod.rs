@@ -60,6 +60,15 @@ mod difference {
         "A token for another audience is an invalid token: 401, there 403 (RFC 6750 §3.1).";
     pub(super) const ONE_TOKEN: &str =
         "Two tokens, or what is none, are an invalid request: 400, there 401 (RFC 6750 §3.1).";
+    pub(super) const NULL: &str =
+        "A member or claim that is `null` is absent, with RS256, ES256 and their like times, too.";
+    pub(super) const LARGE: &str = "Times beyond 2^63 are very late.";
+    pub(super) const SALT: &str = "`salt`, which one library knows (jwt-simple) and no standard.";
+    pub(super) const NONCE: &str = "A `nonce` that is no string (OpenID Connect Core §2).";
+    pub(super) const DEPTH: &str = "JSON nested deeper than 32.";
+    pub(super) const AUDIENCE_FORM: &str = "\
+        An audience with `https://` in front or a slash behind is another one (RFC 7519 §4.1.3, RFC \
+        3986 §6.2.1).";
     pub(super) const CASE: &str =
         "The scheme may be written in any case: `bearer` (RFC 9110 §11.1).";
 }
@@ -132,6 +141,11 @@ fn bad(name: &'static str, token: &Token) -> Case {
 /// Only jwt-auth refuses it.
 fn stricter(name: &'static str, token: &Token, why: &'static str) -> Case {
     Case::differs(name, bearer(token.sign()), (401, 200), why)
+}
+
+/// Only jwt-auth takes it.
+fn milder(name: &'static str, token: &Token, why: &'static str) -> Case {
+    Case::differs(name, bearer(token.sign()), (200, 401), why)
 }
 
 /// Makes the tokens of the cases.
