@@ -1,6 +1,6 @@
 //! What circuits survive, and who shares them.
 
-use proxy_wasm_native_host::{FailurePolicy, Host, Request, SharedData};
+use proxy_wasm_native_host::{Answer, FailurePolicy, Host, Request, Response, SharedData};
 use serde_json::{Value, json};
 
 use super::{OPEN, VM, builder, config, counter, fails, filter, gauges, ok, reason, status};
@@ -89,13 +89,16 @@ fn a_crash_while_half_open_blocks_nobody_for_good() {
     let config = sensitive(json!({"half_open": {"permits": 1, "max_wait": "8s"}}));
     let host = Host::builder()
         .filter(filter(&config).failure_policy(FailurePolicy::Reload))
-        .upstream(super::upstream)
+        .upstream(|request: &Request| match request.path() {
+            "/late" => Answer::from(Response::new(200)).after(10 * OPEN),
+            _ => super::upstream(request).into(),
+        })
         .workers(2)
         .start()
         .unwrap();
     host.send(fails());
     host.advance(OPEN);
-    let probe = host.worker(0).open_unfinished(ok());
+    let probe = host.worker(0).open(Request::get("/late"));
     host.worker(0).crash("circuit_breaker");
     drop(probe);
     assert_eq!(host.worker(1).send(ok()).status(), 503);

@@ -76,7 +76,7 @@ fn what_cannot_be_counted_is_denied_if_that_is_wanted() {
     assert_eq!(denied.response().header_value("retry-after"), Some("1"));
     assert_eq!(
         denied.code_details().as_deref(),
-        Some("rate_limited_unavailable")
+        Some("rate_limited_unavailable{all}")
     );
     assert_eq!(counter(&host, "all", "gave_up"), 1);
     assert_eq!(counter(&host, "all", "errors"), 1);

@@ -64,14 +64,11 @@ mod difference {
         "A member or claim that is `null` is absent, with RS256, ES256 and their like times, too.";
     pub(super) const LARGE: &str = "Times beyond 2^63 are very late.";
     pub(super) const SALT: &str = "`salt`, which one library knows (jwt-simple) and no standard.";
-    pub(super) const NONCE: &str =
-        "A `nonce` that is no string (OpenID Connect Core §2), and JSON nested deeper than 32.";
-    pub(super) const DEPTH: &str = NONCE;
+    pub(super) const NONCE: &str = "A `nonce` that is no string (OpenID Connect Core §2).";
+    pub(super) const DEPTH: &str = "JSON nested deeper than 32.";
     pub(super) const AUDIENCE_FORM: &str = "\
         An audience with `https://` in front or a slash behind is another one (RFC 7519 §4.1.3, RFC \
         3986 §6.2.1).";
-    pub(super) const SAME_TOKEN: &str =
-        "The same token several times is one token, such as in two lines of a header.";
     pub(super) const CASE: &str =
         "The scheme may be written in any case: `bearer` (RFC 9110 §11.1).";
 }
