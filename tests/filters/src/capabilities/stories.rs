@@ -219,7 +219,7 @@ fn retry_budget(world: &mut dyn World) -> Vec<String> {
     let first = status(world.try_send(get()).as_ref());
     world.upstream(Upstream::Answers(Response::new(500)));
     // What was paid in is soon used up.
-    for _ in 0..4 {
+    for _ in 0..5 {
         world.try_send(get());
     }
     world.received();
