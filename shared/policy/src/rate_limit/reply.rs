@@ -189,7 +189,7 @@ impl ReplyTemplate {
         Reply {
             status: self.status,
             grpc_status: Some(RESOURCE_EXHAUSTED),
-            details: details.into(),
+            details,
             headers: self.headers(content_type, retry_after),
             body,
         }
@@ -208,7 +208,7 @@ impl ReplyTemplate {
         Reply {
             status,
             grpc_status: Some(UNAVAILABLE),
-            details: details.into(),
+            details,
             headers: self.headers(content_type, 1),
             body,
         }

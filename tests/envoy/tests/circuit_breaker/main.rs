@@ -2,6 +2,7 @@
 //! counts. All else that a user would notice is a scenario.
 
 #![allow(
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "helpers of tests are tests"

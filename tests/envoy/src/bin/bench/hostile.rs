@@ -191,13 +191,14 @@ fn conditions() -> Vec<Case> {
             hostile,
         }
     };
-    let presets = ["strict", "api", "owasp", "helmet"];
+    let presets = ["strict", "api", "owasp", "helmet"].iter().cycle();
     let rules: Vec<Value> = (0..20)
-        .map(|number| {
+        .zip(presets)
+        .map(|(number, preset)| {
             json!({
                 "name": format!("r{number}"),
                 "match": {"path": {"prefix": format!("/service-{number}/")}},
-                "preset": presets[number % presets.len()],
+                "preset": preset,
             })
         })
         .collect();

@@ -77,8 +77,8 @@ pub(super) fn cases(mint: &Mint) -> Vec<Case> {
         differs(
             "a token twice",
             bearer(&token).header("authorization", format!("Bearer {token}")),
-            (200, 401),
-            SAME_TOKEN,
+            (400, 401),
+            ONE_TOKEN,
         ),
         differs(
             "the scheme twice",
