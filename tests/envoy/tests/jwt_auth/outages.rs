@@ -135,7 +135,6 @@ fn nonsense_never_replaces_good_keys() {
             "a key of no use",
             ok(json!({"keys": [{"kty": "EC", "crv": "P-521"}]}).to_string()),
         ),
-        ("a key twice", ok(json!({"keys": [keys, keys]}).to_string())),
         (
             "a secret among keys",
             ok(json!({"keys": [keys, secret]}).to_string()),

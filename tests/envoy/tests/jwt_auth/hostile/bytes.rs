@@ -52,7 +52,7 @@ fn bytes_that_are_no_text() {
         (
             "in header and cookie",
             bearer(&good).header("cookie", format!("session={good}")),
-            400,
+            200,
         ),
         (
             "in header and query",
@@ -60,19 +60,19 @@ fn bytes_that_are_no_text() {
                 target: format!("/?access_token={good}"),
                 ..bearer(&good)
             },
-            400,
+            200,
         ),
         (
             "twice in the query",
             Request::get(format!("/?access_token={good}&access_token={good}")),
-            400,
+            200,
         ),
         (
             "twice in cookies",
             Request::get("/")
                 .header("cookie", format!("session={good}"))
                 .header("cookie", format!("session={good}")),
-            400,
+            200,
         ),
         (
             "not UTF-8 in a cookie",

@@ -1,46 +1,31 @@
 //! What attackers get into tokens that are good, and what is told of tokens to others.
 
 use portcullis_envoy_tests::message::Request;
-use serde_json::json;
 
 use super::{envoy, token};
 use crate::bearer;
 
-/// What claims say never becomes another header, nor does it break the request.
+/// What claims say never becomes another header, breaks the request, or becomes the value of another claim.
 #[test]
 fn control_characters_in_claims() {
     let envoy = envoy();
-    let subjects = [
-        ("ada\r\nx-admin: yes", "ada  x-admin: yes"),
-        ("ada\nx-admin: yes", "ada x-admin: yes"),
-        ("ada\r", "ada"),
-        ("\r\n\r\nGET / HTTP/1.1\r\n", "GET / HTTP/1.1"),
-        ("a\0b\u{1}c\u{1f}d\u{7f}e\tf", "a b c d e f"),
-    ];
-    for (subject, expected) in subjects {
-        let token = token()
-            .claim("sub", subject)
-            .claim("roles", json!([subject]));
-        let request = bearer(token.sign())
+    for subject in [
+        "ada\r\nx-admin: yes",
+        "ada\nx-admin: yes",
+        "ada\r",
+        "\r\n\r\nGET / HTTP/1.1\r\n",
+        "a\0b\u{1}c\u{1f}d\u{7f}e\tf",
+        "\r\n",
+        " ada",
+    ] {
+        let request = bearer(token().claim("sub", subject).sign())
             .header("x-user", "root")
             .header("x-roles", "root");
         let response = envoy.client().send(&request);
-        assert_eq!(response.status, 200, "{subject:?}: {response:?}");
-        let lines: Vec<&[u8]> = response.headers.all("x-user").collect();
-        assert_eq!(lines, [expected.as_bytes()], "{subject:?}");
-        let roles: Vec<&[u8]> = response.headers.all("x-roles").collect();
-        assert_eq!(roles.len(), 1, "{subject:?}: {response:?}");
-        assert!(!roles[0].contains(&b'\n') && roles[0] != b"root");
+        assert_eq!(response.status, 403, "{subject:?}: {response:?}");
         assert_eq!(response.header("x-admin"), None, "{subject:?}");
     }
-    let empty = token().claim("sub", "\r\n").claim("roles", json!(null));
-    let request = bearer(empty.sign())
-        .header("x-user", "root")
-        .header("x-roles", "root");
-    let response = envoy.client().send(&request);
-    assert_eq!(response.status, 200);
-    assert_eq!(response.header("x-user"), None);
-    assert_eq!(response.header("x-roles"), None);
+    assert_eq!(envoy.upstream().requests().len(), 0);
     envoy.assert_no_vm_failed();
 }
 
