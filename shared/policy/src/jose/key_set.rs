@@ -11,8 +11,8 @@ use super::{Algorithm, Header, HostSignatures, Key, Unusable};
 /// The longest set, in bytes. The largest that are known, of issuers with a key for each tenant, have 110 KB.
 pub const MAX_SET: usize = 160 * 1024;
 
-/// The most entries of a set, usable or not. A worker reads a set in one piece; with this many keys, that
-/// takes as long as a few slow signatures (see the cost in jwt-auth's README).
+/// The most entries of a set, usable or not. A worker reads a set in one piece: natively, this many RSA
+/// or elliptic keys take it 0.5 ms, and this many of Ed25519, whose points are decompressed, 13 ms.
 pub const MAX_KEYS: usize = 200;
 
 /// What `use` says of keys that sign (RFC 7517 §4.2).
