@@ -34,7 +34,9 @@ pub(crate) use bounds::{Whole, Within};
 pub use document::Document;
 pub use duration::Duration;
 pub use error::{Error, Errors};
-pub(crate) use header::{FRAMING, HeaderName, HeaderValue, is_framing};
+#[cfg(feature = "jwt")]
+pub(crate) use header::FRAMING;
+pub(crate) use header::{HeaderName, HeaderValue, is_framing};
 pub use name::Name;
 pub(crate) use text::Text;
 

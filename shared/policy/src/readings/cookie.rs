@@ -115,6 +115,7 @@ fn is_token(byte: u8) -> bool {
 ///
 /// Cookies may come in one line or in several. Quotes do not count, because many servers do not see
 /// them: with them, each cookie would have a second spelling.
+#[cfg(feature = "jwt")]
 pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all("cookie");
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
@@ -131,6 +132,7 @@ pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<It
 }
 
 /// Whether a cookie, as it stands between two semicolons, has this name.
+#[cfg(feature = "jwt")]
 pub(crate) fn is_named(cookie: &[u8], name: &str) -> bool {
     split_at_equals(cookie).0.trim_ascii() == name.as_bytes()
 }

@@ -23,6 +23,7 @@
 //!
 //! Not read: a parameter of the body, a path parameter, one that another parameter contains.
 
+#[cfg(feature = "jwt")]
 use std::borrow::Cow;
 
 use super::name::{Named, compare};
@@ -83,6 +84,7 @@ fn split_at_equals(parameter: &[u8]) -> (&[u8], &[u8]) {
 /// Read as forms are: parameters are divided by `&`, `+` is a blank, `%61` is `a`, in names too. Without
 /// decoding, each value would have many spellings and each spelling a count of its own. A `%` that does
 /// not start an encoding stays.
+#[cfg(feature = "jwt")]
 pub(crate) fn values<'a>(
     headers: &'a HeaderMap,
     name: &str,
@@ -106,6 +108,7 @@ pub(crate) fn values<'a>(
 }
 
 /// Whether a parameter, as it stands between two ampersands, has this name.
+#[cfg(feature = "jwt")]
 pub(crate) fn is_named(parameter: &[u8], name: &str) -> bool {
     let own = parameter.split(|byte| *byte == b'=').next();
     decode_once(own.unwrap_or_default()).eq(name.bytes())
