@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let options = Options::parse(std::env::args().skip(1))?;
     if options.is_hostile() {
-        return hostile::measure();
+        return hostile::measure(options.instructions);
     }
     if options.instructions {
         table::INSTRUCTIONS.print(&instructions::measure(&options)?);

@@ -87,7 +87,7 @@ fn usage(option: &str) -> String {
          \x20 --rounds N       visits to each variant (50; batches with --instructions, 5); after ten of them\n\
          \x20                  all Envoys are started anew\n\
          \x20 --only A,B       only these variants of {}\n\
-         \x20 --only hostile   the dearest requests that are known, beside plain ones, in instructions\n\
+         \x20 --only hostile   the dearest requests that are known, beside plain ones\n\
          \x20 --against DIR    also the modules in that folder, of another build; repeatable\n\
          \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\
          \x20 --instructions   count instructions under valgrind, in place of CPU time: exact, and slow",
