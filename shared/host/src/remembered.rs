@@ -50,7 +50,7 @@ struct Luck {
 }
 
 impl Remembered {
-    /// Nothing yet of so many tables.
+    /// An empty cache for this number of tables.
     pub(crate) fn new(tables: usize) -> Self {
         let luck = Luck {
             left: MOST_LUCK,

@@ -52,7 +52,7 @@ pub(super) fn nanoseconds(value: &[u8]) -> Option<u64> {
     Some(number.parse::<u64>().ok()?.saturating_mul(unit))
 }
 
-/// Whether a deadline has passed after so many nanoseconds. Clocks are read at different moments, and Envoy's timers
+/// Whether a deadline has passed, given the nanoseconds since the start. Clocks are read at different moments, and Envoy's timers
 /// are coarse: an eighth and some milliseconds are forgiven.
 pub(super) fn has_passed(deadline: u64, elapsed: u64) -> bool {
     const COARSE: u64 = 5_000_000;

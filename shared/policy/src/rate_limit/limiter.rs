@@ -21,7 +21,7 @@ impl Limiter {
         }
     }
 
-    /// What a table of so many blocks takes at most.
+    /// What a table with this number of blocks takes at most.
     pub(super) fn memory(&self, blocks: u32) -> MemoryUse {
         match self {
             Self::Gcra(_) => MemoryUse::of_table::<<Gcra as Algorithm>::State>(blocks),

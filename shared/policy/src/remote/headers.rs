@@ -10,7 +10,7 @@ use crate::config::{HeaderName, HeaderValue, is_framing};
 /// (Kubernetes), some without the last.
 const ACCEPT: (&str, &str) = ("accept", "application/jwk-set+json, application/json, */*");
 
-/// Some servers refuse requests that do not say who asks.
+/// Some servers refuse requests without a `user-agent`.
 const USER_AGENT: (&str, &str) = (
     "user-agent",
     concat!("portcullis/", env!("CARGO_PKG_VERSION")),

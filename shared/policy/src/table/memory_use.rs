@@ -26,7 +26,7 @@ impl MemoryUse {
     /// (2.9 GiB) stay below.
     pub const MAX: Self = Self(4 * GIB);
 
-    /// The memory of a table of so many blocks.
+    /// The memory of a table with this number of blocks.
     pub const fn of_table<S: State>(blocks: u32) -> Self {
         Self(blocks as u64 * (Block::<S>::MAX_SIZE as u64 + BESIDE_A_BLOCK))
     }
