@@ -71,6 +71,16 @@ impl Stream for EnvoyStream<'_> {
         self.ask(value, Some(Vec::new())).is_some()
     }
 
+    fn is_upgrade(&mut self) -> bool {
+        let mut has = |property, refused| {
+            let value = self.exchange.property(property);
+            self.ask(value, refused).is_some()
+        };
+        has(Property::UPGRADE, None)
+            && !has(Property::CONTENT_LENGTH, Some(Vec::new()))
+            && !has(Property::TRANSFER_ENCODING, Some(Vec::new()))
+    }
+
     fn attempts(&mut self) -> Option<u32> {
         match self.attempts {
             Some(attempts) => attempts,

@@ -105,6 +105,12 @@ impl Property {
     /// `true` if Envoy takes the client for an internal one (`internal_address_config`), known when the stream
     /// has ended.
     pub const IS_INTERNAL: Self = Self("request\0headers\0x-envoy-internal");
+    /// The request's header `upgrade`, known when the stream has ended.
+    pub const UPGRADE: Self = Self("request\0headers\0upgrade");
+    /// The request's header `content-length`, known when the stream has ended.
+    pub const CONTENT_LENGTH: Self = Self("request\0headers\0content-length");
+    /// The request's header `transfer-encoding`, known when the stream has ended.
+    pub const TRANSFER_ENCODING: Self = Self("request\0headers\0transfer-encoding");
     /// [`RESPONSE_CODE_DETAILS`](Self::RESPONSE_CODE_DETAILS) of a response of the upstream.
     pub(crate) const VIA_UPSTREAM: &'static [u8] = b"via_upstream";
     /// The bits of [`RESPONSE_FLAGS`](Self::RESPONSE_FLAGS) that say that the client has gone: DC and DR.

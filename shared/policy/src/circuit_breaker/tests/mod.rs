@@ -62,6 +62,7 @@ struct Ending {
     attempts: Option<u32>,
     grpc_timeout: &'static str,
     is_internal: bool,
+    is_upgrade: bool,
     /// The names of the properties that were asked for.
     asked: Vec<&'static str>,
 }
@@ -91,6 +92,11 @@ impl Stream for Ending {
         self.asked.push("internal");
         self.is_internal
     }
+
+    fn is_upgrade(&mut self) -> bool {
+        self.asked.push("upgrade");
+        self.is_upgrade
+    }
 }
 
 /// A whole response of the upstream.
@@ -103,6 +109,7 @@ fn answer(headers: &[(&str, &str)]) -> Ending {
         attempts: Some(1),
         grpc_timeout: "",
         is_internal: false,
+        is_upgrade: false,
         asked: Vec::new(),
     }
 }

@@ -87,6 +87,33 @@ fn an_upstream_that_fails_is_a_failure() {
     }
 }
 
+/// Nothing of it has yet to come that the upstream would wait for. Afterwards it is a tunnel.
+#[test]
+fn an_upgrade_is_complete_until_it_is_answered() {
+    const HUNG_UP: &str = "upstream_reset_before_response_started{connection_termination}";
+    let ended = |is_upgrade, ending: Ending| {
+        let mut world = World::new(one_breaker(json!({"consecutive_failures": 1})));
+        let admission = world.send_head();
+        world.advance(SECOND);
+        let ending = Ending {
+            is_upgrade,
+            ..ending
+        };
+        world.end(admission, ending)[0].verdict
+    };
+    for ending in [
+        local("504", "response_timeout", 0x4, 1),
+        local("503", HUNG_UP, 0x40, 1),
+    ] {
+        assert_eq!(ended(true, ending.clone()), Verdict::Failure, "{ending:?}");
+        assert_eq!(ended(false, ending.clone()), Verdict::Neutral, "{ending:?}");
+    }
+    assert_eq!(
+        ended(true, local("101", BROKE_OFF, 0x80_0000, 1)),
+        Verdict::Success
+    );
+}
+
 #[test]
 fn replies_of_others_are_neutral() {
     for ending in [

@@ -36,6 +36,7 @@ fn tunnels_and_streams_go_by_their_headers() {
     );
     let refuses = service("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
     let tunnel = service("HTTP/1.1 200 OK\r\n\r\n");
+    let silent = service("");
     let upgrade = json!({"upgrade_configs": [{"upgrade_type": "websocket"}]});
     let to = |path: &str, name: &str| {
         let mut route = upgrade.clone();
@@ -50,10 +51,16 @@ fn tunnels_and_streams_go_by_their_headers() {
         .route(to("/ws", "websocket"))
         .route(to("/no-ws", "refuses"))
         .route(to("/sse", "events"))
+        .route(to("/hangs-up", "silent"))
+        .route(
+            json!({"match": {"prefix": "/silent"}, "route": {"cluster": "silent", "timeout": "0.1s",
+            "upgrade_configs": [{"upgrade_type": "websocket"}]}}),
+        )
         .cluster(cluster("websocket", websocket))
         .cluster(cluster("refuses", refuses))
         .cluster(cluster("events", events))
         .cluster(cluster("tunnel", tunnel))
+        .cluster(cluster("silent", silent))
         .start();
     let case = |what, path, client, details, verdict| Case {
         what,
@@ -104,6 +111,31 @@ fn tunnels_and_streams_go_by_their_headers() {
                 "via_upstream",
                 "success",
             ),
+            case(
+                "a WebSocket that is never answered",
+                "/silent/ws",
+                Client::Writes(vec![(0, ws("/silent/ws"))]),
+                "response_timeout",
+                "failure",
+            ),
+            case(
+                "a WebSocket on which the upstream hangs up",
+                "/hangs-up/ws",
+                Client::Writes(vec![(0, ws("/hangs-up/ws"))]),
+                "upstream_reset_before_response_started{",
+                "failure",
+            ),
+            Case {
+                what: "an upgrade whose body stalls",
+                path: "/silent/body",
+                client: Client::Writes(vec![(
+                    0,
+                    ws("/silent/body").replace("\r\n\r\n", "\r\ncontent-length: 9\r\n\r\n"),
+                )]),
+                details: "response_timeout",
+                verdict: "neutral",
+                author: "client",
+            },
             case(
                 "server-sent events that break off",
                 "/sse/broken",
