@@ -122,13 +122,20 @@ impl Plugin for RetryBudget {
         }
         let facts = Facts::ask(exchange, self.policy.needs())?;
         let headers = exchange.request()?;
+        let may_be_redirected = self.policy.may_be_redirected(headers);
+        let is_redirected = may_be_redirected
+            && exchange
+                .property(Property::INTERNAL_REDIRECTS)?
+                .is_some_and(|number| !number.is_empty());
+        let headers = exchange.request()?;
         let subject = Subject::new(headers, facts.route());
         let request = facts.request(&subject);
         let is_open = |query| self.is_open(query);
         let now = self.clock.now()?;
+        let tables = &mut self.tables.at(now);
         let evaluation = self
             .policy
-            .on_request(&request, now, &mut self.tables.at(now), is_open);
+            .on_request(&request, is_redirected, now, tables, is_open);
         let Some(evaluation) = evaluation else {
             return Ok(Flow::Continue);
         };

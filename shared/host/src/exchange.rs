@@ -111,6 +111,9 @@ impl Property {
     pub const CONTENT_LENGTH: Self = Self("request\0headers\0content-length");
     /// The request's header `transfer-encoding`, known when the stream has ended.
     pub const TRANSFER_ENCODING: Self = Self("request\0headers\0transfer-encoding");
+    /// How many internal redirects have led to the request; absent where none has. No client can write it, and
+    /// no other proxy.
+    pub const INTERNAL_REDIRECTS: Self = Self("filter_state\0num_internal_redirects");
     /// [`RESPONSE_CODE_DETAILS`](Self::RESPONSE_CODE_DETAILS) of a response of the upstream.
     pub(crate) const VIA_UPSTREAM: &'static [u8] = b"via_upstream";
     /// The bits of [`RESPONSE_FLAGS`](Self::RESPONSE_FLAGS) that say that the client has gone: DC and DR.

@@ -166,10 +166,12 @@ impl Budget {
     }
 
     /// Which retry a request with these headers is; 0 if it is none, or if that does not matter.
-    pub(super) fn inbound_retry(&self, headers: &HeaderMap) -> u32 {
+    pub(super) fn inbound_retry(&self, headers: &HeaderMap, is_redirected: bool) -> u32 {
         match self.inbound_retries {
             InboundRetries::Ignore => 0,
-            InboundRetries::Deny | InboundRetries::Count => self.attempt_headers.retry(headers),
+            InboundRetries::Deny | InboundRetries::Count => {
+                self.attempt_headers.retry(headers, is_redirected)
+            }
         }
     }
 

@@ -8,6 +8,11 @@
 //! | `grpc-previous-rpc-attempts` | attempts before this one | gRPC clients (gRFC A6) |
 //! | any other | attempts before this one | whoever it was agreed with |
 //!
+//! After an internal redirect, `x-envoy-attempt-count` is a number that this proxy has written for the request
+//! which was redirected, and is not looked at: that its upstream needed two attempts makes no retry of the
+//! next request. (Unless this Envoy writes no attempts. Then the number is the caller's still, and its retry
+//! was looked at before the redirect.)
+//!
 //! Of several values the largest counts. What is no number counts as none: a client that wants to hide
 //! a retry can leave the header away just as well.
 
@@ -43,6 +48,8 @@ impl InboundRetries {
 }
 
 const ATTEMPT_COUNT: &str = "x-envoy-attempt-count";
+/// The URL that an internal redirect has replaced.
+const ORIGINAL_URL: &str = "x-envoy-original-url";
 const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 
 /// The headers that tell a retry from a first attempt.
@@ -51,14 +58,20 @@ pub(super) struct AttemptHeaders(Vec<HeaderName>);
 
 impl AttemptHeaders {
     /// Which retry the request is; 0 if none.
-    pub(super) fn retry(&self, headers: &HeaderMap) -> u32 {
-        let retries = self.0.iter().flat_map(|name| {
+    pub(super) fn retry(&self, headers: &HeaderMap, is_redirected: bool) -> u32 {
+        let is_callers = |name: &&HeaderName| !is_redirected || name.as_str() != ATTEMPT_COUNT;
+        let retries = self.0.iter().filter(is_callers).flat_map(|name| {
             let first = u32::from(name.as_str() == ATTEMPT_COUNT);
             let attempts = headers.get_all(name.as_str()).filter_map(largest);
             attempts.map(move |attempts| attempts.saturating_sub(first))
         });
         retries.max().unwrap_or_default()
     }
+}
+
+/// Whether an internal redirect may have led to a request that seems to be a retry: Envoy then writes these two.
+pub(super) fn may_be_redirected(headers: &HeaderMap) -> bool {
+    headers.contains(ATTEMPT_COUNT) && headers.contains(ORIGINAL_URL)
 }
 
 /// The largest number of a list.

@@ -5,7 +5,7 @@
 use super::account::{Entry, Statement, TableEvents};
 use super::breaker::BreakerQuery;
 use super::evaluation::{Evaluation, Reason, Stop};
-use super::inbound::InboundRetries;
+use super::inbound::{self, InboundRetries};
 use super::ledger::Reservation;
 use super::selection::Selection;
 use super::{BudgetId, Compiled, RetryBudget};
@@ -17,11 +17,14 @@ use crate::table::{GaveUp, KeyHash, Store};
 impl RetryBudget {
     /// Evaluates a request at `now`, in nanoseconds of the steady clock. `None` if no budget is for it.
     ///
-    /// `is_open` is asked whether the breaker is open that the budget has to respect.
+    /// `is_redirected`: whether an internal redirect has led to it, see
+    /// [`may_be_redirected`](Self::may_be_redirected). `is_open` is asked whether the breaker is open that the
+    /// budget has to respect.
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
         now: u64,
+        is_redirected: bool,
         store: &mut S,
         is_open: impl FnOnce(BreakerQuery) -> bool,
     ) -> Option<Evaluation> {
@@ -31,9 +34,9 @@ impl RetryBudget {
             compiled,
             is_certain,
             is_ambiguous,
-        } = self.select(subject)?;
+        } = self.select(subject, is_redirected)?;
         let budget = &compiled.budget;
-        let retry = budget.inbound_retry(subject.headers());
+        let retry = budget.inbound_retry(subject.headers(), is_redirected);
         // A retry has no retries of its own.
         let wanted = match retry {
             0 => budget.wanted(subject.method()),
@@ -85,6 +88,12 @@ impl RetryBudget {
     }
 
     /// A first attempt: how many retries it may have.
+    /// Whether it matters, and may be, that an internal redirect has led to a request with these headers.
+    pub fn may_be_redirected(&self, headers: &HeaderMap) -> bool {
+        let looks = |compiled: &Compiled| compiled.budget.inbound_retries != InboundRetries::Ignore;
+        self.active().any(|(_, compiled)| looks(compiled)) && inbound::may_be_redirected(headers)
+    }
+
     fn grant<S: Store>(
         &self,
         mut evaluation: Evaluation,

@@ -29,7 +29,11 @@ pub(super) struct Selection<'a> {
 
 impl RetryBudget {
     /// The budget of a request; none if no budget is possibly for it.
-    pub(super) fn select(&self, subject: &Subject<'_>) -> Option<Selection<'_>> {
+    pub(super) fn select(
+        &self,
+        subject: &Subject<'_>,
+        is_redirected: bool,
+    ) -> Option<Selection<'_>> {
         let conditions = self.active().map(|(_, it)| it.budget.condition.as_ref());
         let Choice { possible, certain } = Choice::of(conditions, subject);
         let select = |position, is_ambiguous| {
@@ -49,7 +53,7 @@ impl RetryBudget {
         let strictness = |position: &usize| {
             let (_, compiled) = self.active().nth(*position)?;
             let budget = &compiled.budget;
-            let inbound = match budget.inbound_retry(subject.headers()) {
+            let inbound = match budget.inbound_retry(subject.headers(), is_redirected) {
                 0 => InboundRetries::Ignore,
                 _ => budget.inbound_retries,
             };

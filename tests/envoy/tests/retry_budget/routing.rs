@@ -57,6 +57,54 @@ fn each_hop_of_an_internal_redirect_pays() {
     envoy.assert_no_vm_failed();
 }
 
+/// Envoy has written the number of attempts for the request that was redirected. It says nothing of a caller.
+#[test]
+fn a_hop_of_an_internal_redirect_is_no_retry_of_a_caller() {
+    let budget = json!({"ratio": 50, "max_retries": 1, "inbound_retries": "deny"});
+    let route = json!({
+        "cluster": UPSTREAM,
+        "internal_redirect_policy": {},
+        "retry_policy": {
+            "retry_on": "5xx",
+            "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
+        },
+    });
+    let envoy = Envoy::builder()
+        .wasm(&plugin(&budget))
+        .connection_manager(json!({"route_config": {"virtual_hosts": [{
+            "name": "all",
+            "domains": ["*"],
+            "include_request_attempt_count": true,
+            "routes": [{"match": {"prefix": "/"}, "route": route}],
+        }]}}))
+        .upstream(|request| {
+            let attempt = request.headers.text("x-envoy-attempt-count");
+            match (request.target.as_str(), attempt) {
+                ("/moved", Some("1")) => Reply::new(503),
+                ("/moved", _) => Reply::new(302).header("location", "http://test.example/new"),
+                _ => Reply::new(200),
+            }
+        })
+        .start();
+    let client = envoy.client();
+    for _ in 0..2 {
+        assert_eq!(client.send(&Request::get("/")).status, 200);
+    }
+    // The one retry that these have paid for is used up, and half a retry is there when the second hop comes.
+    assert_eq!(client.send(&Request::get("/moved")).status, 200);
+    envoy.wait_for_access_log(3);
+    assert_eq!(count(&envoy, "retries_used"), 1);
+    assert_eq!(count(&envoy, "inbound_retries"), 0);
+    assert_eq!(count(&envoy, "deposits"), 4);
+    // A caller that sends the headers of a redirect has its retries counted all the same.
+    let retry = Request::get("/")
+        .header("x-envoy-attempt-count", "2")
+        .header("x-envoy-original-url", "http://test.example/moved");
+    client.send(&retry);
+    assert_eq!(count(&envoy, "inbound_retries"), 1);
+    envoy.assert_no_vm_failed();
+}
+
 /// What is mirrored runs through no filters, is not retried, and pays nothing.
 #[test]
 fn a_mirrored_request_pays_once() {

@@ -156,6 +156,33 @@ fn the_reply_says_when_to_come_again() {
     }
 }
 
+/// What Envoy wrote for the request that was redirected says nothing of the next one.
+#[test]
+fn a_request_that_a_redirect_led_to_is_no_retry() {
+    let mut world = World::new(one_budget(denying()));
+    let attempts = ("x-envoy-attempt-count", "2");
+    let previous = ("grpc-previous-rpc-attempts", "1");
+    assert!(world.send(&[GET, attempts]).denial().is_some());
+    world.is_redirected = true;
+    assert_eq!(world.send(&[GET, attempts]).denial(), None);
+    assert!(world.send(&[GET, attempts, previous]).denial().is_some());
+}
+
+#[test]
+fn only_what_envoy_writes_after_a_redirect_is_worth_a_question() {
+    let attempts = ("x-envoy-attempt-count", "2");
+    let url = ("x-envoy-original-url", "http://shop.example/");
+    let asks = |budget: Value, headers: &[(&str, &str)]| {
+        World::new(one_budget(budget))
+            .policy
+            .may_be_redirected(&header_map(headers))
+    };
+    assert!(asks(denying(), &[GET, attempts, url]));
+    assert!(!asks(denying(), &[GET, attempts]));
+    assert!(!asks(denying(), &[GET, url]));
+    assert!(!asks(json!({}), &[GET, attempts, url]));
+}
+
 #[test]
 fn a_reply_to_grpc_tells_not_to_come_again() {
     let mut budget = denying();

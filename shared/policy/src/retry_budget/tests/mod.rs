@@ -37,6 +37,7 @@ struct World {
     store: MemoryStore,
     now: u64,
     open_breaker: Option<&'static str>,
+    is_redirected: bool,
 }
 
 impl World {
@@ -46,6 +47,7 @@ impl World {
             store: MemoryStore::default(),
             now: START,
             open_breaker: None,
+            is_redirected: false,
         }
     }
 
@@ -68,8 +70,13 @@ impl World {
             let name = format!("{}/{}", breaker.policy, breaker.breaker);
             self.open_breaker == Some(name.as_str())
         };
-        self.policy
-            .on_request(&request, self.now, &mut self.store, is_open)
+        self.policy.on_request(
+            &request,
+            self.is_redirected,
+            self.now,
+            &mut self.store,
+            is_open,
+        )
     }
 
     fn send(&mut self, headers: &[(&str, &str)]) -> Evaluation {
