@@ -17,6 +17,7 @@
 
 pub mod circuit_breaker;
 pub mod config;
+mod grpc;
 pub mod headers;
 #[cfg(feature = "jwt")]
 pub mod jose;

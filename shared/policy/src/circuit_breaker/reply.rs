@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::CircuitBreaker;
 use super::evaluate::{Admission, Reason};
-use super::response::is_grpc;
 use crate::config::{Mode, Name, OnError};
+use crate::grpc::Grpc;
 use crate::headers::HeaderMap;
 use crate::reply::{Reply, ReplyHeaders};
 
@@ -48,7 +48,7 @@ impl CircuitBreaker {
             header("retry-after", seconds(rejection.wait).to_string()),
             header("x-portcullis-reason", rejection.reason.label().into()),
         ];
-        if is_grpc(request) {
+        if Grpc::of(request) == Some(Grpc::Http2) {
             let pushback = rejection.wait.div_ceil(MILLISECOND).max(1);
             headers.push(header("grpc-retry-pushback-ms", pushback.to_string()));
         }

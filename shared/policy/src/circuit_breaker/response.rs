@@ -1,6 +1,7 @@
 //! What is remembered of a response.
 
 use super::failures::Failures;
+use crate::grpc::Grpc;
 use crate::headers::HeaderMap;
 
 /// What is remembered of a response.
@@ -27,12 +28,18 @@ const DEADLINE_EXCEEDED: u32 = 4;
 impl Response {
     /// Reads the headers; none without a status.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let grpc_status = || number(headers, "grpc-status");
+        let is_trailers_only = headers.get("grpc-status").is_some();
+        let is_grpc = match Grpc::of(headers) {
+            Some(Grpc::Http2) => true,
+            // The status of one with a message is in its body.
+            Some(Grpc::Web) => is_trailers_only,
+            None => false,
+        };
         Some(Self {
             status: number(headers, ":status")?,
-            grpc: is_grpc(headers).then(|| GrpcResponse {
-                status: grpc_status(),
-                is_trailers_only: headers.get("grpc-status").is_some(),
+            grpc: is_grpc.then(|| GrpcResponse {
+                status: number(headers, "grpc-status"),
+                is_trailers_only,
             }),
             attempts: number(headers, "x-envoy-attempt-count"),
         })
@@ -97,14 +104,6 @@ impl Response {
     fn grpc_status(&self) -> Option<u32> {
         self.grpc.and_then(|grpc| grpc.status)
     }
-}
-
-/// Whether a message is gRPC: `application/grpc`, `application/grpc+proto`, but not
-/// `application/grpc-web`, whose status stands in the body.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get("content-type");
-    let rest = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 pub(super) fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {

@@ -3,6 +3,7 @@
 use super::BudgetId;
 use super::account::{Statement, TableEvents};
 use super::ledger::Reservation;
+use crate::grpc::Grpc;
 use crate::table::KeyHash;
 
 /// What came of a request, for as long as its stream lives.
@@ -29,7 +30,7 @@ pub struct Evaluation {
     /// For how many more retries there was something when the ledger was last seen.
     pub(super) balance: Option<u32>,
     pub(super) is_settled: bool,
-    pub(super) is_grpc: bool,
+    pub(super) grpc: Option<Grpc>,
     pub(super) stop: Stop,
     pub(super) table: TableEvents,
 }

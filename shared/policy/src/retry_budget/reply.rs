@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::RetryBudget;
 use super::evaluation::{Evaluation, Reason};
 use crate::config::{Mode, Name, OnError};
+use crate::grpc::Grpc;
 use crate::reply::Reply;
 
 /// The gRPC status of a request that would only make matters worse.
@@ -43,7 +44,7 @@ impl RetryBudget {
         let budget = &compiled.budget;
         let retry_after = budget.backoff.retry_after(evaluation.retry, random);
         let mut headers = vec![(RETRY_AFTER, retry_after.to_string().into())];
-        if evaluation.is_grpc {
+        if evaluation.grpc == Some(Grpc::Http2) {
             headers.push((PUSHBACK, "-1".into()));
         }
         Some(Reply {

@@ -10,6 +10,7 @@ use super::ledger::Reservation;
 use super::selection::Selection;
 use super::{BudgetId, Compiled, RetryBudget};
 use crate::config::OnError;
+use crate::grpc::Grpc;
 use crate::headers::HeaderMap;
 use crate::key::{self, Key, Missing, Request};
 use crate::table::{GaveUp, KeyHash, Store};
@@ -23,8 +24,8 @@ impl RetryBudget {
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
-        now: u64,
         is_redirected: bool,
+        now: u64,
         store: &mut S,
         is_open: impl FnOnce(BreakerQuery) -> bool,
     ) -> Option<Evaluation> {
@@ -71,7 +72,7 @@ impl RetryBudget {
             deposits: is_certain && retry == 0,
             balance: None,
             is_settled: false,
-            is_grpc: is_grpc(subject.headers()),
+            grpc: Grpc::of(subject.headers()),
             stop: Stop::No,
             table: TableEvents::default(),
         };
@@ -87,13 +88,13 @@ impl RetryBudget {
         })
     }
 
-    /// A first attempt: how many retries it may have.
     /// Whether it matters, and may be, that an internal redirect has led to a request with these headers.
     pub fn may_be_redirected(&self, headers: &HeaderMap) -> bool {
         let looks = |compiled: &Compiled| compiled.budget.inbound_retries != InboundRetries::Ignore;
         self.active().any(|(_, compiled)| looks(compiled)) && inbound::may_be_redirected(headers)
     }
 
+    /// A first attempt: how many retries it may have.
     fn grant<S: Store>(
         &self,
         mut evaluation: Evaluation,
@@ -179,12 +180,4 @@ impl Place<'_> {
         let block = self.key.block(self.compiled.blocks);
         store.update(self.id.index(), block, |block| account.enter(entry, block))
     }
-}
-
-/// Whether a request is one of gRPC, as Envoy tells them.
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let rest = headers
-        .get("content-type")
-        .and_then(|value| value.strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::RetryBudget;
 use super::account::{Closing, TableEvents};
 use super::evaluation::{Evaluation, Reason, Stop};
+use crate::grpc::Grpc;
 use crate::headers::HeaderMap;
 use crate::table::Store;
 
@@ -181,9 +182,11 @@ impl RetryBudget {
         let is_server_error = response
             .get(":status")
             .is_some_and(|status| status.starts_with(b"5"));
+        // gRPC-Web has no pushback, and its trailers are in the body.
+        let is_http2 = evaluation.grpc == Some(Grpc::Http2);
         let is_failure = match response.get(GRPC_STATUS) {
-            Some(status) if evaluation.is_grpc => is_grpc_failure(status),
-            None if evaluation.is_grpc && !is_server_error => {
+            Some(status) if evaluation.grpc.is_some() => is_grpc_failure(status),
+            None if is_http2 && !is_server_error => {
                 evaluation.stop = Stop::IfTrailersFailed;
                 false
             }
@@ -191,7 +194,7 @@ impl RetryBudget {
         };
         if is_failure {
             response.set(RETRY, "no".into());
-            if evaluation.is_grpc {
+            if is_http2 {
                 response.set(PUSHBACK, "-1".into());
             }
         }

@@ -50,6 +50,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             grpc_trailers_only,
         ),
         scenario(
+            "circuit_breaker::grpc_web_goes_by_a_status_in_its_headers",
+            &sensitive(),
+            grpc_web,
+        ),
+        scenario(
             "circuit_breaker::a_retried_request_counts_once",
             &sensitive(),
             retried,
@@ -137,6 +142,26 @@ fn grpc_trailers_only(world: &mut dyn World) {
     assert_eq!(gauge(world, "state"), 0);
     world.upstream(Upstream::Answers(Response::grpc_trailers_only(13)));
     world.send(call());
+    assert_open(world);
+}
+
+/// A response without a message, as servers send it that speak gRPC-Web themselves.
+fn grpc_web(world: &mut dyn World) {
+    let response = |status: &str| {
+        Response::new(200)
+            .without_body()
+            .header("content-type", "application/grpc-web+proto")
+            .header("grpc-status", status)
+    };
+    let request =
+        || Request::post("/shop.Cart/Add").header("content-type", "application/grpc-web+proto");
+    for fine in ["0", "5"] {
+        world.upstream(Upstream::Answers(response(fine)));
+        assert_eq!(world.send(request()).status, 200);
+    }
+    assert_eq!(gauge(world, "state"), 0);
+    world.upstream(Upstream::Answers(response("14")));
+    world.send(request());
     assert_open(world);
 }
 

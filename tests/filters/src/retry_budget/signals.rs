@@ -23,6 +23,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             grpc,
         ),
         scenario(
+            "retry_budget::a_grpc_web_failure_says_stop",
+            &budget(json!({"ratio": 0})),
+            grpc_web,
+        ),
+        scenario(
             "retry_budget::envoys_own_reply_says_nothing",
             &one_in_five(),
             no_route,
@@ -80,6 +85,21 @@ fn grpc(world: &mut dyn World) {
     let response = world.send(request());
     assert_eq!(response.get_header("grpc-status").as_deref(), Some("14"));
     assert_eq!(response.get_header(PUSHBACK).as_deref(), Some("-1"));
+}
+
+fn grpc_web(world: &mut dyn World) {
+    let content_type = ("content-type", "application/grpc-web+proto");
+    let request = || Request::post("/service/method").header(content_type.0, content_type.1);
+    let response = |status: &str| {
+        let response = Response::new(200).without_body();
+        let response = response.header(content_type.0, content_type.1);
+        Upstream::Answers(response.header("grpc-status", status))
+    };
+    world.upstream(response("14"));
+    let failed = world.send(request());
+    assert_eq!(failed.get_header(MARK).as_deref(), Some("no"));
+    world.upstream(response("5"));
+    assert_eq!(world.send(request()).get_header(MARK), None);
 }
 
 fn no_route(world: &mut dyn World) {

@@ -223,12 +223,26 @@ fn a_grpc_status_that_never_came_is_unknown() {
     assert_eq!(verdict_with(unknown.clone(), left).0, Verdict::Success);
     // Plain HTTP has no gRPC status, whatever stands in its headers.
     assert_eq!(verdict_with(unknown.clone(), success()).0, Verdict::Success);
-    let web = answer(&[
-        (":status", "200"),
-        ("content-type", "application/grpc-web"),
-        ("grpc-status", "2"),
-    ]);
-    assert_eq!(verdict_with(unknown, web).0, Verdict::Success);
+}
+
+#[test]
+fn grpc_web_goes_by_a_status_in_its_headers() {
+    let web = |status: &[(&str, &str)]| {
+        let headers = [
+            &[
+                (":status", "200"),
+                ("content-type", "application/grpc-web+proto"),
+            ],
+            status,
+        ];
+        answer(&headers.concat())
+    };
+    assert_eq!(verdict(web(&[("grpc-status", "14")])), Verdict::Failure);
+    assert_eq!(verdict(web(&[("grpc-status", "0")])), Verdict::Success);
+    assert_eq!(verdict(web(&[("grpc-status", "5")])), Verdict::Success);
+    // One that stands in the body is not missing.
+    let unknown = json!({"grpc": [2]});
+    assert_eq!(verdict_with(unknown, web(&[])).0, Verdict::Success);
 }
 
 #[test]
