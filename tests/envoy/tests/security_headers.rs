@@ -134,6 +134,45 @@ fn http2_is_no_different() {
     assert_nosniff(&refused);
 }
 
+/// The browser's origin is the host that it asked for, whatever host the redirect leads to.
+#[test]
+fn an_internal_redirect_to_another_host_makes_no_cross_site_request() {
+    let route = json!({"match": {"prefix": "/pay"}, "route": {
+        "cluster": bootstrap::UPSTREAM,
+        "internal_redirect_policy": {"redirect_response_codes": [307]},
+    }});
+    let envoy = Envoy::builder()
+        .wasm(&edge())
+        .route(route)
+        .upstream(|request| match request.target.as_str() {
+            "/pay" => Reply::new(307).header("location", "http://backend.example/pay/done"),
+            _ => Reply::new(200),
+        })
+        .start();
+    let from = |origin: &str| {
+        Request::new("POST", "/pay")
+            .header("host", "shop.example")
+            .header("origin", origin)
+    };
+
+    assert_eq!(
+        envoy.client().send(&from("http://shop.example")).status,
+        200
+    );
+    let received = envoy.upstream().requests();
+    let hosts: Vec<_> = received
+        .iter()
+        .map(|request| request.headers.text("host"))
+        .collect();
+    assert_eq!(hosts, [Some("shop.example"), Some("backend.example")]);
+
+    // What a client claims to have asked for does not count.
+    let forged = from("http://evil.example").header("x-envoy-original-url", "http://evil.example/");
+    for request in [from("http://backend.example"), forged] {
+        assert_eq!(envoy.client().send(&request).status, 403);
+    }
+}
+
 #[test]
 fn large_header_maps_pass_whole() {
     const FIELDS: usize = 200;

@@ -12,7 +12,9 @@
 //!    other hands. Browsers send this header to https and localhost only, and no script can forge
 //!    it.
 //! 4. Without it, `Origin` must have the host and port of `:authority`. `null`, as sandboxed frames
-//!    have it, fits nothing.
+//!    have it, fits nothing. After an internal redirect, which may lead to another host, it may have those of
+//!    the URL that the browser asked for: Envoy writes that into `x-envoy-original-url`. Envoy removes this
+//!    header from requests of external clients, and no site can make a browser send it.
 //! 5. With neither it passes: browsers send one of them with every such request, so it is a script
 //!    or a service, which has no user's cookies to abuse.
 //!
@@ -26,6 +28,9 @@ use super::RuleId;
 use super::origin::{self, Origin};
 use crate::config::Mode;
 use crate::headers::HeaderMap;
+
+/// The URL that an internal redirect has replaced.
+const ORIGINAL_URL: &str = "x-envoy-original-url";
 
 /// Refusal of requests that another site made the browser send: 403.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -107,9 +112,16 @@ impl CrossSite {
             return (!passes).then_some(Reason::SecFetchSite);
         }
         let authority = request.get(":authority").map_or(&b""[..], |value| value);
+        let redirected = request
+            .get(ORIGINAL_URL)
+            .and_then(|url| origin::authority(url));
+        let is_own = |origin: &Bytes| {
+            let is_of = |authority| origin::is_same_host(origin, authority);
+            is_of(authority) || redirected.is_some_and(is_of)
+        };
         let passes = request
             .get_all("origin")
-            .all(|origin| is_trusted(origin) || origin::is_same_host(origin, authority));
+            .all(|origin| is_trusted(origin) || is_own(origin));
         (!passes).then_some(Reason::Origin)
     }
 

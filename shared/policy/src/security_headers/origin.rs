@@ -101,6 +101,13 @@ pub(super) fn is_same_host(origin: &[u8], authority: &[u8]) -> bool {
         && port.or(default_port(scheme)) == own_port.or(default_port(scheme))
 }
 
+/// The host and port of a URL.
+pub(super) fn authority(url: &[u8]) -> Option<&[u8]> {
+    let start = url.windows(3).position(|three| three == b"://")? + 3;
+    let rest = url.get(start..)?;
+    rest.split(|byte| matches!(byte, b'/' | b'?' | b'#')).next()
+}
+
 fn without_default_port(origin: &[u8]) -> &[u8] {
     let ports = [(&b"http://"[..], &b":80"[..]), (b"https://", b":443")];
     let mut of_scheme = ports

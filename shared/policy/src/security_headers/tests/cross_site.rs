@@ -49,6 +49,48 @@ fn safe_methods_pass() {
     }
 }
 
+/// An internal redirect leads to another host, and leaves the origin as it is.
+#[test]
+fn after_an_internal_redirect_the_host_that_was_asked_for_passes_too() {
+    let redirected = |origin: &'static str, url: &'static str| {
+        verdict(
+            "backend.example",
+            &[("origin", origin), ("x-envoy-original-url", url)],
+        )
+    };
+    let shop = "https://shop.example";
+    for url in [
+        "https://shop.example/pay",
+        "http://SHOP.example/pay",
+        "https://shop.example:443/pay?x=://evil.example/",
+        "https://shop.example",
+    ] {
+        assert_eq!(redirected(shop, url), None, "{url}");
+    }
+    for url in [
+        "https://evil.example/pay",
+        "https://evil.example/://shop.example",
+        "https://shop.example.evil.example/pay",
+        "https://shop.example:8443/pay",
+        "shop.example",
+        "",
+    ] {
+        assert_eq!(redirected(shop, url), Some(Reason::Origin), "{url}");
+    }
+    assert_eq!(redirected("null", "null://null"), Some(Reason::Origin));
+    assert_eq!(
+        verdict(
+            "shop.example",
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", shop),
+                ("x-envoy-original-url", "https://shop.example/"),
+            ]
+        ),
+        Some(Reason::SecFetchSite)
+    );
+}
+
 #[test]
 fn sec_fetch_site_decides_where_it_is_present() {
     let site = |values: &[&'static str]| {
