@@ -172,7 +172,7 @@ impl Document {
     fn finish(&self, ticket: Ticket, response: &CallResponse, news: &News<'_>) {
         match response.status() {
             Some(200) => match self.check(response, news) {
-                Ok(()) => self.succeed(ticket, &response.body, news),
+                Ok(()) => self.succeed(ticket, text(response), news),
                 Err(problem) => self.fail(ticket, Fetched::Unusable, &problem, None, news),
             },
             Some(status) => {
@@ -196,8 +196,13 @@ impl Document {
     }
 
     fn check(&self, response: &CallResponse, news: &News<'_>) -> Result<(), String> {
+        if let Some(encoding) = encoding(response) {
+            return Err(format!(
+                "content-encoding: {encoding}, which the request does not accept"
+            ));
+        }
         let mut state = news.state.borrow_mut();
-        news.policy.check(&mut state, self.id, &response.body)
+        news.policy.check(&mut state, self.id, text(response))
     }
 
     fn succeed(&self, ticket: Ticket, body: &[u8], news: &News<'_>) {
@@ -258,6 +263,20 @@ fn explanation(response: &CallResponse) -> String {
         true => String::new(),
         false => format!(": {text:?}"),
     }
+}
+
+/// How the body is compressed, if it is.
+fn encoding(response: &CallResponse) -> Option<String> {
+    let encoding = response.headers.as_ref()?.get("content-encoding")?;
+    let is_none = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
+    (!is_none).then(|| String::from_utf8_lossy(encoding).into_owned())
+}
+
+/// The body without a byte order mark, with which some servers begin JSON (RFC 8259, section 8.1).
+fn text(response: &CallResponse) -> &[u8] {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let body = response.body.as_slice();
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
 /// Why Envoy did not even send a call.

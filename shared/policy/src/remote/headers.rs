@@ -10,6 +10,10 @@ use crate::config::{HeaderName, HeaderValue, is_framing};
 /// (Kubernetes), some without the last.
 const ACCEPT: (&str, &str) = ("accept", "application/jwk-set+json, application/json, */*");
 
+/// A server may compress what it sends to clients that do not say what they understand (RFC 9110, section
+/// 12.5.3).
+const ACCEPT_ENCODING: (&str, &str) = ("accept-encoding", "identity");
+
 /// Some servers refuse requests without a `user-agent`.
 const USER_AGENT: (&str, &str) = (
     "user-agent",
@@ -22,9 +26,9 @@ pub struct Headers(Vec<(String, String)>);
 
 impl Headers {
     /// All headers of a request for a document, apart from the pseudo-headers: those that are configured,
-    /// and `accept` and `user-agent` unless these are among them.
+    /// and `accept`, `accept-encoding` and `user-agent` unless these are among them.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        let usual = [ACCEPT, USER_AGENT];
+        let usual = [ACCEPT, ACCEPT_ENCODING, USER_AGENT];
         let usual = usual.into_iter().filter(|(name, _)| !self.contains(name));
         let own = self.0.iter().map(|(name, value)| (&**name, &**value));
         usual.chain(own)

@@ -75,7 +75,7 @@ struct Fields {
     cluster: Cluster,
     /// The document, an absolute http or https URI.
     uri: Uri,
-    /// Headers to send along, or in place of `accept` and `user-agent`. They stand in Envoy's
+    /// Headers to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
     /// configuration in clear text, and in its dumps: not for secrets.
     #[serde(default)]
     headers: Headers,

@@ -57,6 +57,16 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             garbage_replaces_no_keys,
         ),
         scenario(
+            "jwt_auth::keys_may_begin_with_a_byte_order_mark",
+            config(),
+            keys_may_begin_with_a_byte_order_mark,
+        ),
+        scenario(
+            "jwt_auth::compressed_keys_are_not_asked_for",
+            config(),
+            compressed_keys_are_not_asked_for,
+        ),
+        scenario(
             "jwt_auth::clients_that_do_not_wait",
             config(),
             clients_that_do_not_wait,
@@ -230,6 +240,31 @@ fn garbage_replaces_no_keys(world: &mut dyn World) {
     }
     assert!(fetches(world, "unusable") + fetches(world, "status") >= 1);
     assert_eq!(gauge(world, "jwks_keys"), 1);
+}
+
+fn keys_may_begin_with_a_byte_order_mark(world: &mut dyn World) {
+    let mut marked = document(&jwks(&["a"]));
+    marked.body.splice(0..0, *b"\xef\xbb\xbf");
+    world.serve(Cluster::Idp, Upstream::Answers(marked));
+    world.pass(seconds(3));
+    assert_eq!(status(world, &token(json!({}))), 200);
+}
+
+/// A server that compresses all the same is named in the log.
+fn compressed_keys_are_not_asked_for(world: &mut dyn World) {
+    let mut compressed = document(&json!({})).header("content-encoding", "gzip");
+    compressed.body = b"\x1f\x8b\x08\0\0\0\0\0".to_vec();
+    world.serve(Cluster::Idp, Upstream::Answers(compressed));
+    world.pass(seconds(3));
+    assert_eq!(status(world, &token(json!({}))), 503);
+    let calls = world.received_by(Cluster::Idp);
+    let accepted = calls
+        .first()
+        .and_then(|call| call.get_header("accept-encoding"));
+    assert_eq!(accepted.as_deref(), Some("identity"));
+    let warnings = world.warnings().join("\n");
+    let explained = "content-encoding: gzip, which the request does not accept";
+    assert!(warnings.contains(explained), "{warnings}");
 }
 
 fn clients_that_do_not_wait(world: &mut dyn World) {
