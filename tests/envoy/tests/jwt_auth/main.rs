@@ -17,6 +17,7 @@ mod differential;
 mod hostile;
 mod key_server;
 mod outages;
+mod redirects;
 mod revocation;
 mod rotation;
 

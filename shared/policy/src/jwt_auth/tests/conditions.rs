@@ -17,6 +17,8 @@ fn all_scopes_are_needed_wherever_they_stand() {
         (json!({"scope": " read  x admin "}), VERIFIED),
         (json!({"scp": "read admin"}), VERIFIED),
         (json!({"scp": ["read", "admin"]}), VERIFIED),
+        (json!({"scope": ["admin", "read"]}), VERIFIED),
+        (json!({"scope": ["admin read"]}), refused(Reason::Scope)),
         (json!({"scope": "read", "scp": ["admin"]}), VERIFIED),
         (json!({"scope": "read"}), refused(Reason::Scope)),
         (json!({"scope": "read,admin"}), refused(Reason::Scope)),
