@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_envoy_tests::bootstrap::UPSTREAM;
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Request;
 use serde_json::{Value, json};
@@ -86,4 +87,88 @@ fn grpc_over_http2_gets_its_status_in_the_headers() {
     assert_eq!(denied.header("retry-after"), Some("3600"));
     assert!(denied.body.is_empty());
     assert_eq!(envoy.upstream().requests().len(), 1);
+}
+
+/// HTTP/2 clients send each cookie in a field of its own.
+#[test]
+fn a_cookie_is_the_same_in_a_field_of_its_own() {
+    let limit = json!({"name": "session", "key": [{"cookie": "session"}], "missing": "deny",
+        "rate": {"requests": 2, "per": "1h"}});
+    let limits = json!({"name": "edge", "limits": [limit]});
+    let envoy = Envoy::builder().wasm(&plugin(&limits)).start();
+    for (client, user) in [(envoy.client(), "a"), (envoy.http2_client(), "b")] {
+        let session = format!("session={user}");
+        let crumbs = Request::get("/")
+            .header("cookie", "lang=de")
+            .header("cookie", session.clone())
+            .header("cookie", "theme=x");
+        let whole = Request::get("/").header("cookie", format!("lang=de; {session}"));
+        let statuses = [&crumbs, &whole, &crumbs].map(|request| client.send(request).status);
+        assert_eq!(statuses, [200, 200, 429], "{user}");
+    }
+}
+
+/// In front of the plugin, Envoy's CORS filter answers preflights, and lets pages read the denial.
+#[test]
+fn behind_the_cors_filter_preflights_are_free_and_denials_can_be_read() {
+    const APP: &str = "https://app.example";
+    let policy = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        "allow_origin_string_match": [{"exact": APP}],
+        "allow_methods": "GET",
+        "expose_headers": "ratelimit",
+    });
+    let filter = json!({"name": "cors", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}});
+    let route = json!({"match": {"prefix": "/"}, "route": {"cluster": UPSTREAM},
+        "typed_per_filter_config": {"cors": policy}});
+    let mut limits = one_per_hour();
+    limits["response_headers"] = json!(["ratelimit"]);
+    let envoy = Envoy::builder()
+        .native(filter)
+        .wasm(&plugin(&limits))
+        .route(route)
+        .start();
+    let client = envoy.client();
+    let preflight = Request::new("OPTIONS", "/")
+        .header("origin", APP)
+        .header("access-control-request-method", "GET");
+    for _ in 0..3 {
+        assert_eq!(client.send(&preflight).status, 200);
+    }
+    let request = Request::get("/").header("origin", APP);
+    assert_eq!(client.send(&request).status, 200);
+    let denied = client.send(&request);
+    assert_eq!(denied.status, 429);
+    assert_eq!(denied.header("access-control-allow-origin"), Some(APP));
+    assert_eq!(
+        denied.header("access-control-expose-headers"),
+        Some("ratelimit")
+    );
+    assert!(denied.header("ratelimit").is_some());
+}
+
+/// Some load balancers write ports. Envoy then takes the address of the load balancer itself.
+#[test]
+fn addresses_with_ports_in_x_forwarded_for_share_a_bucket() {
+    let limit =
+        json!({"name": "client", "key": ["remote_address"], "rate": {"requests": 1, "per": "1h"}});
+    let limits = json!({"name": "edge", "limits": [limit]});
+    let envoy = Envoy::builder()
+        .wasm(&plugin(&limits))
+        .connection_manager(json!({"use_remote_address": false}))
+        .start();
+    let status = |address: &str| {
+        let request = Request::get("/").header("x-forwarded-for", address);
+        envoy.client().send(&request).status
+    };
+    assert_eq!(status("203.0.113.7"), 200);
+    assert_eq!(status("203.0.113.8"), 200);
+    let with_ports = [
+        "203.0.113.7:51234",
+        "203.0.113.9:51234",
+        "[2001:db8::1]:443",
+    ]
+    .map(status);
+    assert_eq!(with_ports, [200, 429, 429]);
 }
