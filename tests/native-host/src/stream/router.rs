@@ -110,17 +110,23 @@ impl Stream {
         let policy = route.retry.as_ref();
         {
             let headers = &mut lock(&self.state).request_headers;
-            let wanted = headers.get("x-envoy-retry-on").map(str::to_owned);
+            let wanted = |name| headers.get(name).map(str::to_owned);
+            let (wanted, wanted_of_grpc) =
+                (wanted("x-envoy-retry-on"), wanted("x-envoy-retry-grpc-on"));
             let count = headers.get("x-envoy-max-retries");
             let count = count.and_then(|count| count.parse().ok());
             let count = count.or_else(|| policy.map(|policy| policy.count));
             self.router.retries = count.unwrap_or(1);
-            self.router.retry_on = [policy.map(|policy| policy.on.clone()), wanted]
-                .iter()
-                .flatten()
-                .flat_map(|conditions| conditions.split(','))
-                .map(|condition| condition.trim().to_owned())
-                .collect();
+            self.router.retry_on = [
+                policy.map(|policy| policy.on.clone()),
+                wanted,
+                wanted_of_grpc,
+            ]
+            .iter()
+            .flatten()
+            .flat_map(|conditions| conditions.split(','))
+            .map(|condition| condition.trim().to_owned())
+            .collect();
             let list = |name: &str| {
                 let list = headers.get(name).unwrap_or_default().split(',');
                 list.map(|item| item.trim().to_owned()).collect::<Vec<_>>()
@@ -131,6 +137,7 @@ impl Stream {
             self.router.retriable_headers = list("x-envoy-retriable-header-names");
             for name in [
                 "x-envoy-retry-on",
+                "x-envoy-retry-grpc-on",
                 "x-envoy-max-retries",
                 "x-envoy-retriable-status-codes",
                 "x-envoy-retriable-header-names",
@@ -246,6 +253,10 @@ impl Stream {
             _ => None,
         };
         let status = response.map_or(0, Response::status);
+        // Envoy looks for it in the headers only.
+        let has_grpc_status = |status: &str| {
+            response.is_some_and(|response| response.headers.get("grpc-status") == Some(status))
+        };
         let has = |name: &String| {
             response.is_some_and(|response| response.headers.get(name.as_str()).is_some())
         };
@@ -260,6 +271,11 @@ impl Stream {
                 "retriable-4xx" => status == 409,
                 "retriable-status-codes" => self.router.retriable_statuses.contains(&status),
                 "retriable-headers" => self.router.retriable_headers.iter().any(has),
+                "cancelled" => has_grpc_status("1"),
+                "deadline-exceeded" => has_grpc_status("4"),
+                "resource-exhausted" => has_grpc_status("8"),
+                "internal" => has_grpc_status("13"),
+                "unavailable" => has_grpc_status("14"),
                 _ => false,
             })
     }
