@@ -8,7 +8,7 @@ use super::{
     OPEN, breaker, counter, failure, gauge, get, ok, open, reached, reason, retry_after, scenario,
     sensitive, silent,
 };
-use crate::{Answer, Cluster, Filter, RELOAD, Request, Scenario, Upstream, World};
+use crate::{Answer, Cluster, Filter, RELOAD, Request, Response, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let three = breaker(json!({"consecutive_failures": 1, "half_open": {"permits": 3}}));
@@ -32,6 +32,14 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             slow_client_leaves,
         ),
         scenario(
+            "circuit_breaker::a_probe_that_does_not_count_makes_room",
+            &breaker(json!({
+                "consecutive_failures": 1, "half_open": {"permits": 1, "max_wait": "60s"},
+                "failures": {"ignored": [404]}
+            })),
+            ignored_probes,
+        ),
+        scenario(
             "circuit_breaker::results_from_before_it_opened_do_not_count",
             &sensitive(),
             late_results,
@@ -49,6 +57,17 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             story: crashed,
         },
     ]
+}
+
+fn ignored_probes(world: &mut dyn World) {
+    open(world);
+    world.pass(OPEN);
+    world.upstream(Upstream::Answers(Response::new(404)));
+    assert_eq!(reached(world, 5), 5);
+    assert_eq!(gauge(world, "state"), 1);
+    world.upstream(Upstream::Answers(ok()));
+    get(world);
+    assert_eq!(gauge(world, "state"), 0);
 }
 
 fn herd(world: &mut dyn World) {

@@ -18,6 +18,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             nothing_to_retry,
         ),
         scenario(
+            "retry_budget::a_status_that_comes_too_late_for_a_retry_is_not_denied",
+            &budget(json!({"retry_on": "unavailable", "idempotent_only": false, "ratio": 0})),
+            status_in_trailers,
+        ),
+        scenario(
             "retry_budget::statuses_can_be_named",
             &budget(json!({"retriable_status_codes": [409, 418]})),
             statuses,
@@ -48,6 +53,17 @@ fn empty_without_policy(world: &mut dyn World) {
     // A request that nobody wants to retry is not denied anything.
     world.send(Request::post("/"));
     assert_eq!(counter_by_reason(world, "denied", "budget_empty"), 4);
+}
+
+/// Envoy retries on a gRPC status in the headers only.
+fn status_in_trailers(world: &mut dyn World) {
+    let mut denied_with = |response| {
+        world.upstream(Upstream::Answers(response));
+        world.send(Request::grpc("/service/method"));
+        counter_by_reason(world, "denied", "budget_empty")
+    };
+    assert_eq!(denied_with(Response::grpc(14)), 0);
+    assert_eq!(denied_with(Response::grpc_trailers_only(14)), 1);
 }
 
 fn nothing_to_retry(world: &mut dyn World) {

@@ -27,7 +27,7 @@ fn answer(request: &Request) -> Reply {
         "/redirect/a" | "/redirect/post" => {
             Reply::new(302).header("location", "http://test.example/answered")
         }
-        "/reset/before" => Reply::none(Ending::Reset),
+        "/reset/before" | "/reset/trailers" => Reply::none(Ending::Reset),
         "/close/before" => Reply::none(Ending::Close),
         "/reset/after" => Reply::new(200).body("abc").ending(Ending::Reset),
         "/close/after" => Reply::new(200).body("abc").ending(Ending::Close),
@@ -126,6 +126,13 @@ fn the_upstream_is_the_author_of_what_it_does() {
             plain(
                 "a reset before the response",
                 "/reset/before",
+                BEFORE,
+                "failure",
+            ),
+            case(
+                "a reset of a request with trailers",
+                "/reset/trailers",
+                Client::SendsHttp2(Request::post("/reset/trailers", "abc").trailer("x-sum", "1")),
                 BEFORE,
                 "failure",
             ),
