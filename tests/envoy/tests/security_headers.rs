@@ -173,6 +173,25 @@ fn an_internal_redirect_to_another_host_makes_no_cross_site_request() {
     }
 }
 
+/// As the README says: no filter sees these.
+#[test]
+fn replies_that_come_before_the_filters_lack_the_headers() {
+    let envoy = Envoy::builder().wasm(&edge()).start();
+    for (request, status) in [
+        ("OPTIONS * HTTP/1.1\r\nhost: shop.example\r\n\r\n", 404),
+        (
+            "GET / HTTP/1.1\r\nhost: shop.example\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+            403,
+        ),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+    ] {
+        let response = envoy.client().send_bytes(request.as_bytes());
+        let response = response.expect("a response");
+        assert_eq!(response.status, status, "{request}");
+        assert_eq!(response.header("x-content-type-options"), None, "{request}");
+    }
+}
+
 #[test]
 fn large_header_maps_pass_whole() {
     const FIELDS: usize = 200;
