@@ -1,62 +1,99 @@
-// Charts: lines over time, and states over time. Their legends hold the present values, so that nothing
-// is to be had from the drawing alone; lines differ in dashes too, and states in height.
+// Charts: lines over time, and states over time. Their legends have the present values, so that everything
+// in a drawing is also text; lines differ in dashes too, and states in height.
 
-import { html, setText, svg } from "./dom.js";
+import { html, keyedList, setAttribute, setText, svg } from "./dom.js";
 import { duration } from "./format.js";
 
 const WIDTH = 600;
 const HEIGHT = 120;
+const BAND = 24;
 
-// Lines, each a list of {time, value} where null is a gap.
+// Lines, each {name, points}: points are {time, value} where null is a gap.
 export function lineChart(title, format) {
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
   const top = html("span");
-  const legend = html("ul", { class: "legend" });
   const start = html("span");
+  const legend = html("ul", { class: "legend" });
+  const fillLegend = keyedList(legend, createEntry);
   const element = html("figure", { class: "plot" }, html("figcaption", {}, html("span", {}, title), top), drawing,
     html("div", { class: "axis", "aria-hidden": "true" }, start, html("span", {}, "now")), legend);
 
-  function update(lines, { from, to }) {
-    const values = lines.flatMap(({ points }) => points.map(({ value }) => value ?? 0));
-    const highest = Math.max(0, ...values);
+  function update(lines, span) {
+    const highest = lines.reduce((most, { points }) => points.reduce((all, { value }) => Math.max(all, value ?? 0), most), 0);
     const limit = highest > 0 ? niceAbove(highest) : 1;
-    const x = (time) => (WIDTH * (time - from)) / (to - from);
+    const x = scale(span);
     const y = (value) => HEIGHT - (HEIGHT * value) / limit;
     drawing.replaceChildren(
       svg("path", { class: "rules", d: [0, 0.5, 1].map((part) => `M0 ${HEIGHT * part}H${WIDTH}`).join("") }),
       ...lines.map(({ points }, index) => svg("path", { class: `line line${index}`, d: path(points, x, y) })));
-    drawing.setAttribute("aria-label", `${title}, highest ${format(highest)}; present values follow`);
+    setAttribute(drawing, "aria-label", `${title}, highest ${format(highest)}; present values follow`);
     setText(top, `up to ${format(limit)}`);
-    setText(start, ago(from, to));
-    fillLegend(legend, lines.map(({ name, points }, index) => [name, format(points.at(-1)?.value), `line${index}`]));
+    setText(start, ago(span));
+    fillLegend(lines.map(({ name, points }, index) => ({ key: `${index} ${name}`, name, index, value: format(points.at(-1)?.value) })));
   }
   return { element, update };
 }
 
-// What something was, over time: for each name a list of {time, value}, value being an index of `states`,
-// each {text, name}, the worst last.
+// What something was, over time: rows are {name, points}, a value being an index of `states`, each
+// {text, name}, the worst last.
 export function stateChart(title, states) {
   const rows = html("div", { class: "states" });
   const start = html("span");
+  const fill = keyedList(rows, () => createStates(states));
   const element = html("figure", {}, html("figcaption", {}, title), rows,
     html("div", { class: "axis", "aria-hidden": "true" }, start, html("span", {}, "now")));
 
-  function update(lines, { from, to }) {
-    const x = (time) => (WIDTH * (time - from)) / (to - from);
-    rows.replaceChildren(...lines.map(({ name, points }) => {
-      const now = states[points.at(-1)?.value]?.text ?? "unknown";
-      const bands = points.slice(1).map(({ time, value }, before) => {
-        const begin = x(points[before].time);
-        const height = (24 * (1 + (value ?? 0))) / states.length;
-        const box = { x: begin, y: 24 - height, width: x(time) - begin + 0.5, height };
-        return value === null ? "" : svg("rect", { class: `state-${states[value]?.name}`, ...box });
-      });
-      const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} 24`, preserveAspectRatio: "none", "aria-hidden": "true" }, ...bands);
-      return html("div", {}, html("span", {}, name), drawing, html("strong", {}, now));
-    }));
-    setText(start, ago(from, to));
+  function update(lines, span) {
+    fill(lines.map((line) => ({ key: line.name, ...line, span })));
+    setText(start, ago(span));
   }
   return { element, update };
+}
+
+function createEntry({ name, index }) {
+  const value = html("strong");
+  const swatch = svg("svg", { viewBox: "0 0 24 8", class: "swatch", "aria-hidden": "true" },
+    svg("path", { class: `line line${index}`, d: "M0 4H24" }));
+  return {
+    element: html("li", {}, swatch, html("span", {}, name), value),
+    update: (item) => setText(value, item.value),
+  };
+}
+
+function createStates(states) {
+  const name = html("span");
+  const now = html("strong");
+  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${BAND}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  return {
+    element: html("div", {}, name, drawing, now),
+    update(line) {
+      const state = states[line.points.at(-1)?.value];
+      setText(name, line.name);
+      setText(now, state?.text ?? "unknown");
+      setAttribute(now, "class", `is-${state?.name}`);
+      const x = scale(line.span);
+      drawing.replaceChildren(...bands(line.points).map(({ from, to, value }) => {
+        const height = (BAND * (1 + value)) / states.length;
+        return svg("rect", { class: `state-${states[value]?.name}`, x: x(from), y: BAND - height, width: x(to) - x(from) + 0.5, height });
+      }));
+    },
+  };
+}
+
+// Times of the same value: {from, to, value}. A point's value holds since the point before it.
+function bands(points) {
+  const found = [];
+  points.slice(1).forEach(({ time, value }, before) => {
+    const last = found.at(-1);
+    if (value === null) return;
+    if (last?.value === value && last.to === points[before].time) last.to = time;
+    else found.push({ from: points[before].time, to: time, value });
+  });
+  return found;
+}
+
+function scale({ from, to }) {
+  return (time) => (WIDTH * (time - from)) / (to - from);
 }
 
 // A path through the points; a gap starts a new piece.
@@ -75,13 +112,6 @@ function niceAbove(value) {
   return power * [1, 2, 5, 10].find((factor) => factor * power >= value * 0.999);
 }
 
-function ago(from, to) {
+function ago({ from, to }) {
   return `${duration((to - from) / 1000)} ago`;
-}
-
-function fillLegend(legend, entries) {
-  legend.replaceChildren(...entries.map(([name, value, style]) =>
-    html("li", {},
-      svg("svg", { viewBox: "0 0 24 8", class: "swatch", "aria-hidden": "true" }, svg("path", { class: `line ${style}`, d: "M0 4H24" })),
-      html("span", {}, name), html("strong", {}, value))));
 }

@@ -1,4 +1,7 @@
-// Makes elements. Text goes in as text nodes, never as markup.
+// Makes elements and keeps them current. Text goes in as text nodes, never as markup.
+//
+// Whatever a user has selected stays as it is: its text is not replaced, and lists that hold it keep their order
+// until the selection ends.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -16,30 +19,63 @@ function make(element, attributes, children) {
   return element;
 }
 
-// Replaces an element's text, if it is another one, so that what is read out is only what is new.
+// Replaces an element's text if it differs.
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  if (element.textContent !== text && !isSelected(element)) element.textContent = text;
 }
 
-// Fills a list with sentences, if they are other ones: lists may be read out when they change.
-export function fillList(list, sentences) {
-  const shown = [...list.children].map(({ textContent }) => textContent);
-  if (shown.join("\n") === sentences.join("\n")) return;
-  list.replaceChildren(...sentences.map((sentence) => html("li", {}, sentence)));
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-// A table that can be scrolled sideways where it is too wide, with the keyboard too.
-export function table(caption, headings) {
-  const head = html("tr", {}, ...headings.map((heading) => html("th", { scope: "col" }, heading)));
-  const body = html("tbody");
-  const element = html("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    html("table", {}, html("caption", {}, caption), html("thead", {}, head), body));
-  // Rows are lists of cells; the first cell of each is its heading.
-  const fill = (rows) => {
-    body.replaceChildren(...rows.map(([first, ...others]) =>
-      html("tr", {}, html("th", { scope: "row" }, first), ...others.map((cell) => html("td", {}, cell)))));
-    element.hidden = rows.length === 0;
+// Keeps an element's children in step with a list of items with a `key`. `make` returns an {element, update} for
+// a new item; `update` gets the item each time. `all` are the items that could be in the list: where the list keeps
+// its children, those are current too.
+export function keyedList(parent, make) {
+  const children = new Map();
+  return function update(items, all = items) {
+    if (isSelected(parent) || isPressed(parent)) {
+      for (const item of all) children.get(item.key)?.update(item);
+      return;
+    }
+    const keys = new Set(items.map(({ key }) => key));
+    for (const key of children.keys()) if (!keys.has(key)) children.delete(key);
+    for (const item of items) {
+      if (!children.has(item.key)) children.set(item.key, make(item));
+      children.get(item.key).update(item);
+    }
+    const wanted = items.map(({ key }) => children.get(key).element);
+    const isSame = parent.children.length === wanted.length && wanted.every((element, index) => parent.children[index] === element);
+    if (!isSame) parent.replaceChildren(...wanted);
   };
-  fill([]);
-  return { element, fill };
+}
+
+// A word with a shape and a colour: the level of a tile, a panel or a notice.
+export function pill(className = "") {
+  const element = html("span", { class: `pill ${className}`.trim() });
+  return {
+    element,
+    update(level, text = level) {
+      setAttribute(element, "data-level", level);
+      element.hidden = text === "";
+      setText(element, text);
+    },
+  };
+}
+
+// Asking the selection itself each time would have the browser lay out the page each time.
+let hasSelection = false;
+document.addEventListener("selectionchange", () => { hasSelection = !getSelection().isCollapsed; });
+
+function isSelected(element) {
+  return hasSelection && getSelection().containsNode(element, true);
+}
+
+// While a pointer is down, a selection may be about to start: nothing moves below it.
+let pressed = null;
+document.addEventListener("pointerdown", ({ target }) => { pressed = target; });
+for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, () => { pressed = null; });
+
+function isPressed(element) {
+  return pressed !== null && element.contains(pressed);
 }

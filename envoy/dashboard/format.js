@@ -1,12 +1,16 @@
-// Numbers as people read them. What is unknown is a dash.
+// Numbers and lists as people read them. What is unknown is a dash.
 
 const UNKNOWN = "–";
 
+// Made once: a formatter takes longer to make than to use.
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const DIGITS = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+
 const known = (format) => (value) => (value === undefined || value === null ? UNKNOWN : format(value));
 
-const digits = (value) => value.toLocaleString("en", { maximumSignificantDigits: 3 });
+const digits = (value) => DIGITS.format(value);
 
-export const count = known((value) => Math.round(value).toLocaleString("en"));
+export const count = known((value) => WHOLE.format(value));
 export const perSecond = known((value) => `${digits(value)}/s`);
 export const percent = known((value) => `${digits(value)} %`);
 export const milliseconds = known((value) => (value < 1000 ? `${digits(value)} ms` : `${digits(value / 1000)} s`));
@@ -16,3 +20,14 @@ export const duration = known((seconds) => {
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 });
+
+// "1 circuit is open", "1,024 circuits are open".
+export function counted(amount, one, many) {
+  return `${count(amount)} ${amount === 1 ? one : many}`;
+}
+
+// The first few of a list of names, and the number of the others.
+export function someOf(names, most = 4) {
+  const rest = names.length - most;
+  return rest > 0 ? `${names.slice(0, most).join(", ")} and ${count(rest)} more` : names.join(", ");
+}

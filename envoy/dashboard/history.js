@@ -1,19 +1,23 @@
 // What was read from Envoy in the last minutes, and sums, increases, rates and quantiles of it.
 //
 // - Times are milliseconds of a steady clock.
-// - Series are chosen by a metric's name and a function of their labels.
-// - A counter that goes down was started anew (Envoy restarted): what it shows then has been added
-//   since. `latest` gives it as it stands; everything else goes on counting.
-// - A counter that Envoy did not yet show was 0: many appear with their first event.
-// - `undefined` (in series: null) means unknown: no such series, or no reading.
+// - Questions are about a list of series, which `find` and groups.js choose.
+// - A counter that goes down was reset (Envoy restarted): its new value has been added since. `latest` returns
+//   the value as Envoy shows it; everything else keeps counting.
+// - A counter that Envoy did not show yet was 0: many appear with their first event.
+// - `undefined` (in points: null) means unknown: no such series, or no reading.
+//
+// A reading is one array of numbers, indexed by the series' `index`; NaN marks what the reading does not have.
 
 const ANY = () => true;
 
 export class History {
-  #readings = []; // {time, values: Map of key to value}, oldest first
-  #series = new Map(); // name -> Map of key to {labels, grows}
-  #raw = new Map(); // key -> value, as last read
-  #offsets = new Map(); // key -> what a counter had before it was started anew
+  #readings = []; // {time, values}, oldest first
+  #all = []; // series by index
+  #byName = new Map(); // name -> list of series
+  #watchers = new Map(); // name -> functions of a series
+  #last = []; // by index: the value as last shown, even if it is gone now
+  #offsets = []; // by index: what a counter had before its resets
 
   // Readings older than `span` are dropped. Readings further apart than `gap` have a gap between them.
   constructor({ span, gap }) {
@@ -21,21 +25,37 @@ export class History {
     this.gap = gap;
   }
 
+  // `start` becomes the time of the first of all readings.
   add(time, samples) {
-    const raw = new Map();
-    const values = new Map();
-    for (const { key, name, labels, value, grows } of samples) {
-      if (!this.#series.has(name)) this.#series.set(name, new Map());
-      this.#series.get(name).set(key, { labels, grows });
-      if (grows && value < this.#raw.get(key)) {
-        this.#offsets.set(key, (this.#offsets.get(key) ?? 0) + this.#raw.get(key));
-      }
-      raw.set(key, value);
-      values.set(key, value + (this.#offsets.get(key) ?? 0));
+    for (const { series } of samples) this.register(series);
+    const values = new Float64Array(this.#all.length).fill(NaN);
+    for (const { series: { index, grows }, value } of samples) {
+      if (grows && value < this.#last[index]) this.#offsets[index] += this.#last[index];
+      this.#last[index] = value;
+      values[index] = value + this.#offsets[index];
     }
-    this.#raw = raw;
     this.#readings.push({ time, values });
-    while (this.#readings[0].time < time - this.span) this.#readings.shift();
+    this.start ??= time;
+    const tooOld = this.#readings.findIndex((reading) => reading.time >= time - this.span);
+    this.#readings.splice(0, tooOld);
+  }
+
+  // Makes a series known before its first reading, so that this work can be spread out.
+  register(series) {
+    if (this.#all[series.index] !== undefined) return;
+    this.#all[series.index] = series;
+    this.#last[series.index] = NaN;
+    this.#offsets[series.index] = 0;
+    const named = this.#byName.get(series.name);
+    if (named) named.push(series);
+    else this.#byName.set(series.name, [series]);
+    for (const take of this.#watchers.get(series.name) ?? []) take(series);
+  }
+
+  // Has `take` called for each series of a metric, when it appears.
+  watch(name, take) {
+    if (!this.#watchers.has(name)) this.#watchers.set(name, []);
+    this.#watchers.get(name).push(take);
   }
 
   get newest() {
@@ -47,114 +67,140 @@ export class History {
   }
 
   names() {
-    return [...this.#series.keys()];
+    return [...this.#byName.keys()];
   }
 
-  // The labels of each series that is there now.
-  labels(name, where = ANY) {
-    return this.#keys(name, where)
-      .filter((key) => this.#raw.has(key))
-      .map((key) => this.#series.get(name).get(key).labels);
+  // All series of a metric, in the order in which they appeared; new ones come at the end.
+  series(name) {
+    return this.#byName.get(name) ?? [];
+  }
+
+  // The series of a metric that the newest reading has, and whose labels fit.
+  find(name, where = ANY) {
+    return this.series(name).filter((series) => where(series.labels) && this.isThere(series));
+  }
+
+  isThere({ index }) {
+    return isKnown(this.#readings.at(-1)?.values[index]);
   }
 
   // The sum as Envoy shows it now.
-  latest(name, where = ANY) {
-    return sum(this.#raw, this.#keys(name, where));
+  latest(series) {
+    let total;
+    for (const one of series) if (this.isThere(one)) total = (total ?? 0) + this.#last[one.index];
+    return total;
   }
 
   // How much was added in the last `span`, or since the first reading.
-  increase(name, where = ANY, span = 60_000) {
-    const keys = this.#keys(name, where);
-    const last = this.#readings.at(-1);
-    if (!last || sum(last.values, keys) === undefined || this.#readings.length < 2) return undefined;
-    return difference(this.#since(this.#readings.length - 1, span), last, keys);
+  increase(series, span = 60_000) {
+    const last = this.#readings.length - 1;
+    if (last < 1 || this.#sum(series, this.#readings[last]) === undefined) return undefined;
+    return this.#difference(series, this.#since(last, span), last);
   }
 
-  // Over how much time `increase` can look back.
+  // How much a gauge rose (or fell, if negative) in the last `span`, or since the first reading.
+  change(series, span = 60_000) {
+    const last = this.#readings.length - 1;
+    if (last < 1) return 0;
+    return (this.#sum(series, this.#readings[last]) ?? 0) - (this.#sum(series, this.#readings[this.#since(last, span)]) ?? 0);
+  }
+
+  // How often a gauge fell.
+  resets(series) {
+    const values = this.values(series);
+    return values.slice(1).filter(({ value }, before) => value !== null && value < (values[before].value ?? 0)).length;
+  }
+
+  // The time that `increase` covers.
   covered(span = 60_000) {
     const last = this.#readings.length - 1;
-    return last < 1 ? 0 : this.#readings[last].time - this.#since(last, span).time;
+    return last < 1 ? 0 : this.#readings[last].time - this.#readings[this.#since(last, span)].time;
   }
 
   // How much was added per second, at each reading, over the `span` before it.
-  rates(name, where = ANY, span = 10_000) {
-    const keys = this.#keys(name, where);
-    return this.#points(span, (from, to) => (1000 * difference(from, to, keys)) / (to.time - from.time));
+  rates(series, span = 10_000) {
+    const sums = this.#readings.map((reading) => this.#sum(series, reading) ?? 0);
+    return this.#points(span, (from, to) =>
+      (1000 * Math.max(0, sums[to] - sums[from])) / (this.#readings[to].time - this.#readings[from].time));
   }
 
   // The sum at each reading.
-  values(name, where = ANY) {
-    const keys = this.#keys(name, where);
-    return this.#readings.map(({ time, values }) => ({ time, value: sum(values, keys) ?? null }));
+  values(series) {
+    return this.#readings.map((reading) => ({ time: reading.time, value: this.#sum(series, reading) ?? null }));
   }
 
-  // The quantiles of what a histogram was given in the last `span`.
+  // The quantiles of a histogram's observations in the last `span`.
   quantiles(name, shares, where = ANY, span = 60_000) {
     const buckets = this.#buckets(name, where);
     const last = this.#readings.length - 1;
     if (last < 1) return shares.map(() => undefined);
-    return quantiles(buckets, shares, this.#since(last, span), this.#readings[last]);
+    return this.#quantiles(buckets, shares, this.#since(last, span), last);
   }
 
-  // The same at each reading: a series for each share.
+  // The same at each reading: a list of points for each share.
   quantileSeries(name, shares, where = ANY, span = 20_000) {
     const buckets = this.#buckets(name, where);
-    const points = this.#points(span, (from, to) => quantiles(buckets, shares, from, to));
+    const points = this.#points(span, (from, to) => this.#quantiles(buckets, shares, from, to));
     return shares.map((_, index) => points.map(({ time, value }) => ({ time, value: value?.[index] ?? null })));
   }
 
-  #keys(name, where) {
-    const keys = [];
-    for (const [key, { labels }] of this.#series.get(name) ?? []) if (where(labels)) keys.push(key);
-    return keys;
+  #sum(series, reading) {
+    let total;
+    for (const { index } of series) {
+      const value = reading?.values[index];
+      if (isKnown(value)) total = (total ?? 0) + value;
+    }
+    return total;
   }
 
-  // Upper bounds, ascending, each with the keys of its series.
+  #difference(series, from, to) {
+    const [before, after] = [this.#readings[from], this.#readings[to]].map((reading) => this.#sum(series, reading) ?? 0);
+    return Math.max(0, after - before);
+  }
+
+  // Upper bounds, ascending, each with its series.
   #buckets(name, where) {
     const buckets = new Map();
-    for (const [key, { labels }] of this.#series.get(`${name}_bucket`) ?? []) {
-      if (!where(labels)) continue;
-      const bound = Number(labels.le.replace("+Inf", "Infinity"));
-      buckets.set(bound, [...(buckets.get(bound) ?? []), key]);
+    for (const series of this.series(`${name}_bucket`)) {
+      if (!where(series.labels)) continue;
+      const bound = Number(series.labels.le.replace("+Inf", "Infinity"));
+      if (!buckets.has(bound)) buckets.set(bound, []);
+      buckets.get(bound).push(series);
     }
     return [...buckets].sort(([left], [right]) => left - right);
+  }
+
+  // Linear within a bucket, like Prometheus's histogram_quantile.
+  #quantiles(buckets, shares, from, to) {
+    const counts = buckets.map(([bound, series]) => [bound, this.#difference(series, from, to)]);
+    const total = counts.at(-1)?.[1] ?? 0;
+    return shares.map((share) => {
+      if (total === 0) return undefined;
+      const rank = share * total;
+      const index = counts.findIndex(([, count]) => count >= rank);
+      const [lower, below] = index > 0 ? counts[index - 1] : [0, 0];
+      const [upper, count] = counts[index];
+      return upper === Infinity ? lower : lower + ((upper - lower) * (rank - below)) / (count - below);
+    });
   }
 
   // The oldest reading that is at most `span` older than the one at `index`, or else the one before.
   #since(index, span) {
     const from = this.#readings[index].time - span;
-    const oldest = this.#readings.findIndex(({ time }) => time >= from);
-    return this.#readings[Math.min(oldest, index - 1)];
+    let oldest = index - 1;
+    while (oldest > 0 && this.#readings[oldest - 1].time >= from) oldest -= 1;
+    return oldest;
   }
 
   #points(span, value) {
-    return this.#readings.slice(1).map((to, before) => {
-      const isGap = to.time - this.#readings[before].time > this.gap;
-      return { time: to.time, value: isGap ? null : value(this.#since(before + 1, span), to) };
+    return this.#readings.slice(1).map(({ time }, before) => {
+      const isGap = time - this.#readings[before].time > this.gap;
+      return { time, value: isGap ? null : value(this.#since(before + 1, span), before + 1) };
     });
   }
 }
 
-function sum(values, keys) {
-  let total;
-  for (const key of keys) if (values.has(key)) total = (total ?? 0) + values.get(key);
-  return total;
-}
-
-function difference(from, to, keys) {
-  return Math.max(0, (sum(to.values, keys) ?? 0) - (sum(from.values, keys) ?? 0));
-}
-
-// Linear within a bucket, as Prometheus's histogram_quantile does it.
-function quantiles(buckets, shares, from, to) {
-  const counts = buckets.map(([bound, keys]) => [bound, difference(from, to, keys)]);
-  const total = counts.at(-1)?.[1] ?? 0;
-  return shares.map((share) => {
-    if (total === 0) return undefined;
-    const rank = share * total;
-    const index = counts.findIndex(([, count]) => count >= rank);
-    const [lower, below] = index > 0 ? counts[index - 1] : [0, 0];
-    const [upper, count] = counts[index];
-    return upper === Infinity ? lower : lower + ((upper - lower) * (rank - below)) / (count - below);
-  });
+// Readings before a series appeared have no place for it.
+function isKnown(value) {
+  return value !== undefined && !Number.isNaN(value);
 }

@@ -1,17 +1,22 @@
 // Reads Envoy's statistics every two seconds and shows them; see index.html.
 //
 // The state of the page: `waiting` until the first reading, `live` while they come, `stale` when none has
-// come for three times as long as it should take. Stale numbers stay, dimmed, with the reason why.
+// come for three times as long as it should take. Stale numbers stay, without colour, with the reason.
 
+import { createAttention } from "./attention.js";
 import { createStatusView } from "./breakers.js";
-import { fillList, html, setText } from "./dom.js";
-import { parse } from "./exposition.js";
+import { html, setText } from "./dom.js";
+import { Exposition } from "./exposition.js";
 import { duration } from "./format.js";
+import { listeners } from "./golden.js";
 import { History } from "./history.js";
-import { notices } from "./notices.js";
+import { createNotices } from "./notices.js";
+import { createPace } from "./pace.js";
 import { createPanel } from "./panel.js";
 import { POLICIES } from "./policies.js";
-import { createSignals, listeners } from "./signals.js";
+import { createRefusals, createWhy } from "./refusals.js";
+import { createSignals } from "./signals.js";
+import { createView } from "./view.js";
 
 const INTERVAL = 2_000;
 const STALE_AFTER = 3 * INTERVAL;
@@ -24,7 +29,7 @@ const SHOWN = [
   "wasmcustom\\.portcullis\\.",
   "http\\.[^.]+\\.downstream_(rq_total|rq_\\dxx|rq_time|rq_active)$",
   "overload\\..*pressure$",
-  "cluster\\..+\\.(circuit_breakers\\.default\\.remaining_rq|upstream_rq_active)$",
+  "cluster\\..+\\.(circuit_breakers\\.default\\.remaining_rq|upstream_rq_active|upstream_rq_5xx)$",
   "wasm\\..*vm_reload",
   "server\\.(live|uptime)$",
 ];
@@ -33,46 +38,95 @@ const STATISTICS = `stats/prometheus?filter=${encodeURIComponent(`^(${SHOWN.join
 const STATES = { waiting: "Waiting for Envoy", live: "Live", stale: "Stale" };
 
 const byId = (id) => document.getElementById(id);
+const exposition = new Exposition();
 const history = new History({ span: SPAN, gap: 2 * STALE_AFTER });
+const view = createView({ filter: byId("filter"), onlyDenials: byId("denies"), counts: byId("counts") }, () => show());
+const notices = createNotices(history);
+const refusals = createRefusals(history);
+const updateAttention = createAttention({
+  list: byId("notices"),
+  none: byId("quiet"),
+  summary: byId("severity"),
+  announcement: byId("announcement"),
+  icon: byId("icon"),
+});
 const updateSignals = createSignals(byId("signals"));
-const panels = POLICIES.map((policy) => createPanel(policy));
+const updateWhy = createWhy(byId("refusals"));
+const panels = POLICIES.map((policy) => createPanel(policy, history));
 byId("panels").append(...panels.map(({ element }) => element));
-const breakers = panels[POLICIES.findIndex(({ statusView }) => statusView)];
-const updateStatusView = createStatusView(breakers.content);
+const statusView = createStatusView(panels[POLICIES.findIndex((policy) => policy.statusView)].content);
 let failure = "";
 
 async function read() {
   try {
     const response = await fetch(STATISTICS, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
     if (!response.ok) throw new Error(`Envoy answered with ${response.status}`);
-    const samples = parse(await response.text());
-    if (samples.length === 0) throw new Error("the answer had no statistics in it");
+    const text = await response.text();
+    const rest = createPace();
+    const samples = [];
+    for (const sample of exposition.samples(text)) {
+      history.register(sample.series);
+      samples.push(sample);
+      if (samples.length % 100 === 0) await rest();
+    }
+    if (samples.length === 0) throw new Error("The answer had no statistics in it");
     history.add(performance.now(), samples);
     failure = "";
-    if (history.latest("portcullis_circuit_breaker_state") !== undefined) {
-      await updateStatusView(AbortSignal.timeout(TIMEOUT));
-    }
+    if (history.series("portcullis_circuit_breaker_state").length > 0) await statusView.read(AbortSignal.timeout(TIMEOUT));
   } catch (error) {
-    failure = error.name === "TimeoutError" ? "no answer in time" : error.message;
+    failure = error.name === "TimeoutError" ? "No answer in time" : error.message;
   }
 }
 
-function show() {
+// One update at a time. What is asked for meanwhile comes next.
+let isShowing = false;
+let isAskedFor = false;
+
+async function show() {
+  isAskedFor = true;
+  if (isShowing) return;
+  isShowing = true;
+  while (isAskedFor) {
+    isAskedFor = false;
+    await showAll(createPace());
+  }
+  isShowing = false;
+}
+
+async function showAll(rest) {
+  const refused = refusals();
+  await rest();
+  const found = notices(connection(), refused);
+  const isFirst = history.covered() === 0;
+  updateAttention(found, connection().state === "live" && !isFirst);
+  if (history.newest !== undefined) {
+    // From the first reading on, but a minute at least.
+    const span = { from: Math.min(history.oldest, history.newest - MINUTE), to: history.newest };
+    await rest();
+    showListeners(listeners(history));
+    updateSignals(history, byId("listener").value, span);
+    await rest();
+    updateWhy(refused, view, isFirst);
+    for (const panel of panels) {
+      await rest();
+      await panel.update(view, span, found.find(({ place }) => place === panel.element.id)?.severity, rest);
+    }
+    await rest();
+    statusView.update(view);
+    const absent = panels.filter(({ element }) => element.hidden).map(({ title }) => title);
+    setText(byId("absent"), absent.length > 0 ? `Not in this Envoy's configuration: ${absent.join(", ")}.` : "");
+  }
   showAge();
-  if (history.newest === undefined) return;
-  // From the first reading on, but a minute at least.
-  const span = { from: Math.min(history.oldest, history.newest - MINUTE), to: history.newest };
-  showListeners(listeners(history));
-  updateSignals(history, byId("listener").value, span);
-  for (const panel of panels) panel.update(history, span);
-  const absent = panels.filter(({ element }) => element.hidden).map(({ title }) => title);
-  setText(byId("absent"), absent.length > 0 ? `Not in this Envoy's configuration: ${absent.join(", ")}.` : "");
-  fillList(byId("notices"), notices(history));
+}
+
+function connection() {
+  const age = history.newest === undefined ? undefined : performance.now() - history.newest;
+  const state = age === undefined ? "waiting" : age > STALE_AFTER ? "stale" : "live";
+  return { state, age, failure };
 }
 
 function showAge() {
-  const age = history.newest === undefined ? undefined : performance.now() - history.newest;
-  const state = age === undefined ? "waiting" : age > STALE_AFTER ? "stale" : "live";
+  const { state, age } = connection();
   document.body.dataset.state = state;
   setText(byId("state"), STATES[state]);
   const since = age === undefined ? "" : `last reading ${duration(age / 1000)} ago`;
@@ -87,7 +141,7 @@ function showListeners(names) {
 
 async function run() {
   await read();
-  show();
+  await show();
   setTimeout(run, INTERVAL);
 }
 

@@ -1,129 +1,156 @@
 // A policy's panel, as policies.js describes it; hidden where Envoy has no statistics of it.
+//
+// There can be thousands of limits, so that updates are asynchronous and rest between pieces of work (pace.js).
 
 import { lineChart, stateChart } from "./chart.js";
-import { fillList, html, table } from "./dom.js";
+import { html, keyedList, pill, setText } from "./dom.js";
 import { count, perSecond } from "./format.js";
+import { Groups, isShown } from "./groups.js";
+import { titleOf } from "./policies.js";
+import { createTable } from "./table.js";
+import { isChosen, wordsOf } from "./view.js";
 
-// This page's own listener has security headers, too; they are not what it is about.
-const OWN_POLICY = "dashboard";
 const TROUBLE_SPAN = 600_000;
+// As many as there are kinds of lines.
 const MOST_LINES = 6;
 
-const ANY = () => true;
-
-export function createPanel(policy) {
+export function createPanel(policy, history) {
   const prefix = `portcullis_${policy.plugin}_`;
-  const title = policy.plugin.replaceAll("_", "-");
+  const title = titleOf(policy.plugin);
+  const level = pill("level");
   const troubles = html("ul", { class: "troubles" });
-  const chart = createChart(policy, prefix);
-  const tables = policy.tables.map((spec) => countTable(spec, prefix));
-  const reasons = policy.reasons && table(policy.reasons.caption, ["Reason", "Count"]);
-  const all = table(`All of ${title}'s statistics`, ["Series", "Value"]);
-  const content = html("div", {}, troubles, chart.element, ...tables.map(({ element }) => element),
-    ...(reasons ? [reasons.element] : []));
+  const fillTroubles = keyedList(troubles, createTrouble);
+  const chart = policy.states || policy.lines[0].each ? createGaugeChart(policy, history, prefix) : createRateChart(policy, history, prefix);
+  const tables = policy.tables.map((spec) => createCountTable(spec, history, title, prefix));
+  if (policy.opened) tables.push(createReasonTable(policy.opened, history, title, prefix));
+  const all = createTable({ caption: `All of ${title}'s statistics`, headings: ["Series", "Value"], noun: "series" });
+  const content = html("div", {}, troubles, chart.element, ...tables.map(({ element }) => element));
   const details = html("details", {}, html("summary", {}, "All numbers"), all.element);
-  const element = html("article", { class: "card", id: policy.plugin },
-    html("h3", {}, title), html("p", { class: "quiet" }, policy.about), content, details);
+  const element = html("article", { class: "card", id: policy.plugin, tabindex: "-1" },
+    html("h3", {}, html("span", {}, title), level.element), html("p", { class: "quiet" }, policy.about), content, details);
 
-  function update(history, span) {
+  async function update(view, span, severity, rest) {
     const metrics = history.names().filter((name) => name.startsWith(prefix));
-    element.hidden = !metrics.some((name) => history.labels(name, isShown).length > 0);
+    element.hidden = !metrics.some((name) => history.series(name).some((series) => isShown(series.labels) && history.isThere(series)));
     if (element.hidden) return;
-    chart.update(history, span);
-    for (const each of tables) each.update(history);
-    reasons?.fill(byReason(history, prefix, policy.reasons));
-    fillList(troubles, troublesOf(history, prefix, policy.troubles));
-    if (details.open) all.fill(allSeries(history, metrics));
+    level.update(severity ?? "");
+    chart.update(view, span);
+    for (const each of tables) {
+      await rest();
+      await each.update(view, rest);
+    }
+    await rest();
+    fillTroubles(troublesOf(history, prefix, policy.troubles));
+    if (details.open) all.update(await allSeries(history, metrics, rest), view);
   }
   // What is in a closed part is not kept current.
   details.addEventListener("toggle", () => element.dispatchEvent(new Event("refresh", { bubbles: true })));
   return { title, element, content, update };
 }
 
-function isShown(labels) {
-  return labels.policy !== OWN_POLICY;
+function createRateChart({ lines }, history, prefix) {
+  const chart = lineChart("Per second", perSecond);
+  const read = () => lines.map(({ name, metric, where = () => true }) =>
+    ({ name, points: history.rates(history.find(prefix + metric, (labels) => isShown(labels) && where(labels))) }));
+  return { element: chart.element, update: (view, span) => chart.update(read(), span) };
 }
 
-function both(where = ANY) {
-  return (labels) => isShown(labels) && where(labels);
-}
-
-function createChart({ lines, states }, prefix) {
-  if (states) {
-    const chart = stateChart("State", states.names);
-    return { element: chart.element, update: (history, span) => chart.update(forEach(history, prefix, states), span) };
+// A gauge's values over time, for each policy and value of the label `each`: the worst, and how many are left out.
+function createGaugeChart({ plugin, lines, states, tables: [{ noun }] }, history, prefix) {
+  const { title, metric, each, format } = states ?? lines[0];
+  const chart = states ? stateChart(title, states.names) : lineChart(title, format);
+  const rest = html("p", { class: "rest quiet" });
+  const groups = new Groups(history, [{ metric: prefix + metric }], ["policy", each]);
+  function update(view, span) {
+    const found = groups.list().map((group) => ({ ...group, now: history.latest(group.all), words: wordsOf(titleOf(plugin), group.name) }))
+      .filter((group) => isChosen({ words: group.words, denies: states ? group.now > 0 : undefined }, view));
+    // The worst state is the greatest, the worst balance the lowest.
+    found.sort((left, right) => (states ? right.now - left.now : left.now - right.now));
+    const left = found.slice(MOST_LINES);
+    chart.update(found.slice(0, MOST_LINES).map(({ name, all }) => ({ name, points: history.values(all) })), span);
+    chart.element.hidden = found.length === 0;
+    setText(rest, left.length === 0 ? "" : `${count(left.length)} more ${noun}: ${states ? summaryOf(left, states.names) : `each has ${format(left[0].now)} or more`}.`);
+    rest.hidden = left.length === 0;
   }
-  const [{ title = "Per second", format = perSecond }] = lines;
-  const chart = lineChart(title, format);
-  const read = (history) => lines.flatMap((line) => line.each
-    ? forEach(history, prefix, line)
-    : { name: line.name, points: history.rates(prefix + line.metric, both(line.where)) });
-  return { element: chart.element, update: (history, span) => chart.update(read(history), span) };
+  return { element: html("div", {}, chart.element, rest), update };
 }
 
-// A gauge's values over time, for each policy and value of the label `each`.
-function forEach(history, prefix, { metric, each }) {
-  return groups(history, [prefix + metric], ["policy", each]).slice(0, MOST_LINES).map((values) => ({
-    name: values.join(" / "),
-    points: history.values(prefix + metric, inGroup(["policy", each], values)),
-  }));
+// "2 open, 5 closed", the worst first.
+function summaryOf(groups, names) {
+  return names.map(({ text }, state) => [groups.filter(({ now }) => now === state).length, text])
+    .filter(([amount]) => amount > 0).reverse().map(([amount, text]) => `${count(amount)} ${text}`).join(", ");
 }
 
-function countTable({ caption, by, columns }, prefix) {
-  const { element, fill } = table(caption, [by.join(" / "), ...columns.map(({ title }) => title)]);
-  const update = (history) => {
-    const names = columns.map(({ metric }) => prefix + metric);
-    fill(groups(history, names, by).map((values) => [
-      values.join(" / "),
-      ...columns.map(({ metric, where = ANY, now }) => {
-        const chosen = (labels) => inGroup(by, values)(labels) && where(labels);
-        return now ? now(history.latest(prefix + metric, chosen)) : counted(history, prefix + metric, chosen);
-      }),
-    ]));
+function createCountTable({ caption, noun, by, columns }, history, title, prefix) {
+  const table = createTable({ caption, label: `${title}: ${caption}`, headings: [headingOf(by), ...columns.map((column) => column.title)], noun });
+  const groups = new Groups(history, columns.map(({ metric, where }) => ({ metric: prefix + metric, where })), by);
+  const canDeny = columns.some(({ denies }) => denies);
+  const update = async (view, rest) => {
+    const rows = [];
+    for (const group of groups.list()) {
+      rows.push(rowOf(group, view));
+      if (rows.length % 50 === 0) await rest();
+    }
+    table.update(rows, view);
   };
-  return { element, update };
+  const rowOf = (group, view) => {
+    const values = columns.map(({ now }, index) =>
+      now || view.sinceStart ? history.latest(group.columns[index]) : history.increase(group.columns[index]));
+    const total = (chosen) => columns.reduce((sum, column, index) => sum + (chosen(column) ? values[index] ?? 0 : 0), 0);
+    const worst = columns.flatMap((column, index) => column.worst ? [column.worst(values[index] ?? 0)] : []);
+    const denied = total(({ denies }) => denies);
+    return {
+      key: group.key,
+      words: (group.words ??= wordsOf(title, group.name)),
+      weight: [...worst, denied, total(({ now }) => !now)],
+      denies: canDeny ? denied > 0 : undefined,
+      cells: () => [group.name, ...columns.map(({ now = count }, index) => now(values[index]))],
+      isMarked: (place) => place > 0 && isMarked(columns[place - 1], values[place - 1]),
+    };
+  };
+  return { element: table.element, update };
 }
 
-// The combinations of labels that there are, in order.
-function groups(history, names, by) {
-  const found = new Map();
-  for (const labels of names.flatMap((name) => history.labels(name, isShown))) {
-    const values = by.map((label) => labels[label] ?? "–");
-    found.set(JSON.stringify(values), values);
-  }
-  return [...found].sort(([left], [right]) => left.localeCompare(right)).map(([, values]) => values);
+function isMarked({ denies, isBad }, value) {
+  return denies ? value > 0 : isBad?.(value) === true;
 }
 
-function inGroup(by, values) {
-  return (labels) => by.every((label, index) => (labels[label] ?? "–") === values[index]);
+// "Policy / limit"
+function headingOf([first, ...others]) {
+  return [first[0].toUpperCase() + first.slice(1), ...others].join(" / ");
 }
 
-// In the last minute, and since Envoy started.
-function counted(history, name, where) {
-  const total = history.latest(name, where);
-  if (total === undefined) return count(undefined);
-  return html("span", {}, count(history.increase(name, where)), " ", html("small", {}, `${count(total)} in all`));
-}
-
-function byReason(history, prefix, { metric, where }) {
-  const name = prefix + metric;
-  return groups(history, [name], ["reason"])
-    .map(([reason]) => [reason, both((labels) => (labels.reason ?? "–") === reason && (where ?? ANY)(labels))])
-    .filter(([, chosen]) => history.latest(name, chosen) > 0)
-    .map(([reason, chosen]) => [reason, counted(history, name, chosen)]);
+function createReasonTable({ caption, metric }, history, title, prefix) {
+  const table = createTable({ caption, label: `${title}: ${caption}`, headings: ["Reason", "Count"], noun: "reasons" });
+  const groups = new Groups(history, [{ metric: prefix + metric }], ["reason"]);
+  const update = (view) => table.update(groups.list()
+    .map(({ key, name, all }) => ({ key, name, value: view.sinceStart ? history.latest(all) : history.increase(all) }))
+    .filter(({ value }) => value > 0)
+    .map(({ key, name, value }) => ({ key, words: wordsOf(title, name), weight: [value], cells: () => [name, count(value)] })), view);
+  return { element: table.element, update };
 }
 
 function troublesOf(history, prefix, troubles) {
   return troubles
-    .map(({ metric, text }) => [history.increase(prefix + metric, isShown, TROUBLE_SPAN), text])
-    .filter(([amount]) => amount > 0)
-    .map(([amount, text]) => `${count(amount)} ${text}`);
+    .map(({ metric, text }) => ({ key: metric, text, amount: history.increase(history.find(prefix + metric, isShown), TROUBLE_SPAN) }))
+    .filter(({ amount }) => amount > 0);
 }
 
-function allSeries(history, names) {
-  return names.sort().flatMap((name) => history.labels(name, isShown).map((labels) => {
-    const text = Object.entries(labels).map(([label, value]) => `${label}="${value}"`).join(", ");
-    const isSame = (others) => Object.entries(labels).every(([label, value]) => others[label] === value);
-    return [`${name}{${text}}`, count(history.latest(name, isSame))];
-  }));
+function createTrouble() {
+  const element = html("li");
+  return { element, update: ({ amount, text }) => setText(element, `${count(amount)} ${text}`) };
+}
+
+async function allSeries(history, names, rest) {
+  const rows = [];
+  for (const series of names.flatMap((name) => history.find(name, isShown))) {
+    rows.push({
+      key: series.text,
+      words: series.text.toLowerCase(),
+      weight: [],
+      cells: () => [series.text.replaceAll(",", ", "), count(history.latest([series]))],
+    });
+    if (rows.length % 500 === 0) await rest();
+  }
+  return rows;
 }

@@ -1,22 +1,35 @@
 // What the page shows of each policy. Metrics are called as in the plugins' READMEs, without the
 // prefix `portcullis_<plugin>_`.
 //
-//   lines     the chart: {name, metric, where}, a rate; {title, metric, each, format}, a gauge's value for
-//             each value of a label
+//   lines     the chart: {name, metric, where}, a rate; or {title, metric, each, format, noun}, a gauge's value
+//             for each value of a label, the lowest first
 //   states    in its place: a gauge of states, for each value of a label
-//   tables    {caption, by: labels, columns}; a column is {title, metric, where}, and a count unless it
-//             has `now: format`: a gauge, shown as it is
-//   reasons   {caption, metric, where}: the counts of a metric by its label `reason`
-//   troubles  {metric, text}: what should not happen, shown when it did in the last minutes
+//   tables    {caption, noun, by: labels, columns}; a column is {title, metric, where}, and a count unless it has
+//             `now: format`: a gauge, shown as it is. `denies` marks what refuses or would refuse. `worst` is a
+//             function of a gauge's value that sorts the table, the greatest first; `isBad` tells a value that
+//             stands out
+//   refusals  {metric, where, rule, kind, failed}: counters with the label `reason`, and the label that names the
+//             rule. `failed` chooses the reasons for which clients get a 5xx
+//   opened    {caption, metric}: the counts of a metric by its label `reason` that are no refusals
+//   troubles  {metric, text}: what should not happen, shown when it did in the last ten minutes
 
 import { count, duration } from "./format.js";
 
+const ALWAYS = () => true;
+const NEVER = () => false;
 const is = (outcome) => (labels) => labels.outcome === outcome;
-const isNot = (outcome) => (labels) => labels.outcome !== outcome;
 
 const ERRORS = { metric: "errors", text: "requests were left to on_error: shared state could not be read or written in time" };
 const EVICTIONS = { metric: "evictions", text: "keys had to make room: more are in use than max_keys" };
-const MALFORMED = { metric: "malformed", text: "blocks of a table could not be read and began anew: does something else write under this vm_id?" };
+const MALFORMED = { metric: "malformed", text: "blocks of a table could not be read and were reset: does something else write under this vm_id?" };
+const GAVE_UP = { metric: "gave_up", text: "updates were given up: too many workers write the same key" };
+
+// In seconds: above these, fetches fail. They fit the defaults of `refresh`.
+export const OLD_KEYS = 3_600;
+export const OLD_REVOCATIONS = 900;
+
+// Reasons of jwt-auth for 503: tokens could not be checked.
+export const UNCHECKED = ["keys_unavailable", "revocation_unavailable", "too_many_waiting", "error"];
 
 export const BREAKER_STATES = [
   { name: "closed", text: "closed" },
@@ -31,20 +44,21 @@ export const POLICIES = [
     lines: [{ name: "responses", metric: "responses" }, { name: "refused", metric: "cross_site_refused" }],
     tables: [{
       caption: "By rule",
+      noun: "rules",
       by: ["policy", "rule"],
       columns: [
         { title: "Responses", metric: "responses" },
         { title: "Cookies", metric: "cookies_rewritten" },
-        { title: "Refused", metric: "cross_site_refused" },
-        { title: "Would refuse", metric: "cross_site_shadow_refused" },
+        { title: "Refused", metric: "cross_site_refused", denies: true },
+        { title: "Would refuse", metric: "cross_site_shadow_refused", denies: true },
       ],
     }],
-    reasons: { caption: "Refused by reason", metric: "cross_site_refused" },
-    troubles: [],
+    refusals: [{ metric: "cross_site_refused", rule: "rule", failed: NEVER }],
+    troubles: [{ metric: "errors", text: "requests and responses were left to on_error: Envoy did not show or change something" }],
   },
   {
     plugin: "jwt_auth",
-    about: "Who came in, who did not and why; and how fresh the keys are.",
+    about: "Who was admitted, who was refused, and how fresh the keys are.",
     lines: [
       { name: "admitted", metric: "decisions", where: is("admitted") },
       { name: "refused", metric: "decisions", where: is("refused") },
@@ -52,65 +66,81 @@ export const POLICIES = [
     tables: [
       {
         caption: "By rule",
+        noun: "rules",
         by: ["policy", "rule"],
         columns: [
           { title: "Admitted", metric: "decisions", where: is("admitted") },
-          { title: "Refused", metric: "decisions", where: is("refused") },
-          { title: "Would refuse", metric: "decisions", where: is("shadow_refused") },
+          { title: "Refused", metric: "decisions", where: is("refused"), denies: true },
+          { title: "Would refuse", metric: "decisions", where: is("shadow_refused"), denies: true },
         ],
       },
       {
-        caption: "Keys of each provider",
+        caption: "Keys by provider",
+        noun: "providers",
         by: ["policy", "provider"],
         columns: [
-          { title: "Keys", metric: "jwks_keys", now: count },
-          { title: "Age", metric: "jwks_age_seconds", now: duration },
+          { title: "Keys", metric: "jwks_keys", now: count, worst: (keys) => Number(keys === 0), isBad: (keys) => keys === 0 },
+          { title: "Age", metric: "jwks_age_seconds", now: duration, worst: (age) => age, isBad: (age) => age > OLD_KEYS },
         ],
       },
-      { caption: "Signatures", by: ["policy", "path"], columns: [{ title: "Count", metric: "verifications" }] },
+      {
+        caption: "Revocation list",
+        noun: "policies",
+        by: ["policy"],
+        columns: [
+          { title: "Entries", metric: "revocation_entries", now: count },
+          { title: "Age", metric: "revocation_age_seconds", now: duration, worst: (age) => age, isBad: (age) => age > OLD_REVOCATIONS },
+        ],
+      },
+      { caption: "Signatures", noun: "paths", by: ["policy", "path"], columns: [{ title: "Count", metric: "verifications" }] },
     ],
-    reasons: { caption: "Refused by reason", metric: "decisions", where: isNot("admitted") },
+    refusals: [{ metric: "decisions", where: is("refused"), rule: "rule", failed: (reason) => UNCHECKED.includes(reason) }],
     troubles: [],
   },
   {
     plugin: "rate_limit",
-    about: "Who passed under each limit, and who was over it.",
+    about: "Requests that passed under each limit, and requests that exceeded it.",
     lines: [{ name: "admitted", metric: "admitted" }, { name: "denied", metric: "denied" }],
     tables: [{
       caption: "By limit",
+      noun: "limits",
       by: ["policy", "limit"],
       columns: [
         { title: "Admitted", metric: "admitted" },
-        { title: "Near the limit", metric: "near_limit" },
-        { title: "Denied", metric: "denied" },
-        { title: "Would deny", metric: "shadow_denied" },
+        { title: "Near limit", metric: "near_limit" },
+        { title: "Denied", metric: "denied", denies: true },
+        { title: "Would deny", metric: "shadow_denied", denies: true },
         { title: "Keys, at most", metric: "occupancy", now: count },
       ],
     }],
-    reasons: { caption: "Denied by reason", metric: "denied" },
-    troubles: [ERRORS, EVICTIONS, MALFORMED],
+    refusals: [{ metric: "denied", rule: "limit", failed: (reason) => reason === "unavailable" }],
+    troubles: [ERRORS, EVICTIONS, MALFORMED, GAVE_UP],
   },
   {
     plugin: "circuit_breaker",
     about: "Which circuits are open, why they tripped, and what they kept from the upstreams.",
-    states: { metric: "state", each: "breaker", names: BREAKER_STATES },
+    states: { title: "State", metric: "state", each: "breaker", names: BREAKER_STATES },
     statusView: true,
     tables: [{
       caption: "By breaker",
+      noun: "breakers",
       by: ["policy", "breaker"],
       columns: [
-        { title: "Open keys", metric: "open_keys", now: count },
+        { title: "Open keys", metric: "open_keys", now: count, worst: (keys) => keys, isBad: (keys) => keys > 0 },
         { title: "Failures", metric: "failures" },
         { title: "Slow", metric: "slow" },
-        { title: "Rejected", metric: "rejected" },
-        { title: "Would reject", metric: "shadow_rejected" },
+        { title: "Rejected", metric: "rejected", denies: true },
+        { title: "Would reject", metric: "shadow_rejected", denies: true },
       ],
     }],
-    reasons: { caption: "Opened by reason", metric: "opened" },
+    refusals: [{ metric: "rejected", rule: "breaker", failed: ALWAYS }],
+    opened: { caption: "Opened by reason", metric: "opened" },
     troubles: [
       ERRORS,
       EVICTIONS,
-      { metric: "leases_expired", text: "permits came back by themselves: streams ended without a word, or took longer than their lease" },
+      MALFORMED,
+      GAVE_UP,
+      { metric: "leases_expired", text: "permits expired: streams ended without a result, or took longer than their lease" },
     ],
   },
   {
@@ -119,16 +149,25 @@ export const POLICIES = [
     lines: [{ title: "Balance", metric: "balance", each: "budget", format: count }],
     tables: [{
       caption: "By budget",
+      noun: "budgets",
       by: ["policy", "budget"],
       columns: [
         { title: "Balance", metric: "balance", now: count },
         { title: "Requests", metric: "deposits" },
         { title: "Retries", metric: "retries_used" },
-        { title: "Denied", metric: "denied" },
-        { title: "Denied, inbound", metric: "inbound_denied" },
+        { title: "Denied", metric: "denied", denies: true },
+        { title: "Denied, inbound", metric: "inbound_denied", denies: true },
       ],
     }],
-    reasons: { caption: "Denied by reason", metric: "denied" },
-    troubles: [ERRORS, EVICTIONS, MALFORMED],
+    refusals: [
+      { metric: "denied", rule: "budget", kind: "retries", failed: NEVER },
+      { metric: "inbound_denied", rule: "budget", kind: "inbound retries", failed: ALWAYS },
+    ],
+    troubles: [ERRORS, EVICTIONS, MALFORMED, GAVE_UP],
   },
 ];
+
+// A plugin's name as its README writes it.
+export function titleOf(plugin) {
+  return plugin.replaceAll("_", "-");
+}

@@ -1,4 +1,4 @@
-// Starts the demo's two Envoys on free ports, so that the tests run beside a `make demo`.
+// Starts Envoys on free ports, those of the demo for example, so that the tests run beside a `make demo`.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,11 +11,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const REPOSITORY = join(import.meta.dirname, "../..");
 const START_TIMEOUT = 60_000;
 
-// {address(port), send(path, headers, port), stop()}: ports are those of envoy/demo.yaml, and where none is
-// given that of the shop. `send` is for GET, and tells the status of the answer.
-export async function startDemo(envoy) {
+// As `startEnvoys`, with the demo's files.
+export function startDemo(envoy) {
+  return startEnvoys(envoy, ["upstream.yaml", "demo.yaml"], ["9901", "9902"]);
+}
+
+// Starts an Envoy for each of some files in the folder envoy, and waits for the admin interfaces of these ports.
+// Returns {address(port), send(path, headers, port), stop()}: ports are those in the files. `send` is for GET, to
+// the demo's shop unless a port is given, and returns the status of the answer.
+export async function startEnvoys(envoy, files, adminPorts) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-dashboard-"));
-  const texts = ["upstream.yaml", "demo.yaml"].map((name) => readFileSync(join(REPOSITORY, "envoy", name), "utf8"));
+  const texts = files.map((name) => readFileSync(join(REPOSITORY, "envoy", name), "utf8"));
   const ports = await freePorts(texts);
   const stats_tags = readFileSync(join(REPOSITORY, "envoy/stats_tags.yaml"), "utf8");
   const processes = texts.map((text, index) => {
@@ -35,7 +41,7 @@ export async function startDemo(envoy) {
     },
   };
   try {
-    for (const port of ["9901", "9902"]) await untilReady(Number(ports.get(port)));
+    for (const port of adminPorts) await untilReady(Number(ports.get(port)));
   } catch (error) {
     await demo.stop();
     throw error;

@@ -16,8 +16,9 @@ export function startBrowser(executablePath) {
 
 // Opens the live page. `faults` collects errors on the console and requests to other origins;
 // `statistics` and `statusView`, if they are given, are what the page reads in place of Envoy's; its clock
-// stands still then.
-export async function openPage(browser, address, { width = 1280, colorScheme = "light", statistics, statusView } = {}) {
+// stands still then, unless `clock` is false.
+export async function openPage(browser, address, options = {}) {
+  const { path = "/", width = 1280, colorScheme = "light", statistics, statusView, clock = true } = options;
   const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(error.message));
@@ -26,12 +27,14 @@ export async function openPage(browser, address, { width = 1280, colorScheme = "
     if (new URL(request.url()).origin !== address) page.faults.push(`a request to ${request.url()}`);
   });
   if (statistics) {
-    await page.clock.install({ time: 0 });
-    await page.clock.pauseAt(1_000);
+    if (clock) {
+      await page.clock.install({ time: 0 });
+      await page.clock.pauseAt(1_000);
+    }
     await page.route("**/stats/prometheus*", (route) => route.fulfill({ contentType: "text/plain", body: statistics() }));
     await page.route("**/portcullis/breakers", (route) => route.fulfill({ contentType: "application/json", body: statusView() }));
   }
-  await page.goto(address);
+  await page.goto(address + path);
   return page;
 }
 
@@ -50,6 +53,12 @@ export async function cell(page, panel, row, column) {
   const headings = await table.locator("thead th").allTextContents();
   const cells = table.locator("tbody tr").filter({ hasText: row }).locator("th, td");
   return (await cells.nth(headings.indexOf(column)).textContent()).trim();
+}
+
+// The texts of all cells of the first table in an element, row by row.
+export function rowsOf(page, selector) {
+  return page.locator(`${selector} table`).first().locator("tbody tr").evaluateAll((rows) =>
+    rows.map((row) => [...row.children].map(({ textContent }) => textContent)));
 }
 
 export async function screenshot(page, name) {

@@ -1,8 +1,8 @@
 // Made-up statistics of an Envoy with all five plugins, for what takes long to happen on a real one.
 
 // `seconds` is how long it has been running: all counters grow with it. `breaker`: 0 closed, 1 half-open,
-// 2 open.
-export function statistics(seconds, breaker = 0) {
+// 2 open. `counter`, `gauge` and `histogram` add series to these, or replace them: undefined takes one away.
+export function statistics(seconds, { breaker = 0, counter = {}, gauge = {}, histogram = {} } = {}) {
   const n = (perSecond) => Math.round(100 + perSecond * seconds);
   const listener = 'envoy_http_conn_manager_prefix="shop"';
   const jwt = (outcome, reason) => `portcullis_jwt_auth_decisions{policy="edge",rule="default",outcome="${outcome}",reason="${reason}"}`;
@@ -28,11 +28,12 @@ export function statistics(seconds, breaker = 0) {
       'portcullis_jwt_auth_verifications{policy="edge",path="failed"}': n(1),
       [`portcullis_circuit_breaker_failures{${circuit}}`]: n(4),
       [`portcullis_circuit_breaker_slow{${circuit}}`]: n(1),
-      [`portcullis_circuit_breaker_rejected{${circuit},reason="open"}`]: breaker === 2 ? n(4) : 100,
+      [`portcullis_circuit_breaker_rejected{${circuit},reason="circuit_open"}`]: breaker === 2 ? n(4) : 100,
       [`portcullis_circuit_breaker_opened{${circuit},reason="rate"}`]: breaker === 0 ? 0 : 1,
       [`portcullis_retry_budget_deposits{${budget}}`]: n(20),
       [`portcullis_retry_budget_retries_used{${budget}}`]: n(3),
       [`portcullis_retry_budget_denied{${budget},reason="budget_empty"}`]: n(1),
+      ...counter,
     },
     gauge: {
       [`envoy_http_downstream_rq_active{${listener}}`]: 7,
@@ -44,21 +45,68 @@ export function statistics(seconds, breaker = 0) {
       [`portcullis_circuit_breaker_state{${circuit}}`]: breaker,
       [`portcullis_circuit_breaker_open_keys{${circuit}}`]: breaker === 2 ? 1 : 0,
       [`portcullis_retry_budget_balance{${budget}}`]: Math.round(20 + 10 * Math.sin(seconds / 40)),
+      ...gauge,
     },
     histogram: {
       [`envoy_http_downstream_rq_time_bucket{${listener},le="10"}`]: n(80),
       [`envoy_http_downstream_rq_time_bucket{${listener},le="100"}`]: n(114),
       [`envoy_http_downstream_rq_time_bucket{${listener},le="1000"}`]: n(120),
       [`envoy_http_downstream_rq_time_bucket{${listener},le="+Inf"}`]: n(120),
+      ...histogram,
     },
   });
 }
 
 function lines(types) {
-  return Object.entries(types).flatMap(([type, samples]) => Object.entries(samples).flatMap(([series, value]) => [
+  return Object.entries(types).flatMap(([type, samples]) => Object.entries(samples).flatMap(([series, value]) => value === undefined ? [] : [
     `# TYPE ${series.split("{")[0].replace(/_bucket$/, "")} ${type}`,
     `${series} ${value}`,
   ])).join("\n");
+}
+
+const LISTENER = 'envoy_http_conn_manager_prefix="shop"';
+
+// What makes them those of an Envoy at rest. `counter` and `gauge` are then what goes wrong.
+export function calm(seconds, { breaker = 0, counter = {}, gauge = {} } = {}) {
+  return {
+    breaker,
+    counter: {
+      [`envoy_http_downstream_rq_xx{envoy_response_code_class="2",${LISTENER}}`]: 100 + 104 * seconds,
+      [`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${LISTENER}}`]: 100,
+      'portcullis_circuit_breaker_opened{policy="edge",breaker="payments",reason="rate"}': 0,
+      'portcullis_rate_limit_evictions{policy="edge",limit="per-client"}': 0,
+      'portcullis_retry_budget_denied{policy="edge",budget="orders",reason="budget_empty"}': 0,
+      ...counter,
+    },
+    gauge: {
+      "envoy_overload_envoy_resource_monitors_cpu_utilization_pressure{}": 31,
+      'portcullis_retry_budget_balance{policy="edge",budget="orders"}': 20,
+      ...gauge,
+    },
+    histogram: { [`envoy_http_downstream_rq_time_bucket{${LISTENER},le="100"}`]: 100 + 120 * seconds },
+  };
+}
+
+// As many limits as a large gateway has, with all their series. The last ten deny, the very last the most.
+export function manyLimits(amount, seconds) {
+  const reasons = ["rate_limited", "cost_too_large", "missing_key", "unavailable"];
+  const counters = { admitted: 3, near_limit: 1, errors: 0, evictions: 0, forgiven: 0, malformed: 0, cas_retries: 1, gave_up: 0 };
+  const all = { denied: [], shadow_denied: [], occupancy: [] };
+  for (const name of Object.keys(counters)) all[name] = [];
+  for (let limit = 1; limit <= amount; limit++) {
+    const labels = `policy="edge",limit="limit-${limit}"`;
+    const denied = 2 * Math.max(0, limit - amount + 10);
+    for (const [name, perSecond] of Object.entries(counters)) all[name].push(`{${labels}} ${100 + perSecond * seconds}`);
+    for (const reason of reasons) {
+      all.denied.push(`{${labels},reason="${reason}"} ${reason === "rate_limited" ? denied * seconds : 0}`);
+      all.shadow_denied.push(`{${labels},reason="${reason}"} 0`);
+    }
+    all.occupancy.push(`{${labels}} 12`);
+  }
+  return Object.entries(all).flatMap(([name, samples]) => [
+    `# TYPE portcullis_rate_limit_${name} ${name === "occupancy" ? "gauge" : "counter"}`,
+    ...samples.map((sample) => `portcullis_rate_limit_${name}${sample}`),
+  ]).join("\n");
 }
 
 // What circuit-breaker's status view says in the same state.
