@@ -29,20 +29,88 @@ use super::cookies;
 use super::framing::FrameOptions;
 use crate::headers::HeaderMap;
 
-/// Makes `response` at least as strict as `other`; both came from `original`.
-pub(super) fn join(response: &mut HeaderMap, other: &HeaderMap, original: &HeaderMap) {
-    for name in names(response, other) {
-        let ours = lines(response, &name);
-        let theirs = lines(other, &name);
-        if ours == theirs {
-            continue;
+/// Makes `ours` at least as strict as `theirs`; both came from `original`.
+pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {
+    if ours == theirs {
+        return;
+    }
+    let mut joined = Vec::with_capacity(ours.0.len() + theirs.0.len());
+    for (name, own, other) in pairs(ours, theirs) {
+        if own == other {
+            joined.extend_from_slice(own);
+        } else {
+            let original = values(original.get(name));
+            let lines = joined_lines(name, &values(own), &values(other), &original);
+            joined.extend(lines.into_iter().map(|line| (name.clone(), line)));
         }
-        let joined = joined(&name, &ours, &theirs, &lines(original, &name));
-        write(response, name, &ours, joined);
+    }
+    ours.0 = joined;
+}
+
+/// Gives a response these lines, with one change for each header that has others.
+pub(super) fn write(lines: &Lines, response: &mut HeaderMap) {
+    let before = Lines::of(response);
+    for (name, before, after) in pairs(&before, lines) {
+        if before != after {
+            write_header(response, name.clone(), &values(before), values(after));
+        }
     }
 }
 
-fn joined(name: &[u8], ours: &[Bytes], theirs: &[Bytes], original: &[Bytes]) -> Vec<Bytes> {
+/// The lines of all headers but the pseudo-headers, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lines(Vec<Line>);
+
+type Line = (Bytes, Bytes);
+
+impl Lines {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let lines = headers.iter().filter(|(name, _)| !name.starts_with(b":"));
+        let mut lines: Vec<Line> = lines.cloned().collect();
+        // Stable, so that the lines of a header stay in their order.
+        lines.sort_by(|(left, _), (right, _)| left.cmp(right));
+        Self(lines)
+    }
+
+    /// The lines of one header.
+    fn get(&self, name: &Bytes) -> &[Line] {
+        let begin = self.0.partition_point(|(other, _)| other < name);
+        let rest = self.0.get(begin..).unwrap_or_default();
+        let length = rest.partition_point(|(other, _)| other == name);
+        rest.get(..length).unwrap_or_default()
+    }
+}
+
+/// Each name that either has, with the lines of both.
+fn pairs<'a>(
+    left: &'a Lines,
+    right: &'a Lines,
+) -> impl Iterator<Item = (&'a Bytes, &'a [Line], &'a [Line])> {
+    let groups = |lines: &'a Lines| {
+        let groups = lines.0.chunk_by(|(left, _), (right, _)| left == right);
+        groups
+            .filter_map(|lines| Some((&lines.first()?.0, lines)))
+            .peekable()
+    };
+    let (mut left, mut right) = (groups(left), groups(right));
+    std::iter::from_fn(move || {
+        let name = match (left.peek(), right.peek()) {
+            (Some((left, _)), Some((right, _))) => (*left).min(*right),
+            (Some((name, _)), None) | (None, Some((name, _))) => *name,
+            (None, None) => return None,
+        };
+        let ours = left.next_if(|(other, _)| *other == name);
+        let theirs = right.next_if(|(other, _)| *other == name);
+        let lines = |group: Option<(&Bytes, &'a [Line])>| group.map_or(&[][..], |(_, lines)| lines);
+        Some((name, lines(ours), lines(theirs)))
+    })
+}
+
+fn values(lines: &[Line]) -> Vec<Bytes> {
+    lines.iter().map(|(_, value)| value.clone()).collect()
+}
+
+fn joined_lines(name: &[u8], ours: &[Bytes], theirs: &[Bytes], original: &[Bytes]) -> Vec<Bytes> {
     match name {
         b"content-security-policy" | b"content-security-policy-report-only" => union(ours, theirs),
         b"strict-transport-security" => hsts::join(ours, theirs),
@@ -58,22 +126,7 @@ fn joined(name: &[u8], ours: &[Bytes], theirs: &[Bytes], original: &[Bytes]) -> 
     }
 }
 
-fn names(response: &HeaderMap, other: &HeaderMap) -> Vec<Bytes> {
-    let mut names: Vec<Bytes> = Vec::new();
-    for (name, _) in response.iter().chain(other.iter()) {
-        if !name.starts_with(b":") && !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
-}
-
-fn lines(headers: &HeaderMap, name: &Bytes) -> Vec<Bytes> {
-    let lines = headers.iter().filter(|(other, _)| other == name);
-    lines.map(|(_, value)| value.clone()).collect()
-}
-
-fn write(response: &mut HeaderMap, name: Bytes, ours: &[Bytes], joined: Vec<Bytes>) {
+fn write_header(response: &mut HeaderMap, name: Bytes, ours: &[Bytes], joined: Vec<Bytes>) {
     if let Some(added) = joined.strip_prefix(ours) {
         for line in added {
             response.append(name.clone(), line.clone());
