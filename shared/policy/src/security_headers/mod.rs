@@ -315,10 +315,11 @@ impl SecurityHeaders {
         }
         let original = HeaderMap::new(response.iter().cloned().collect());
         let lines_of_original = Lines::of(&original);
-        let respond = |plan: &Plan| {
-            let mut response = original.clone();
-            let outcome = plan.respond(nonce, tls, &mut response);
-            (Lines::of(&response), outcome)
+        let mut copy = HeaderMap::default();
+        let mut respond = |plan: &Plan| {
+            copy.become_as_received(&original);
+            let outcome = plan.respond(nonce, tls, &mut copy);
+            (Lines::of(&copy), outcome)
         };
         let (mut strictest, outcome) = respond(plan);
         let mut seen = vec![plan.kind];

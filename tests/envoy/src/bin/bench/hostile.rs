@@ -219,7 +219,7 @@ fn conditions() -> Vec<Case> {
                 "name": format!("r{number}"),
                 "match": {"path": {"prefix": format!("/service-{number}/")}},
                 "preset": preset,
-                "headers": [{"name": "x-rule", "value": format!("{number}")}],
+                "headers": [{"name": "x-rule", "action": "set", "value": format!("{number}")}],
             })
         })
         .collect();
