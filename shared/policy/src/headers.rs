@@ -43,6 +43,12 @@ impl HeaderMap {
         }
     }
 
+    /// Makes this a map of the same entries, without changes, in the memory that it has.
+    pub(crate) fn become_as_received(&mut self, other: &Self) {
+        self.entries.clone_from(&other.entries);
+        self.changes.clear();
+    }
+
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         self.get_all(name).next()

@@ -93,47 +93,53 @@ impl Bootstrap {
     }
 
     fn connection_manager(&self, access_log: &Path) -> Value {
-        let mut filters = self.filters.clone();
-        filters.push(json!({
-            "name": "envoy.filters.http.router",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-            },
-        }));
         let mut routes = self.routes.clone();
         routes.push(json!({"match": {"prefix": "/"}, "route": {"cluster": UPSTREAM}}));
         let domains = match self.domains.as_slice() {
             [] => vec!["*".to_owned()],
             domains => domains.to_vec(),
         };
-        let mut manager = json!({
-            "@type": "type.googleapis.com/envoy.extensions.filters.network\
-                      .http_connection_manager.v3.HttpConnectionManager",
-            "stat_prefix": "ingress",
-            // How long a connection that Envoy ends over HTTP/1 stays half open: 1 s by default,
-            // which each test of a response broken off would wait for.
-            "delayed_close_timeout": "0.02s",
-            "http_filters": filters,
-            "route_config": {"virtual_hosts": [{
-                "name": "all",
-                "domains": domains,
-                "routes": routes,
-                "include_attempt_count_in_response": true,
-            }]},
-            "access_log": [{
-                "name": "file",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                    "path": access_log,
-                    "log_format": {"json_format": crate::access_log::format()},
-                },
-            }],
-        });
+        let mut manager = connection_manager(self.filters.clone());
+        manager["stat_prefix"] = "ingress".into();
+        // How long a connection that Envoy ends over HTTP/1 stays half open: 1 s by default, which each
+        // test of a response broken off would wait for.
+        manager["delayed_close_timeout"] = "0.02s".into();
+        manager["route_config"] = json!({"virtual_hosts": [{
+            "name": "all",
+            "domains": domains,
+            "routes": routes,
+            "include_attempt_count_in_response": true,
+        }]});
+        manager["access_log"] = json!([{
+            "name": "file",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": access_log,
+                "log_format": {"json_format": crate::access_log::format()},
+            },
+        }]);
         for (field, value) in &self.connection_manager {
             manager[field] = value.clone();
         }
         manager
     }
+}
+
+/// An HTTP connection manager with those filters, the router behind them, and no routes.
+pub fn connection_manager(mut filters: Vec<Value>) -> Value {
+    filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        },
+    }));
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network\
+                  .http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "other",
+        "http_filters": filters,
+        "route_config": {},
+    })
 }
 
 /// A listener on a loopback port of Envoy's choice, with one HTTP connection manager (in JSON

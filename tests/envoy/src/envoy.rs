@@ -169,13 +169,22 @@ impl Envoy {
     /// # Panics
     /// If that happened, saying what.
     pub fn assert_no_vm_failed(&self) {
+        self.assert_no_vm_failed_since(0);
+    }
+
+    /// The same, but the log counts only from its record `first` on.
+    ///
+    /// # Panics
+    /// If that happened, saying what.
+    pub fn assert_no_vm_failed_since(&self, first: usize) {
         // Envoy's own word for a trap is an error of its wasm runtime; a plugin's is its own matter.
         let failed = |record: &LogRecord| match record.level.as_str() {
             "critical" => true,
             "error" => record.logger == "wasm" && record.plugin_message().is_none(),
             _ => false,
         };
-        let log: Vec<LogRecord> = self.log().into_iter().filter(failed).collect();
+        let log = self.log().into_iter().skip(first);
+        let log: Vec<LogRecord> = log.filter(failed).collect();
         assert!(log.is_empty(), "a VM failed: {log:#?}");
 
         let stats = self.stats();

@@ -99,7 +99,7 @@ impl WasmFilter {
     ///
     /// # Panics
     /// If the module is missing, saying what to do.
-    pub(crate) fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         assert!(
             self.module.is_file(),
             "{} does not exist: run `make build` (for a module of tests `make test-envoy` or `make \

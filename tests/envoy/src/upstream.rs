@@ -87,6 +87,15 @@ impl Upstream {
         self.shared.state().script = Arc::new(script);
     }
 
+    /// Forgets the requests received so far, and answers every request with an empty 200 from now on.
+    pub fn reset(&self) {
+        let mut state = self.shared.state();
+        state.script = Arc::new(|_| Reply::new(200));
+        state.received.clear();
+        drop(state);
+        self.accept_connections();
+    }
+
     /// The requests received so far, in the order in which their last byte arrived.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().received.clone()

@@ -30,7 +30,7 @@ const SET_COOKIE: Bytes = Bytes::from_static(b"set-cookie");
 /// which browsers refuse it: `Secure` with `SameSite=None`, with `Partitioned` and with a name that starts
 /// with `__Secure-`, `__Host-` or `__Http-`; `HttpOnly` with `__Http-` and `__Host-Http-`; `Path=/` with
 /// `__Host-`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Cookies {
@@ -238,7 +238,7 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
 }
 
 /// The name of a cookie, in its letter case.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),

@@ -11,14 +11,14 @@ use super::{Config, Csp};
 const SHOWS_OWN_ORIGIN: &str = "same-origin";
 
 /// A header, and what it depends on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct DefaultHeader {
     pub(super) name: Bytes,
     pub(super) value: DefaultValue,
 }
 
 /// The value of a default header.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum DefaultValue {
     /// The same on every response.
     Fixed(Bytes),

@@ -160,6 +160,7 @@ use crate::headers::HeaderMap;
 use crate::matcher::{Choice, Match, Subject};
 use crate::reply::Reply;
 use plan::Plan;
+use strictest::Lines;
 
 /// The label of what no rule was selected for; no rule can have this name.
 const NO_RULE: &str = "none";
@@ -213,8 +214,8 @@ impl SecurityHeaders {
         let hides_origins = std::iter::once(&config)
             .chain(&configs)
             .any(Config::hides_origin);
-        let unmatched = Plan::new(&config, checks_site);
-        let rules: Vec<_> = config
+        let mut unmatched = Plan::new(&config, checks_site);
+        let mut rules: Vec<_> = config
             .rules
             .iter()
             .zip(&configs)
@@ -224,6 +225,9 @@ impl SecurityHeaders {
                 plan: Plan::new(config, checks_site),
             })
             .collect();
+        plan::number_kinds(
+            std::iter::once(&mut unmatched).chain(rules.iter_mut().map(|rule| &mut rule.plan)),
+        );
         let uses_nonces =
             unmatched.needs_nonce() || rules.iter().any(|rule| rule.plan.needs_nonce());
         Self {
@@ -310,12 +314,23 @@ impl SecurityHeaders {
             return plan.respond(nonce, tls, response);
         }
         let original = HeaderMap::new(response.iter().cloned().collect());
-        let outcome = plan.respond(nonce, tls, response);
+        let lines_of_original = Lines::of(&original);
+        let mut copy = HeaderMap::default();
+        let mut respond = |plan: &Plan| {
+            copy.become_as_received(&original);
+            let outcome = plan.respond(nonce, tls, &mut copy);
+            (Lines::of(&copy), outcome)
+        };
+        let (mut strictest, outcome) = respond(plan);
+        let mut seen = vec![plan.kind];
         for rule in selection.possible() {
-            let mut other = original.clone();
-            self.plan(*rule).respond(nonce, tls, &mut other);
-            strictest::join(response, &other, &original);
+            let plan = self.plan(*rule);
+            if !seen.contains(&plan.kind) {
+                seen.push(plan.kind);
+                strictest::join(&mut strictest, &respond(plan).0, &lines_of_original);
+            }
         }
+        strictest::write(&strictest, response);
         outcome
     }
 

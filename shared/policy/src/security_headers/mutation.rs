@@ -7,7 +7,7 @@ use crate::config::{HeaderValue, is_framing};
 use crate::headers::{HeaderMap, is_token};
 
 /// A change to one header of the response.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
@@ -19,7 +19,7 @@ pub struct HeaderMutation {
     action: Action,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Action {
     Set(Bytes),
     SetIfAbsent(Bytes),

@@ -20,6 +20,20 @@ pub(super) struct Plan {
     mutations: Vec<HeaderMutation>,
     cookies: Option<Cookies>,
     cross_site: Option<CrossSite>,
+    /// The same for all plans of a policy that treat responses alike.
+    pub(super) kind: usize,
+}
+
+/// Numbers the [kinds](Plan::kind) of all plans of a policy.
+pub(super) fn number_kinds<'a>(plans: impl Iterator<Item = &'a mut Plan>) {
+    let mut kinds: Vec<&Plan> = Vec::new();
+    for plan in plans {
+        let known = kinds.iter().position(|other| other.responds_like(plan));
+        plan.kind = known.unwrap_or(kinds.len());
+        if known.is_none() {
+            kinds.push(plan);
+        }
+    }
 }
 
 impl Plan {
@@ -43,7 +57,18 @@ impl Plan {
                 .cross_site
                 .clone()
                 .and_then(|cross_site| cross_site.within(config.mode)),
+            kind: 0,
         }
+    }
+
+    /// Whether both give every response the same headers.
+    fn responds_like(&self, other: &Self) -> bool {
+        self.mode == other.mode
+            && self.removed == other.removed
+            && self.override_upstream == other.override_upstream
+            && self.defaults == other.defaults
+            && self.mutations == other.mutations
+            && self.cookies == other.cookies
     }
 
     pub(super) fn checks_site(&self) -> bool {

@@ -26,9 +26,9 @@ impl ListenersFile {
 
     /// Replaces what the file says. Returns how many listeners are not as they were.
     pub(super) fn write(&self, listeners: &[Value]) -> usize {
-        let before: Option<Value> = fs::read(&self.0)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let before: Option<Value> = self
+            .text()
+            .and_then(|text| serde_json::from_slice(&text).ok());
         let is_new = |listener: &&Value| {
             let before = before
                 .as_ref()
@@ -37,11 +37,19 @@ impl ListenersFile {
         };
         let changed = listeners.iter().filter(is_new).count();
         let listeners = json!({"resources": listeners});
+        self.write_text(listeners.to_string().as_bytes());
+        changed
+    }
+
+    fn text(&self) -> Option<Vec<u8>> {
+        fs::read(&self.0).ok()
+    }
+
+    fn write_text(&self, text: &[u8]) {
         let watched = self.0.parent().expect("it is in a directory");
         let next = watched.with_extension("next");
-        fs::write(&next, listeners.to_string()).expect("a file in the temporary directory");
+        fs::write(&next, text).expect("a file in the temporary directory");
         fs::rename(&next, &self.0).expect("moving it within the temporary directory");
-        changed
     }
 }
 
@@ -73,6 +81,7 @@ impl Envoy {
             taken => Err(format!("the first listeners: there are {taken}")),
         });
         let before = self.stats();
+        let accepted = file.text().expect("it was written before Envoy started");
         let changed = file.write(&builder.bootstrap.discovered_listeners(&around));
         let wanted = workers * changed as u64;
         wait_for(|| {
@@ -81,7 +90,12 @@ impl Envoy {
             match (since(TAKEN), since(REFUSED)) {
                 (taken, 0) if taken == wanted => Ok(Ok(())),
                 (taken, 0) => Err(format!("{wanted} new listeners: there are {taken}")),
-                _ => Ok(Err(RefusedListeners)),
+                _ => {
+                    // Envoy keeps the old ones, and so does the file: the next replacement is compared
+                    // with them.
+                    file.write_text(&accepted);
+                    Ok(Err(RefusedListeners))
+                }
             }
         })
     }

@@ -14,6 +14,7 @@
 )]
 
 mod messages;
+mod pool;
 mod proxy;
 mod world;
 

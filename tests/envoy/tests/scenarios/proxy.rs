@@ -8,6 +8,7 @@ use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::mortal;
 use portcullis_envoy_tests::upstream::Upstream;
+use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
     OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
@@ -15,17 +16,14 @@ use portcullis_scenarios::{
 };
 use serde_json::{Value, json};
 
-/// An Envoy with those filters, and with the clusters of those services besides the upstream.
-pub(crate) fn builder<'a>(
-    filters: &[Filter],
-    services: impl Iterator<Item = (&'a Cluster, &'a Upstream)>,
-) -> Builder {
-    fixed(filters, services).replaceable_listeners()
+/// Adds filters, whose VMs have that id.
+pub(crate) fn with_filters(builder: Builder, vm_id: &str, filters: &[Filter]) -> Builder {
+    let add = |builder, filter: &Filter| add(builder, vm_id, filter);
+    filters.iter().fold(builder, add)
 }
 
-/// The same, but it starts only if all filters accept their configuration, and keeps them.
-pub(crate) fn fixed<'a>(
-    filters: &[Filter],
+/// An Envoy without filters, with the clusters of those services besides the upstream.
+pub(crate) fn without_filters<'a>(
     services: impl Iterator<Item = (&'a Cluster, &'a Upstream)>,
 ) -> Builder {
     let builder = Envoy::builder()
@@ -34,7 +32,13 @@ pub(crate) fn fixed<'a>(
     let builder = services.fold(builder, |builder, (cluster, service)| {
         builder.cluster(bootstrap::cluster(cluster.name(), service.address()))
     });
-    filters.iter().fold(builder, add)
+    builder.replaceable_listeners()
+}
+
+/// Keeps all modules loaded, for a listener that nobody talks to.
+pub(crate) fn with_all_modules(builder: Builder) -> Builder {
+    let manager = bootstrap::connection_manager(all_modules());
+    builder.listener(bootstrap::listener("loaded", &manager))
 }
 
 /// The routes that every world has. `NO_ROUTE_PREFIX` is left out on the path as it came, because
@@ -81,15 +85,13 @@ fn routes() -> Value {
     }]})
 }
 
-fn add(builder: Builder, filter: &Filter) -> Builder {
-    match filter {
-        Filter::Plugin { module, config } => {
-            builder.wasm(&WasmFilter::plugin(module).configuration(config))
-        }
+fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
+    let plugin = match filter {
+        Filter::Plugin { module, config } => WasmFilter::plugin(module).configuration(config),
         Filter::MortalPlugin { module, config } => {
             let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
             let copy = mortal::copy(&artifacts::module(module), directory);
-            builder.wasm(&WasmFilter::module(module, copy).configuration(config))
+            WasmFilter::module(module, copy).configuration(config)
         }
         Filter::Restricted {
             module,
@@ -97,21 +99,65 @@ fn add(builder: Builder, filter: &Filter) -> Builder {
             without,
         } => {
             let whole = WasmFilter::plugin(module).configuration(config);
-            let restricted = without
+            without
                 .iter()
-                .fold(whole, |plugin, name| plugin.without_capability(name));
-            builder.wasm(&restricted)
+                .fold(whole, |plugin, name| plugin.without_capability(name))
         }
-        Filter::Claims => builder.wasm(&WasmFilter::module("claims", artifacts::claims_filter())),
-        Filter::DenyAll => builder.native(json!({
-            "name": "deny-all",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
-                "rules": {"action": "DENY", "policies": {"all": {
-                    "permissions": [{"any": true}],
-                    "principals": [{"any": true}],
-                }}},
-            },
-        })),
-    }
+        Filter::Claims => claims(),
+        Filter::DenyAll => return builder.native(deny_all()),
+    };
+    builder.wasm(&plugin.vm_id(vm_id))
+}
+
+fn claims() -> WasmFilter {
+    WasmFilter::module("claims", artifacts::claims_filter())
+}
+
+fn deny_all() -> Value {
+    json!({
+        "name": "deny-all",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            "rules": {"action": "DENY", "policies": {"all": {
+                "permissions": [{"any": true}],
+                "principals": [{"any": true}],
+            }}},
+        },
+    })
+}
+
+/// A filter of each module, with a configuration under which it has nothing to do by itself.
+fn all_modules() -> Vec<Value> {
+    let name = "loaded";
+    let keys = Issuer::new("a", Algorithm::ES256).jwks();
+    let plugins = [
+        ("security_headers", json!({"name": name})),
+        (
+            "jwt_auth",
+            json!({
+                "name": name,
+                "providers": {"a": {"issuer": "a", "audiences": ["a"], "jwks": {"inline": keys}}},
+                "rules": [{"name": "a", "require": {"provider": "a"}}],
+            }),
+        ),
+        (
+            "rate_limit",
+            json!({
+                "name": name,
+                "limits": [{"name": "a", "key": ["method"], "rate": {"requests": 1, "per": "1s"}}],
+            }),
+        ),
+        (
+            "circuit_breaker",
+            json!({"name": name, "breakers": [{"name": "a"}]}),
+        ),
+        (
+            "retry_budget",
+            json!({"name": name, "budgets": [{"name": "a"}]}),
+        ),
+    ];
+    let plugins = plugins
+        .map(|(module, config)| WasmFilter::plugin(module).configuration(&config.to_string()));
+    let filters = plugins.into_iter().chain([claims()]);
+    filters.map(|filter| filter.vm_id(name).to_json()).collect()
 }

@@ -2,24 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use portcullis_envoy_tests::client::{Client, Pending};
-use portcullis_envoy_tests::envoy::{Envoy, StartError};
+use portcullis_envoy_tests::envoy::{Envoy, RefusedListeners};
+use portcullis_envoy_tests::log::LogRecord;
 use portcullis_envoy_tests::message;
-use portcullis_envoy_tests::upstream::{self, Reply};
+use portcullis_envoy_tests::upstream;
 use portcullis_scenarios::{Cluster, Filter, Request, Response, Script, UnderWay, Upstream, World};
 
 use crate::messages::{as_received, as_response, on_the_wire, reply};
-use crate::proxy::{builder, fixed};
+use crate::pool::{ACTIVE, Pool, Stage};
 
 /// An Envoy of two workers. Every request goes over a connection of its own, so that any worker
 /// may be the one that serves it.
 pub(crate) struct EnvoyWorld {
-    envoy: Envoy,
-    /// All but the upstream, which is the harness's.
-    services: BTreeMap<Cluster, upstream::Upstream>,
+    /// Given back at the end if it is shared.
+    stage: Option<Stage>,
+    is_shared: bool,
+    /// The name space of the plugins' state, which no other world has.
+    vm_id: String,
+    /// How many records Envoy's log had before.
+    log_begin: usize,
     /// How many requests to each service the story knows already.
     told: BTreeMap<Cluster, usize>,
     under_way: BTreeMap<usize, Pending>,
@@ -27,60 +33,74 @@ pub(crate) struct EnvoyWorld {
     crashed: bool,
 }
 
+static POOL: Pool = Pool::new();
+static BEFORE: AtomicUsize = AtomicUsize::new(0);
+
 impl EnvoyWorld {
-    /// Starts an Envoy with those filters.
+    /// Starts a world with those filters.
     pub(crate) fn start(filters: &[Filter]) -> Self {
-        let start = |services: &BTreeMap<Cluster, upstream::Upstream>| {
-            Ok(builder(filters, services.iter()).start())
-        };
-        Self::with(start).unwrap_or_else(|error: StartError| panic!("{error}"))
+        Self::try_start(filters).unwrap_or_else(|log| panic!("Envoy refuses the filters: {log}"))
     }
 
-    /// The same, but the filters stay as they are; an error if one refuses its configuration.
+    /// The same; an error if a filter refuses its configuration.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
-        let world = Self::with(|services| fixed(filters, services.iter()).try_start());
-        world.map_err(|error| {
-            assert!(error.has_ended(), "{error}");
-            error.to_string()
-        })
-    }
-
-    fn with<E>(
-        start: impl FnOnce(&BTreeMap<Cluster, upstream::Upstream>) -> Result<Envoy, E>,
-    ) -> Result<Self, E> {
-        let others = Cluster::ALL
-            .into_iter()
-            .filter(|it| *it != Cluster::Upstream);
-        let services =
-            others.map(|cluster| (cluster, upstream::Upstream::start(|_| Reply::new(200))));
-        let services = BTreeMap::from_iter(services);
-        Ok(Self {
-            envoy: start(&services)?,
-            services,
+        let is_mortal = |filter: &Filter| matches!(filter, Filter::MortalPlugin { .. });
+        let is_shared = !filters.iter().any(is_mortal);
+        let stage = match is_shared {
+            true => POOL.take(),
+            false => Stage::of_its_own(),
+        };
+        let log_begin = stage.envoy.log().len();
+        let world = Self {
+            stage: Some(stage),
+            is_shared,
+            vm_id: format!("world-{}", BEFORE.fetch_add(1, Ordering::Relaxed)),
+            log_begin,
             told: BTreeMap::new(),
             under_way: BTreeMap::new(),
             begun: 0,
             crashed: false,
-        })
+        };
+        match world.replace_filters(filters) {
+            Ok(()) => Ok(world),
+            Err(RefusedListeners) => Err(format!("{:#?}", world.log())),
+        }
+    }
+
+    fn replace_filters(&self, filters: &[Filter]) -> Result<(), RefusedListeners> {
+        self.stage().replace_filters(&self.vm_id, filters)
     }
 
     /// Checks what no scenario says but all mean: no VM died unless it had to.
     pub(crate) fn assert_no_vm_failed(&self) {
         if !self.crashed {
-            self.envoy.assert_no_vm_failed();
+            self.envoy().assert_no_vm_failed_since(self.log_begin);
         }
     }
 
+    fn stage(&self) -> &Stage {
+        self.stage.as_ref().expect("it is given back at the end")
+    }
+
+    fn envoy(&self) -> &Envoy {
+        &self.stage().envoy
+    }
+
+    /// What was logged in this world.
+    fn log(&self) -> Vec<LogRecord> {
+        self.envoy().log().split_off(self.log_begin)
+    }
+
     fn service(&self, cluster: Cluster) -> &upstream::Upstream {
-        let service = self.services.get(&cluster);
-        service.unwrap_or_else(|| self.envoy.upstream())
+        let service = self.stage().services.get(&cluster);
+        service.unwrap_or_else(|| self.envoy().upstream())
     }
 
     fn client(&self, request: &Request) -> Client {
         match request {
-            Request { tls: true, .. } => self.envoy.tls_client(),
-            Request { http2: true, .. } => self.envoy.http2_client(),
-            _ => self.envoy.client(),
+            Request { tls: true, .. } => self.envoy().tls_client(),
+            Request { http2: true, .. } => self.envoy().http2_client(),
+            _ => self.envoy().client(),
         }
     }
 
@@ -94,7 +114,7 @@ impl EnvoyWorld {
         let unfinished = self.under_way.values().filter(|it| !it.is_finished());
         let count = unfinished.count() as u64;
         let wanted = format!("at most {count}");
-        self.envoy
+        self.envoy()
             .wait_for_stat_to_be(ACTIVE, &wanted, |active| active <= count);
     }
 
@@ -119,7 +139,7 @@ impl World for EnvoyWorld {
                 service.refuse_connections();
                 // A connection that Envoy still holds for good would fail in another way.
                 let connections = format!("cluster.{}.upstream_cx_active", cluster.name());
-                return self.envoy.wait_for_stat(&connections, 0);
+                return self.envoy().wait_for_stat(&connections, 0);
             }
             Upstream::Answers(response) => Box::new(move |_: &Request| response.clone().into()),
             Upstream::Scripted(script) => script,
@@ -170,9 +190,9 @@ impl World for EnvoyWorld {
     }
 
     fn begin(&mut self, request: Request) -> UnderWay {
-        let before = self.envoy.counter(BEGUN);
+        let before = self.envoy().counter(BEGUN);
         let pending = self.start_request(request);
-        self.envoy.wait_for_stat(BEGUN, before + 1);
+        self.envoy().wait_for_stat(BEGUN, before + 1);
         self.begun += 1;
         self.under_way.insert(self.begun, pending);
         UnderWay(self.begun)
@@ -203,17 +223,17 @@ impl World for EnvoyWorld {
     fn counter(&mut self, name: &str) -> u64 {
         // A plugin defines all its metrics when it is configured: one that Envoy does not know is
         // misspelt, and not 0.
-        self.envoy.counter(&format!("wasmcustom.{name}"))
+        self.envoy().counter(&format!("wasmcustom.{name}"))
     }
 
     fn sum_of_counters(&mut self, prefix: &str) -> u64 {
-        let stats = self.envoy.stats();
+        let stats = self.envoy().stats();
         let prefix = format!("wasmcustom.{prefix}");
         stats.with_prefix(&prefix).map(|(_, value)| value).sum()
     }
 
     fn warnings(&mut self) -> Vec<String> {
-        let records = self.envoy.log().into_iter();
+        let records = self.log().into_iter();
         let bad =
             records.filter(|record| !matches!(record.level.as_str(), "trace" | "debug" | "info"));
         let said = bad.filter_map(|record| record.plugin_message().map(str::to_owned));
@@ -221,7 +241,7 @@ impl World for EnvoyWorld {
     }
 
     fn gauge(&mut self, name: &str) -> u64 {
-        self.envoy.counter(&format!("wasmcustom.{name}"))
+        self.envoy().counter(&format!("wasmcustom.{name}"))
     }
 
     fn pass(&mut self, time: Duration) {
@@ -231,7 +251,7 @@ impl World for EnvoyWorld {
     fn crash(&mut self, path: &str) {
         self.crashed = true;
         let deadly = message::Request::post(path, "x").trailer("x-deadly", "1");
-        let client = self.envoy.http2_client();
+        let client = self.envoy().http2_client();
         // Nobody chooses the worker, but not one of so many requests may miss a worker. A VM that
         // is dead is not loaded again within a second.
         for _ in 0..20 {
@@ -246,17 +266,24 @@ impl World for EnvoyWorld {
     }
 
     fn reconfigure(&mut self, filters: &[Filter]) {
-        let builder = builder(filters, self.services.iter());
-        let replaced = self.envoy.replace_listeners(&builder);
+        let replaced = self.replace_filters(filters);
         replaced.expect("filters that accept their configuration");
     }
 }
 
-/// How many requests Envoy has begun, and how many of them it is busy with.
+impl Drop for EnvoyWorld {
+    fn drop(&mut self) {
+        self.under_way.clear();
+        if let Some(stage) = self.stage.take().filter(|_| self.is_shared) {
+            POOL.give_back(stage);
+        }
+    }
+}
+
+/// How many requests Envoy has begun.
 const BEGUN: &str = "http.ingress.downstream_rq_total";
 /// How long to wait for a response that may never come.
 const BRIEFLY: Duration = Duration::from_secs(3);
-const ACTIVE: &str = "http.ingress.downstream_rq_active";
 
 fn whole(response: Response) -> Response {
     assert!(!response.broken_off, "the response broke off: {response:?}");

@@ -62,7 +62,7 @@ impl Csp {
 }
 
 /// A policy with places for a nonce.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoncePolicy {
     /// What stands before, between and after the places.
     parts: Vec<String>,

@@ -23,57 +23,163 @@ mod scale;
 
 pub(super) use permissions_policy::join as join_permissions;
 
+use std::cmp::Ordering;
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::cookies;
 use super::framing::FrameOptions;
 use crate::headers::HeaderMap;
 
-/// Makes `response` at least as strict as `other`; both came from `original`.
-pub(super) fn join(response: &mut HeaderMap, other: &HeaderMap, original: &HeaderMap) {
-    for name in names(response, other) {
-        let ours = lines(response, &name);
-        let theirs = lines(other, &name);
-        if ours == theirs {
-            continue;
-        }
-        let joined = joined(&name, &ours, &theirs, &lines(original, &name));
-        write(response, name, &ours, joined);
+/// Makes `ours` at least as strict as `theirs`; both came from `original`.
+pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {
+    let stricter: Vec<(Bytes, Vec<Bytes>)> = pairs(ours, theirs)
+        .filter(|(_, own, other)| !are_same(own, other))
+        .filter_map(|(name, own, other)| {
+            let lines = stricter(name, own, other, original)?;
+            (!are_same(&lines, own)).then(|| (name.clone(), lines))
+        })
+        .collect();
+    for (name, lines) in stricter {
+        ours.set(&name, lines);
     }
 }
 
-fn joined(name: &[u8], ours: &[Bytes], theirs: &[Bytes], original: &[Bytes]) -> Vec<Bytes> {
-    match name {
+/// Gives a response these lines, with one change for each header that has others.
+pub(super) fn write(lines: &Lines, response: &mut HeaderMap) {
+    let before = Lines::of(response);
+    for (name, before, after) in pairs(&before, lines) {
+        if !are_same(before, after) {
+            write_header(response, name.clone(), before, after.to_vec());
+        }
+    }
+}
+
+/// The lines of all headers but the pseudo-headers, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lines {
+    names: Vec<Bytes>,
+    /// As many.
+    values: Vec<Bytes>,
+}
+
+impl Lines {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut lines = Vec::with_capacity(headers.iter().len());
+        lines.extend(headers.iter().filter(|(name, _)| !name.starts_with(b":")));
+        // Stable, so that the lines of a header stay in their order.
+        lines.sort_by(|(left, _), (right, _)| order(left, right));
+        Self {
+            names: lines.iter().map(|(name, _)| name.clone()).collect(),
+            values: lines.iter().map(|(_, value)| value.clone()).collect(),
+        }
+    }
+
+    /// The lines of one header.
+    fn get(&self, name: &Bytes) -> &[Bytes] {
+        self.values.get(self.range(name)).unwrap_or_default()
+    }
+
+    fn set(&mut self, name: &Bytes, lines: Vec<Bytes>) {
+        let range = self.range(name);
+        self.names
+            .splice(range.clone(), lines.iter().map(|_| name.clone()));
+        self.values.splice(range, lines);
+    }
+
+    /// Where the lines of a header are, or belong.
+    fn range(&self, name: &Bytes) -> Range<usize> {
+        let begin = self
+            .names
+            .partition_point(|other| order(other, name).is_lt());
+        match self.names.get(begin) {
+            Some(other) if order(other, name).is_eq() => begin..self.end_of(begin),
+            _ => begin..begin,
+        }
+    }
+
+    /// Where the lines of the header end that begin there.
+    fn end_of(&self, begin: usize) -> usize {
+        let names = self.names.get(begin..).unwrap_or_default();
+        let Some(first) = names.first() else {
+            return begin;
+        };
+        let same = names.iter().take_while(|name| order(name, first).is_eq());
+        begin + same.count()
+    }
+}
+
+/// The order of names: any, but one that the length settles for most.
+fn order(left: &Bytes, right: &Bytes) -> Ordering {
+    let by_length = left.len().cmp(&right.len());
+    by_length.then_with(|| match left.as_ptr() == right.as_ptr() {
+        true => Ordering::Equal,
+        false => left.cmp(right),
+    })
+}
+
+/// Whether lines are equal. Those of two rules are mostly one in memory, which is seen at a glance.
+fn are_same(left: &[Bytes], right: &[Bytes]) -> bool {
+    let is_same = |(left, right)| order(left, right).is_eq();
+    left.len() == right.len() && left.iter().zip(right).all(is_same)
+}
+
+/// Each name that either has, with the lines of both.
+fn pairs<'a>(
+    left: &'a Lines,
+    right: &'a Lines,
+) -> impl Iterator<Item = (&'a Bytes, &'a [Bytes], &'a [Bytes])> {
+    let (mut own, mut other) = (0, 0);
+    std::iter::from_fn(move || {
+        let order = match (left.names.get(own), right.names.get(other)) {
+            (Some(left), Some(right)) => order(left, right),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return None,
+        };
+        let take = |lines: &'a Lines, at: &mut usize, is_next: bool| {
+            let begin = *at;
+            if is_next {
+                *at = lines.end_of(begin);
+            }
+            lines.values.get(begin..*at).unwrap_or_default()
+        };
+        let name = match order {
+            Ordering::Greater => right.names.get(other)?,
+            Ordering::Less | Ordering::Equal => left.names.get(own)?,
+        };
+        let ours = take(left, &mut own, order.is_le());
+        let theirs = take(right, &mut other, order.is_ge());
+        Some((name, ours, theirs))
+    })
+}
+
+/// The lines of a header that are at least as strict as either; `None` for ours.
+fn stricter(
+    header: &Bytes,
+    ours: &[Bytes],
+    theirs: &[Bytes],
+    original: &Lines,
+) -> Option<Vec<Bytes>> {
+    Some(match &header[..] {
         b"content-security-policy" | b"content-security-policy-report-only" => union(ours, theirs),
         b"strict-transport-security" => hsts::join(ours, theirs),
         b"permissions-policy" => permissions_policy::join(ours, theirs),
         b"cache-control" => cache_control::join(ours, theirs),
         b"set-cookie" => set_cookie(ours, theirs),
-        b"x-frame-options" => first_on_scale(ours, theirs, |lines| FrameOptions::of(lines).rank()),
+        b"x-frame-options" => {
+            return stricter_on_scale(ours, theirs, |lines| FrameOptions::of(lines).rank());
+        }
         name if is_grant(name) => both(ours, theirs),
         name => match scale::of(name) {
-            Some(scale) => first_on_scale(ours, theirs, |lines| scale.rank(lines)),
-            None => merged(ours, theirs, original),
+            Some(scale) => return stricter_on_scale(ours, theirs, |lines| scale.rank(lines)),
+            None => return merged(ours, theirs, original.get(header)),
         },
-    }
+    })
 }
 
-fn names(response: &HeaderMap, other: &HeaderMap) -> Vec<Bytes> {
-    let mut names: Vec<Bytes> = Vec::new();
-    for (name, _) in response.iter().chain(other.iter()) {
-        if !name.starts_with(b":") && !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
-}
-
-fn lines(headers: &HeaderMap, name: &Bytes) -> Vec<Bytes> {
-    let lines = headers.iter().filter(|(other, _)| other == name);
-    lines.map(|(_, value)| value.clone()).collect()
-}
-
-fn write(response: &mut HeaderMap, name: Bytes, ours: &[Bytes], joined: Vec<Bytes>) {
+fn write_header(response: &mut HeaderMap, name: Bytes, ours: &[Bytes], joined: Vec<Bytes>) {
     if let Some(added) = joined.strip_prefix(ours) {
         for line in added {
             response.append(name.clone(), line.clone());
@@ -115,15 +221,12 @@ fn both(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     common.cloned().collect()
 }
 
-fn first_on_scale(
+fn stricter_on_scale(
     ours: &[Bytes],
     theirs: &[Bytes],
     rank: impl Fn(&[Bytes]) -> usize,
-) -> Vec<Bytes> {
-    match rank(theirs) < rank(ours) {
-        true => theirs.to_vec(),
-        false => ours.to_vec(),
-    }
+) -> Option<Vec<Bytes>> {
+    (rank(theirs) < rank(ours)).then(|| theirs.to_vec())
 }
 
 /// A rule gives attributes to cookies, and neither adds nor removes one.
@@ -134,13 +237,12 @@ fn set_cookie(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
         .collect()
 }
 
-fn merged(ours: &[Bytes], theirs: &[Bytes], original: &[Bytes]) -> Vec<Bytes> {
+fn merged(ours: &[Bytes], theirs: &[Bytes], original: &[Bytes]) -> Option<Vec<Bytes>> {
     if ours != original {
-        return ours.to_vec();
+        return None;
     }
     match theirs.strip_prefix(original) {
-        Some(added) => union(ours, added),
-        None if theirs.is_empty() => Vec::new(),
-        None => ours.to_vec(),
+        Some(added) => Some(union(ours, added)),
+        None => theirs.is_empty().then(Vec::new),
     }
 }

@@ -6,6 +6,12 @@ use bytes::Bytes;
 type Feature<'a> = (&'a [u8], &'a [u8]);
 
 pub(in super::super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
+    // A policy beside none: all of it is stricter, unless it gives a feature to everybody.
+    let gives = |lines: &[Bytes]| lines.iter().any(|line| line.contains(&b'*'));
+    match (ours, theirs) {
+        (policy, []) | ([], policy) if !gives(policy) => return policy.to_vec(),
+        _ => {}
+    }
     let (own, other) = (features(ours), features(theirs));
     let mut joined = Vec::new();
     for (name, list) in &own {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::security_headers::strictest::{self, Lines};
 
 /// The lines of a header that `certain` leaves as they are, when a request that possibly falls under a rule
 /// which sets the header to `possible` gets its response. Empty: no header.
@@ -251,9 +252,9 @@ proptest! {
         let both = respond("/x/..;/r/");
         let original = message([theirs]);
         for target in ["/", "/r/"] {
-            let mut stricter = both.clone();
-            crate::security_headers::strictest::join(&mut stricter, &respond(target), &original);
-            prop_assert_eq!(lines(&stricter), lines(&both), "{}", target);
+            let mut stricter = Lines::of(&both);
+            strictest::join(&mut stricter, &Lines::of(&respond(target)), &Lines::of(&original));
+            prop_assert_eq!(stricter, Lines::of(&both), "{}", target);
         }
     }
 }

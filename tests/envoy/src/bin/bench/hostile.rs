@@ -27,10 +27,10 @@ pub(crate) const ID: &str = "hostile";
 /// How much dearer a request may be than a plain one of the same size.
 const BOUND: f64 = 5.0;
 
-/// Enough for V8 to optimise what they run through.
-const WARM_UP_REQUESTS: usize = 500;
+/// Enough to fill caches. (V8 has optimised all code before the first request.)
+const WARM_UP_REQUESTS: usize = 100;
 /// Of each kind, in each round.
-const REQUESTS: usize = 100;
+const REQUESTS: usize = 50;
 const ROUNDS: usize = 2;
 
 /// Large enough that a cost for each byte shows, and small enough to be counted in minutes. Envoy's limit for
@@ -100,6 +100,9 @@ impl Case {
         let process = envoy.process_id();
         for request in [&self.plain, &self.hostile] {
             self.send(&envoy, request, WARM_UP_REQUESTS);
+        }
+        if let Some(callgrind) = &callgrind {
+            callgrind.begin(process);
         }
         let counts = callgrind.is_some();
         let mut used = || match &mut callgrind {
@@ -216,6 +219,7 @@ fn conditions() -> Vec<Case> {
                 "name": format!("r{number}"),
                 "match": {"path": {"prefix": format!("/service-{number}/")}},
                 "preset": preset,
+                "headers": [{"name": "x-rule", "action": "set", "value": format!("{number}")}],
             })
         })
         .collect();

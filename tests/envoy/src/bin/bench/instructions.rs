@@ -22,8 +22,8 @@ use crate::subject::Subject;
 use crate::table::Measured;
 use crate::variants::{self, Variant};
 
-/// Enough for V8 to optimise what a request runs through. Tables are not full after so many keys.
-const WARM_UP_REQUESTS: usize = 4_000;
+/// Enough to fill caches. (V8 has optimised all code before the first request.) Tables are not full after so many keys.
+const WARM_UP_REQUESTS: usize = 1_000;
 const WARM_UP_REQUESTS_OF_MANY_KEYS: usize = 20_000;
 /// In each batch, over one connection.
 const REQUESTS: usize = 1_000;
@@ -46,7 +46,7 @@ fn batches(variant: Variant, options: &Options) -> Measured {
         _ => WARM_UP_REQUESTS_OF_MANY_KEYS,
     };
     subject.send(warm_up, 1);
-    callgrind.instructions(process);
+    callgrind.begin(process);
     let batch = |_| {
         subject.send(REQUESTS, 1);
         callgrind.instructions(process) as f64 / 1e3 / REQUESTS as f64

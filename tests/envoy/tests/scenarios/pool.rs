@@ -1,0 +1,157 @@
+//! Envoys that serve one world after the other.
+//!
+//! V8 takes more than a second of CPU time to compile a module for a new process, and none for a module
+//! that the process has already. So an Envoy that keeps all modules loaded gets the filters of each world
+//! as new listeners, as from a control plane. Nothing of one world reaches the next:
+//!
+//! - The plugins' state belongs to a `vm_id`, and each world has its own.
+//! - Statistics of plugins end with the last VM that has them. An Envoy is taken again only when the VMs of
+//!   its last world are gone, which takes two seconds; others are taken meanwhile.
+//! - What services received is forgotten, and the log is read from where the world began.
+//!
+//! A world in which a VM is to crash has an Envoy of its own.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portcullis_envoy_tests::envoy::{Builder, Envoy, RefusedListeners};
+use portcullis_envoy_tests::upstream::{Reply, Upstream};
+use portcullis_scenarios::{Cluster, Filter};
+
+use crate::proxy;
+
+/// Envoys, and which of them no world has.
+pub(crate) struct Pool(Mutex<State>);
+
+struct State {
+    started: usize,
+    idle: Vec<Stage>,
+}
+
+/// An Envoy and the services behind it.
+pub(crate) struct Stage {
+    pub(crate) envoy: Envoy,
+    /// All but the upstream, which is the harness's.
+    pub(crate) services: BTreeMap<Cluster, Upstream>,
+    /// Whether it keeps all modules loaded.
+    has_modules: bool,
+    /// How many VMs it has without a world.
+    vms: u64,
+}
+
+/// Two tests run at a time, and an Envoy rests for two seconds after each.
+const ENOUGH: usize = 6;
+/// If no Envoy is free after this long, something keeps VMs alive.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+impl Pool {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(State {
+            started: 0,
+            idle: Vec::new(),
+        }))
+    }
+
+    /// An Envoy that no world has, without traces of the last one.
+    pub(crate) fn take(&self) -> Stage {
+        let begun = Instant::now();
+        loop {
+            let mut state = self.state();
+            if let Some(index) = state.idle.iter().position(Stage::is_clean) {
+                let stage = state.idle.remove(index);
+                stage.forget();
+                return stage;
+            }
+            if state.started < ENOUGH {
+                drop(state);
+                let stage = Stage::start(true);
+                self.state().started += 1;
+                return stage;
+            }
+            drop(state);
+            assert!(begun.elapsed() < PATIENCE, "no Envoy became free");
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Takes an Envoy back. One that a failed test has used ends instead, and shows its log.
+    pub(crate) fn give_back(&self, stage: Stage) {
+        if thread::panicking() {
+            self.state().started -= 1;
+            return;
+        }
+        stage.clear();
+        self.state().idle.push(stage);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stage {
+    /// For one world only.
+    pub(crate) fn of_its_own() -> Self {
+        Self::start(false)
+    }
+
+    fn start(has_modules: bool) -> Self {
+        let others = Cluster::ALL
+            .into_iter()
+            .filter(|it| *it != Cluster::Upstream);
+        let services = others.map(|cluster| (cluster, Upstream::start(|_| Reply::new(200))));
+        let services = BTreeMap::from_iter(services);
+        let mut stage = Self {
+            envoy: proxy(&services, has_modules).start(),
+            services,
+            has_modules,
+            vms: 0,
+        };
+        // Waits until all workers have their VMs.
+        stage.clear();
+        stage.vms = stage.envoy.stats().get(VMS).unwrap_or_default();
+        stage
+    }
+
+    /// Puts filters, whose VMs have that id, in the place of those that it has.
+    pub(crate) fn replace_filters(
+        &self,
+        vm_id: &str,
+        filters: &[Filter],
+    ) -> Result<(), RefusedListeners> {
+        let proxy = proxy(&self.services, self.has_modules);
+        let proxy = proxy::with_filters(proxy, vm_id, filters);
+        self.envoy.replace_listeners(&proxy)
+    }
+
+    fn clear(&self) {
+        let cleared = self.replace_filters("", &[]);
+        cleared.expect("Envoy accepts listeners without filters");
+    }
+
+    fn is_clean(&self) -> bool {
+        let stats = self.envoy.stats();
+        stats.get(VMS) == Some(self.vms) && stats.get(ACTIVE) == Some(0)
+    }
+
+    fn forget(&self) {
+        self.envoy.upstream().reset();
+        self.services.values().for_each(Upstream::reset);
+    }
+}
+
+fn proxy(services: &BTreeMap<Cluster, Upstream>, has_modules: bool) -> Builder {
+    let proxy = proxy::without_filters(services.iter());
+    match has_modules {
+        true => proxy::with_all_modules(proxy),
+        false => proxy,
+    }
+}
+
+/// How many requests Envoy is busy with.
+pub(crate) const ACTIVE: &str = "http.ingress.downstream_rq_active";
+/// How many VMs there are: for each `vm_id` and module one, and one on each worker.
+const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";
