@@ -176,7 +176,8 @@ impl Document {
                 Err(problem) => self.fail(ticket, Fetched::Unusable, &problem, None, news),
             },
             Some(status) => {
-                let problem = format!("status {status}{}", explanation(response));
+                let cluster = self.source.cluster.as_str();
+                let problem = format!("status {status}{}", explanation(response, cluster));
                 self.fail(
                     ticket,
                     Fetched::Status,
@@ -246,10 +247,12 @@ impl Document {
 /// Enough for what Envoy says of a connection that failed, with the fault of TLS.
 const MAX_EXPLANATION: usize = 300;
 
+/// What Envoy says if it has no connection. Up to 1.38.0 it goes on with the reason.
+const NOT_CONNECTED: &str = "reset reason: remote connection failure";
+
 /// What the body of an error says. Where there is no answer, it is Envoy that explains why, such as
-/// `no healthy upstream` or `upstream connect error … CERTIFICATE_VERIFY_FAILED`. Of a document in markup
-/// only the status counts.
-fn explanation(response: &CallResponse) -> String {
+/// `upstream connect error … connection timeout`. Of a document in markup only the status counts.
+fn explanation(response: &CallResponse, cluster: &str) -> String {
     let text: String = String::from_utf8_lossy(&response.body)
         .chars()
         .take(MAX_EXPLANATION)
@@ -259,8 +262,14 @@ fn explanation(response: &CallResponse) -> String {
         })
         .collect();
     let text = text.trim();
-    match text.is_empty() || text.starts_with('<') {
-        true => String::new(),
+    if text.is_empty() || text.starts_with('<') {
+        return String::new();
+    }
+    match text.ends_with(NOT_CONNECTED) {
+        true => format!(
+            ": {text:?}: nobody listens there, or TLS failed; Envoy's statistics say which \
+             (cluster.{cluster}.ssl, cluster.{cluster}.upstream_cx_connect_fail)"
+        ),
         false => format!(": {text:?}"),
     }
 }
