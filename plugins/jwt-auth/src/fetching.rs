@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use portcullis_host::abi::Status;
-use portcullis_host::{Call, CallId, CallResponse, Error, Metrics, SharedValue, Worker, random};
+use portcullis_host::{
+    Call, CallId, CallResponse, Error, Metrics, Roster, SharedValue, Worker, random,
+};
 use portcullis_policy::config::Name;
 use portcullis_policy::jose::MAX_SET;
 use portcullis_policy::jwt_auth::{JwtAuth as Policy, Look, RemoteId, State};
@@ -15,12 +17,17 @@ use crate::counters::{DocumentCounters, Fetched};
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Stands before the provider's name in what is said of its keys.
+const KEYS_OF: &str = "keys of ";
+
 /// The documents of an instance, as one worker has them.
 #[derive(Debug)]
 pub(crate) struct Fetching {
     documents: Vec<Document>,
     /// The calls that this worker waits for.
     calls: RefCell<Vec<(CallId, RemoteId, Ticket)>>,
+    roster: Roster,
+    metrics: Metrics,
 }
 
 #[derive(Debug)]
@@ -29,7 +36,7 @@ struct Document {
     source: Source,
     shared: SharedValue,
     counters: DocumentCounters,
-    /// For the log.
+    /// For the log and the roster.
     what: String,
     max_body: usize,
 }
@@ -44,9 +51,10 @@ pub(crate) struct News<'a> {
 
 impl Fetching {
     pub(crate) fn open(plugin: &str, name: &Name, policy: &Policy, metrics: &Metrics) -> Self {
-        let documents = policy.remotes().map(|(id, source, provider)| {
+        let remotes = policy.remotes().filter(|_| policy.needs_request());
+        let documents = remotes.map(|(id, source, provider)| {
             let (kind, what, max_body) = match provider {
-                Some(provider) => ("jwks", format!("keys of {provider}"), MAX_SET),
+                Some(provider) => ("jwks", format!("{KEYS_OF}{provider}"), MAX_SET),
                 None => ("revocations", "revocation list".to_owned(), MAX_BODY),
             };
             let value = format!("{kind}/{:016x}", source.identity());
@@ -59,9 +67,17 @@ impl Fetching {
                 max_body,
             }
         });
+        let documents: Vec<Document> = documents.collect();
+        let roster = Roster::open(plugin, name);
+        let names: Vec<&str> = documents.iter().map(|it| it.what.as_str()).collect();
+        for gone in roster.replace(&names) {
+            DocumentCounters::retire(metrics, gone.strip_prefix(KEYS_OF));
+        }
         Self {
-            documents: documents.collect(),
+            documents,
             calls: RefCell::default(),
+            roster,
+            metrics: metrics.clone(),
         }
     }
 
@@ -115,6 +131,8 @@ impl Fetching {
         if let Some(age) = policy.age(&state, document.id, *now) {
             document.counters.age.set(age / SECOND);
         }
+        let is_missing = !policy.is_usable(&state, document.id, *now);
+        document.counters.missing.set(is_missing.into());
         drop(state);
         match look {
             Look::Nothing => {}
@@ -143,6 +161,17 @@ impl Fetching {
                     document.fail(ticket, Fetched::NotSent, &problem, None, news);
                 }
             },
+        }
+    }
+}
+
+/// An instance looks at its documents for as long as it is there, and sets their gauges.
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        for document in &self.documents {
+            if self.roster.lacks(&document.what) {
+                DocumentCounters::retire(&self.metrics, document.what.strip_prefix(KEYS_OF));
+            }
         }
     }
 }
