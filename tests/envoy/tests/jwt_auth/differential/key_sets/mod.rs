@@ -226,17 +226,25 @@ fn ours(cases: &[Case], server: &Upstream) -> Envoy {
         provider["jwks"]["remote"] = json!({"cluster": "idp", "uri": uri, "timeout": "5s"});
         (slug(case.name), provider)
     });
-    let rules = cases.iter().map(|case| {
+    // The issuer says whose keys are for a token. A rule each would take as many statistics as there are
+    // reasons.
+    let (nameless, named): (Vec<_>, Vec<_>) = cases
+        .iter()
+        .partition(|case| case.provider["issuer"].is_null());
+    let alone = nameless.iter().map(|case| {
         json!({
             "name": slug(case.name),
             "match": {"path": {"exact": case.path()}},
             "require": {"provider": slug(case.name)},
         })
     });
+    let names: Vec<String> = named.iter().map(|case| slug(case.name)).collect();
+    let others = json!({"name": "others", "require": {"any": names}});
+    let rules: Vec<Value> = alone.chain([others]).collect();
     let filter = plugin(&json!({
         "name": "edge",
         "providers": providers.collect::<serde_json::Map<_, _>>(),
-        "rules": rules.collect::<Vec<_>>(),
+        "rules": rules,
     }));
     start(Envoy::builder().wasm(&filter), server)
 }
