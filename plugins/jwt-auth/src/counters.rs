@@ -114,34 +114,62 @@ pub(crate) struct DocumentCounters {
     fetches: CountersBy<Fetched>,
     pub(crate) entries: Gauge,
     pub(crate) age: Gauge,
+    /// 1 while there is no document that can be used.
+    pub(crate) missing: Gauge,
+}
+
+/// What metrics of a document are called, and whose they are.
+struct Names<'n> {
+    fetches: &'static str,
+    entries: &'static str,
+    age: &'static str,
+    missing: &'static str,
+    provider: Option<(&'static str, &'n str)>,
+}
+
+impl<'n> Names<'n> {
+    fn of(provider: Option<&'n str>) -> Self {
+        match provider {
+            Some(provider) => Self {
+                fetches: "jwks_fetches",
+                entries: "jwks_keys",
+                age: "jwks_age_seconds",
+                missing: "jwks_missing",
+                provider: Some(("provider", provider)),
+            },
+            None => Self {
+                fetches: "revocation_fetches",
+                entries: "revocation_entries",
+                age: "revocation_age_seconds",
+                missing: "revocation_missing",
+                provider: None,
+            },
+        }
+    }
 }
 
 impl DocumentCounters {
     /// The metrics of a provider's keys, or of the revocation list.
     pub(crate) fn define(metrics: &Metrics, provider: Option<&str>) -> Self {
-        let (names, provider) = match provider {
-            Some(provider) => (
-                ["jwks_fetches", "jwks_keys", "jwks_age_seconds"],
-                Some(("provider", provider)),
-            ),
-            None => (
-                [
-                    "revocation_fetches",
-                    "revocation_entries",
-                    "revocation_age_seconds",
-                ],
-                None,
-            ),
-        };
-        let [fetches, entries, age] = names;
-        let labels: Vec<(&str, &str)> = provider.into_iter().collect();
+        let names = Names::of(provider);
+        let labels: Vec<(&str, &str)> = names.provider.into_iter().collect();
         Self {
             fetches: CountersBy::define(&Fetched::ALL, |fetched| {
                 let result = [("result", fetched.label())];
-                metrics.counter(fetches, &[&labels[..], &result].concat())
+                metrics.counter(names.fetches, &[&labels[..], &result].concat())
             }),
-            entries: metrics.gauge(entries, &labels),
-            age: metrics.gauge(age, &labels),
+            entries: metrics.gauge(names.entries, &labels),
+            age: metrics.gauge(names.age, &labels),
+            missing: metrics.gauge(names.missing, &labels),
+        }
+    }
+
+    /// Sets the gauges of a document that is no longer fetched to 0.
+    pub(crate) fn retire(metrics: &Metrics, provider: Option<&str>) {
+        let names = Names::of(provider);
+        let labels: Vec<(&str, &str)> = names.provider.into_iter().collect();
+        for gauge in [names.entries, names.age, names.missing] {
+            metrics.gauge(gauge, &labels).set(0);
         }
     }
 

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use portcullis_host::abi::Status;
-use portcullis_host::{Call, CallId, CallResponse, Error, Metrics, SharedValue, Worker, random};
+use portcullis_host::{
+    Call, CallId, CallResponse, Error, Metrics, Roster, SharedValue, Worker, random,
+};
 use portcullis_policy::config::Name;
 use portcullis_policy::jose::MAX_SET;
 use portcullis_policy::jwt_auth::{JwtAuth as Policy, Look, RemoteId, State};
@@ -15,12 +17,17 @@ use crate::counters::{DocumentCounters, Fetched};
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Stands before the provider's name in what is said of its keys.
+const KEYS_OF: &str = "keys of ";
+
 /// The documents of an instance, as one worker has them.
 #[derive(Debug)]
 pub(crate) struct Fetching {
     documents: Vec<Document>,
     /// The calls that this worker waits for.
     calls: RefCell<Vec<(CallId, RemoteId, Ticket)>>,
+    roster: Roster,
+    metrics: Metrics,
 }
 
 #[derive(Debug)]
@@ -29,7 +36,7 @@ struct Document {
     source: Source,
     shared: SharedValue,
     counters: DocumentCounters,
-    /// For the log.
+    /// For the log and the roster.
     what: String,
     max_body: usize,
 }
@@ -44,9 +51,10 @@ pub(crate) struct News<'a> {
 
 impl Fetching {
     pub(crate) fn open(plugin: &str, name: &Name, policy: &Policy, metrics: &Metrics) -> Self {
-        let documents = policy.remotes().map(|(id, source, provider)| {
+        let remotes = policy.remotes().filter(|_| policy.needs_request());
+        let documents = remotes.map(|(id, source, provider)| {
             let (kind, what, max_body) = match provider {
-                Some(provider) => ("jwks", format!("keys of {provider}"), MAX_SET),
+                Some(provider) => ("jwks", format!("{KEYS_OF}{provider}"), MAX_SET),
                 None => ("revocations", "revocation list".to_owned(), MAX_BODY),
             };
             let value = format!("{kind}/{:016x}", source.identity());
@@ -59,9 +67,17 @@ impl Fetching {
                 max_body,
             }
         });
+        let documents: Vec<Document> = documents.collect();
+        let roster = Roster::open(plugin, name);
+        let names: Vec<&str> = documents.iter().map(|it| it.what.as_str()).collect();
+        for gone in roster.replace(&names) {
+            DocumentCounters::retire(metrics, gone.strip_prefix(KEYS_OF));
+        }
         Self {
-            documents: documents.collect(),
+            documents,
             calls: RefCell::default(),
+            roster,
+            metrics: metrics.clone(),
         }
     }
 
@@ -115,6 +131,8 @@ impl Fetching {
         if let Some(age) = policy.age(&state, document.id, *now) {
             document.counters.age.set(age / SECOND);
         }
+        let is_missing = !policy.is_usable(&state, document.id, *now);
+        document.counters.missing.set(is_missing.into());
         drop(state);
         match look {
             Look::Nothing => {}
@@ -143,6 +161,17 @@ impl Fetching {
                     document.fail(ticket, Fetched::NotSent, &problem, None, news);
                 }
             },
+        }
+    }
+}
+
+/// An instance looks at its documents for as long as it is there, and sets their gauges.
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        for document in &self.documents {
+            if self.roster.lacks(&document.what) {
+                DocumentCounters::retire(&self.metrics, document.what.strip_prefix(KEYS_OF));
+            }
         }
     }
 }
@@ -176,7 +205,8 @@ impl Document {
                 Err(problem) => self.fail(ticket, Fetched::Unusable, &problem, None, news),
             },
             Some(status) => {
-                let problem = format!("status {status}{}", explanation(response));
+                let cluster = self.source.cluster.as_str();
+                let problem = format!("status {status}{}", explanation(response, cluster));
                 self.fail(
                     ticket,
                     Fetched::Status,
@@ -246,10 +276,12 @@ impl Document {
 /// Enough for what Envoy says of a connection that failed, with the fault of TLS.
 const MAX_EXPLANATION: usize = 300;
 
+/// What Envoy says if it has no connection. Up to 1.38.0 it goes on with the reason.
+const NOT_CONNECTED: &str = "reset reason: remote connection failure";
+
 /// What the body of an error says. Where there is no answer, it is Envoy that explains why, such as
-/// `no healthy upstream` or `upstream connect error … CERTIFICATE_VERIFY_FAILED`. Of a document in markup
-/// only the status counts.
-fn explanation(response: &CallResponse) -> String {
+/// `upstream connect error … connection timeout`. Of a document in markup only the status counts.
+fn explanation(response: &CallResponse, cluster: &str) -> String {
     let text: String = String::from_utf8_lossy(&response.body)
         .chars()
         .take(MAX_EXPLANATION)
@@ -259,8 +291,14 @@ fn explanation(response: &CallResponse) -> String {
         })
         .collect();
     let text = text.trim();
-    match text.is_empty() || text.starts_with('<') {
-        true => String::new(),
+    if text.is_empty() || text.starts_with('<') {
+        return String::new();
+    }
+    match text.ends_with(NOT_CONNECTED) {
+        true => format!(
+            ": {text:?}: nobody listens there, or TLS failed; Envoy's statistics say which \
+             (cluster.{cluster}.ssl, cluster.{cluster}.upstream_cx_connect_fail)"
+        ),
         false => format!(": {text:?}"),
     }
 }

@@ -6,8 +6,8 @@ mod metrics;
 mod respected;
 
 use portcullis_host::{
-    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, Property, SteadyClock, Summary,
-    TableSpec, Tables, random,
+    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, Property, Roster, SteadyClock,
+    Summary, TableSpec, Tables, random,
 };
 use portcullis_policy::config::{Document, Errors, Name};
 use portcullis_policy::matcher::Subject;
@@ -29,6 +29,7 @@ pub struct RetryBudget {
     metrics: Vec<BudgetMetrics>,
     /// The breakers that budgets respect, by budget.
     breakers: Vec<Option<Respected>>,
+    roster: Roster,
 }
 
 impl Plugin for RetryBudget {
@@ -47,10 +48,14 @@ impl Plugin for RetryBudget {
         for warning in policy.warnings() {
             log::warn!("portcullis {} {name}: {warning}", Self::NAME);
         }
-        let metrics = Metrics::new(Self::NAME, &name);
+        let all_metrics = Metrics::new(Self::NAME, &name);
+        let roster = Roster::open(Self::NAME, &name);
+        for budget in roster.replace(&live_budgets(&policy)) {
+            BudgetMetrics::retire(&all_metrics, &budget);
+        }
         let metrics: Vec<BudgetMetrics> = policy
             .budgets()
-            .map(|budget| BudgetMetrics::define(&metrics, budget.as_str()))
+            .map(|budget| BudgetMetrics::define(&all_metrics, budget.as_str()))
             .collect();
         let specs = policy
             .tables()
@@ -65,12 +70,14 @@ impl Plugin for RetryBudget {
             let missing = metrics.breaker_missing;
             // An older configuration may have named one.
             missing.set(0);
+            let breaker = breaker.filter(|_| policy.needs_request());
             Some(Respected::open(breaker?, missing))
         });
         Self {
             clock: SteadyClock::open(),
             tables: Tables::open(Self::NAME, &name, specs),
             breakers: breakers.collect(),
+            roster,
             name,
             policy,
             metrics,
@@ -189,6 +196,24 @@ impl Plugin for RetryBudget {
         match stream {
             Some(evaluation) => self.settle(evaluation, exchange),
             None => Ok(()),
+        }
+    }
+}
+
+/// The budgets that do anything.
+fn live_budgets(policy: &Policy) -> Vec<&str> {
+    let budgets = policy.budgets().filter(|_| policy.needs_request());
+    budgets.map(Name::as_str).collect()
+}
+
+/// Requests on old connections have set gauges for as long as this instance was there.
+impl Drop for RetryBudget {
+    fn drop(&mut self) {
+        let metrics = Metrics::new(Self::NAME, &self.name);
+        for budget in live_budgets(&self.policy) {
+            if self.roster.lacks(budget) {
+                BudgetMetrics::retire(&metrics, budget);
+            }
         }
     }
 }

@@ -53,6 +53,13 @@ impl BudgetMetrics {
         }
     }
 
+    /// Sets the gauges of a budget that is gone to 0, but for `occupancy`: its keys still take memory.
+    pub(crate) fn retire(metrics: &Metrics, budget: &str) {
+        for gauge in ["balance", "breaker_missing"] {
+            metrics.gauge(gauge, &[("budget", budget)]).set(0);
+        }
+    }
+
     /// Counts what was decided about a request.
     pub(crate) fn count(&self, evaluation: &Evaluation) {
         if evaluation.is_inbound_retry() {

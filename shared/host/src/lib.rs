@@ -34,6 +34,7 @@ mod pairs;
 mod plugin;
 mod random;
 mod remembered;
+mod roster;
 mod shared_data;
 mod shell;
 #[cfg(feature = "jwt")]
@@ -52,6 +53,7 @@ pub use metrics::{Counter, CountersBy, Gauge, Metrics};
 pub use pair::{Pair, PairStream};
 pub use plugin::{Flow, Plugin, Summary};
 pub use random::random;
+pub use roster::Roster;
 pub use shared_data::SharedValue;
 pub use shell::start;
 #[cfg(feature = "jwt")]

@@ -21,7 +21,7 @@ use crate::abi;
 use crate::throttle::warn_once;
 
 /// Defines the metrics of one plugin instance, at configure time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
     prefix: String,
 }

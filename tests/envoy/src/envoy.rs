@@ -68,6 +68,17 @@ impl Envoy {
         Client::http1_tls(self.address(TLS), certificate.trusting_client())
     }
 
+    /// The certificate of the TLS listener, as PEM; see [`Builder::tls`].
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn certificate(&self) -> String {
+        let certificate = self.certificate.as_ref();
+        let certificate = certificate.expect("this Envoy was started with `tls()`");
+        let (chain, _) = certificate.pem();
+        chain
+    }
+
     /// Where a listener listens.
     ///
     /// # Panics

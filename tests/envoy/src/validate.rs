@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::bootstrap::{Bootstrap, Surroundings};
 use crate::filter::WasmFilter;
-use crate::log;
+use crate::log::{self, LogRecord};
 use crate::process;
 
 /// Validates one plugin's configuration in a bootstrap around it.
@@ -18,7 +18,25 @@ use crate::process;
 /// nothing.
 pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
     let directory = TempDir::new().expect("a temporary directory");
-    let configuration = directory.path().join("envoy.json");
+    bootstrap_file(&around(filter, directory.path()))
+}
+
+/// What a plugin warns of in this mode, one message a warning. Envoy starts with such a configuration.
+///
+/// # Panics
+/// If Envoy or the plugin refuses it.
+pub fn warnings(filter: &WasmFilter) -> Vec<String> {
+    let directory = TempDir::new().expect("a temporary directory");
+    let records = run(&around(filter, directory.path()), "warning");
+    let records = records.unwrap_or_else(|log| panic!("it is refused: {log}"));
+    let warnings = records.iter().filter(|record| record.level == "warning");
+    let messages = warnings.filter_map(LogRecord::plugin_message);
+    messages.map(str::to_owned).collect()
+}
+
+/// A bootstrap around a plugin, in that directory.
+fn around(filter: &WasmFilter, directory: &Path) -> PathBuf {
+    let configuration = directory.join("envoy.json");
     let bootstrap = Bootstrap {
         filters: vec![filter.to_json()],
         ..Bootstrap::default()
@@ -29,11 +47,11 @@ pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
         upstream: nowhere,
         refusing: nowhere,
         certificate: None,
-        access_log: &directory.path().join("access.log"),
+        access_log: &directory.join("access.log"),
         listeners: None,
     });
     fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
-    bootstrap_file(&configuration)
+    configuration
 }
 
 /// Validates a whole Envoy configuration in YAML, as a reader would who pastes it into a file.
@@ -53,14 +71,9 @@ pub fn bootstrap(yaml: &str) -> Result<(), String> {
 /// # Errors
 /// As with [`plugin`].
 pub fn bootstrap_file(configuration: &Path) -> Result<(), String> {
-    let output = process::command(configuration)
-        .args(["--mode", "validate", "--log-level", "error"])
-        .output()
-        .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
-    if output.status.success() {
+    let Err(text) = run(configuration, "error") else {
         return Ok(());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
+    };
     let records = log::parse(&text);
     let errors: Vec<&str> = records
         .iter()
@@ -70,5 +83,18 @@ pub fn bootstrap_file(configuration: &Path) -> Result<(), String> {
     match errors.is_empty() {
         true => Err(log::tail(&text)),
         false => Err(errors.join("\n")),
+    }
+}
+
+/// What Envoy logs from this level on if it accepts the configuration; as an error, if it refuses it.
+fn run(configuration: &Path, level: &str) -> Result<Vec<LogRecord>, String> {
+    let output = process::command(configuration)
+        .args(["--mode", "validate", "--log-level", level])
+        .output()
+        .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    match output.status.success() {
+        true => Ok(log::parse(&text)),
+        false => Err(text),
     }
 }

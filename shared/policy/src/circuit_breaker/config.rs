@@ -1,13 +1,11 @@
 //! What is configured.
 
-use std::collections::BTreeSet;
-
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 
 use super::breaker::Breaker;
 use super::machine::State;
-use crate::config::{Document, Errors, Mode, Name, OnError};
-use crate::table::{MaxKeys, MemoryUse};
+use crate::config::{Document, Entries, Errors, Mode, Name, OnError};
+use crate::table::{HasTables, MaxKeys, MemoryUse};
 
 /// Configuration of the circuit-breaker plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -76,14 +74,16 @@ impl TryFrom<String> for StatusPath {
 impl Config {
     /// Reads a configuration, or says everything that is wrong with it.
     pub fn read(document: Document) -> Result<Self, Errors> {
-        document.read_checked(|config: &Self| {
-            MemoryUse::check(config.max_keys.get(), config.memory())
-                .map_err(|message| ("max_keys", message))
-        })
+        MemoryUse::read(document)
+    }
+}
+
+impl HasTables for Config {
+    fn max_keys(&self) -> u32 {
+        self.max_keys.get()
     }
 
-    /// What the table of each breaker takes at most.
-    pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
+    fn memory(&self) -> impl Iterator<Item = MemoryUse> {
         let max_keys = self.max_keys.get();
         let breakers = self.breakers.iter();
         breakers.map(move |breaker| {
@@ -94,19 +94,11 @@ impl Config {
 }
 
 fn breakers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Breaker>, D::Error> {
-    let breakers = Vec::<Breaker>::deserialize(deserializer)?;
-    if breakers.is_empty() {
-        return Err(de::Error::custom(
-            "found an empty array; expected a breaker",
-        ));
-    }
-    let mut names = BTreeSet::new();
-    match breakers.iter().find(|breaker| !names.insert(&breaker.name)) {
-        Some(breaker) => Err(de::Error::custom(format!(
-            "found two breakers named {:?}; expected each name once: it tells them apart in \
-             metrics",
-            breaker.name.as_str()
-        ))),
-        None => Ok(breakers),
-    }
+    BREAKERS.read(deserializer, |breaker: &Breaker| &breaker.name)
 }
+
+const BREAKERS: Entries = Entries {
+    one: "a breaker",
+    several: "breakers",
+    shown_in: "metrics",
+};

@@ -216,7 +216,7 @@ impl CircuitBreaker {
             blocks: breaker.blocks(config.mode, max_keys),
             breaker,
         };
-        let memory = config.memory().sum();
+        let memory = MemoryUse::of(&config);
         let mut policy = Self {
             name: config.name,
             mode: config.mode,

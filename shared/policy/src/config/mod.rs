@@ -27,6 +27,7 @@ mod duration;
 mod error;
 mod header;
 mod name;
+mod names;
 mod reader;
 mod text;
 
@@ -38,6 +39,7 @@ pub use error::{Error, Errors};
 pub(crate) use header::FRAMING;
 pub(crate) use header::{HeaderName, HeaderValue, is_framing};
 pub use name::Name;
+pub(crate) use names::Entries;
 pub(crate) use text::Text;
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What is configured.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -10,7 +10,7 @@ use super::place::Place;
 use super::provider::Provider;
 use super::reroute;
 use super::rule::{Require, Rule};
-use crate::config::{Mode, Name, OnError};
+use crate::config::{Entries, Mode, Name, OnError};
 use crate::readings::is_spelling_of;
 use crate::revocation;
 
@@ -163,23 +163,21 @@ impl TryFrom<u64> for CacheTokens {
 }
 
 fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
-    let rules = Vec::<Rule>::deserialize(deserializer)?;
-    if rules.is_empty() {
-        return Err(de::Error::custom("found an empty array; expected a rule"));
-    }
-    let mut names = BTreeSet::from([NO_RULE]);
-    match rules.iter().find(|rule| !names.insert(rule.name.as_str())) {
-        Some(rule) if rule.name.as_str() == NO_RULE => Err(de::Error::custom(format!(
+    let rules = RULES.read(deserializer, |rule: &Rule| &rule.name)?;
+    match rules.iter().any(|rule| rule.name.as_str() == NO_RULE) {
+        false => Ok(rules),
+        true => Err(de::Error::custom(format!(
             "found a rule named {NO_RULE:?}; expected another name: in metrics, this is for requests \
              that no rule is for"
         ))),
-        Some(rule) => Err(de::Error::custom(format!(
-            "found two rules named {:?}; expected each name once: it tells them apart in metrics",
-            rule.name.as_str()
-        ))),
-        None => Ok(rules),
     }
 }
+
+const RULES: Entries = Entries {
+    one: "a rule",
+    several: "rules",
+    shown_in: "metrics",
+};
 
 impl TryFrom<Fields> for Config {
     type Error = String;

@@ -72,6 +72,12 @@ pub struct Installed {
 }
 
 impl State {
+    /// Whether there is a document, and it is not too old.
+    pub(super) fn is_usable(&self, remote: RemoteId, now: u64) -> bool {
+        let watch = self.watches.get(remote.0);
+        watch.is_some_and(|watch| watch.is_usable(now))
+    }
+
     /// Hashes a token together with those who may have issued it: for others it may be good.
     pub(super) fn hash_for(&self, token: &[u8], providers: &[ProviderId]) -> KeyHash {
         let mut hasher = KeyHasher::new(&self.seed);
@@ -158,6 +164,11 @@ impl JwtAuth {
     /// How old the document is that a worker has, in nanoseconds.
     pub fn age(&self, state: &State, remote: RemoteId, now: u64) -> Option<u64> {
         state.watches.get(remote.0)?.age(now)
+    }
+
+    /// Whether requests can be judged by a document.
+    pub fn is_usable(&self, state: &State, remote: RemoteId, now: u64) -> bool {
+        state.is_usable(remote, now)
     }
 
     /// Whether a document that was fetched may be stored; else, why not. The next [`look`](Self::look) at it

@@ -190,7 +190,7 @@ impl JwtAuth {
         }
         let missing = self
             .revocations
-            .filter(|remote| !is_usable(state, *remote, moment.steady));
+            .filter(|remote| !state.is_usable(*remote, moment.steady));
         match (missing, self.on_error) {
             (Some(remote), OnError::Deny) => Err(Rejection {
                 wanted: Some(remote),
@@ -231,13 +231,8 @@ impl JwtAuth {
     /// Whether keys that were fetched are not too old by now.
     fn may_use_keys(&self, id: ProviderId, state: &State, now: u64) -> bool {
         self.keys_of(id)
-            .is_none_or(|remote| is_usable(state, remote, now))
+            .is_none_or(|remote| state.is_usable(remote, now))
     }
-}
-
-fn is_usable(state: &State, remote: RemoteId, now: u64) -> bool {
-    let watch = state.watches.get(remote.0);
-    watch.is_some_and(|watch| watch.is_usable(now))
 }
 
 impl Provider {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::limit::Limit;
 use super::reply::ReplyTemplate;
-use crate::config::{Document, Errors, Mode, Name, OnError};
-use crate::table::{MaxKeys, MemoryUse, WhenFull};
+use crate::config::{Document, Entries, Errors, Mode, Name, OnError};
+use crate::table::{HasTables, MaxKeys, MemoryUse, WhenFull};
 
 /// Configuration of the rate-limit plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,14 +61,16 @@ pub(super) enum ResponseHeaders {
 impl Config {
     /// Reads a configuration, or says everything that is wrong with it.
     pub fn read(document: Document) -> Result<Self, Errors> {
-        document.read_checked(|config: &Self| {
-            MemoryUse::check(config.max_keys.get(), config.memory())
-                .map_err(|message| ("max_keys", message))
-        })
+        MemoryUse::read(document)
+    }
+}
+
+impl HasTables for Config {
+    fn max_keys(&self) -> u32 {
+        self.max_keys.get()
     }
 
-    /// What the table of each limit takes at most.
-    pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
+    fn memory(&self) -> impl Iterator<Item = MemoryUse> {
         let max_keys = self.max_keys.get();
         let limits = self.limits.iter();
         limits.map(move |limit| limit.memory(max_keys))
@@ -76,20 +78,14 @@ impl Config {
 }
 
 fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Limit>, D::Error> {
-    let limits = Vec::<Limit>::deserialize(deserializer)?;
-    if limits.is_empty() {
-        return Err(de::Error::custom("found an empty array; expected a limit"));
-    }
-    let mut names = BTreeSet::new();
-    match limits.iter().find(|limit| !names.insert(&limit.name)) {
-        Some(limit) => Err(de::Error::custom(format!(
-            "found two limits named {:?}; expected each name once: it tells them apart in metrics, \
-             headers and replies",
-            limit.name.as_str()
-        ))),
-        None => Ok(limits),
-    }
+    LIMITS.read(deserializer, |limit: &Limit| &limit.name)
 }
+
+const LIMITS: Entries = Entries {
+    one: "a limit",
+    several: "limits",
+    shown_in: "metrics, headers and replies",
+};
 
 fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ResponseHeaders>, D::Error> {
     let kinds = Vec::<ResponseHeaders>::deserialize(deserializer)?;

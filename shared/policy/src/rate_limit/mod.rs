@@ -222,7 +222,7 @@ impl RateLimit {
             blocks: limit.blocks(max_keys),
             limit,
         };
-        let memory = config.memory().sum();
+        let memory = MemoryUse::of(&config);
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,

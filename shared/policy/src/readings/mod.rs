@@ -19,6 +19,7 @@ mod header_name;
 pub(crate) mod method;
 mod name;
 pub mod path;
+mod percent;
 pub(crate) mod query;
 mod reading;
 #[cfg(test)]

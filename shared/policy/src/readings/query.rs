@@ -27,6 +27,7 @@
 use std::borrow::Cow;
 
 use super::name::{Named, compare};
+use super::percent;
 use super::reading::{Places, Reading};
 use super::value::{Escapes, canonical};
 use crate::headers::HeaderMap;
@@ -120,20 +121,10 @@ pub(super) fn decode_once(mut text: &[u8]) -> impl Iterator<Item = u8> {
         let (first, rest) = text.split_first()?;
         let (byte, rest) = match first {
             b'+' => (b' ', rest),
-            b'%' => decode_digits(rest).unwrap_or((b'%', rest)),
+            b'%' => percent::decode(rest).unwrap_or((b'%', rest)),
             byte => (*byte, rest),
         };
         text = rest;
         Some(byte)
     })
-}
-
-/// The byte that the two digits after a `%` stand for, and what follows them.
-fn decode_digits(after_percent: &[u8]) -> Option<(u8, &[u8])> {
-    let [high, low, rest @ ..] = after_percent else {
-        return None;
-    };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
-    Some((byte, rest))
 }

@@ -51,6 +51,7 @@
 
 use std::borrow::Cow;
 
+use super::percent::hex;
 use super::reading::Reading;
 
 /// Where a value stands, and so which escapes it may have.
@@ -170,12 +171,6 @@ const UNICODE: usize = 6;
 /// The length of the encoding that the text ends with, and what it stands for: a byte, or a code unit
 /// if it is [`UNICODE`].
 fn encoded_at_end(text: &[u8], escapes: Escapes) -> Option<(usize, u16)> {
-    let hex = |digits: &[u8]| {
-        digits.iter().try_fold(0_u16, |number, digit| {
-            let digit = char::from(*digit).to_digit(16)?;
-            Some(number * 16 + u16::try_from(digit).ok()?)
-        })
-    };
     match text {
         [.., b'%', high, low] => Some((3, hex(&[*high, *low])?)),
         [.., b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7']

@@ -1,13 +1,11 @@
 //! What is configured.
 
-use std::collections::BTreeSet;
-
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 
 use super::budget::CheckedBudget;
 use super::ledger::Ledger;
-use crate::config::{Document, Errors, Mode, Name, OnError};
-use crate::table::{MaxKeys, MemoryUse};
+use crate::config::{Document, Entries, Errors, Mode, Name, OnError};
+use crate::table::{HasTables, MaxKeys, MemoryUse};
 
 /// Configuration of the retry-budget plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,14 +37,16 @@ pub struct Config {
 impl Config {
     /// Reads a configuration, or says everything that is wrong with it.
     pub fn read(document: Document) -> Result<Self, Errors> {
-        document.read_checked(|config: &Self| {
-            MemoryUse::check(config.max_keys.get(), config.memory())
-                .map_err(|message| ("max_keys", message))
-        })
+        MemoryUse::read(document)
+    }
+}
+
+impl HasTables for Config {
+    fn max_keys(&self) -> u32 {
+        self.max_keys.get()
     }
 
-    /// What the table of each budget takes at most.
-    pub(super) fn memory(&self) -> impl Iterator<Item = MemoryUse> {
+    fn memory(&self) -> impl Iterator<Item = MemoryUse> {
         let max_keys = self.max_keys.get();
         let budgets = self.budgets.iter().map(|checked| &checked.budget);
         budgets.map(move |budget| MemoryUse::of_table::<Ledger>(budget.blocks(max_keys)))
@@ -54,17 +54,11 @@ impl Config {
 }
 
 fn budgets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CheckedBudget>, D::Error> {
-    let budgets = Vec::<CheckedBudget>::deserialize(deserializer)?;
-    if budgets.is_empty() {
-        return Err(de::Error::custom("found an empty array; expected a budget"));
-    }
-    let mut names = BTreeSet::new();
-    let mut all = budgets.iter().map(|checked| &checked.budget);
-    match all.find(|budget| !names.insert(&budget.name)) {
-        Some(budget) => Err(de::Error::custom(format!(
-            "found two budgets named {:?}; expected each name once: it tells them apart in metrics",
-            budget.name.as_str()
-        ))),
-        None => Ok(budgets),
-    }
+    BUDGETS.read(deserializer, |checked: &CheckedBudget| &checked.budget.name)
 }
+
+const BUDGETS: Entries = Entries {
+    one: "a budget",
+    several: "budgets",
+    shown_in: "metrics",
+};

@@ -206,7 +206,7 @@ impl RetryBudget {
             budget,
             conditions,
         };
-        let memory = config.memory().sum();
+        let memory = MemoryUse::of(&config);
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,

@@ -1,14 +1,12 @@
 //! What is configured.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
     Cookies, CrossOrigin, CrossSite, Csp, HeaderMutation, Hsts, NO_RULE, PermissionsPolicy, Preset,
     ReportingEndpoints,
 };
-use crate::config::{Mode, Name, OnError};
+use crate::config::{Entries, Mode, Name, OnError};
 use crate::matcher::Match;
 
 /// Configuration of the security-headers plugin.
@@ -147,13 +145,11 @@ fn not_reserved<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::E
 }
 
 fn with_unique_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
-    let rules = Vec::<Rule>::deserialize(deserializer)?;
-    let mut names = BTreeSet::new();
-    match rules.iter().find(|rule| !names.insert(&rule.name)) {
-        Some(rule) => Err(de::Error::custom(format!(
-            "found two rules named {:?}; expected each name once: metrics tell rules apart by it",
-            rule.name.as_str()
-        ))),
-        None => Ok(rules),
-    }
+    RULES.read_any(deserializer, |rule: &Rule| &rule.name)
 }
+
+const RULES: Entries = Entries {
+    one: "a rule",
+    several: "rules",
+    shown_in: "metrics",
+};

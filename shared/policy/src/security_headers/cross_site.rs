@@ -4,8 +4,9 @@
 //! forbid it. So a request that may change something is refused when the browser says that it comes
 //! from elsewhere:
 //!
-//! 1. GET, HEAD, OPTIONS and TRACE pass, because they should not change anything. (WebSocket
+//! 1. GET, HEAD, OPTIONS, TRACE and QUERY pass, because they should not change anything. (WebSocket
 //!    handshakes are GET requests, so they pass too: check `Origin` where they end.)
+//!    Other sites cannot send QUERY (RFC 10008) without a preflight: it is not CORS-safelisted.
 //! 2. An `Origin` in `trusted_origins` passes.
 //! 3. `Sec-Fetch-Site` decides where it is present: `same-origin` and `none` (the user typed the
 //!    address) pass, and nothing else does. `same-site` does not, since a sub-domain is often in
@@ -98,7 +99,8 @@ impl CrossSite {
     }
 
     fn reason(&self, request: &HeaderMap) -> Option<Reason> {
-        let is_safe = |method: &[u8]| matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
+        let is_safe =
+            |method: &[u8]| matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"QUERY");
         if request.get(":method").is_some_and(|method| is_safe(method)) {
             return None;
         }

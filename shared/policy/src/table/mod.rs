@@ -83,6 +83,7 @@ mod tests;
 pub use block::{Block, State, Update, WhenFull};
 pub use key::{KeyHash, KeyHasher, Seed};
 pub use max_keys::MaxKeys;
+pub(crate) use memory_use::HasTables;
 pub use memory_use::MemoryUse;
 pub use size::{MAX_KEYS, SLOTS, blocks_for};
 

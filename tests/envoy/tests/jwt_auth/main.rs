@@ -20,6 +20,9 @@ mod outages;
 mod redirects;
 mod revocation;
 mod rotation;
+mod switch;
+mod unreachable;
+mod validation;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::signer::{jwks, token, token_of};
-use super::{decisions, one_provider, scenario, status, with_token};
+use super::signer::{ISSUER, LATE, jwks, token, token_of};
+use super::{decisions, one_provider, plugin, scenario, set, status, with_token};
 use crate::{Answer, Cluster, Request, Response, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -52,6 +52,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             a_key_server_that_goes_down_later,
         ),
         scenario(
+            "jwt_auth::the_gauges_of_documents_that_are_gone_are_0",
+            with_revocation(),
+            the_gauges_of_documents_that_are_gone_are_0,
+        ),
+        scenario(
             "jwt_auth::garbage_replaces_no_keys",
             config(),
             garbage_replaces_no_keys,
@@ -72,6 +77,14 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             clients_that_do_not_wait,
         ),
     ]
+}
+
+/// Keys and a list of revoked tokens, from a server that has one document for both.
+fn with_revocation() -> Value {
+    let remote = json!({"cluster": "idp", "uri": "https://idp.example/both", "timeout": "1s"});
+    let mut config = one_provider(json!({"jwks": {"remote": remote}}));
+    set(&mut config, "revocation", json!({"remote": remote}));
+    config
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -104,6 +117,7 @@ fn fetches(world: &mut dyn World, result: &str) -> u64 {
 fn gauge(world: &mut dyn World, metric: &str) -> u64 {
     let labels: &[(&str, &str)] = match metric {
         "waiting" => &[],
+        metric if metric.starts_with("revocation_") => &[],
         _ => &[("provider", "corp")],
     };
     world.gauge(&crate::counter("jwt_auth", "edge", labels, metric))
@@ -200,6 +214,7 @@ fn a_key_server_that_is_down_at_the_start(world: &mut dyn World) {
         "that needs no key"
     );
     assert!(fetches(world, "status") >= 1);
+    assert_eq!(gauge(world, "jwks_missing"), 1);
     let warnings = world.warnings().join("\n");
     let explained = "keys of corp not fetched from https://idp.example/keys?v=1: status 503: \"upstream connect error";
     assert!(warnings.contains(explained), "{warnings}");
@@ -207,6 +222,55 @@ fn a_key_server_that_is_down_at_the_start(world: &mut dyn World) {
     publish(world, &["a"]);
     world.pass(seconds(12));
     assert_eq!(status(world, &token(json!({}))), 200);
+    assert_eq!(gauge(world, "jwks_missing"), 0);
+}
+
+/// Nobody is woken by what an operator has removed.
+fn the_gauges_of_documents_that_are_gone_are_0(world: &mut dyn World) {
+    const GAUGES: [&str; 6] = [
+        "jwks_keys",
+        "jwks_age_seconds",
+        "jwks_missing",
+        "revocation_entries",
+        "revocation_age_seconds",
+        "revocation_missing",
+    ];
+    let mut both = jwks(&["a"]);
+    set(
+        &mut both,
+        "revoked",
+        json!([{"iss": ISSUER, "jti": "lost", "exp": LATE}]),
+    );
+    world.serve(Cluster::Idp, Upstream::Answers(document(&both)));
+    world.pass(seconds(5));
+    let [keys, age, missing, entries, list_age, no_list] = GAUGES.map(|name| gauge(world, name));
+    assert_eq!((keys, missing, entries, no_list), (1, 0, 1, 0));
+    assert!(age > 0 && list_age > 0, "{age} {list_age}");
+
+    world.reconfigure(&[plugin(&one_provider(json!({})))]);
+    world.pass(seconds(2));
+    assert_eq!(GAUGES.map(|name| gauge(world, name)), [0; 6]);
+
+    // It comes again, and its server is not there.
+    let mut other = with_revocation();
+    for source in ["/providers/corp/jwks/remote", "/revocation/remote"] {
+        let source = other.pointer_mut(source).expect("a source");
+        set(source, "uri", json!("https://idp.example/gone"));
+    }
+    world.serve(Cluster::Idp, Upstream::Unreachable);
+    world.reconfigure(&[plugin(&other)]);
+    world.pass(seconds(2));
+    assert_eq!(
+        (
+            gauge(world, "jwks_missing"),
+            gauge(world, "revocation_missing")
+        ),
+        (1, 1)
+    );
+    set(&mut other, "mode", json!("off"));
+    world.reconfigure(&[plugin(&other)]);
+    world.pass(seconds(2));
+    assert_eq!(GAUGES.map(|name| gauge(world, name)), [0; 6]);
 }
 
 fn a_key_server_that_goes_down_later(world: &mut dyn World) {
@@ -220,6 +284,7 @@ fn a_key_server_that_goes_down_later(world: &mut dyn World) {
     // Too old.
     world.pass(seconds(20));
     assert_eq!(status(world, &token(json!({}))), 503);
+    assert_eq!(gauge(world, "jwks_missing"), 1);
     publish(world, &["a"]);
     world.pass(seconds(12));
     assert_eq!(status(world, &token(json!({}))), 200);

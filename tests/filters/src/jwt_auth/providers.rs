@@ -1,47 +1,12 @@
 //! Key sets and tokens in the shapes in which identity providers publish and issue them.
-//!
-//! `providers` has a file for each: its settings, its set with the names of keys of these tests in the
-//! place of key material, and a token. Whatever else is there is as that provider has it.
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{plugin, set};
-use crate::tokens::{Algorithm, Key, Token};
+use crate::tokens::Provider;
 use crate::{Cluster, Request, Response, Scenario, Upstream, World};
-
-macro_rules! providers {
-    ($($name:literal),* $(,)?) => {
-        const PROVIDERS: &[(&str, &str)] = &[
-            $(($name, include_str!(concat!("providers/", $name, ".json"))),)*
-        ];
-    };
-}
-
-providers![
-    "adfs",
-    "apple",
-    "auth0",
-    "cloudflare-access",
-    "cognito",
-    "dex",
-    "entra-v1",
-    "entra-v2",
-    "firebase",
-    "forgerock",
-    "github-actions",
-    "gitlab",
-    "google",
-    "hydra",
-    "keycloak",
-    "kubernetes",
-    "okta",
-    "ping",
-    "salesforce",
-    "spiffe",
-    "zitadel",
-];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let mut remote = one("kubernetes");
@@ -81,63 +46,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn read(name: &str) -> Value {
-    let text = PROVIDERS.iter().find(|(own, _)| *own == name);
-    let (_, text) = text.unwrap_or_else(|| panic!("there is no provider {name}"));
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// A key by its name, such as `RS256-1`.
-fn key(name: &str) -> Key {
-    let (algorithm, number) = name.split_once('-').expect("an algorithm and a number");
-    let algorithm = Algorithm::ALL
-        .into_iter()
-        .find(|known| known.name() == algorithm);
-    Key::new(
-        algorithm.expect("an algorithm"),
-        number.parse().expect("a number"),
-    )
-}
-
-/// The set with keys in it.
-fn document(provider: &Value) -> Value {
-    let mut document = provider["document"].clone();
-    for entry in document["keys"].as_array_mut().expect("keys") {
-        let entry = entry.as_object_mut().expect("a key");
-        let Some(name) = entry.remove("$key") else {
-            continue;
-        };
-        let jwk = key(name.as_str().expect("a name")).jwk();
-        for name in ["n", "e", "crv", "x", "y"] {
-            if let Some(value) = jwk.get(name) {
-                entry.insert(name.to_owned(), value.clone());
-            }
-        }
-    }
-    document
-}
-
-/// A token of the provider, with these claims in place of its own.
-fn token(provider: &Value, claims: &Value) -> String {
-    let token = &provider["token"];
-    let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
-    let mut all: Map<String, Value> = object(&token["claims"]);
-    for (name, time) in [("iat", 1_700_000_000_u64), ("exp", super::signer::LATE)] {
-        all.insert(name.to_owned(), time.into());
-    }
-    all.extend(object(claims));
-    let key = key(token["key"].as_str().expect("a key"));
-    Token::new(&key)
-        .raw_header(token["header"].to_string())
-        .raw_payload(Value::Object(all).to_string())
-        .sign()
-}
-
-fn settings(provider: &Value) -> Value {
-    let mut settings = provider["provider"].clone();
-    let mut jwks = json!({ "inline": document(provider) });
-    for (name, value) in provider["jwks"].as_object().into_iter().flatten() {
-        set(&mut jwks, name, value.clone());
+fn settings(provider: &Provider) -> Value {
+    let mut settings = provider.settings().clone();
+    let mut jwks = json!({ "inline": provider.document() });
+    for (name, value) in provider.jwks_settings() {
+        set(&mut jwks, &name, value);
     }
     set(&mut settings, "jwks", jwks);
     settings
@@ -147,7 +60,7 @@ fn settings(provider: &Value) -> Value {
 fn one(name: &str) -> Value {
     json!({
         "name": "edge",
-        "providers": {name: settings(&read(name))},
+        "providers": {name: settings(&Provider::named(name))},
         "rules": [{"name": "all", "require": {"provider": name}}],
     })
 }
@@ -156,8 +69,9 @@ fn one(name: &str) -> Value {
 fn all() -> Value {
     let mut providers = json!({});
     let mut rules = Vec::new();
-    for (name, _) in PROVIDERS {
-        set(&mut providers, name, settings(&read(name)));
+    for provider in Provider::all() {
+        let name = provider.name();
+        set(&mut providers, name, settings(&provider));
         rules.push(json!({
             "name": name,
             "match": {"path": {"exact": format!("/{name}")}},
@@ -167,27 +81,24 @@ fn all() -> Value {
     json!({"name": "edge", "providers": providers, "rules": rules})
 }
 
-fn send(world: &mut dyn World, name: &str, token: &str) -> u16 {
-    let request = Request::get(&format!("/{name}"));
-    let request = match name {
-        "cloudflare-access" => request.header("cf-access-jwt-assertion", token),
-        _ => request.header("authorization", format!("Bearer {token}")),
-    };
-    world.send(request).status
+fn send(world: &mut dyn World, provider: &Provider, token: &str) -> u16 {
+    let (header, value) = provider.header(token);
+    let request = Request::get(&format!("/{}", provider.name()));
+    world.send(request.header(header, value)).status
 }
 
 fn the_tokens_of_real_providers_are_good(world: &mut dyn World) {
-    for (name, _) in PROVIDERS {
-        let provider = read(name);
-        let good = token(&provider, &json!({}));
-        assert_eq!(send(world, name, &good), 200, "{name}");
-        let expired = token(&provider, &json!({"exp": 1_600_000_001}));
-        assert_eq!(send(world, name, &expired), 401, "{name}, expired");
+    for provider in Provider::all() {
+        let name = provider.name();
+        let good = provider.token(&json!({}));
+        assert_eq!(send(world, &provider, &good), 200, "{name}");
+        let expired = provider.token(&json!({"exp": 1_600_000_001}));
+        assert_eq!(send(world, &provider, &expired), 401, "{name}, expired");
         let (input, _) = good.rsplit_once('.').expect("three parts");
-        let other = token(&provider, &json!({"sub": "eve"}));
+        let other = provider.token(&json!({"sub": "eve"}));
         let (_, signature) = other.rsplit_once('.').expect("three parts");
         let forged = format!("{input}.{signature}");
-        assert_eq!(send(world, name, &forged), 401, "{name}, forged");
+        assert_eq!(send(world, &provider, &forged), 401, "{name}, forged");
     }
     let warnings = world.warnings().join("\n");
     for unused in [
@@ -197,18 +108,19 @@ fn the_tokens_of_real_providers_are_good(world: &mut dyn World) {
         assert!(warnings.contains(unused), "{warnings}");
     }
     // None is good for another.
-    let kubernetes = token(&read("kubernetes"), &json!({}));
-    for (name, _) in PROVIDERS {
-        if *name != "kubernetes" {
-            assert_eq!(send(world, name, &kubernetes), 401, "{name}");
+    let kubernetes = Provider::named("kubernetes").token(&json!({}));
+    for provider in Provider::all() {
+        if provider.name() != "kubernetes" {
+            let name = provider.name();
+            assert_eq!(send(world, &provider, &kubernetes), 401, "{name}");
         }
     }
 }
 
 fn a_tenant_is_that_of_its_claim(world: &mut dyn World) {
-    let provider = read("entra-v2");
+    let provider = Provider::named("entra-v2");
     let issuer = |tenant: &str| format!("https://login.microsoftonline.example/{tenant}/v2.0");
-    let mut status = |claims: Value| send(world, "", &token(&provider, &claims));
+    let mut status = |claims: Value| send(world, &provider, &provider.token(&claims));
     let tenant = "9188040d-6c67-4c5b-b112-36a304b66dad";
     assert_eq!(status(json!({"iss": issuer(tenant), "tid": tenant})), 200);
     for claims in [
@@ -224,8 +136,8 @@ fn a_tenant_is_that_of_its_claim(world: &mut dyn World) {
 }
 
 fn one_token_in_a_header_and_a_cookie(world: &mut dyn World) {
-    let provider = read("cloudflare-access");
-    let good = token(&provider, &json!({}));
+    let provider = Provider::named("cloudflare-access");
+    let good = provider.token(&json!({}));
     let request = |header: &str, cookie: &str| {
         Request::get("/")
             .header("cf-access-jwt-assertion", header)
@@ -237,18 +149,18 @@ fn one_token_in_a_header_and_a_cookie(world: &mut dyn World) {
     assert_eq!(received.get_header("cf-access-jwt-assertion"), None);
     assert_eq!(received.get_header("cookie").as_deref(), Some("a=1"));
 
-    let other = token(&provider, &json!({"sub": "eve"}));
+    let other = provider.token(&json!({"sub": "eve"}));
     let cookie = format!("CF_Authorization={other}");
     assert_eq!(world.send(request(&good, &cookie)).status, 400);
 }
 
 fn a_server_that_looks_at_the_headers_of_a_fetch(world: &mut dyn World) {
-    let provider = read("kubernetes");
+    let provider = Provider::named("kubernetes");
     let mut response = Response::new(200);
-    response.body = document(&provider).to_string().into_bytes();
+    response.body = provider.document().to_string().into_bytes();
     world.serve(Cluster::Idp, Upstream::Answers(response));
     world.pass(Duration::from_secs(3));
-    assert_eq!(send(world, "", &token(&provider, &json!({}))), 200);
+    assert_eq!(send(world, &provider, &provider.token(&json!({}))), 200);
     let calls = world.received_by(Cluster::Idp);
     let call = calls.first().expect("a fetch");
     let header = |name: &str| call.get_header(name).unwrap_or_default();

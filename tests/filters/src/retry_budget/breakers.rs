@@ -1,9 +1,11 @@
 //! Budgets that respect a circuit breaker.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{budget, counter_by_reason, failure, gauge, pay, plugin};
-use crate::{Filter, OTHER_PREFIX, Request, Scenario, Upstream, World};
+use crate::{Answer, Cluster, Filter, OTHER_PREFIX, Request, Response, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let budget = respecting();
@@ -17,6 +19,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             name: "retry_budget::a_breaker_that_is_not_there_is_shown",
             filters: vec![plugin(&budget)],
             story: missing_breaker,
+        },
+        Scenario {
+            name: "retry_budget::the_gauges_of_a_budget_that_is_gone_are_0",
+            filters: vec![plugin(&budget)],
+            story: gone,
         },
         Scenario {
             name: "retry_budget::the_order_of_filters_does_not_matter_to_a_breaker",
@@ -70,6 +77,40 @@ fn missing_breaker(world: &mut dyn World) {
     world.reconfigure(&[breaker("other"), plugin(&respecting())]);
     world.send(Request::post("/"));
     assert_eq!(gauge(world, "breaker_missing"), 1);
+}
+
+fn gone(world: &mut dyn World) {
+    pay(world, 5);
+    assert!(gauge(world, "balance") > 0);
+    assert_eq!(gauge(world, "breaker_missing"), 1);
+
+    // A request that is under way still counts there, and is the last to do so.
+    let slow = Answer::from(Response::new(200)).after(Duration::from_millis(500));
+    world.upstream(Upstream::always(slow));
+    let under_way = world.begin(Request::get("/"));
+    world.arrivals(Cluster::Upstream, 1);
+    let other = json!({"name": "edge", "budgets": [{"name": "other"}]});
+    world.reconfigure(&[plugin(&other)]);
+    assert_eq!(world.finish(under_way).status, 200);
+    world.pass(Duration::from_secs(3));
+    assert_eq!(
+        (gauge(world, "balance"), gauge(world, "breaker_missing")),
+        (0, 0)
+    );
+
+    // It may come again, and do nothing.
+    world.reconfigure(&[plugin(&respecting())]);
+    pay(world, 1);
+    assert!(gauge(world, "balance") > 0);
+    assert_eq!(gauge(world, "breaker_missing"), 1);
+    let mut off = respecting();
+    off["mode"] = json!("off");
+    world.reconfigure(&[plugin(&off)]);
+    world.send(Request::get("/"));
+    assert_eq!(
+        (gauge(world, "balance"), gauge(world, "breaker_missing")),
+        (0, 0)
+    );
 }
 
 fn breaker_behind(world: &mut dyn World) {

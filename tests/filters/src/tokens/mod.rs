@@ -19,12 +19,14 @@
 //! can be made again; they protect nothing.
 
 mod key;
+mod providers;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 pub use key::{Algorithm, KEYS, Key, hmac};
+pub use providers::Provider;
 
 /// How long a token lives, in seconds, if nothing else is said.
 pub const LIFETIME: u64 = 600;

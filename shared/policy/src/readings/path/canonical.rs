@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::readings::percent;
+
 /// A path in canonical form, so that a rule cannot be dodged by another spelling of the path.
 ///
 /// It is the reading of the most lenient server: parameters are cut, everything is decoded once, `\`
@@ -84,7 +86,7 @@ fn rewrite(after_root: &[u8]) -> Vec<u8> {
                 rest = from_separator(after);
                 continue;
             }
-            b'%' => decode(after).unwrap_or((b'%', after)),
+            b'%' => percent::decode(after).unwrap_or((b'%', after)),
             byte => (*byte, after),
         };
         match byte {
@@ -103,16 +105,6 @@ fn from_separator(parameter: &[u8]) -> &[u8] {
         .iter()
         .position(|byte| matches!(byte, b'/' | b'\\' | b'?' | b'#'));
     end.and_then(|end| parameter.get(end..)).unwrap_or_default()
-}
-
-/// The byte that the two digits after a `%` stand for, and what follows them.
-pub(super) fn decode(after_percent: &[u8]) -> Option<(u8, &[u8])> {
-    let [high, low, after @ ..] = after_percent else {
-        return None;
-    };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
-    Some((byte, after))
 }
 
 /// A slash was read: `path` is made to end with one, and with one only.

@@ -1,6 +1,7 @@
 //! Which choices a path leaves to its reader.
 
 use super::{MAX_CHOICES, MAX_WORK, canonical};
+use crate::readings::percent;
 
 /// What one look at a target shows.
 pub(super) enum Glance<'a> {
@@ -70,7 +71,7 @@ enum Encoded {
 
 impl Encoded {
     fn of(after_percent: &[u8]) -> Self {
-        let Some((byte, after)) = canonical::decode(after_percent) else {
+        let Some((byte, after)) = percent::decode(after_percent) else {
             // `%u002f`, which IIS decodes.
             let is_wide = matches!(after_percent, [b'u' | b'U', digits @ ..]
                 if digits.iter().take(4).filter(|digit| digit.is_ascii_hexdigit()).count() == 4);
@@ -88,7 +89,7 @@ impl Encoded {
             0xc0 | 0xc1 => Self::Hostile,
             0xe0 if continues(b"89") => Self::Hostile,
             0xf0 if continues(b"8") => Self::Hostile,
-            b'%' => match canonical::decode(after) {
+            b'%' => match percent::decode(after) {
                 Some(_) => Self::Choice,
                 None => Self::Benign,
             },
@@ -321,7 +322,7 @@ fn has_encoding(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         rest = rest.get(at + 1..).unwrap_or_default();
-        if canonical::decode(rest).is_some() {
+        if percent::decode(rest).is_some() {
             return true;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::canonical;
 use super::choices::{Choice, Cut, Decoding, Dots, Leading, Merge, is_path_character};
+use crate::readings::percent;
 
 /// Reads a path in one way.
 pub(super) fn read(path: &[u8], choice: Choice) -> Vec<u8> {
@@ -102,7 +103,7 @@ pub(super) fn decode(path: &[u8], decoding: Decoding) -> Vec<u8> {
     let is_decoded = |byte: u8, after: &[u8]| match decoding {
         Decoding::Benign => match byte {
             b'/' | b'?' | b'#' | b'\\' => false,
-            b'%' => canonical::decode(after).is_none(),
+            b'%' => percent::decode(after).is_none(),
             byte => !is_path_character(byte),
         },
         Decoding::KeepSlashes => !matches!(byte, b'/' | b'\\'),
@@ -112,7 +113,7 @@ pub(super) fn decode(path: &[u8], decoding: Decoding) -> Vec<u8> {
     let mut rest = path;
     while let Some((byte, after)) = rest.split_first() {
         let encoded = match byte {
-            b'%' => canonical::decode(after).filter(|(byte, after)| is_decoded(*byte, after)),
+            b'%' => percent::decode(after).filter(|(byte, after)| is_decoded(*byte, after)),
             _ => None,
         };
         match encoded {

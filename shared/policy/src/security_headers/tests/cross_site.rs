@@ -39,7 +39,7 @@ fn safe_methods_pass() {
             .refused
             .is_some()
     };
-    for method in ["GET", "HEAD", "OPTIONS", "TRACE"] {
+    for method in ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY"] {
         assert!(!is_refused(method), "{method}");
     }
     for method in [

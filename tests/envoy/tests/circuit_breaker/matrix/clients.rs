@@ -19,18 +19,7 @@ fn what_a_client_does_is_its_own() {
         .connection_manager(json!({"request_timeout": "0.9s"}))
         .upstream(answer)
         .start();
-    let case = |what, path, client, details, (verdict, author)| Case {
-        what,
-        path,
-        client,
-        details,
-        verdict,
-        author,
-    };
-    const GONE: (&str, &str) = ("abandoned", "client");
-    const CLIENT: (&str, &str) = ("neutral", "client");
-    const SUCCESS: (&str, &str) = ("success", "upstream");
-    const FAILURE: (&str, &str) = ("failure", "upstream");
+    const CLIENT: Judged = ("neutral", "client");
     let leaves = |path, after| Client::Leaves(vec![(0, head("GET", path, ""))], after);
     let chunked = |path| head("POST", path, "transfer-encoding: chunked\r\n");
     check(

@@ -31,12 +31,7 @@ fn with_deadline(path: &'static str, name: &str, value: &str) -> Client {
 }
 
 fn grpc(path: &'static str, timeout: &str) -> Client {
-    let call = Request::post(path, b"\0\0\0\0\0".to_vec());
-    Client::SendsHttp2(
-        call.header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .header("grpc-timeout", timeout),
-    )
+    Client::SendsHttp2(call(path).header("grpc-timeout", timeout))
 }
 
 #[test]
@@ -77,17 +72,6 @@ fn a_deadline_is_its_owners() {
         }))
         .upstream(answer)
         .start();
-    let case = |what, path, client, details, (verdict, author)| Case {
-        what,
-        path,
-        client,
-        details,
-        verdict,
-        author,
-    };
-    const FAILURE: (&str, &str) = ("failure", "upstream");
-    const SUCCESS: (&str, &str) = ("success", "upstream");
-    const CLIENT: (&str, &str) = ("abandoned", "client");
     let upload = |path| head("POST", path, "content-length: 8\r\n");
     check(
         &envoy,
@@ -146,7 +130,7 @@ fn a_deadline_is_its_owners() {
                 "/duration/a",
                 get("/duration/a"),
                 "max_duration_timeout",
-                CLIENT,
+                GONE,
             ),
             case(
                 "the longest duration within the response",
@@ -164,14 +148,14 @@ fn a_deadline_is_its_owners() {
                     "100",
                 ),
                 "upstream_max_stream_duration_reached",
-                CLIENT,
+                GONE,
             ),
             case(
                 "a timeout that an internal client chose",
                 "/plain/timeout",
                 with_deadline("/plain/timeout", "x-envoy-upstream-rq-timeout-ms", "100"),
                 "response_timeout",
-                CLIENT,
+                GONE,
             ),
             case(
                 "a timeout of a try that an internal client chose",
@@ -182,7 +166,7 @@ fn a_deadline_is_its_owners() {
                     "100",
                 ),
                 "upstream_per_try_timeout",
-                CLIENT,
+                GONE,
             ),
             case(
                 "a longer timeout of the client than the route's",
@@ -196,14 +180,14 @@ fn a_deadline_is_its_owners() {
                 "/grpc-timeout/a",
                 grpc("/grpc-timeout/a", "20m"),
                 "max_duration_timeout",
-                CLIENT,
+                GONE,
             ),
             case(
                 "a `grpc-timeout` that the upstream heeds",
                 "/plain2/grpc4",
                 grpc("/plain2/grpc4", "1n"),
                 "via_upstream",
-                CLIENT,
+                GONE,
             ),
             case(
                 "gRPC 4 before the client's deadline",

@@ -68,8 +68,51 @@ struct Observed {
     details: String,
 }
 
+/// A verdict, and the author whose doing it is.
+type Judged = (&'static str, &'static str);
+
+const SUCCESS: Judged = ("success", "upstream");
+const FAILURE: Judged = ("failure", "upstream");
+/// The client left, or its deadline ended.
+const GONE: Judged = ("abandoned", "client");
+
+fn case(
+    what: &'static str,
+    path: &'static str,
+    client: Client,
+    details: &'static str,
+    (verdict, author): Judged,
+) -> Case {
+    Case {
+        what,
+        path,
+        client,
+        details,
+        verdict,
+        author,
+    }
+}
+
+/// What the upstream does.
+fn of_upstream(
+    what: &'static str,
+    path: &'static str,
+    client: Client,
+    details: &'static str,
+    verdict: &'static str,
+) -> Case {
+    case(what, path, client, details, (verdict, "upstream"))
+}
+
 fn get(path: &'static str) -> Client {
     Client::Sends(Request::get(path))
+}
+
+/// A gRPC call with an empty message.
+fn call(path: &str) -> Request {
+    Request::post(path, b"\0\0\0\0\0".to_vec())
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
 }
 
 /// The head of a request over HTTP/1.1 whose connection is closed after it.

@@ -62,14 +62,7 @@ fn tunnels_and_streams_go_by_their_headers() {
         .cluster(cluster("tunnel", tunnel))
         .cluster(cluster("silent", silent))
         .start();
-    let case = |what, path, client, details, verdict| Case {
-        what,
-        path,
-        client,
-        details,
-        verdict,
-        author: "upstream",
-    };
+    let case = of_upstream;
     let ws = |path: &str| {
         format!(
             "GET {path} HTTP/1.1\r\nhost: test.example\r\nx-case: {path}\r\nconnection: upgrade\r\n\

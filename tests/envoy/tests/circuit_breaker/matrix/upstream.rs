@@ -43,11 +43,7 @@ fn answer(request: &Request) -> Reply {
 }
 
 fn grpc(path: &'static str) -> Client {
-    Client::SendsHttp2(
-        Request::post(path, b"\0\0\0\0\0".to_vec())
-            .header("content-type", "application/grpc")
-            .header("te", "trailers"),
-    )
+    Client::SendsHttp2(call(path))
 }
 
 #[test]
@@ -86,14 +82,7 @@ fn the_upstream_is_the_author_of_what_it_does() {
             "default_host_for_http_10": "test.example", "enable_trailers": true}}))
         .upstream(answer)
         .start();
-    let case = |what, path, client, details, verdict| Case {
-        what,
-        path,
-        client,
-        details,
-        verdict,
-        author: "upstream",
-    };
+    let case = of_upstream;
     let plain = |what, path, details, verdict| case(what, path, get(path), details, verdict);
     const VIA: &str = "via_upstream";
     const BEFORE: &str = "upstream_reset_before_response_started{";

@@ -44,6 +44,16 @@ fn signatures(mint: &Mint) -> Vec<Case> {
         pem.as_bytes(),
         confused.signing_input().as_bytes(),
     ));
+    let elliptic = |algorithm, write: fn(&[u8], &[u8]) -> Vec<u8>| {
+        let token = mint.with(algorithm);
+        let signature = Key::new(algorithm, 1).sign(token.signing_input().as_bytes());
+        let (r, s) = signature.split_at(signature.len() / 2);
+        token.signature(&write(r, s))
+    };
+    let with_byte = |before: &[u8], behind: &[u8]| {
+        let signature = rs256.sign(token().signing_input().as_bytes());
+        token().signature(&[before, &signature[..], behind].concat())
+    };
     let truncated = &rs256.sign(token().signing_input().as_bytes())[..255];
     vec![
         bad(
@@ -73,6 +83,31 @@ fn signatures(mint: &Mint) -> Vec<Case> {
             "ES256, a byte too long",
             &mint.with(Algorithm::ES256).signature(&[1; 65]),
         ),
+        stricter(
+            "ES256, both numbers with a zero in front",
+            &elliptic(Algorithm::ES256, |r, s| [&[0], r, &[0], s].concat()),
+            ECDSA,
+        ),
+        stricter(
+            "ES384, both numbers with a zero in front",
+            &elliptic(Algorithm::ES384, |r, s| [&[0], r, &[0], s].concat()),
+            ECDSA,
+        ),
+        stricter(
+            "ES256, a byte behind",
+            &elliptic(Algorithm::ES256, |r, s| [r, s, &[0]].concat()),
+            ECDSA,
+        ),
+        bad(
+            "ES256, two bytes behind",
+            &elliptic(Algorithm::ES256, |r, s| [r, s, &[0, 0]].concat()),
+        ),
+        bad(
+            "ES256, a byte in front",
+            &elliptic(Algorithm::ES256, |r, s| [&[0], r, s].concat()),
+        ),
+        bad("RS256, a byte in front", &with_byte(&[0], &[])),
+        bad("RS256, a byte behind", &with_byte(&[], &[0])),
         bad(
             "EdDSA, forged",
             &mint.with(Algorithm::EdDSA).signature(&[1; 64]),
@@ -124,6 +159,31 @@ fn members(mint: &Mint) -> Vec<Case> {
         ),
         stricter("typ logout+jwt", &with("typ", json!("logout+jwt")), TYPE),
         good("typ null", &with("typ", json!(null))),
+        good("salt null", &with("salt", json!(null))),
+        good("jwk null", &with("jwk", json!(null))),
+        good("crit null", &with("crit", json!(null))),
+        stricter("salt that is a number", &with("salt", json!(1)), SALT),
+        stricter("x5t that is a number", &with("x5t", json!(1)), HEADER_TYPES),
+        stricter(
+            "cty that is an object",
+            &with("cty", json!({})),
+            HEADER_TYPES,
+        ),
+        stricter(
+            "a header with a comma too many",
+            &token().more_header(r#""x":1,"#),
+            JSON,
+        ),
+        stricter(
+            "a header with a member without quotes",
+            &token().more_header("x:1"),
+            JSON,
+        ),
+        stricter(
+            "a header nested 33 deep",
+            &token().more_header(&format!(r#""x":{}{}"#, "[".repeat(33), "]".repeat(33))),
+            DEPTH,
+        ),
         stricter("salt", &with("salt", json!("AAAA")), SALT),
         stricter("typ JOSE", &with("typ", json!("JOSE")), TYPE),
         stricter("typ that is a number", &with("typ", json!(1)), HEADER_TYPES),

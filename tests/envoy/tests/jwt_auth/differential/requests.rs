@@ -92,6 +92,34 @@ pub(super) fn cases(mint: &Mint) -> Vec<Case> {
             (400, 401),
             ONE_TOKEN,
         ),
+        differs(
+            "a comma behind the token",
+            authorization(format!("Bearer {token},")),
+            (400, 401),
+            ONE_TOKEN,
+        ),
+        differs(
+            "a token in quotes",
+            authorization(format!("Bearer \"{token}\"")),
+            (400, 401),
+            ONE_TOKEN,
+        ),
+        both(
+            "a tab between",
+            authorization(format!("Bearer\t{token}")),
+            401,
+        ),
+        both(
+            "a colon behind the scheme",
+            authorization(format!("Bearer: {token}")),
+            401,
+        ),
+        differs(
+            "an equals sign in front of the token",
+            authorization(format!("Bearer ={token}")),
+            (401, 200),
+            PREFIX,
+        ),
         both(
             "a token in the query",
             Request::get(format!("/?access_token={token}")),

@@ -54,6 +54,7 @@ fn base64(mint: &Mint) -> Vec<Case> {
     };
     let refused = |name, request| Case::both(name, request, 401);
     let stricter = |name, request, why| Case::differs(name, request, (401, 200), why);
+    let skipped = |name, request| Case::differs(name, request, (400, 200), BLANKS);
     let written = |token: String| bearer(token);
     vec![
         refused("two parts", written(input.to_owned())),
@@ -81,6 +82,46 @@ fn base64(mint: &Mint) -> Vec<Case> {
             "a character too few",
             written(token[..token.len() - 1].to_owned()),
         ),
+        skipped(
+            "a blank in the header",
+            signed(format!("{} {}.{payload}", &header[..8], &header[8..])),
+        ),
+        skipped(
+            "a blank in the payload",
+            signed(format!("{header}.{} {}", &payload[..8], &payload[8..])),
+        ),
+        skipped(
+            "a blank in the signature",
+            written(format!("{input}.{} {}", &signature[..8], &signature[8..])),
+        ),
+        skipped(
+            "a tab in the signature",
+            written(format!("{input}.{}\t{}", &signature[..8], &signature[8..])),
+        ),
+        skipped(
+            "a blank behind the header",
+            signed(format!("{header} .{payload}")),
+        ),
+        skipped(
+            "a blank behind the payload",
+            signed(format!("{header}.{payload} ")),
+        ),
+        Case::both(
+            "a blank behind the token",
+            written(format!("{token} ")),
+            200,
+        ),
+        Case::both(
+            "a blank in front of the token",
+            written(format!(" {token}")),
+            200,
+        ),
+        stricter(
+            "two dots between",
+            written(format!("{header}..{payload}.{signature}")),
+            COMPACT,
+        ),
+        stricter("a dot behind", written(format!("{token}.")), COMPACT),
         stricter("a dot in front", written(format!(".{token}")), COMPACT),
     ]
 }
