@@ -98,13 +98,17 @@ impl Document {
                 Err(error) => error,
             };
             let path = error.path.as_ref().unwrap_or(&self.root.path).clone();
+            let place = match &error.member {
+                Some(member) => member_path(&path, member),
+                None => path.clone(),
+            };
             if !is_consequence(&error, &path, &set_aside) {
-                self.errors.push(Error::new(&path, error.message));
+                self.errors.push(Error::new(&place, error.message));
             }
-            if !self.root.set_aside(&path) {
+            if !self.root.set_aside(&place) {
                 return Err(Errors::new(self.errors));
             }
-            set_aside.push(path);
+            set_aside.push(place);
         }
         self.errors.push(Error::new(
             &self.root.path,
