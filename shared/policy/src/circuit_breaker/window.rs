@@ -118,7 +118,7 @@ impl schemars::JsonSchema for Size {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let duration = generator.subschema_for::<Length>();
+        let duration = generator.subschema_for::<crate::config::Duration>();
         schemars::json_schema!({
             "oneOf": [duration, {"type": "integer", "minimum": 1, "maximum": MAX_RESULTS}],
         })
