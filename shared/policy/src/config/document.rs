@@ -105,10 +105,14 @@ impl Document {
             if !is_consequence(&error, &path, &set_aside) {
                 self.errors.push(Error::new(&place, error.message));
             }
-            if !self.root.set_aside(&place) {
-                return Err(Errors::new(self.errors));
+            // A member at fault may be one that is not there: then the whole object is.
+            let aside = [place, path]
+                .into_iter()
+                .find(|path| self.root.set_aside(path));
+            match aside {
+                Some(path) => set_aside.push(path),
+                None => return Err(Errors::new(self.errors)),
             }
-            set_aside.push(place);
         }
         self.errors.push(Error::new(
             &self.root.path,
