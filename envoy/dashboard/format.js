@@ -11,6 +11,7 @@ const known = (format) => (value) => (value === undefined || value === null ? UN
 const digits = (value) => DIGITS.format(value);
 
 export const count = known((value) => WHOLE.format(value));
+export const yesOrNo = known((value) => (value > 0 ? "yes" : "no"));
 export const perSecond = known((value) => `${digits(value)}/s`);
 export const percent = known((value) => `${digits(value)} %`);
 export const milliseconds = known((value) => (value < 1000 ? `${digits(value)} ms` : `${digits(value / 1000)} s`));

@@ -87,11 +87,11 @@ export const KINDS = [
     id: "keys-missing",
     alerts: ["JwksMissing"],
     place: "jwt_auth",
-    groups: [[{ metric: "portcullis_jwt_auth_jwks_keys" }], ["policy", "provider"]],
+    groups: [[{ metric: "portcullis_jwt_auth_jwks_missing" }], ["policy", "provider"]],
     find({ history, groups }) {
-      const missing = groups.filter(({ all }) => history.latest(all) === 0);
+      const missing = groups.filter(({ all }) => history.latest(all) > 0);
       return some(missing, critical, "Keys are missing", (names) =>
-        `jwt-auth has no keys of ${names}: tokens of these providers get 503. Does the cluster of jwks.remote answer?`);
+        `jwt-auth has no usable keys of ${names}: tokens of these providers get 503. Does the cluster of jwks.remote answer?`);
     },
   },
   {
@@ -128,8 +128,8 @@ export const KINDS = [
     id: "revocations-missing",
     alerts: ["RevocationListStale"],
     place: "jwt_auth",
-    groups: [[{ metric: "portcullis_jwt_auth_revocation_fetches", where: ({ result }) => result === "good" }], ["policy"]],
-    find: ({ history, groups }) => some(groups.filter(({ columns }) => history.latest(columns[0]) === 0), warning,
+    groups: [[{ metric: "portcullis_jwt_auth_revocation_missing" }], ["policy"]],
+    find: ({ history, groups }) => some(groups.filter(({ all }) => history.latest(all) > 0), warning,
       "The revocation list has never been fetched", (names) => `jwt-auth, policy ${names}. Does the cluster of revocation.remote answer?`),
   },
   {

@@ -13,7 +13,7 @@
 //   opened    {caption, metric}: the counts of a metric by its label `reason` that are no refusals
 //   troubles  {metric, text}: what should not happen, shown when it did in the last ten minutes
 
-import { count, duration } from "./format.js";
+import { count, duration, yesOrNo } from "./format.js";
 
 const ALWAYS = () => true;
 const NEVER = () => false;
@@ -79,7 +79,8 @@ export const POLICIES = [
         noun: "providers",
         by: ["policy", "provider"],
         columns: [
-          { title: "Keys", metric: "jwks_keys", now: count, worst: (keys) => Number(keys === 0), isBad: (keys) => keys === 0 },
+          { title: "Keys", metric: "jwks_keys", now: count },
+          { title: "Missing", metric: "jwks_missing", now: yesOrNo, worst: (missing) => missing, isBad: (missing) => missing > 0 },
           { title: "Age", metric: "jwks_age_seconds", now: duration, worst: (age) => age, isBad: (age) => age > OLD_KEYS },
         ],
       },
@@ -89,6 +90,7 @@ export const POLICIES = [
         by: ["policy"],
         columns: [
           { title: "Entries", metric: "revocation_entries", now: count },
+          { title: "Missing", metric: "revocation_missing", now: yesOrNo, worst: (missing) => missing, isBad: (missing) => missing > 0 },
           { title: "Age", metric: "revocation_age_seconds", now: duration, worst: (age) => age, isBad: (age) => age > OLD_REVOCATIONS },
         ],
       },

@@ -19,6 +19,7 @@ const STATES = {
     counter: { 'portcullis_rate_limit_admitted{policy="storefront-production",limit="per-tenant-and-operation"}': 5 },
     gauge: {
       'portcullis_jwt_auth_jwks_keys{policy="edge",provider="corp"}': 0,
+      'portcullis_jwt_auth_jwks_missing{policy="edge",provider="corp"}': 1,
       'portcullis_jwt_auth_revocation_age_seconds{policy="edge"}': 5_000,
     },
   }),

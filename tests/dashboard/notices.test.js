@@ -77,7 +77,7 @@ const ALERTS = {
     [gauge(`portcullis_retry_budget_breaker_missing{${ORDERS}}`, 1), "warning: A retry budget does not find its breaker", /edge \/ orders/],
   ],
   JwksMissing: [
-    [gauge(`portcullis_jwt_auth_jwks_keys{${CORP}}`, 0), "critical: Keys are missing", /edge \/ corp/],
+    [gauge(`portcullis_jwt_auth_jwks_missing{${CORP}}`, 1), "critical: Keys are missing", /edge \/ corp/],
   ],
   JwksStale: [
     [gauge(`portcullis_jwt_auth_jwks_age_seconds{${CORP}}`, 7_300), "warning: Keys are old", /edge \/ corp, 2 h/],
@@ -85,7 +85,7 @@ const ALERTS = {
   ],
   RevocationListStale: [
     [gauge('portcullis_jwt_auth_revocation_age_seconds{policy="edge"}', 1_000), "warning: The revocation list is old", /edge, 17 min/],
-    [counterAt('portcullis_jwt_auth_revocation_fetches{policy="edge",result="good"}', 0), "warning: The revocation list has never been fetched", /policy edge/],
+    [gauge('portcullis_jwt_auth_revocation_missing{policy="edge"}', 1), "warning: The revocation list has never been fetched", /policy edge/],
   ],
   TableEvictions: [
     [counter(`portcullis_rate_limit_evictions{${LIMIT}}`, 0.1), "warning: Tables are full", /rate-limit edge \/ per-client \(6\)/],
@@ -180,7 +180,8 @@ describe("each alert has its notice:", () => {
   }
 
   test("none is left out", async () => {
-    const text = readFileSync(join(REPOSITORY, "envoy/prometheus/alerts.yaml"), "utf8");
+    const files = ["alerts.yaml", "objective.yaml"].map((file) => join(REPOSITORY, "envoy/prometheus", file));
+    const text = files.map((file) => readFileSync(file, "utf8")).join();
     const alerts = new Set([...text.matchAll(/- alert: (\w+)/g)].map(([, name]) => name));
     assert.ok(alerts.size > 10);
     const named = await (await blank()).evaluate(async () => (await import("/notices.js")).KINDS.flatMap((kind) => kind.alerts));
@@ -206,6 +207,7 @@ describe("an outage", () => {
     },
     gauge: {
       [`portcullis_jwt_auth_jwks_keys{${CORP}}`]: 0,
+      [`portcullis_jwt_auth_jwks_missing{${CORP}}`]: 1,
       [`portcullis_jwt_auth_jwks_age_seconds{${CORP}}`]: 22 * 3_600,
       'portcullis_jwt_auth_revocation_age_seconds{policy="edge"}': 5_000,
       [`portcullis_retry_budget_balance{${ORDERS}}`]: 0,

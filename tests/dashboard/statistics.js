@@ -41,6 +41,7 @@ export function statistics(seconds, { breaker = 0, counter = {}, gauge = {}, his
       "envoy_overload_envoy_resource_monitors_cpu_utilization_pressure{}": Math.round(76 + 5 * Math.sin(seconds / 20)),
       "envoy_server_uptime{}": 86_400 + seconds,
       'portcullis_jwt_auth_jwks_keys{policy="edge",provider="corp"}': 3,
+      'portcullis_jwt_auth_jwks_missing{policy="edge",provider="corp"}': 0,
       'portcullis_jwt_auth_jwks_age_seconds{policy="edge",provider="corp"}': seconds % 600,
       [`portcullis_circuit_breaker_state{${circuit}}`]: breaker,
       [`portcullis_circuit_breaker_open_keys{${circuit}}`]: breaker === 2 ? 1 : 0,

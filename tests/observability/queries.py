@@ -8,7 +8,7 @@ import re
 from legitimately_empty import LEGITIMATELY_EMPTY
 
 # What Grafana puts in for the dashboard's variables.
-VARIABLES = {"$__rate_interval": "1m", "$job": "envoy", "$listener": ".*"}
+VARIABLES = {"$__rate_interval": "1m", "$job": "envoy", "$instance": ".*", "$listener": ".*"}
 
 
 def unanswered(server, dashboard):
@@ -27,6 +27,8 @@ def unanswered(server, dashboard):
             labels = {label for sample in samples for label in sample["metric"]}
             for missing in sorted(set(re.findall(r"{{(\w+)}}", legend)) - labels):
                 yield f"{place}: nothing has the label {missing}: {query}"
+        elif "ALERTS{" in query:
+            empty += 1  # as long as all is well
         elif excuses:
             empty += 1
             used |= excuses
@@ -65,17 +67,22 @@ def filled_in(query):
 def undocumented(server, repository):
     """Our metrics that no README has: in what Envoy tells (stats_tags.yaml may be incomplete, then a
     label is a part of the name), and in what the rules ask for."""
-    documented = set()
+    told = {name for name in server.get("label/__name__/values") if name.startswith("portcullis_")}
+    asked = {metric for rule in rules(server) for metric in metrics(rule["query"])}
+    asked = {metric for metric in asked if metric.startswith("portcullis_") and not excused(metric)}
+    for metric in sorted((told | asked) - documented(repository)):
+        yield f"{metric}: in no plugin's table of metrics"
+
+
+def documented(repository):
+    """The metrics in the plugins' READMEs, as Prometheus sees them."""
+    names = set()
     for readme in repository.glob("plugins/*/README.md"):
         plugin = readme.parent.name.replace("-", "_")
         section = readme.read_text().partition("\n## Metrics\n")[2].partition("\n## ")[0]
         for first_cell in re.findall(r"^\|([^|]+)\|", section, re.MULTILINE):
-            documented |= {f"portcullis_{plugin}_{metric}" for metric in re.findall(r"`(\w+)`", first_cell)}
-    told = {name for name in server.get("label/__name__/values") if name.startswith("portcullis_")}
-    asked = {metric for rule in rules(server) for metric in metrics(rule["query"])}
-    asked = {metric for metric in asked if metric.startswith("portcullis_") and not excused(metric)}
-    for metric in sorted((told | asked) - documented):
-        yield f"{metric}: in no plugin's table of metrics"
+            names |= {f"portcullis_{plugin}_{metric}" for metric in re.findall(r"`(\w+)`", first_cell)}
+    return names
 
 
 def untested(server, tests):
@@ -84,7 +91,7 @@ def untested(server, tests):
         if rule["type"] == "alerting":
             expected = f'alertname="{rule["name"]}",severity="{rule["labels"]["severity"]}"'
             if expected not in tests:
-                yield f"alerts.test.yaml: no test expects {expected}"
+                yield f"*.test.yaml: no test expects {expected}"
 
 
 def rules(server):
@@ -93,8 +100,8 @@ def rules(server):
 
 def metrics(query):
     """The names of the metrics in a query."""
-    without_labels = re.sub(r"\{[^}]*\}|\bby \([^)]*\)", "", query)
-    return set(re.findall(r"\b(?:up\b|(?:envoy|portcullis)_\w+|\w+:[\w:]+)", without_labels))
+    bare = re.sub(r'\{[^}]*\}|\[[^]]*\]|"[^"]*"|\b(?:by|on|without) \([^)]*\)', "", query)
+    return set(re.findall(r"\b(?:up\b|(?:envoy|portcullis)_\w+|\w+:[\w:]+)", bare))
 
 
 def excused(metric):

@@ -74,8 +74,8 @@ fn report(text: &str) -> Vec<String> {
     report.lines().map(str::to_owned).collect()
 }
 
-const DURATION: &str = "a duration: a whole number and one of ms, s, m, h, d, such as \"250ms\" or \
-                        \"365d\", at most 3652500d";
+const DURATION: &str = "a duration from \"0s\" to \"3652500d\", written as a whole number and one of ms, s, m, \
+                        h, d";
 
 #[test]
 fn a_valid_configuration_is_read() {
@@ -128,7 +128,7 @@ fn all_errors_are_reported_at_once() {
              expected a name: 1 to 64 of A-Z a-z 0-9 _ - . /",
             "$.limits[1].requests: found -1; expected a whole number from 0 to 4294967295",
             "$.limits[1].burst: unknown field; allowed: name, requests, key",
-            "$.limits[2]: found \"five\"; expected an object",
+            "$.limits[2]: found \"five\"; expected an object with the fields: name, requests, key",
             "$.limits[3].requests: found 1.0; expected a whole number from 0 to 4294967295",
             "$.limits[3].key.header: found 5; expected a name: 1 to 64 of A-Z a-z 0-9 _ - . /",
             "$.labels[\"a b\"]: found \"a b\"; expected a name: 1 to 64 of A-Z a-z 0-9 _ - . /",
@@ -140,8 +140,14 @@ fn all_errors_are_reported_at_once() {
 #[test]
 fn wrong_types_are_named_in_the_terms_of_json() {
     let wrong = [
-        ("[]", "$: found an array; expected an object"),
-        ("null", "$: found null; expected an object"),
+        (
+            "[]",
+            "$: found an array; expected an object with the fields: name, mode, window, weight, share, limits, labels",
+        ),
+        (
+            "null",
+            "$: found null; expected an object with the fields: name, mode, window, weight, share, limits, labels",
+        ),
         (
             r#"{"weight": "1"}"#,
             "$.weight: found \"1\"; expected a number",
@@ -152,7 +158,7 @@ fn wrong_types_are_named_in_the_terms_of_json() {
         ),
         (
             r#"{"limits": [[]]}"#,
-            "$.limits[0]: found an array; expected an object",
+            "$.limits[0]: found an array; expected an object with the fields: name, requests, key",
         ),
         (
             r#"{"labels": true}"#,

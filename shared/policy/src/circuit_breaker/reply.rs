@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::CircuitBreaker;
 use super::evaluate::{Admission, Reason};
-use crate::config::{Mode, Name, OnError};
+use crate::config::{Mode, Name, OnError, at_member};
 use crate::grpc::Grpc;
 use crate::headers::HeaderMap;
 use crate::reply::{Reply, ReplyHeaders};
@@ -140,15 +140,14 @@ impl TryFrom<Fields> for Fallback {
         let status = fields.status.unwrap_or(default.status);
         let has_body = !matches!(status, 204 | 205 | 304);
         if !(200..=599).contains(&status) {
-            return Err(format!(
-                "found the status {status}; expected one from 200 to 599"
-            ));
+            let message = format!("found {status}; expected a status from 200 to 599");
+            return Err(at_member("status", message));
         }
         let body = match fields.body {
             Some(body) if !body.is_empty() && !has_body => {
-                return Err(format!(
-                    "found \"body\" with the status {status}, whose responses have none"
-                ));
+                let message =
+                    format!("found a body with the status {status}, whose responses have none");
+                return Err(at_member("body", message));
             }
             Some(body) => body.into(),
             None if has_body => default.body,

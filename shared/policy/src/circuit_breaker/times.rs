@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::machine::OpenTime;
-use crate::config::{Whole, Within};
+use crate::config::{Whole, Within, at_member};
 
 /// A part of all, in percent.
 pub(super) type Percent = Whole<0, 100>;
@@ -106,11 +106,10 @@ impl TryFrom<OpenFields> for Open {
     fn try_from(fields: OpenFields) -> Result<Self, String> {
         let max = fields.max.unwrap_or(fields.usual_max());
         if max < fields.base {
-            return Err(format!(
-                "found a \"max\" of \"{}\" with a \"base\" of \"{}\"; expected a \"max\" that is no less",
-                max.get(),
-                fields.base.get()
-            ));
+            let (max, base) = (max.get(), fields.base.get());
+            let message =
+                format!("found \"{max}\"; expected at least \"base\", which is \"{base}\"");
+            return Err(at_member("max", message));
         }
         Ok(Self::of(&fields, max))
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 
 use super::machine::{Extent, MAX_RESULTS};
-use crate::config::{Duration, Within};
+use crate::config::{Within, at_member};
 
 /// Over which results rates are computed. Default: those of 30 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -43,7 +43,7 @@ enum Kind {
 }
 
 enum Size {
-    Duration(Duration),
+    Duration(Length),
     Number(u64),
 }
 
@@ -63,23 +63,21 @@ impl TryFrom<Fields> for Window {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
+        let size = |message: String| Err(at_member("size", message));
         match (fields.kind, fields.size) {
-            (Kind::Time, Size::Duration(length)) => {
-                Ok(Self(Extent::Time(Length::try_from(length)?.nanos())))
-            }
+            (Kind::Time, Size::Duration(length)) => Ok(Self(Extent::Time(length.nanos()))),
             (Kind::Count, Size::Number(number)) => match u16::try_from(number) {
-                Ok(size @ 1..=MAX_RESULTS) => Ok(Self(Extent::Count(size))),
-                _ => Err(format!(
-                    "found the size {number}; expected a number of results from 1 to {MAX_RESULTS}"
+                Ok(results @ 1..=MAX_RESULTS) => Ok(Self(Extent::Count(results))),
+                _ => size(format!(
+                    "found {number}; expected a number of results from 1 to {MAX_RESULTS}"
                 )),
             },
-            (Kind::Time, Size::Number(number)) => Err(format!(
-                "found the size {number} with \"type\": \"time\"; expected a duration such as \
-                 \"30s\""
+            (Kind::Time, Size::Number(number)) => size(format!(
+                "found {number} with \"type\": \"time\"; expected a duration such as \"30s\""
             )),
-            (Kind::Count, Size::Duration(length)) => Err(format!(
-                "found the size \"{length}\" with \"type\": \"count\"; expected a number of \
-                 results from 1 to {MAX_RESULTS}"
+            (Kind::Count, Size::Duration(length)) => size(format!(
+                "found \"{}\" with \"type\": \"count\"; expected a number of results from 1 to {MAX_RESULTS}",
+                length.get()
             )),
         }
     }
@@ -101,7 +99,7 @@ impl<'de> Deserialize<'de> for Size {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
-                Duration::deserialize(de::value::StrDeserializer::new(text)).map(Size::Duration)
+                Length::deserialize(de::value::StrDeserializer::new(text)).map(Size::Duration)
             }
         }
 
@@ -120,7 +118,7 @@ impl schemars::JsonSchema for Size {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let duration = generator.subschema_for::<Duration>();
+        let duration = generator.subschema_for::<crate::config::Duration>();
         schemars::json_schema!({
             "oneOf": [duration, {"type": "integer", "minimum": 1, "maximum": MAX_RESULTS}],
         })

@@ -1,6 +1,6 @@
 //! Numbers and durations with bounds.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Duration;
 
@@ -50,13 +50,12 @@ impl<const MIN: u32, const MAX: u32> schemars::JsonSchema for Whole<MIN, MAX> {
 }
 
 /// A duration from `MIN` to `MAX` milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
     schemars(with = "Duration", inline)
 )]
-#[serde(try_from = "Duration")]
 pub(crate) struct Within<const MIN: u64, const MAX: u64>(Duration);
 
 impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
@@ -79,16 +78,9 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
     }
 }
 
-impl<const MIN: u64, const MAX: u64> TryFrom<Duration> for Within<MIN, MAX> {
-    type Error = String;
-
-    fn try_from(duration: Duration) -> Result<Self, String> {
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let [min, max] = [MIN, MAX].map(Duration::from_millis);
-        match (min..=max).contains(&duration) {
-            true => Ok(Self(duration)),
-            false => Err(format!(
-                "found \"{duration}\"; expected a duration from \"{min}\" to \"{max}\""
-            )),
-        }
+        Duration::deserialize_within(deserializer, min, max).map(Self)
     }
 }

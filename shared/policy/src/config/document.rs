@@ -98,13 +98,21 @@ impl Document {
                 Err(error) => error,
             };
             let path = error.path.as_ref().unwrap_or(&self.root.path).clone();
+            let place = match &error.member {
+                Some(member) => member_path(&path, member),
+                None => path.clone(),
+            };
             if !is_consequence(&error, &path, &set_aside) {
-                self.errors.push(Error::new(&path, error.message));
+                self.errors.push(Error::new(&place, error.message));
             }
-            if !self.root.set_aside(&path) {
-                return Err(Errors::new(self.errors));
+            // A member at fault may be one that is not there: then the whole object is.
+            let aside = [place, path]
+                .into_iter()
+                .find(|path| self.root.set_aside(path));
+            match aside {
+                Some(path) => set_aside.push(path),
+                None => return Err(Errors::new(self.errors)),
             }
-            set_aside.push(path);
         }
         self.errors.push(Error::new(
             &self.root.path,

@@ -78,25 +78,52 @@ impl fmt::Debug for Duration {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
+        let longest = Self::from_millis(MAX_MILLIS);
+        Self::deserialize_within(deserializer, Self::from_millis(0), longest)
+    }
+}
 
-        impl de::Visitor<'_> for Visitor {
-            type Value = Duration;
+impl Duration {
+    /// Reads a duration with these bounds, both included. Every error names them.
+    pub(crate) fn deserialize_within<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        min: Self,
+        max: Self,
+    ) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Bounds { min, max })
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "a duration: a whole number and one of ms, s, m, h, d, such as \"250ms\" or \
-                     \"365d\", at most 3652500d",
-                )
-            }
+struct Bounds {
+    min: Duration,
+    max: Duration,
+}
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-                Duration::parse(text)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+impl de::Visitor<'_> for Bounds {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { min, max } = self;
+        write!(
+            f,
+            "a duration from \"{min}\" to \"{max}\", written as a whole number and one of ms, s, m, h, d"
+        )
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        let duration = Duration::parse(text)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))?;
+        let Self { min, max } = self;
+        match min <= duration && duration <= max {
+            true => Ok(duration),
+            false => {
+                let expected = format!("a duration from \"{min}\" to \"{max}\"");
+                Err(E::invalid_value(
+                    de::Unexpected::Str(text),
+                    &expected.as_str(),
+                ))
             }
         }
-
-        deserializer.deserialize_str(Visitor)
     }
 }
 

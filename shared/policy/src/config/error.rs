@@ -86,6 +86,8 @@ impl std::error::Error for Errors {}
 #[derive(Debug)]
 pub(super) struct Unplaced {
     pub(super) path: Option<String>,
+    /// The member of the value at `path` that is at fault.
+    pub(super) member: Option<String>,
     pub(super) message: String,
     pub(super) subject: Subject,
 }
@@ -105,6 +107,7 @@ impl Unplaced {
     fn new(message: String, subject: Subject) -> Self {
         Self {
             path: None,
+            member: None,
             message,
             subject,
         }
@@ -114,6 +117,15 @@ impl Unplaced {
         self.path.get_or_insert_with(|| path.to_owned());
         self
     }
+}
+
+/// No message begins with this character.
+const MEMBER: char = '\u{1}';
+
+/// The message of a `TryFrom` about one member of an object: the error is reported at that member, and not
+/// at the whole object. serde passes on nothing but a text, so the member is marked in it.
+pub(crate) fn at_member(member: &str, message: impl fmt::Display) -> String {
+    format!("{MEMBER}{member}{MEMBER}{message}")
 }
 
 impl fmt::Display for Unplaced {
@@ -126,7 +138,15 @@ impl std::error::Error for Unplaced {}
 
 impl serde::de::Error for Unplaced {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string(), Subject::Whole)
+        let text = message.to_string();
+        let marked = text.strip_prefix(MEMBER);
+        match marked.and_then(|rest| rest.split_once(MEMBER)) {
+            Some((member, message)) => Self {
+                member: Some(member.to_owned()),
+                ..Self::new(message.to_owned(), Subject::Whole)
+            },
+            None => Self::new(text, Subject::Whole),
+        }
     }
 
     fn invalid_type(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {

@@ -34,6 +34,7 @@ mod text;
 pub(crate) use bounds::{Whole, Within};
 pub use document::Document;
 pub use duration::Duration;
+pub(crate) use error::at_member;
 pub use error::{Error, Errors};
 #[cfg(feature = "jwt")]
 pub(crate) use header::FRAMING;

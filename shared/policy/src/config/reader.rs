@@ -44,19 +44,22 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             .map_err(|error| error.at(&self.path))
     }
 
-    /// serde would take an array for the list of the fields' values.
+    /// serde would take an array for the list of the fields' values, and does not name the fields of the
+    /// object that it expects.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unplaced> {
         match &self.value {
-            Value::Array(_) => {
-                let error: Unplaced = de::Error::invalid_type(de::Unexpected::Seq, &visitor);
+            Value::Object(_) => self.deserialize_any(visitor),
+            other => {
+                let expected = format!("an object with the fields: {}", fields.join(", "));
+                let error: Unplaced =
+                    de::Error::invalid_type(other.unexpected(), &expected.as_str());
                 Err(error.at(&self.path))
             }
-            _ => self.deserialize_any(visitor),
         }
     }
 

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::lookalike;
 use super::reason::Reason;
-use crate::config::{HeaderName, Text};
+use crate::config::{HeaderName, Text, at_member};
 use crate::headers::{HeaderMap, is_token};
 use crate::key::{cookie, query};
 use crate::matcher::not_exactly_one;
@@ -82,9 +82,9 @@ impl TryFrom<Fields> for Place {
 
     fn try_from(fields: Fields) -> Result<Self, String> {
         if let (None, Some(prefix)) = (&fields.header, &fields.prefix) {
-            return Err(format!(
-                "found \"prefix\": {prefix:?} without \"header\"; only a header has one"
-            ));
+            let message =
+                format!("found {prefix:?} without \"header\"; only a header has a prefix");
+            return Err(at_member("prefix", message));
         }
         let members = [
             ("header", fields.header.is_some()),
@@ -93,10 +93,10 @@ impl TryFrom<Fields> for Place {
         ];
         match (fields.header, fields.cookie, fields.query) {
             (Some(name), None, None) => Self::header(name, fields.prefix),
-            (None, Some(name), None) if !is_token(name.as_str()) => Err(format!(
-                "found {:?}; expected the name of a cookie",
-                name.as_str()
-            )),
+            (None, Some(name), None) if !is_token(name.as_str()) => {
+                let message = format!("found {:?}; expected the name of a cookie", name.as_str());
+                Err(at_member("cookie", message))
+            }
             (None, Some(name), None) => Ok(Self::Cookie(name)),
             (None, None, Some(name)) => Ok(Self::Query(name)),
             _ => Err(not_exactly_one(&members)),

@@ -8,7 +8,7 @@ use super::keys::{Jwks, Keys};
 use super::place::Place;
 use super::scope::at_least_one;
 use super::times::Times;
-use crate::config::{Duration, Text};
+use crate::config::{Duration, Text, at_member};
 use crate::jose::Algorithm;
 use crate::remote::between;
 
@@ -186,7 +186,10 @@ impl TryFrom<Fields> for Provider {
         let mut places = from.iter();
         while let Some(place) = places.next() {
             if places.as_slice().contains(place) {
-                return Err("found one place twice in \"from\"; expected each once".to_owned());
+                return Err(at_member(
+                    "from",
+                    "found one place twice; expected each once",
+                ));
             }
         }
         let payload_header = fields.forward_payload_header;
@@ -194,18 +197,19 @@ impl TryFrom<Fields> for Provider {
             let mut names = fields.claims_to_headers.names();
             match names.find(|name| name.is_spelled(header.as_str())) {
                 Some(name) if name == header => {
-                    return Err(format!(
-                        "found {:?} in \"forward_payload_header\" and in \"claims_to_headers\"; \
-                         expected each header once",
+                    let message = format!(
+                        "found {:?}, which is in \"claims_to_headers\", too; expected each header once",
                         header.as_str()
-                    ));
+                    );
+                    return Err(at_member("forward_payload_header", message));
                 }
                 Some(name) => return Err(two_spellings(name, header)),
                 None => {}
             }
         }
         Ok(Self {
-            algorithms: algorithms(fields.algorithms, &keys)?,
+            algorithms: algorithms(fields.algorithms, &keys)
+                .map_err(|message| at_member("algorithms", message))?,
             issuer: fields.issuer,
             audiences: fields.audiences,
             types: fields.types,
@@ -243,7 +247,7 @@ fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorith
         return match usual.is_empty() {
             false => Ok(usual),
             true => Err(format!(
-                "found secret keys only; expected \"algorithms\" beside them, from: {}",
+                "found none, and secret keys only; expected some of: {}",
                 list(&served)
             )),
         };
@@ -251,12 +255,11 @@ fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorith
     match (named.iter().find(|name| !served.contains(name)), keys) {
         (None, _) => Ok(named),
         (Some(name), Keys::Remote(_)) => Err(format!(
-            "found the symmetric {name} in \"algorithms\"; with keys that are fetched, expected any \
-             of: {}",
+            "found {name}, which is symmetric; with keys that are fetched, expected any of: {}",
             list(&served)
         )),
         (Some(name), Keys::Inline(_)) => Err(format!(
-            "found {name} in \"algorithms\", which no key is for; expected any of: {}",
+            "found {name}, which no key is for; expected any of: {}",
             list(&served)
         )),
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::reason::Reason;
 use super::scope::{Expected, Scope, at_least_one};
 use super::step_up::StepUp;
-use crate::config::{Mode, Name, Text};
+use crate::config::{Mode, Name, Text, at_member};
 use crate::jose::Object;
 use crate::matcher::Match;
 
@@ -141,9 +141,9 @@ struct Fields {
 }
 
 impl TryFrom<Fields> for Rule {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+    fn try_from(fields: Fields) -> Result<Self, String> {
         let conditions = Conditions {
             scopes: fields.scopes,
             claims: fields.claims.into_iter().collect(),
@@ -151,7 +151,8 @@ impl TryFrom<Fields> for Rule {
         };
         if fields.require == Require::None {
             if fields.allow_missing {
-                return Err("found \"allow_missing\" with \"require\": \"none\", which never asks");
+                let message = "found true with \"require\": \"none\", which never asks";
+                return Err(at_member("allow_missing", message));
             }
             let Conditions {
                 scopes,
@@ -161,7 +162,8 @@ impl TryFrom<Fields> for Rule {
             if !scopes.is_empty() || !claims.is_empty() || step_up.is_some() {
                 return Err(
                     "found \"scopes\", \"claims\" or \"step_up\" with \"require\": \"none\", where \
-                     there is no token that could have them",
+                     there is no token that could have them"
+                        .to_owned(),
                 );
             }
         }

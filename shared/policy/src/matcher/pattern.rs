@@ -1,6 +1,8 @@
 //! What a path or the value of a header has to be.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
 
 use super::regex::Regex;
 use crate::readings::Fit;
@@ -25,13 +27,12 @@ impl Pattern {
 }
 
 /// A condition on the path of a request: exactly one of `exact`, `prefix` and `regex`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
     schemars(with = "PathFields")
 )]
-#[serde(try_from = "PathFields")]
 pub(super) struct PathPattern {
     pattern: Pattern,
     /// For a regular expression: the same one, for which letter case does not count.
@@ -107,6 +108,31 @@ pub(super) struct PathFields {
     prefix: Option<PathPrefix>,
     /// The whole path fits this regular expression.
     regex: Option<Regex>,
+}
+
+/// A bare text is a frequent slip, so the error shows what was meant.
+impl<'de> Deserialize<'de> for PathPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = PathPattern;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "an object with exactly one of exact, prefix, regex, such as {\"prefix\": \"/api/\"}",
+                )
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<PathPattern, A::Error> {
+                let members = de::value::MapAccessDeserializer::new(members);
+                let fields = PathFields::deserialize(members)?;
+                PathPattern::try_from(fields).map_err(de::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
 }
 
 impl TryFrom<PathFields> for PathPattern {

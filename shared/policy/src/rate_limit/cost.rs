@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
 use super::rate::Amount;
-use crate::config::HeaderName;
+use crate::config::{HeaderName, at_member};
 use crate::headers::HeaderMap;
 
 /// What one request counts: always the same, or what a header says.
@@ -104,9 +104,8 @@ impl TryFrom<CostFields> for CostHeader {
             max,
         } = fields;
         if default > max {
-            return Err(format!(
-                "found \"default\": {default} with \"max\": {max}; expected no more than that"
-            ));
+            let message = format!("found {default}; expected no more than \"max\", which is {max}");
+            return Err(at_member("default", message));
         }
         Ok(Self {
             name: header,

@@ -9,7 +9,7 @@ use super::algorithm::{FixedWindow, Gcra, SlidingWindow};
 use super::cost::{ChargeResponse, Cost};
 use super::limiter::Limiter;
 use super::rate::{Amount, Rate};
-use crate::config::{Mode, Name};
+use crate::config::{Mode, Name, at_member};
 use crate::key::{KeyPart, Missing, Needs};
 use crate::matcher::Match;
 use crate::table::{MemoryUse, blocks_for};
@@ -131,16 +131,19 @@ impl Fields {
         let (requests, per) = (rate.requests.get(), rate.per());
         let gcra = self.algorithm == AlgorithmName::Gcra;
         match burst.map(Amount::get) {
-            Some(_) if !gcra => return Err("found \"burst\"; only \"gcra\" has one".to_owned()),
-            Some(_) if requests == 0 => {
-                return Err("found \"burst\" with \"requests\": 0, which denies everything".into());
+            Some(_) if !gcra => {
+                let message = "found a burst; only the algorithm \"gcra\" has one";
+                return Err(at_member("burst", message));
+            }
+            Some(burst) if requests == 0 => {
+                let message =
+                    format!("found {burst} with \"requests\": 0, which denies everything");
+                return Err(at_member("burst", message));
             }
             Some(0) => {
-                return Err(
-                    "found \"burst\": 0; expected at least 1 (to deny everything, set \
-                     \"requests\" to 0)"
-                        .to_owned(),
-                );
+                let message =
+                    "found 0; expected at least 1 (to deny everything, set \"requests\" to 0)";
+                return Err(at_member("burst", message));
             }
             _ => {}
         }
@@ -151,10 +154,10 @@ impl Fields {
             AlgorithmName::Gcra => {
                 let burst = burst.unwrap_or(rate.requests);
                 let gcra = Gcra::new(requests, per, burst.get()).ok_or_else(|| {
-                    format!(
-                        "found \"burst\": {burst} at {rate}; expected a burst that is paid for in \
-                         ten years"
-                    )
+                    let message = format!(
+                        "found {burst} at {rate}; expected a burst that is paid for in ten years"
+                    );
+                    at_member("burst", message)
                 })?;
                 Limiter::Gcra(gcra)
             }
@@ -174,10 +177,10 @@ impl TryFrom<Fields> for Limit {
         let usual = fields.cost.usual();
         let capacity = limiter.as_ref().map(Limiter::capacity);
         if let Some(capacity) = capacity.filter(|capacity| usual.get() > *capacity) {
-            return Err(format!(
-                "found a cost of {usual}; expected at most {capacity}, which is all that is ever \
-                 admitted at once"
-            ));
+            let message = format!(
+                "found {usual}; expected at most {capacity}, which is all that is ever admitted at once"
+            );
+            return Err(at_member("cost", message));
         }
         Ok(Self {
             name: fields.name,

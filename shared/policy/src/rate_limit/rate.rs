@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::config::Duration;
+use crate::config::Within;
 
 /// A number of requests, or what one request counts: at most a billion, so that sums and products
 /// stay far from the bounds of the integers.
@@ -52,27 +52,8 @@ impl schemars::JsonSchema for Amount {
     }
 }
 
-/// The time that a rate is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(with = "Duration"))]
-#[serde(try_from = "Duration")]
-struct Period(Duration);
-
-const LONGEST_PERIOD: Duration = Duration::from_days(365);
-
-impl TryFrom<Duration> for Period {
-    type Error = String;
-
-    fn try_from(duration: Duration) -> Result<Self, String> {
-        match duration > Duration::from_secs(0) && duration <= LONGEST_PERIOD {
-            true => Ok(Self(duration)),
-            false => Err(format!(
-                "found \"{duration}\"; expected a duration from \"1ms\" to \"{LONGEST_PERIOD}\""
-            )),
-        }
-    }
-}
+/// The time that a rate is about: from a millisecond to 365 days.
+type Period = Within<1, 31_536_000_000>;
 
 /// How many requests are admitted in what time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -91,7 +72,7 @@ impl Rate {
     /// The time in nanoseconds, at least 1.
     pub(super) fn per(self) -> u64 {
         // A year has some 3 × 10¹⁶ of them.
-        u64::try_from(self.per.0.get().as_nanos()).unwrap_or(u64::MAX)
+        self.per.nanos()
     }
 
     /// The same rate, or the next lower one, for whole seconds: so many requests in so many seconds.
@@ -106,7 +87,7 @@ impl Rate {
 /// `100 per 1m`.
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} per {}", self.requests, self.per.0)
+        write!(f, "{} per {}", self.requests, self.per.get())
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
 use super::rate::seconds;
-use crate::config::{Mode, Name, OnError};
+use crate::config::{Mode, Name, OnError, at_member};
 use crate::reply::{ErrorStatus, Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is over a limit.
@@ -143,21 +143,21 @@ impl Default for ReplyTemplate {
 }
 
 impl TryFrom<Fields> for ReplyTemplate {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+    fn try_from(fields: Fields) -> Result<Self, String> {
         let default = Self::default();
         let body = match (fields.format, fields.body) {
             (Format::Text, None) => default.body,
             (Format::Text, Some(text)) => Body::Text(text.into()),
             (Format::Problem, Some(_)) => {
-                return Err("found \"body\" with \"format\": \"problem+json\", which has its own");
+                let message = "found a body with \"format\": \"problem+json\", which has its own";
+                return Err(at_member("body", message));
             }
             (Format::Problem, None) if fields.headers.contains("content-type") => {
-                return Err(
-                    "found the header \"content-type\" with \"format\": \"problem+json\", which has \
-                     its own",
-                );
+                let message =
+                    "found \"content-type\" with \"format\": \"problem+json\", which has its own";
+                return Err(at_member("headers", message));
             }
             (Format::Problem, None) => Body::Problem,
         };

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 use siphasher::sip::SipHasher13;
 
 use super::record::LAYOUT;
@@ -144,15 +144,8 @@ pub(crate) fn between<'de, D, const LEAST: u64, const MOST: u64>(
 where
     D: Deserializer<'de>,
 {
-    let duration = Duration::deserialize(deserializer)?;
-    let bounds = [LEAST, MOST].map(Duration::from_millis);
-    let [least, most] = bounds;
-    match least <= duration && duration <= most {
-        true => Ok(duration),
-        false => Err(de::Error::custom(format!(
-            "found \"{duration}\"; expected a duration from \"{least}\" to \"{most}\""
-        ))),
-    }
+    let [least, most] = [LEAST, MOST].map(Duration::from_millis);
+    Duration::deserialize_within(deserializer, least, most)
 }
 
 pub(crate) fn nanoseconds(duration: Duration) -> u64 {

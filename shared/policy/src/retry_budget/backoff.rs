@@ -16,7 +16,7 @@
 
 use serde::Deserialize;
 
-use crate::config::{Whole, Within};
+use crate::config::{Whole, Within, at_member};
 
 const MAX: u64 = 24 * 60 * 60 * 1_000;
 const SECOND: u64 = 1_000_000_000;
@@ -119,18 +119,18 @@ impl TryFrom<Fields> for Backoff {
                 factor: factor.get().into(),
             },
             (_, Some(_)) => {
-                return Err("found \"factor\"; only \"exponential\" has one".to_owned());
+                let message = "found a factor; only the strategy \"exponential\" has one";
+                return Err(at_member("factor", message));
             }
             (Strategy::Fixed, None) => Growth::Fixed,
             (Strategy::Linear, None) => Growth::Linear,
         };
         let base = fields.base.nanos();
         if let Some(max) = fields.max.filter(|max| *max < fields.base) {
-            return Err(format!(
-                "found \"max\": \"{}\"; expected at least \"base\", which is \"{}\"",
-                max.get(),
-                fields.base.get()
-            ));
+            let (max, base) = (max.get(), fields.base.get());
+            let message =
+                format!("found \"{max}\"; expected at least \"base\", which is \"{base}\"");
+            return Err(at_member("max", message));
         }
         Ok(Self {
             growth,

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::config::at_member;
+
 /// Who shares windows, resources and processes with other origins.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
@@ -60,20 +62,18 @@ struct Fields {
 }
 
 impl TryFrom<Fields> for CrossOrigin {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+    fn try_from(fields: Fields) -> Result<Self, String> {
         for policy in &fields.report_only {
             match policy {
                 ReportOnly::Opener if fields.opener.is_none() => {
-                    return Err(
-                        "found \"opener\" in \"report_only\"; expected a field \"opener\" too",
-                    );
+                    let message = "found \"opener\"; expected a field \"opener\" too";
+                    return Err(at_member("report_only", message));
                 }
                 ReportOnly::Embedder if fields.embedder.is_none() => {
-                    return Err(
-                        "found \"embedder\" in \"report_only\"; expected a field \"embedder\" too",
-                    );
+                    let message = "found \"embedder\"; expected a field \"embedder\" too";
+                    return Err(at_member("report_only", message));
                 }
                 ReportOnly::Opener | ReportOnly::Embedder => {}
             }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::config::Duration;
+use crate::config::{Duration, at_member};
 
 /// For how long the preset `none` and a `max_age` that was not given stand; also the least that
 /// the preload list takes.
@@ -91,22 +91,19 @@ impl TryFrom<Fields> for Hsts {
     fn try_from(fields: Fields) -> Result<Self, String> {
         if let Some(max_age) = fields.max_age {
             if max_age.get().subsec_nanos() != 0 {
-                return Err(format!(
-                    "found \"max_age\": \"{max_age}\"; expected whole seconds"
-                ));
+                let message = format!("found \"{max_age}\"; expected whole seconds");
+                return Err(at_member("max_age", message));
             }
             if fields.preload && max_age < YEAR {
-                return Err(format!(
-                    "found \"preload\" with \"max_age\": \"{max_age}\"; the preload list demands at \
-                     least \"{YEAR}\""
-                ));
+                let message = format!(
+                    "found \"{max_age}\" with \"preload\"; the preload list demands at least \"{YEAR}\""
+                );
+                return Err(at_member("max_age", message));
             }
         }
         if fields.preload && !fields.include_subdomains {
-            return Err(
-                "found \"preload\" without \"include_subdomains\"; the preload list demands both"
-                    .to_owned(),
-            );
+            let message = "found false with \"preload\"; the preload list demands both";
+            return Err(at_member("include_subdomains", message));
         }
         Ok(Self {
             max_age: fields.max_age,

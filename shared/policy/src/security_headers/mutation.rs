@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::config::{HeaderValue, is_framing};
+use crate::config::{HeaderValue, at_member, is_framing};
 use crate::headers::{HeaderMap, is_token};
 
 /// A change to one header of the response.
@@ -144,7 +144,8 @@ impl TryFrom<Fields> for HeaderMutation {
         let action = match (fields.action, fields.value) {
             (ActionName::Remove, None) => Action::Remove,
             (ActionName::Remove, Some(_)) => {
-                return Err("found a \"value\"; the action \"remove\" has none".to_owned());
+                let message = "found a value; the action \"remove\" has none";
+                return Err(at_member("value", message));
             }
             (_, None) => {
                 return Err(
@@ -153,12 +154,12 @@ impl TryFrom<Fields> for HeaderMutation {
                 );
             }
             (ActionName::Append, Some(_)) if name == "content-security-policy" => {
-                return Err(
+                return Err(at_member(
+                    "action",
                     "found \"append\" to content-security-policy; use \"csp\", or \"set\": browsers \
                      apply several policies one after the other, so a second one can only forbid \
-                     more"
-                        .to_owned(),
-                );
+                     more",
+                ));
             }
             (ActionName::Set, Some(HeaderValue(value))) => Action::Set(value),
             (ActionName::SetIfAbsent, Some(HeaderValue(value))) => Action::SetIfAbsent(value),

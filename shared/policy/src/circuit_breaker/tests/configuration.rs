@@ -78,11 +78,35 @@ fn numbers_and_durations_have_bounds() {
         ),
         (
             json!({"fallback": {"status": 101}}),
-            "fallback: found the status 101; expected one from 200 to 599",
+            "fallback.status: found 101; expected a status from 200 to 599",
         ),
         (
             json!({"fallback": {"status": 204, "body": "x"}}),
-            "fallback: found \"body\" with the status 204, whose responses have none",
+            "fallback.body: found a body with the status 204, whose responses have none",
+        ),
+    ] {
+        assert_eq!(error(breaker), expected);
+    }
+}
+
+/// The bounds in an error are those of the field, and not those of all durations.
+#[test]
+fn what_is_no_duration_is_told_the_bounds_of_its_field() {
+    for (breaker, expected) in [
+        (
+            json!({"half_open": {"max_wait": "30"}}),
+            "half_open.max_wait: found \"30\"; expected a duration from \"1ms\" to \"1h\", written as a whole \
+             number and one of ms, s, m, h, d",
+        ),
+        (
+            json!({"concurrent_lease": 30}),
+            "concurrent_lease: found 30; expected a duration from \"1ms\" to \"1d\", written as a whole number and \
+             one of ms, s, m, h, d",
+        ),
+        (
+            json!({"open": {"base": "99999999999d"}}),
+            "open.base: found \"99999999999d\"; expected a duration from \"1ms\" to \"1d\", written as a whole \
+             number and one of ms, s, m, h, d",
         ),
     ] {
         assert_eq!(error(breaker), expected);
@@ -94,20 +118,24 @@ fn windows_have_the_size_of_their_type() {
     for (window, expected) in [
         (
             json!({"type": "time", "size": 30}),
-            "window: found the size 30 with \"type\": \"time\"; expected a duration such as \"30s\"",
+            "window.size: found 30 with \"type\": \"time\"; expected a duration such as \"30s\"",
         ),
         (
             json!({"type": "count", "size": "30s"}),
-            "window: found the size \"30s\" with \"type\": \"count\"; expected a number of results \
-             from 1 to 500",
+            "window.size: found \"30s\" with \"type\": \"count\"; expected a number of results from 1 to 500",
         ),
         (
             json!({"type": "count", "size": 501}),
-            "window: found the size 501; expected a number of results from 1 to 500",
+            "window.size: found 501; expected a number of results from 1 to 500",
         ),
         (
             json!({"type": "time", "size": "9ms"}),
-            "window: found \"9ms\"; expected a duration from \"10ms\" to \"1h\"",
+            "window.size: found \"9ms\"; expected a duration from \"10ms\" to \"1h\"",
+        ),
+        (
+            json!({"type": "time", "size": "half a minute"}),
+            "window.size: found \"half a minute\"; expected a duration from \"10ms\" to \"1h\", written as a whole \
+             number and one of ms, s, m, h, d",
         ),
     ] {
         assert_eq!(error(json!({"window": window})), expected);
@@ -152,7 +180,13 @@ fn failures_are_named_as_envoy_names_them() {
 fn open_times_are_in_order() {
     assert_eq!(
         error(json!({"open": {"base": "10s", "max": "5s"}})),
-        "open: found a \"max\" of \"5s\" with a \"base\" of \"10s\"; expected a \"max\" that is no less"
+        "open.max: found \"5s\"; expected at least \"base\", which is \"10s\""
+    );
+    // With a base that is none, nothing is said of the maximum.
+    assert_eq!(
+        error(json!({"open": {"base": "soon", "max": "1s"}})),
+        "open.base: found \"soon\"; expected a duration from \"1ms\" to \"1d\", written as a whole number and one \
+         of ms, s, m, h, d"
     );
     // Without a maximum the base may be longer than the usual one.
     let mut world = World::new(one_breaker(

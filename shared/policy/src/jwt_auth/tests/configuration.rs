@@ -107,12 +107,12 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/from",
             json!([{"cookie": "a", "prefix": "b"}]),
-            "$.providers.corp.from[0]: found \"prefix\": \"b\" without \"header\"",
+            "$.providers.corp.from[0].prefix: found \"b\" without \"header\"",
         ),
         (
             "/providers/corp/from",
             json!([{"cookie": "a;b"}]),
-            "$.providers.corp.from[0]: found \"a;b\"; expected the name of a cookie",
+            "$.providers.corp.from[0].cookie: found \"a;b\"; expected the name of a cookie",
         ),
         (
             "/providers/corp/from",
@@ -122,7 +122,7 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/from",
             json!([{"query": "a"}, {"query": "a"}]),
-            "$.providers.corp: found one place twice",
+            "$.providers.corp.from: found one place twice",
         ),
         (
             "/providers/corp/clock_skew",
@@ -137,7 +137,7 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/algorithms",
             json!(["ES256"]),
-            "$.providers.corp: found ES256 in \"algorithms\", which no key is for; expected any of: RS256",
+            "$.providers.corp.algorithms: found ES256, which no key is for; expected any of: RS256",
         ),
         (
             "/providers/corp/algorithms",
@@ -147,7 +147,7 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/jwks",
             secret,
-            "$.providers.corp: found secret keys only; expected \"algorithms\" beside them, from: HS256",
+            "$.providers.corp.algorithms: found none, and secret keys only; expected some of: HS256",
         ),
         (
             "/providers/corp/jwks",
@@ -209,7 +209,16 @@ fn errors_say_where_and_what_is_allowed() {
         &format!("{corp}/algorithms"),
         json!(["HS256"]),
     ));
-    assert!(found.contains("found the symmetric HS256"), "{found}");
+    assert!(found.contains("found HS256, which is symmetric"), "{found}");
+}
+
+#[test]
+fn an_error_at_a_member_that_is_not_there_hides_no_other() {
+    let secret = json!({"inline": {"keys": [{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr0"}]}});
+    let config = with(one_provider(json!({})), "/providers/corp/jwks", secret);
+    let found = errors(with(config, "/unmatched", json!("maybe")));
+    assert!(found.contains("$.providers.corp.algorithms: "), "{found}");
+    assert!(found.contains("$.unmatched: "), "{found}");
 }
 
 #[test]
@@ -263,7 +272,7 @@ fn what_rules_and_providers_say_has_to_fit_together() {
         ),
         (
             with_none(json!({"allow_missing": true})),
-            "$.rules[0]: found \"allow_missing\"",
+            "$.rules[0].allow_missing: found true",
         ),
         (
             with_none(json!({"scopes": ["a"]})),
@@ -299,7 +308,7 @@ fn what_rules_and_providers_say_has_to_fit_together() {
             one_provider(
                 json!({"forward_payload_header": "x-a", "claims_to_headers": {"x-a": "a"}}),
             ),
-            "$.providers.corp: found \"x-a\" in \"forward_payload_header\" and in \"claims_to_headers\"",
+            "$.providers.corp.forward_payload_header: found \"x-a\", which is in \"claims_to_headers\", too",
         ),
     ] {
         let found = errors(config.clone());

@@ -158,20 +158,20 @@ fn a_burst_belongs_to_gcra_and_to_a_rate() {
     for algorithm in ["sliding_window", "fixed_window"] {
         assert_eq!(
             limit_errors(json!({"burst": 1, "algorithm": algorithm})),
-            "$: found \"burst\"; only \"gcra\" has one"
+            "$.burst: found a burst; only the algorithm \"gcra\" has one"
         );
     }
     assert_eq!(
         limit_errors(json!({"burst": 0})),
-        "$: found \"burst\": 0; expected at least 1 (to deny everything, set \"requests\" to 0)"
+        "$.burst: found 0; expected at least 1 (to deny everything, set \"requests\" to 0)"
     );
     assert_eq!(
         limit_errors(json!({"burst": 1, "rate": {"requests": 0, "per": "1s"}})),
-        "$: found \"burst\" with \"requests\": 0, which denies everything"
+        "$.burst: found 1 with \"requests\": 0, which denies everything"
     );
     assert_eq!(
         limit_errors(json!({"burst": 11, "rate": {"requests": 1, "per": "365d"}})),
-        "$: found \"burst\": 11 at 1 per 365d; expected a burst that is paid for in ten years"
+        "$.burst: found 11 at 1 per 365d; expected a burst that is paid for in ten years"
     );
 }
 
@@ -184,7 +184,7 @@ fn a_cost_that_never_fits_is_refused() {
     assert_eq!(with(json!(0), json!(null)), "");
     let too_large = |cost: u32, most: u32| {
         format!(
-            "$: found a cost of {cost}; expected at most {most}, which is all that is ever \
+            "$.cost: found {cost}; expected at most {most}, which is all that is ever \
              admitted at once"
         )
     };
@@ -195,7 +195,7 @@ fn a_cost_that_never_fits_is_refused() {
     assert_eq!(with(header(5, 100), json!(5)), "");
     assert_eq!(
         with(header(5, 4), json!(5)),
-        "$.cost: found \"default\": 5 with \"max\": 4; expected no more than that"
+        "$.cost.default: found 5; expected no more than \"max\", which is 4"
     );
     assert_eq!(
         with(json!("1"), json!(5)),
@@ -282,12 +282,11 @@ fn replies_are_checked() {
     );
     assert_eq!(
         reply(json!({"format": "problem+json", "body": "a"})),
-        "$.reply: found \"body\" with \"format\": \"problem+json\", which has its own"
+        "$.reply.body: found a body with \"format\": \"problem+json\", which has its own"
     );
     assert_eq!(
         reply(json!({"format": "problem+json", "headers": {"content-type": "a"}})),
-        "$.reply: found the header \"content-type\" with \"format\": \"problem+json\", which has its \
-         own"
+        "$.reply.headers: found \"content-type\" with \"format\": \"problem+json\", which has its own"
     );
     for name in [
         "Retry-After",

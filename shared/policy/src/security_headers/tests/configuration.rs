@@ -139,7 +139,7 @@ fn actions_and_values_must_fit() {
         ),
         (
             entry(json!({"name": "x", "action": "remove", "value": "y"})),
-            "$.headers[0]: found a \"value\"; the action \"remove\" has none",
+            "$.headers[0].value: found a value; the action \"remove\" has none",
         ),
         (
             entry(json!({"name": "x", "value": "y"})),

@@ -1,0 +1,102 @@
+//! What the manuals say of `match`.
+
+use bytes::Bytes;
+use portcullis_policy::config;
+use portcullis_policy::headers::HeaderMap;
+use portcullis_policy::matcher::{Match, Subject};
+use portcullis_policy::readings::Fit;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const MATCHING: &str = include_str!("../../../docs/matching.md");
+const READMES: [(&str, &str); 5] = [
+    (
+        "circuit-breaker",
+        include_str!("../../../plugins/circuit-breaker/README.md"),
+    ),
+    (
+        "jwt-auth",
+        include_str!("../../../plugins/jwt-auth/README.md"),
+    ),
+    (
+        "rate-limit",
+        include_str!("../../../plugins/rate-limit/README.md"),
+    ),
+    (
+        "retry-budget",
+        include_str!("../../../plugins/retry-budget/README.md"),
+    ),
+    (
+        "security-headers",
+        include_str!("../../../plugins/security-headers/README.md"),
+    ),
+];
+
+/// And not to an explanation of its own.
+#[test]
+fn every_readme_leads_to_the_one_explanation_of_match() {
+    for (plugin, readme) in READMES {
+        // A row of a table, or a paragraph.
+        let introduction = readme
+            .split("\n\n")
+            .flat_map(|part| match part.starts_with('|') {
+                true => part.lines().collect(),
+                false => vec![part],
+            })
+            .find(|part| part.contains("`match`") && part.contains("`methods`"));
+        assert!(
+            introduction.is_some_and(|part| part.contains("](../../docs/matching.md)")),
+            "{plugin}: {introduction:?}"
+        );
+    }
+    for word in ["canonical form", "final slash", "Letter case"] {
+        assert!(MATCHING.contains(word), "{word}");
+    }
+}
+
+/// The table of examples, row by row: what fits for certain, what possibly, and what does not.
+#[test]
+fn the_examples_of_matching_are_true() {
+    let mut lines = MATCHING
+        .lines()
+        .skip_while(|line| !line.starts_with("| request |"));
+    let columns = lines.next().map(cells).unwrap_or_default();
+    let rules: Vec<Match> = columns
+        .iter()
+        .skip(1)
+        .map(|cell| format!(r#"{{"path": {}}}"#, cell.trim_matches('`')))
+        .map(|text| config::read(text.as_bytes()).expect("a rule of the manual"))
+        .collect();
+    assert_eq!(rules.len(), 2);
+    let mut examples = 0;
+    for row in lines
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(cells)
+    {
+        for path in row[0].split('`').filter(|text| text.starts_with('/')) {
+            for (rule, expected) in rules.iter().zip(&row[1..]) {
+                let fit = match fit(rule, path) {
+                    Fit::Certain => "certain",
+                    Fit::Possible => "possible",
+                    Fit::No => "no",
+                };
+                assert_eq!(fit, *expected, "{path}");
+                examples += 1;
+            }
+        }
+    }
+    assert!(examples > 30, "{examples}");
+}
+
+fn fit(rule: &Match, path: &str) -> Fit {
+    let entry = (
+        Bytes::from_static(b":path"),
+        Bytes::copy_from_slice(path.as_bytes()),
+    );
+    rule.fit(&Subject::new(&HeaderMap::new(vec![entry]), b""))
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
