@@ -24,6 +24,10 @@ pub(super) struct Failures {
     /// Responses that do not count, neither as failures nor as successes: HTTP statuses as in `statuses`, and
     /// gRPC statuses by name.
     ignored: Vec<Ignored>,
+    /// Whether a request for an upgrade (a WebSocket) that the upstream leaves unanswered counts: it is late, or
+    /// breaks off. Off by default, because many servers hang up on an upgrade of a path that has none, and any
+    /// client can ask for one. Turn it on for a breaker whose `match` leads to WebSockets only.
+    upgrades: bool,
 }
 
 /// Statuses by which a server refuses a kind of request: its method, its version of HTTP, a missing
@@ -37,6 +41,7 @@ impl Default for Failures {
             grpc: [4, 13, 14, 15].map(GrpcStatus).to_vec(),
             flags: UPSTREAM_FAILED.to_vec(),
             ignored: Vec::new(),
+            upgrades: false,
         }
     }
 }
@@ -61,6 +66,11 @@ impl Failures {
     pub(super) fn ignores_grpc_status(&self, status: u32) -> bool {
         let mut ignored = self.ignored.iter();
         ignored.any(|one| matches!(one, Ignored::Grpc(GrpcStatus(one)) if status == *one))
+    }
+
+    /// Whether an upgrade counts that the upstream leaves unanswered.
+    pub(super) fn has_upgrades(&self) -> bool {
+        self.upgrades
     }
 
     /// The flags, as Envoy's bits.

@@ -13,8 +13,10 @@
 //! 4. The upstream broke off, before the response or within it: the same, if the request was complete.
 //!    If it was not, the client may have brought it about (an upload that stalls until the upstream hangs up, a
 //!    WebSocket that the client closes): neutral before the response, by its headers within it.
-//!    A request for an upgrade (a WebSocket) is complete with its headers as long as there is no response: the
-//!    upstream has all that it needs to answer. One that announces a body is not.
+//!    With `failures.upgrades`, a request for an upgrade (a WebSocket) is complete with its headers as long as
+//!    there is no response: the upstream has all that it needs to answer. One that announces a body is not.
+//!    Without it, which is the default, nothing is said of the upstream: a client can ask for an upgrade where
+//!    the upstream has none, and many servers then hang up (`socket.destroy()` in Node's `upgrade` event).
 //! 5. The upstream was late for a deadline that begins when the request is complete: **failure** likewise,
 //!    unless the client chose a deadline that has passed.
 //! 6. A deadline that passed and began with the request, or was the client's, before there was a response; or a
@@ -130,11 +132,15 @@ pub(super) fn judge(failures: &Failures, seen: &Seen<'_>, stream: &mut impl Stre
     let flags = stream.flags();
     let attempts = stream.attempts();
     let seen = &match ending {
-        Ending::BrokeBefore | Ending::Late if !seen.is_complete && stream.is_upgrade() => Seen {
-            is_complete: true,
-            waited: seen.age,
-            ..*seen
-        },
+        Ending::BrokeBefore | Ending::Late
+            if failures.has_upgrades() && !seen.is_complete && stream.is_upgrade() =>
+        {
+            Seen {
+                is_complete: true,
+                waited: seen.age,
+                ..*seen
+            }
+        }
         _ => *seen,
     };
     let finding = |verdict, author| Finding {

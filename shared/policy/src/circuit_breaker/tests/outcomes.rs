@@ -87,19 +87,39 @@ fn an_upstream_that_fails_is_a_failure() {
     }
 }
 
+fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Verdict {
+    let mut world = World::new(one_breaker(json!({
+        "consecutive_failures": 1, "failures": {"upgrades": counts},
+    })));
+    let admission = world.send_head();
+    world.advance(SECOND);
+    let ending = Ending {
+        is_upgrade,
+        ..ending
+    };
+    world.end(admission, ending)[0].verdict
+}
+
+/// Servers hang up on upgrades of paths where they have none, and any client can ask for one.
+#[test]
+fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
+    const HUNG_UP: &str = "upstream_reset_before_response_started{connection_termination}";
+    for ending in [
+        local("504", "response_timeout", 0x4, 1),
+        local("503", HUNG_UP, 0x40, 1),
+    ] {
+        let verdict = |counts| verdict_of_upgrade(counts, true, ending.clone());
+        assert_eq!(verdict(false), Verdict::Neutral, "{ending:?}");
+        assert_eq!(verdict(true), Verdict::Failure, "{ending:?}");
+    }
+}
+
 /// Nothing of it has yet to come that the upstream would wait for. Afterwards it is a tunnel.
 #[test]
 fn an_upgrade_is_complete_until_it_is_answered() {
     const HUNG_UP: &str = "upstream_reset_before_response_started{connection_termination}";
     let ended = |is_upgrade, ending: Ending| {
-        let mut world = World::new(one_breaker(json!({"consecutive_failures": 1})));
-        let admission = world.send_head();
-        world.advance(SECOND);
-        let ending = Ending {
-            is_upgrade,
-            ..ending
-        };
-        world.end(admission, ending)[0].verdict
+        verdict_of_upgrade(true, is_upgrade, ending)
     };
     for ending in [
         local("504", "response_timeout", 0x4, 1),
