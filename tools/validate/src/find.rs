@@ -112,7 +112,13 @@ fn in_envoy<'a>(node: &'a Node, around: Around<'a>) -> Found<'a> {
     let remote = node.text_at(&["vm_config", "code", "remote", "http_uri", "uri"]);
     let local = node.text_at(&["vm_config", "code", "local", "filename"]);
     let name = node.text_at(&["name"]);
-    let names = [local, remote, node.text_at(&["root_id"]), name, around.filter];
+    let names = [
+        local,
+        remote,
+        node.text_at(&["root_id"]),
+        name,
+        around.filter,
+    ];
     let policy = node.get("failure_policy");
     let fail_open = node.get("fail_open");
     let failure = match (policy.and_then(Node::text), fail_open.and_then(Node::text)) {

@@ -72,7 +72,9 @@ impl Report {
     /// How many findings are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         let findings = self.findings.iter();
-        findings.filter(|finding| finding.severity == severity).count()
+        findings
+            .filter(|finding| finding.severity == severity)
+            .count()
     }
 }
 
@@ -88,7 +90,7 @@ pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
         parsed => match (named, parsed) {
             (Some(plugin), _) => {
                 let lines = Lines::of_json(text, 1);
-                report.read(plugin, text.as_bytes(), &lines, 1);
+                report.read(plugin, text.as_bytes(), &lines);
             }
             (None, Err(error)) => report.add(error.line, Severity::Error, None, error.message),
             (None, Ok(documents)) if documents.iter().any(Node::is_object) => report.add(
@@ -107,7 +109,13 @@ pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
 
 /// Whether a document is Envoy's or of Kubernetes, or has a plugin in it.
 fn holds_more_than_a_configuration(document: &Node) -> bool {
-    let members = ["static_resources", "resources", "@type", "apiVersion", "http_filters"];
+    let members = [
+        "static_resources",
+        "resources",
+        "@type",
+        "apiVersion",
+        "http_filters",
+    ];
     members.iter().any(|name| document.get(name).is_some()) || !find::plugins(document).is_empty()
 }
 
@@ -134,7 +142,12 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
         let known_clusters = warnings::clusters(document);
         let plugins = find::plugins(document);
         if plugins.is_empty() {
-            report.add(document.line, Severity::Note, None, "no plugin in this document");
+            report.add(
+                document.line,
+                Severity::Note,
+                None,
+                "no plugin in this document",
+            );
         }
         for found in plugins {
             let Some(plugin) = found.plugin.or(plugin) else {
@@ -161,7 +174,7 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
                     .as_ref()
                     .is_none_or(|known| known.contains(&cluster.as_str()));
                 if !is_known {
-                    let line = lines.find(path).unwrap_or(found.line);
+                    let line = lines.find(path);
                     let message = format!("{path}: {cluster:?} is no cluster of this bootstrap");
                     report.add(line, Severity::Warning, Some(plugin), message);
                 }
@@ -181,12 +194,17 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
     }
     let breakers: Vec<_> = checked
         .iter()
-        .flat_map(|it| it.read.breakers.iter().map(|name| (it.found.vm, name.clone())))
+        .flat_map(|it| {
+            it.read
+                .breakers
+                .iter()
+                .map(|name| (it.found.vm, name.clone()))
+        })
         .collect();
     for it in &checked {
         for (path, name) in &it.read.respected {
             if let Some(warning) = warnings::breaker(name, it.found.vm, &breakers) {
-                let line = it.lines.find(path).unwrap_or(it.found.line);
+                let line = it.lines.find(path);
                 let message = format!("{path}: {warning}");
                 report.add(line, Severity::Warning, Some(it.plugin), message);
             }
@@ -215,39 +233,39 @@ impl Report {
         /// recognise it.
         const PROTOBUF: &[u8] = b"\x0a\x02\x12\x00";
 
-        let (text, lines, line) = match found.configuration {
-            Configuration::Missing => (Vec::new(), Lines::default(), found.line),
+        let (text, lines) = match found.configuration {
+            Configuration::Missing => (Vec::new(), Lines::at(found.line)),
             Configuration::Text(node) => {
                 let text = node.text().unwrap_or_default();
-                let first = node.first_line_of_text();
-                let lines = first.map(|first| Lines::of_json(text, first));
-                let line = first.unwrap_or(node.line);
-                (text.into(), lines.unwrap_or_default(), line)
+                let lines = match node.first_line_of_text() {
+                    Some(first) => Lines::of_json(text, first),
+                    None => Lines::at(node.line),
+                };
+                (text.into(), lines)
             }
             Configuration::Value(node) => {
                 let (json, lines) = node.to_json();
-                (json.into_bytes(), lines, node.line)
+                (json.into_bytes(), lines)
             }
-            Configuration::Protobuf(node) => (PROTOBUF.to_vec(), Lines::default(), node.line),
+            Configuration::Protobuf(node) => (PROTOBUF.to_vec(), Lines::at(node.line)),
             Configuration::Wrong(node, expected) => {
                 self.configurations += 1;
-                self.add(node.line, Severity::Error, Some(plugin), format!("$: {expected}"));
-                return (Lines::default(), None);
+                let message = format!("$: {expected}");
+                self.add(node.line, Severity::Error, Some(plugin), message);
+                return (Lines::at(node.line), None);
             }
         };
-        let read = self.read(plugin, &text, &lines, line);
+        let read = self.read(plugin, &text, &lines);
         (lines, read)
     }
 
-    /// Reads a configuration whose text begins in this line.
-    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines, line: usize) -> Option<Read> {
+    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<Read> {
         self.configurations += 1;
         match plugin.read(text) {
             Ok(read) => {
                 for (path, warning) in &read.warnings {
-                    let line = lines.find(path).unwrap_or(line);
                     let message = format!("{path}: {warning}");
-                    self.add(line, Severity::Warning, Some(plugin), message);
+                    self.add(lines.find(path), Severity::Warning, Some(plugin), message);
                 }
                 Some(read)
             }
@@ -255,11 +273,8 @@ impl Report {
                 let broken = serde_json::from_slice::<serde::de::IgnoredAny>(text).err();
                 for error in errors.iter() {
                     let line = match &broken {
-                        Some(broken) if lines.find("$").is_some() => {
-                            line + broken.line().saturating_sub(1)
-                        }
-                        Some(_) => line,
-                        None => lines.find(error.path()).unwrap_or(line),
+                        Some(broken) => lines.of_text(broken.line()),
+                        None => lines.find(error.path()),
                     };
                     self.add(line, Severity::Error, Some(plugin), error.to_string());
                 }

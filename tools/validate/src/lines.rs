@@ -3,23 +3,47 @@
 use std::collections::BTreeMap;
 
 /// Lines by JSON path.
-#[derive(Debug, Default)]
-pub(crate) struct Lines(BTreeMap<String, usize>);
+#[derive(Debug)]
+pub(crate) struct Lines {
+    /// The line of the whole.
+    first: usize,
+    /// Whether the lines of the JSON text are lines of the file.
+    is_text: bool,
+    by_path: BTreeMap<String, usize>,
+}
 
 impl Lines {
-    /// The first of two equal paths counts.
-    pub(crate) fn insert(&mut self, path: &str, line: usize) {
-        self.0.entry(path.to_owned()).or_insert(line);
+    /// The whole begins in this line; the lines of its parts are unknown, or inserted later.
+    pub(crate) fn at(first: usize) -> Self {
+        Self {
+            first,
+            is_text: false,
+            by_path: BTreeMap::new(),
+        }
     }
 
-    /// The line of the value at this path, or of the innermost one around it that is there.
-    pub(crate) fn find(&self, path: &str) -> Option<usize> {
-        let mut path = path;
-        loop {
-            if let Some(line) = self.0.get(path) {
-                return Some(*line);
+    /// The first of two equal paths counts.
+    pub(crate) fn insert(&mut self, path: &str, line: usize) {
+        self.by_path.entry(path.to_owned()).or_insert(line);
+    }
+
+    /// The line of the value at this path, or of the innermost one around it that is known.
+    pub(crate) fn find(&self, path: &str) -> usize {
+        let mut path = Some(path);
+        while let Some(inner) = path {
+            if let Some(line) = self.by_path.get(inner) {
+                return *line;
             }
-            path = path.get(..path.rfind(['.', '['])?)?;
+            path = inner.rfind(['.', '[']).and_then(|end| inner.get(..end));
+        }
+        self.first
+    }
+
+    /// The line in the file of a line in the JSON text, both from 1.
+    pub(crate) fn of_text(&self, line: usize) -> usize {
+        match self.is_text {
+            true => self.first + line.saturating_sub(1),
+            false => self.first,
         }
     }
 
@@ -29,7 +53,10 @@ impl Lines {
         let mut scanner = Scanner {
             rest: text,
             line: first,
-            lines: Self::default(),
+            lines: Self {
+                is_text: true,
+                ..Self::at(first)
+            },
         };
         scanner.value("$", scanner.line, 0);
         scanner.lines
@@ -158,7 +185,7 @@ mod tests {
             ("$.d", 16),
             ("$.a[1].missing.deep", 12),
         ] {
-            assert_eq!(lines.find(path), Some(line), "{path}");
+            assert_eq!(lines.find(path), line, "{path}");
         }
     }
 
@@ -167,6 +194,6 @@ mod tests {
         for text in ["", "{", "[1,", "{\"a\" 1}", "\"", &"[".repeat(100_000)] {
             Lines::of_json(text, 1);
         }
-        assert_eq!(Lines::of_json("{\"a\": 1,\n\"b\"", 1).find("$.b"), Some(1));
+        assert_eq!(Lines::of_json("{\"a\": 1,\n\"b\"", 1).find("$.b"), 1);
     }
 }

@@ -74,7 +74,11 @@ impl Plugin {
     /// The plugin that a module's file, an image, a filter or a `root_id` is called after: by its name alone,
     /// behind `portcullis-`, or with a version behind it.
     pub(crate) fn called(name: &str) -> Option<Self> {
-        let file = name.rsplit('/').next()?.to_ascii_lowercase().replace('_', "-");
+        let file = name
+            .rsplit('/')
+            .next()?
+            .to_ascii_lowercase()
+            .replace('_', "-");
         let file = file
             .strip_prefix("portcullis")
             .and_then(|rest| rest.strip_prefix(['-', '.']))
@@ -109,8 +113,7 @@ impl Plugin {
                 Read::default()
             }
             Self::RetryBudget => {
-                let policy =
-                    retry_budget::RetryBudget::new(retry_budget::Config::read(document)?);
+                let policy = retry_budget::RetryBudget::new(retry_budget::Config::read(document)?);
                 let warnings = policy.warnings();
                 let respected = policy.breakers().enumerate().filter_map(|(i, breaker)| {
                     let breaker = breaker?;
@@ -187,7 +190,10 @@ mod tests {
         for plugin in Plugin::ALL {
             let schema: serde_json::Value = serde_json::from_str(plugin.schema()).unwrap();
             assert_eq!(schema["title"], plugin.name());
-            assert_eq!(Plugin::named(&plugin.name().replace('-', "_")), Some(plugin));
+            assert_eq!(
+                Plugin::named(&plugin.name().replace('-', "_")),
+                Some(plugin)
+            );
         }
     }
 }

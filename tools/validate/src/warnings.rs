@@ -11,7 +11,10 @@ const ONE_READING: [(&[&str], &str); 4] = [
     (&["merge_slashes"], "true"),
     (&["path_with_escaped_slashes_action"], "REJECT_REQUEST"),
     (
-        &["common_http_protocol_options", "headers_with_underscores_action"],
+        &[
+            "common_http_protocol_options",
+            "headers_with_underscores_action",
+        ],
         "REJECT_REQUEST",
     ),
 ];
@@ -68,7 +71,11 @@ pub(crate) fn clusters(document: &Node) -> Option<Vec<&str>> {
     }
     let clusters = resources.get("clusters").into_iter();
     let names = clusters.flat_map(Node::children);
-    Some(names.filter_map(|cluster| cluster.text_at(&["name"])).collect())
+    Some(
+        names
+            .filter_map(|cluster| cluster.text_at(&["name"]))
+            .collect(),
+    )
 }
 
 /// A breaker that a budget respects and that no circuit-breaker has, where any is in sight.

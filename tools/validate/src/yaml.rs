@@ -127,7 +127,7 @@ impl Node {
 
     /// The JSON that Kubernetes makes of this value, with the lines of its parts.
     pub(crate) fn to_json(&self) -> (String, Lines) {
-        let (mut json, mut lines) = (String::new(), Lines::default());
+        let (mut json, mut lines) = (String::new(), Lines::at(self.line));
         self.write_json("$", &mut json, &mut lines);
         (json, lines)
     }
@@ -361,7 +361,10 @@ fn members(items: Vec<Node>) -> Vec<(Node, Node)> {
         }
     }
     for (key, value) in merged {
-        if !members.iter().any(|(other, _): &(Node, Node)| other.text() == key.text()) {
+        if !members
+            .iter()
+            .any(|(other, _): &(Node, Node)| other.text() == key.text())
+        {
             members.push((key, value));
         }
     }
@@ -386,10 +389,10 @@ mod tests {
     fn values_know_their_lines() {
         let document = one("a: 1\nb:\n  - x\n  - c: |\n      first\n      second\n    d: 'q'\n");
         let (_, lines) = document.to_json();
-        assert_eq!(lines.find("$.a"), Some(1));
-        assert_eq!(lines.find("$.b"), Some(2));
-        assert_eq!(lines.find("$.b[0]"), Some(3));
-        assert_eq!(lines.find("$.b[1].d"), Some(7));
+        assert_eq!(lines.find("$.a"), 1);
+        assert_eq!(lines.find("$.b"), 2);
+        assert_eq!(lines.find("$.b[0]"), 3);
+        assert_eq!(lines.find("$.b[1].d"), 7);
         let late = one("a: |2  # why\n\n\n    x\nb: |\n\n  y");
         assert_eq!(late.text_at(&["a"]), Some("\n\n  x\n"));
         assert_eq!(late.get("a").unwrap().first_line_of_text(), Some(2));
@@ -425,7 +428,10 @@ mod tests {
             let found = json(&format!("a: {yaml}"));
             assert_eq!(found, format!("{{\"a\":{expected}}}"), "{yaml}");
         }
-        assert_eq!(json("a: |\n  x\n  \"y\"\n"), r#"{"a":"x\u000a\"y\"\u000a"}"#);
+        assert_eq!(
+            json("a: |\n  x\n  \"y\"\n"),
+            r#"{"a":"x\u000a\"y\"\u000a"}"#
+        );
         assert_eq!(json("{a: 1, a: 2}"), r#"{"a":1,"a":2}"#);
     }
 

@@ -1,5 +1,8 @@
 //! Shows every example configuration of the repository to Envoy: `make validate`.
 //!
+//! `portcullis-validate` is asked, too, and has to say the same of each, in the same words, and to warn of nothing
+//! in what users copy.
+//!
 //! What is accepted, as promised:
 //! - `plugins/*/example.json`;
 //! - every block marked ```` ```json ```` in a plugin's README that is an object (mark what is no
@@ -8,6 +11,9 @@
 //!   `README.md`, `plugins/*/README.md` or `docs`: in Envoy's own form, Istio's, and Envoy Gateway's;
 //! - every bootstrap below `envoy`, or in a block of `README.md` and its like: any YAML with
 //!   `static_resources`.
+//!
+//! What Kubernetes takes, as promised: every resource below `envoy/istio` and `envoy/gateway`, by the schemas in
+//! `tests/manifests`. `--crds FOLDER` does this alone, by the CustomResourceDefinitions in that folder.
 //!
 //! What leaves one reading of a request, as promised: every HTTP connection manager in them.
 //!
@@ -19,6 +25,7 @@
 
 mod cases;
 mod markdown;
+mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +55,10 @@ enum Check {
     BootstrapText(String),
     /// What connection managers lack for one reading of a request.
     OneReading(Vec<String>),
+    /// A file, with what `portcullis-validate` says about it.
+    Validated(Vec<String>),
+    /// A resource of Kubernetes, with what its schema refuses.
+    Resource(Vec<String>),
     /// Examples that are to have all plugins, with those that they lack.
     Complete(Vec<String>),
 }
@@ -55,7 +66,12 @@ enum Check {
 fn main() -> Result<ExitCode, Failure> {
     // Bootstraps name the modules by their path from here.
     std::env::set_current_dir(repository())?;
-    let cases = cases::cases()?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let cases = match arguments.as_slice() {
+        [] => cases::cases()?,
+        [option, folder] if option == "--crds" => cases::by_crds(folder.as_ref())?,
+        _ => return Err("usage: validate [--crds FOLDER]".into()),
+    };
     let mut failed = 0;
     for some in cases.chunks(PARALLEL) {
         let results = thread::scope(|scope| {
@@ -93,10 +109,12 @@ impl Check {
             Self::Accepted(filter) => validate::plugin(filter),
             Self::Bootstrap(file) => validate::bootstrap_file(file),
             Self::BootstrapText(text) => validate::bootstrap(text),
-            Self::OneReading(lacking) => match lacking.as_slice() {
-                [] => Ok(()),
-                settings => Err(settings.join("\n")),
-            },
+            Self::OneReading(errors) | Self::Validated(errors) | Self::Resource(errors) => {
+                match errors.as_slice() {
+                    [] => Ok(()),
+                    errors => Err(errors.join("\n")),
+                }
+            }
             Self::Complete(lacking) => match lacking.as_slice() {
                 [] => Ok(()),
                 plugins => Err(format!("not there: {}", plugins.join(", "))),
