@@ -82,7 +82,8 @@ impl Report {
 /// says it, too.
 pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
     let mut report = Report::default();
-    let named = plugin.or_else(|| by_file(file));
+    let is_json = file.ends_with(".json") || text.trim_start().starts_with('{');
+    let named = plugin.or_else(|| by_file(file)).filter(|_| is_json);
     match yaml::documents(text) {
         Ok(documents) if documents.iter().any(holds_more_than_a_configuration) => {
             check_documents(&documents, plugin, &mut report);
@@ -93,14 +94,14 @@ pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
                 report.read(plugin, text.as_bytes(), &lines);
             }
             (None, Err(error)) => report.add(error.line, Severity::Error, None, error.message),
-            (None, Ok(documents)) if documents.iter().any(Node::is_object) => report.add(
+            (None, Ok(_)) if is_json => report.add(
                 1,
                 Severity::Error,
                 None,
                 "not checked: nothing says which plugin this is for; use --plugin, or name the file after \
                  it, such as rate_limit.json",
             ),
-            (None, Ok(_)) => report.add(1, Severity::Note, None, "nothing to check"),
+            (None, Ok(_)) => report.add(1, Severity::Note, None, "no plugin in this file"),
         },
     }
     report.findings.sort_by_key(|finding| finding.line);

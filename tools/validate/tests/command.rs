@@ -73,6 +73,15 @@ fn a_configuration_is_known_by_its_file_or_by_the_option() {
     assert!(text(&output).contains("rate_limit.json:3: error: rate-limit: $.mdoe: unknown field"));
     assert_eq!(output.status.code(), Some(1));
 
+    // Values of a chart, say.
+    let no_plugin = folder.path().join("values.yaml");
+    fs::write(&no_plugin, "replicas: 2\n").unwrap();
+    let output = validate(&["--plugin", "rate_limit", no_plugin.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(text(&output).contains("values.yaml:1: note: no plugin in this file"));
+    assert_eq!(output.status.code(), Some(0));
+
     let of_nobody = of_nobody.to_str().unwrap();
     let output = validate(&[of_nobody]).output().unwrap();
     assert!(text(&output).contains("nothing says which plugin this is for; use --plugin"));
@@ -131,6 +140,33 @@ fn what_users_copy_has_neither_errors_nor_warnings() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = validate(&arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
+
+#[test]
+fn the_readme_shows_what_is_said() {
+    let manual = fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, rest) = manual.split_once("```yaml\n").unwrap();
+    let (bootstrap, rest) = rest.split_once("```").unwrap();
+    let bootstrap = bootstrap.replace(
+        r#"{"name": "edge", "preset": "helmet"}"#,
+        r#"{"cros_site": {}, "rules": [{"name": "a", "match": {"path": {"regex": "/a(b/c"}}}]}"#,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("edge.yaml"), bootstrap).unwrap();
+    let output = validate(&["edge.yaml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let found = text(&output);
+    let shown: Vec<_> = rest
+        .lines()
+        .filter(|line| line.starts_with("edge.yaml:"))
+        .collect();
+    assert_eq!(shown.len(), 2);
+    for line in shown {
+        let start = line.trim_end_matches('…');
+        assert!(found.contains(start), "{start}\nis not in\n{found}");
+    }
 }
 
 #[test]

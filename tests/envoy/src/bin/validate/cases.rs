@@ -9,6 +9,7 @@ use portcullis_envoy_tests::yaml;
 use portcullis_validate::Severity;
 use serde_json::Value;
 
+use crate::istio;
 use crate::markdown::blocks;
 use crate::schema::{self, Schema};
 use crate::{Case, Check, Failure};
@@ -62,6 +63,7 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
         embedded(&file.display().to_string(), &read(&file)?, &mut cases)?;
     }
     cases.extend(resources(&schema::of_manifests()?)?);
+    cases.extend(istio::cases()?);
     for example in COMPLETE {
         cases.push(complete(Path::new(example))?);
     }
@@ -81,7 +83,7 @@ pub(crate) fn by_crds(folder: &Path) -> Result<Vec<Case>, Failure> {
         for crd in crds.iter().filter(|crd| schema.is_of(crd)) {
             cases.push(Case {
                 name: format!("{}, {}: {}", schema.source, crd.source, crd.kind),
-                check: Check::Resource(schema.allows_more_than(crd)),
+                check: Check::Faults(schema.allows_more_than(crd)),
             });
         }
     }
@@ -103,12 +105,12 @@ fn resources(schemas: &[Schema]) -> Result<Vec<Case>, Failure> {
                 if fitting.is_empty() {
                     cases.push(Case {
                         name: format!("{place}: {kind}"),
-                        check: Check::Resource(vec!["no schema".to_owned()]),
+                        check: Check::Faults(vec!["no schema".to_owned()]),
                     });
                 }
                 cases.extend(fitting.into_iter().map(|schema| Case {
                     name: format!("{place}: {kind}, by {}", schema.source),
-                    check: Check::Resource(schema.check(&resource)),
+                    check: Check::Faults(schema.check(&resource)),
                 }));
             }
         }
@@ -149,7 +151,7 @@ fn embedded(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Failur
     if !plugins.is_empty() {
         cases.push(Case {
             name: format!("{place}: portcullis-validate"),
-            check: Check::Validated(complaints),
+            check: Check::Faults(complaints),
         });
     }
     for plugin in plugins {
@@ -176,7 +178,7 @@ fn one_reading(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Fai
     let documents = yaml::documents(text).map_err(|error| format!("{place}: {error}"))?;
     cases.push(Case {
         name: format!("{place}: one reading"),
-        check: Check::OneReading(documents.iter().flat_map(yaml::ambiguities).collect()),
+        check: Check::Faults(documents.iter().flat_map(yaml::ambiguities).collect()),
     });
     Ok(())
 }

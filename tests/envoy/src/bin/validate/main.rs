@@ -15,6 +15,9 @@
 //! What Kubernetes takes, as promised: every resource below `envoy/istio` and `envoy/gateway`, by the schemas in
 //! `tests/manifests`. `--crds FOLDER` does this alone, by the CustomResourceDefinitions in that folder.
 //!
+//! What Istio's proxies count, as promised: `envoy/istio/mesh-values.yaml` keeps every statistic that the rules and
+//! dashboards ask for, and `envoy/istio/labels.yaml` has the labels of `envoy/stats_tags.yaml`.
+//!
 //! What leaves one reading of a request, as promised: every HTTP connection manager in them.
 //!
 //! What is complete, as promised: the examples with all plugins have all plugins.
@@ -24,6 +27,7 @@
 //! over as it stands; all others as text in a `StringValue`, as users do.
 
 mod cases;
+mod istio;
 mod markdown;
 mod schema;
 
@@ -53,12 +57,8 @@ enum Check {
     Bootstrap(PathBuf),
     /// A bootstrap in a manual, to be run from the root of the repository.
     BootstrapText(String),
-    /// What connection managers lack for one reading of a request.
-    OneReading(Vec<String>),
-    /// A file, with what `portcullis-validate` says about it.
-    Validated(Vec<String>),
-    /// A resource of Kubernetes, with what its schema refuses.
-    Resource(Vec<String>),
+    /// What was found wrong with what needs no Envoy.
+    Faults(Vec<String>),
     /// Examples that are to have all plugins, with those that they lack.
     Complete(Vec<String>),
 }
@@ -109,12 +109,10 @@ impl Check {
             Self::Accepted(filter) => validate::plugin(filter),
             Self::Bootstrap(file) => validate::bootstrap_file(file),
             Self::BootstrapText(text) => validate::bootstrap(text),
-            Self::OneReading(errors) | Self::Validated(errors) | Self::Resource(errors) => {
-                match errors.as_slice() {
-                    [] => Ok(()),
-                    errors => Err(errors.join("\n")),
-                }
-            }
+            Self::Faults(faults) => match faults.as_slice() {
+                [] => Ok(()),
+                faults => Err(faults.join("\n")),
+            },
             Self::Complete(lacking) => match lacking.as_slice() {
                 [] => Ok(()),
                 plugins => Err(format!("not there: {}", plugins.join(", "))),
