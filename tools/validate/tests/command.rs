@@ -1,5 +1,7 @@
 //! The command, as it is run in somebody's CI.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -22,11 +22,12 @@ const QUERIES: [&str; 3] = [
 const KEPT: [&str; 4] = ["server.", "wasm", "cluster_manager.", "listener_manager."];
 
 /// Labels that begin like statistics.
-const NO_STATISTICS: [&str; 5] = [
+const NO_STATISTICS: [&str; 6] = [
     "envoy_cluster_name",
     "envoy_http_conn_manager_prefix",
     "envoy_resource_monitors_",
     "envoy_response_code_class",
+    "envoy_route",
     "envoy_virtual_host",
 ];
 
@@ -58,11 +59,13 @@ pub(crate) fn cases() -> Result<Vec<Case>, String> {
     ])
 }
 
-/// The names of Envoy's own statistics in a text, as Prometheus has them.
+/// The names of Envoy's own statistics in a text, as Prometheus has them. With a colon, they are those of recording
+/// rules.
 fn statistics(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"_:".contains(c));
     words
-        .filter(|word| word.starts_with("envoy_") && !NO_STATISTICS.contains(word))
+        .filter(|word| word.starts_with("envoy_") && !word.contains(':'))
+        .filter(|word| !NO_STATISTICS.contains(word))
         .map(|word| word.trim_end_matches("_bucket").to_owned())
         .collect()
 }
