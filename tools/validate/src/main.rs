@@ -108,10 +108,18 @@ fn run(arguments: &Arguments) -> (String, u8) {
         }
     }
     text.push_str(&format!(
-        "{configurations} configurations checked: {errors} errors, {warnings} warnings\n"
+        "{}: {}, {}\n",
+        counted(configurations, "configuration"),
+        counted(errors, "error"),
+        counted(warnings, "warning")
     ));
     let is_bad = errors > 0 || arguments.is_strict && warnings > 0;
     (text, u8::from(is_bad))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn read(file: &str) -> io::Result<String> {
