@@ -142,7 +142,17 @@ size: build ## Sizes of the modules, which export only the callbacks that their 
 	    printf '%-32s %9d bytes, %9d gzipped\n' $$module "$$(stat -c %s $$module)" "$$(gzip -9c $$module | wc -c)"; \
 	done
 
-package: build ## Pack the plugins for shipping, with licences and SBOM (twice: both must be the same)
+# The command for the machine that packs. Built for a named target, so that the flags are not for build scripts.
+.PHONY: dist/portcullis-validate
+dist/portcullis-validate: | toolchain
+	$(call say,Building $@)
+	@mkdir -p dist
+	@host="$$(rustc -vV | sed -n 's/^host: //p')"; \
+	RUSTFLAGS='-C strip=symbols --remap-path-prefix=$(CARGO_HOME)/registry/src=/crates' \
+	    cargo build --release --locked --target "$$host" -p portcullis-validate; \
+	cp "$${CARGO_TARGET_DIR:-target}/$$host/release/portcullis-validate" $@
+
+package: build dist/portcullis-validate ## Pack the plugins for shipping, with licences and SBOM (twice: both must be the same)
 	$(call say,Packing into dist/package)
 	@envoy/package $(PLUGINS)
 	@cp dist/package/SHA256SUMS dist/package.sums

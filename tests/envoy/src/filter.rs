@@ -118,9 +118,9 @@ impl WasmFilter {
                         "vm_id": self.vm_id,
                         "runtime": "envoy.wasm.runtime.v8",
                         "code": {"local": {"filename": self.module}},
+                        "capability_restriction_config": self.capabilities,
                     },
                     "configuration": self.configuration,
-                    "capability_restriction_config": self.capabilities,
                 },
             },
         })

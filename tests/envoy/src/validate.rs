@@ -1,9 +1,11 @@
-//! `envoy --mode validate`: what Envoy and the plugins say to a configuration, offline.
+//! `envoy --mode validate`: what Envoy and the plugins say to a configuration, offline; and whether
+//! `portcullis-validate` says the same.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use portcullis_validate::{Severity, check};
 use tempfile::TempDir;
 
 use crate::bootstrap::{Bootstrap, Surroundings};
@@ -15,7 +17,8 @@ use crate::process;
 ///
 /// # Errors
 /// What the plugin logged as errors, one message per line; what Envoy logged if the plugin said
-/// nothing.
+/// nothing. Also, where `portcullis-validate` disagrees, what it says, and where a field is deprecated, what Envoy
+/// says.
 pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
     let directory = TempDir::new().expect("a temporary directory");
     bootstrap_file(&around(filter, directory.path()))
@@ -71,8 +74,39 @@ pub fn bootstrap(yaml: &str) -> Result<(), String> {
 /// # Errors
 /// As with [`plugin`].
 pub fn bootstrap_file(configuration: &Path) -> Result<(), String> {
-    let Err(text) = run(configuration, "error") else {
-        return Ok(());
+    let by_envoy = ask_envoy(configuration);
+    let text = fs::read_to_string(configuration).expect("a configuration");
+    let report = check(&configuration.display().to_string(), &text, None);
+    let by_us: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.message.as_str())
+        .collect();
+    let agrees = match &by_envoy {
+        Ok(()) => by_us.is_empty(),
+        // The first line names the plugin.
+        Err(said) if said.starts_with("portcullis ") => said.lines().skip(1).eq(by_us.clone()),
+        Err(_) => by_us.is_empty(),
+    };
+    match agrees {
+        true => by_envoy,
+        false => Err(format!(
+            "portcullis-validate disagrees with Envoy:\n{}\nEnvoy: {by_envoy:?}",
+            by_us.join("\n")
+        )),
+    }
+}
+
+fn ask_envoy(configuration: &Path) -> Result<(), String> {
+    let text = match run(configuration, "warning") {
+        Ok(records) => {
+            let deprecated = records
+                .iter()
+                .find(|it| it.message.starts_with("Deprecated field"));
+            return deprecated.map_or(Ok(()), |it| Err(it.message.clone()));
+        }
+        Err(text) => text,
     };
     let records = log::parse(&text);
     let errors: Vec<&str> = records

@@ -26,8 +26,8 @@ pub fn documents(text: &str) -> Result<Vec<Value>, String> {
         .collect()
 }
 
-/// All plugins in a document, wherever they are in it: Envoy's filters, Istio's `WasmPlugin`, Envoy
-/// Gateway's `EnvoyExtensionPolicy`.
+/// All plugins in a document, wherever they are in it: Envoy's filters, Istio's `WasmPlugin` and
+/// `TrafficExtension`, Envoy Gateway's `EnvoyExtensionPolicy`.
 ///
 /// # Errors
 /// What a plugin lacks.
@@ -44,9 +44,10 @@ fn find(value: &Value, found: &mut Vec<Plugin>) -> Result<(), String> {
             .find_map(|pointer| module.pointer(pointer));
         let configuration = value.pointer("/configuration/value");
         found.push(plugin(place, configuration.map(text))?);
-        if let (Some(plugin), Some(capabilities)) =
-            (found.last_mut(), value.get("capability_restriction_config"))
-        {
+        if let (Some(plugin), Some(capabilities)) = (
+            found.last_mut(),
+            value.pointer("/vm_config/capability_restriction_config"),
+        ) {
             plugin.capabilities = Some(capabilities.clone());
         }
     }
@@ -55,6 +56,13 @@ fn find(value: &Value, found: &mut Vec<Plugin>) -> Result<(), String> {
             let configuration = value.pointer("/spec/pluginConfig");
             found.push(plugin(
                 value.pointer("/spec/url"),
+                configuration.map(Value::to_string),
+            )?);
+        }
+        Some("TrafficExtension") => {
+            let configuration = value.pointer("/spec/wasm/pluginConfig");
+            found.push(plugin(
+                value.pointer("/spec/wasm/url"),
                 configuration.map(Value::to_string),
             )?);
         }
@@ -183,6 +191,9 @@ filters:
 kind: WasmPlugin
 spec: {url: 'oci://registry.example/portcullis/rate-limit:0.1.0', pluginConfig: {name: edge}}
 ---
+kind: TrafficExtension
+spec: {wasm: {url: 'oci://registry.example/portcullis/retry-budget:0.1.0', pluginConfig: {name: edge}}}
+---
 kind: EnvoyExtensionPolicy
 spec:
   wasm:
@@ -190,6 +201,7 @@ spec:
 ";
         let expected = [
             pair("rate-limit", "{\"name\":\"edge\"}"),
+            pair("retry-budget", "{\"name\":\"edge\"}"),
             pair("jwt-auth", "{\"name\":\"mesh\"}"),
         ];
         assert_eq!(found(text), expected);
@@ -198,9 +210,10 @@ spec:
     #[test]
     fn capabilities_come_with_their_plugin() {
         let text = "
-vm_config: {code: {local: {filename: rate_limit.wasm}}}
+vm_config:
+  code: {local: {filename: rate_limit.wasm}}
+  capability_restriction_config: {allowed_capabilities: {proxy_log: {}}}
 configuration: {value: '{}'}
-capability_restriction_config: {allowed_capabilities: {proxy_log: {}}}
 ";
         let document = &documents(text).unwrap()[0];
         let capabilities = plugins(document).unwrap()[0].capabilities.clone().unwrap();

@@ -11,3 +11,4 @@ mod lifecycle;
 mod manual;
 mod messages;
 mod plugins;
+mod remote;

@@ -41,15 +41,12 @@ fn the_readme_s_configuration_answers_as_it_says_and_counts_what_it_says() {
     let [edge, admin] = free_addresses();
     let yaml = format!("static_resources:{shown}")
         .replace("port_value: 8080", &format!("port_value: {}", edge.port()))
+        .replace("port_value: 9901", &format!("port_value: {}", admin.port()))
         .replace(
             "port_value: 3000",
             &format!("port_value: {}", upstream.address().port()),
         );
     let tags = fs::read_to_string(artifacts::repository().join("envoy/stats_tags.yaml")).unwrap();
-    let address = format!(
-        "{{socket_address: {{address: 127.0.0.1, port_value: {}}}}}",
-        admin.port()
-    );
     let directory = tempfile::tempdir().unwrap();
     let configuration = directory.path().join("edge.yaml");
     fs::write(&configuration, yaml).unwrap();
@@ -60,7 +57,7 @@ fn the_readme_s_configuration_answers_as_it_says_and_counts_what_it_says() {
         .arg("-c")
         .arg(&configuration)
         .arg("--config-yaml")
-        .arg(format!("{tags}\nadmin: {{address: {address}}}\n"))
+        .arg(tags)
         .args([
             "--concurrency",
             "1",

@@ -20,6 +20,7 @@ mod outages;
 mod redirects;
 mod revocation;
 mod rotation;
+mod surroundings;
 mod switch;
 mod unreachable;
 mod validation;

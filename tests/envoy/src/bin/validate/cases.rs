@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::yaml;
+use portcullis_validate::Severity;
 use serde_json::Value;
 
+use crate::istio;
 use crate::markdown::blocks;
+use crate::schema::{self, Schema};
 use crate::{Case, Check, Failure};
 
 /// Examples, files or folders, that are to have all plugins.
@@ -18,6 +21,9 @@ const COMPLETE: [&str; 4] = [
     "envoy/istio",
     "envoy/gateway",
 ];
+
+/// Folders of resources of Kubernetes.
+const MANIFESTS: [&str; 2] = ["envoy/istio", "envoy/gateway"];
 
 pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
@@ -56,12 +62,57 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
     for file in entries("envoy/control-plane", ".json")? {
         embedded(&file.display().to_string(), &read(&file)?, &mut cases)?;
     }
+    cases.extend(resources(&schema::of_manifests()?)?);
+    cases.extend(istio::cases()?);
     for example in COMPLETE {
         cases.push(complete(Path::new(example))?);
     }
     for plugin in entries("tests/envoy/bad", "")? {
         for file in entries(&plugin, ".json")? {
             cases.push(refused(&file, file_name(&plugin))?);
+        }
+    }
+    Ok(cases)
+}
+
+/// The resources of Kubernetes, by the CustomResourceDefinitions in a folder.
+pub(crate) fn by_crds(folder: &Path) -> Result<Vec<Case>, Failure> {
+    let crds = schema::of_crds(folder)?;
+    let mut cases = resources(&crds)?;
+    for schema in schema::of_manifests()? {
+        for crd in crds.iter().filter(|crd| schema.is_of(crd)) {
+            cases.push(Case {
+                name: format!("{}, {}: {}", schema.source, crd.source, crd.kind),
+                check: Check::Faults(schema.allows_more_than(crd)),
+            });
+        }
+    }
+    Ok(cases)
+}
+
+/// Each resource with each schema of its kind.
+fn resources(schemas: &[Schema]) -> Result<Vec<Case>, Failure> {
+    let mut cases = Vec::new();
+    for folder in MANIFESTS {
+        for file in yaml_files(Path::new(folder))? {
+            let place = file.display();
+            let documents = yaml::documents(&read(&file)?);
+            for resource in documents.map_err(|error| format!("{place}: {error}"))? {
+                let Some(kind) = resource.get("kind").and_then(Value::as_str) else {
+                    continue;
+                };
+                let fitting: Vec<_> = schemas.iter().filter(|it| it.is_for(&resource)).collect();
+                if fitting.is_empty() {
+                    cases.push(Case {
+                        name: format!("{place}: {kind}"),
+                        check: Check::Faults(vec!["no schema".to_owned()]),
+                    });
+                }
+                cases.extend(fitting.into_iter().map(|schema| Case {
+                    name: format!("{place}: {kind}, by {}", schema.source),
+                    check: Check::Faults(schema.check(&resource)),
+                }));
+            }
         }
     }
     Ok(cases)
@@ -80,9 +131,30 @@ fn json_blocks(readme: &Path, plugin: &str, cases: &mut Vec<Case>) -> Result<(),
     Ok(())
 }
 
-/// The plugins' configurations in a YAML text.
+/// The plugins' configurations in a YAML text: for Envoy, and for `portcullis-validate`, which is to find them
+/// all and to warn of nothing.
 fn embedded(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Failure> {
-    for plugin in plugins(place, text)? {
+    let plugins = plugins(place, text)?;
+    let report = portcullis_validate::check(place, text, None);
+    let findings = report.findings.iter();
+    let mut complaints: Vec<String> = findings
+        .filter(|finding| finding.severity != Severity::Note)
+        .map(|finding| format!("{place}:{finding}"))
+        .collect();
+    if report.configurations != plugins.len() {
+        complaints.push(format!(
+            "found {} configurations of {}",
+            report.configurations,
+            plugins.len()
+        ));
+    }
+    if !plugins.is_empty() {
+        cases.push(Case {
+            name: format!("{place}: portcullis-validate"),
+            check: Check::Faults(complaints),
+        });
+    }
+    for plugin in plugins {
         cases.push(Case {
             name: format!("{place}: {}", plugin.name),
             check: Check::Accepted(
@@ -106,7 +178,7 @@ fn one_reading(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Fai
     let documents = yaml::documents(text).map_err(|error| format!("{place}: {error}"))?;
     cases.push(Case {
         name: format!("{place}: one reading"),
-        check: Check::OneReading(documents.iter().flat_map(yaml::ambiguities).collect()),
+        check: Check::Faults(documents.iter().flat_map(yaml::ambiguities).collect()),
     });
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! Shows every example configuration of the repository to Envoy: `make validate`.
 //!
+//! `portcullis-validate` is asked, too, and has to say the same of each, in the same words, and to warn of nothing
+//! in what users copy.
+//!
 //! What is accepted, as promised:
 //! - `plugins/*/example.json`;
 //! - every block marked ```` ```json ```` in a plugin's README that is an object (mark what is no
@@ -8,6 +11,12 @@
 //!   `README.md`, `plugins/*/README.md` or `docs`: in Envoy's own form, Istio's, and Envoy Gateway's;
 //! - every bootstrap below `envoy`, or in a block of `README.md` and its like: any YAML with
 //!   `static_resources`.
+//!
+//! What Kubernetes takes, as promised: every resource below `envoy/istio` and `envoy/gateway`, by the schemas in
+//! `tests/manifests`. `--crds FOLDER` does this alone, by the CustomResourceDefinitions in that folder.
+//!
+//! What Istio's proxies count, as promised: `envoy/istio/mesh-values.yaml` keeps every statistic that the rules and
+//! dashboards ask for, and `envoy/istio/labels.yaml` has the labels of `envoy/stats_tags.yaml`.
 //!
 //! What leaves one reading of a request, as promised: every HTTP connection manager in them.
 //!
@@ -18,7 +27,9 @@
 //! over as it stands; all others as text in a `StringValue`, as users do.
 
 mod cases;
+mod istio;
 mod markdown;
+mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,8 +57,8 @@ enum Check {
     Bootstrap(PathBuf),
     /// A bootstrap in a manual, to be run from the root of the repository.
     BootstrapText(String),
-    /// What connection managers lack for one reading of a request.
-    OneReading(Vec<String>),
+    /// What was found wrong with what needs no Envoy.
+    Faults(Vec<String>),
     /// Examples that are to have all plugins, with those that they lack.
     Complete(Vec<String>),
 }
@@ -55,7 +66,12 @@ enum Check {
 fn main() -> Result<ExitCode, Failure> {
     // Bootstraps name the modules by their path from here.
     std::env::set_current_dir(repository())?;
-    let cases = cases::cases()?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let cases = match arguments.as_slice() {
+        [] => cases::cases()?,
+        [option, folder] if option == "--crds" => cases::by_crds(folder.as_ref())?,
+        _ => return Err("usage: validate [--crds FOLDER]".into()),
+    };
     let mut failed = 0;
     for some in cases.chunks(PARALLEL) {
         let results = thread::scope(|scope| {
@@ -93,9 +109,9 @@ impl Check {
             Self::Accepted(filter) => validate::plugin(filter),
             Self::Bootstrap(file) => validate::bootstrap_file(file),
             Self::BootstrapText(text) => validate::bootstrap(text),
-            Self::OneReading(lacking) => match lacking.as_slice() {
+            Self::Faults(faults) => match faults.as_slice() {
                 [] => Ok(()),
-                settings => Err(settings.join("\n")),
+                faults => Err(faults.join("\n")),
             },
             Self::Complete(lacking) => match lacking.as_slice() {
                 [] => Ok(()),

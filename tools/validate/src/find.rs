@@ -1,0 +1,238 @@
+//! Where plugins stand in a document: Envoy's filters, and the resources of Istio and Envoy Gateway.
+
+use crate::plugin::Plugin;
+use crate::yaml::Node;
+
+/// A WebAssembly plugin, of Portcullis or not.
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
+    /// What its author calls it.
+    pub(crate) label: &'a str,
+    pub(crate) plugin: Option<Plugin>,
+    pub(crate) line: usize,
+    pub(crate) configuration: Configuration<'a>,
+    pub(crate) host: Host,
+    /// What becomes of requests when it cannot run, and the line where that stands.
+    pub(crate) failure: Failure,
+    pub(crate) failure_line: usize,
+    /// Whether Envoy fetches the module itself.
+    pub(crate) is_remote: bool,
+    /// Which plugins share state: those of one value.
+    pub(crate) vm: Vm<'a>,
+    /// The connection manager around it.
+    pub(crate) manager: Option<&'a Node>,
+}
+
+/// Who reads the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    Envoy,
+    Istio,
+    Gateway,
+}
+
+/// What the plugin gets as its configuration.
+#[derive(Debug)]
+pub(crate) enum Configuration<'a> {
+    /// No bytes.
+    Missing,
+    /// The text of a scalar.
+    Text(&'a Node),
+    /// A value that becomes JSON.
+    Value(&'a Node),
+    /// A protobuf message that is no text.
+    Protobuf(&'a Node),
+    /// Something that Envoy itself refuses.
+    Wrong(&'a Node, &'static str),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Open,
+    Closed,
+    Reload,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vm<'a> {
+    Named(&'a str),
+    /// One that no other plugin has.
+    Own,
+}
+
+/// All plugins in a document, wherever they are in it.
+pub(crate) fn plugins(document: &Node) -> Vec<Found<'_>> {
+    let mut found = Vec::new();
+    walk(document, Around::default(), &mut found);
+    found
+}
+
+/// What stands around a value.
+#[derive(Clone, Copy, Default)]
+struct Around<'a> {
+    manager: Option<&'a Node>,
+    filter: Option<&'a str>,
+}
+
+fn walk<'a>(node: &'a Node, mut around: Around<'a>, found: &mut Vec<Found<'a>>) {
+    if node.is_object() {
+        if is_connection_manager(node) {
+            around.manager = Some(node);
+        }
+        if node.get("typed_config").is_some() {
+            around.filter = node.text_at(&["name"]);
+        }
+        if node.at(&["vm_config", "code"]).is_some() {
+            found.push(in_envoy(node, around));
+        }
+        match node.text_at(&["kind"]) {
+            Some("WasmPlugin") => found.extend(in_istio(node, node.get("spec"))),
+            Some("TrafficExtension") => found.extend(in_istio(node, node.at(&["spec", "wasm"]))),
+            Some("EnvoyExtensionPolicy") => {
+                let plugins = node.at(&["spec", "wasm"]).into_iter();
+                found.extend(plugins.flat_map(Node::children).map(in_gateway));
+            }
+            _ => {}
+        }
+    }
+    for child in node.children() {
+        walk(child, around, found);
+    }
+}
+
+/// By its type, or, in a part of one, by its filters.
+fn is_connection_manager(node: &Node) -> bool {
+    let kind = node.text_at(&["@type"]);
+    kind.is_some_and(|kind| kind.ends_with(".HttpConnectionManager"))
+        || node.get("http_filters").is_some()
+}
+
+/// `PluginConfig` of Envoy.
+fn in_envoy<'a>(node: &'a Node, around: Around<'a>) -> Found<'a> {
+    let remote = node.text_at(&["vm_config", "code", "remote", "http_uri", "uri"]);
+    let local = node.text_at(&["vm_config", "code", "local", "filename"]);
+    let name = node.text_at(&["name"]);
+    let names = [
+        local,
+        remote,
+        node.text_at(&["root_id"]),
+        name,
+        around.filter,
+    ];
+    let policy = node.get("failure_policy");
+    let fail_open = node.get("fail_open");
+    let failure = match (policy.and_then(Node::text), fail_open.and_then(Node::text)) {
+        (Some("FAIL_RELOAD"), _) => Failure::Reload,
+        (Some("FAIL_OPEN"), _) | (None, Some("true")) => Failure::Open,
+        _ => Failure::Closed,
+    };
+    Found {
+        label: first(&[name, around.filter, local, remote]),
+        plugin: identify(&names),
+        line: node.line,
+        configuration: envoy_configuration(node.get("configuration")),
+        host: Host::Envoy,
+        failure,
+        failure_line: policy.or(fail_open).map_or(node.line, |it| it.line),
+        is_remote: node.at(&["vm_config", "code", "remote"]).is_some(),
+        vm: Vm::Named(node.text_at(&["vm_config", "vm_id"]).unwrap_or_default()),
+        manager: around.manager,
+    }
+}
+
+/// `configuration` is any message of protobuf; plugins get the text of a string, and the bytes of others.
+fn envoy_configuration(configuration: Option<&Node>) -> Configuration<'_> {
+    let Some(message) = configuration.filter(|node| !node.is_null()) else {
+        return Configuration::Missing;
+    };
+    let Some(kind) = message.text_at(&["@type"]) else {
+        return Configuration::Wrong(
+            message,
+            "expected a message with \"@type\": type.googleapis.com/google.protobuf.StringValue, and the \
+             JSON text as its value",
+        );
+    };
+    let value = message.get("value");
+    match (kind.rsplit('/').next(), value) {
+        (Some("google.protobuf.StringValue"), None) => Configuration::Missing,
+        (Some("google.protobuf.StringValue"), Some(value)) if value.text().is_some() => {
+            Configuration::Text(value)
+        }
+        (Some("google.protobuf.StringValue"), Some(value)) => Configuration::Wrong(
+            value,
+            "expected the JSON text as a string: put it in quotes, or in a block after `|`",
+        ),
+        (_, Some(value)) if value.children().next().is_none() && value.is_object() => {
+            Configuration::Missing
+        }
+        _ => Configuration::Protobuf(message),
+    }
+}
+
+/// `WasmPlugin`, or `TrafficExtension` with the same fields in `spec.wasm`.
+fn in_istio<'a>(resource: &'a Node, wasm: Option<&'a Node>) -> Option<Found<'a>> {
+    let wasm = wasm?;
+    let url = wasm.text_at(&["url"]);
+    let plugin_name = wasm.text_at(&["pluginName"]);
+    let name = resource.text_at(&["metadata", "name"]);
+    let strategy = wasm.get("failStrategy");
+    let failure = match strategy.and_then(Node::text) {
+        Some("FAIL_RELOAD") => Failure::Reload,
+        Some("FAIL_OPEN") => Failure::Open,
+        _ => Failure::Closed,
+    };
+    Some(Found {
+        label: first(&[name, plugin_name, url]),
+        plugin: identify(&[url, plugin_name, name]),
+        line: resource.line,
+        configuration: value(wasm.get("pluginConfig")),
+        host: Host::Istio,
+        failure,
+        failure_line: strategy.map_or(resource.line, |it| it.line),
+        // Istio's agent fetches it, and gives Envoy a file.
+        is_remote: false,
+        vm: Vm::Named(""),
+        manager: None,
+    })
+}
+
+/// One plugin of `EnvoyExtensionPolicy`.
+fn in_gateway(wasm: &Node) -> Found<'_> {
+    let url = wasm
+        .text_at(&["code", "image", "url"])
+        .or_else(|| wasm.text_at(&["code", "http", "url"]));
+    let name = wasm.text_at(&["name"]);
+    let fail_open = wasm.get("failOpen");
+    let failure = match fail_open.and_then(Node::text) {
+        Some("true") => Failure::Open,
+        _ => Failure::Closed,
+    };
+    Found {
+        label: first(&[name, url]),
+        plugin: identify(&[url, wasm.text_at(&["rootID"]), name]),
+        line: wasm.line,
+        configuration: value(wasm.get("config")),
+        host: Host::Gateway,
+        failure,
+        failure_line: fail_open.map_or(wasm.line, |it| it.line),
+        is_remote: true,
+        vm: Vm::Own,
+        manager: None,
+    }
+}
+
+fn value(configuration: Option<&Node>) -> Configuration<'_> {
+    match configuration.filter(|node| !node.is_null()) {
+        Some(configuration) => Configuration::Value(configuration),
+        None => Configuration::Missing,
+    }
+}
+
+/// The first name that is one of a plugin counts: the module says more than the filter.
+fn identify(names: &[Option<&str>]) -> Option<Plugin> {
+    names.iter().flatten().find_map(|name| Plugin::called(name))
+}
+
+fn first<'a>(names: &[Option<&'a str>]) -> &'a str {
+    names.iter().flatten().next().copied().unwrap_or("a plugin")
+}

@@ -1,0 +1,286 @@
+//! Checks configurations of the plugins before Envoy does, with the plugins' own readers: the same verdict, in
+//! the same words.
+//!
+//! [`check`] takes the text of a file: a plugin's configuration in JSON, or YAML with plugins anywhere in it
+//! (Envoy's bootstraps and fragments, Istio's and Envoy Gateway's resources). Envoy's own settings are not
+//! checked.
+
+mod find;
+mod lines;
+mod plugin;
+mod warnings;
+mod yaml;
+
+use std::fmt;
+
+use find::{Configuration, Found};
+use lines::Lines;
+pub use plugin::Plugin;
+use plugin::Read;
+use yaml::Node;
+
+/// Something to say about a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The line in the file, from 1.
+    pub line: usize,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The plugin that it is about.
+    pub plugin: Option<Plugin>,
+    /// What Envoy would log of an error, without the plugin's name: JSON path, what was found, what is
+    /// allowed.
+    pub message: String,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Refused.
+    Error,
+    /// It loads, and will not work as it seems to say.
+    Warning,
+    /// What was not checked.
+    Note,
+}
+
+/// What came of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many configurations were read.
+    pub configurations: usize,
+    /// By line.
+    pub findings: Vec<Finding>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        write!(f, "{}: {severity}: ", self.line)?;
+        if let Some(plugin) = self.plugin {
+            write!(f, "{}: ", plugin.name())?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl Report {
+    /// How many findings are of this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| finding.severity == severity)
+            .count()
+    }
+}
+
+/// Checks a file. `plugin` says of which plugin everything is that does not say so itself; the name of a file
+/// says it, too.
+pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
+    let mut report = Report::default();
+    let is_json = file.ends_with(".json") || text.trim_start().starts_with('{');
+    let named = plugin.or_else(|| by_file(file)).filter(|_| is_json);
+    match yaml::documents(text) {
+        Ok(documents) if documents.iter().any(holds_more_than_a_configuration) => {
+            check_documents(&documents, plugin, &mut report);
+        }
+        parsed => match (named, parsed) {
+            (Some(plugin), _) => {
+                let lines = Lines::of_json(text, 1);
+                report.read(plugin, text.as_bytes(), &lines);
+            }
+            (None, Err(error)) => report.add(error.line, Severity::Error, None, error.message),
+            (None, Ok(_)) if is_json => report.add(
+                1,
+                Severity::Error,
+                None,
+                "not checked: nothing says which plugin this is for; use --plugin, or name the file after \
+                 it, such as rate_limit.json",
+            ),
+            (None, Ok(_)) => report.add(1, Severity::Note, None, "no plugin in this file"),
+        },
+    }
+    report.findings.sort_by_key(|finding| finding.line);
+    report
+}
+
+/// Whether a document is Envoy's or of Kubernetes, or has a plugin in it.
+fn holds_more_than_a_configuration(document: &Node) -> bool {
+    let members = [
+        "static_resources",
+        "resources",
+        "@type",
+        "apiVersion",
+        "http_filters",
+    ];
+    members.iter().any(|name| document.get(name).is_some()) || !find::plugins(document).is_empty()
+}
+
+/// `rate_limit.json`, or anything in a folder `rate-limit`.
+fn by_file(file: &str) -> Option<Plugin> {
+    let mut names = file.rsplit('/');
+    names
+        .next()
+        .and_then(Plugin::called)
+        .or_else(|| names.next().and_then(Plugin::called))
+}
+
+/// A configuration that was read, for what depends on others.
+struct Checked<'a> {
+    plugin: Plugin,
+    found: Found<'a>,
+    lines: Lines,
+    read: Read,
+}
+
+fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Report) {
+    let (mut checked, mut managers) = (Vec::new(), Vec::<&Node>::new());
+    for document in documents {
+        let known_clusters = warnings::clusters(document);
+        let plugins = find::plugins(document);
+        if plugins.is_empty() {
+            report.add(
+                document.line,
+                Severity::Note,
+                None,
+                "no plugin in this document",
+            );
+        }
+        for found in plugins {
+            let Some(plugin) = found.plugin.or(plugin) else {
+                let message = format!(
+                    "{}: not checked: neither its module nor its name says which plugin of Portcullis it is; \
+                     if it is one, use --plugin",
+                    found.label
+                );
+                report.add(found.line, Severity::Note, None, message);
+                continue;
+            };
+            if let Some(manager) = found.manager
+                && !managers.iter().any(|other| std::ptr::eq(*other, manager))
+            {
+                managers.push(manager);
+            }
+            if let Some(warning) = warnings::failure(&found, plugin) {
+                report.add(found.failure_line, Severity::Warning, Some(plugin), warning);
+            }
+            let (lines, read) = report.check_configuration(plugin, &found);
+            let Some(read) = read else { continue };
+            for (path, cluster) in &read.clusters {
+                let is_known = known_clusters
+                    .as_ref()
+                    .is_none_or(|known| known.contains(&cluster.as_str()));
+                if !is_known {
+                    let line = lines.find(path);
+                    let message = format!("{path}: {cluster:?} is no cluster of this bootstrap");
+                    report.add(line, Severity::Warning, Some(plugin), message);
+                }
+            }
+            checked.push(Checked {
+                plugin,
+                found,
+                lines,
+                read,
+            });
+        }
+    }
+    for manager in managers {
+        for (line, warning) in warnings::one_reading(manager) {
+            report.add(line, Severity::Warning, None, warning);
+        }
+    }
+    let breakers: Vec<_> = checked
+        .iter()
+        .flat_map(|it| {
+            it.read
+                .breakers
+                .iter()
+                .map(|name| (it.found.vm, name.clone()))
+        })
+        .collect();
+    for it in &checked {
+        for (path, name) in &it.read.respected {
+            if let Some(warning) = warnings::breaker(name, it.found.vm, &breakers) {
+                let line = it.lines.find(path);
+                let message = format!("{path}: {warning}");
+                report.add(line, Severity::Warning, Some(it.plugin), message);
+            }
+        }
+    }
+}
+
+impl Report {
+    fn add(
+        &mut self,
+        line: usize,
+        severity: Severity,
+        plugin: Option<Plugin>,
+        message: impl Into<String>,
+    ) {
+        self.findings.push(Finding {
+            line,
+            severity,
+            plugin,
+            message: message.into(),
+        });
+    }
+
+    fn check_configuration(&mut self, plugin: Plugin, found: &Found<'_>) -> (Lines, Option<Read>) {
+        /// The beginning of any message with a field 1 that is a message with a field 2; the readers
+        /// recognise it.
+        const PROTOBUF: &[u8] = b"\x0a\x02\x12\x00";
+
+        let (text, lines) = match found.configuration {
+            Configuration::Missing => (Vec::new(), Lines::at(found.line)),
+            Configuration::Text(node) => {
+                let text = node.text().unwrap_or_default();
+                let lines = match node.first_line_of_text() {
+                    Some(first) => Lines::of_json(text, first),
+                    None => Lines::at(node.line),
+                };
+                (text.into(), lines)
+            }
+            Configuration::Value(node) => {
+                let (json, lines) = node.to_json();
+                (json.into_bytes(), lines)
+            }
+            Configuration::Protobuf(node) => (PROTOBUF.to_vec(), Lines::at(node.line)),
+            Configuration::Wrong(node, expected) => {
+                self.configurations += 1;
+                let message = format!("$: {expected}");
+                self.add(node.line, Severity::Error, Some(plugin), message);
+                return (Lines::at(node.line), None);
+            }
+        };
+        let read = self.read(plugin, &text, &lines);
+        (lines, read)
+    }
+
+    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<Read> {
+        self.configurations += 1;
+        match plugin.read(text) {
+            Ok(read) => {
+                for (path, warning) in &read.warnings {
+                    let message = format!("{path}: {warning}");
+                    self.add(lines.find(path), Severity::Warning, Some(plugin), message);
+                }
+                Some(read)
+            }
+            Err(errors) => {
+                let broken = serde_json::from_slice::<serde::de::IgnoredAny>(text).err();
+                for error in errors.iter() {
+                    let line = match &broken {
+                        Some(broken) => lines.of_text(broken.line()),
+                        None => lines.find(error.path()),
+                    };
+                    self.add(line, Severity::Error, Some(plugin), error.to_string());
+                }
+                None
+            }
+        }
+    }
+}
