@@ -76,16 +76,17 @@ impl Envoy {
         let count = |stats: &Stats, name: &str| stats.get(name).unwrap_or_default();
         // Workers take their first listeners after Envoy says that it is ready.
         let workers = self.counter("server.concurrency");
-        wait_for(|| match count(&self.stats(), TAKEN) {
+        let stats = || self.stats_like("^listener_manager\\.");
+        wait_for(|| match count(&stats(), TAKEN) {
             taken if taken >= workers * self.addresses.len() as u64 => Ok(()),
             taken => Err(format!("the first listeners: there are {taken}")),
         });
-        let before = self.stats();
+        let before = stats();
         let accepted = file.text().expect("it was written before Envoy started");
         let changed = file.write(&builder.bootstrap.discovered_listeners(&around));
         let wanted = workers * changed as u64;
         wait_for(|| {
-            let now = self.stats();
+            let now = stats();
             let since = |name| count(&now, name) - count(&before, name);
             match (since(TAKEN), since(REFUSED)) {
                 (taken, 0) if taken == wanted => Ok(Ok(())),

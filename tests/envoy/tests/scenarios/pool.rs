@@ -23,11 +23,10 @@ use portcullis_scenarios::{Cluster, Filter};
 use crate::proxy;
 
 /// Envoys, and which of them no world has.
-pub(crate) struct Pool(Mutex<State>);
-
-struct State {
-    started: usize,
-    idle: Vec<Stage>,
+pub(crate) struct Pool {
+    /// How many there are. Locked while one starts.
+    started: Mutex<usize>,
+    idle: Mutex<Vec<Stage>>,
 }
 
 /// An Envoy and the services behind it.
@@ -39,56 +38,70 @@ pub(crate) struct Stage {
     has_modules: bool,
     /// How many VMs it has without a world.
     vms: u64,
+    /// When it was given back.
+    left: Instant,
 }
 
-/// Two tests run at a time, and an Envoy rests for two seconds after each.
-const ENOUGH: usize = 6;
+/// Tests wait most of the time, so several run at once (see `tests/run`).
+const ENOUGH: usize = 8;
+/// How long VMs outlive their world: the drain time.
+const REST: Duration = Duration::from_secs(2);
 /// If no Envoy is free after this long, something keeps VMs alive.
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Pool {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(State {
-            started: 0,
-            idle: Vec::new(),
-        }))
+        Self {
+            started: Mutex::new(0),
+            idle: Mutex::new(Vec::new()),
+        }
     }
 
     /// An Envoy that no world has, without traces of the last one.
     pub(crate) fn take(&self) -> Stage {
         let begun = Instant::now();
         loop {
-            let mut state = self.state();
-            if let Some(index) = state.idle.iter().position(Stage::is_clean) {
-                let stage = state.idle.remove(index);
-                stage.forget();
+            if let Some(stage) = self.take_idle() {
                 return stage;
             }
-            if state.started < ENOUGH {
-                drop(state);
-                let stage = Stage::start(true);
-                self.state().started += 1;
-                return stage;
+            // One after the other: each takes both cores for seconds.
+            if let Ok(mut started) = self.started.try_lock()
+                && *started < ENOUGH
+            {
+                *started += 1;
+                return Stage::start(true);
             }
-            drop(state);
             assert!(begun.elapsed() < PATIENCE, "no Envoy became free");
             thread::sleep(POLL_INTERVAL);
         }
     }
 
+    fn take_idle(&self) -> Option<Stage> {
+        let mut idle = self.idle();
+        let rested = |stage: &Stage| stage.left.elapsed() >= REST && stage.is_clean();
+        let index = idle.iter().position(rested)?;
+        let stage = idle.remove(index);
+        drop(idle);
+        stage.forget();
+        Some(stage)
+    }
+
     /// Takes an Envoy back. One that a failed test has used ends instead, and shows its log.
-    pub(crate) fn give_back(&self, stage: Stage) {
+    pub(crate) fn give_back(&self, mut stage: Stage) {
         if thread::panicking() {
-            self.state().started -= 1;
+            drop(stage);
+            let started = self.started.lock();
+            *started.unwrap_or_else(PoisonError::into_inner) -= 1;
             return;
         }
         stage.clear();
-        self.state().idle.push(stage);
+        stage.left = Instant::now();
+        self.idle().push(stage);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<Stage>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,6 +122,7 @@ impl Stage {
             services,
             has_modules,
             vms: 0,
+            left: Instant::now(),
         };
         // Waits until all workers have their VMs.
         stage.clear();
@@ -133,7 +147,7 @@ impl Stage {
     }
 
     fn is_clean(&self) -> bool {
-        let stats = self.envoy.stats();
+        let stats = self.envoy.stats_like(&format!("^({VMS}|{ACTIVE})$"));
         stats.get(VMS) == Some(self.vms) && stats.get(ACTIVE) == Some(0)
     }
 

@@ -149,7 +149,7 @@ fn all_modules() -> Vec<Value> {
         ),
         (
             "circuit_breaker",
-            json!({"name": name, "breakers": [{"name": "a"}]}),
+            json!({"name": name, "breakers": [{"name": "a", "consecutive_failures": 1}]}),
         ),
         (
             "retry_budget",
