@@ -21,9 +21,15 @@ export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)
 # writes the same bytes as one after another. jwt-auth has a feature of its own.
 ALIKE := $(filter-out jwt_auth,$(PLUGINS))
 
+# What runs natively, compiled once for all: see tests/run.
+NATIVE := $${CARGO_TARGET_DIR:-target}/debug
+
+# A stage that cannot run on this machine says so, and fails with REQUIRE_ALL=1.
+skip = { echo '== $(1)'; [ -z "$${REQUIRE_ALL:-}" ]; }
+
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package test-servers FORCE
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package test-servers FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,11 +77,22 @@ envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
 
 test-native: toolchain ## Unit tests, property tests, and the scenarios on the native host
 	$(call say,Native tests)
-	@cargo test --workspace --exclude portcullis-envoy-tests --locked
+	@tests/run native
+
+.PHONY: native
+native: toolchain
+	@tests/run build
+
+fetch: toolchain envoy ## Fetch and install what the tests need (they do it by themselves, too)
+	@cargo fetch --quiet --locked
+	@tests/get-cargo-deny > /dev/null
+	@if command -v apt-get > /dev/null; then tests/get-debian prometheus > /dev/null; fi
+	@if command -v npm > /dev/null; then cd tests/dashboard && npm ci --silent; fi
+	@if command -v node > /dev/null; then $(MAKE) --no-print-directory $(WASM_BINDGEN_RUNNER); fi
 
 test-wasm: toolchain ## The tests of shared/policy on wasm32-unknown-unknown in Node
 	@if ! command -v node > /dev/null; then \
-	    echo '== Tests in Node: skipped, because there is no Node here (Debian: apt install nodejs)'; \
+	    $(call skip,Tests in Node: skipped$(comma) because there is no Node here (Debian: apt install nodejs)); \
 	else \
 	    $(MAKE) --no-print-directory test-in-node; \
 	fi
@@ -93,7 +110,7 @@ test-in-node: $(WASM_BINDGEN_RUNNER)
 test-envoy: build envoy ## The scenarios on a real Envoy
 	$(call say,Tests on a real Envoy)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
-	@cargo test -p portcullis-envoy-tests --locked
+	@tests/run envoy
 
 test-compose: build envoy ## The demo in containers, on a real Docker engine (root, or an engine that runs; else skipped)
 	@tests/compose/run
@@ -103,7 +120,7 @@ test-observability: build envoy ## Rules, alerts and the dashboard, on a real Pr
 
 test-dashboard: build envoy ## The live page, and what security-headers sends, in headless Chromium (screenshots: target/dashboard)
 	@if ! command -v npm > /dev/null || ! command -v chromium > /dev/null; then \
-	    echo '== The live page and responses in a browser: skipped, because it takes Node and Chromium (Debian: apt install npm chromium)'; \
+	    $(call skip,The live page and responses in a browser: skipped$(comma) because it takes Node and Chromium (Debian: apt install npm chromium)); \
 	else \
 	    $(MAKE) --no-print-directory test-in-chromium; \
 	fi
@@ -128,9 +145,9 @@ soak: build envoy ## A billion steps of retry-budget's ledger, a million keys ag
 	$(call say,Soak: a flood of keys)
 	@cargo test --release -p portcullis-envoy-tests --locked --test rate_limit -- --ignored --nocapture
 
-validate: build envoy ## Every example configuration through envoy --mode validate
+validate: build envoy native ## Every example configuration through envoy --mode validate
 	$(call say,Validating example configurations)
-	@cargo run --quiet -p portcullis-envoy-tests --locked --bin validate
+	@$(NATIVE)/validate
 
 bench: build envoy ## Added CPU time per request (BENCH_ARGS="--rounds 3 --only helmet,lua")
 	$(call say,Benchmarks)
@@ -160,9 +177,10 @@ package: build dist/portcullis-validate ## Pack the plugins for shipping, with l
 	@cmp dist/package.sums dist/package/SHA256SUMS || { echo 'package: two runs gave different bytes'; exit 1; }
 	@rm dist/package.sums
 
-schema: toolchain ## Write each plugin's JSON Schema
+schema: native ## Write each plugin's JSON Schema
 	@for plugin in $(subst _,-,$(PLUGINS)); do \
-	    cargo run --quiet --locked -p portcullis-policy --features schema --example schema -- $$plugin > plugins/$$plugin/schema.json; \
+	    $(NATIVE)/examples/schema $$plugin > $(NATIVE)/schema.json; \
+	    mv $(NATIVE)/schema.json plugins/$$plugin/schema.json; \
 	done
 
 clean: ## Remove what was built, and the tools that were fetched

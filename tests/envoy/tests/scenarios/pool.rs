@@ -43,7 +43,7 @@ pub(crate) struct Stage {
 }
 
 /// Tests wait most of the time, so several run at once (see `tests/run`).
-const ENOUGH: usize = 8;
+const ENOUGH: usize = 12;
 /// How long VMs outlive their world: the drain time.
 const REST: Duration = Duration::from_secs(2);
 /// If no Envoy is free after this long, something keeps VMs alive.
