@@ -118,9 +118,7 @@ fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
 #[test]
 fn an_upgrade_is_complete_until_it_is_answered() {
     const HUNG_UP: &str = "upstream_reset_before_response_started{connection_termination}";
-    let ended = |is_upgrade, ending: Ending| {
-        verdict_of_upgrade(true, is_upgrade, ending)
-    };
+    let ended = |is_upgrade, ending: Ending| verdict_of_upgrade(true, is_upgrade, ending);
     for ending in [
         local("504", "response_timeout", 0x4, 1),
         local("503", HUNG_UP, 0x40, 1),
