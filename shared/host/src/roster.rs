@@ -4,7 +4,7 @@
 //! Envoy forgets no statistic, and a gauge that nobody sets keeps its value: an alert on it would never end. So
 //! each instance keeps a list in shared data, under `portcullis/<plugin>/<policy>/roster`: a line for each
 //! name of the newest configuration, behind `+`, and for each name of any earlier one, behind `-`. All
-//! workers see the list of earlier ones, so each can set the gauges to 0 in its turn, after what its own old
+//! workers see the list of earlier ones (the last [`MAX_GONE`]), so each can set the gauges to 0 in its turn, after what its own old
 //! instance has set.
 
 use portcullis_policy::config::Name;
@@ -14,6 +14,9 @@ use crate::shared_data::SharedValue;
 
 const PRESENT: char = '+';
 const GONE: char = '-';
+/// More than streams of old configurations can still set gauges of. Beyond it the oldest are forgotten, so that
+/// a control plane that makes up a new name with each push does not fill the memory.
+const MAX_GONE: usize = 1_000;
 
 /// The list of one instance.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ impl Roster {
             let gone: Vec<String> = lines(&before)
                 .map(|(_, name)| name.to_owned())
                 .filter(|name| !names.contains(&name.as_str()))
+                // Those of the last configuration stand first.
+                .take(MAX_GONE)
                 .collect();
             *bytes = text(names, &gone).into_bytes();
             Edit {

@@ -27,7 +27,7 @@ pub(crate) const ID: &str = "hostile";
 /// How much dearer a request may be than a plain one of the same size.
 const BOUND: f64 = 5.0;
 
-/// Enough to fill caches. (V8 has optimised all code before the first request.)
+/// Enough to fill caches: V8 has optimised all code before the first request.
 const WARM_UP_REQUESTS: usize = 100;
 /// Of each kind, in each round.
 const REQUESTS: usize = 50;

@@ -22,7 +22,8 @@ use crate::subject::Subject;
 use crate::table::Measured;
 use crate::variants::{self, Variant};
 
-/// Enough to fill caches. (V8 has optimised all code before the first request.) Tables are not full after so many keys.
+/// Enough to fill caches: V8 has optimised all code before the first request. Tables are not full after so
+/// many keys.
 const WARM_UP_REQUESTS: usize = 1_000;
 const WARM_UP_REQUESTS_OF_MANY_KEYS: usize = 20_000;
 /// In each batch, over one connection.
