@@ -222,7 +222,8 @@ impl Builder {
             .args(["--file-flush-min-size-kb", "0"]);
         let mut process = Process::start(command, directory.path())
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
-        let patience = PATIENCE * if self.tool.is_empty() { 1 } else { 100 };
+        // Other tests start Envoys at the same time, for each of which V8 compiles modules.
+        let patience = PATIENCE * if self.tool.is_empty() { 3 } else { 100 };
         let admin = wait_until_ready(&mut process, &admin_address, patience)?;
         Ok(Envoy {
             addresses: listener_addresses(&admin),

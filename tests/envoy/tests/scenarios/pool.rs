@@ -12,7 +12,7 @@
 //! A world in which a VM is to crash has an Envoy of its own.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,11 +66,16 @@ impl Pool {
                 return stage;
             }
             // One after the other: each takes both cores for seconds.
-            if let Ok(mut started) = self.started.try_lock()
-                && *started < ENOUGH
-            {
+            let starting = match self.started.try_lock() {
+                Ok(started) => Some(started),
+                // The last one did not start, and its test has failed.
+                Err(TryLockError::Poisoned(started)) => Some(started.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            };
+            if let Some(mut started) = starting.filter(|started| **started < ENOUGH) {
+                let stage = Stage::start(true);
                 *started += 1;
-                return Stage::start(true);
+                return stage;
             }
             assert!(begun.elapsed() < PATIENCE, "no Envoy became free");
             thread::sleep(POLL_INTERVAL);
