@@ -330,7 +330,7 @@ impl SecurityHeaders {
                 strictest::join(&mut strictest, &respond(plan).0, &lines_of_original);
             }
         }
-        strictest::write(&strictest, response);
+        strictest::write(&lines_of_original, &strictest, response);
         outcome
     }
 

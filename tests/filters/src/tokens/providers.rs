@@ -78,7 +78,7 @@ impl Provider {
         self.name
     }
 
-    /// What jwt-auth is told of it, without `jwks`.
+    /// Its entry in the configuration of jwt-auth, without `jwks`.
     pub fn settings(&self) -> &Value {
         &self.file["provider"]
     }

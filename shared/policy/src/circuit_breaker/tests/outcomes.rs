@@ -87,6 +87,15 @@ fn an_upstream_that_fails_is_a_failure() {
     }
 }
 
+/// The upstream is late, or hangs up.
+fn unanswered() -> [Ending; 2] {
+    const HUNG_UP: &str = "upstream_reset_before_response_started{connection_termination}";
+    [
+        local("504", "response_timeout", 0x4, 1),
+        local("503", HUNG_UP, 0x40, 1),
+    ]
+}
+
 fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Verdict {
     let mut world = World::new(one_breaker(json!({
         "consecutive_failures": 1, "failures": {"upgrades": counts},
@@ -103,11 +112,7 @@ fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Verdict
 /// Servers hang up on upgrades of paths where they have none, and any client can ask for one.
 #[test]
 fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
-    const HUNG_UP: &str = "upstream_reset_before_response_started{connection_termination}";
-    for ending in [
-        local("504", "response_timeout", 0x4, 1),
-        local("503", HUNG_UP, 0x40, 1),
-    ] {
+    for ending in unanswered() {
         let verdict = |counts| verdict_of_upgrade(counts, true, ending.clone());
         assert_eq!(verdict(false), Verdict::Neutral, "{ending:?}");
         assert_eq!(verdict(true), Verdict::Failure, "{ending:?}");
@@ -117,12 +122,8 @@ fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
 /// Nothing of it has yet to come that the upstream would wait for. Afterwards it is a tunnel.
 #[test]
 fn an_upgrade_is_complete_until_it_is_answered() {
-    const HUNG_UP: &str = "upstream_reset_before_response_started{connection_termination}";
     let ended = |is_upgrade, ending: Ending| verdict_of_upgrade(true, is_upgrade, ending);
-    for ending in [
-        local("504", "response_timeout", 0x4, 1),
-        local("503", HUNG_UP, 0x40, 1),
-    ] {
+    for ending in unanswered() {
         assert_eq!(ended(true, ending.clone()), Verdict::Failure, "{ending:?}");
         assert_eq!(ended(false, ending.clone()), Verdict::Neutral, "{ending:?}");
     }

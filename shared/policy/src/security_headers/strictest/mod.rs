@@ -46,10 +46,9 @@ pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {
     }
 }
 
-/// Gives a response these lines, with one change for each header that has others.
-pub(super) fn write(lines: &Lines, response: &mut HeaderMap) {
-    let before = Lines::of(response);
-    for (name, before, after) in pairs(&before, lines) {
+/// Gives a response, which has the lines of `before`, those of `after`: one change for each header that differs.
+pub(super) fn write(before: &Lines, after: &Lines, response: &mut HeaderMap) {
+    for (name, before, after) in pairs(before, after) {
         if !are_same(before, after) {
             write_header(response, name.clone(), before, after.to_vec());
         }

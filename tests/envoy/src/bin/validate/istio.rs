@@ -11,10 +11,11 @@ const VALUES: &str = "envoy/istio/mesh-values.yaml";
 const LABELS: &str = "envoy/istio/labels.yaml";
 const TAGS: &str = "envoy/stats_tags.yaml";
 
-/// Who asks for statistics.
-const QUERIES: [&str; 3] = [
+/// The files that ask for statistics.
+const QUERIES: [&str; 4] = [
     "envoy/prometheus/recording.yaml",
     "envoy/prometheus/alerts.yaml",
+    "envoy/prometheus/objective.yaml",
     "envoy/grafana/dashboards/portcullis.json",
 ];
 
