@@ -5,7 +5,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PLUGINS := circuit_breaker jwt_auth rate_limit retry_budget security_headers
+# A plugin is a folder with a module. Nothing here names one.
+PLUGINS := $(subst -,_,$(patsubst plugins/%/module/,%,$(sort $(wildcard plugins/*/module/))))
+PACKAGES := $(subst _,-,$(PLUGINS))
 MODULES := $(PLUGINS:%=dist/%.wasm)
 TARGET := wasm32-wasip1
 
@@ -17,9 +19,8 @@ WASM_BINDGEN_RUNNER := .tools/wasm-bindgen-$(WASM_BINDGEN)/bin/wasm-bindgen-test
 CARGO_HOME ?= $(HOME)/.cargo
 export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/crates
 
-# These share the features of their dependencies, so that one cargo can link them at the same time and
-# writes the same bytes as one after another. jwt-auth has a feature of its own.
-ALIKE := $(filter-out jwt_auth,$(PLUGINS))
+# The crates that call nothing: their tests run in Node, too.
+PURE := portcullis-core portcullis-table $(PACKAGES:%=%-policy)
 
 # What runs natively, compiled once for all: see tests/run.
 NATIVE := $${CARGO_TARGET_DIR:-target}/debug
@@ -29,7 +30,7 @@ skip = { echo '== $(1)'; [ -z "$${REQUIRE_ALL:-}" ]; }
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package test-servers FORCE
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package test-servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +46,7 @@ lint: toolchain ## Formatting, clippy, licences and advisories, generated files
 	@cargo fmt --all --check
 	$(call say,Clippy)
 	@cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-	@cargo clippy --locked $(PLUGINS:%=-p %) --target $(TARGET) -- -D warnings
+	@cargo clippy --locked $(PACKAGES:%=-p %-module) --target $(TARGET) -- -D warnings
 	$(call say,Licences$(comma) sources$(comma) advisories)
 	@deny="$$(tests/get-cargo-deny)"; \
 	"$$deny" --locked check licenses bans sources; \
@@ -58,19 +59,12 @@ lint: toolchain ## Formatting, clippy, licences and advisories, generated files
 	@$(MAKE) --no-print-directory schema
 	@git diff --exit-code --stat -- '*/schema.json' || { echo 'schema.json was not current: commit what `make schema` wrote'; exit 1; }
 
-build: alike $(MODULES) ## Build the modules into dist
-
-.PHONY: alike
-alike: toolchain
-	$(call say,Building $(words $(ALIKE)) modules that are alike)
-	@cargo build --release --locked --target $(TARGET) $(ALIKE:%=-p %)
-
-$(MODULES): dist/%.wasm: FORCE | toolchain
-	$(call say,Building $@)
-	@cargo build --release --locked --target $(TARGET) -p $*
+build: toolchain ## Build the modules into dist
+	$(call say,Building $(words $(PLUGINS)) modules)
+	@cargo build --release --locked --target $(TARGET) $(PACKAGES:%=-p %-module)
 	@mkdir -p dist
-	@cargo run --quiet --locked -p portcullis-trim -- $* $@
-	@cd dist && sha256sum $*.wasm > $*.wasm.sha256
+	@cargo run --quiet --locked -p portcullis-trim -- dist $(PACKAGES:%=%-module)
+	@cd dist && for module in $(PLUGINS:%=%.wasm); do sha256sum $$module > $$module.sha256; done
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
 	@envoy/get-envoy
@@ -90,7 +84,7 @@ fetch: toolchain envoy ## Fetch and install what the tests need (they do it by t
 	@if command -v npm > /dev/null; then cd tests/dashboard && npm ci --silent; fi
 	@if command -v node > /dev/null; then $(MAKE) --no-print-directory $(WASM_BINDGEN_RUNNER); fi
 
-test-wasm: toolchain ## The tests of shared/policy on wasm32-unknown-unknown in Node
+test-wasm: toolchain ## The tests of the policies on wasm32-unknown-unknown in Node
 	@if ! command -v node > /dev/null; then \
 	    $(call skip,Tests in Node: skipped$(comma) because there is no Node here (Debian: apt install nodejs)); \
 	else \
@@ -105,7 +99,7 @@ test-in-node: $(WASM_BINDGEN_RUNNER)
 	$(call say,Tests in Node)
 	@CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_CASES=64 \
 	    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(WASM_BINDGEN_RUNNER)) \
-	    cargo test -p portcullis-policy --lib --tests --locked --target wasm32-unknown-unknown
+	    cargo test $(PURE:%=-p %) --lib --tests --locked --target wasm32-unknown-unknown
 
 test-envoy: build envoy ## The scenarios on a real Envoy
 	$(call say,Tests on a real Envoy)
@@ -141,7 +135,7 @@ test-servers: build envoy ## What Express, Flask, Starlette and wsgiref read, ag
 
 soak: build envoy ## A billion steps of retry-budget's ledger, a million keys against rate-limit on a real Envoy (some minutes; not a part of make test)
 	$(call say,Soak: a ledger)
-	@CARGO_PROFILE_RELEASE_LTO=off cargo test --release -p portcullis-policy --locked --lib -- --ignored
+	@CARGO_PROFILE_RELEASE_LTO=off cargo test --release -p retry-budget-policy --locked --lib -- --ignored
 	$(call say,Soak: a flood of keys)
 	@cargo test --release -p portcullis-envoy-tests --locked --test rate_limit -- --ignored --nocapture
 
@@ -178,8 +172,8 @@ package: build dist/portcullis-validate ## Pack the plugins for shipping, with l
 	@rm dist/package.sums
 
 schema: native ## Write each plugin's JSON Schema
-	@for plugin in $(subst _,-,$(PLUGINS)); do \
-	    $(NATIVE)/examples/schema $$plugin > $(NATIVE)/schema.json; \
+	@for plugin in $(PACKAGES); do \
+	    $(NATIVE)/examples/$$plugin-schema > $(NATIVE)/schema.json; \
 	    mv $(NATIVE)/schema.json plugins/$$plugin/schema.json; \
 	done
 
@@ -209,4 +203,3 @@ $(WASM_BINDGEN_RUNNER): | toolchain
 	    --bin wasm-bindgen-test-runner --root .tools/wasm-bindgen-$(WASM_BINDGEN)
 
 comma := ,
-FORCE:

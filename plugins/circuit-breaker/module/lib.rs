@@ -5,4 +5,4 @@
     reason = "the SDK's macro makes a function, for Envoy to call"
 )]
 
-portcullis_host::module!(portcullis_circuit_breaker::CircuitBreaker);
+portcullis_host::module!(circuit_breaker::CircuitBreaker);

@@ -1,5 +1,6 @@
 //! What a user of circuit-breaker would notice.
 
+mod capabilities;
 mod authors;
 mod bulkhead;
 mod half_open;
@@ -16,6 +17,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{Answer, Filter, Request, Response, Scenario, Upstream, World};
+
+/// What is tried with capabilities left out.
+pub(crate) fn capabilities() -> crate::capabilities::Subject {
+    capabilities::subject()
+}
 
 /// The scenarios of circuit-breaker.
 pub fn scenarios() -> Vec<Scenario> {

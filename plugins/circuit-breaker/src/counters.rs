@@ -1,11 +1,11 @@
 //! The metrics of one breaker.
 
-use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
-use portcullis_policy::circuit_breaker::board::Moved;
-use portcullis_policy::circuit_breaker::{
+use circuit_breaker_policy::board::Moved;
+use circuit_breaker_policy::{
     Author, Cause, Check, Effects, Outcome, Phase, Reason, Recorded, Verdict,
 };
-use portcullis_policy::table::GaveUp;
+use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
+use portcullis_table::GaveUp;
 
 /// A successful request costs no counter: Envoy itself counts requests.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The wiring of [`policy::circuit_breaker`](portcullis_policy::circuit_breaker) to Envoy.
+//! The wiring of [`circuit_breaker_policy`] to Envoy.
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
@@ -8,18 +8,17 @@ mod stream;
 
 use std::cell::Cell;
 
+pub use circuit_breaker_policy::CircuitBreaker as Policy;
+use circuit_breaker_policy::board::{self, About};
+use circuit_breaker_policy::{Admission, Arrival, BreakerId, Config, Effects, SHADOW_HEADER};
+use portcullis_core::config::{Document, Errors, HasTables as _, Name};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::Subject;
+use portcullis_core::reply::Reply;
 use portcullis_host::{
     Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, SharedValue, SteadyClock,
     Summary, TableSpec, Tables,
 };
-use portcullis_policy::circuit_breaker::board::{self, About};
-use portcullis_policy::circuit_breaker::{
-    Admission, Arrival, BreakerId, CircuitBreaker as Policy, Config, Effects, SHADOW_HEADER,
-};
-use portcullis_policy::config::{Document, Errors, Name};
-use portcullis_policy::headers::HeaderMap;
-use portcullis_policy::matcher::Subject;
-use portcullis_policy::reply::Reply;
 
 use counters::Counters;
 use stream::EnvoyStream;
@@ -51,7 +50,7 @@ impl Plugin for CircuitBreaker {
     type Stream = Admission;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        Config::read(document)
+        Config::read_with_tables(document)
     }
 
     fn new(config: Config) -> Self {

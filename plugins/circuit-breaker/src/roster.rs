@@ -3,9 +3,9 @@
 //! They are emptied, which moves their gauges to 0. What old streams still do to the circuits of such a breaker
 //! leaves its board alone.
 
+use circuit_breaker_policy::board::{self, About};
+use portcullis_core::config::Name;
 use portcullis_host::{Metrics, Roster, SharedValue};
-use portcullis_policy::circuit_breaker::board::{self, About};
-use portcullis_policy::config::Name;
 
 use crate::counters;
 

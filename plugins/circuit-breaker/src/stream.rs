@@ -1,7 +1,7 @@
 //! What Envoy says of a stream.
 
+use circuit_breaker_policy::Stream;
 use portcullis_host::{Error, Exchange, Property};
-use portcullis_policy::circuit_breaker::Stream;
 
 /// Asks Envoy, and each question once.
 ///

@@ -5,4 +5,4 @@
     reason = "the SDK's macro makes a function, for Envoy to call"
 )]
 
-portcullis_host::module!(portcullis_jwt_auth::JwtAuth);
+portcullis_host::module!(jwt_auth::JwtAuth);

@@ -1,5 +1,6 @@
 //! What a user of jwt-auth would notice.
 
+mod capabilities;
 mod algorithms;
 mod attacks;
 mod claims;
@@ -18,6 +19,11 @@ use serde_json::{Value, json};
 
 use crate::{Filter, Request, Scenario, World};
 use signer::{ISSUER, jwks};
+
+/// What is tried with capabilities left out.
+pub(crate) fn capabilities() -> crate::capabilities::Subject {
+    capabilities::subject()
+}
 
 /// The scenarios of jwt-auth.
 pub fn scenarios() -> Vec<Scenario> {

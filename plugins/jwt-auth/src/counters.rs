@@ -1,10 +1,8 @@
 //! What is counted.
 
+use jwt_auth_policy::{Decision, Grounds, JwtAuth as Policy, Reason, Verdict, Verification};
+use portcullis_core::config::Mode;
 use portcullis_host::{CountersBy, Gauge, Metrics};
-use portcullis_policy::config::Mode;
-use portcullis_policy::jwt_auth::{
-    Decision, Grounds, JwtAuth as Policy, Reason, Verdict, Verification,
-};
 
 /// What came of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

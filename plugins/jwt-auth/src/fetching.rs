@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use jwt_auth_policy::jose::MAX_SET;
+use jwt_auth_policy::remote::{MAX_BODY, Source, Ticket};
+use jwt_auth_policy::{JwtAuth as Policy, Look, RemoteId, State};
+use portcullis_core::config::Name;
 use portcullis_host::abi::Status;
 use portcullis_host::{
     Call, CallId, CallResponse, Error, Metrics, Roster, SharedValue, Worker, random,
 };
-use portcullis_policy::config::Name;
-use portcullis_policy::jose::MAX_SET;
-use portcullis_policy::jwt_auth::{JwtAuth as Policy, Look, RemoteId, State};
-use portcullis_policy::remote::{MAX_BODY, Source, Ticket};
-use portcullis_policy::table::Edit;
+use portcullis_table::Edit;
 
 use crate::counters::{DocumentCounters, Fetched};
 

@@ -1,4 +1,4 @@
-//! The wiring of [`policy::jwt_auth`](portcullis_policy::jwt_auth) to Envoy.
+//! The wiring of [`jwt_auth_policy`] to Envoy.
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
@@ -9,17 +9,16 @@ mod waiting;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+pub use jwt_auth_policy::JwtAuth as Policy;
+use jwt_auth_policy::{Config, Decision, Moment, Patience, State, Verdict};
+use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
+use portcullis_core::matcher::Subject;
 use portcullis_host::{
     CallId, CallResponse, EnvoySignatures, Error, Exchange, Facts, Failure, Flow, Metrics, Phase,
     Plugin, SteadyClock, Summary, Worker, random, wall_clock,
 };
-use portcullis_policy::config::{Document, Errors, Name};
-use portcullis_policy::jwt_auth::{
-    Config, Decision, JwtAuth as Policy, Moment, Patience, State, Verdict,
-};
-use portcullis_policy::key::{CLAIMS_PROPERTY, Needs};
-use portcullis_policy::matcher::Subject;
-use portcullis_policy::table::Seed;
+use portcullis_table::Seed;
 
 use counters::Counters;
 use fetching::{Fetching, News};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use portcullis_policy::jose::{Algorithm, Hash, HostSignatures, KeySet, Token};
+use jwt_auth_policy::jose::{Algorithm, Hash, HostSignatures, KeySet, Token};
 use portcullis_scenarios::tokens;
 
 struct NoHost;

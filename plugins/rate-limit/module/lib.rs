@@ -5,4 +5,4 @@
     reason = "the SDK's macro makes a function, for Envoy to call"
 )]
 
-portcullis_host::module!(portcullis_rate_limit::RateLimit);
+portcullis_host::module!(rate_limit::RateLimit);

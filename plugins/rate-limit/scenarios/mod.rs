@@ -1,5 +1,6 @@
 //! What a user of rate-limit would notice.
 
+mod capabilities;
 mod charging;
 mod claims;
 mod costs;
@@ -13,6 +14,11 @@ mod spellings;
 use serde_json::Value;
 
 use crate::{Filter, Request, Scenario, World};
+
+/// What is tried with capabilities left out.
+pub(crate) fn capabilities() -> crate::capabilities::Subject {
+    capabilities::subject()
+}
 
 /// The scenarios of rate-limit.
 pub fn scenarios() -> Vec<Scenario> {

@@ -1,17 +1,16 @@
-//! The wiring of [`policy::rate_limit`](portcullis_policy::rate_limit) to Envoy.
+//! The wiring of [`rate_limit_policy`] to Envoy.
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
+use portcullis_core::config::{Document, Errors, HasTables as _, Name};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::Subject;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Facts, Failure, Flow, Gauge, Metrics, Phase, Plugin,
     SteadyClock, Summary, TableSpec, Tables,
 };
-use portcullis_policy::config::{Document, Errors, Name};
-use portcullis_policy::headers::HeaderMap;
-use portcullis_policy::matcher::Subject;
-use portcullis_policy::rate_limit::{
-    Config, Evaluation, LimitId, Outcome, RateLimit as Policy, Reason, SHADOW_HEADER, TableEvents,
-};
+pub use rate_limit_policy::RateLimit as Policy;
+use rate_limit_policy::{Config, Evaluation, LimitId, Outcome, Reason, SHADOW_HEADER, TableEvents};
 
 /// The plugin.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ impl Plugin for RateLimit {
     type Stream = Option<Evaluation>;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        Config::read(document)
+        Config::read_with_tables(document)
     }
 
     fn new(config: Config) -> Self {

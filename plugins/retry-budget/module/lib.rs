@@ -5,4 +5,4 @@
     reason = "the SDK's macro makes a function, for Envoy to call"
 )]
 
-portcullis_host::module!(portcullis_retry_budget::RetryBudget);
+portcullis_host::module!(retry_budget::RetryBudget);

@@ -1,5 +1,6 @@
 //! What a user of retry-budget would notice.
 
+mod capabilities;
 mod breakers;
 mod conditions;
 mod deposits;
@@ -13,6 +14,11 @@ mod storms;
 use serde_json::{Value, json};
 
 use crate::{Filter, Request, Response, Scenario, World};
+
+/// What is tried with capabilities left out.
+pub(crate) fn capabilities() -> crate::capabilities::Subject {
+    capabilities::subject()
+}
 
 /// The scenarios of retry-budget.
 pub fn scenarios() -> Vec<Scenario> {

@@ -1,19 +1,18 @@
-//! The wiring of [`policy::retry_budget`](portcullis_policy::retry_budget) to Envoy.
+//! The wiring of [`retry_budget_policy`] to Envoy.
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 mod metrics;
 mod respected;
 
+use portcullis_core::config::{Document, Errors, HasTables as _, Name};
+use portcullis_core::matcher::Subject;
 use portcullis_host::{
     Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, Property, Roster, SteadyClock,
     Summary, TableSpec, Tables, random,
 };
-use portcullis_policy::config::{Document, Errors, Name};
-use portcullis_policy::matcher::Subject;
-use portcullis_policy::retry_budget::{
-    BreakerQuery, BudgetId, Config, Evaluation, Reason, Report, RetryBudget as Policy,
-};
+pub use retry_budget_policy::RetryBudget as Policy;
+use retry_budget_policy::{BreakerQuery, BudgetId, Config, Evaluation, Reason, Report};
 
 use metrics::BudgetMetrics;
 use respected::Respected;
@@ -39,7 +38,7 @@ impl Plugin for RetryBudget {
     type Stream = Option<Evaluation>;
 
     fn read(document: Document) -> Result<Config, Errors> {
-        Config::read(document)
+        Config::read_with_tables(document)
     }
 
     fn new(config: Config) -> Self {

@@ -1,7 +1,7 @@
 //! What is counted of each budget.
 
 use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
-use portcullis_policy::retry_budget::{Evaluation, Reason, Settlement, TableEvents};
+use retry_budget_policy::{Evaluation, Reason, Settlement, TableEvents};
 
 /// The metrics of one budget.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
+use circuit_breaker_policy::board;
 use portcullis_host::{Gauge, SharedValue};
-use portcullis_policy::circuit_breaker::board;
-use portcullis_policy::retry_budget::{BreakerName, BreakerQuery};
+use retry_budget_policy::{BreakerName, BreakerQuery};
 
 /// What this worker knows of a breaker: its board, which circuit-breaker writes. While no such breaker is
 /// configured, nothing is known of it. It may be configured a moment later, or with the next push, so that

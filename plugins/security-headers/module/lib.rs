@@ -5,4 +5,4 @@
     reason = "the SDK's macro makes a function, for Envoy to call"
 )]
 
-portcullis_host::module!(portcullis_security_headers::SecurityHeaders);
+portcullis_host::module!(security_headers::SecurityHeaders);

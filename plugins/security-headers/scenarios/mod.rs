@@ -1,5 +1,6 @@
 //! What a user of security-headers would notice.
 
+mod capabilities;
 mod framing;
 mod requests;
 mod responses;
@@ -9,6 +10,11 @@ mod spellings;
 use serde_json::{Value, json};
 
 use crate::{Filter, Response, Scenario};
+
+/// What is tried with capabilities left out.
+pub(crate) fn capabilities() -> crate::capabilities::Subject {
+    capabilities::subject()
+}
 
 /// The scenarios of security-headers.
 pub fn scenarios() -> Vec<Scenario> {

@@ -1,16 +1,15 @@
-//! The wiring of [`policy::security_headers`](portcullis_policy::security_headers) to Envoy.
+//! The wiring of [`security_headers_policy`] to Envoy.
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
+use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::matcher::Subject;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Metrics, Phase, Plugin, Property, Summary,
     random,
 };
-use portcullis_policy::config::{Document, Errors, Name};
-use portcullis_policy::matcher::Subject;
-use portcullis_policy::security_headers::{
-    Config, Nonce, Reason, Refusal, RuleId, SecurityHeaders as Policy, Selection,
-};
+pub use security_headers_policy::SecurityHeaders as Policy;
+use security_headers_policy::{Config, Nonce, Reason, Refusal, RuleId, Selection};
 
 /// The plugin.
 #[derive(Debug)]

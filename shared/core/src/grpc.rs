@@ -8,7 +8,7 @@ use crate::headers::HeaderMap;
 
 /// The kind of a gRPC message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grpc {
+pub enum Grpc {
     /// gRPC over HTTP/2: the status is in the trailers, or in the headers.
     Http2,
     /// gRPC-Web: the status is in the headers, or in the body.
@@ -17,7 +17,7 @@ pub(crate) enum Grpc {
 
 impl Grpc {
     /// The kind that the content type names, such as `application/grpc+proto`; none of plain HTTP.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
         let content_type = headers.get("content-type")?;
         let rest = content_type.strip_prefix(b"application/grpc")?;
         let (kind, rest) = match rest.strip_prefix(b"-web") {

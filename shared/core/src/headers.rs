@@ -44,7 +44,7 @@ impl HeaderMap {
     }
 
     /// Makes this a map of the same entries, without changes, in the memory that it has.
-    pub(crate) fn become_as_received(&mut self, other: &Self) {
+    pub fn become_as_received(&mut self, other: &Self) {
         self.entries.clone_from(&other.entries);
         self.changes.clear();
     }
@@ -155,7 +155,7 @@ impl HeaderMap {
 }
 
 /// Whether a text is a token (RFC 9110, section 5.6.2), as names of headers and methods are.
-pub(crate) fn is_token(text: &str) -> bool {
+pub fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

@@ -1,37 +1,20 @@
-//! What Portcullis decides, and nothing else.
+//! What policies share: the parts of a decision that do not depend on which policy makes it.
 //!
-//! Everything here is pure: state and time go in, a decision and the new state come out. Nothing
-//! reads a clock, makes random numbers or calls Envoy, so the same code runs under `cargo test`
-//! with a made-up clock, under property tests, on `wasm32-unknown-unknown` in Node, and in Envoy.
-//! `shared/host` is the only crate that connects it with a proxy.
+//! [`config`] reads JSON and reports every error in it. [`readings`] knows the ways in which servers read a
+//! request, [`matcher`] decides to which requests a rule applies, [`key`] decides which requests are counted
+//! together. [`headers`] holds the headers of one message, [`reply`] is a response that a policy sends itself.
 //!
-//! Each policy has a folder whose `mod.rs` is its specification. What several policies need
-//! stands beside them: [`config`] reads JSON and explains what is wrong with it, [`readings`] knows
-//! the ways in which servers read a request, [`matcher`] decides which requests a rule is for,
-//! [`headers`] holds the headers of one message, [`key`] says what is counted apart, [`table`] keeps
-//! state for each key, [`reply`] is an answer of our own.
-//!
-//! `jwt_auth`, and what only it needs, takes the feature `jwt`, so that no other plugin's module depends
-//! on cryptography: `remote` lets one worker fetch a document for all, `revocation` knows tokens that are
-//! void, `jose` reads tokens and keys.
+//! Everything here is pure: state and time go in, a decision and the new state come out. Nothing reads a
+//! clock, generates random numbers or calls Envoy, so the same code runs under `cargo test` with a simulated
+//! clock, under property tests, on `wasm32-unknown-unknown` in Node, and in Envoy. Only `shared/host` connects
+//! it with a proxy.
 
-pub mod circuit_breaker;
 pub mod config;
-mod grpc;
+pub mod grpc;
 pub mod headers;
-#[cfg(feature = "jwt")]
-pub mod jose;
-#[cfg(feature = "jwt")]
-pub mod jwt_auth;
 pub mod key;
 pub mod matcher;
-pub mod rate_limit;
+pub mod policy;
 pub mod readings;
-#[cfg(feature = "jwt")]
-pub mod remote;
 pub mod reply;
-pub mod retry_budget;
-#[cfg(feature = "jwt")]
-pub mod revocation;
-pub mod security_headers;
-pub mod table;
+pub mod signature;

@@ -27,10 +27,11 @@ pub struct Reply {
 /// The status of a reply that refuses: 400 to 599.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u16")]
-pub(crate) struct ErrorStatus<const DEFAULT: u16>(u16);
+pub struct ErrorStatus<const DEFAULT: u16>(u16);
 
 impl<const DEFAULT: u16> ErrorStatus<DEFAULT> {
-    pub(crate) fn get(self) -> u16 {
+    /// The status code.
+    pub fn get(self) -> u16 {
         self.0
     }
 }
@@ -69,14 +70,16 @@ impl<const DEFAULT: u16> schemars::JsonSchema for ErrorStatus<DEFAULT> {
 
 /// Headers to add to a reply, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ReplyHeaders(Vec<(Bytes, Bytes)>);
+pub struct ReplyHeaders(Vec<(Bytes, Bytes)>);
 
 impl ReplyHeaders {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Bytes, Bytes)> {
+    /// The headers, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &(Bytes, Bytes)> {
         self.0.iter()
     }
 
-    pub(crate) fn contains(&self, name: &str) -> bool {
+    /// Whether a header of this name is among them.
+    pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| other == name)
     }
 }

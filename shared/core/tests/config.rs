@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_policy::config::{self, Document, Duration, Errors, Mode, Name};
+use portcullis_core::config::{self, Document, Duration, Errors, Mode, Name};
 use proptest::prelude::*;
 use serde::Deserialize;
 #[cfg(target_arch = "wasm32")]

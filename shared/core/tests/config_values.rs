@@ -1,6 +1,6 @@
 //! The values that configurations share: durations and names.
 
-use portcullis_policy::config::{self, Duration, Name};
+use portcullis_core::config::{self, Duration, Name};
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -1,10 +1,10 @@
 //! Which requests a rule is for.
 
 use bytes::Bytes;
-use portcullis_policy::config;
-use portcullis_policy::headers::HeaderMap;
-use portcullis_policy::matcher::{Match, Subject};
-use portcullis_policy::readings::Fit;
+use portcullis_core::config;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::{Match, Subject};
+use portcullis_core::readings::Fit;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -1,7 +1,7 @@
 //! What a user is told about a rule that could never match.
 
-use portcullis_policy::config;
-use portcullis_policy::matcher::Match;
+use portcullis_core::config;
+use portcullis_core::matcher::Match;
 use proptest::prelude::*;
 use serde_json::json;
 #[cfg(target_arch = "wasm32")]

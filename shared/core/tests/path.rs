@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use portcullis_policy::readings::path::CanonicalPath;
+use portcullis_core::readings::path::CanonicalPath;
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

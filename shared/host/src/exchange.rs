@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use portcullis_policy::headers::{Change, HeaderMap};
+use portcullis_core::headers::{Change, HeaderMap};
 
 use crate::abi::{self, Map, Status};
 use crate::pairs;

@@ -1,7 +1,7 @@
 //! What Envoy knows of a request beside its headers.
 
-use portcullis_policy::key::{CLAIMS_PROPERTY, Needs, Request};
-use portcullis_policy::matcher::Subject;
+use portcullis_core::key::{CLAIMS_PROPERTY, Needs, Request};
+use portcullis_core::matcher::Subject;
 
 use crate::exchange::{Error, Exchange, Property};
 

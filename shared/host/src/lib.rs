@@ -37,7 +37,6 @@ mod remembered;
 mod roster;
 mod shared_data;
 mod shell;
-#[cfg(feature = "jwt")]
 mod signature;
 mod stream;
 mod tables;
@@ -56,7 +55,6 @@ pub use random::random;
 pub use roster::Roster;
 pub use shared_data::SharedValue;
 pub use shell::start;
-#[cfg(feature = "jwt")]
 pub use signature::EnvoySignatures;
 pub use tables::{TableSpec, Tables, TablesAt};
 pub use worker::{Call, CallId, CallResponse, Worker};
@@ -71,7 +69,7 @@ use proxy_wasm_native_host as _;
 /// Makes the crate it stands in a module for Envoy that runs the given [`Plugin`].
 ///
 /// ```ignore
-/// portcullis_host::module!(portcullis_security_headers::SecurityHeaders);
+/// portcullis_host::module!(security_headers::SecurityHeaders);
 /// ```
 ///
 /// A crate like this holds nothing else and is a `cdylib`; the plugin stands in a library of its

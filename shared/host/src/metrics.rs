@@ -15,7 +15,7 @@
 
 use std::fmt::Write;
 
-use portcullis_policy::config::Name;
+use portcullis_core::config::Name;
 
 use crate::abi;
 use crate::throttle::warn_once;

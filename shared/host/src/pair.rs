@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_policy::config::{Document, Errors};
+use portcullis_core::config::{Document, Errors};
 
 use crate::exchange::{Error, Exchange, Failure};
 use crate::plugin::{Flow, Plugin, Summary, flow_after};

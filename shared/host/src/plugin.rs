@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use portcullis_policy::config::{Document, Errors, Name};
-use portcullis_policy::reply::Reply;
+use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::reply::Reply;
 
 use crate::exchange::{Error, Exchange, Failure};
 use crate::worker::{CallId, CallResponse, Worker};
@@ -120,7 +120,7 @@ pub trait Plugin: Sized + 'static {
     ) -> Result<Flow, Error>;
 
     /// The response's trailers have come. Few responses but those of gRPC have any. The module has to
-    /// list `response_trailers` among its callbacks (see `shared/trim`).
+    /// list `response_trailers` among its callbacks (see `tools/trim`).
     fn on_trailers(
         &self,
         _stream: &mut Self::Stream,

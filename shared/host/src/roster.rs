@@ -7,8 +7,8 @@
 //! workers see the list of earlier ones (the last [`MAX_GONE`]), so each can set the gauges to 0 in its turn, after what its own old
 //! instance has set.
 
-use portcullis_policy::config::Name;
-use portcullis_policy::table::Edit;
+use portcullis_core::config::Name;
+use portcullis_table::Edit;
 
 use crate::shared_data::SharedValue;
 

@@ -35,8 +35,8 @@
 //!
 //! Only an absent key takes that path. A key that exists costs a read and a swap, as ever.
 
-use portcullis_policy::config::Name;
-use portcullis_policy::table::{Edit, GaveUp};
+use portcullis_core::config::Name;
+use portcullis_table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
 use crate::remembered::{At, Remembered};

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_policy::config::Document;
-use portcullis_policy::reply::Reply;
+use portcullis_core::config::Document;
+use portcullis_core::reply::Reply;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 

@@ -8,7 +8,7 @@
 //! signatures of which the answer is known, in `signature/`: one for each kind of key and hash, and the
 //! same over another text. (They were made with openssl; the private keys are gone.)
 
-use portcullis_policy::jose::{Hash, HostSignatures};
+use portcullis_core::signature::{Hash, HostSignatures};
 
 use crate::abi;
 

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use portcullis_policy::reply::Reply;
+use portcullis_core::reply::Reply;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 

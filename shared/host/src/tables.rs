@@ -1,4 +1,4 @@
-//! [Tables](portcullis_policy::table) of state in shared data.
+//! [Tables](portcullis_table) of state in shared data.
 //!
 //! A block is one value. Its key is `p/`, a hash of plugin, policy and identity in hexadecimal, and the
 //! block's number. The identity is a hash of the configuration that gives the states their meaning,
@@ -16,8 +16,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use portcullis_policy::config::Name;
-use portcullis_policy::table::{Edit, GaveUp, KeyHasher, Seed, Store};
+use portcullis_core::config::Name;
+use portcullis_table::{Edit, GaveUp, KeyHasher, Seed, Store};
 
 use crate::abi;
 use crate::metrics::Counter;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_policy::headers::HeaderMap;
+use portcullis_core::headers::HeaderMap;
 
 use crate::abi::{self, Map, Status};
 use crate::exchange::Error;

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::reply::Reply;
 use portcullis_host::{
     Counter, Error, Exchange, Failure, Flow, Metrics, Pair, Phase, Plugin, Summary,
 };
-use portcullis_policy::config::{Document, Errors, Name};
-use portcullis_policy::reply::Reply;
 use proxy_wasm_native_host::{Filter, Host, LogLevel, Request, Response};
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ type First = Tracer<true>;
 type Second = Tracer<false>;
 
 impl<const FIRST: bool> Tracer<FIRST> {
-    fn trace(&self, headers: &mut portcullis_policy::headers::HeaderMap) {
+    fn trace(&self, headers: &mut portcullis_core::headers::HeaderMap) {
         let mut trace = headers
             .get("x-trace")
             .map(|value| value.to_vec())

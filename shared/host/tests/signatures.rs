@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use portcullis_core::config::{Document, Errors};
 use portcullis_host::{EnvoySignatures, Error, Exchange, Failure, Flow, Plugin, Summary};
-use portcullis_policy::config::{Document, Errors};
 use proxy_wasm_native_host::{Filter, Host, Request, Response};
 
 /// Tells the upstream what it found when it was configured.

@@ -6,12 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use portcullis_core::config::{Document, Errors};
+use portcullis_core::reply::Reply;
 use portcullis_host::{
     Call, CallId, CallResponse, Error, Exchange, Failure, Flow, Pair, Plugin, Property, Summary,
     Worker,
 };
-use portcullis_policy::config::{Document, Errors};
-use portcullis_policy::reply::Reply;
 use proxy_wasm_native_host::{Answer, ClientStream, Filter, Host, Request, Response};
 use serde::Deserialize;
 

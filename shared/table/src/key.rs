@@ -1,8 +1,9 @@
 //! From a key to its place.
 
 use std::fmt;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 
+use siphasher::sip::SipHasher13 as SipHasher64;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// Random bytes that make the hash of a process its own.
@@ -79,4 +80,12 @@ impl KeyHash {
     pub fn tag(self) -> u64 {
         self.tag
     }
+}
+
+/// A hash of what gives a state its meaning, the same in every worker and after every configuration push:
+/// states of equal fingerprints can be kept. Not for keys that clients choose, because it has no seed.
+pub fn fingerprint(meaning: impl Hash) -> u64 {
+    let mut hasher = SipHasher64::new();
+    meaning.hash(&mut hasher);
+    hasher.finish()
 }

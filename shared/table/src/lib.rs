@@ -73,17 +73,15 @@
 mod block;
 mod key;
 mod max_keys;
-#[cfg(test)]
-pub(crate) mod memory;
+pub mod memory;
 mod memory_use;
 mod size;
 #[cfg(test)]
 mod tests;
 
 pub use block::{Block, State, Update, WhenFull};
-pub use key::{KeyHash, KeyHasher, Seed};
+pub use key::{KeyHash, KeyHasher, Seed, fingerprint};
 pub use max_keys::MaxKeys;
-pub(crate) use memory_use::HasTables;
 pub use memory_use::MemoryUse;
 pub use size::{MAX_KEYS, SLOTS, blocks_for};
 

@@ -1,7 +1,7 @@
-//! A store in memory that several workers can share.
+//! A store in memory that several workers can share: for tests of policies and for simulations.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Edit, GaveUp, Seed, Store};
 
@@ -11,13 +11,13 @@ type Blocks = HashMap<(usize, u32), (Vec<u8>, u64)>;
 /// A handle on shared blocks. A block is read and written in two steps with a comparison between, as
 /// in a proxy, so that updates do come between each other.
 #[derive(Clone)]
-pub(crate) struct MemoryStore {
+pub struct MemoryStore {
     seed: Seed,
     blocks: Arc<Mutex<Blocks>>,
     /// After so many updates, this handle gives up at once.
-    pub(crate) updates_left: u32,
+    pub updates_left: u32,
     /// How many updates changed something, of this handle.
-    pub(crate) writes: u32,
+    pub writes: u32,
 }
 
 impl Default for MemoryStore {
@@ -32,14 +32,19 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, Blocks> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many bytes the blocks take.
-    pub(crate) fn size(&self) -> usize {
-        let blocks = self.blocks.lock().unwrap();
+    pub fn size(&self) -> usize {
+        let blocks = self.lock();
         blocks.values().map(|(bytes, _)| bytes.len()).sum()
     }
 
-    pub(crate) fn contents(&self) -> HashMap<(usize, u32), Vec<u8>> {
-        let blocks = self.blocks.lock().unwrap();
+    /// A copy of all blocks, by table and block.
+    pub fn contents(&self) -> HashMap<(usize, u32), Vec<u8>> {
+        let blocks = self.lock();
         let contents = blocks.iter().map(|(at, (bytes, _))| (*at, bytes.clone()));
         contents.collect()
     }
@@ -58,7 +63,7 @@ impl Store for MemoryStore {
     ) -> Result<T, GaveUp> {
         self.updates_left = self.updates_left.checked_sub(1).ok_or(GaveUp)?;
         loop {
-            let read = self.blocks.lock().unwrap().get(&(table, block)).cloned();
+            let read = self.lock().get(&(table, block)).cloned();
             let (mut bytes, version) = read.unwrap_or_default();
             let Edit { changed, outcome } = edit(&mut bytes);
             if !changed {
@@ -66,7 +71,7 @@ impl Store for MemoryStore {
             }
             // Here others come between.
             std::thread::yield_now();
-            let mut blocks = self.blocks.lock().unwrap();
+            let mut blocks = self.lock();
             let current = blocks.entry((table, block)).or_default();
             if current.1 == version {
                 *current = (bytes, version + 1);

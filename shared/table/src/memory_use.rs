@@ -3,10 +3,7 @@
 use std::fmt;
 use std::iter::Sum;
 
-use serde::de::DeserializeOwned;
-
 use super::{Block, State};
-use crate::config::{Document, Errors};
 
 /// What a proxy needs for each block beside its bytes: the key, and a node and a bucket of the map that
 /// it is kept in. Measured with Envoy 1.40.
@@ -21,15 +18,6 @@ const GIB: u64 = 1 << 30;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemoryUse(u64);
 
-/// A configuration with tables.
-pub(crate) trait HasTables: DeserializeOwned {
-    /// For how many keys each table has room, its field `max_keys`.
-    fn max_keys(&self) -> u32;
-
-    /// What each table takes at most.
-    fn memory(&self) -> impl Iterator<Item = MemoryUse>;
-}
-
 impl MemoryUse {
     /// The most that all tables of one plugin instance may take: 4 GiB.
     ///
@@ -43,22 +31,9 @@ impl MemoryUse {
         Self(blocks as u64 * (Block::<S>::MAX_SIZE as u64 + BESIDE_A_BLOCK))
     }
 
-    /// Reads a configuration, or says everything that is wrong with it: also that its tables together may
-    /// take more than [`MAX`](Self::MAX).
-    pub(crate) fn read<C: HasTables>(document: Document) -> Result<C, Errors> {
-        document.read_checked(|config: &C| {
-            Self::check(config.max_keys(), config.memory()).map_err(|message| ("max_keys", message))
-        })
-    }
-
-    /// The memory of all tables of a configuration.
-    pub(crate) fn of(config: &impl HasTables) -> Self {
-        config.memory().sum()
-    }
-
     /// Checks the sum of some tables, the sizes of which follow from `max_keys`, against
     /// [`MAX`](Self::MAX).
-    pub(super) fn check(max_keys: u32, tables: impl Iterator<Item = Self>) -> Result<(), String> {
+    pub fn check(max_keys: u32, tables: impl Iterator<Item = Self>) -> Result<(), String> {
         let (mut count, mut sum) = (0_u32, Self::default());
         for table in tables.filter(|table| *table > Self::default()) {
             count += 1;

@@ -2,7 +2,7 @@
 //!
 //! A [`Scenario`] is a chain of filters and a story told through a [`World`]: requests that
 //! clients send, what the services behind do, what both of them see, and what the statistics say.
-//! There are two worlds. On the native host (`tests/filters/tests`) a scenario takes milliseconds and
+//! There are two worlds. On the native host (`tests`, here) a scenario takes milliseconds and
 //! time is virtual; on a real Envoy (`tests/envoy/tests`) it shows that the first one told the
 //! truth.
 //!
@@ -23,16 +23,15 @@
 )]
 
 pub mod capabilities;
-pub mod circuit_breaker;
-pub mod jwt_auth;
 mod message;
-pub mod rate_limit;
-pub mod retry_budget;
-pub mod security_headers;
+
 pub mod tokens;
 mod upstream;
 mod world;
 pub mod worlds;
+
+// The scenarios of each plugin, from `plugins/*/scenarios`.
+include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -109,10 +108,6 @@ pub fn run<W: World + 'static>(
 
 fn all() -> Vec<Scenario> {
     let mut scenarios = worlds::scenarios();
-    scenarios.extend(circuit_breaker::scenarios());
-    scenarios.extend(jwt_auth::scenarios());
-    scenarios.extend(rate_limit::scenarios());
-    scenarios.extend(retry_budget::scenarios());
-    scenarios.extend(security_headers::scenarios());
+    scenarios.extend(scenarios_of_plugins());
     scenarios
 }

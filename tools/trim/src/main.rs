@@ -29,54 +29,75 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [package, output] = arguments.as_slice() else {
-        eprintln!("usage: trim PACKAGE OUTPUT (after cargo build --release of that package)");
+    let Some((folder, packages)) = arguments.split_first() else {
+        eprintln!("usage: trim FOLDER PACKAGE... (after cargo build --release of these packages)");
         return ExitCode::FAILURE;
     };
-    match trim(package, output.as_ref()) {
+    let trimmed = Workspace::read().and_then(|workspace| {
+        packages
+            .iter()
+            .try_for_each(|package| workspace.trim(package, folder.as_ref()))
+    });
+    match trimmed {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("trim: {package}: {failure}");
+            eprintln!("trim: {failure}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn trim(package: &str, output: &Path) -> Result<(), Failure> {
-    let (module, callbacks) = describe(package)?;
-    let module = fs::read(&module).map_err(|error| format!("{}: {error}", module.display()))?;
-    let callbacks: Vec<&str> = callbacks.iter().map(String::as_str).collect();
-    let trimmed = callbacks::keep(&module, &callbacks)?;
-    // A file that did not change keeps its time, for what depends on it.
-    if fs::read(output).ok().as_ref() != Some(&trimmed) {
-        fs::write(output, trimmed).map_err(|error| format!("{}: {error}", output.display()))?;
+/// What cargo says of this workspace.
+struct Workspace(Value);
+
+impl Workspace {
+    fn read() -> Result<Self, Failure> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["metadata", "--no-deps", "--locked", "--format-version", "1"])
+            .output()?;
+        match output.status.success() {
+            true => Ok(Self(serde_json::from_slice(&output.stdout)?)),
+            false => Err(String::from_utf8_lossy(&output.stderr).into()),
+        }
     }
-    Ok(())
+
+    /// Writes the module of a package, `rate-limit-module`, to `rate_limit.wasm` in a folder.
+    fn trim(&self, package: &str, folder: &Path) -> Result<(), Failure> {
+        let callbacks = self
+            .callbacks(package)
+            .ok_or_else(|| format!("{package}: {NO_CALLBACKS}"))?;
+        let callbacks: Vec<&str> = callbacks.iter().map(String::as_str).collect();
+        let library = package.replace('-', "_");
+        let built = self.target()?.join(format!("{library}.wasm"));
+        let module = fs::read(&built).map_err(|error| format!("{}: {error}", built.display()))?;
+        let trimmed =
+            callbacks::keep(&module, &callbacks).map_err(|error| format!("{package}: {error}"))?;
+        let name = library.strip_suffix("_module").unwrap_or(&library);
+        let output = folder.join(format!("{name}.wasm"));
+        // A file that did not change keeps its time, for what depends on it.
+        if fs::read(&output).ok().as_ref() != Some(&trimmed) {
+            fs::write(&output, trimmed)
+                .map_err(|error| format!("{}: {error}", output.display()))?;
+        }
+        Ok(())
+    }
+
+    fn callbacks(&self, package: &str) -> Option<Vec<String>> {
+        let packages = self.0.get("packages")?.as_array()?;
+        let is_wanted = |it: &&Value| it.get("name").and_then(Value::as_str) == Some(package);
+        let found = packages.iter().find(is_wanted)?;
+        let callbacks = found.pointer("/metadata/envoy/callbacks")?;
+        serde_json::from_value(callbacks.clone()).ok()
+    }
+
+    /// Where cargo has put the modules.
+    fn target(&self) -> Result<PathBuf, Failure> {
+        let target = self.0.get("target_directory").and_then(Value::as_str);
+        let target = target.ok_or("cargo names no target directory")?;
+        Ok(Path::new(target).join("wasm32-wasip1/release"))
+    }
 }
 
-/// The module of a package, as cargo has built it, and the callbacks that it says it needs.
-fn describe(package: &str) -> Result<(PathBuf, Vec<String>), Failure> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--locked", "--format-version", "1"])
-        .output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    let workspace: Value = serde_json::from_slice(&output.stdout)?;
-    let target = workspace.get("target_directory").and_then(Value::as_str);
-    let packages = workspace.get("packages").and_then(Value::as_array);
-    let found = packages
-        .into_iter()
-        .flatten()
-        .find(|found| found.get("name").and_then(Value::as_str) == Some(package))
-        .ok_or("no such package")?;
-    let callbacks = found
-        .pointer("/metadata/envoy/callbacks")
-        .and_then(|callbacks| serde_json::from_value(callbacks.clone()).ok())
-        .ok_or("its Cargo.toml has no list \"callbacks\" under [package.metadata.envoy]")?;
-    let module = Path::new(target.ok_or("cargo names no target directory")?)
-        .join("wasm32-wasip1/release")
-        .join(format!("{package}.wasm"));
-    Ok((module, callbacks))
-}
+const NO_CALLBACKS: &str = "no such package, or its Cargo.toml has no list \"callbacks\" under \
+                            [package.metadata.envoy]";

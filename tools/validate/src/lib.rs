@@ -16,7 +16,7 @@ use std::fmt;
 use find::{Configuration, Found};
 use lines::Lines;
 pub use plugin::Plugin;
-use plugin::Read;
+use portcullis_core::policy::Surroundings;
 use yaml::Node;
 
 /// Something to say about a file.
@@ -134,7 +134,7 @@ struct Checked<'a> {
     plugin: Plugin,
     found: Found<'a>,
     lines: Lines,
-    read: Read,
+    read: Surroundings,
 }
 
 fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Report) {
@@ -203,7 +203,7 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
         })
         .collect();
     for it in &checked {
-        for (path, name) in &it.read.respected {
+        for (path, name) in &it.read.respected_breakers {
             if let Some(warning) = warnings::breaker(name, it.found.vm, &breakers) {
                 let line = it.lines.find(path);
                 let message = format!("{path}: {warning}");
@@ -229,7 +229,11 @@ impl Report {
         });
     }
 
-    fn check_configuration(&mut self, plugin: Plugin, found: &Found<'_>) -> (Lines, Option<Read>) {
+    fn check_configuration(
+        &mut self,
+        plugin: Plugin,
+        found: &Found<'_>,
+    ) -> (Lines, Option<Surroundings>) {
         /// The beginning of any message with a field 1 that is a message with a field 2; the readers
         /// recognise it.
         const PROTOBUF: &[u8] = b"\x0a\x02\x12\x00";
@@ -260,7 +264,7 @@ impl Report {
         (lines, read)
     }
 
-    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<Read> {
+    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<Surroundings> {
         self.configurations += 1;
         match plugin.read(text) {
             Ok(read) => {

@@ -1,5 +1,6 @@
 //! In which line of a file a JSON path is.
 
+use portcullis_core::config::member_path;
 use std::collections::BTreeMap;
 
 /// Lines by JSON path.
@@ -60,18 +61,6 @@ impl Lines {
         };
         scanner.value("$", scanner.line, 0);
         scanner.lines
-    }
-}
-
-/// The path of a member, as the plugins' configuration errors write it.
-pub(crate) fn member_path(path: &str, name: &str) -> String {
-    let is_plain = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    match is_plain {
-        true => format!("{path}.{name}"),
-        false => format!("{path}[{name:?}]"),
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn failure(found: &Found<'_>, plugin: Plugin) -> Option<String> {
              configuration, requests pass without it, and Envoy says so only in its log",
             plugin.name()
         )),
-        (Failure::Open, _) if plugin == Plugin::JwtAuth => {
+        (Failure::Open, _) if plugin.name() == "jwt-auth" => {
             Some("fails open: if jwt-auth fails, requests pass without a token".to_owned())
         }
         (Failure::Closed, Host::Envoy) => Some(

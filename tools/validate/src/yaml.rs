@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use crate::lines::{Lines, member_path};
+use portcullis_core::config::member_path;
+
+use crate::lines::Lines;
 
 /// More values than any real configuration has; aliases of aliases grow without end.
 const MAX_VALUES: usize = 1_000_000;

@@ -1,7 +1,7 @@
 //! The deadlines that a client asks for in its request's headers.
 
 use super::response::number;
-use crate::headers::HeaderMap;
+use portcullis_core::headers::HeaderMap;
 
 /// The deadlines that a request's headers ask for, in nanoseconds; the largest number is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,7 +39,7 @@
 //! Numbers are little-endian. Whatever else is found counts as an empty board.
 
 use super::machine::Phase;
-use crate::table::{Edit, KeyHash};
+use portcullis_table::{Edit, KeyHash};
 
 /// How many keys a board lists.
 pub const CAPACITY: usize = 64;

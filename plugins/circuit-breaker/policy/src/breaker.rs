@@ -1,19 +1,18 @@
 //! One breaker.
 
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 
 use serde::Deserialize;
-use siphasher::sip::SipHasher13;
 
 use super::failures::Failures;
 use super::machine::{Extent, Machine, Term};
 use super::reply::{Details, Fallback};
 use super::times::{HalfOpen, Open, Percent, Slow, UpToADay, off};
 use super::window::Window;
-use crate::config::{Mode, Name, Whole};
-use crate::key::{self, KeyPart, Missing, Needs};
-use crate::matcher::Match;
-use crate::table::blocks_for;
+use portcullis_core::config::{Mode, Name, Whole};
+use portcullis_core::key::{self, KeyPart, Missing, Needs};
+use portcullis_core::matcher::Match;
+use portcullis_table::{blocks_for, fingerprint};
 
 /// A breaker: which requests, and when to stop sending them.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,10 +77,8 @@ impl Breaker {
     /// A hash of everything that gives a stored state its meaning: equal identities may use each
     /// other's states.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
-        let mut hasher = SipHasher13::new();
-        (LAYOUT, &self.name, &self.key, blocks, self.switch).hash(&mut hasher);
-        (self.machine.extent, self.probe_wait, self.concurrent_lease).hash(&mut hasher);
-        hasher.finish()
+        let state = (self.machine.extent, self.probe_wait, self.concurrent_lease);
+        fingerprint((LAYOUT, &self.name, &self.key, blocks, self.switch, state))
     }
 }
 

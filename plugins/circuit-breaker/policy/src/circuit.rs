@@ -4,7 +4,7 @@ use super::board::{Change, Entry, Now, Place};
 use super::evaluate::Held;
 use super::machine::{Happened, Machine, Phase, Report, State, Ticket};
 use super::{BreakerId, CircuitBreaker};
-use crate::table::{Block, Edit, GaveUp, KeyHash, Store, WhenFull};
+use portcullis_table::{Block, Edit, GaveUp, KeyHash, Store, WhenFull};
 
 /// What an operation did beside what was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

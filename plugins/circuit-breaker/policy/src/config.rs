@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::breaker::Breaker;
 use super::machine::State;
-use crate::config::{Document, Entries, Errors, Mode, Name, OnError};
-use crate::table::{HasTables, MaxKeys, MemoryUse};
+use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_table::{MaxKeys, MemoryUse};
 
 /// Configuration of the circuit-breaker plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,13 +68,6 @@ impl TryFrom<String> for StatusPath {
                  and - . _ ~ between slashes"
             )),
         }
-    }
-}
-
-impl Config {
-    /// Reads a configuration, or says everything that is wrong with it.
-    pub fn read(document: Document) -> Result<Self, Errors> {
-        MemoryUse::read(document)
     }
 }
 

@@ -9,10 +9,10 @@ use super::machine::{Candidate, Ended, Refusal, Report, Ticket};
 use super::outcome::Finding;
 use super::response::Response;
 use super::{BreakerId, CircuitBreaker};
-use crate::config::{Mode, OnError};
-use crate::key::{Key, Request, label};
-use crate::readings::Fit;
-use crate::table::{GaveUp, Store};
+use portcullis_core::config::{Mode, OnError};
+use portcullis_core::key::{Key, Request, label};
+use portcullis_core::readings::Fit;
+use portcullis_table::{GaveUp, Store};
 
 /// How long a client is to wait when nobody can tell, in nanoseconds.
 const WAIT: u64 = 1_000_000_000;

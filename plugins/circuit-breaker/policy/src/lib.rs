@@ -1,7 +1,7 @@
 //! Requests are kept away from what cannot answer them, with the rules of resilience4j, at the proxy.
 //!
-//! Each breaker has a **circuit** for each key (the parts are described in [`key`](crate::key)): a cluster,
-//! a route, a tenant. Its state is kept in a [table](crate::table) that all workers share, and each step
+//! Each breaker has a **circuit** for each key (the parts are described in [`key`](portcullis_core::key)): a cluster,
+//! a route, a tenant. Its state is kept in a [table](portcullis_table) that all workers share, and each step
 //! is one atomic change of it, so what is said here holds for all workers together.
 //!
 //! # Time
@@ -55,7 +55,7 @@
 //! before there was a response; but with a `slow.rate`, one that had waited longer than the threshold is a result,
 //! neither success nor failure, and slow. Requests that were rejected were never sent, and never count.
 //!
-//! A condition that a request fits in some readings only ([`Fit::Possible`](crate::readings::Fit): `/x/..;/payments`)
+//! A condition that a request fits in some readings only ([`Fit::Possible`](portcullis_core::readings::Fit): `/x/..;/payments`)
 //! restricts it and no more: an open or half-open circuit rejects the request, it is counted among those under way,
 //! but it is never a probe, and neutral whatever comes of it, because another service may have answered. A part of
 //! the key that is ambiguous has a circuit of its own, so these count there.
@@ -111,7 +111,7 @@
 //!
 //! # When the table fails
 //!
-//! A [`Store`](crate::table::Store) gives up when other workers came between too often. If that happens to
+//! A [`Store`](portcullis_table::Store) gives up when other workers came between too often. If that happens to
 //! an admission, `on_error` says whether the request passes unseen, or is rejected with 503. If it
 //! happens to a result, that is lost, and what was taken comes back as a lease does.
 //!
@@ -142,6 +142,7 @@ mod flags;
 mod grpc;
 mod machine;
 mod outcome;
+mod policy;
 mod reply;
 mod response;
 mod retry_after;
@@ -164,13 +165,13 @@ pub use machine::{Cause, Happened, Phase, Transition};
 pub use outcome::{Finding, Stream, Verdict};
 pub use settle::Recorded;
 
-use crate::config::{Mode, Name, OnError};
-pub use crate::headers::SHADOW_HEADER;
-use crate::key::Needs;
-use crate::table::MemoryUse;
 use board::About;
 use breaker::{Breaker, Switch};
 use config::StatusPath;
+use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
+pub use portcullis_core::headers::SHADOW_HEADER;
+use portcullis_core::key::Needs;
+use portcullis_table::MemoryUse;
 
 /// The policy, compiled.
 ///
@@ -216,7 +217,7 @@ impl CircuitBreaker {
             blocks: breaker.blocks(config.mode, max_keys),
             breaker,
         };
-        let memory = MemoryUse::of(&config);
+        let memory = config.total_memory();
         let mut policy = Self {
             name: config.name,
             mode: config.mode,

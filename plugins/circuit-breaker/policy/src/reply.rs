@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::CircuitBreaker;
 use super::evaluate::{Admission, Reason};
-use crate::config::{Mode, Name, OnError, at_member};
-use crate::grpc::Grpc;
-use crate::headers::HeaderMap;
-use crate::reply::{Reply, ReplyHeaders};
+use portcullis_core::config::{Mode, Name, OnError, at_member};
+use portcullis_core::grpc::Grpc;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::reply::{Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is rejected.
 const UNAVAILABLE: u32 = 14;

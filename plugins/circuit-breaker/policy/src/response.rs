@@ -1,8 +1,8 @@
 //! What is remembered of a response.
 
 use super::failures::Failures;
-use crate::grpc::Grpc;
-use crate::headers::HeaderMap;
+use portcullis_core::grpc::Grpc;
+use portcullis_core::headers::HeaderMap;
 
 /// What is remembered of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! with the time now. Of the three formats of dates only the one that servers must write is
 //! read (IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`). What cannot be read asks for nothing.
 
-use crate::headers::HeaderMap;
+use portcullis_core::headers::HeaderMap;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -10,10 +10,10 @@ use super::outcome::{Finding, Moment, Seen, Stream, Verdict, judge};
 use super::response::Response;
 use super::retry_after::retry_after;
 use super::{BreakerId, CircuitBreaker};
-use crate::config::Mode;
-use crate::headers::HeaderMap;
-use crate::reply::Reply;
-use crate::table::Store;
+use portcullis_core::config::Mode;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::reply::Reply;
+use portcullis_table::Store;
 
 /// What was recorded of a request, for metrics.
 #[derive(Clone, Debug)]

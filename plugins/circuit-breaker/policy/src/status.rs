@@ -7,10 +7,10 @@ use super::board::{Board, Entry};
 use super::breaker::{Breaker, Switch};
 use super::machine::{Phase, State};
 use super::{BreakerId, CircuitBreaker, Compiled};
-use crate::matcher::Subject;
-use crate::readings::path::Paths;
-use crate::reply::Reply;
-use crate::table::{Block, Edit, Store};
+use portcullis_core::matcher::Subject;
+use portcullis_core::readings::path::Paths;
+use portcullis_core::reply::Reply;
+use portcullis_table::{Block, Edit, Store};
 
 const MILLISECOND: u64 = 1_000_000;
 

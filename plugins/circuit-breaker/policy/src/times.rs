@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::machine::OpenTime;
-use crate::config::{Whole, Within, at_member};
+use portcullis_core::config::{Whole, Within, at_member};
 
 /// A part of all, in percent.
 pub(super) type Percent = Whole<0, 100>;

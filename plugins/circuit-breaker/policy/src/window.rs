@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 
 use super::machine::{Extent, MAX_RESULTS};
-use crate::config::{Within, at_member};
+use portcullis_core::config::{Within, at_member};
 
 /// Over which results rates are computed. Default: those of 30 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -118,7 +118,7 @@ impl schemars::JsonSchema for Size {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let duration = generator.subschema_for::<crate::config::Duration>();
+        let duration = generator.subschema_for::<portcullis_core::config::Duration>();
         schemars::json_schema!({
             "oneOf": [duration, {"type": "integer", "minimum": 1, "maximum": MAX_RESULTS}],
         })

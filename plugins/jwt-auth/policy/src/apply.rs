@@ -2,8 +2,8 @@
 
 use super::decision::{Decision, Verdict};
 use super::{JwtAuth, RuleId, SHADOW_HEADER};
-use crate::config::Mode;
-use crate::headers::HeaderMap;
+use portcullis_core::config::Mode;
+use portcullis_core::headers::HeaderMap;
 
 impl JwtAuth {
     /// Changes the headers of a request as decided: call it for every request that does not wait,

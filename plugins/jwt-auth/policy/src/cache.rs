@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use super::verified::Verified;
 use crate::jose::MAX_TOKEN;
-use crate::table::KeyHash;
+use portcullis_table::KeyHash;
 
 /// What a token may take on average.
 const TOKEN_BYTES: usize = 2 * 1024;

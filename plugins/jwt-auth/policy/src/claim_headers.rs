@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
 use super::claim_value::{self, Uncarried};
-use crate::config::{FRAMING, HeaderName, Text};
 use crate::jose::Object;
-use crate::readings::is_spelling_of;
+use portcullis_core::config::{FRAMING, HeaderName, Text};
+use portcullis_core::readings::is_spelling_of;
 
 /// Headers that say who sent a request, whereto, and on which way: none of them is a claim's place.
 const RESERVED: [&str; 6] = [

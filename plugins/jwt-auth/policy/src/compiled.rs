@@ -7,9 +7,9 @@ use super::place::{Place, Search};
 use super::provider::Provider;
 use super::reason::Reason;
 use super::rule::{Conditions, Rule};
-use crate::config::{Mode, Name};
-use crate::headers::HeaderMap;
-use crate::matcher::Match;
+use portcullis_core::config::{Mode, Name};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::Match;
 
 /// A rule that is not off.
 #[derive(Debug)]

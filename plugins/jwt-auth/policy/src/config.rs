@@ -10,9 +10,9 @@ use super::place::Place;
 use super::provider::Provider;
 use super::reroute;
 use super::rule::{Require, Rule};
-use crate::config::{Entries, Mode, Name, OnError};
-use crate::readings::is_spelling_of;
 use crate::revocation;
+use portcullis_core::config::{Entries, Mode, Name, OnError};
+use portcullis_core::readings::is_spelling_of;
 
 /// The rule label of requests that no rule is for.
 pub(super) const NO_RULE: &str = "unmatched";

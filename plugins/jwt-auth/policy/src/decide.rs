@@ -8,10 +8,10 @@ use super::state::State;
 use super::verified::Verified;
 use super::verify::Rejection;
 use super::{Ambiguous, JwtAuth, RuleId};
-use crate::config::{Mode, OnError};
-use crate::headers::HeaderMap;
 use crate::jose::HostSignatures;
-use crate::matcher::{Choice, Subject};
+use portcullis_core::config::{Mode, OnError};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::{Choice, Subject};
 
 impl JwtAuth {
     /// Decides about a request.

@@ -8,7 +8,7 @@ use super::RuleId;
 use super::reason::{Grounds, Reason};
 use super::verified::Verified;
 use super::verify::Verification;
-use crate::config::Mode;
+use portcullis_core::config::Mode;
 
 /// The time by both clocks.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@
 //! one. Each has one slot where it can be, and takes it from whatever was there. A flood of different
 //! forgeries goes through; each of them costs a verification.
 
-use crate::table::KeyHash;
+use portcullis_table::KeyHash;
 
 /// A power of two. The slots take 24 KiB.
 const SLOTS: u32 = 1 << 10;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::config::Text;
 use crate::jose::Object;
+use portcullis_core::config::Text;
 
 /// Stands for a tenant in an issuer, as in the discovery documents of Entra.
 const TENANT: &str = "{tenantid}";

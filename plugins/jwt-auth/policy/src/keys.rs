@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::scope::at_least_one;
-use crate::config::Text;
 use crate::jose::{KeySet, SIGNATURES};
-use crate::matcher::not_exactly_one;
 use crate::remote::Source;
+use portcullis_core::config::Text;
+use portcullis_core::matcher::not_exactly_one;
 
 /// The keys of a provider.
 #[derive(Debug, Deserialize)]

@@ -68,7 +68,7 @@
 //! # Headers
 //!
 //! - What a client sends in the headers that any provider sets (`claims_to_headers`,
-//!   `forward_payload_header`) is removed, in every [spelling](crate::readings::is_spelling_of), in every
+//!   `forward_payload_header`) is removed, in every [spelling](portcullis_core::readings::is_spelling_of), in every
 //!   request that passes, also under rules that require nothing, also in shadow mode.
 //! - The headers of tokens that are good are set. A token with a claim that its header cannot carry is
 //!   refused, see `claim_value.rs`.
@@ -84,7 +84,7 @@
 //! # Requests with several readings
 //!
 //! A rule that asks for less grants, so it must be the first one in every reading of the request (see
-//! [`readings`](crate::readings)). The [choice](crate::matcher::Choice) of rules has those that may be the
+//! [`readings`](portcullis_core::readings)). The [choice](portcullis_core::matcher::Choice) of rules has those that may be the
 //! first, and the one that surely ends the search.
 //!
 //! - If there are several and the path can be read in several ways, the request is **ambiguous**: 400
@@ -110,13 +110,17 @@ mod decide;
 mod decision;
 mod forgeries;
 mod issuer;
+pub mod jose;
 mod keys;
 mod lookalike;
 mod place;
+mod policy;
 mod provider;
 mod reason;
+pub mod remote;
 mod reply;
 mod reroute;
+pub mod revocation;
 mod rule;
 mod scope;
 mod state;
@@ -136,14 +140,14 @@ pub use reason::{Grounds, Reason};
 pub use state::{Installed, Look, State};
 pub use verify::Verification;
 
-use crate::config::{Mode, Name, OnError};
-pub use crate::headers::SHADOW_HEADER;
 use crate::jose::{KeySet, Skipped};
 use crate::remote::Source;
 use crate::revocation::Revoked;
 use compiled::CompiledRule;
 use config::{Ambiguous, NO_RULE, Unmatched};
 use keys::Keys;
+use portcullis_core::config::{Mode, Name, OnError};
+pub use portcullis_core::headers::SHADOW_HEADER;
 use provider::Provider;
 use reason::Details;
 
@@ -154,12 +158,12 @@ use reason::Details;
 /// [`remotes`](Self::remotes), and fetch when that says so.
 ///
 /// ```
-/// use portcullis_policy::config;
-/// use portcullis_policy::headers::HeaderMap;
-/// use portcullis_policy::jose::{Hash, HostSignatures};
-/// use portcullis_policy::jwt_auth::{JwtAuth, Moment, Patience};
-/// use portcullis_policy::matcher::Subject;
-/// use portcullis_policy::table::Seed;
+/// use portcullis_core::config;
+/// use portcullis_core::headers::HeaderMap;
+/// use jwt_auth_policy::jose::{Hash, HostSignatures};
+/// use jwt_auth_policy::{JwtAuth, Moment, Patience};
+/// use portcullis_core::matcher::Subject;
+/// use portcullis_table::Seed;
 ///
 /// struct NoHost;
 /// impl HostSignatures for NoHost {

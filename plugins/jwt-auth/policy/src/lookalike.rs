@@ -20,10 +20,10 @@
 
 use std::borrow::Cow;
 
-use crate::headers::HeaderMap;
-use crate::key::{cookie, query};
-use crate::readings::is_spelling_of;
-use crate::readings::value::{Escapes, decode};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::key::{cookie, query};
+use portcullis_core::readings::is_spelling_of;
+use portcullis_core::readings::value::{Escapes, decode};
 
 /// Whether a header is there under another spelling of its name.
 pub(super) fn in_other_headers(headers: &HeaderMap, name: &str) -> bool {
@@ -40,7 +40,7 @@ pub(super) fn in_line(line: &[u8], prefix: &str) -> bool {
     }
     let is_text = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
     let scheme = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-    let is_scheme = str::from_utf8(scheme).is_ok_and(crate::headers::is_token);
+    let is_scheme = str::from_utf8(scheme).is_ok_and(portcullis_core::headers::is_token);
     let word = prefix.trim_matches(|end: char| !end.is_ascii_alphanumeric());
     let decoded = decoded(line);
     !is_text || !is_scheme || has_word(line, word) || has_word(&decoded, word) || has_jwt(&decoded)

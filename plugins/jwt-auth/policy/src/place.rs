@@ -20,10 +20,10 @@ use serde::Deserialize;
 
 use super::lookalike;
 use super::reason::Reason;
-use crate::config::{HeaderName, Text, at_member};
-use crate::headers::{HeaderMap, is_token};
-use crate::key::{cookie, query};
-use crate::matcher::not_exactly_one;
+use portcullis_core::config::{HeaderName, Text, at_member};
+use portcullis_core::headers::{HeaderMap, is_token};
+use portcullis_core::key::{cookie, query};
+use portcullis_core::matcher::not_exactly_one;
 
 const AUTHORIZATION: &str = "authorization";
 const BEARER: &str = "Bearer ";

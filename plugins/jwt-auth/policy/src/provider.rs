@@ -8,9 +8,9 @@ use super::keys::{Jwks, Keys};
 use super::place::Place;
 use super::scope::at_least_one;
 use super::times::Times;
-use crate::config::{Duration, Text, at_member};
 use crate::jose::Algorithm;
 use crate::remote::between;
+use portcullis_core::config::{Duration, Text, at_member};
 
 /// An issuer of tokens.
 #[derive(Debug, Deserialize)]

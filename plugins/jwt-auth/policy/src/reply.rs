@@ -22,7 +22,7 @@ use super::rule::Conditions;
 use super::scope::Scope;
 use super::step_up::StepUp;
 use super::{JwtAuth, RuleId};
-use crate::reply::Reply;
+use portcullis_core::reply::Reply;
 
 const WWW_AUTHENTICATE: Bytes = Bytes::from_static(b"www-authenticate");
 const CACHE_CONTROL: Bytes = Bytes::from_static(b"cache-control");

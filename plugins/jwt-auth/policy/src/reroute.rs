@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 use super::config::Unmatched;
 use super::provider::Provider;
 use super::rule::{Require, Rule};
-use crate::config::{Mode, Name};
-use crate::matcher::Match;
+use portcullis_core::config::{Mode, Name};
+use portcullis_core::matcher::Match;
 
 /// Whether each rule that changes requests can be trusted on whatever route they are then.
 pub(super) fn check(

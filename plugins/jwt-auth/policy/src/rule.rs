@@ -5,9 +5,9 @@ use serde::{Deserialize, Deserializer, de};
 use super::reason::Reason;
 use super::scope::{Expected, Scope, at_least_one};
 use super::step_up::StepUp;
-use crate::config::{Mode, Name, Text, at_member};
 use crate::jose::Object;
-use crate::matcher::Match;
+use portcullis_core::config::{Mode, Name, Text, at_member};
+use portcullis_core::matcher::Match;
 
 /// A rule of the configuration.
 #[derive(Clone, Debug, Deserialize)]

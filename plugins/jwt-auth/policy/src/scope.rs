@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::Text;
 use crate::jose::Object;
+use portcullis_core::config::Text;
 
 /// A scope token (RFC 6749, section 3.3).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -8,7 +8,7 @@ use super::{JwtAuth, ProviderId, RemoteId, RemoteKind};
 use crate::jose::{KeySet, LastHeader};
 use crate::remote::{Ticket, View};
 use crate::revocation::RevocationList;
-use crate::table::{Edit, KeyHash, KeyHasher, Seed};
+use portcullis_table::{Edit, KeyHash, KeyHasher, Seed};
 
 /// So many characters at the end of a token are three quarters as many bytes of its signature. The
 /// shortest signatures are of 43.

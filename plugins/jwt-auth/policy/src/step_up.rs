@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::reason::Reason;
 use super::scope::{at_least_one, is_quotable};
 use super::times::seconds_of;
-use crate::config::Duration;
 use crate::jose::Object;
+use portcullis_core::config::Duration;
 
 /// How a user has to be authenticated, by the claims `acr` and `auth_time`. A client that is refused
 /// is told so (RFC 9470), and sends the user to authenticate again.

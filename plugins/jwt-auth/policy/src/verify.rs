@@ -11,9 +11,9 @@ use super::reason::Reason;
 use super::state::State;
 use super::verified::{Verified, identity};
 use super::{JwtAuth, Moment, ProviderId, RemoteId};
-use crate::config::OnError;
 use crate::jose::{HostSignatures, KeySet, MAX_TOKEN, Malformed, NoKey, Object, Token, VerifiedBy};
-use crate::table::KeyHash;
+use portcullis_core::config::OnError;
+use portcullis_table::KeyHash;
 
 /// How it was found out whether a signature is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

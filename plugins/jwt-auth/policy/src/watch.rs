@@ -5,7 +5,7 @@
 //! asks the [schedule](crate::remote) whether to fetch.
 
 use crate::remote::{Acquired, Schedule, Ticket, Trigger, View};
-use crate::table::Edit;
+use portcullis_table::Edit;
 
 /// How long between two looks at a document that is fetched now and then, if nobody waits.
 const PERIOD: u64 = 1_000_000_000;

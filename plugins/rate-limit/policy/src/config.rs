@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::limit::Limit;
 use super::reply::ReplyTemplate;
-use crate::config::{Document, Entries, Errors, Mode, Name, OnError};
-use crate::table::{HasTables, MaxKeys, MemoryUse, WhenFull};
+use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_table::{MaxKeys, MemoryUse, WhenFull};
 
 /// Configuration of the rate-limit plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,13 +56,6 @@ pub(super) enum ResponseHeaders {
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's own filters write them.
     #[serde(rename = "x-ratelimit")]
     XRateLimit,
-}
-
-impl Config {
-    /// Reads a configuration, or says everything that is wrong with it.
-    pub fn read(document: Document) -> Result<Self, Errors> {
-        MemoryUse::read(document)
-    }
 }
 
 impl HasTables for Config {

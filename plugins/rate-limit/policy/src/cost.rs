@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
 use super::rate::Amount;
-use crate::config::{HeaderName, at_member};
-use crate::headers::HeaderMap;
+use portcullis_core::config::{HeaderName, at_member};
+use portcullis_core::headers::HeaderMap;
 
 /// What one request counts: always the same, or what a header says.
 #[derive(Clone, Debug, PartialEq, Eq)]

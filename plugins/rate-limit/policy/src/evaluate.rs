@@ -4,9 +4,9 @@
 
 use super::limiter::{Action, Operation, Quota, TableEvents};
 use super::{LimitId, RateLimit};
-use crate::config::{Mode, OnError};
-use crate::key::{Key, Request};
-use crate::table::{GaveUp, KeyHash, Store};
+use portcullis_core::config::{Mode, OnError};
+use portcullis_core::key::{Key, Request};
+use portcullis_table::{GaveUp, KeyHash, Store};
 
 /// How long a client is to wait that could not be counted, in nanoseconds.
 const WAIT_WHEN_UNAVAILABLE: u64 = 1_000_000_000;

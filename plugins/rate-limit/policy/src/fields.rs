@@ -16,8 +16,8 @@ use super::limit::Limit;
 use super::limiter::Quota;
 use super::rate::seconds;
 use super::{Compiled, RateLimit};
-use crate::config::Mode;
-use crate::headers::HeaderMap;
+use portcullis_core::config::Mode;
+use portcullis_core::headers::HeaderMap;
 
 const RATELIMIT_POLICY: &str = "ratelimit-policy";
 const RATELIMIT: &str = "ratelimit";

@@ -1,8 +1,8 @@
 //! How often something may be asked for: exact, keyed, in bounded memory.
 //!
 //! A request falls under each limit whose `match` fits it. For each of them it has a key (the parts are
-//! described in [`key`](crate::key)) and a cost, and the limit's algorithm decides on the small state that the
-//! [table](crate::table) holds for the key.
+//! described in [`key`](portcullis_core::key)) and a cost, and the limit's algorithm decides on the small state that the
+//! [table](portcullis_table) holds for the key.
 //!
 //! # Time
 //!
@@ -65,7 +65,7 @@
 //!
 //! # When the table fails
 //!
-//! A [`Store`](crate::table::Store) gives up when other workers came between too often. If that happens
+//! A [`Store`](portcullis_table::Store) gives up when other workers came between too often. If that happens
 //! to a reservation, `on_error` says whether the request passes this limit uncounted, or is denied with
 //! 503. If it happens to a roll-back or a settlement, what was reserved stays consumed: never the other
 //! way round.
@@ -88,6 +88,7 @@ mod evaluate;
 mod fields;
 mod limit;
 mod limiter;
+mod policy;
 mod rate;
 mod reply;
 mod settle;
@@ -102,13 +103,13 @@ pub use config::Config;
 pub use evaluate::{Check, Evaluation, Outcome, Reason};
 pub use limiter::TableEvents;
 
-use crate::config::{Mode, Name, OnError};
-pub use crate::headers::SHADOW_HEADER;
-use crate::key::Needs;
-use crate::table::{MemoryUse, WhenFull};
 use config::ResponseHeaders;
 use fields::Policy;
 use limit::Limit;
+use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
+pub use portcullis_core::headers::SHADOW_HEADER;
+use portcullis_core::key::Needs;
+use portcullis_table::{MemoryUse, WhenFull};
 use reply::{Details, ReplyTemplate};
 
 /// The policy, compiled.
@@ -119,12 +120,12 @@ use reply::{Details, ReplyTemplate};
 /// ```
 /// use std::collections::HashMap;
 ///
-/// use portcullis_policy::config;
-/// use portcullis_policy::headers::HeaderMap;
-/// use portcullis_policy::key::Request;
-/// use portcullis_policy::matcher::Subject;
-/// use portcullis_policy::rate_limit::RateLimit;
-/// use portcullis_policy::table::{Edit, GaveUp, Seed, Store};
+/// use portcullis_core::config;
+/// use portcullis_core::headers::HeaderMap;
+/// use portcullis_core::key::Request;
+/// use portcullis_core::matcher::Subject;
+/// use rate_limit_policy::RateLimit;
+/// use portcullis_table::{Edit, GaveUp, Seed, Store};
 ///
 /// /// The simplest store: in memory, for one worker.
 /// struct Memory(Seed, HashMap<(usize, u32), Vec<u8>>);
@@ -222,7 +223,7 @@ impl RateLimit {
             blocks: limit.blocks(max_keys),
             limit,
         };
-        let memory = MemoryUse::of(&config);
+        let memory = config.total_memory();
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,

@@ -1,18 +1,17 @@
 //! One limit.
 
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 
 use serde::Deserialize;
-use siphasher::sip::SipHasher13;
 
 use super::algorithm::{FixedWindow, Gcra, SlidingWindow};
 use super::cost::{ChargeResponse, Cost};
 use super::limiter::Limiter;
 use super::rate::{Amount, Rate};
-use crate::config::{Mode, Name, at_member};
-use crate::key::{KeyPart, Missing, Needs};
-use crate::matcher::Match;
-use crate::table::{MemoryUse, blocks_for};
+use portcullis_core::config::{Mode, Name, at_member};
+use portcullis_core::key::{KeyPart, Missing, Needs};
+use portcullis_core::matcher::Match;
+use portcullis_table::{MemoryUse, blocks_for, fingerprint};
 
 /// A limit: how often something may be asked for.
 #[derive(Clone, Debug, Deserialize)]
@@ -71,9 +70,7 @@ impl Limit {
     /// other's states. What decides about single requests only is left out (`match`, `cost`,
     /// `missing`, `mode`, also `burst`: the state of GCRA does not depend on it).
     pub(super) fn identity(&self, blocks: u32) -> u64 {
-        let mut hasher = SipHasher13::new();
-        (&self.name, self.algorithm, self.rate, &self.key, blocks).hash(&mut hasher);
-        hasher.finish()
+        fingerprint((&self.name, self.algorithm, self.rate, &self.key, blocks))
     }
 }
 

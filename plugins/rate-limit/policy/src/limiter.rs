@@ -1,7 +1,7 @@
 //! An algorithm at work on a block of the table.
 
 use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
-use crate::table::{Block, Edit, MemoryUse, WhenFull};
+use portcullis_table::{Block, Edit, MemoryUse, WhenFull};
 
 /// How a limit limits.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::config::Within;
+use portcullis_core::config::Within;
 
 /// A number of requests, or what one request counts: at most a billion, so that sums and products
 /// stay far from the bounds of the integers.

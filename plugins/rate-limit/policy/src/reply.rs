@@ -7,8 +7,8 @@ use serde_json::json;
 use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
 use super::rate::seconds;
-use crate::config::{Mode, Name, OnError, at_member};
-use crate::reply::{ErrorStatus, Reply, ReplyHeaders};
+use portcullis_core::config::{Mode, Name, OnError, at_member};
+use portcullis_core::reply::{ErrorStatus, Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is over a limit.
 const RESOURCE_EXHAUSTED: u32 = 8;

@@ -3,8 +3,8 @@
 use super::evaluate::{Evaluation, Held};
 use super::limiter::{Action, Operation, Standing, TableEvents};
 use super::{LimitId, RateLimit};
-use crate::headers::HeaderMap;
-use crate::table::{GaveUp, Store};
+use portcullis_core::headers::HeaderMap;
+use portcullis_table::{GaveUp, Store};
 
 impl RateLimit {
     /// Settles what the response says that the request did cost, and gives the response its headers.

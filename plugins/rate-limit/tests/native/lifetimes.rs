@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use portcullis_core::config::{Document, Errors};
 use portcullis_host::{Error, Exchange, Failure, Flow, Pair, Plugin, Summary};
-use portcullis_policy::config::{Document, Errors};
-use portcullis_rate_limit::RateLimit;
 use proxy_wasm_native_host::{FailurePolicy, Filter, Host, Request, SharedData};
+use rate_limit::RateLimit;
 use serde_json::{Value, json};
 
 use super::{VM, admitted, builder, config, filter};

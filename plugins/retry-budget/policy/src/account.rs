@@ -1,7 +1,7 @@
 //! A key's ledger in its block of the table.
 
 use super::ledger::{Ledger, Reservation, Rules};
-use crate::table::{Block, Edit, WhenFull};
+use portcullis_table::{Block, Edit, WhenFull};
 
 /// The ledger of one key, at one time.
 #[derive(Clone, Copy, Debug)]

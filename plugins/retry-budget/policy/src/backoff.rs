@@ -16,7 +16,7 @@
 
 use serde::Deserialize;
 
-use crate::config::{Whole, Within, at_member};
+use portcullis_core::config::{Whole, Within, at_member};
 
 const MAX: u64 = 24 * 60 * 60 * 1_000;
 const SECOND: u64 = 1_000_000_000;

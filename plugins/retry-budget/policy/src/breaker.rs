@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::config::Name;
-use crate::table::KeyHash;
+use portcullis_core::config::Name;
+use portcullis_table::KeyHash;
 
 use super::BudgetId;
 

@@ -1,22 +1,20 @@
 //! One budget.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use serde::Deserialize;
-use siphasher::sip::SipHasher13;
 
 use super::backoff::Backoff;
 use super::breaker::BreakerName;
 use super::inbound::{AttemptHeaders, InboundRetries};
 use super::ledger::Rules;
 use super::retry_on::{Conditions, RetryOn, Status, short_list};
-use crate::config::{HeaderName, Mode, Name, Whole, Within};
-use crate::headers::HeaderMap;
-use crate::key::KeyPart;
-use crate::matcher::Match;
-use crate::reply::ErrorStatus;
-use crate::table::blocks_for;
+use portcullis_core::config::{HeaderName, Mode, Name, Whole, Within};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::key::KeyPart;
+use portcullis_core::matcher::Match;
+use portcullis_core::reply::ErrorStatus;
+use portcullis_table::{blocks_for, fingerprint};
 
 const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -178,9 +176,7 @@ impl Budget {
     /// A hash of everything that gives a stored ledger its meaning. What its counts are worth is left
     /// out: they are counts of events.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
-        let mut hasher = SipHasher13::new();
-        (&self.name, self.window.nanos(), &self.key, blocks).hash(&mut hasher);
-        hasher.finish()
+        fingerprint((&self.name, self.window.nanos(), &self.key, blocks))
     }
 }
 

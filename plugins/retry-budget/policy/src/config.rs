@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::budget::CheckedBudget;
 use super::ledger::Ledger;
-use crate::config::{Document, Entries, Errors, Mode, Name, OnError};
-use crate::table::{HasTables, MaxKeys, MemoryUse};
+use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_table::{MaxKeys, MemoryUse};
 
 /// Configuration of the retry-budget plugin.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,13 +32,6 @@ pub struct Config {
     #[serde(deserialize_with = "budgets")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) budgets: Vec<CheckedBudget>,
-}
-
-impl Config {
-    /// Reads a configuration, or says everything that is wrong with it.
-    pub fn read(document: Document) -> Result<Self, Errors> {
-        MemoryUse::read(document)
-    }
 }
 
 impl HasTables for Config {

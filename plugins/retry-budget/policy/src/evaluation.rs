@@ -3,8 +3,8 @@
 use super::BudgetId;
 use super::account::{Statement, TableEvents};
 use super::ledger::Reservation;
-use crate::grpc::Grpc;
-use crate::table::KeyHash;
+use portcullis_core::grpc::Grpc;
+use portcullis_table::KeyHash;
 
 /// What came of a request, for as long as its stream lives.
 #[derive(Clone, Debug)]

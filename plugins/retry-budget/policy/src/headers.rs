@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::RetryBudget;
 use super::evaluation::Evaluation;
-use crate::headers::{HeaderMap, SHADOW_HEADER};
+use portcullis_core::headers::{HeaderMap, SHADOW_HEADER};
 
 const MAX_RETRIES: Bytes = Bytes::from_static(b"x-envoy-max-retries");
 const RETRY_ON: Bytes = Bytes::from_static(b"x-envoy-retry-on");

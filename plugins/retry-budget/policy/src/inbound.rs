@@ -19,8 +19,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::config::HeaderName;
-use crate::headers::HeaderMap;
+use portcullis_core::config::HeaderName;
+use portcullis_core::headers::HeaderMap;
 
 /// What becomes of a request that is a retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -6,7 +6,7 @@
 //!
 //! A request falls under the first budget whose `match` fits it ([`selection`] says which that is, where a
 //! request can be read in several ways). The budget has a **ledger** for each
-//! [key](crate::key), shared by all workers, which [`ledger`] describes: a request deposits `ratio` / 100
+//! [key](portcullis_core::key), shared by all workers, which [`ledger`] describes: a request deposits `ratio` / 100
 //! of a retry, a retry withdraws a whole one, deposits are good for `window`; and a reserve pays for
 //! `min_retries_per_second`.
 //!
@@ -101,7 +101,7 @@
 //!
 //! # When the table fails
 //!
-//! A [`Store`](crate::table::Store) gives up when other workers came between too often. If that happens at
+//! A [`Store`](portcullis_table::Store) gives up when other workers came between too often. If that happens at
 //! the request, `on_error` says whether it gets `max_retries` unpaid (`allow`) or none (`deny`; a retry that
 //! could be denied then is). If it happens at the settlement, what was reserved stays withdrawn until it
 //! leaves the window, and nothing is deposited.
@@ -125,6 +125,7 @@ mod evaluation;
 mod headers;
 mod inbound;
 mod ledger;
+mod policy;
 mod reply;
 mod request;
 mod retry_on;
@@ -141,11 +142,11 @@ pub use config::Config;
 pub use evaluation::{Evaluation, Reason};
 pub use settle::{Report, Settlement};
 
-use crate::config::{Mode, Name, OnError};
-use crate::key::Needs;
-use crate::table::{KeyHash, MemoryUse};
 use account::Account;
 use budget::{Budget, CheckedBudget};
+use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
+use portcullis_core::key::Needs;
+use portcullis_table::{KeyHash, MemoryUse};
 use reply::Details;
 use retry_on::Conditions;
 
@@ -206,7 +207,7 @@ impl RetryBudget {
             budget,
             conditions,
         };
-        let memory = MemoryUse::of(&config);
+        let memory = config.total_memory();
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,

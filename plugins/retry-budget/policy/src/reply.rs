@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::RetryBudget;
 use super::evaluation::{Evaluation, Reason};
-use crate::config::{Mode, Name, OnError};
-use crate::grpc::Grpc;
-use crate::reply::Reply;
+use portcullis_core::config::{Mode, Name, OnError};
+use portcullis_core::grpc::Grpc;
+use portcullis_core::reply::Reply;
 
 /// The gRPC status of a request that would only make matters worse.
 const UNAVAILABLE: u32 = 14;

@@ -9,11 +9,11 @@ use super::inbound::{self, InboundRetries};
 use super::ledger::Reservation;
 use super::selection::Selection;
 use super::{BudgetId, Compiled, RetryBudget};
-use crate::config::OnError;
-use crate::grpc::Grpc;
-use crate::headers::HeaderMap;
-use crate::key::{self, Key, Missing, Request};
-use crate::table::{GaveUp, KeyHash, Store};
+use portcullis_core::config::OnError;
+use portcullis_core::grpc::Grpc;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::key::{self, Key, Missing, Request};
+use portcullis_table::{GaveUp, KeyHash, Store};
 
 impl RetryBudget {
     /// Evaluates a request at `now`, in nanoseconds of the steady clock. `None` if no budget is for it.

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::config::{HeaderName, Whole};
+use portcullis_core::config::{HeaderName, Whole};
 
 const STATUS_CODES: &str = "retriable-status-codes";
 const HEADERS: &str = "retriable-headers";

@@ -1,7 +1,7 @@
 //! The budget that a request falls under, if it can be read in more than one way.
 //!
 //! A budget restricts and grants: it pays for retries, and a deposit pays for those of others. So what
-//! fits a `match` only in some [readings](crate::readings) is under the budget, and earns nothing.
+//! fits a `match` only in some [readings](portcullis_core::readings) is under the budget, and earns nothing.
 //!
 //! | the request fits | it falls under | deposits | retries |
 //! |---|---|---|---|
@@ -14,8 +14,8 @@
 
 use super::inbound::InboundRetries;
 use super::{BudgetId, Compiled, RetryBudget};
-use crate::config::Mode;
-use crate::matcher::{Choice, Subject};
+use portcullis_core::config::Mode;
+use portcullis_core::matcher::{Choice, Subject};
 
 /// A budget for a request.
 pub(super) struct Selection<'a> {

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use super::RetryBudget;
 use super::account::{Closing, TableEvents};
 use super::evaluation::{Evaluation, Reason, Stop};
-use crate::grpc::Grpc;
-use crate::headers::HeaderMap;
-use crate::table::Store;
+use portcullis_core::grpc::Grpc;
+use portcullis_core::headers::HeaderMap;
+use portcullis_table::Store;
 
 /// The flag `UH` of Envoy's access log: there was no healthy host to send it to.
 const NO_HEALTHY_UPSTREAM: u64 = 0x2;

@@ -24,7 +24,7 @@ fn builder(on_error: &str) -> HostBuilder {
             "inbound_retries": "deny",
         }],
     });
-    let init = portcullis_host::start::<portcullis_retry_budget::RetryBudget>;
+    let init = portcullis_host::start::<retry_budget::RetryBudget>;
     let filter = Filter::new("retry_budget", init)
         .vm_id("portcullis")
         .config(config.to_string());

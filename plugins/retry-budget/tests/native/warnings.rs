@@ -9,8 +9,8 @@ fn host(plugins: &[(&str, Value)]) -> Host {
         let mut config = config.clone();
         config["name"] = json!("edge");
         let init = match *module {
-            "retry_budget" => portcullis_host::start::<portcullis_retry_budget::RetryBudget>,
-            _ => portcullis_host::start::<portcullis_circuit_breaker::CircuitBreaker>,
+            "retry_budget" => portcullis_host::start::<retry_budget::RetryBudget>,
+            _ => portcullis_host::start::<circuit_breaker::CircuitBreaker>,
         };
         let filter = Filter::new(module, init).vm_id("portcullis");
         filter.config(config.to_string())

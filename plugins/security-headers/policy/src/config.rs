@@ -6,8 +6,8 @@ use super::{
     Cookies, CrossOrigin, CrossSite, Csp, HeaderMutation, Hsts, NO_RULE, PermissionsPolicy, Preset,
     ReportingEndpoints,
 };
-use crate::config::{Entries, Mode, Name, OnError};
-use crate::matcher::Match;
+use portcullis_core::config::{Entries, Mode, Name, OnError};
+use portcullis_core::matcher::Match;
 
 /// Configuration of the security-headers plugin.
 #[derive(Clone, Debug, Default, Deserialize)]

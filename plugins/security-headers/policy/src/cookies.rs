@@ -22,7 +22,7 @@
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
-use crate::headers::HeaderMap;
+use portcullis_core::headers::HeaderMap;
 
 const SET_COOKIE: Bytes = Bytes::from_static(b"set-cookie");
 

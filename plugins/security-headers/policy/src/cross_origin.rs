@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config::at_member;
+use portcullis_core::config::at_member;
 
 /// Who shares windows, resources and processes with other origins.
 #[derive(Clone, Debug, Deserialize)]

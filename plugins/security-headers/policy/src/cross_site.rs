@@ -27,8 +27,8 @@ use serde::Deserialize;
 
 use super::RuleId;
 use super::origin::{self, Origin};
-use crate::config::Mode;
-use crate::headers::HeaderMap;
+use portcullis_core::config::Mode;
+use portcullis_core::headers::HeaderMap;
 
 /// The URL that an internal redirect has replaced.
 const ORIGINAL_URL: &str = "x-envoy-original-url";

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::strictest::join_permissions;
-use crate::headers::HeaderMap;
+use portcullis_core::headers::HeaderMap;
 
 const FORMER: &str = "feature-policy";
 const NAME: &str = "permissions-policy";

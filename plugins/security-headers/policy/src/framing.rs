@@ -14,7 +14,7 @@
 use bytes::Bytes;
 
 use super::origin::Origin;
-use crate::headers::HeaderMap;
+use portcullis_core::headers::HeaderMap;
 
 const POLICY: Bytes = Bytes::from_static(b"content-security-policy");
 const OPTIONS: Bytes = Bytes::from_static(b"x-frame-options");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::config::{Duration, at_member};
+use portcullis_core::config::{Duration, at_member};
 
 /// For how long the preset `none` and a `max_age` that was not given stand; also the least that
 /// the preload list takes.

@@ -6,7 +6,7 @@
 //! top level, field by field. A request that no rule fits gets the top level as it is; so does a
 //! response whose request was never seen. In metrics that case is the rule `none`.
 //!
-//! Rules before it that fit only possibly (see [`matcher`](crate::matcher)) are selected in some reading of
+//! Rules before it that fit only possibly (see [`matcher`](portcullis_core::matcher)) are selected in some reading of
 //! the request. What a rule grants needs all readings, what it restricts needs one:
 //!
 //! | a rule that | | so a possible rule |
@@ -129,6 +129,7 @@ mod nonce;
 mod origin;
 mod permissions_policy;
 mod plan;
+mod policy;
 mod preset;
 mod reporting_endpoints;
 mod request;
@@ -155,11 +156,11 @@ pub use reporting_endpoints::ReportingEndpoints;
 pub use request::RequestOutcome;
 pub use selection::{RuleId, Selection};
 
-use crate::config::{Mode, Name, OnError};
-use crate::headers::HeaderMap;
-use crate::matcher::{Choice, Match, Subject};
-use crate::reply::Reply;
 use plan::Plan;
+use portcullis_core::config::{Mode, Name, OnError};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::{Choice, Match, Subject};
+use portcullis_core::reply::Reply;
 use strictest::Lines;
 
 /// The label of what no rule was selected for; no rule can have this name.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::config::{HeaderValue, at_member, is_framing};
-use crate::headers::{HeaderMap, is_token};
+use portcullis_core::config::{HeaderValue, at_member, is_framing};
+use portcullis_core::headers::{HeaderMap, is_token};
 
 /// A change to one header of the response.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

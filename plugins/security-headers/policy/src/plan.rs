@@ -6,8 +6,8 @@ use super::defaults::{DefaultHeader, DefaultValue, default_headers};
 use super::mutation::has;
 use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome, RuleId};
 use super::{feature_policy, framing};
-use crate::config::Mode;
-use crate::headers::HeaderMap;
+use portcullis_core::config::Mode;
+use portcullis_core::headers::HeaderMap;
 
 /// A configuration in which everything is computed that does not depend on the exchange.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{NO_RULE, Nonce, Refusal, SecurityHeaders, Selection};
-use crate::headers::HeaderMap;
-use crate::reply::Reply;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::reply::Reply;
 
 /// The request header that tells the upstream its nonce.
 const NONCE_HEADER: &str = "x-csp-nonce";

@@ -1,6 +1,6 @@
 //! Which rules a request may fall under.
 
-use crate::matcher::Choice;
+use portcullis_core::matcher::Choice;
 
 /// A rule of the configuration, or (the default) none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,16 +7,17 @@ use super::Duration;
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
-pub(crate) struct Whole<const MIN: u32, const MAX: u32>(u32);
+pub struct Whole<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     /// A default, which has to be within the bounds.
-    pub(crate) const fn new(number: u32) -> Self {
+    pub const fn new(number: u32) -> Self {
         assert!(MIN <= number && number <= MAX, "not within the bounds");
         Self(number)
     }
 
-    pub(crate) fn get(self) -> u32 {
+    /// The number.
+    pub fn get(self) -> u32 {
         self.0
     }
 }
@@ -56,11 +57,11 @@ impl<const MIN: u32, const MAX: u32> schemars::JsonSchema for Whole<MIN, MAX> {
     derive(schemars::JsonSchema),
     schemars(with = "Duration", inline)
 )]
-pub(crate) struct Within<const MIN: u64, const MAX: u64>(Duration);
+pub struct Within<const MIN: u64, const MAX: u64>(Duration);
 
 impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
     /// A default, which has to be within the bounds.
-    pub(crate) const fn millis(milliseconds: u64) -> Self {
+    pub const fn millis(milliseconds: u64) -> Self {
         assert!(
             MIN <= milliseconds && milliseconds <= MAX,
             "not within the bounds"
@@ -68,12 +69,13 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
         Self(Duration::from_millis(milliseconds))
     }
 
-    pub(crate) fn get(self) -> Duration {
+    /// The duration.
+    pub fn get(self) -> Duration {
         self.0
     }
 
     /// The duration in nanoseconds.
-    pub(crate) fn nanos(self) -> u64 {
+    pub fn nanos(self) -> u64 {
         u64::try_from(self.0.get().as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -125,7 +125,7 @@ impl Document {
 impl Document {
     /// The same for a `T` whose members also have to fit each other: `check` returns the member at
     /// fault, with what was found and what is allowed.
-    pub(crate) fn read_checked<T: DeserializeOwned>(
+    pub fn read_checked<T: DeserializeOwned>(
         self,
         check: impl FnOnce(&T) -> Result<(), (&'static str, String)>,
     ) -> Result<T, Errors> {
@@ -236,7 +236,7 @@ impl Raw {
 }
 
 /// `$.a.b` for plain names, `$["a b"]` for the others.
-pub(super) fn member_path(path: &str, name: &str) -> String {
+pub fn member_path(path: &str, name: &str) -> String {
     let plain = !name.is_empty()
         && name
             .bytes()

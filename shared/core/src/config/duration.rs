@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Duration {
 
 impl Duration {
     /// Reads a duration with these bounds, both included. Every error names them.
-    pub(crate) fn deserialize_within<'de, D: Deserializer<'de>>(
+    pub fn deserialize_within<'de, D: Deserializer<'de>>(
         deserializer: D,
         min: Self,
         max: Self,

@@ -124,7 +124,7 @@ const MEMBER: char = '\u{1}';
 
 /// The message of a `TryFrom` about one member of an object: the error is reported at that member, and not
 /// at the whole object. serde passes on nothing but a text, so the member is marked in it.
-pub(crate) fn at_member(member: &str, message: impl fmt::Display) -> String {
+pub fn at_member(member: &str, message: impl fmt::Display) -> String {
     format!("{MEMBER}{member}{MEMBER}{message}")
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::headers::is_token;
 
 /// Names that say how the message is framed or belong to one connection: Envoy writes these.
-pub(crate) const FRAMING: [&str; 9] = [
+pub const FRAMING: [&str; 9] = [
     "connection",
     "content-length",
     "keep-alive",
@@ -19,7 +19,7 @@ pub(crate) const FRAMING: [&str; 9] = [
 ];
 
 /// Whether a header, by its name in lower case, is Envoy's to write.
-pub(crate) fn is_framing(name: &str) -> bool {
+pub fn is_framing(name: &str) -> bool {
     FRAMING.contains(&name)
 }
 
@@ -31,10 +31,11 @@ pub(crate) fn is_framing(name: &str) -> bool {
     schemars(with = "String", inline)
 )]
 #[serde(try_from = "String")]
-pub(crate) struct HeaderName(String);
+pub struct HeaderName(String);
 
 impl HeaderName {
-    pub(crate) fn as_str(&self) -> &str {
+    /// The name as text, in lower case.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -65,7 +66,7 @@ impl TryFrom<String> for HeaderName {
     schemars(with = "String")
 )]
 #[serde(try_from = "String")]
-pub(crate) struct HeaderValue(pub(crate) Bytes);
+pub struct HeaderValue(pub Bytes);
 
 impl TryFrom<String> for HeaderValue {
     type Error = String;

@@ -29,19 +29,20 @@ mod header;
 mod name;
 mod names;
 mod reader;
+mod tables;
 mod text;
 
-pub(crate) use bounds::{Whole, Within};
-pub use document::Document;
+pub use bounds::{Whole, Within};
+pub use document::{Document, member_path};
 pub use duration::Duration;
-pub(crate) use error::at_member;
+pub use error::at_member;
 pub use error::{Error, Errors};
-#[cfg(feature = "jwt")]
-pub(crate) use header::FRAMING;
-pub(crate) use header::{HeaderName, HeaderValue, is_framing};
+pub use header::FRAMING;
+pub use header::{HeaderName, HeaderValue, is_framing};
 pub use name::Name;
-pub(crate) use names::Entries;
-pub(crate) use text::Text;
+pub use names::Entries;
+pub use tables::HasTables;
+pub use text::Text;
 
 use std::fmt;
 

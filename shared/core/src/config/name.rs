@@ -21,7 +21,7 @@ impl Name {
     }
 
     /// The name that a text is, if it is one.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let valid = (1..=MAX_LENGTH).contains(&text.len())
             && text.bytes().all(|byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/')

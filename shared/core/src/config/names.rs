@@ -7,18 +7,18 @@ use serde::{Deserialize, Deserializer, de};
 use super::Name;
 
 /// What the entries of a list are called in errors, and where their names show.
-pub(crate) struct Entries {
+pub struct Entries {
     /// `a limit`.
-    pub(crate) one: &'static str,
+    pub one: &'static str,
     /// `limits`.
-    pub(crate) several: &'static str,
+    pub several: &'static str,
     /// `metrics and replies`.
-    pub(crate) shown_in: &'static str,
+    pub shown_in: &'static str,
 }
 
 impl Entries {
     /// Reads a list with at least one entry, in which no name stands twice.
-    pub(crate) fn read<'de, D, T>(
+    pub fn read<'de, D, T>(
         &self,
         deserializer: D,
         name: impl Fn(&T) -> &Name,
@@ -38,7 +38,7 @@ impl Entries {
     }
 
     /// The same of a list that may be empty.
-    pub(crate) fn read_any<'de, D, T>(
+    pub fn read_any<'de, D, T>(
         &self,
         deserializer: D,
         name: impl Fn(&T) -> &Name,

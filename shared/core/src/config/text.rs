@@ -5,10 +5,11 @@ use serde::Deserialize;
 /// A text that is not empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Text(String);
+pub struct Text(String);
 
 impl Text {
-    pub(crate) fn as_str(&self) -> &str {
+    /// The text.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

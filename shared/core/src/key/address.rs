@@ -19,7 +19,7 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Prefixes {
+pub struct Prefixes {
     /// How many bits of an IPv4 address count.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 32), with = "u8"))]
     v4: Bits<32>,

@@ -22,7 +22,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny};
 
 /// The filter state in which jwt-auth hands over the claims that it has verified.
-pub(crate) const PROPERTY: &str = "portcullis.jwt.claims";
+pub(super) const PROPERTY: &str = "portcullis.jwt.claims";
 
 /// The value of the claim at this path.
 pub(super) fn value(claims: &[u8], path: &str) -> Option<String> {

@@ -36,18 +36,13 @@ mod address;
 mod claim;
 mod part;
 
-use std::hash::{Hash, Hasher};
-
+pub use part::KeyPart;
 use serde::Deserialize;
-use siphasher::sip::SipHasher13;
-
-pub(crate) use part::KeyPart;
 
 use crate::matcher::{Match, Subject};
 use crate::readings::Reading;
-#[cfg(feature = "jwt")]
-pub(crate) use crate::readings::{cookie, query};
-use crate::table::{KeyHash, KeyHasher, Seed};
+pub use crate::readings::{cookie, query};
+use portcullis_table::{KeyHash, KeyHasher, Seed, fingerprint};
 
 /// The filter state in which jwt-auth hands over the claims of the token that it has verified: a JSON
 /// object, see [`claim`].
@@ -84,7 +79,7 @@ pub struct Needs {
 
 impl Needs {
     /// What a rule looks at that has this condition and this key.
-    pub(crate) fn of(condition: Option<&Match>, key: &[KeyPart]) -> Self {
+    pub fn of(condition: Option<&Match>, key: &[KeyPart]) -> Self {
         let of_condition = Self {
             headers: condition.is_some(),
             route: condition.is_some_and(Match::needs_route),
@@ -95,7 +90,7 @@ impl Needs {
 
     /// What one of them needs.
     #[must_use]
-    pub(crate) fn and(self, other: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         Self {
             headers: self.headers || other.headers,
             route: self.route || other.route,
@@ -110,7 +105,7 @@ impl Needs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Missing {
+pub enum Missing {
     /// All requests that lack it are counted together.
     #[default]
     Share,
@@ -122,7 +117,8 @@ pub(crate) enum Missing {
 
 /// The key of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub enum Key {
+    /// The key is this.
     Hash(KeyHash),
     /// The rule does not apply.
     None,
@@ -131,12 +127,8 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    pub(crate) fn of(
-        request: &Request<'_>,
-        parts: &[KeyPart],
-        missing: Missing,
-        seed: &Seed,
-    ) -> Self {
+    /// The key that these parts have in a request.
+    pub fn of(request: &Request<'_>, parts: &[KeyPart], missing: Missing, seed: &Seed) -> Self {
         let mut hasher = KeyHasher::new(seed);
         for part in parts {
             let key = part.look(request, |value| match (value, missing) {
@@ -160,7 +152,7 @@ impl Key {
 }
 
 /// The values of a key for people to read: separated by commas, `-` where one is missing.
-pub(crate) fn label(request: &Request<'_>, parts: &[KeyPart]) -> String {
+pub fn label(request: &Request<'_>, parts: &[KeyPart]) -> String {
     let mut label = String::new();
     for (i, part) in parts.iter().enumerate() {
         if i > 0 {
@@ -172,8 +164,6 @@ pub(crate) fn label(request: &Request<'_>, parts: &[KeyPart]) -> String {
 }
 
 /// A hash of what a key is made of: keys of the same parts have the same hashes in one process.
-pub(crate) fn shape(parts: &[KeyPart]) -> u64 {
-    let mut hasher = SipHasher13::new();
-    parts.hash(&mut hasher);
-    hasher.finish()
+pub fn shape(parts: &[KeyPart]) -> u64 {
+    fingerprint(parts)
 }

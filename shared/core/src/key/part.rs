@@ -13,17 +13,28 @@ use crate::readings::{Reading, cookie, header, method, query};
 
 /// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum KeyPart {
+pub enum KeyPart {
+    /// The client's address, or the network around it.
     RemoteAddress(Prefixes),
+    /// The host of `:authority`.
     Host,
+    /// The path, without its query.
     Path,
+    /// The method.
     Method,
+    /// The name of Envoy's route.
     Route,
+    /// The name of the cluster that the route leads to.
     Cluster,
+    /// The value of this header.
     Header(HeaderName),
+    /// The value of this cookie.
     Cookie(Text),
+    /// The value of this query parameter.
     Query(Text),
+    /// The value of this claim of the verified token.
     Claim(Text),
+    /// The same text in every request.
     Constant(Text),
 }
 
@@ -72,7 +83,7 @@ impl KeyPart {
     }
 
     /// Whether the value is the same for all requests.
-    pub(crate) fn is_constant(&self) -> bool {
+    pub fn is_constant(&self) -> bool {
         matches!(self, Self::Constant(_))
     }
 

@@ -33,7 +33,6 @@ enum Condition {
 }
 
 impl HeaderMatch {
-    #[cfg(feature = "jwt")]
     pub(super) fn name(&self) -> &str {
         self.name.as_str()
     }

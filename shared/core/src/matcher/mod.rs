@@ -65,14 +65,12 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use choice::Choice;
 pub use host::HostPattern;
-#[cfg(feature = "jwt")]
-pub(crate) use pattern::not_exactly_one;
+pub use pattern::not_exactly_one;
 pub use regex::Regex;
 
 use crate::headers::HeaderMap;
 use crate::readings::Fit;
 use crate::readings::authority::Authority;
-#[cfg(feature = "jwt")]
 use crate::readings::is_spelling_of;
 use crate::readings::path::Paths;
 use header::HeaderMatch;
@@ -141,7 +139,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The readings of the host.
-    pub(crate) fn authority(&self) -> &Authority<'a> {
+    pub fn authority(&self) -> &Authority<'a> {
         &self.authority
     }
 
@@ -198,8 +196,7 @@ impl Match {
     }
 
     /// Whether the header of this name is looked at, in any spelling.
-    #[cfg(feature = "jwt")]
-    pub(crate) fn looks_at(&self, header: &str) -> bool {
+    pub fn looks_at(&self, header: &str) -> bool {
         let mut names = self.headers.iter().map(HeaderMatch::name);
         names.any(|own| is_spelling_of(own.as_bytes(), header))
     }

@@ -158,7 +158,7 @@ impl TryFrom<PathFields> for PathPattern {
 }
 
 /// What to say when of these members, each with whether it was given, not exactly one was.
-pub(crate) fn not_exactly_one(members: &[(&str, bool)]) -> String {
+pub fn not_exactly_one(members: &[(&str, bool)]) -> String {
     let names = |wanted: &dyn Fn(bool) -> bool| {
         let names = members.iter().filter(|(_, given)| wanted(*given));
         names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")

@@ -36,7 +36,7 @@ use super::value::{Escapes, decode};
 
 /// An authority in the light of its readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Authority<'a>(Kind<'a>);
+pub struct Authority<'a>(Kind<'a>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind<'a> {
@@ -54,7 +54,8 @@ const MAX_LENGTH: usize = 512;
 const MAX_HOSTS: usize = 8;
 
 impl<'a> Authority<'a> {
-    pub(crate) fn new(authority: &'a [u8]) -> Self {
+    /// Reads an authority.
+    pub fn new(authority: &'a [u8]) -> Self {
         Self(match plain_host(authority) {
             Some(host) => Kind::Plain(host),
             None if authority.len() > MAX_LENGTH => Kind::Countless,
@@ -74,7 +75,7 @@ impl<'a> Authority<'a> {
     }
 
     /// How well a condition on the host fits that looks at its canonical form.
-    pub(crate) fn fit(&self, holds: impl Fn(&[u8]) -> bool) -> Fit {
+    pub fn fit(&self, holds: impl Fn(&[u8]) -> bool) -> Fit {
         match &self.0 {
             Kind::Plain(host) => Fit::over([holds(host)]),
             // The letters differ from those of the request, so that no condition is certain.
@@ -87,7 +88,7 @@ impl<'a> Authority<'a> {
     }
 
     /// The host in its canonical form.
-    pub(crate) fn read(&self) -> Reading<'_> {
+    pub fn read(&self) -> Reading<'_> {
         match &self.0 {
             Kind::Plain(host) => Reading::Value((*host).into()),
             // There is something, even if it is no host.
@@ -151,7 +152,7 @@ fn hosts(decoded: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
 }
 
 /// The canonical form of a host, with or without a port.
-pub(crate) fn canonical(authority: &[u8]) -> Cow<'_, [u8]> {
+pub fn canonical(authority: &[u8]) -> Cow<'_, [u8]> {
     let end = match authority {
         [b'[', ..] => authority
             .iter()

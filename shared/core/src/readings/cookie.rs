@@ -32,7 +32,7 @@ use crate::headers::HeaderMap;
 const JSON: &[u8] = b"j:";
 
 /// The value of the cookie of this name.
-pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
+pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
     let mut places = Places::new();
     for line in headers.get_all("cookie") {
         for cookie in line.split(|byte| *byte == b';') {
@@ -48,8 +48,7 @@ pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
 }
 
 /// Whether some server takes a cookie, or a [part](parts) of one, for one of this name.
-#[cfg(feature = "jwt")]
-pub(crate) fn is_read_as(cookie: &[u8], name: &str) -> bool {
+pub fn is_read_as(cookie: &[u8], name: &str) -> bool {
     let (own, _) = split_at_equals(cookie);
     compare(own, name, Escapes::Cookie) != Named::No
 }
@@ -94,7 +93,7 @@ fn has_within(cookie: &[u8], name: &str) -> bool {
 
 /// What a server that divides cookies elsewhere, too, makes of one that stands between two semicolons.
 /// Each part begins with a name.
-pub(crate) fn parts(cookie: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn parts(cookie: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parts = cookie.split(|byte| is_divider(*byte));
     parts.filter_map(|part| {
         let start = part.iter().position(|byte| is_token(*byte))?;
@@ -115,8 +114,7 @@ fn is_token(byte: u8) -> bool {
 ///
 /// Cookies may come in one line or in several. Quotes do not count, because many servers do not see
 /// them: with them, each cookie would have a second spelling.
-#[cfg(feature = "jwt")]
-pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all("cookie");
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
     cookies
@@ -132,8 +130,7 @@ pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<It
 }
 
 /// Whether a cookie, as it stands between two semicolons, has this name.
-#[cfg(feature = "jwt")]
-pub(crate) fn is_named(cookie: &[u8], name: &str) -> bool {
+pub fn is_named(cookie: &[u8], name: &str) -> bool {
     split_at_equals(cookie).0.trim_ascii() == name.as_bytes()
 }
 

@@ -16,12 +16,12 @@ use std::borrow::Cow;
 
 use super::header_name::is_spelling_of;
 use super::reading::{Places, Reading};
-pub(crate) use super::value::trim;
+pub use super::value::trim;
 use super::value::trim_ascii;
 use crate::headers::HeaderMap;
 
 /// The value of the header of this name, which is in lower case.
-pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
+pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
     let mut places = Places::new();
     for (own, line) in headers.iter() {
         if is_spelling_of(own, name) {

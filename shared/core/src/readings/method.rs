@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use super::fit::Fit;
 
 /// How well a method is the one that a condition names.
-pub(crate) fn fit(method: &[u8], wanted: &[u8]) -> Fit {
+pub fn fit(method: &[u8], wanted: &[u8]) -> Fit {
     let is = |name: &[u8]| method.eq_ignore_ascii_case(name);
     match method {
         method if method == wanted => Fit::Certain,
@@ -26,7 +26,7 @@ pub(crate) fn fit(method: &[u8], wanted: &[u8]) -> Fit {
 }
 
 /// The method in upper case.
-pub(crate) fn canonical(method: &[u8]) -> Cow<'_, [u8]> {
+pub fn canonical(method: &[u8]) -> Cow<'_, [u8]> {
     match method.iter().any(u8::is_ascii_lowercase) {
         true => method.to_ascii_uppercase().into(),
         false => method.into(),

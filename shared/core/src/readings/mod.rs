@@ -11,21 +11,21 @@
 //! [`Fit`] is the answer of a condition under that rule; [`Reading`] is a value under it. [`path`] reads
 //! paths.
 
-pub(crate) mod authority;
-pub(crate) mod cookie;
+pub mod authority;
+pub mod cookie;
 mod fit;
-pub(crate) mod header;
+pub mod header;
 mod header_name;
-pub(crate) mod method;
+pub mod method;
 mod name;
 pub mod path;
 mod percent;
-pub(crate) mod query;
+pub mod query;
 mod reading;
 #[cfg(test)]
 mod tests;
-pub(crate) mod value;
+pub mod value;
 
 pub use fit::Fit;
 pub use header_name::is_spelling_of;
-pub(crate) use reading::Reading;
+pub use reading::Reading;

@@ -23,7 +23,6 @@
 //!
 //! Not read: a parameter of the body, a path parameter, one that another parameter contains.
 
-#[cfg(feature = "jwt")]
 use std::borrow::Cow;
 
 use super::name::{Named, compare};
@@ -33,7 +32,7 @@ use super::value::{Escapes, canonical};
 use crate::headers::HeaderMap;
 
 /// The value of the parameter of this name.
-pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
+pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
     let mut places = Places::new();
     for parameter in parameters(headers) {
         if parameter.iter().any(|byte| is_divider(*byte)) {
@@ -53,7 +52,7 @@ pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
 }
 
 /// Whether some server takes a parameter, as it stands between two ampersands, for one of this name.
-pub(crate) fn is_read_as(parameter: &[u8], name: &str) -> bool {
+pub fn is_read_as(parameter: &[u8], name: &str) -> bool {
     let (own, _) = split_at_equals(parameter);
     compare(own, name, Escapes::Query) != Named::No
 }
@@ -85,11 +84,7 @@ fn split_at_equals(parameter: &[u8]) -> (&[u8], &[u8]) {
 /// Read as forms are: parameters are divided by `&`, `+` is a blank, `%61` is `a`, in names too. Without
 /// decoding, each value would have many spellings and each spelling a count of its own. A `%` that does
 /// not start an encoding stays.
-#[cfg(feature = "jwt")]
-pub(crate) fn values<'a>(
-    headers: &'a HeaderMap,
-    name: &str,
-) -> impl Iterator<Item = Cow<'a, [u8]>> {
+pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
     let path = headers.get(":path");
     let path = path.and_then(|path| path.split(|byte| *byte == b'#').next());
     let query = path.and_then(|path| path.splitn(2, |byte| *byte == b'?').nth(1));
@@ -109,8 +104,7 @@ pub(crate) fn values<'a>(
 }
 
 /// Whether a parameter, as it stands between two ampersands, has this name.
-#[cfg(feature = "jwt")]
-pub(crate) fn is_named(parameter: &[u8], name: &str) -> bool {
+pub fn is_named(parameter: &[u8], name: &str) -> bool {
     let own = parameter.split(|byte| *byte == b'=').next();
     decode_once(own.unwrap_or_default()).eq(name.bytes())
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A value of a request, in the light of all ways to read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reading<'a> {
+pub enum Reading<'a> {
     /// No server finds a value; an empty one is none.
     Missing,
     /// Every server that is [known](super) finds this value, or a spelling of it that its
@@ -17,7 +17,7 @@ pub(crate) enum Reading<'a> {
 
 /// What several places of one request say of one value.
 #[derive(Debug)]
-pub(crate) struct Places<'a> {
+pub(super) struct Places<'a> {
     /// What the first place says, and whether another one says otherwise.
     found: Option<Reading<'a>>,
     /// Whether every server looks in one of the places.
@@ -25,7 +25,7 @@ pub(crate) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             found: None,
             is_certain: false,
@@ -34,7 +34,7 @@ impl<'a> Places<'a> {
 
     /// Adds the value in one place: `is_certain` if every server looks there, rather than some. Empty
     /// values in a place of some (`key[]=`) or in several places are more to some: a list.
-    pub(crate) fn add(&mut self, value: Reading<'a>, is_certain: bool) {
+    pub(super) fn add(&mut self, value: Reading<'a>, is_certain: bool) {
         let value = match value {
             Reading::Missing if !is_certain => Reading::Ambiguous,
             value => value,
@@ -47,7 +47,7 @@ impl<'a> Places<'a> {
     }
 
     /// The value that all places agree on. One that only some servers find is ambiguous.
-    pub(crate) fn agreed(self) -> Reading<'a> {
+    pub(super) fn agreed(self) -> Reading<'a> {
         match self.found {
             None | Some(Reading::Missing) => Reading::Missing,
             Some(value) if self.is_certain => value,

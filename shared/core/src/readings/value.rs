@@ -56,7 +56,7 @@ use super::reading::Reading;
 
 /// Where a value stands, and so which escapes it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Escapes {
+pub enum Escapes {
     /// In a query: `%61`, `+`.
     Query,
     /// In a cookie: the same, quotes and backslashes.
@@ -64,7 +64,7 @@ pub(crate) enum Escapes {
 }
 
 /// The canonical form of a value as it was sent.
-pub(crate) fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
+pub fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
     let raw = trim_ascii(raw);
     if raw.is_empty() {
         return Reading::Missing;
@@ -96,7 +96,7 @@ pub(crate) fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
 
 /// Without the bytes at the ends that some server strips: blanks and control characters of ASCII
 /// and ISO 8859-1.
-pub(crate) fn trim(text: &[u8]) -> &[u8] {
+pub fn trim(text: &[u8]) -> &[u8] {
     trim_matches(text, |byte| {
         is_ascii_blank(byte) || matches!(byte, 0x85 | 0xa0)
     })
@@ -137,7 +137,7 @@ fn is_plain(byte: u8, escapes: Escapes) -> bool {
 }
 
 /// All steps that do not overlap, until none is left.
-pub(crate) fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
+pub fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
     let mut stack = Vec::with_capacity(text.len());
     for byte in text {
         let mut byte = *byte;

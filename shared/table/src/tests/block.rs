@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::table::SLOTS;
+use crate::SLOTS;
 
 #[test]
 fn no_bytes_are_an_empty_block() {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::table::SLOTS;
+use crate::SLOTS;
 
 /// Counts 30, 31, 32 …, but 3 at place 9.
 fn least_at_9() -> [u32; SLOTS] {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::table::{KeyHash, KeyHasher, Seed};
+use crate::{KeyHash, KeyHasher, Seed};
 
 fn hash(seed: u8, parts: &[Option<&str>]) -> KeyHash {
     let mut hasher = KeyHasher::new(&Seed::new([seed; 16]));

@@ -4,7 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::Count;
-use crate::table::{Block, MAX_KEYS, MemoryUse, WhenFull, blocks_for};
+use crate::{Block, MAX_KEYS, MemoryUse, WhenFull, blocks_for};
 
 fn table(max_keys: u32) -> MemoryUse {
     MemoryUse::of_table::<Count>(blocks_for(max_keys))

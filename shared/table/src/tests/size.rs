@@ -3,7 +3,7 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::table::{MAX_KEYS, SLOTS, blocks_for};
+use crate::{MAX_KEYS, SLOTS, blocks_for};
 
 #[test]
 fn there_are_twice_as_many_slots_as_keys() {

@@ -31,16 +31,7 @@ pub(crate) fn native(filter: &Filter) -> host::Filter {
 }
 
 fn plugin(module: &str, config: &str) -> host::Filter {
-    let init = match module {
-        "circuit_breaker" => portcullis_host::start::<portcullis_circuit_breaker::CircuitBreaker>,
-        "jwt_auth" => portcullis_host::start::<portcullis_jwt_auth::JwtAuth>,
-        "rate_limit" => portcullis_host::start::<portcullis_rate_limit::RateLimit>,
-        "retry_budget" => portcullis_host::start::<portcullis_retry_budget::RetryBudget>,
-        "security_headers" => {
-            portcullis_host::start::<portcullis_security_headers::SecurityHeaders>
-        }
-        other => panic!("there is no plugin {other}"),
-    };
+    let init = portcullis::start(module).unwrap_or_else(|| panic!("there is no plugin {module}"));
     host::Filter::new(module, init)
         .vm_id("portcullis")
         .config(config)

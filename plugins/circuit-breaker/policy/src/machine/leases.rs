@@ -26,10 +26,10 @@ const SLICES: u64 = 5;
 
 /// For how long permits are lent: the width of a slice in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::circuit_breaker) struct Term(u64);
+pub(crate) struct Term(u64);
 
 impl Term {
-    pub(in crate::circuit_breaker) fn new(nanoseconds: u64) -> Self {
+    pub(crate) fn new(nanoseconds: u64) -> Self {
         Self(nanoseconds.div_ceil(SLICES - 1).max(1))
     }
 }

@@ -2,13 +2,13 @@
 
 /// How long circuits stay open.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::circuit_breaker) struct OpenTime {
+pub(crate) struct OpenTime {
     /// In nanoseconds, as are the others.
-    pub(in crate::circuit_breaker) base: u64,
-    pub(in crate::circuit_breaker) factor: u32,
-    pub(in crate::circuit_breaker) max: u64,
+    pub(crate) base: u64,
+    pub(crate) factor: u32,
+    pub(crate) max: u64,
     /// In percent.
-    pub(in crate::circuit_breaker) jitter: u32,
+    pub(crate) jitter: u32,
 }
 
 impl OpenTime {

@@ -41,11 +41,11 @@ impl Stage {
 
 /// A response that has begun well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::circuit_breaker) struct Begun {
+pub(crate) struct Begun {
     /// Whether its headers were slow.
-    pub(in crate::circuit_breaker) is_slow: bool,
+    pub(crate) is_slow: bool,
     /// Whether trailers say how it went.
-    pub(in crate::circuit_breaker) has_verdict_in_trailers: bool,
+    pub(crate) has_verdict_in_trailers: bool,
 }
 
 /// What probes have shown.
@@ -117,7 +117,7 @@ impl Machine {
     }
 
     /// The request of a probe is complete.
-    pub(in crate::circuit_breaker) fn complete(
+    pub(crate) fn complete(
         &self,
         mut state: State,
         now: u64,
@@ -135,7 +135,7 @@ impl Machine {
     }
 
     /// The response to a probe has begun well.
-    pub(in crate::circuit_breaker) fn answer(
+    pub(crate) fn answer(
         &self,
         mut state: State,
         now: u64,

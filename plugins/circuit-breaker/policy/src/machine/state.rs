@@ -24,7 +24,6 @@
 use super::codec::{Reader, Writer};
 use super::leases::Leases;
 use super::window::{self, Counts, Window};
-use crate::table;
 
 const SIZE: usize = 1 + 3 + 2 + 4 + 3 * 8 + 12 + 3 * 28 + 8 + 28 + window::SIZE;
 
@@ -50,7 +49,7 @@ impl Phase {
         }
     }
 
-    pub(in crate::circuit_breaker) fn to_byte(self) -> u8 {
+    pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Closed => 0,
             Self::HalfOpen => 1,
@@ -58,7 +57,7 @@ impl Phase {
         }
     }
 
-    pub(in crate::circuit_breaker) fn from_byte(byte: u8) -> Self {
+    pub(crate) fn from_byte(byte: u8) -> Self {
         match byte {
             1 => Self::HalfOpen,
             2 => Self::Open,
@@ -117,28 +116,28 @@ impl Cause {
 
 /// What opened a circuit the last time, for the status view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::circuit_breaker) struct Trip {
+pub(crate) struct Trip {
     /// None if it never opened.
-    pub(in crate::circuit_breaker) cause: Option<Cause>,
+    pub(crate) cause: Option<Cause>,
     /// In percent.
-    pub(in crate::circuit_breaker) failure_rate: u8,
+    pub(crate) failure_rate: u8,
     /// In percent.
-    pub(in crate::circuit_breaker) slow_rate: u8,
+    pub(crate) slow_rate: u8,
 }
 
 /// The state of one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::circuit_breaker) struct State {
-    pub(in crate::circuit_breaker) phase: Phase,
-    pub(in crate::circuit_breaker) last_trip: Trip,
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    pub(crate) last_trip: Trip,
     /// How often it opened since it was last closed.
-    pub(in crate::circuit_breaker) trips: u16,
-    pub(in crate::circuit_breaker) consecutive: u32,
+    pub(crate) trips: u16,
+    pub(crate) consecutive: u32,
     /// When the present phase began; each begins later than the one before. 0 is the first.
-    pub(in crate::circuit_breaker) generation: u64,
-    pub(in crate::circuit_breaker) open_until: u64,
+    pub(crate) generation: u64,
+    pub(crate) open_until: u64,
     pub(super) spared_until: u64,
-    pub(in crate::circuit_breaker) probed: Counts,
+    pub(crate) probed: Counts,
     pub(super) probes: Leases,
     /// Of probes whose requests are not complete.
     pub(super) uploads: Leases,
@@ -150,7 +149,7 @@ pub(in crate::circuit_breaker) struct State {
     pub(super) window: Window,
 }
 
-impl table::State for State {
+impl portcullis_table::State for State {
     type Bytes = [u8; SIZE];
 
     const HAS_FLOOR: bool = false;

@@ -30,14 +30,14 @@ use super::codec::{Reader, Writer};
 const BUCKETS: u64 = 10;
 
 /// How many results a window by count can have.
-pub(in crate::circuit_breaker) const MAX_RESULTS: u16 = 500;
+pub(crate) const MAX_RESULTS: u16 = 500;
 
 /// The bytes of a window.
 pub(super) const SIZE: usize = 4 + MAX_RESULTS as usize / 4;
 
 /// What a window holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::circuit_breaker) enum Extent {
+pub(crate) enum Extent {
     /// The results of this many nanoseconds.
     Time(u64),
     /// So many results.
@@ -46,17 +46,17 @@ pub(in crate::circuit_breaker) enum Extent {
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::circuit_breaker) struct Sample {
-    pub(in crate::circuit_breaker) failed: bool,
-    pub(in crate::circuit_breaker) slow: bool,
+pub(crate) struct Sample {
+    pub(crate) failed: bool,
+    pub(crate) slow: bool,
 }
 
 /// How many results there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::circuit_breaker) struct Counts {
-    pub(in crate::circuit_breaker) total: u32,
-    pub(in crate::circuit_breaker) failed: u32,
-    pub(in crate::circuit_breaker) slow: u32,
+pub(crate) struct Counts {
+    pub(crate) total: u32,
+    pub(crate) failed: u32,
+    pub(crate) slow: u32,
 }
 
 impl Counts {
@@ -78,12 +78,12 @@ impl Counts {
     }
 
     /// The failed in percent, rounded down; 0 of nothing.
-    pub(in crate::circuit_breaker) fn failure_rate(self) -> u8 {
+    pub(crate) fn failure_rate(self) -> u8 {
         percent(self.failed, self.total)
     }
 
     /// The slow in percent, rounded down; 0 of nothing.
-    pub(in crate::circuit_breaker) fn slow_rate(self) -> u8 {
+    pub(crate) fn slow_rate(self) -> u8 {
         percent(self.slow, self.total)
     }
 

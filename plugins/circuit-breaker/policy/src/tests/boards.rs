@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::board::{Board, CAPACITY, Moved, is_open, open, update};
 use super::*;
-use crate::key::{Key, KeyPart, Missing, shape};
+use portcullis_core::key::{Key, KeyPart, Missing, shape};
 
 fn by_tenant() -> Value {
     one_breaker(
@@ -29,7 +29,7 @@ fn is_open_for(world: &World, parts: Value, tenant: &str) -> bool {
         claims: b"",
         cluster: b"payments",
     };
-    let seed = crate::table::Store::seed(&world.store);
+    let seed = portcullis_table::Store::seed(&world.store);
     let Key::Hash(key) = Key::of(&request, &parts, Missing::Share, seed) else {
         panic!("no key");
     };
@@ -204,6 +204,6 @@ proptest! {
 }
 
 fn size_of_state() -> usize {
-    use crate::table::State as _;
+    use portcullis_table::State as _;
     super::super::machine::State::default().to_bytes().len()
 }

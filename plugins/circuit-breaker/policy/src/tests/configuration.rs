@@ -4,10 +4,10 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::config::Document;
+use portcullis_core::config::{Document, HasTables as _};
 
 fn errors(config: Value) -> Vec<String> {
-    match Document::parse(config.to_string().as_bytes()).and_then(Config::read) {
+    match Document::parse(config.to_string().as_bytes()).and_then(Config::read_with_tables) {
         Ok(_) => Vec::new(),
         Err(errors) => errors.iter().map(ToString::to_string).collect(),
     }

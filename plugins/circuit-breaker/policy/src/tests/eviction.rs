@@ -4,7 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::table::SLOTS;
+use portcullis_table::SLOTS;
 
 /// A breaker by tenant, whose table has one block.
 fn world(breaker: Value) -> World {

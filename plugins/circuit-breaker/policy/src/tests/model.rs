@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::super::breaker::Breaker;
 use super::super::machine::{Ended, Extent, Machine, Refusal, Report, Sample, State, Ticket};
 use super::*;
-use crate::table::State as _;
+use portcullis_table::State as _;
 
 /// A request that was admitted.
 #[derive(Clone, Copy, Debug)]

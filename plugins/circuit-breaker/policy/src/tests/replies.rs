@@ -4,7 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::reply::Reply;
+use portcullis_core::reply::Reply;
 
 const GRPC: [(&str, &str); 1] = [("content-type", "application/grpc")];
 

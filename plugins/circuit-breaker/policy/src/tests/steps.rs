@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::super::machine::{Ended, Machine, Refusal, Report, Sample, State, Ticket};
 use super::model::{Step, ended, report, rules, steps, stored};
 use super::*;
-use crate::table::State as _;
+use portcullis_table::State as _;
 
 const MILLISECOND: u64 = 1_000_000;
 const SUCCESS: Ended = Ended::Answered(Sample {

@@ -6,7 +6,7 @@
 //! why, attack by attack.
 //!
 //! ```
-//! use portcullis_policy::jose::{Algorithm, Hash, HostSignatures, KeySet, Token, VerifiedBy};
+//! use jwt_auth_policy::jose::{Algorithm, Hash, HostSignatures, KeySet, Token, VerifiedBy};
 //!
 //! struct NoHost;
 //! impl HostSignatures for NoHost {
@@ -129,5 +129,6 @@ pub use key::{Key, Unusable};
 pub use key_set::{
     KeySet, KeySetError, MAX_KEYS, MAX_SET, MAX_SLOW_TRIES, MAX_TRIES, NoKey, SIGNATURES, Skipped,
 };
-pub use signature::{Hash, HostSignatures, VerifiedBy};
+pub use portcullis_core::signature::{Hash, HostSignatures};
+pub use signature::VerifiedBy;
 pub use token::{Header, LastHeader, MAX_HEADER, MAX_TOKEN, Malformed, Token};

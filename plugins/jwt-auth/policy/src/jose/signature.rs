@@ -7,47 +7,12 @@ use jwt_simple::prelude::{
     UnixTimeStamp, VerificationOptions,
 };
 
+use portcullis_core::signature::{Hash, HostSignatures};
+
 use super::Algorithm::{self, *};
 use super::key::{Material, RSA_EXPONENT};
 use super::token::MAX_HEADER;
 use super::{Key, Token};
-
-/// The hash function of a signature that the host verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hash {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-}
-
-impl Hash {
-    /// The name by which Envoy knows it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "sha256",
-            Self::Sha384 => "sha384",
-            Self::Sha512 => "sha512",
-        }
-    }
-}
-
-/// A host that verifies RSA PKCS#1 v1.5 and ECDSA signatures much faster than a module can.
-pub trait HostSignatures {
-    /// Whether the host verifies anything at all. If not, the module verifies everything, slowly.
-    fn is_available(&self) -> bool {
-        true
-    }
-
-    /// Whether the signature of the message is good; none if this host cannot tell.
-    ///
-    /// The key is a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in DER. An ECDSA signature is an
-    /// `Ecdsa-Sig-Value` (RFC 3279 §2.2.3) in DER, an RSA signature is plain.
-    fn verify(&self, hash: Hash, spki_der: &[u8], message: &[u8], signature: &[u8])
-    -> Option<bool>;
-}
 
 /// Who found a signature to be good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::config::{HeaderName, HeaderValue, is_framing};
+use portcullis_core::config::{HeaderName, HeaderValue, is_framing};
 
 /// Media types of documents, the most fitting one first. Some servers answer 406 without the first
 /// (Kubernetes), some without the last.

@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use super::{Acquired, Status, Success, Ticket, Trigger};
-use crate::table::Edit;
+use portcullis_table::Edit;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -19,7 +19,7 @@ const LONGEST_BACK_OFF: u64 = 300 * SECOND;
 /// The intervals of a document, in nanoseconds.
 ///
 /// ```
-/// use portcullis_policy::remote::{Acquired, Schedule, Status, Success, Trigger, View};
+/// use jwt_auth_policy::remote::{Acquired, Schedule, Status, Success, Trigger, View};
 ///
 /// const SECOND: u64 = 1_000_000_000;
 /// let schedule = Schedule {

@@ -1,13 +1,11 @@
 //! What is configured about a document.
 
-use std::hash::{Hash, Hasher};
-
 use serde::{Deserialize, Deserializer};
-use siphasher::sip::SipHasher13;
 
 use super::record::LAYOUT;
 use super::{Headers, Schedule, Uri};
-use crate::config::Duration;
+use portcullis_core::config::Duration;
+use portcullis_table::fingerprint;
 
 /// Where a document is, and when to fetch it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -32,9 +30,7 @@ impl Source {
     /// A hash of everything that gives a stored document its meaning, for the key of its value: where
     /// it comes from, and the layout. With other intervals it is the same document.
     pub fn identity(&self) -> u64 {
-        let mut hasher = SipHasher13::new();
-        (LAYOUT, &self.cluster, &self.uri, &self.headers).hash(&mut hasher);
-        hasher.finish()
+        fingerprint((LAYOUT, &self.cluster, &self.uri, &self.headers))
     }
 }
 

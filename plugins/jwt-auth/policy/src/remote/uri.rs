@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::matcher::HostPattern;
+use portcullis_core::matcher::HostPattern;
 
 /// An absolute `http` or `https` URI (RFC 9110, section 4.2), in the pieces that a request needs.
 ///

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 
 use super::document::not_empty;
-use crate::config::Duration;
 use crate::remote::{Cluster, Headers, Schedule, Source, Uri, between, nanoseconds};
+use portcullis_core::config::Duration;
 
 /// Tokens that are no longer accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -1,13 +1,13 @@
 //! The entries, ready to be looked up. The [module](super) describes them.
 
 use super::{ParseError, Revoked, document};
-use crate::table::{KeyHash, KeyHasher, Seed};
+use portcullis_table::{KeyHash, KeyHasher, Seed};
 
 /// Tokens that are revoked.
 ///
 /// ```
-/// use portcullis_policy::revocation::RevocationList;
-/// use portcullis_policy::table::Seed;
+/// use jwt_auth_policy::revocation::RevocationList;
+/// use portcullis_table::Seed;
 ///
 /// let list = br#"{"revoked": [{"iss": "https://idp.example", "jti": "abc", "exp": 1700000000}]}"#;
 /// let list = RevocationList::parse(list, &Seed::new([7; 16]))?;

@@ -37,7 +37,7 @@
 //!
 //! # In memory
 //!
-//! Issuer and `jti` are hashed together to 128 bits (see [`KeyHasher`](crate::table::KeyHasher)), and an
+//! Issuer and `jti` are hashed together to 128 bits (see [`KeyHasher`](portcullis_table::KeyHasher)), and an
 //! entry takes 24 bytes. With a list of the greatest length, the chance that a token is refused by mistake is
 //! below 10⁻³³. A look-up is a binary search, so what is asked for often costs no more than anything else.
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::readings::path::Paths;
-use crate::readings::path::servers::{self, target};
+use portcullis_core::readings::path::Paths;
+use portcullis_core::readings::path::servers::{self, target};
 
 #[test]
 fn no_spelling_reaches_a_rule_of_another_path() {

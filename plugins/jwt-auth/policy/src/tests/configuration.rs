@@ -318,7 +318,7 @@ fn what_rules_and_providers_say_has_to_fit_together() {
 
 #[test]
 fn the_configuration_of_the_readme_is_one() {
-    let text = include_bytes!("../../../../../plugins/jwt-auth/example.json");
+    let text = include_bytes!("../../../example.json");
     let policy = JwtAuth::new(config::read(text).unwrap_or_else(|errors| panic!("{errors}")));
     assert!(policy.remotes().count() > 0);
 }

@@ -23,12 +23,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config;
-use crate::headers::HeaderMap;
 use crate::jose::{Hash, HostSignatures};
-use crate::matcher::Subject;
-use crate::reply::Reply;
-use crate::table::Seed;
+use portcullis_core::config;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::Subject;
+use portcullis_core::reply::Reply;
+use portcullis_table::Seed;
 
 const SECOND: u64 = 1_000_000_000;
 /// 2023-11-14 22:13:20 UTC.

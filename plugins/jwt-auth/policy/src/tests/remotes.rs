@@ -5,7 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 use crate::remote::Ticket;
-use crate::table::Edit;
+use portcullis_table::Edit;
 
 /// A worker, and the value that it shares with others.
 struct Fetching {

@@ -11,7 +11,7 @@
 //! A debt ends with its window. A refund counts only in the window in which it was spent.
 
 use super::Algorithm;
-use crate::table::State;
+use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct FixedWindow {

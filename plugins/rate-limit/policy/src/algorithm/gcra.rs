@@ -27,7 +27,7 @@
 //! more than what it was given back.
 
 use super::Algorithm;
-use crate::table::State;
+use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gcra {

@@ -22,7 +22,7 @@ pub(super) use fixed_window::FixedWindow;
 pub(super) use gcra::Gcra;
 pub(super) use sliding_window::SlidingWindow;
 
-use crate::table::State;
+use portcullis_table::State;
 
 /// One way to limit. Costs are in requests.
 ///

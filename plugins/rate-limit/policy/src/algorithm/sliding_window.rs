@@ -19,7 +19,7 @@
 //! it was spent, as long as this is the current or the previous one.
 
 use super::Algorithm;
-use crate::table::State;
+use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SlidingWindow {

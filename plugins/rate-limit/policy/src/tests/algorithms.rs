@@ -6,8 +6,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::model::{History, Rate};
 use super::*;
-use crate::rate_limit::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
-use crate::table::State;
+use crate::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
+use portcullis_table::State;
 
 /// Rates of which some do not divide evenly.
 pub(super) fn rates() -> impl Strategy<Value = Rate> {

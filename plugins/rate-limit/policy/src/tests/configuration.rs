@@ -4,10 +4,10 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::config::Document;
+use portcullis_core::config::{Document, HasTables as _};
 
 fn errors(config: &Value) -> String {
-    match Document::parse(config.to_string().as_bytes()).and_then(Config::read) {
+    match Document::parse(config.to_string().as_bytes()).and_then(Config::read_with_tables) {
         Ok(_) => String::new(),
         Err(errors) => errors.to_string(),
     }
@@ -20,7 +20,7 @@ fn limit_errors(limit: Value) -> String {
 
 #[test]
 fn the_shipped_example_is_valid() {
-    let text = include_bytes!("../../../../../plugins/rate-limit/example.json");
+    let text = include_bytes!("../../../example.json");
     let policy = RateLimit::new(config::read(text).unwrap());
     assert_eq!(
         policy.to_string(),

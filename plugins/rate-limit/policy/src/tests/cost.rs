@@ -159,9 +159,9 @@ fn when_the_settlement_fails_what_was_reserved_stands() {
 fn a_key_that_was_forgotten_is_charged_anew() {
     let mut world = charging("gcra", 8);
     let mut evaluation = world.send(&[]);
-    let cleared = crate::table::Store::update(&mut world.store, 0, 0, |bytes| {
+    let cleared = portcullis_table::Store::update(&mut world.store, 0, 0, |bytes| {
         bytes.clear();
-        crate::table::Edit {
+        portcullis_table::Edit {
             changed: true,
             outcome: (),
         }

@@ -133,9 +133,9 @@ fn a_block_that_cannot_be_read_is_started_anew() {
     const FREE: &[(&str, &str)] = &[("x-cost", "0")];
     let mut world = World::new(one_limit(json!({"cost": {"header": "x-cost"}})));
     let garble = |world: &mut World| {
-        let garbled = crate::table::Store::update(&mut world.store, 0, 0, |bytes| {
+        let garbled = portcullis_table::Store::update(&mut world.store, 0, 0, |bytes| {
             *bytes = vec![99; 7];
-            crate::table::Edit {
+            portcullis_table::Edit {
                 changed: true,
                 outcome: (),
             }

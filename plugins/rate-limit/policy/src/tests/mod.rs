@@ -19,11 +19,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config;
-use crate::headers::HeaderMap;
-use crate::key::{Needs, Request};
-use crate::matcher::Subject;
-use crate::table::memory::MemoryStore;
+use portcullis_core::config;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::key::{Needs, Request};
+use portcullis_core::matcher::Subject;
+use portcullis_table::memory::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
 /// A full hour: 2023-11-14 22:00 UTC.

@@ -7,8 +7,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::algorithms::rates;
 use super::model::{History, Rate};
 use super::*;
-use crate::rate_limit::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
-use crate::table::State;
+use crate::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
+use portcullis_table::State;
 
 /// A state that was reached by spending these costs at these distances, and the time it was.
 fn spend<A: Algorithm>(algorithm: &A, steps: &[(u64, u32)]) -> (A::State, u64) {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::reply::Reply;
+use portcullis_core::reply::Reply;
 
 /// The answer to the last of so many requests.
 fn reply_to(config: Value, requests: u32) -> Reply {

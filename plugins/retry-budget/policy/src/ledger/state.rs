@@ -1,6 +1,6 @@
 //! What is kept for each key.
 
-use crate::table::State;
+use portcullis_table::State;
 
 /// How many buckets a window has.
 pub(super) const BUCKETS: usize = 10;
@@ -11,7 +11,7 @@ const SIZE: usize = 3 * 8 + BUCKETS * 2 * 4 + 4;
 /// The requests and retries of one key, in the last ten buckets of time and in this second. The
 /// [module](super) says what they mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::retry_budget) struct Ledger {
+pub(crate) struct Ledger {
     /// When it was begun, which tells it from one of the same key that was evicted before.
     pub(super) begun: u64,
     /// The number of the newest bucket, counted from the Unix epoch.

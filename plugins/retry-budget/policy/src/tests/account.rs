@@ -7,9 +7,9 @@ use proptest::prelude::*;
 
 use super::model::{Model, Ticket};
 use super::{SECOND, START};
-use crate::retry_budget::account::{Account, Closing, Entry};
-use crate::retry_budget::ledger::{Ledger, Reservation, Rules};
-use crate::table::{SLOTS, State};
+use crate::account::{Account, Closing, Entry};
+use crate::ledger::{Ledger, Reservation, Rules};
+use portcullis_table::{SLOTS, State};
 
 const TAG: u64 = 7;
 

@@ -1,7 +1,7 @@
 //! A ledger over a long time.
 
 use super::{SECOND, START};
-use crate::retry_budget::ledger::{Ledger, Rules};
+use crate::ledger::{Ledger, Rules};
 
 /// A hundred requests in each of ten million seconds. Each would retry twice, and every tenth gives back
 /// what it got. 0.33 is not a number that floats have: what is too much or too little in a single step

@@ -19,11 +19,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config;
-use crate::headers::HeaderMap;
-use crate::key::Request;
-use crate::matcher::Subject;
-use crate::table::memory::MemoryStore;
+use portcullis_core::config;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::key::Request;
+use portcullis_core::matcher::Subject;
+use portcullis_table::memory::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
 /// The beginning of a second, and of a bucket of a second.

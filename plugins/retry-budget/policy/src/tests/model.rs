@@ -1,6 +1,6 @@
 //! What a ledger should do, said in another way: by looking at everything that ever happened.
 
-use crate::retry_budget::ledger::Rules;
+use crate::ledger::Rules;
 
 const SECOND: u64 = 1_000_000_000;
 

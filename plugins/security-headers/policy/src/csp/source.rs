@@ -5,7 +5,7 @@
 //! refused.
 
 use super::NONCE;
-use crate::security_headers::origin::is_scheme;
+use crate::origin::is_scheme;
 
 /// The keyword for no source at all.
 pub(super) const NOTHING: &str = "'none'";

@@ -47,8 +47,8 @@ use serde::Deserialize;
 
 use super::cross_origin::{CrossOrigin, Embedder, Opener, Resource};
 use super::hsts::Hsts;
-use crate::config::Duration;
 use disclosing::DISCLOSING;
+use portcullis_core::config::Duration;
 
 /// A set of headers to start from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -30,7 +30,7 @@ use bytes::Bytes;
 
 use super::cookies;
 use super::framing::FrameOptions;
-use crate::headers::HeaderMap;
+use portcullis_core::headers::HeaderMap;
 
 /// Makes `ours` at least as strict as `theirs`; both came from `original`.
 pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn the_shipped_example_is_valid() {
-    let text = include_bytes!("../../../../../plugins/security-headers/example.json");
+    let text = include_bytes!("../../../example.json");
     let policy = SecurityHeaders::new(config::read(text).unwrap());
     assert_eq!(
         policy.rules().collect::<Vec<_>>(),

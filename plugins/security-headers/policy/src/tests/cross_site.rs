@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::security_headers::{Reason, Refusal};
+use crate::{Reason, Refusal};
 
 /// The verdict on a POST to `authority` with these headers.
 fn verdict(authority: &'static str, headers: &[(&'static str, &'static str)]) -> Option<Reason> {

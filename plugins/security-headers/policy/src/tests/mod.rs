@@ -16,9 +16,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{Nonce, SecurityHeaders, Selection};
-use crate::config::{self, Errors};
-use crate::headers::HeaderMap;
-use crate::matcher::Subject;
+use portcullis_core::config::{self, Errors};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::matcher::Subject;
 
 const RANDOM: [u8; 16] = *b"sixteen octets!!";
 

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::security_headers::Preset;
-use crate::security_headers::preset::PresetHeaders;
+use crate::Preset;
+use crate::preset::PresetHeaders;
 
 const ALL: [Preset; 5] = [
     Preset::Helmet,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::security_headers::strictest::{self, Lines};
+use crate::strictest::{self, Lines};
 
 /// The lines of a header that `certain` leaves as they are, when a request that possibly falls under a rule
 /// which sets the header to `possible` gets its response. Empty: no header.

@@ -45,8 +45,8 @@
 mod canonical;
 mod choices;
 mod pipeline;
-#[cfg(test)]
-pub(crate) mod servers;
+#[cfg(any(test, feature = "servers"))]
+pub mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -184,7 +184,7 @@ fn key(reading: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The path without its final slash; the root keeps it.
-pub(crate) fn without_final_slash(path: &[u8]) -> &[u8] {
+pub fn without_final_slash(path: &[u8]) -> &[u8] {
     match path {
         [start @ .., b'/'] if !start.is_empty() => start,
         path => path,

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 type Read = fn(&str) -> String;
 
 /// Servers, and how they read a path.
-pub(crate) const ALL: [(&str, Read); 10] = [
+pub const ALL: [(&str, Read); 10] = [
     ("as sent", as_sent),
     ("gunicorn", decode),
     ("wsgiref", wsgiref),
@@ -29,7 +29,7 @@ fn as_sent(path: &str) -> String {
 }
 
 /// Python's `urllib.parse.unquote`, nginx and most others.
-pub(crate) fn decode(path: &str) -> String {
+pub fn decode(path: &str) -> String {
     let bytes = path.as_bytes();
     let mut decoded = Vec::new();
     let mut i = 0;
@@ -59,7 +59,7 @@ fn merged(path: &str) -> String {
 }
 
 /// RFC 3986, section 5.2.4.
-pub(crate) fn resolved(path: &str) -> String {
+pub fn resolved(path: &str) -> String {
     let mut out: Vec<&str> = Vec::new();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     for (i, segment) in segments.iter().enumerate() {
@@ -84,29 +84,35 @@ fn until<'p>(path: &'p str, end: &str) -> &'p str {
         .map_or(path, |at| &path[..at])
 }
 
-pub(crate) fn nginx(path: &str) -> String {
+/// nginx: decoded once, slashes merged, dot segments resolved.
+pub fn nginx(path: &str) -> String {
     resolved(&merged(&decode(path)))
 }
 
-pub(crate) fn tomcat(path: &str) -> String {
+/// Tomcat: without path parameters, then like nginx.
+pub fn tomcat(path: &str) -> String {
     let segments = path.split('/').map(|segment| until(segment, ";"));
     nginx(&segments.collect::<Vec<_>>().join("/"))
 }
 
-pub(crate) fn shiro(path: &str) -> String {
+/// Apache Shiro: decoded, cut at the first `;`, `\\` as a slash.
+pub fn shiro(path: &str) -> String {
     let decoded = decode(path);
     resolved(&merged(&until(&decoded, ";").replace('\\', "/")))
 }
 
-pub(crate) fn iis(path: &str) -> String {
+/// IIS: decoded, `\` as a slash.
+pub fn iis(path: &str) -> String {
     resolved(&decode(path).replace('\\', "/"))
 }
 
-pub(crate) fn twice(path: &str) -> String {
+/// A chain of two servers that both decode.
+pub fn twice(path: &str) -> String {
     nginx(&decode(path))
 }
 
-pub(crate) fn whatwg(path: &str) -> String {
+/// The URL standard of browsers and Node.
+pub fn whatwg(path: &str) -> String {
     let path = path.replace('\\', "/");
     let path = match path.strip_prefix("//") {
         Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
@@ -122,17 +128,18 @@ pub(crate) fn whatwg(path: &str) -> String {
     resolved(&segments.collect::<Vec<_>>().join("/"))
 }
 
-pub(crate) fn wsgiref(path: &str) -> String {
+/// wsgiref of Python: decoded, nothing resolved.
+pub fn wsgiref(path: &str) -> String {
     decode(&format!("/{}", path.trim_start_matches('/')))
 }
 
 /// A gateway that cleans what it can, in front of a server that decodes.
-pub(crate) fn behind_a_gateway(path: &str) -> String {
+pub fn behind_a_gateway(path: &str) -> String {
     decode(&resolved(path))
 }
 
 /// Targets of which many bytes mean something.
-pub(crate) fn target() -> impl Strategy<Value = String> {
+pub fn target() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         6 => prop::sample::select(vec!["a", "admin", "public", "/", "/", "/../", "/./"]),
         2 => prop::sample::select(vec!["..", ".", "//", ";", ";v", "\\", "%2e", "%2E%2e", "%2f"]),

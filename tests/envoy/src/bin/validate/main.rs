@@ -22,7 +22,7 @@
 //!
 //! What is complete, as promised: the examples with all plugins have all plugins.
 //!
-//! What is refused, as promised: `tests/envoy/bad/<plugin>/<case>.json`, in the very words of
+//! What is refused, as promised: `plugins/<plugin>/scenarios/bad/<case>.json`, in the very words of
 //! `<case>.txt` next to it. A case with an `@type` is a protobuf message in JSON form and is handed
 //! over as it stands; all others as text in a `StringValue`, as users do.
 

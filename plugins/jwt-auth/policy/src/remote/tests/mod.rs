@@ -10,7 +10,7 @@ mod source;
 mod uri;
 
 use super::*;
-use crate::table::Edit;
+use portcullis_table::Edit;
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::config;
+use portcullis_core::config;
 
 const URI: &str = "https://idp.example/keys";
 

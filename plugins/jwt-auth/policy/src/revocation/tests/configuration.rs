@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::config;
 use crate::remote::{Status, View};
+use portcullis_core::config;
 
 fn read(value: Value) -> Result<Config, String> {
     config::read(value.to_string().as_bytes()).map_err(|errors| errors.to_string())

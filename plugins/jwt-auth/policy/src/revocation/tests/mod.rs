@@ -5,7 +5,7 @@ mod document;
 mod list;
 
 use super::*;
-use crate::table::Seed;
+use portcullis_table::Seed;
 
 const IDP: &str = "https://idp.example";
 

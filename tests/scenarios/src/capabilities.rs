@@ -9,8 +9,6 @@
 //! PORTCULLIS_WRITE_TABLES=1 cargo test -p portcullis-scenarios --test native -- capabilities
 //! ```
 
-mod stories;
-
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,21 +16,21 @@ use std::{env, fs, thread};
 
 use libtest_mimic::Trial;
 
-use crate::{Filter, World};
+use crate::{Filter, Response, World};
 
 /// Starts a world, or says why it does not start.
 pub type Start<W> = fn(&[Filter]) -> Result<W, String>;
 
 /// What is observed of one plugin.
-struct Subject {
+pub(crate) struct Subject {
     /// As in `envoy/examples/capability-restriction.yaml`.
-    name: &'static str,
-    config: fn() -> serde_json::Value,
+    pub(crate) name: &'static str,
+    pub(crate) config: fn() -> serde_json::Value,
     /// The heads of the columns that `observe` fills.
-    columns: &'static [&'static str],
-    observe: fn(&mut dyn World) -> Vec<String>,
+    pub(crate) columns: &'static [&'static str],
+    pub(crate) observe: fn(&mut dyn World) -> Vec<String>,
     /// How the names of counters begin that count errors, each after the instance's name.
-    errors: &'static [&'static str],
+    pub(crate) errors: &'static [&'static str],
 }
 
 /// The example whose lists are tried.
@@ -44,7 +42,7 @@ const WRITE: &str = "PORTCULLIS_WRITE_TABLES";
 
 /// For each plugin a test that its table is as things are in this world.
 pub(crate) fn trials<W: World + 'static>(start: Start<W>) -> Vec<Trial> {
-    let subjects = stories::subjects().into_iter();
+    let subjects = crate::capability_subjects().into_iter();
     let trial = |subject: Subject| {
         Trial::test(format!("capabilities::{}", subject.name), move || {
             let example = fs::read_to_string(in_repository(EXAMPLE)).expect(EXAMPLE);
@@ -158,4 +156,9 @@ fn row<W: World>(subject: &Subject, without: Option<&str>, start: Start<W>) -> S
         "| {name} | {} | {counted} | {logged} |\n",
         cells.join(" | ")
     )
+}
+
+/// The status of a response, or that none came.
+pub(crate) fn status(response: Option<&Response>) -> String {
+    response.map_or("held".to_owned(), |response| response.status.to_string())
 }

@@ -1,0 +1,32 @@
+//! This policy, for those who load it.
+
+use portcullis_core::config::{Document, Errors, HasTables as _, Name};
+use portcullis_core::policy::{Policy, Surroundings};
+
+use crate::{CircuitBreaker, Config};
+
+impl Policy for CircuitBreaker {
+    const NAME: &'static str = "circuit_breaker";
+    const SCHEMA: &'static str = include_str!("../../schema.json");
+    type Config = Config;
+
+    fn read(document: Document) -> Result<Config, Errors> {
+        Config::read_with_tables(document)
+    }
+
+    fn instance(config: &Config) -> &Name {
+        &config.name
+    }
+
+    fn compile(config: Config) -> Self {
+        Self::new(config)
+    }
+
+    fn surroundings(&self, instance: &Name) -> Surroundings {
+        let names = self.breakers();
+        Surroundings {
+            breakers: names.map(|name| format!("{instance}/{name}")).collect(),
+            ..Surroundings::default()
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! All plugins, for those who want any of them: the native scenarios, `portcullis-validate`, checks of the docs.
+//!
+//! This is the one list of plugins in the code. Everything else (make, schemas, scenarios, packages) goes by
+//! the folders in `plugins`.
+
+use portcullis_core::config::{Document, Errors};
+use portcullis_core::policy::{Policy, Surroundings};
+
+/// One line for each plugin, by its [`Plugin`](portcullis_host::Plugin) type and its policy.
+macro_rules! plugins {
+    ($($plugin:ident: $type:ident),* $(,)?) => {
+        /// Every plugin, in alphabetical order.
+        pub const ALL: &[Entry] = &[$(Entry::of::<$plugin::Policy>()),*];
+
+        /// What a module of this name, in snake case, does when it is loaded.
+        pub fn start(name: &str) -> Option<fn()> {
+            $(
+                if name == <$plugin::Policy as Policy>::NAME {
+                    return Some(portcullis_host::start::<$plugin::$type>);
+                }
+            )*
+            None
+        }
+    };
+}
+
+plugins! {
+    circuit_breaker: CircuitBreaker,
+    jwt_auth: JwtAuth,
+    rate_limit: RateLimit,
+    retry_budget: RetryBudget,
+    security_headers: SecurityHeaders,
+}
+
+/// A plugin, for those who read its configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its name in snake case, such as `rate_limit`.
+    pub name: &'static str,
+    /// The JSON Schema of its configuration.
+    pub schema: &'static str,
+    read: fn(Document) -> Result<Surroundings, Errors>,
+}
+
+impl Entry {
+    const fn of<P: Policy>() -> Self {
+        Self {
+            name: P::NAME,
+            schema: P::SCHEMA,
+            read: |document| {
+                let config = P::read(document)?;
+                let instance = P::instance(&config).clone();
+                Ok(P::compile(config).surroundings(&instance))
+            },
+        }
+    }
+
+    /// Reads a configuration as the plugin does in Envoy.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(&self, document: Document) -> Result<Surroundings, Errors> {
+        (self.read)(document)
+    }
+}
