@@ -75,6 +75,7 @@ impl Store for MemoryStore {
             let current = blocks.entry((table, block)).or_default();
             if current.1 == version {
                 *current = (bytes, version + 1);
+                drop(blocks);
                 self.writes += 1;
                 return Ok(outcome);
             }

@@ -130,14 +130,10 @@ fn what_users_copy_has_neither_errors_nor_warnings() {
         }
     }
     for entry in fs::read_dir(repository().join("plugins")).unwrap() {
-        arguments.push(
-            entry
-                .unwrap()
-                .path()
-                .join("example.json")
-                .display()
-                .to_string(),
-        );
+        let example = entry.unwrap().path().join("example.json");
+        if example.exists() {
+            arguments.push(example.display().to_string());
+        }
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = validate(&arguments).output().unwrap();

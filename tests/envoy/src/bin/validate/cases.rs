@@ -27,7 +27,7 @@ const MANIFESTS: [&str; 2] = ["envoy/istio", "envoy/gateway"];
 
 pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
-    for plugin in plugins()? {
+    for plugin in plugin_folders()? {
         let name = file_name(&plugin);
         let example = plugin.join("example.json");
         cases.push(accepted(&example, name, &read(&example)?));
@@ -67,7 +67,7 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
     for example in COMPLETE {
         cases.push(complete(Path::new(example))?);
     }
-    for plugin in plugins()? {
+    for plugin in plugin_folders()? {
         for file in entries(plugin.join("scenarios/bad"), ".json")? {
             cases.push(refused(&file, file_name(&plugin))?);
         }
@@ -202,7 +202,7 @@ fn complete(example: &Path) -> Result<Case, Failure> {
         let found = plugins(&file.display().to_string(), &read(&file)?)?;
         there.extend(found.into_iter().map(|plugin| plugin.name));
     }
-    let all = plugins()?;
+    let all = plugin_folders()?;
     let lacking = all.iter().map(|plugin| file_name(plugin).to_owned());
     Ok(Case {
         name: format!("{}: all plugins", example.display()),
@@ -234,7 +234,7 @@ fn refused(file: &Path, plugin: &str) -> Result<Case, Failure> {
 /// All Markdown that users read.
 fn manuals() -> Result<Vec<PathBuf>, Failure> {
     let mut manuals = vec![PathBuf::from("README.md")];
-    for plugin in plugins()? {
+    for plugin in plugin_folders()? {
         manuals.push(plugin.join("README.md"));
     }
     manuals.extend(entries("docs", ".md")?);
@@ -259,7 +259,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 /// What is in a folder and is called so at its end, in order.
 /// The folders of the plugins: those that have a module.
-fn plugins() -> Result<Vec<PathBuf>, Failure> {
+fn plugin_folders() -> Result<Vec<PathBuf>, Failure> {
     let mut plugins = entries("plugins", "")?;
     plugins.retain(|folder| folder.join("module").is_dir());
     Ok(plugins)

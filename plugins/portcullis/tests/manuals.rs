@@ -1,0 +1,73 @@
+//! What all plugins' READMEs have in common.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test reads the manuals"
+)]
+
+use std::fs;
+use std::path::Path;
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// And not to an explanation of its own.
+#[test]
+fn every_readme_leads_to_the_one_explanation_of_match() {
+    let mut readmes = 0;
+    for plugin in portcullis::ALL {
+        if !plugin.schema.contains("\"match\"") {
+            continue;
+        }
+        let readme = read(&format!(
+            "plugins/{}/README.md",
+            plugin.name.replace('_', "-")
+        ));
+        // A row of a table, or a paragraph.
+        let introduction = readme
+            .split("\n\n")
+            .flat_map(|part| match part.starts_with('|') {
+                true => part.lines().collect(),
+                false => vec![part],
+            })
+            .find(|part| part.contains("`match`") && part.contains("`methods`"));
+        assert!(
+            introduction.is_some_and(|part| part.contains("](../../docs/matching.md)")),
+            "{}: {introduction:?}",
+            plugin.name
+        );
+        readmes += 1;
+    }
+    assert!(readmes >= 5, "{readmes}");
+    let matching = read("docs/matching.md");
+    for word in ["canonical form", "final slash", "Letter case"] {
+        assert!(matching.contains(word), "{word}");
+    }
+}
+
+/// A folder that is forgotten in the list would be built and never checked.
+#[test]
+fn every_folder_with_a_module_is_in_the_list() {
+    let folders = fs::read_dir(root().join("plugins")).unwrap();
+    let mut found: Vec<String> = folders
+        .map(|folder| folder.unwrap().path())
+        .filter(|folder| folder.join("module").is_dir())
+        .map(|folder| {
+            folder
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .replace('-', "_")
+        })
+        .collect();
+    found.sort();
+    let listed: Vec<&str> = portcullis::ALL.iter().map(|plugin| plugin.name).collect();
+    assert_eq!(found, listed);
+}
