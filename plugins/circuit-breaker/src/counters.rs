@@ -4,7 +4,7 @@ use circuit_breaker_policy::board::Moved;
 use circuit_breaker_policy::{
     Author, Cause, Check, Effects, Outcome, Phase, Reason, Recorded, Verdict,
 };
-use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
+use portcullis_host::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
 use portcullis_table::GaveUp;
 
 /// A successful request costs no counter: Envoy itself counts requests.
@@ -29,23 +29,15 @@ pub(crate) struct Counters {
     pub(crate) errors: Counter,
     state: Gauge,
     open_keys: Gauge,
-    occupancy: Gauge,
-    evictions: Counter,
-    malformed: Counter,
-    pub(crate) retries: Counter,
-    pub(crate) gave_up: Counter,
+    pub(crate) table: TableMetrics,
 }
 
 impl Counters {
     pub(crate) fn define(metrics: &Metrics, breaker: &str) -> Self {
-        let labels = &[("breaker", breaker)];
-        let counter = |metric| metrics.counter(metric, labels);
-        let with_reason =
-            |metric, reason| metrics.counter(metric, &[("breaker", breaker), ("reason", reason)]);
-        let by_reason =
-            |metric| CountersBy::define(&Reason::ALL, |reason| with_reason(metric, reason.label()));
-        let by_cause =
-            |metric| CountersBy::define(&Cause::ALL, |cause| with_reason(metric, cause.label()));
+        let metrics = &metrics.with("breaker", breaker);
+        let counter = |metric| metrics.counter(metric);
+        let by_reason = |metric| metrics.counters_by("reason", metric);
+        let by_cause = |metric| metrics.counters_by("reason", metric);
         Self {
             rejected: by_reason("rejected"),
             shadow_rejected: by_reason("shadow_rejected"),
@@ -53,7 +45,7 @@ impl Counters {
             slow: counter("slow"),
             neutral: counter("neutral"),
             neutral_by: Author::labels()
-                .map(|author| (author, with_reason("neutral_by", author)))
+                .map(|author| (author, metrics.with("reason", author).counter("neutral_by")))
                 .collect(),
             abandoned: counter("abandoned"),
             late: counter("late"),
@@ -65,13 +57,9 @@ impl Counters {
             exceeded: by_cause("exceeded"),
             leases_expired: counter("leases_expired"),
             errors: counter("errors"),
-            state: metrics.gauge("state", labels),
-            open_keys: metrics.gauge("open_keys", labels),
-            occupancy: metrics.gauge("occupancy", labels),
-            evictions: counter("evictions"),
-            malformed: counter("malformed"),
-            retries: counter("cas_retries"),
-            gave_up: counter("gave_up"),
+            state: metrics.gauge("state"),
+            open_keys: metrics.gauge("open_keys"),
+            table: metrics.table(),
         }
     }
 
@@ -126,15 +114,7 @@ impl Counters {
         if happened.was_late {
             self.late.increment();
         }
-        if effects.occupied {
-            self.occupancy.increment();
-        }
-        if effects.evicted {
-            self.evictions.increment();
-        }
-        if effects.malformed {
-            self.malformed.increment();
-        }
+        self.table.count(effects.table);
     }
 
     /// Moves the gauges as the board has moved.
@@ -144,7 +124,7 @@ impl Counters {
                 self.state.add(moved.state);
                 self.open_keys.add(moved.open_keys);
             }
-            Err(GaveUp) => self.gave_up.increment(),
+            Err(GaveUp) => self.table.count_give_up(),
         }
     }
 }
@@ -152,8 +132,8 @@ impl Counters {
 /// Moves the gauges of a breaker that has no counters any more.
 pub(crate) fn move_gauges_of(metrics: &Metrics, breaker: &str, moved: Result<Moved, GaveUp>) {
     if let Ok(moved) = moved {
-        let labels = &[("breaker", breaker)];
-        metrics.gauge("state", labels).add(moved.state);
-        metrics.gauge("open_keys", labels).add(moved.open_keys);
+        let metrics = metrics.with("breaker", breaker);
+        metrics.gauge("state").add(moved.state);
+        metrics.gauge("open_keys").add(moved.open_keys);
     }
 }

@@ -10,14 +10,13 @@ use std::cell::Cell;
 
 pub use circuit_breaker_policy::CircuitBreaker as Policy;
 use circuit_breaker_policy::board::{self, About};
-use circuit_breaker_policy::{Admission, Arrival, BreakerId, Config, Effects, SHADOW_HEADER};
-use portcullis_core::config::{Document, Errors, HasTables as _, Name};
+use circuit_breaker_policy::{Admission, Arrival, BreakerId, Effects, SHADOW_HEADER};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::reply::Reply;
 use portcullis_host::{
-    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, SharedValue, SteadyClock,
-    Summary, TableSpec, Tables,
+    Error, Exchange, Failure, Flow, Instance, Phase, Plugin, RequestAttributes, SharedValue,
+    SteadyClock, TableSpec, Tables,
 };
 
 use counters::Counters;
@@ -26,8 +25,7 @@ use stream::EnvoyStream;
 /// The plugin.
 #[derive(Debug)]
 pub struct CircuitBreaker {
-    name: Name,
-    policy: Policy,
+    instance: Instance<Policy>,
     clock: SteadyClock,
     tables: Tables,
     breakers: Vec<Breaker>,
@@ -45,55 +43,42 @@ struct Breaker {
 }
 
 impl Plugin for CircuitBreaker {
-    const NAME: &'static str = "circuit_breaker";
-    type Config = Config;
+    type Policy = Policy;
     type Stream = Admission;
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        Config::read_with_tables(document)
-    }
-
-    fn new(config: Config) -> Self {
-        let name = config.name.clone();
-        let policy = Policy::new(config);
-        let metrics = Metrics::new(Self::NAME, &name);
-        let breakers: Vec<Breaker> = policy
+    fn new(instance: Instance<Policy>) -> Self {
+        let metrics = instance.metrics();
+        let breakers: Vec<Breaker> = instance
             .breakers()
-            .zip(policy.tables())
+            .zip(instance.tables())
             .map(|(breaker, about)| Breaker {
                 about,
-                board: SharedValue::open(Self::NAME, &name, &format!("{breaker}/board")),
+                board: instance.shared_value(&format!("{breaker}/board")),
                 counters: Counters::define(&metrics, breaker.as_str()),
             })
             .collect();
         let specs = breakers.iter().map(|breaker| TableSpec {
             identity: breaker.about.identity,
-            retries: breaker.counters.retries,
-            gave_up: breaker.counters.gave_up,
+            metrics: breaker.counters.table,
         });
-        let tables = Tables::open(Self::NAME, &name, specs);
+        let tables = instance.open_tables(specs);
         for breaker in &breakers {
             let about = breaker.about;
             let opened = breaker.board.update(|bytes| board::open(bytes, about));
             breaker.counters.move_gauges(opened);
         }
-        roster::retire_others(Self::NAME, &name, &metrics, policy.breakers());
+        roster::retire_others(&instance, &metrics);
         Self {
             has_internal_clients: Cell::new(false),
             clock: SteadyClock::open(),
             tables,
-            name,
-            policy,
+            instance,
             breakers,
         }
     }
 
-    fn summaries(&self) -> Vec<Summary> {
-        vec![Summary {
-            plugin: Self::NAME,
-            policy: self.name.clone(),
-            what: self.policy.to_string(),
-        }]
+    fn instance(&self) -> &Instance<Policy> {
+        &self.instance
     }
 
     const NEEDS_ENDS: bool = true;
@@ -103,17 +88,17 @@ impl Plugin for CircuitBreaker {
         for breaker in &self.breakers {
             breaker.counters.errors.increment();
         }
-        let reply = self.policy.on_error();
+        let reply = self.instance.on_error();
         let reply = reply.filter(|_| exchange.phase() == Phase::Request);
         reply.map_or(Flow::Continue, Flow::Reply)
     }
 
     fn on_request(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<Flow, Error> {
-        if !self.policy.needs_request() {
+        if !self.instance.needs_request() {
             return Ok(Flow::Continue);
         }
-        let needs = self.policy.needs();
-        let facts = Facts::ask(exchange, needs)?;
+        let needs = self.instance.needs();
+        let attributes = RequestAttributes::fetch(exchange, needs)?;
         let nothing = HeaderMap::default();
         let arrival = Arrival {
             is_complete: exchange.is_request_complete(),
@@ -123,14 +108,14 @@ impl Plugin for CircuitBreaker {
             true => exchange.request()?,
             false => &nothing,
         };
-        let subject = Subject::new(headers, facts.route());
+        let subject = Subject::new(headers, attributes.route());
         let now = self.clock.now()?;
-        if self.policy.is_for_status(&subject) {
+        if self.instance.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }
-        let request = facts.request(&subject);
+        let request = attributes.request(&subject);
         *stream = self
-            .policy
+            .instance
             .on_request(&request, arrival, now, &mut self.tables.at(now));
         for check in stream.checks() {
             self.counters(check.breaker(), |counters| counters.count_check(check));
@@ -139,18 +124,13 @@ impl Plugin for CircuitBreaker {
             }
         }
         if stream.is_rejected() {
-            let Some(reply) = self.policy.reply(stream, exchange.request()?) else {
+            let Some(reply) = self.instance.reply(stream, exchange.request()?) else {
                 return Ok(Flow::Continue);
             };
-            log::debug!(
-                "portcullis {} \"{}\": denied: {}",
-                Self::NAME,
-                self.name,
-                String::from_utf8_lossy(&reply.details)
-            );
+            self.instance.log_denial(&reply);
             return Ok(Flow::Reply(reply));
         }
-        for mark in self.policy.shadow_marks(stream) {
+        for mark in self.instance.shadow_marks(stream) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
         }
         Ok(Flow::Continue)
@@ -161,20 +141,20 @@ impl Plugin for CircuitBreaker {
             return Ok(Flow::Continue);
         }
         let now = self.clock.now()?;
-        self.policy.on_response(stream, exchange.response()?, now);
-        let may_fall_back = self.policy.may_fall_back(stream);
+        self.instance.on_response(stream, exchange.response()?, now);
+        let may_fall_back = self.instance.may_fall_back(stream);
         if !may_fall_back && !stream.needs_good_news() {
             return Ok(Flow::Continue);
         }
         let mut envoy = EnvoyStream::new(exchange);
         let fallback = match may_fall_back {
-            true => self.policy.fallback(stream, &mut envoy),
+            true => self.instance.fallback(stream, &mut envoy),
             false => None,
         };
         if fallback.is_none() && stream.needs_good_news() {
             let mut tables = self.tables.at(now);
             let counted = self
-                .policy
+                .instance
                 .on_good_news(stream, &mut envoy, now, &mut tables);
             self.note_all(&counted);
         }
@@ -194,7 +174,7 @@ impl Plugin for CircuitBreaker {
         if stream.needs_request_end() {
             let now = self.clock.now()?;
             let mut tables = self.tables.at(now);
-            let moved = self.policy.on_request_complete(stream, now, &mut tables);
+            let moved = self.instance.on_request_complete(stream, now, &mut tables);
             self.note_all(&moved);
         }
         Ok(())
@@ -202,7 +182,7 @@ impl Plugin for CircuitBreaker {
 
     fn on_trailers(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<(), Error> {
         if stream.needs_response() {
-            self.policy.on_trailers(stream, exchange.trailers()?);
+            self.instance.on_trailers(stream, exchange.trailers()?);
         }
         Ok(())
     }
@@ -214,7 +194,7 @@ impl Plugin for CircuitBreaker {
         let mut envoy = EnvoyStream::new(exchange);
         let now = self.clock.now()?;
         let records = self
-            .policy
+            .instance
             .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
         for record in records {
             if record.lacks_headers {
@@ -258,7 +238,7 @@ impl CircuitBreaker {
     fn status(&self, subject: &Subject<'_>, now: u64) -> Reply {
         let boards = self.breakers.iter().map(|breaker| breaker.board.read());
         let boards: Vec<_> = boards.map(Result::unwrap_or_default).collect();
-        self.policy
+        self.instance
             .status(subject, &boards, now, &mut self.tables.at(now))
     }
 }

@@ -5,20 +5,15 @@
 
 use circuit_breaker_policy::board::{self, About};
 use portcullis_core::config::Name;
-use portcullis_host::{Metrics, Roster, SharedValue};
+use portcullis_host::{Instance, Metrics};
 
-use crate::counters;
+use crate::{Policy, counters};
 
 /// Makes this the list of breakers, and lets go of those that were on it and are not now.
-pub(crate) fn retire_others<'a>(
-    plugin: &'static str,
-    policy: &Name,
-    metrics: &Metrics,
-    breakers: impl Iterator<Item = &'a Name>,
-) {
-    let now: Vec<&str> = breakers.map(Name::as_str).collect();
-    for breaker in Roster::open(plugin, policy).replace(&now) {
-        let board = SharedValue::open(plugin, policy, &format!("{breaker}/board"));
+pub(crate) fn retire_others(instance: &Instance<Policy>, metrics: &Metrics) {
+    let now: Vec<&str> = instance.breakers().map(Name::as_str).collect();
+    for breaker in instance.roster().replace(&now) {
+        let board = instance.shared_value(&format!("{breaker}/board"));
         let emptied = board.update(|bytes| board::open(bytes, About::default()));
         counters::move_gauges_of(metrics, &breaker, emptied);
     }

@@ -2,6 +2,7 @@
 
 use jwt_auth_policy::{Decision, Grounds, JwtAuth as Policy, Reason, Verdict, Verification};
 use portcullis_core::config::Mode;
+use portcullis_core::label::Label;
 use portcullis_host::{CountersBy, Gauge, Metrics};
 
 /// What came of a fetch.
@@ -19,8 +20,8 @@ pub(crate) enum Fetched {
     NotSent,
 }
 
-impl Fetched {
-    const ALL: [Self; 5] = [
+impl Label for Fetched {
+    const ALL: &'static [Self] = &[
         Self::Good,
         Self::Status,
         Self::BrokenOff,
@@ -62,10 +63,8 @@ impl Counters {
             decisions: rules
                 .map(|(rule, mode)| Decisions::define(metrics, rule, mode))
                 .collect(),
-            verifications: CountersBy::define(&Verification::ALL, |path| {
-                metrics.counter("verifications", &[("path", path.label())])
-            }),
-            waiting: metrics.gauge("waiting", &[]),
+            verifications: metrics.counters_by("path", "verifications"),
+            waiting: metrics.gauge("waiting"),
         }
     }
 
@@ -89,19 +88,18 @@ impl Counters {
 
 impl Decisions {
     fn define(metrics: &Metrics, rule: &str, mode: Mode) -> Self {
-        let counter = |outcome, reason| {
-            let labels = [("rule", rule), ("outcome", outcome), ("reason", reason)];
-            metrics.counter("decisions", &labels)
-        };
+        let metrics = metrics.with("rule", rule);
         let refused = match mode {
             Mode::Shadow => "shadow_refused",
             Mode::Enforce | Mode::Off => "refused",
         };
         Self {
-            admitted: CountersBy::define(&Grounds::ALL, |grounds| {
-                counter("admitted", grounds.label())
-            }),
-            refused: CountersBy::define(Reason::ALL, |reason| counter(refused, reason.label())),
+            admitted: metrics
+                .with("outcome", "admitted")
+                .counters_by("reason", "decisions"),
+            refused: metrics
+                .with("outcome", refused)
+                .counters_by("reason", "decisions"),
         }
     }
 }
@@ -146,28 +144,34 @@ impl<'n> Names<'n> {
     }
 }
 
+impl Names<'_> {
+    fn labelled(&self, metrics: &Metrics) -> Metrics {
+        match self.provider {
+            Some((label, provider)) => metrics.with(label, provider),
+            None => metrics.clone(),
+        }
+    }
+}
+
 impl DocumentCounters {
     /// The metrics of a provider's keys, or of the revocation list.
     pub(crate) fn define(metrics: &Metrics, provider: Option<&str>) -> Self {
         let names = Names::of(provider);
-        let labels: Vec<(&str, &str)> = names.provider.into_iter().collect();
+        let metrics = names.labelled(metrics);
         Self {
-            fetches: CountersBy::define(&Fetched::ALL, |fetched| {
-                let result = [("result", fetched.label())];
-                metrics.counter(names.fetches, &[&labels[..], &result].concat())
-            }),
-            entries: metrics.gauge(names.entries, &labels),
-            age: metrics.gauge(names.age, &labels),
-            missing: metrics.gauge(names.missing, &labels),
+            fetches: metrics.counters_by("result", names.fetches),
+            entries: metrics.gauge(names.entries),
+            age: metrics.gauge(names.age),
+            missing: metrics.gauge(names.missing),
         }
     }
 
     /// Sets the gauges of a document that is no longer fetched to 0.
     pub(crate) fn retire(metrics: &Metrics, provider: Option<&str>) {
         let names = Names::of(provider);
-        let labels: Vec<(&str, &str)> = names.provider.into_iter().collect();
+        let metrics = names.labelled(metrics);
         for gauge in [names.entries, names.age, names.missing] {
-            metrics.gauge(gauge, &labels).set(0);
+            metrics.gauge(gauge).set(0);
         }
     }
 

@@ -9,7 +9,7 @@ use jwt_auth_policy::{JwtAuth as Policy, Look, RemoteId, State};
 use portcullis_core::config::Name;
 use portcullis_host::abi::Status;
 use portcullis_host::{
-    Call, CallId, CallResponse, Error, Metrics, Roster, SharedValue, Worker, random,
+    Call, CallId, CallResponse, Error, Instance, Metrics, Roster, SharedValue, Worker, random,
 };
 use portcullis_table::Edit;
 
@@ -50,8 +50,8 @@ pub(crate) struct News<'a> {
 }
 
 impl Fetching {
-    pub(crate) fn open(plugin: &str, name: &Name, policy: &Policy, metrics: &Metrics) -> Self {
-        let remotes = policy.remotes().filter(|_| policy.needs_request());
+    pub(crate) fn open(instance: &Instance<Policy>, metrics: &Metrics) -> Self {
+        let remotes = instance.remotes().filter(|_| instance.needs_request());
         let documents = remotes.map(|(id, source, provider)| {
             let (kind, what, max_body) = match provider {
                 Some(provider) => ("jwks", format!("{KEYS_OF}{provider}"), MAX_SET),
@@ -61,14 +61,14 @@ impl Fetching {
             Document {
                 id,
                 source: source.clone(),
-                shared: SharedValue::open(plugin, name, &value),
+                shared: instance.shared_value(&value),
                 counters: DocumentCounters::define(metrics, provider.map(Name::as_str)),
                 what,
                 max_body,
             }
         });
         let documents: Vec<Document> = documents.collect();
-        let roster = Roster::open(plugin, name);
+        let roster = instance.roster();
         let names: Vec<&str> = documents.iter().map(|it| it.what.as_str()).collect();
         for gone in roster.replace(&names) {
             DocumentCounters::retire(metrics, gone.strip_prefix(KEYS_OF));

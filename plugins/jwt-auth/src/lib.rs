@@ -10,13 +10,13 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 pub use jwt_auth_policy::JwtAuth as Policy;
-use jwt_auth_policy::{Config, Decision, Moment, Patience, State, Verdict};
-use portcullis_core::config::{Document, Errors, Name};
+use jwt_auth_policy::{Decision, Moment, Patience, State, Verdict};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
+use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_host::{
-    CallId, CallResponse, EnvoySignatures, Error, Exchange, Facts, Failure, Flow, Metrics, Phase,
-    Plugin, SteadyClock, Summary, Worker, random, wall_clock,
+    CallId, CallResponse, EnvoySignatures, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
+    RequestAttributes, SteadyClock, Worker, random, wall_clock,
 };
 use portcullis_table::Seed;
 
@@ -27,8 +27,7 @@ use waiting::{Waiting, WaitingRoom};
 /// The plugin.
 #[derive(Debug)]
 pub struct JwtAuth {
-    name: Name,
-    policy: Policy,
+    instance: Instance<Policy>,
     state: RefCell<State>,
     /// Whether nobody can predict the seed of the caches.
     seeded: Result<(), Error>,
@@ -45,20 +44,13 @@ pub struct JwtAuth {
 const NEVER: u64 = u64::MAX;
 
 impl Plugin for JwtAuth {
-    const NAME: &'static str = "jwt_auth";
-    type Config = Config;
+    type Policy = Policy;
     /// Since when the request waits, if it does.
     type Stream = Option<Waiting>;
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
-    }
-
-    fn new(config: Config) -> Self {
-        let name = config.name.clone();
-        let policy = Policy::new(config);
-        let metrics = Metrics::new(Self::NAME, &name);
-        let counters = Counters::define(&metrics, &policy);
+    fn new(instance: Instance<Policy>) -> Self {
+        let metrics = instance.metrics();
+        let counters = Counters::define(&metrics, &instance);
         let seed = random();
         let signatures = EnvoySignatures::probe();
         if !signatures.is_reliable() {
@@ -67,29 +59,24 @@ impl Plugin for JwtAuth {
                  verified in WebAssembly, which takes some ten times as long"
             );
         }
-        for (provider, skipped) in policy.skipped_keys() {
+        for (provider, skipped) in instance.skipped_keys() {
             log::warn!("portcullis jwt_auth: keys of {provider}: not used: {skipped}");
         }
         Self {
-            state: RefCell::new(policy.state(Seed::new(seed.unwrap_or_default()))),
+            state: RefCell::new(instance.state(Seed::new(seed.unwrap_or_default()))),
             seeded: seed.map(|_| ()),
             clock: SteadyClock::open(),
             signatures,
-            fetching: Fetching::open(Self::NAME, &name, &policy, &metrics),
+            fetching: Fetching::open(&instance, &metrics),
             room: WaitingRoom::new(counters.waiting),
             deadline: Cell::new(NEVER),
             counters,
-            name,
-            policy,
+            instance,
         }
     }
 
-    fn summaries(&self) -> Vec<Summary> {
-        vec![Summary {
-            plugin: Self::NAME,
-            policy: self.name.clone(),
-            what: self.policy.to_string(),
-        }]
+    fn instance(&self) -> &Instance<Policy> {
+        &self.instance
     }
 
     fn on_request(
@@ -97,7 +84,7 @@ impl Plugin for JwtAuth {
         waiting: &mut Option<Waiting>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.policy.needs_request() {
+        if !self.instance.needs_request() {
             return Ok(Flow::Continue);
         }
         let decision = self.decide(waiting, exchange)?;
@@ -108,10 +95,10 @@ impl Plugin for JwtAuth {
         *waiting = None;
         self.counters.count(&decision);
         self.log(&decision);
-        if let Some(reply) = self.policy.reply(&decision) {
+        if let Some(reply) = self.instance.reply(&decision) {
             return Ok(Flow::Reply(reply));
         }
-        self.policy.apply(&decision, exchange.request()?);
+        self.instance.apply(&decision, exchange.request()?);
         if let Some(claims) = decision.claims() {
             exchange.set_filter_state(CLAIMS_PROPERTY, claims.to_vec());
         }
@@ -130,16 +117,18 @@ impl Plugin for JwtAuth {
         *waiting = None;
         let decision = match (failure, exchange.request()) {
             (Failure::Undecided, Ok(headers)) => {
-                let decision = self.policy.on_error();
+                let decision = self.instance.on_error();
                 // Whatever passes, passes without made-up claims.
-                self.policy.apply(&decision, headers);
+                self.instance.apply(&decision, headers);
                 decision
             }
-            (Failure::Undecided, Err(_)) | (Failure::NotDone, _) => self.policy.on_refused_change(),
+            (Failure::Undecided, Err(_)) | (Failure::NotDone, _) => {
+                self.instance.on_refused_change()
+            }
         };
         self.counters.count(&decision);
         self.log(&decision);
-        let reply = self.policy.reply(&decision);
+        let reply = self.instance.reply(&decision);
         reply.map_or(Flow::Continue, Flow::Reply)
     }
 
@@ -148,7 +137,10 @@ impl Plugin for JwtAuth {
     }
 
     fn tick_period(&self) -> Option<Duration> {
-        let period = self.policy.period().filter(|_| self.policy.needs_request());
+        let period = self
+            .instance
+            .period()
+            .filter(|_| self.instance.needs_request());
         period.map(Duration::from_nanos)
     }
 
@@ -185,13 +177,13 @@ impl JwtAuth {
         exchange: &mut Exchange,
     ) -> Result<Decision, Error> {
         let needs = Needs {
-            route: self.policy.needs_route(),
+            route: self.instance.needs_route(),
             ..Needs::default()
         };
         // With a seed that can be guessed, another token could be made to look like one that was good.
         self.seeded?;
-        let facts = Facts::ask(exchange, needs)?;
-        let subject = Subject::new(exchange.request()?, facts.route());
+        let attributes = RequestAttributes::fetch(exchange, needs)?;
+        let subject = Subject::new(exchange.request()?, attributes.route());
         // Only what is fetched has an age by this clock, and only for that anybody waits.
         let steady = match self.fetching.is_idle() {
             true => 0,
@@ -206,7 +198,7 @@ impl JwtAuth {
             None if self.room.is_full() => Patience::Exhausted,
             None => Patience::Waited(0),
         };
-        let decision = self.policy.decide(
+        let decision = self.instance.decide(
             &subject,
             &mut self.state.borrow_mut(),
             moment,
@@ -221,7 +213,7 @@ impl JwtAuth {
 
     fn news(&self) -> Result<News<'_>, Error> {
         Ok(News {
-            policy: &self.policy,
+            policy: &self.instance,
             state: &self.state,
             now: self.clock.now()?,
         })
@@ -231,9 +223,9 @@ impl JwtAuth {
     fn log(&self, decision: &Decision) {
         if let Verdict::Refused(reason) | Verdict::ShadowRefused(reason) = decision.verdict() {
             log::debug!(
-                "portcullis jwt_auth {}: rule {}: {} {}",
-                self.name,
-                self.policy.rule_name(decision.rule()),
+                "portcullis jwt_auth \"{}\": rule {}: {} {}",
+                self.instance.name(),
+                self.instance.rule_name(decision.rule()),
                 reason.label(),
                 decision.detail()
             );

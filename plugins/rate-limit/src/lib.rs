@@ -2,21 +2,19 @@
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
-use portcullis_core::config::{Document, Errors, HasTables as _, Name};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_host::{
-    Counter, CountersBy, Error, Exchange, Facts, Failure, Flow, Gauge, Metrics, Phase, Plugin,
-    SteadyClock, Summary, TableSpec, Tables,
+    Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
+    RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{Config, Evaluation, LimitId, Outcome, Reason, SHADOW_HEADER, TableEvents};
+use rate_limit_policy::{Evaluation, LimitId, Outcome, Reason, SHADOW_HEADER, TableEffects};
 
 /// The plugin.
 #[derive(Debug)]
 pub struct RateLimit {
-    name: Name,
-    policy: Policy,
+    instance: Instance<Policy>,
     clock: SteadyClock,
     tables: Tables,
     /// By limit.
@@ -30,55 +28,38 @@ struct Counters {
     denied: CountersBy<Reason>,
     shadow_denied: CountersBy<Reason>,
     errors: Counter,
-    occupancy: Gauge,
-    evictions: Counter,
     forgiven: Counter,
-    malformed: Counter,
-    retries: Counter,
-    gave_up: Counter,
+    table: TableMetrics,
 }
 
 impl Plugin for RateLimit {
-    const NAME: &'static str = "rate_limit";
-    type Config = Config;
+    type Policy = Policy;
     /// What came of the request; `None` if this plugin has not seen it.
     type Stream = Option<Evaluation>;
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        Config::read_with_tables(document)
-    }
-
-    fn new(config: Config) -> Self {
-        let name = config.name.clone();
-        let policy = Policy::new(config);
-        let metrics = Metrics::new(Self::NAME, &name);
-        let counters: Vec<Counters> = policy
+    fn new(instance: Instance<Policy>) -> Self {
+        let metrics = instance.metrics();
+        let counters: Vec<Counters> = instance
             .limits()
-            .map(|limit| Counters::define(&metrics, limit.as_str()))
+            .map(|limit| Counters::define(&metrics.with("limit", limit.as_str())))
             .collect();
-        let specs = policy
+        let specs = instance
             .tables()
             .zip(&counters)
             .map(|(table, counters)| TableSpec {
                 identity: table.identity,
-                retries: counters.retries,
-                gave_up: counters.gave_up,
+                metrics: counters.table,
             });
         Self {
             clock: SteadyClock::open(),
-            tables: Tables::open(Self::NAME, &name, specs),
-            name,
-            policy,
+            tables: instance.open_tables(specs),
+            instance,
             counters,
         }
     }
 
-    fn summaries(&self) -> Vec<Summary> {
-        vec![Summary {
-            plugin: Self::NAME,
-            policy: self.name.clone(),
-            what: self.policy.to_string(),
-        }]
+    fn instance(&self) -> &Instance<Policy> {
+        &self.instance
     }
 
     /// Once a response has begun, the request was judged: the error is counted, and the response passes.
@@ -86,7 +67,7 @@ impl Plugin for RateLimit {
         for counters in &self.counters {
             counters.errors.increment();
         }
-        let reply = self.policy.on_error();
+        let reply = self.instance.on_error();
         let reply = reply.filter(|_| exchange.phase() == Phase::Request);
         reply.map_or(Flow::Continue, Flow::Reply)
     }
@@ -96,31 +77,31 @@ impl Plugin for RateLimit {
         stream: &mut Option<Evaluation>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.policy.needs_request() {
+        if !self.instance.needs_request() {
             return Ok(Flow::Continue);
         }
-        let needs = self.policy.needs();
-        let facts = Facts::ask(exchange, needs)?;
+        let needs = self.instance.needs();
+        let attributes = RequestAttributes::fetch(exchange, needs)?;
         let nothing = HeaderMap::default();
         let headers = match needs.headers {
             true => exchange.request()?,
             false => &nothing,
         };
-        let subject = Subject::new(headers, facts.route());
-        let request = facts.request(&subject);
+        let subject = Subject::new(headers, attributes.route());
+        let request = attributes.request(&subject);
         let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
-        let evaluation = self.policy.on_request(&request, now, tables);
+        let evaluation = self.instance.on_request(&request, now, tables);
         self.count(&evaluation);
 
         if evaluation.is_denied()
-            && let Some(reply) = self.policy.reply(&evaluation)
+            && let Some(reply) = self.instance.reply(&evaluation)
         {
-            self.log(&evaluation);
+            self.instance.log_denial(&reply);
             *stream = Some(evaluation);
             return Ok(Flow::Reply(reply));
         }
-        for mark in self.policy.shadow_marks(&evaluation) {
+        for mark in self.instance.shadow_marks(&evaluation) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
         }
         *stream = Some(evaluation);
@@ -132,13 +113,13 @@ impl Plugin for RateLimit {
         stream: &mut Option<Evaluation>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        let Some(evaluation) = stream.as_mut().filter(|_| self.policy.needs_response()) else {
+        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_response()) else {
             return Ok(Flow::Continue);
         };
         let response = exchange.response()?;
         let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
-        let events = self.policy.on_response(evaluation, response, now, tables);
+        let events = self.instance.on_response(evaluation, response, now, tables);
         for (limit, events) in events {
             if let Some(counters) = self.counters(limit) {
                 counters.count_table(events);
@@ -149,25 +130,6 @@ impl Plugin for RateLimit {
 }
 
 impl RateLimit {
-    /// One line for a request that is denied: by which limit, and why.
-    fn log(&self, evaluation: &Evaluation) {
-        let denial = evaluation
-            .checks()
-            .iter()
-            .find_map(|check| match check.outcome() {
-                Outcome::Denied(reason) => Some((check.limit(), reason)),
-                _ => None,
-            });
-        if let Some((limit, reason)) = denial {
-            log::debug!(
-                "portcullis rate_limit {}: limit {}: {}",
-                self.name,
-                self.policy.limit_name(limit),
-                reason.label()
-            );
-        }
-    }
-
     fn count(&self, evaluation: &Evaluation) {
         for check in evaluation.checks() {
             let Some(counters) = self.counters(check.limit()) else {
@@ -195,39 +157,20 @@ impl RateLimit {
 }
 
 impl Counters {
-    fn define(metrics: &Metrics, limit: &str) -> Self {
-        let labels = &[("limit", limit)];
-        let counter = |metric| metrics.counter(metric, labels);
-        let by_reason = |metric| {
-            CountersBy::define(&Reason::ALL, |reason| {
-                metrics.counter(metric, &[("limit", limit), ("reason", reason.label())])
-            })
-        };
+    fn define(metrics: &Metrics) -> Self {
         Self {
-            admitted: counter("admitted"),
-            near_limit: counter("near_limit"),
-            denied: by_reason("denied"),
-            shadow_denied: by_reason("shadow_denied"),
-            errors: counter("errors"),
-            occupancy: metrics.gauge("occupancy", labels),
-            evictions: counter("evictions"),
-            forgiven: counter("forgiven"),
-            malformed: counter("malformed"),
-            retries: counter("cas_retries"),
-            gave_up: counter("gave_up"),
+            admitted: metrics.counter("admitted"),
+            near_limit: metrics.counter("near_limit"),
+            denied: metrics.counters_by("reason", "denied"),
+            shadow_denied: metrics.counters_by("reason", "shadow_denied"),
+            errors: metrics.counter("errors"),
+            forgiven: metrics.counter("forgiven"),
+            table: metrics.table(),
         }
     }
 
-    fn count_table(&self, events: TableEvents) {
-        if events.occupied {
-            self.occupancy.increment();
-        }
-        if events.evicted {
-            self.evictions.increment();
-            self.forgiven.add(events.forgiven);
-        }
-        if events.malformed {
-            self.malformed.increment();
-        }
+    fn count_table(&self, effects: TableEffects) {
+        self.table.count(effects.events);
+        self.forgiven.add(effects.forgiven);
     }
 }

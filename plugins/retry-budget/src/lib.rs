@@ -5,14 +5,15 @@
 mod metrics;
 mod respected;
 
-use portcullis_core::config::{Document, Errors, HasTables as _, Name};
+use portcullis_core::config::Name;
+use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_host::{
-    Error, Exchange, Facts, Failure, Flow, Metrics, Phase, Plugin, Property, Roster, SteadyClock,
-    Summary, TableSpec, Tables, random,
+    Error, Exchange, Failure, Flow, Instance, Phase, Plugin, Property, RequestAttributes, Roster,
+    SteadyClock, TableSpec, Tables, random,
 };
 pub use retry_budget_policy::RetryBudget as Policy;
-use retry_budget_policy::{BreakerQuery, BudgetId, Config, Evaluation, Reason, Report};
+use retry_budget_policy::{BreakerQuery, BudgetId, Evaluation, Reason, Report};
 
 use metrics::BudgetMetrics;
 use respected::Respected;
@@ -20,8 +21,7 @@ use respected::Respected;
 /// The plugin.
 #[derive(Debug)]
 pub struct RetryBudget {
-    name: Name,
-    policy: Policy,
+    instance: Instance<Policy>,
     clock: SteadyClock,
     tables: Tables,
     /// By budget.
@@ -32,63 +32,50 @@ pub struct RetryBudget {
 }
 
 impl Plugin for RetryBudget {
-    const NAME: &'static str = "retry_budget";
-    type Config = Config;
+    type Policy = Policy;
     /// What came of the request; `None` if no budget is for it, or if this plugin has not seen it.
     type Stream = Option<Evaluation>;
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        Config::read_with_tables(document)
-    }
-
-    fn new(config: Config) -> Self {
-        let name = config.name.clone();
-        let policy = Policy::new(config);
-        for warning in policy.warnings() {
-            log::warn!("portcullis {} {name}: {warning}", Self::NAME);
+    fn new(instance: Instance<Policy>) -> Self {
+        for warning in instance.warnings() {
+            log::warn!("portcullis retry_budget \"{}\": {warning}", instance.name());
         }
-        let all_metrics = Metrics::new(Self::NAME, &name);
-        let roster = Roster::open(Self::NAME, &name);
-        for budget in roster.replace(&live_budgets(&policy)) {
+        let all_metrics = instance.metrics();
+        let roster = instance.roster();
+        for budget in roster.replace(&live_budgets(&instance)) {
             BudgetMetrics::retire(&all_metrics, &budget);
         }
-        let metrics: Vec<BudgetMetrics> = policy
+        let metrics: Vec<BudgetMetrics> = instance
             .budgets()
             .map(|budget| BudgetMetrics::define(&all_metrics, budget.as_str()))
             .collect();
-        let specs = policy
+        let specs = instance
             .tables()
             .zip(&metrics)
             .map(|(table, metrics)| TableSpec {
                 identity: table.identity,
-                retries: metrics.cas_retries,
-                gave_up: metrics.gave_up,
+                metrics: metrics.table,
             });
-        let breakers = policy.breakers().zip(&metrics);
+        let breakers = instance.breakers().zip(&metrics);
         let breakers = breakers.map(|(breaker, metrics)| {
             let missing = metrics.breaker_missing;
             // An older configuration may have named one.
             missing.set(0);
-            let breaker = breaker.filter(|_| policy.needs_request());
+            let breaker = breaker.filter(|_| instance.needs_request());
             Some(Respected::open(breaker?, missing))
         });
         Self {
             clock: SteadyClock::open(),
-            tables: Tables::open(Self::NAME, &name, specs),
+            tables: instance.open_tables(specs),
             breakers: breakers.collect(),
             roster,
-            name,
-            policy,
+            instance,
             metrics,
         }
     }
 
-    fn summaries(&self) -> Vec<Summary> {
-        vec![Summary {
-            plugin: Self::NAME,
-            policy: self.name.clone(),
-            what: self.policy.to_string(),
-        }]
+    fn instance(&self) -> &Instance<Policy> {
+        &self.instance
     }
 
     const NEEDS_ENDS: bool = true;
@@ -104,16 +91,16 @@ impl Plugin for RetryBudget {
         for metrics in &self.metrics {
             metrics.errors.increment();
         }
-        if !self.policy.denies_on_error() || exchange.phase() != Phase::Request {
+        if !self.instance.denies_on_error() || exchange.phase() != Phase::Request {
             return Flow::Continue;
         }
         match (failure, exchange.request()) {
             (Failure::Undecided, Ok(headers)) => {
-                self.policy.forbid_retries(headers);
+                self.instance.forbid_retries(headers);
                 Flow::Continue
             }
             (Failure::Undecided, Err(_)) | (Failure::NotDone, _) => {
-                Flow::Reply(self.policy.unavailable())
+                Flow::Reply(self.instance.unavailable())
             }
         }
     }
@@ -123,24 +110,24 @@ impl Plugin for RetryBudget {
         stream: &mut Option<Evaluation>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.policy.needs_request() {
+        if !self.instance.needs_request() {
             return Ok(Flow::Continue);
         }
-        let facts = Facts::ask(exchange, self.policy.needs())?;
+        let attributes = RequestAttributes::fetch(exchange, self.instance.needs())?;
         let headers = exchange.request()?;
-        let may_be_redirected = self.policy.may_be_redirected(headers);
+        let may_be_redirected = self.instance.may_be_redirected(headers);
         let is_redirected = may_be_redirected
             && exchange
                 .property(Property::INTERNAL_REDIRECTS)?
                 .is_some_and(|number| !number.is_empty());
         let headers = exchange.request()?;
-        let subject = Subject::new(headers, facts.route());
-        let request = facts.request(&subject);
+        let subject = Subject::new(headers, attributes.route());
+        let request = attributes.request(&subject);
         let is_open = |query| self.is_open(query);
         let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
         let evaluation = self
-            .policy
+            .instance
             .on_request(&request, is_redirected, now, tables, is_open);
         let Some(evaluation) = evaluation else {
             return Ok(Flow::Continue);
@@ -152,11 +139,11 @@ impl Plugin for RetryBudget {
         if evaluation.denial().is_some() && evaluation.is_enforced() {
             // It only spreads the clients that come back.
             let chance = random().map_or(0, u64::from_le_bytes);
-            let reply = self.policy.reply(&evaluation, chance);
+            let reply = self.instance.reply(&evaluation, chance);
             *stream = Some(evaluation);
             return Ok(reply.map_or(Flow::Continue, Flow::Reply));
         }
-        self.policy.write_headers(&evaluation, headers);
+        self.instance.write_headers(&evaluation, headers);
         *stream = Some(evaluation);
         Ok(Flow::Continue)
     }
@@ -171,7 +158,7 @@ impl Plugin for RetryBudget {
         };
         let settled = self.settle(evaluation, exchange);
         if evaluation.needs_response() {
-            self.policy.on_response(evaluation, exchange.response()?);
+            self.instance.on_response(evaluation, exchange.response()?);
         }
         settled.map(|()| Flow::Continue)
     }
@@ -182,7 +169,7 @@ impl Plugin for RetryBudget {
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
         if let Some(evaluation) = stream.as_mut().filter(|it| it.needs_trailers()) {
-            self.policy.on_trailers(evaluation, exchange.trailers()?);
+            self.instance.on_trailers(evaluation, exchange.trailers()?);
         }
         Ok(())
     }
@@ -208,8 +195,8 @@ fn live_budgets(policy: &Policy) -> Vec<&str> {
 /// Requests on old connections have set gauges for as long as this instance was there.
 impl Drop for RetryBudget {
     fn drop(&mut self) {
-        let metrics = Metrics::new(Self::NAME, &self.name);
-        for budget in live_budgets(&self.policy) {
+        let metrics = self.instance.metrics();
+        for budget in live_budgets(&self.instance) {
             if self.roster.lacks(budget) {
                 BudgetMetrics::retire(&metrics, budget);
             }
@@ -246,7 +233,7 @@ impl RetryBudget {
             .unwrap_or_default();
         let now = self.clock.now()?;
         let settlement = self
-            .policy
+            .instance
             .settle(evaluation, report, now, &mut self.tables.at(now));
         self.log(evaluation, settlement.denied, "no more retries");
         if let Some(metrics) = self.metrics(evaluation.budget()) {
@@ -259,9 +246,9 @@ impl RetryBudget {
     fn log(&self, evaluation: &Evaluation, denial: Option<Reason>, what: &str) {
         if let Some(reason) = denial {
             log::debug!(
-                "portcullis retry_budget {}: budget {}: {what}: {}{}",
-                self.name,
-                self.policy.budget_name(evaluation.budget()),
+                "portcullis retry_budget \"{}\": budget {}: {what}: {}{}",
+                self.instance.name(),
+                self.instance.budget_name(evaluation.budget()),
                 reason.label(),
                 if evaluation.is_enforced() {
                     ""

@@ -1,7 +1,7 @@
 //! What is counted of each budget.
 
-use portcullis_host::{Counter, CountersBy, Gauge, Metrics};
-use retry_budget_policy::{Evaluation, Reason, Settlement, TableEvents};
+use portcullis_host::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
+use retry_budget_policy::{Evaluation, Reason, Settlement};
 
 /// The metrics of one budget.
 #[derive(Debug)]
@@ -17,46 +17,33 @@ pub(crate) struct BudgetMetrics {
     balance: Gauge,
     pub(crate) breaker_missing: Gauge,
     pub(crate) errors: Counter,
-    occupancy: Gauge,
-    evictions: Counter,
-    malformed: Counter,
-    pub(crate) cas_retries: Counter,
-    pub(crate) gave_up: Counter,
+    pub(crate) table: TableMetrics,
 }
 
 impl BudgetMetrics {
     pub(crate) fn define(metrics: &Metrics, budget: &str) -> Self {
-        let labels = &[("budget", budget)];
-        let counter = |metric| metrics.counter(metric, labels);
-        let by_reason = |metric| {
-            CountersBy::define(&Reason::ALL, |reason| {
-                metrics.counter(metric, &[("budget", budget), ("reason", reason.label())])
-            })
-        };
+        let metrics = metrics.with("budget", budget);
+        let by_reason = |metric| metrics.counters_by("reason", metric);
         Self {
-            deposits: counter("deposits"),
-            retries_granted: counter("retries_granted"),
-            retries_used: counter("retries_used"),
+            deposits: metrics.counter("deposits"),
+            retries_granted: metrics.counter("retries_granted"),
+            retries_used: metrics.counter("retries_used"),
             denied: by_reason("denied"),
             shadow_denied: by_reason("shadow_denied"),
-            inbound_retries: counter("inbound_retries"),
+            inbound_retries: metrics.counter("inbound_retries"),
             inbound_denied: by_reason("inbound_denied"),
             shadow_inbound_denied: by_reason("shadow_inbound_denied"),
-            balance: metrics.gauge("balance", labels),
-            breaker_missing: metrics.gauge("breaker_missing", labels),
-            errors: counter("errors"),
-            occupancy: metrics.gauge("occupancy", labels),
-            evictions: counter("evictions"),
-            malformed: counter("malformed"),
-            cas_retries: counter("cas_retries"),
-            gave_up: counter("gave_up"),
+            balance: metrics.gauge("balance"),
+            breaker_missing: metrics.gauge("breaker_missing"),
+            errors: metrics.counter("errors"),
+            table: metrics.table(),
         }
     }
 
     /// Sets the gauges of a budget that is gone to 0, but for `occupancy`: its keys still take memory.
     pub(crate) fn retire(metrics: &Metrics, budget: &str) {
         for gauge in ["balance", "breaker_missing"] {
-            metrics.gauge(gauge, &[("budget", budget)]).set(0);
+            metrics.with("budget", budget).gauge(gauge).set(0);
         }
     }
 
@@ -76,7 +63,7 @@ impl BudgetMetrics {
             self.errors.increment();
         }
         self.show(evaluation.balance());
-        self.count_table(evaluation.table());
+        self.table.count(evaluation.table());
     }
 
     /// Counts what came of it in the end.
@@ -92,24 +79,12 @@ impl BudgetMetrics {
             }
         }
         self.show(settlement.balance);
-        self.count_table(settlement.table);
+        self.table.count(settlement.table);
     }
 
     fn show(&self, balance: Option<u32>) {
         if let Some(balance) = balance {
             self.balance.set(balance.into());
-        }
-    }
-
-    fn count_table(&self, events: TableEvents) {
-        if events.occupied {
-            self.occupancy.increment();
-        }
-        if events.evicted {
-            self.evictions.increment();
-        }
-        if events.malformed {
-            self.malformed.increment();
         }
     }
 }

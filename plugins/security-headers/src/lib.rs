@@ -2,20 +2,19 @@
 //!
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
-use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_host::{
-    Counter, CountersBy, Error, Exchange, Failure, Flow, Metrics, Phase, Plugin, Property, Summary,
-    random,
+    Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
+    Property, random,
 };
 pub use security_headers_policy::SecurityHeaders as Policy;
-use security_headers_policy::{Config, Nonce, Reason, Refusal, RuleId, Selection};
+use security_headers_policy::{Nonce, Reason, Refusal, RuleId, Selection};
 
 /// The plugin.
 #[derive(Debug)]
 pub struct SecurityHeaders {
-    name: Name,
-    policy: Policy,
+    instance: Instance<Policy>,
     errors: Counter,
     /// By rule.
     counters: Vec<Counters>,
@@ -38,36 +37,24 @@ pub struct Stream {
 }
 
 impl Plugin for SecurityHeaders {
-    const NAME: &'static str = "security_headers";
-    type Config = Config;
+    type Policy = Policy;
     type Stream = Stream;
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
-    }
-
-    fn new(config: Config) -> Self {
-        let name = config.name.clone();
-        let policy = Policy::new(config);
-        let metrics = Metrics::new(Self::NAME, &name);
-        let counters = policy
+    fn new(instance: Instance<Policy>) -> Self {
+        let metrics = instance.metrics();
+        let counters = instance
             .rules()
-            .map(|rule| Counters::define(&metrics, rule))
+            .map(|rule| Counters::define(&metrics.with("rule", rule)))
             .collect();
         Self {
-            errors: metrics.counter("errors", &[]),
-            name,
-            policy,
+            errors: metrics.counter("errors"),
+            instance,
             counters,
         }
     }
 
-    fn summaries(&self) -> Vec<Summary> {
-        vec![Summary {
-            plugin: Self::NAME,
-            policy: self.name.clone(),
-            what: self.policy.to_string(),
-        }]
+    fn instance(&self) -> &Instance<Policy> {
+        &self.instance
     }
 
     /// The ends of streams say nothing to this plugin.
@@ -78,40 +65,40 @@ impl Plugin for SecurityHeaders {
             let is_past = exchange.phase() != Phase::Request;
             is_past.then_some(&unmatched)
         });
-        if let Some(reply) = self.policy.on_error(selection) {
+        if let Some(reply) = self.instance.on_error(selection) {
             return Flow::Reply(reply);
         }
         if failure == Failure::Undecided
             && let Ok(request) = exchange.request()
         {
-            self.policy.remove_nonce(request);
+            self.instance.remove_nonce(request);
         }
         Flow::Continue
     }
 
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
-        if !self.policy.needs_request() {
+        if !self.instance.needs_request() {
             stream.selection = Some(Selection::default());
             return Ok(Flow::Continue);
         }
-        let route = if self.policy.needs_route() {
+        let route = if self.instance.needs_route() {
             let route = exchange.property(Property::ROUTE_NAME)?;
             route.unwrap_or_default()
         } else {
             Vec::new()
         };
         let selection = self
-            .policy
+            .instance
             .select(&Subject::new(exchange.request()?, &route));
         let selection = stream.selection.insert(selection);
 
-        let random = if self.policy.needs_nonce(selection) {
+        let random = if self.instance.needs_nonce(selection) {
             Some(random()?)
         } else {
             None
         };
         let outcome = self
-            .policy
+            .instance
             .on_request(selection, exchange.request()?, random);
         stream.nonce = outcome.nonce;
         match outcome.refused {
@@ -123,24 +110,24 @@ impl Plugin for SecurityHeaders {
     fn on_response(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
         let Stream { selection, nonce } = stream;
         let selection = &*selection.get_or_insert_default();
-        if self.policy.is_off(selection) {
+        if self.instance.is_off(selection) {
             return Ok(Flow::Continue);
         }
-        let tls = self.policy.needs_tls(selection) && {
+        let tls = self.instance.needs_tls(selection) && {
             match exchange.property(Property::TLS_VERSION) {
                 Ok(version) => version.is_some(),
                 // Without TLS the other headers are set, should the response pass.
                 Err(error) => {
                     let response = exchange.response()?;
-                    self.policy
+                    self.instance
                         .on_response(selection, nonce.as_ref(), false, response);
                     return Err(error);
                 }
             }
         };
-        let outcome = self
-            .policy
-            .on_response(selection, nonce.as_ref(), tls, exchange.response()?);
+        let outcome =
+            self.instance
+                .on_response(selection, nonce.as_ref(), tls, exchange.response()?);
 
         if let Some(counters) = self.counters(selection.certain()) {
             counters.responses.increment();
@@ -164,11 +151,11 @@ impl SecurityHeaders {
             };
             by_reason.increment(refusal.reason);
         }
-        match self.policy.reply(refusal) {
+        match self.instance.reply(refusal) {
             Some(reply) => {
                 log::debug!(
-                    "security_headers {}: {}, {}",
-                    self.name,
+                    "portcullis security_headers \"{}\": denied: {}, {}",
+                    self.instance.name(),
                     String::from_utf8_lossy(&reply.details),
                     refusal.reason.label()
                 );
@@ -180,19 +167,13 @@ impl SecurityHeaders {
 }
 
 impl Counters {
-    fn define(metrics: &Metrics, rule: &str) -> Self {
-        let counter = |metric| metrics.counter(metric, &[("rule", rule)]);
-        let by_reason = |metric| {
-            CountersBy::define(&Reason::ALL, |reason| {
-                metrics.counter(metric, &[("rule", rule), ("reason", reason.label())])
-            })
-        };
+    fn define(metrics: &Metrics) -> Self {
         Self {
-            responses: counter("responses"),
-            upstream_kept: counter("upstream_kept"),
-            cookies_rewritten: counter("cookies_rewritten"),
-            refused: by_reason("cross_site_refused"),
-            shadow_refused: by_reason("cross_site_shadow_refused"),
+            responses: metrics.counter("responses"),
+            upstream_kept: metrics.counter("upstream_kept"),
+            cookies_rewritten: metrics.counter("cookies_rewritten"),
+            refused: metrics.counters_by("reason", "cross_site_refused"),
+            shadow_refused: metrics.counters_by("reason", "cross_site_shadow_refused"),
         }
     }
 }

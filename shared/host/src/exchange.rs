@@ -5,7 +5,7 @@ use std::fmt;
 use portcullis_core::headers::{Change, HeaderMap};
 
 use crate::abi::{self, Map, Status};
-use crate::pairs;
+use crate::header_codec;
 
 /// What is going on in the stream that the plugin is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +217,7 @@ impl Exchange {
             none => {
                 let block = abi::header_map(map);
                 let block = block.map_err(Error::of("proxy_get_header_map_pairs"))?;
-                let entries = pairs::decode(block).ok_or(Error::Malformed)?;
+                let entries = header_codec::decode(block).ok_or(Error::Malformed)?;
                 Ok(none.insert(HeaderMap::new(entries)))
             }
         }

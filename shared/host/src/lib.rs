@@ -23,17 +23,19 @@
 //! status is a value.
 
 pub mod abi;
+mod block_cache;
+mod cas_predictor;
+mod chain;
 mod clock;
 mod exchange;
-mod facts;
+mod header_codec;
+mod instance;
 mod liveness;
 mod logger;
 mod metrics;
-mod pair;
-mod pairs;
 mod plugin;
 mod random;
-mod remembered;
+mod request_attributes;
 mod roster;
 mod shared_data;
 mod shell;
@@ -41,17 +43,17 @@ mod signature;
 mod stream;
 mod tables;
 mod throttle;
-mod versions;
 mod waiting;
 mod worker;
 
+pub use chain::{Chain, Pair, PairStream, Summary};
 pub use clock::{SteadyClock, wall_clock};
 pub use exchange::{Error, Exchange, Failure, Phase, Property};
-pub use facts::Facts;
-pub use metrics::{Counter, CountersBy, Gauge, Metrics};
-pub use pair::{Pair, PairStream};
-pub use plugin::{Flow, Plugin, Summary};
+pub use instance::Instance;
+pub use metrics::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
+pub use plugin::{Flow, Plugin};
 pub use random::random;
+pub use request_attributes::RequestAttributes;
 pub use roster::Roster;
 pub use shared_data::SharedValue;
 pub use shell::start;

@@ -13,9 +13,9 @@
 //! the encoding, because the alphabet of names lacks `=` and `;`. Values come from the
 //! configuration only, never from traffic: Envoy does not forget a statistic.
 
-use std::fmt::Write;
-
 use portcullis_core::config::Name;
+use portcullis_core::label::{ByLabel, Label};
+use portcullis_table::TableEvents;
 
 use crate::abi;
 use crate::throttle::warn_once;
@@ -26,6 +26,16 @@ pub struct Metrics {
     prefix: String,
 }
 
+/// The metrics of one table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableMetrics {
+    occupancy: Gauge,
+    evictions: Counter,
+    malformed: Counter,
+    pub(crate) cas_retries: Counter,
+    pub(crate) gave_up: Counter,
+}
+
 impl Metrics {
     /// The metrics of the plugin `plugin` (its name in snake case) under the instance's name.
     pub fn new(plugin: &str, policy: &Name) -> Self {
@@ -34,24 +44,44 @@ impl Metrics {
         }
     }
 
-    /// Defines a counter. Labels are names and values; values are names from the configuration or
-    /// words of the plugin's own.
-    pub fn counter(&self, metric: &str, labels: &[(&str, &str)]) -> Counter {
-        Counter(self.define(abi::MetricKind::Counter, metric, labels))
-    }
-
-    /// Defines a gauge; labels as with [`counter`](Self::counter).
-    pub fn gauge(&self, metric: &str, labels: &[(&str, &str)]) -> Gauge {
-        Gauge(self.define(abi::MetricKind::Gauge, metric, labels))
-    }
-
-    fn define(&self, kind: abi::MetricKind, metric: &str, labels: &[(&str, &str)]) -> Option<u32> {
-        let mut name = self.prefix.clone();
-        for (label, value) in labels {
-            // Writing to a String does not fail.
-            let _ = write!(name, "{label}=.={value};.;");
+    /// The metrics with one more label. Its value is a name from the configuration or a word of the plugin's
+    /// own, never anything from a request.
+    #[must_use]
+    pub fn with(&self, label: &str, value: &str) -> Self {
+        Self {
+            prefix: format!("{}{label}=.={value};.;", self.prefix),
         }
-        name.push_str(metric);
+    }
+
+    /// Defines a counter.
+    pub fn counter(&self, metric: &str) -> Counter {
+        Counter(self.define(abi::MetricKind::Counter, metric))
+    }
+
+    /// Defines a gauge.
+    pub fn gauge(&self, metric: &str) -> Gauge {
+        Gauge(self.define(abi::MetricKind::Gauge, metric))
+    }
+
+    /// Defines a counter for each of several things, which are told apart by this label.
+    pub fn counters_by<T: Label>(&self, label: &str, metric: &str) -> CountersBy<T> {
+        let counter = |thing: T| self.with(label, thing.label()).counter(metric);
+        CountersBy(ByLabel::new(counter))
+    }
+
+    /// Defines the metrics of a table.
+    pub fn table(&self) -> TableMetrics {
+        TableMetrics {
+            occupancy: self.gauge("occupancy"),
+            evictions: self.counter("evictions"),
+            malformed: self.counter("malformed"),
+            cas_retries: self.counter("cas_retries"),
+            gave_up: self.counter("gave_up"),
+        }
+    }
+
+    fn define(&self, kind: abi::MetricKind, metric: &str) -> Option<u32> {
+        let name = format!("{}{metric}", self.prefix);
         abi::define_metric(kind, &name)
             .inspect_err(|status| {
                 log::warn!("metric {name} is not kept: proxy_define_metric: {status:?}");
@@ -86,19 +116,34 @@ impl Counter {
 
 /// A counter for each of several things: for each reason of a refusal, say.
 #[derive(Clone, Debug)]
-pub struct CountersBy<T>(Vec<(T, Counter)>);
+pub struct CountersBy<T>(ByLabel<T, Counter>);
 
-impl<T: Copy + PartialEq> CountersBy<T> {
-    /// Defines a counter for each of these.
-    pub fn define(all: &[T], counter: impl Fn(T) -> Counter) -> Self {
-        Self(all.iter().map(|thing| (*thing, counter(*thing))).collect())
-    }
-
+impl<T: Label> CountersBy<T> {
     /// Counts one event of this thing.
     pub fn increment(&self, thing: T) {
-        if let Some((_, counter)) = self.0.iter().find(|(other, _)| *other == thing) {
+        if let Some(counter) = self.0.get(thing) {
             counter.increment();
         }
+    }
+}
+
+impl TableMetrics {
+    /// Counts what an operation did to the table.
+    pub fn count(&self, events: TableEvents) {
+        if events.occupied {
+            self.occupancy.increment();
+        }
+        if events.evicted {
+            self.evictions.increment();
+        }
+        if events.malformed {
+            self.malformed.increment();
+        }
+    }
+
+    /// Counts an update that was given up, of a value beside the table.
+    pub fn count_give_up(&self) {
+        self.gave_up.increment();
     }
 }
 

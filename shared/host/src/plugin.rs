@@ -1,11 +1,12 @@
-//! What a plugin is, and how two become one.
+//! What a plugin is.
 
 use std::time::Duration;
 
-use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::policy::Policy;
 use portcullis_core::reply::Reply;
 
 use crate::exchange::{Error, Exchange, Failure};
+use crate::instance::Instance;
 use crate::worker::{CallId, CallResponse, Worker};
 
 /// How a stream goes on.
@@ -21,17 +22,6 @@ pub enum Flow {
     Wait,
 }
 
-/// What one line in the log says of a plugin when it has been configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// The plugin's name, [`Plugin::NAME`].
-    pub plugin: &'static str,
-    /// The instance's name.
-    pub policy: Name,
-    /// Its mode, its rules: what an operator wants to see at 3 a.m.
-    pub what: String,
-}
-
 /// A filter for HTTP streams.
 ///
 /// A plugin wires a policy to Envoy: it takes from the [`Exchange`] what the policy looks at, and
@@ -42,43 +32,20 @@ pub struct Summary {
 /// [`on_error`](Self::on_error) decides how the stream goes on; so it does when Envoy refuses the changes
 /// that a plugin made. No stream passes because of an error alone.
 ///
-/// A [`Pair`] of plugins is a plugin too, so any number of them can form one module that Envoy
-/// enters once: `Pair<A, Pair<B, C>>`. It behaves like a chain of filters: requests pass it forward, responses
-/// backward; a reply ends the request's way, and the response then passes only those that the
-/// request has reached. Its configuration has one member for each plugin, by its name; a plugin
-/// whose member is missing is left out.
+/// Every plugin is a [`Chain`](crate::Chain) of one.
 pub trait Plugin: Sized + 'static {
-    /// The plugin's name in snake case: in metrics, in the log, and in the configuration of a
-    /// module of several plugins.
-    const NAME: &'static str;
-
-    /// The configuration, valid by construction.
-    type Config;
+    /// The policy.
+    type Policy: Policy;
 
     /// What is remembered of one stream. The default is a stream whose request this plugin has
     /// not seen: another filter may have answered before.
     type Stream: Default;
 
-    /// Reads the configuration. The verdict depends on the text alone, because a configuration
-    /// that fails on one worker only cannot be mended.
-    fn read(document: Document) -> Result<Self::Config, Errors>;
+    /// Makes the plugin. Metrics are defined here, and tables are opened.
+    fn new(instance: Instance<Self::Policy>) -> Self;
 
-    /// Reads the configuration as a member of that of a module of several plugins; `None` when
-    /// it is not there.
-    fn read_member(document: &mut Document) -> Result<Option<Self::Config>, Errors> {
-        document.take(Self::NAME).map(Self::read).transpose()
-    }
-
-    /// The members that [`read_member`](Self::read_member) looks for.
-    fn members() -> Vec<&'static str> {
-        vec![Self::NAME]
-    }
-
-    /// Makes the plugin. Metrics are defined here.
-    fn new(config: Self::Config) -> Self;
-
-    /// What to say of it in the log.
-    fn summaries(&self) -> Vec<Summary>;
+    /// The instance that it was made of.
+    fn instance(&self) -> &Instance<Self::Policy>;
 
     /// Whether the plugin depends on hearing how streams end. If Envoy does not call
     /// [`on_response`](Self::on_response) and [`on_log`](Self::on_log), or one of them fails, each request of
@@ -165,17 +132,4 @@ pub trait Plugin: Sized + 'static {
     ) -> Result<(), Error> {
         Ok(())
     }
-}
-
-/// How a stream goes on after a callback: as the plugin says, or, if that failed, as it decides then.
-pub(crate) fn flow_after<P: Plugin>(
-    plugin: &P,
-    stream: &mut P::Stream,
-    exchange: &mut Exchange,
-    result: Result<Flow, Error>,
-) -> Flow {
-    result.unwrap_or_else(|error| {
-        exchange.note(P::NAME, error);
-        plugin.on_error(stream, exchange, Failure::Undecided)
-    })
 }

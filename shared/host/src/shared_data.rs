@@ -24,13 +24,13 @@
 //! 2. it was given to any key before this one was found absent: the version of a key that was
 //!    created after that is a later one.
 //!
-//! [`Versions::latest`] returns one or the other. A version that a worker has just
-//! [asked for](crate::versions) is that of the probe, which is another key (1). One that it
+//! [`CasPredictor::latest`] returns one or the other. A version that a worker has just
+//! [asked for](crate::cas_predictor) is that of the probe, which is another key (1). One that it
 //! remembers was given before the current update began, and so before the update found the key
 //! absent (2).
 //!
 //! Both hold until the counter, which has 32 bits, comes round between the giving of the version and
-//! the swap. `Versions` lets go of what it knows after seconds, in which no machine writes four billion
+//! the swap. `CasPredictor` lets go of what it knows after seconds, in which no machine writes four billion
 //! values under one lock.
 //!
 //! Only an absent key takes that path. A key that exists costs a read and a swap, as ever.
@@ -39,9 +39,9 @@ use portcullis_core::config::Name;
 use portcullis_table::{Edit, GaveUp};
 
 use crate::abi::{self, Status};
-use crate::remembered::{At, Remembered};
+use crate::block_cache::{At, BlockCache};
+use crate::cas_predictor::{self, CasPredictor};
 use crate::throttle::warn_once;
-use crate::versions::{self, Versions};
 
 /// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
 /// many failures in a row mean that something is broken, not that there is much to do.
@@ -61,7 +61,8 @@ pub(crate) fn seeded<const N: usize>(
 
 /// Creates a key that was found absent; another worker may have created it since.
 fn create(key: &[u8], value: &[u8]) -> Result<(), Status> {
-    let created = versions::foreign().and_then(|version| abi::set_shared_data(key, value, version));
+    let created =
+        cas_predictor::foreign().and_then(|version| abi::set_shared_data(key, value, version));
     match created {
         Ok(()) | Err(Status::CasMismatch) => Ok(()),
         Err(status) => {
@@ -142,43 +143,43 @@ pub(crate) struct Block<'a> {
 }
 
 /// The same as [`change`] for a block that this worker may remember. Then it is not read: it is
-/// written with the [version](crate::versions) that it should have, even where nothing has changed,
-/// because only that shows whether it is still as remembered.
+/// written with the [version](crate::cas_predictor) that it should have, even where nothing has changed,
+/// because only that shows whether it is still as cached.
 pub(crate) fn change_remembered<T>(
     block: Block<'_>,
-    versions: &Versions,
-    remembered: &mut Remembered,
+    predictor: &CasPredictor,
+    cache: &mut BlockCache,
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
     let Block { key, at, now } = block;
     let mut latest = None;
-    if let Some((mut value, version)) = remembered.take(at, now) {
+    if let Some((mut value, version)) = cache.take(at, now) {
         let outcome = edit(&mut value).outcome;
-        latest = versions.latest(now);
+        latest = predictor.latest(now);
         if swap(key, &value, Some(version))? {
-            remembered.was_right(at.table);
-            remember(block, versions, remembered, value, latest);
+            cache.was_right(at.table);
+            remember(block, predictor, cache, value, latest);
             return Ok(Changed {
                 outcome,
                 retries: 0,
             });
         }
-        remembered.was_wrong(at.table);
-        versions.doubt();
+        cache.was_wrong(at.table);
+        predictor.doubt();
     }
     for retries in 0..ATTEMPTS {
         let Read { mut value, version } = read(key)?;
         let Edit { changed, outcome } = edit(&mut value);
         if !changed {
             if let Some(version) = version {
-                remembered.put(at, value, version, now);
+                cache.put(at, value, version, now);
             }
             return Ok(Changed { outcome, retries });
         }
         // An older one will do, too: to guess from, and to create the key.
-        latest = latest.or_else(|| versions.latest(now));
+        latest = latest.or_else(|| predictor.latest(now));
         if swap(key, &value, version.or(latest))? {
-            remember(block, versions, remembered, value, latest);
+            remember(block, predictor, cache, value, latest);
             return Ok(Changed { outcome, retries });
         }
     }
@@ -188,17 +189,17 @@ pub(crate) fn change_remembered<T>(
 /// Remembers a value that was stored just now, when `latest` was given already.
 fn remember(
     block: Block<'_>,
-    versions: &Versions,
-    remembered: &mut Remembered,
+    predictor: &CasPredictor,
+    cache: &mut BlockCache,
     value: Vec<u8>,
     latest: Option<u32>,
 ) {
     let Some(latest) = latest else {
         return;
     };
-    let version = versions::next(latest);
-    versions.note(version);
-    remembered.put(block.at, value, version, block.now);
+    let version = cas_predictor::next(latest);
+    predictor.note(version);
+    cache.put(block.at, value, version, block.now);
 }
 
 /// One value that all workers share, empty at first: for state that is not kept by key, which has
@@ -232,7 +233,7 @@ impl SharedValue {
     /// Lets `edit` change the value, as if no other worker existed: when one came first, `edit` gets
     /// the new value and starts again. Only its last call counts.
     pub fn update<T>(&self, edit: impl FnMut(&mut Vec<u8>) -> Edit<T>) -> Result<T, GaveUp> {
-        let foreign = || versions::foreign().ok();
+        let foreign = || cas_predictor::foreign().ok();
         Ok(change(self.key.as_bytes(), foreign, edit)?.outcome)
     }
 }

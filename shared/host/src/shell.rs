@@ -9,11 +9,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
 use crate::abi;
+use crate::chain::{Chain, flow_after};
 use crate::exchange::{Error, Exchange, Failure, Phase};
+use crate::header_codec;
 use crate::liveness::Liveness;
 use crate::logger;
-use crate::pairs;
-use crate::plugin::{Flow, Plugin, flow_after};
+use crate::plugin::Flow;
 use crate::stream::Stream;
 use crate::throttle::Throttle;
 use crate::waiting::Waiting;
@@ -35,8 +36,8 @@ const SLICE_REQUESTS: usize = 32;
 
 /// Registers the plugin with the SDK: what a module does when it is loaded. [`module!`](crate::module)
 /// calls it in a module; native tests hand it to their host.
-pub fn start<P: Plugin>() {
-    proxy_wasm::set_root_context(|id| Box::new(Root::<P> { id, instance: None }));
+pub fn start<C: Chain>() {
+    proxy_wasm::set_root_context(|id| Box::new(Root::<C> { id, instance: None }));
 }
 
 /// What came of a callback.
@@ -48,27 +49,27 @@ pub(crate) struct Ran {
 
 /// A plugin as configured. Streams keep the one they began with, so a new configuration does not
 /// change a request under way.
-pub(crate) struct Instance<P: Plugin> {
-    pub(crate) plugin: P,
+pub(crate) struct Configured<C: Chain> {
+    pub(crate) chain: C,
     pub(crate) liveness: Liveness,
     warnings: Throttle,
-    pub(crate) waiting: Waiting<P::Stream>,
+    pub(crate) waiting: Waiting<C::Stream>,
 }
 
-struct Root<P: Plugin> {
+struct Root<C: Chain> {
     id: u32,
-    instance: Option<Rc<Instance<P>>>,
+    instance: Option<Rc<Configured<C>>>,
 }
 
-impl<P: Plugin> Root<P> {
+impl<C: Chain> Root<C> {
     fn configure(&mut self) -> Result<(), String> {
         let text = abi::plugin_configuration()
             .map_err(|status| format!("the configuration could not be read: {status:?}"))?;
         let config = Document::parse(&text)
-            .and_then(P::read)
+            .and_then(C::read)
             .map_err(|errors| errors.to_string())?;
-        let plugin = P::new(config);
-        for summary in plugin.summaries() {
+        let chain = C::new(config);
+        for summary in chain.summaries() {
             log::info!(
                 "portcullis {} {} \"{}\": {}",
                 summary.plugin,
@@ -77,12 +78,12 @@ impl<P: Plugin> Root<P> {
                 summary.what,
             );
         }
-        let liveness = match plugin.tick_period() {
+        let liveness = match chain.tick_period() {
             Some(_) => Liveness::timed(self.begin_ticking()),
             None => Liveness::default(),
         };
-        self.instance = Some(Rc::new(Instance {
-            plugin,
+        self.instance = Some(Rc::new(Configured {
+            chain,
             liveness,
             warnings: Throttle::default(),
             waiting: Waiting::default(),
@@ -97,13 +98,13 @@ impl<P: Plugin> Root<P> {
     }
 
     /// Lets the plugin act outside of streams, and then some of the streams that were woken.
-    fn act(&self, handle: impl FnOnce(&P, &mut Worker)) {
+    fn act(&self, handle: impl FnOnce(&C, &mut Worker)) {
         let Some(instance) = &self.instance else {
             return;
         };
         let started = abi::monotonic_nanos().ok();
         let mut worker = Worker::default();
-        handle(&instance.plugin, &mut worker);
+        handle(&instance.chain, &mut worker);
         instance.warn(worker.failures(), "outside of streams");
         if worker.wakes() {
             instance.waiting.wake();
@@ -127,7 +128,7 @@ fn act_on(context: u32) -> Result<(), Error> {
     set.map_err(Error::of("proxy_set_effective_context"))
 }
 
-impl<P: Plugin> Instance<P> {
+impl<C: Chain> Configured<C> {
     /// Looks again at the next requests that were woken, in a callback that began at this time.
     fn look_again(&self, started: Option<u64>) {
         for looked_at in 0..SLICE_REQUESTS {
@@ -164,26 +165,24 @@ impl<P: Plugin> Instance<P> {
 
     /// Lets a request go on that waited; if Envoy refuses, no request is to wait any more, and this one
     /// is answered.
-    fn resume(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
+    fn resume(&self, stream: &mut C::Stream, is_complete: bool) -> Flow {
         let resumed = abi::resume_request().map_err(Error::of("proxy_continue_stream"));
         let Err(error) = resumed else {
             return Flow::Continue;
         };
         self.liveness.cannot_resume(error);
         let mut exchange = Exchange::new(Phase::Request, is_complete);
-        exchange.note(P::NAME, error);
-        let flow = self
-            .plugin
-            .on_error(stream, &mut exchange, Failure::NotDone);
+        exchange.note(C::NAME, error);
+        let flow = self.chain.on_error(stream, &mut exchange, Failure::NotDone);
         self.warn(exchange.failures(), Phase::Request);
         flow
     }
 
     /// Judges a request; `is_complete` if it has neither a body nor trailers.
-    pub(crate) fn request(&self, stream: &mut P::Stream, is_complete: bool) -> Flow {
+    pub(crate) fn request(&self, stream: &mut C::Stream, is_complete: bool) -> Flow {
         let exchange = Exchange::new(Phase::Request, is_complete);
         self.run(exchange, stream, |plugin, stream, exchange| {
-            if P::NEEDS_ENDS
+            if C::NEEDS_ENDS
                 && let Err(error) = self.liveness.check_ends()
             {
                 let flow = flow_after(plugin, stream, exchange, Err(error));
@@ -204,16 +203,16 @@ impl<P: Plugin> Instance<P> {
     pub(crate) fn run(
         &self,
         mut exchange: Exchange,
-        stream: &mut P::Stream,
-        handle: impl FnOnce(&P, &mut P::Stream, &mut Exchange) -> Result<Flow, Error>,
+        stream: &mut C::Stream,
+        handle: impl FnOnce(&C, &mut C::Stream, &mut Exchange) -> Result<Flow, Error>,
     ) -> Ran {
-        let plugin = &self.plugin;
+        let plugin = &self.chain;
         let flow = handle(plugin, stream, &mut exchange);
         let mut flow = flow_after(plugin, stream, &mut exchange, flow);
         if !matches!(flow, Flow::Reply(_))
             && let Err(error) = exchange.commit()
         {
-            exchange.note(P::NAME, error);
+            exchange.note(C::NAME, error);
             let decided = plugin.on_error(stream, &mut exchange, Failure::NotDone);
             if decided != Flow::Continue {
                 flow = decided;
@@ -228,7 +227,7 @@ impl<P: Plugin> Instance<P> {
     pub(crate) fn reply(&self, reply: &Reply) -> bool {
         let sent = send(reply);
         if let Err(error) = sent {
-            self.warn(&[(P::NAME, error)], "no reply");
+            self.warn(&[(C::NAME, error)], "no reply");
         }
         sent.is_ok()
     }
@@ -238,16 +237,13 @@ impl<P: Plugin> Instance<P> {
     pub(crate) fn reply_in_place(
         &self,
         reply: &Reply,
-        stream: &mut P::Stream,
+        stream: &mut C::Stream,
         mut exchange: Exchange,
     ) -> Action {
         if self.reply(reply) {
             return Action::Pause;
         }
-        match self
-            .plugin
-            .on_error(stream, &mut exchange, Failure::NotDone)
-        {
+        match self.chain.on_error(stream, &mut exchange, Failure::NotDone) {
             Flow::Continue => Action::Continue,
             Flow::Reply(_) | Flow::Wait => Action::Pause,
         }
@@ -280,13 +276,13 @@ pub(crate) fn send(reply: &Reply) -> Result<(), Error> {
         reply.status.into(),
         &reply.details,
         &reply.body,
-        &pairs::encode(headers),
+        &header_codec::encode(headers),
         grpc_status.unwrap_or(DERIVED),
     );
     sent.map_err(Error::of("proxy_send_local_response"))
 }
 
-impl<P: Plugin> Context for Root<P> {
+impl<C: Chain> Context for Root<C> {
     fn on_http_call_response(
         &mut self,
         token: u32,
@@ -297,7 +293,7 @@ impl<P: Plugin> Context for Root<P> {
         self.act(|plugin, worker| {
             let response = call_response(header_count > 0, plugin.max_call_body());
             let handled = plugin.on_call_response(worker, CallId::new(token), &response);
-            worker.settle(P::NAME, handled);
+            worker.unwrap_or_warn(C::NAME, handled);
         });
         let instance = self.instance.as_ref();
         if instance.is_some_and(|instance| instance.waiting.has_woken()) {
@@ -307,13 +303,13 @@ impl<P: Plugin> Context for Root<P> {
     }
 }
 
-impl<P: Plugin> RootContext for Root<P> {
+impl<C: Chain> RootContext for Root<C> {
     fn on_configure(&mut self, _size: usize) -> bool {
         logger::init();
         match self.configure() {
             Ok(()) => true,
             Err(errors) => {
-                log::error!("portcullis {}: configuration refused:\n{errors}", P::NAME);
+                log::error!("portcullis {}: configuration refused:\n{errors}", C::NAME);
                 false
             }
         }
@@ -325,12 +321,12 @@ impl<P: Plugin> RootContext for Root<P> {
         }
         self.act(|plugin, worker| {
             let ticked = plugin.on_tick(worker);
-            worker.settle(P::NAME, ticked);
+            worker.unwrap_or_warn(C::NAME, ticked);
         });
         let Some(instance) = &self.instance else {
             return;
         };
-        let period = instance.plugin.tick_period();
+        let period = instance.chain.tick_period();
         let waiting = &instance.waiting;
         // It was set when configuring. If Envoy refused now, the period would stay as it is.
         let _ = tick_after(match (waiting.is_empty(), waiting.has_woken()) {

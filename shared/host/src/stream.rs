@@ -7,10 +7,11 @@ use portcullis_core::reply::Reply;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::chain::Chain;
 use crate::exchange::{Error, Exchange, Phase, Property};
 use crate::logger;
-use crate::plugin::{Flow, Plugin};
-use crate::shell::{Instance, TICK_WHILE_WAITING, send, tick_after};
+use crate::plugin::Flow;
+use crate::shell::{Configured, TICK_WHILE_WAITING, send, tick_after};
 
 /// The answer in place of every message that a plugin without a configuration should have judged.
 fn not_configured() -> Reply {
@@ -29,12 +30,12 @@ thread_local! {
 }
 
 /// One HTTP stream.
-pub(crate) struct Stream<P: Plugin> {
+pub(crate) struct Stream<C: Chain> {
     id: u32,
     /// `None` if Envoy never had the plugin configured: nothing passes then.
-    instance: Option<Rc<Instance<P>>>,
+    instance: Option<Rc<Configured<C>>>,
     /// Shared with the list of those that wait.
-    state: Rc<RefCell<P::Stream>>,
+    state: Rc<RefCell<C::Stream>>,
     saw_request: bool,
     /// Whether the whole request has come, as far as Envoy says.
     is_request_complete: bool,
@@ -42,7 +43,7 @@ pub(crate) struct Stream<P: Plugin> {
     heard: Option<Heard>,
 }
 
-/// See [`Plugin::NEEDS_ENDS`].
+/// See [`Plugin::NEEDS_ENDS`](crate::Plugin::NEEDS_ENDS).
 #[derive(Default)]
 struct Heard {
     response: bool,
@@ -50,10 +51,10 @@ struct Heard {
     failed: Option<Error>,
 }
 
-impl<P: Plugin> Context for Stream<P> {}
+impl<C: Chain> Context for Stream<C> {}
 
-impl<P: Plugin> Stream<P> {
-    pub(crate) fn new(id: u32, instance: Option<Rc<Instance<P>>>) -> Self {
+impl<C: Chain> Stream<C> {
+    pub(crate) fn new(id: u32, instance: Option<Rc<Configured<C>>>) -> Self {
         Self {
             id,
             instance,
@@ -72,7 +73,7 @@ impl<P: Plugin> Stream<P> {
     fn look_on(
         &mut self,
         phase: Phase,
-        handle: impl FnOnce(&P, &mut P::Stream, &mut Exchange) -> Result<(), Error>,
+        handle: impl FnOnce(&C, &mut C::Stream, &mut Exchange) -> Result<(), Error>,
     ) {
         let Some(instance) = &self.instance else {
             return;
@@ -91,7 +92,7 @@ impl<P: Plugin> Stream<P> {
     fn request_end(&mut self) {
         if !self.is_request_complete {
             self.is_request_complete = true;
-            self.look_on(Phase::RequestEnd, P::on_request_end);
+            self.look_on(Phase::RequestEnd, C::on_request_end);
         }
     }
 
@@ -101,14 +102,14 @@ impl<P: Plugin> Stream<P> {
         let _ = send(&not_configured());
         if !HAS_REFUSED.replace(true) {
             logger::init();
-            let name = P::NAME;
+            let name = C::NAME;
             log::error!("portcullis {name}: nothing passes: proxy_on_configure was never called");
         }
         Action::Pause
     }
 }
 
-impl<P: Plugin> HttpContext for Stream<P> {
+impl<C: Chain> HttpContext for Stream<C> {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         self.saw_request = true;
         self.is_request_complete = end_of_stream;
@@ -158,7 +159,7 @@ impl<P: Plugin> HttpContext for Stream<P> {
             };
         };
         let state = &mut self.state.borrow_mut();
-        let ran = instance.run(self.exchange(Phase::Response), state, P::on_response);
+        let ran = instance.run(self.exchange(Phase::Response), state, C::on_response);
         if let Some(heard) = &mut self.heard {
             heard.response = true;
             heard.failed = heard.failed.or(ran.failed);
@@ -172,7 +173,7 @@ impl<P: Plugin> HttpContext for Stream<P> {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.look_on(Phase::Trailers, P::on_trailers);
+        self.look_on(Phase::Trailers, C::on_trailers);
         Action::Continue
     }
 
@@ -182,7 +183,7 @@ impl<P: Plugin> HttpContext for Stream<P> {
         };
         instance.waiting.remove(self.id);
         let state = &mut self.state.borrow_mut();
-        let misses_response = P::NEEDS_ENDS && self.heard.as_ref().is_some_and(|it| !it.response);
+        let misses_response = C::NEEDS_ENDS && self.heard.as_ref().is_some_and(|it| !it.response);
         let ran = instance.run(
             self.exchange(Phase::Log),
             state,
@@ -212,10 +213,10 @@ fn has_response(exchange: &Exchange) -> Result<bool, Error> {
 }
 
 /// Envoy deletes the context after the end of the stream, which a plugin may depend on hearing of.
-impl<P: Plugin> Drop for Stream<P> {
+impl<C: Chain> Drop for Stream<C> {
     fn drop(&mut self) {
         if let (Some(instance), Some(heard)) = (&self.instance, &self.heard)
-            && P::NEEDS_ENDS
+            && C::NEEDS_ENDS
         {
             instance.liveness.ended(match (heard.failed, heard.end) {
                 (Some(error), _) => Err(error),

@@ -20,10 +20,10 @@ use portcullis_core::config::Name;
 use portcullis_table::{Edit, GaveUp, KeyHasher, Seed, Store};
 
 use crate::abi;
-use crate::metrics::Counter;
-use crate::remembered::{At, Remembered};
+use crate::block_cache::{At, BlockCache};
+use crate::cas_predictor::CasPredictor;
+use crate::metrics::TableMetrics;
 use crate::shared_data::{self, Block};
-use crate::versions::Versions;
 
 const SEED: &[u8] = b"portcullis/hash_seed";
 /// Stands in shared data where there was no randomness to make a seed of.
@@ -36,11 +36,11 @@ pub struct Tables {
     /// forgotten: updates then give up.
     is_seeded: bool,
     tables: Vec<Table>,
-    /// `None` where the host does not count versions as [`Versions`] expects: blocks cannot be created
+    /// `None` where the host does not count versions as [`CasPredictor`] expects: blocks cannot be created
     /// exactly there.
-    versions: Option<Versions>,
+    versions: Option<CasPredictor>,
     /// What this worker wrote last, in any of the tables.
-    remembered: RefCell<Remembered>,
+    remembered: RefCell<BlockCache>,
 }
 
 /// The tables at a time: a [`Store`].
@@ -54,8 +54,7 @@ struct Table {
     /// The key of a block, with its number in the last four bytes: written anew for each block, so
     /// that none is allocated.
     key: RefCell<Vec<u8>>,
-    retries: Counter,
-    gave_up: Counter,
+    metrics: TableMetrics,
 }
 
 /// What a table is to be.
@@ -63,10 +62,8 @@ struct Table {
 pub struct TableSpec {
     /// Tables with the same identity, in instances of the same name, are the same table.
     pub identity: u64,
-    /// Counts the updates that another worker made start again.
-    pub retries: Counter,
-    /// Counts the updates that were given up.
-    pub gave_up: Counter,
+    /// Where its updates are counted.
+    pub metrics: TableMetrics,
 }
 
 impl Tables {
@@ -93,12 +90,11 @@ impl Tables {
                 let prefix = prefix(&seed, plugin, policy, spec.identity);
                 Table {
                     key: RefCell::new([prefix.as_bytes(), &[0; size_of::<u32>()]].concat()),
-                    retries: spec.retries,
-                    gave_up: spec.gave_up,
+                    metrics: spec.metrics,
                 }
             })
             .collect();
-        let versions = Versions::open();
+        let versions = CasPredictor::open();
         if versions.is_none() && !tables.is_empty() {
             log::error!(
                 "{plugin} {policy}: shared data cannot be used: it is refused, or this host gives \
@@ -106,7 +102,7 @@ impl Tables {
             );
         }
         Self {
-            remembered: RefCell::new(Remembered::new(tables.len())),
+            remembered: RefCell::new(BlockCache::new(tables.len())),
             tables,
             seed,
             is_seeded,
@@ -150,7 +146,7 @@ impl Store for TablesAt<'_> {
         let at = At { table, block };
         let table = tables.get(table).ok_or(GaveUp)?;
         if !is_seeded {
-            table.gave_up.increment();
+            table.metrics.gave_up.increment();
             return Err(GaveUp);
         }
         let mut key = table.key.borrow_mut();
@@ -171,11 +167,11 @@ impl Store for TablesAt<'_> {
         };
         match changed {
             Ok(changed) => {
-                table.retries.add(changed.retries);
+                table.metrics.cas_retries.add(changed.retries);
                 Ok(changed.outcome)
             }
             Err(GaveUp) => {
-                table.gave_up.increment();
+                table.metrics.gave_up.increment();
                 Err(GaveUp)
             }
         }

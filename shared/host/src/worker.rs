@@ -6,7 +6,7 @@ use portcullis_core::headers::HeaderMap;
 
 use crate::abi::{self, Map, Status};
 use crate::exchange::Error;
-use crate::pairs;
+use crate::header_codec;
 
 /// A request of the plugin's own, to a cluster that Envoy knows.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,11 @@ impl Worker {
     }
 
     /// The value of a result, or the default in place of an error, which is noted for the log.
-    pub fn settle<T: Default>(&mut self, plugin: &'static str, result: Result<T, Error>) -> T {
+    pub fn unwrap_or_warn<T: Default>(
+        &mut self,
+        plugin: &'static str,
+        result: Result<T, Error>,
+    ) -> T {
         result.unwrap_or_else(|error| {
             self.failures.push((plugin, error));
             T::default()
@@ -100,7 +104,7 @@ pub(crate) fn call_response(has_headers: bool, max_body: usize) -> CallResponse 
     let headers = has_headers
         .then(|| abi::header_map(Map::CallResponseHeaders).ok())
         .flatten()
-        .and_then(pairs::decode)
+        .and_then(header_codec::decode)
         .map(HeaderMap::new);
     // A response without a body has no buffer.
     let body = abi::call_response_body(max_body.saturating_add(1)).unwrap_or_default();

@@ -2,25 +2,35 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod tiny;
+
 use std::time::Duration;
 
-use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::config::Name;
 use portcullis_core::reply::Reply;
-use portcullis_host::{
-    Counter, Error, Exchange, Failure, Flow, Metrics, Pair, Phase, Plugin, Summary,
-};
+use portcullis_host::{Counter, Error, Exchange, Failure, Flow, Instance, Pair, Phase, Plugin};
 use proxy_wasm_native_host::{Filter, Host, LogLevel, Request, Response};
 use serde::Deserialize;
+use tiny::{Tiny, TinyConfig};
 
 /// Appends its name to `x-trace`, in both directions, and answers requests to its own path.
 struct Tracer<const FIRST: bool> {
+    instance: Instance<Tiny<Config<FIRST>>>,
     seen: Counter,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Config {
+struct Config<const FIRST: bool> {
     name: Name,
+}
+
+impl<const FIRST: bool> TinyConfig for Config<FIRST> {
+    const PLUGIN: &'static str = if FIRST { "first" } else { "second" };
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
 }
 
 #[derive(Default)]
@@ -43,22 +53,18 @@ impl<const FIRST: bool> Tracer<FIRST> {
 }
 
 impl<const FIRST: bool> Plugin for Tracer<FIRST> {
-    const NAME: &'static str = if FIRST { "first" } else { "second" };
-    type Config = Config;
+    type Policy = Tiny<Config<FIRST>>;
     type Stream = Stream;
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
-    }
-
-    fn new(config: Config) -> Self {
+    fn new(instance: Instance<Self::Policy>) -> Self {
         Self {
-            seen: Metrics::new(Self::NAME, &config.name).counter("logged", &[]),
+            seen: instance.metrics().counter("logged"),
+            instance,
         }
     }
 
-    fn summaries(&self) -> Vec<Summary> {
-        Vec::new()
+    fn instance(&self) -> &Instance<Self::Policy> {
+        &self.instance
     }
 
     fn on_error(&self, _: &mut Stream, _: &mut Exchange, _: Failure) -> Flow {
@@ -72,12 +78,12 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
             .get(":path")
             .cloned()
             .unwrap_or_default();
-        if path == format!("/{}", Self::NAME) {
+        if path == format!("/{}", Config::<FIRST>::PLUGIN) {
             return Ok(Flow::Reply(Reply {
                 status: 418,
                 grpc_status: None,
                 details: "tiny".into(),
-                headers: vec![("x-by".into(), Self::NAME.into())],
+                headers: vec![("x-by".into(), Config::<FIRST>::PLUGIN.into())],
                 body: "short and stout".into(),
             }));
         }

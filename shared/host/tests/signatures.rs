@@ -2,28 +2,47 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use portcullis_core::config::{Document, Errors};
-use portcullis_host::{EnvoySignatures, Error, Exchange, Failure, Flow, Plugin, Summary};
+mod tiny;
+
+use portcullis_core::config::Name;
+use portcullis_host::{EnvoySignatures, Error, Exchange, Failure, Flow, Instance, Plugin};
 use proxy_wasm_native_host::{Filter, Host, Request, Response};
+use serde::Deserialize;
+use tiny::{Tiny, TinyConfig};
 
 /// Tells the upstream what it found when it was configured.
-struct Probe(EnvoySignatures);
+struct Probe {
+    instance: Instance<Tiny<Config>>,
+    signatures: EnvoySignatures,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    name: Name,
+}
+
+impl TinyConfig for Config {
+    const PLUGIN: &'static str = "probe";
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}
 
 impl Plugin for Probe {
-    const NAME: &'static str = "probe";
-    type Config = ();
+    type Policy = Tiny<Config>;
     type Stream = ();
 
-    fn read(_: Document) -> Result<(), Errors> {
-        Ok(())
+    fn new(instance: Instance<Self::Policy>) -> Self {
+        Self {
+            instance,
+            signatures: EnvoySignatures::probe(),
+        }
     }
 
-    fn new((): ()) -> Self {
-        Self(EnvoySignatures::probe())
-    }
-
-    fn summaries(&self) -> Vec<Summary> {
-        Vec::new()
+    fn instance(&self) -> &Instance<Self::Policy> {
+        &self.instance
     }
 
     fn on_error(&self, _: &mut (), _: &mut Exchange, _: Failure) -> Flow {
@@ -31,7 +50,7 @@ impl Plugin for Probe {
     }
 
     fn on_request(&self, (): &mut (), exchange: &mut Exchange) -> Result<Flow, Error> {
-        let found = self.0.is_reliable().to_string();
+        let found = self.signatures.is_reliable().to_string();
         exchange.request()?.set("x-found".into(), found.into());
         Ok(Flow::Continue)
     }

@@ -3,20 +3,24 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod tiny;
+
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use portcullis_core::config::{Document, Errors};
+use portcullis_core::config::Name;
 use portcullis_core::reply::Reply;
 use portcullis_host::{
-    Call, CallId, CallResponse, Error, Exchange, Failure, Flow, Pair, Plugin, Property, Summary,
+    Call, CallId, CallResponse, Error, Exchange, Failure, Flow, Instance, Pair, Plugin, Property,
     Worker,
 };
 use proxy_wasm_native_host::{Answer, ClientStream, Filter, Host, Request, Response};
 use serde::Deserialize;
+use tiny::{Tiny, TinyConfig};
 
 /// Lets requests pass once `keeper` has answered 200, and refuses them if it answers otherwise.
 struct Gate {
+    instance: Instance<Tiny<Config>>,
     restless_from: Option<usize>,
     requests: Cell<usize>,
     asked: Cell<Option<CallId>>,
@@ -26,31 +30,37 @@ struct Gate {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
+    #[serde(default)]
+    name: Name,
     /// From how many requests on each tick wakes all of them.
     restless_from: Option<usize>,
 }
 
+impl TinyConfig for Config {
+    const PLUGIN: &'static str = "gate";
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
 impl Plugin for Gate {
-    const NAME: &'static str = "gate";
-    type Config = Config;
+    type Policy = Tiny<Config>;
     /// How often the request was looked at.
     type Stream = usize;
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
-    }
-
-    fn new(config: Config) -> Self {
+    fn new(instance: Instance<Self::Policy>) -> Self {
         Self {
-            restless_from: config.restless_from,
+            restless_from: instance.0.restless_from,
+            instance,
             requests: Cell::new(0),
             asked: Cell::new(None),
             verdict: RefCell::new(None),
         }
     }
 
-    fn summaries(&self) -> Vec<Summary> {
-        Vec::new()
+    fn instance(&self) -> &Instance<Self::Policy> {
+        &self.instance
     }
 
     fn on_error(&self, _: &mut usize, _: &mut Exchange, _: Failure) -> Flow {
@@ -141,23 +151,35 @@ impl Plugin for Gate {
 }
 
 /// Tells later filters' view: which values the filter state has.
-struct Witness;
+struct Witness {
+    instance: Instance<Tiny<WitnessConfig>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessConfig {
+    #[serde(default)]
+    name: Name,
+}
+
+impl TinyConfig for WitnessConfig {
+    const PLUGIN: &'static str = "witness";
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}
 
 impl Plugin for Witness {
-    const NAME: &'static str = "witness";
-    type Config = Config;
+    type Policy = Tiny<WitnessConfig>;
     type Stream = ();
 
-    fn read(document: Document) -> Result<Config, Errors> {
-        document.read()
+    fn new(instance: Instance<Self::Policy>) -> Self {
+        Self { instance }
     }
 
-    fn new(_: Config) -> Self {
-        Self
-    }
-
-    fn summaries(&self) -> Vec<Summary> {
-        Vec::new()
+    fn instance(&self) -> &Instance<Self::Policy> {
+        &self.instance
     }
 
     fn on_error(&self, _: &mut (), _: &mut Exchange, _: Failure) -> Flow {

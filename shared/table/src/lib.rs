@@ -71,6 +71,7 @@
 //! Up to 16 keys have one block together, and always room.
 
 mod block;
+mod events;
 mod key;
 mod max_keys;
 pub mod memory;
@@ -80,6 +81,7 @@ mod size;
 mod tests;
 
 pub use block::{Block, State, Update, WhenFull};
+pub use events::TableEvents;
 pub use key::{KeyHash, KeyHasher, Seed, fingerprint};
 pub use max_keys::MaxKeys;
 pub use memory_use::MemoryUse;

@@ -4,19 +4,15 @@ use super::board::{Change, Entry, Now, Place};
 use super::evaluate::Held;
 use super::machine::{Happened, Machine, Phase, Report, State, Ticket};
 use super::{BreakerId, CircuitBreaker};
-use portcullis_table::{Block, Edit, GaveUp, KeyHash, Store, WhenFull};
+use portcullis_table::{Block, Edit, GaveUp, KeyHash, Store, TableEvents, WhenFull};
 
 /// What an operation did beside what was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// What happened to the circuit.
     pub happened: Happened,
-    /// A slot of the table was taken that was never used before.
-    pub occupied: bool,
-    /// A key had to make room although its state said something.
-    pub evicted: bool,
-    /// The block could not be read, and was started anew.
-    pub malformed: bool,
+    /// What happened to the table.
+    pub table: TableEvents,
     /// What to note on the board, in this order.
     pub changes: Vec<Change>,
 }
@@ -116,9 +112,11 @@ impl CircuitBreaker {
             }
             let effects = Effects {
                 happened,
-                occupied: update.occupied,
-                evicted: update.evicted.is_some(),
-                malformed,
+                table: TableEvents {
+                    occupied: update.occupied,
+                    evicted: update.evicted.is_some(),
+                    malformed,
+                },
                 changes,
             };
             Edit {

@@ -11,6 +11,7 @@ use super::response::Response;
 use super::{BreakerId, CircuitBreaker};
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::key::{Key, Request, label};
+use portcullis_core::label::Label;
 use portcullis_core::readings::Fit;
 use portcullis_table::{GaveUp, Store};
 
@@ -144,9 +145,9 @@ pub enum Reason {
     Unavailable,
 }
 
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 6] = [
+/// The value of the metric label `reason`, and of `x-portcullis-reason`.
+impl Label for Reason {
+    const ALL: &'static [Self] = &[
         Self::CircuitOpen,
         Self::HalfOpen,
         Self::ForcedOpen,
@@ -155,8 +156,7 @@ impl Reason {
         Self::Unavailable,
     ];
 
-    /// The value of the metric label `reason`, and of `x-portcullis-reason`.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::CircuitOpen => "circuit_open",
             Self::HalfOpen => "half_open",

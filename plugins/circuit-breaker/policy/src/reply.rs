@@ -8,6 +8,7 @@ use super::evaluate::{Admission, Reason};
 use portcullis_core::config::{Mode, Name, OnError, at_member};
 use portcullis_core::grpc::Grpc;
 use portcullis_core::headers::HeaderMap;
+use portcullis_core::label::{ByLabel, Label as _};
 use portcullis_core::reply::{Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is rejected.
@@ -61,8 +62,7 @@ impl CircuitBreaker {
 /// The response-code details of a breaker's replies, such as `circuit_open{payments}`.
 #[derive(Clone, Debug)]
 pub(super) struct Details {
-    /// In the order of [`Reason::ALL`].
-    reasons: Vec<(Reason, Bytes)>,
+    reasons: ByLabel<Reason, Bytes>,
     fallback: Bytes,
 }
 
@@ -71,22 +71,16 @@ impl Details {
         let details = |what: &str| Bytes::from(format!("circuit_{what}{{{breaker}}}"));
         let of_reason = |reason: Reason| {
             let label = reason.label();
-            (
-                reason,
-                details(label.strip_prefix("circuit_").unwrap_or(label)),
-            )
+            details(label.strip_prefix("circuit_").unwrap_or(label))
         };
         Self {
-            reasons: Reason::ALL.map(of_reason).to_vec(),
+            reasons: ByLabel::new(of_reason),
             fallback: details("fallback"),
         }
     }
 
     fn of_reason(&self, reason: Reason) -> Bytes {
-        let found = self.reasons.iter().find(|(other, _)| *other == reason);
-        found
-            .map(|(_, details)| details.clone())
-            .unwrap_or_default()
+        self.reasons.get(reason).cloned().unwrap_or_default()
     }
 }
 

@@ -7,6 +7,7 @@ use super::board::{Board, Entry};
 use super::breaker::{Breaker, Switch};
 use super::machine::{Phase, State};
 use super::{BreakerId, CircuitBreaker, Compiled};
+use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_core::readings::path::Paths;
 use portcullis_core::reply::Reply;

@@ -1,26 +1,20 @@
 //! Why a request passes or is refused.
 
 use bytes::Bytes;
+use portcullis_core::label::{ByLabel, Label};
 
 /// The response-code details of the refusals of a rule, for Envoy's access log: `jwt_refused{expired,admin}`.
 #[derive(Debug)]
-pub(super) struct Details(Vec<Bytes>);
+pub(super) struct Details(ByLabel<Reason, Bytes>);
 
 impl Details {
     pub(super) fn new(rule: &str) -> Self {
-        let reasons = Reason::ALL.iter().map(|reason| reason.label());
-        Self(
-            reasons
-                .map(|reason| format!("jwt_refused{{{reason},{rule}}}").into())
-                .collect(),
-        )
+        let details = |reason: Reason| format!("jwt_refused{{{},{rule}}}", reason.label()).into();
+        Self(ByLabel::new(details))
     }
 
     pub(super) fn of(&self, reason: Reason) -> Bytes {
-        let mut reasons = Reason::ALL.iter();
-        let position = reasons.position(|other| *other == reason);
-        let details = position.and_then(|position| self.0.get(position));
-        details.cloned().unwrap_or_default()
+        self.0.get(reason).cloned().unwrap_or_default()
     }
 }
 
@@ -41,9 +35,9 @@ pub enum Grounds {
     Error,
 }
 
-impl Grounds {
-    /// All grounds.
-    pub const ALL: [Self; 6] = [
+/// The value of the metric label `reason`.
+impl Label for Grounds {
+    const ALL: &'static [Self] = &[
         Self::Verified,
         Self::NoToken,
         Self::NotRequired,
@@ -52,8 +46,7 @@ impl Grounds {
         Self::Error,
     ];
 
-    /// The value of the metric label `reason`.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Verified => "verified",
             Self::NoToken => "no_token",
@@ -95,17 +88,18 @@ macro_rules! reasons {
             $($(#[$doc])* $reason,)*
         }
 
-        impl Reason {
-            /// All reasons.
-            pub const ALL: &[Self] = &[$(Self::$reason),*];
+        /// The value of the metric label `reason`.
+        impl Label for Reason {
+            const ALL: &'static [Self] = &[$(Self::$reason),*];
 
-            /// The value of the metric label `reason`.
-            pub fn label(self) -> &'static str {
+            fn label(self) -> &'static str {
                 match self {
                     $(Self::$reason => $label,)*
                 }
             }
+        }
 
+        impl Reason {
             /// What the client is told.
             pub(super) fn answer(self) -> Answer {
                 match self {

@@ -3,6 +3,7 @@
 //! The checks stand in the order of their cost, so that what is plainly wrong is refused before any
 //! signature is verified; [`JwtAuth`] tells the order.
 
+use portcullis_core::label::Label;
 use std::rc::Rc;
 
 use super::keys::Keys;
@@ -30,9 +31,9 @@ pub enum Verification {
     KnownForgery,
 }
 
-impl Verification {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
+/// The value of the metric label `path`.
+impl Label for Verification {
+    const ALL: &'static [Self] = &[
         Self::Cache,
         Self::Host,
         Self::Rust,
@@ -40,8 +41,7 @@ impl Verification {
         Self::KnownForgery,
     ];
 
-    /// The value of the metric label `path`.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Cache => "cache",
             Self::Host => "host",

@@ -2,10 +2,11 @@
 //!
 //! The [module](super) says what happens in which order, and why.
 
-use super::limiter::{Action, Operation, Quota, TableEvents};
+use super::limiter::{Action, Operation, Quota, TableEffects};
 use super::{LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::key::{Key, Request};
+use portcullis_core::label::Label;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
 /// How long a client is to wait that could not be counted, in nanoseconds.
@@ -43,7 +44,7 @@ pub struct Check {
     pub(super) quota: Option<Quota>,
     /// What was spent and not given back.
     pub(super) held: Option<Held>,
-    table: TableEvents,
+    table: TableEffects,
 }
 
 /// A cost that was spent on a key.
@@ -81,17 +82,16 @@ pub enum Reason {
     Unavailable,
 }
 
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 4] = [
+/// The value of the metric label `reason`.
+impl Label for Reason {
+    const ALL: &'static [Self] = &[
         Self::RateLimited,
         Self::CostTooLarge,
         Self::MissingKey,
         Self::Unavailable,
     ];
 
-    /// The value of the metric label `reason`.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::RateLimited => "rate_limited",
             Self::CostTooLarge => "cost_too_large",
@@ -128,7 +128,7 @@ impl Check {
     }
 
     /// What the check did to the limit's table.
-    pub fn table(&self) -> TableEvents {
+    pub fn table(&self) -> TableEffects {
         self.table
     }
 
@@ -210,7 +210,7 @@ impl RateLimit {
             wait,
             quota: None,
             held: None,
-            table: TableEvents::default(),
+            table: TableEffects::default(),
         };
         let never = |reason| Check {
             quota: Some(Quota::none(limit.rate.per())),

@@ -101,7 +101,7 @@ use bytes::Bytes;
 
 pub use config::Config;
 pub use evaluate::{Check, Evaluation, Outcome, Reason};
-pub use limiter::TableEvents;
+pub use limiter::TableEffects;
 
 use config::ResponseHeaders;
 use fields::Policy;

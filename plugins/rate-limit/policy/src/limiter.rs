@@ -1,7 +1,7 @@
 //! An algorithm at work on a block of the table.
 
 use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
-use portcullis_table::{Block, Edit, MemoryUse, WhenFull};
+use portcullis_table::{Block, Edit, MemoryUse, TableEvents, WhenFull};
 
 /// How a limit limits.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ pub(super) struct Standing {
     /// For how long the cost is not admitted, in nanoseconds; 0 if it is.
     pub(super) wait: u64,
     pub(super) quota: Quota,
-    pub(super) table: TableEvents,
+    pub(super) table: TableEffects,
 }
 
 /// What is left of a limit.
@@ -91,15 +91,11 @@ pub(super) struct Quota {
 
 /// What an operation did to its table, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableEvents {
-    /// A slot was taken that was never used before.
-    pub occupied: bool,
-    /// A key had to make room although it had used something.
-    pub evicted: bool,
-    /// How many requests that were, if they are forgiven.
+pub struct TableEffects {
+    /// As of any table.
+    pub events: TableEvents,
+    /// How many requests of the evicted key are forgiven.
     pub forgiven: u32,
-    /// The block could not be read, and was started anew.
-    pub malformed: bool,
 }
 
 impl Operation {
@@ -112,9 +108,12 @@ impl Operation {
             ..
         } = self;
         let mut block = Block::new(bytes);
-        let mut table = TableEvents {
-            malformed: block.was_malformed(),
-            ..TableEvents::default()
+        let mut table = TableEffects {
+            events: TableEvents {
+                malformed: block.was_malformed(),
+                ..TableEvents::default()
+            },
+            forgiven: 0,
         };
         if let Action::Refund { spent_at } = self.action {
             let refund = |state| algorithm.refund(state, now, cost, spent_at);
@@ -126,7 +125,7 @@ impl Operation {
                 table,
             };
             return Edit {
-                changed: changed || table.malformed,
+                changed: changed || table.events.malformed,
                 outcome,
             };
         }
@@ -143,9 +142,9 @@ impl Operation {
             (new, (wait, quota))
         });
         let (wait, quota) = update.outcome;
-        table.occupied = update.occupied;
+        table.events.occupied = update.occupied;
         if let Some(victim) = update.evicted {
-            table.evicted = true;
+            table.events.evicted = true;
             table.forgiven = match when_full {
                 WhenFull::Forgive => {
                     let remaining = algorithm.remaining(victim, now);
@@ -155,7 +154,7 @@ impl Operation {
             };
         }
         Edit {
-            changed: update.changed || table.malformed,
+            changed: update.changed || table.events.malformed,
             outcome: Standing { wait, quota, table },
         }
     }

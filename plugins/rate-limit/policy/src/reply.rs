@@ -8,6 +8,7 @@ use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
 use super::rate::seconds;
 use portcullis_core::config::{Mode, Name, OnError, at_member};
+use portcullis_core::label::ByLabel;
 use portcullis_core::reply::{ErrorStatus, Reply, ReplyHeaders};
 
 /// The gRPC status of a request that is over a limit.
@@ -62,7 +63,7 @@ impl RateLimit {
 
 /// The response-code details of a limit's replies, such as `rate_limited{per-client}`.
 #[derive(Clone, Debug)]
-pub(super) struct Details(Vec<(Reason, Bytes)>);
+pub(super) struct Details(ByLabel<Reason, Bytes>);
 
 impl Details {
     pub(super) fn of(limit: &Name) -> Self {
@@ -73,14 +74,13 @@ impl Details {
                 Reason::MissingKey => "_missing_key",
                 Reason::Unavailable => "_unavailable",
             };
-            (reason, format!("rate_limited{what}{{{limit}}}").into())
+            format!("rate_limited{what}{{{limit}}}").into()
         };
-        Self(Reason::ALL.map(details).to_vec())
+        Self(ByLabel::new(details))
     }
 
     fn of_reason(&self, reason: Reason) -> Bytes {
-        let found = self.0.iter().find(|(other, _)| *other == reason);
-        found.map(|(_, it)| it.clone()).unwrap_or_default()
+        self.0.get(reason).cloned().unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a request did cost, when its response is there.
 
 use super::evaluate::{Evaluation, Held};
-use super::limiter::{Action, Operation, Standing, TableEvents};
+use super::limiter::{Action, Operation, Standing, TableEffects};
 use super::{LimitId, RateLimit};
 use portcullis_core::headers::HeaderMap;
 use portcullis_table::{GaveUp, Store};
@@ -17,7 +17,7 @@ impl RateLimit {
         response: &mut HeaderMap,
         now: u64,
         store: &mut S,
-    ) -> Vec<(LimitId, TableEvents)> {
+    ) -> Vec<(LimitId, TableEffects)> {
         if evaluation.is_denied {
             // The response is our own reply.
             return Vec::new();

@@ -1,9 +1,11 @@
 //! What counts survive, and who shares them.
 
+use std::fmt;
 use std::time::Duration;
 
-use portcullis_core::config::{Document, Errors};
-use portcullis_host::{Error, Exchange, Failure, Flow, Pair, Plugin, Summary};
+use portcullis_core::config::Name;
+use portcullis_core::policy::Policy;
+use portcullis_host::{Error, Exchange, Failure, Flow, Instance, Pair, Plugin};
 use proxy_wasm_native_host::{FailurePolicy, Filter, Host, Request, SharedData};
 use rate_limit::RateLimit;
 use serde_json::{Value, json};
@@ -24,23 +26,41 @@ fn get() -> Request {
 }
 
 /// Panics over requests to `/panic`.
-struct Bomb;
+struct Bomb(Instance<BombPolicy>);
 
-impl Plugin for Bomb {
+struct BombPolicy;
+
+impl Policy for BombPolicy {
     const NAME: &'static str = "bomb";
-    type Config = Value;
-    type Stream = ();
+    const SCHEMA: &'static str = "{}";
+    /// A name.
+    type Config = Name;
 
-    fn read(document: Document) -> Result<Value, Errors> {
-        document.read()
+    fn instance(config: &Name) -> &Name {
+        config
     }
 
-    fn new(_config: Value) -> Self {
+    fn compile(_: Name) -> Self {
         Self
     }
+}
 
-    fn summaries(&self) -> Vec<Summary> {
-        Vec::new()
+impl fmt::Display for BombPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ticking")
+    }
+}
+
+impl Plugin for Bomb {
+    type Policy = BombPolicy;
+    type Stream = ();
+
+    fn new(instance: Instance<BombPolicy>) -> Self {
+        Self(instance)
+    }
+
+    fn instance(&self) -> &Instance<BombPolicy> {
+        &self.0
     }
 
     fn on_error(&self, _: &mut (), _: &mut Exchange, _: Failure) -> Flow {
@@ -67,7 +87,7 @@ fn a_new_vm_finds_the_counts() {
     let module = Filter::new("module", portcullis_host::start::<Pair<RateLimit, Bomb>>)
         .vm_id(VM)
         .failure_policy(FailurePolicy::Reload)
-        .config(json!({"rate_limit": three(json!({})), "bomb": {}}).to_string());
+        .config(json!({"rate_limit": three(json!({})), "bomb": "b"}).to_string());
     let host = Host::builder().filter(module).start().unwrap();
     host.advance(Duration::from_secs(2));
 

@@ -1,7 +1,7 @@
 //! A key's ledger in its block of the table.
 
 use super::ledger::{Ledger, Reservation, Rules};
-use portcullis_table::{Block, Edit, WhenFull};
+use portcullis_table::{Block, Edit, TableEvents, WhenFull};
 
 /// The ledger of one key, at one time.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +38,6 @@ pub(super) struct Statement {
     /// For how many more retries there is something.
     pub(super) balance: u32,
     pub(super) table: TableEvents,
-}
-
-/// What an entry did to its table, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableEvents {
-    /// A slot was taken that was never used before.
-    pub occupied: bool,
-    /// A key had to make room although there was something in its ledger.
-    pub evicted: bool,
-    /// The block could not be read, and was started anew.
-    pub malformed: bool,
 }
 
 impl Account {

@@ -1,10 +1,12 @@
 //! What is remembered of a request.
 
 use super::BudgetId;
-use super::account::{Statement, TableEvents};
+use super::account::Statement;
 use super::ledger::Reservation;
 use portcullis_core::grpc::Grpc;
+use portcullis_core::label::Label;
 use portcullis_table::KeyHash;
+use portcullis_table::TableEvents;
 
 /// What came of a request, for as long as its stream lives.
 #[derive(Clone, Debug)]
@@ -59,17 +61,16 @@ pub enum Reason {
     Ambiguous,
 }
 
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 4] = [
+/// The value of the metric label `reason`.
+impl Label for Reason {
+    const ALL: &'static [Self] = &[
         Self::BudgetEmpty,
         Self::BreakerOpen,
         Self::Unavailable,
         Self::Ambiguous,
     ];
 
-    /// The value of the metric label `reason`.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::BudgetEmpty => "budget_empty",
             Self::BreakerOpen => "breaker_open",

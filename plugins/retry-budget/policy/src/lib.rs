@@ -136,7 +136,6 @@ mod tests;
 
 use std::fmt;
 
-pub use account::TableEvents;
 pub use breaker::{BreakerName, BreakerQuery};
 pub use config::Config;
 pub use evaluation::{Evaluation, Reason};

@@ -6,6 +6,7 @@ use super::RetryBudget;
 use super::evaluation::{Evaluation, Reason};
 use portcullis_core::config::{Mode, Name, OnError};
 use portcullis_core::grpc::Grpc;
+use portcullis_core::label::{ByLabel, Label as _};
 use portcullis_core::reply::Reply;
 
 /// The gRPC status of a request that would only make matters worse.
@@ -59,20 +60,19 @@ impl RetryBudget {
 
 /// The response-code details of a budget's replies, such as `retry_budget_empty{orders}`.
 #[derive(Clone, Debug)]
-pub(super) struct Details(Vec<(Reason, Bytes)>);
+pub(super) struct Details(ByLabel<Reason, Bytes>);
 
 impl Details {
     pub(super) fn of(budget: &Name) -> Self {
         let details = |reason: Reason| {
             let label = reason.label();
             let label = label.strip_prefix("budget_").unwrap_or(label);
-            (reason, format!("retry_budget_{label}{{{budget}}}").into())
+            format!("retry_budget_{label}{{{budget}}}").into()
         };
-        Self(Reason::ALL.map(details).to_vec())
+        Self(ByLabel::new(details))
     }
 
     fn of_reason(&self, reason: Reason) -> Bytes {
-        let found = self.0.iter().find(|(other, _)| *other == reason);
-        found.map(|(_, it)| it.clone()).unwrap_or_default()
+        self.0.get(reason).cloned().unwrap_or_default()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The [module](super) says what happens in which order, and why.
 
-use super::account::{Entry, Statement, TableEvents};
+use super::account::{Entry, Statement};
 use super::breaker::BreakerQuery;
 use super::evaluation::{Evaluation, Reason, Stop};
 use super::inbound::{self, InboundRetries};
@@ -13,6 +13,7 @@ use portcullis_core::config::OnError;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{self, Key, Missing, Request};
+use portcullis_table::TableEvents;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
 impl RetryBudget {

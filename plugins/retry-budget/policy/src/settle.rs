@@ -3,11 +3,12 @@
 use bytes::Bytes;
 
 use super::RetryBudget;
-use super::account::{Closing, TableEvents};
+use super::account::Closing;
 use super::evaluation::{Evaluation, Reason, Stop};
 use portcullis_core::grpc::Grpc;
 use portcullis_core::headers::HeaderMap;
 use portcullis_table::Store;
+use portcullis_table::TableEvents;
 
 /// The flag `UH` of Envoy's access log: there was no healthy host to send it to.
 const NO_HEALTHY_UPSTREAM: u64 = 0x2;

@@ -23,6 +23,7 @@
 //! suppressed, and browsers that suppress it send the other two.
 
 use bytes::Bytes;
+use portcullis_core::label::Label;
 use serde::Deserialize;
 
 use super::RuleId;
@@ -54,12 +55,11 @@ pub enum Reason {
     Origin,
 }
 
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 2] = [Self::SecFetchSite, Self::Origin];
+/// The value of the metric label `reason`.
+impl Label for Reason {
+    const ALL: &'static [Self] = &[Self::SecFetchSite, Self::Origin];
 
-    /// The value of the metric label `reason`.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::SecFetchSite => "sec_fetch_site",
             Self::Origin => "origin",

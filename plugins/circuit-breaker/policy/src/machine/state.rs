@@ -24,6 +24,7 @@
 use super::codec::{Reader, Writer};
 use super::leases::Leases;
 use super::window::{self, Counts, Window};
+use portcullis_core::label::Label;
 
 const SIZE: usize = 1 + 3 + 2 + 4 + 3 * 8 + 12 + 3 * 28 + 8 + 28 + window::SIZE;
 
@@ -79,12 +80,11 @@ pub enum Cause {
     Probe,
 }
 
-impl Cause {
-    /// All causes.
-    pub const ALL: [Self; 4] = [Self::Rate, Self::Slow, Self::Consecutive, Self::Probe];
+/// The value of the metric label `reason`.
+impl Label for Cause {
+    const ALL: &'static [Self] = &[Self::Rate, Self::Slow, Self::Consecutive, Self::Probe];
 
-    /// The value of the metric label `reason`.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Rate => "rate",
             Self::Slow => "slow",
@@ -92,7 +92,9 @@ impl Cause {
             Self::Probe => "probe",
         }
     }
+}
 
+impl Cause {
     fn to_byte(cause: Option<Self>) -> u8 {
         match cause {
             None => 0,

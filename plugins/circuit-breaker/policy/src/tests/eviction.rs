@@ -60,7 +60,7 @@ fn an_open_circuit_that_is_evicted_is_no_longer_counted() {
     assert_eq!(world.gauges.open_keys, SLOTS as i64);
     let admission = world.send(&[("x-tenant", "one more")]);
     let records = world.end(admission, failure());
-    assert!(records[0].effects.evicted);
+    assert!(records[0].effects.table.evicted);
     assert_eq!(
         world.gauges,
         board::Moved {

@@ -141,11 +141,11 @@ fn evictions_are_told() {
         evaluation.checks()[0].table()
     };
     for key in 0..16 {
-        assert!(last(key, if key == 9 { "2" } else { "4" }).occupied);
+        assert!(last(key, if key == 9 { "2" } else { "4" }).events.occupied);
     }
     let events = last(16, "1");
-    assert!(!events.occupied && events.evicted);
+    assert!(!events.events.occupied && events.events.evicted);
     assert_eq!(events.forgiven, 2);
     // What is there already takes no room.
-    assert_eq!(last(0, "1"), TableEvents::default());
+    assert_eq!(last(0, "1"), TableEffects::default());
 }

@@ -1,14 +1,206 @@
-//! Two plugins as one.
+//! Plugins in a row, in one module.
 
 use std::time::Duration;
 
-use portcullis_core::config::{Document, Errors};
+use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::policy::Policy;
 
 use crate::exchange::{Error, Exchange, Failure};
-use crate::plugin::{Flow, Plugin, Summary, flow_after};
+use crate::instance::Instance;
+use crate::plugin::{Flow, Plugin};
 use crate::worker::{CallId, CallResponse, Worker};
 
-/// Two plugins in one module, `A` nearer to the client; see [`Plugin`].
+/// What one line in the log says of a plugin when it has been configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The plugin's name, [`Plugin::NAME`].
+    pub plugin: &'static str,
+    /// The instance's name.
+    pub policy: Name,
+    /// Its mode, its rules: what an operator wants to see at 3 a.m.
+    pub what: String,
+}
+
+/// What a module runs: one [`Plugin`], or several that Envoy enters at once.
+///
+/// A [`Pair`] of chains is a chain, so any number of plugins can form one: `Pair<A, Pair<B, C>>`. It behaves like a
+/// chain of filters: requests pass it forward, responses backward; a reply ends the request's way, and the response
+/// then passes only those that the request has reached. Its configuration has one member for each plugin, by its
+/// name; a plugin whose member is missing is left out.
+pub trait Chain: Sized + 'static {
+    /// The name of the module in snake case: in the log, and in the configuration of a module of several
+    /// plugins.
+    const NAME: &'static str;
+
+    /// The configuration, valid by construction.
+    type Config;
+
+    /// What is remembered of one stream. The default is a stream whose request this plugin has
+    /// not seen: another filter may have answered before.
+    type Stream: Default;
+
+    /// Reads the configuration. The verdict depends on the text alone, because a configuration
+    /// that fails on one worker only cannot be mended.
+    fn read(document: Document) -> Result<Self::Config, Errors>;
+
+    /// Reads the configuration as a member of that of a module of several plugins; `None` when
+    /// it is not there.
+    fn read_member(document: &mut Document) -> Result<Option<Self::Config>, Errors> {
+        document.take(Self::NAME).map(Self::read).transpose()
+    }
+
+    /// The members that [`read_member`](Self::read_member) looks for.
+    fn members() -> Vec<&'static str> {
+        vec![Self::NAME]
+    }
+
+    /// Makes the plugin. Metrics are defined here.
+    fn new(config: Self::Config) -> Self;
+
+    /// What to say of it in the log.
+    fn summaries(&self) -> Vec<Summary>;
+
+    /// See [`Plugin::NEEDS_ENDS`].
+    const NEEDS_ENDS: bool;
+
+    /// See [`Plugin::on_error`].
+    fn on_error(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+        failure: Failure,
+    ) -> Flow;
+
+    /// See [`Plugin::on_request`].
+    fn on_request(&self, stream: &mut Self::Stream, exchange: &mut Exchange)
+    -> Result<Flow, Error>;
+
+    /// See [`Plugin::on_request_end`].
+    fn on_request_end(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error>;
+
+    /// See [`Plugin::on_response`].
+    fn on_response(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error>;
+
+    /// See [`Plugin::on_trailers`].
+    fn on_trailers(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error>;
+
+    /// See [`Plugin::on_log`].
+    fn on_log(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error>;
+
+    /// See [`Plugin::tick_period`].
+    fn tick_period(&self) -> Option<Duration>;
+
+    /// See [`Plugin::on_tick`].
+    fn on_tick(&self, worker: &mut Worker) -> Result<(), Error>;
+
+    /// See [`Plugin::max_call_body`].
+    fn max_call_body(&self) -> usize;
+
+    /// See [`Plugin::on_call_response`].
+    fn on_call_response(
+        &self,
+        worker: &mut Worker,
+        call: CallId,
+        response: &CallResponse,
+    ) -> Result<(), Error>;
+}
+
+/// One plugin is a chain.
+impl<P: Plugin> Chain for P {
+    const NAME: &'static str = P::Policy::NAME;
+    const NEEDS_ENDS: bool = P::NEEDS_ENDS;
+    type Config = <P::Policy as Policy>::Config;
+    type Stream = P::Stream;
+
+    fn read(document: Document) -> Result<Self::Config, Errors> {
+        P::Policy::read(document)
+    }
+
+    fn new(config: Self::Config) -> Self {
+        P::new(Instance::new(config))
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        let instance = self.instance();
+        vec![Summary {
+            plugin: P::Policy::NAME,
+            policy: instance.name().clone(),
+            what: instance.to_string(),
+        }]
+    }
+
+    fn on_error(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+        failure: Failure,
+    ) -> Flow {
+        P::on_error(self, stream, exchange, failure)
+    }
+
+    fn on_request(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error> {
+        P::on_request(self, stream, exchange)
+    }
+
+    fn on_request_end(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        P::on_request_end(self, stream, exchange)
+    }
+
+    fn on_response(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut Exchange,
+    ) -> Result<Flow, Error> {
+        P::on_response(self, stream, exchange)
+    }
+
+    fn on_trailers(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error> {
+        P::on_trailers(self, stream, exchange)
+    }
+
+    fn on_log(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error> {
+        P::on_log(self, stream, exchange)
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        P::tick_period(self)
+    }
+
+    fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
+        P::on_tick(self, worker)
+    }
+
+    fn max_call_body(&self) -> usize {
+        P::max_call_body(self)
+    }
+
+    fn on_call_response(
+        &self,
+        worker: &mut Worker,
+        call: CallId,
+        response: &CallResponse,
+    ) -> Result<(), Error> {
+        P::on_call_response(self, worker, call, response)
+    }
+}
+
+/// Two plugins in one module, `A` nearer to the client; see [`Chain`].
 #[derive(Debug)]
 pub struct Pair<A, B> {
     first: Option<A>,
@@ -23,7 +215,7 @@ pub struct PairStream<A, B> {
     reached_second: bool,
 }
 
-impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
+impl<A: Chain, B: Chain> Chain for Pair<A, B> {
     const NAME: &'static str = "portcullis";
     type Config = (Option<A::Config>, Option<B::Config>);
     type Stream = PairStream<A::Stream, B::Stream>;
@@ -210,11 +402,11 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
         if let Some(first) = &self.first {
             let ticked = first.on_tick(worker);
-            worker.settle(A::NAME, ticked);
+            worker.unwrap_or_warn(A::NAME, ticked);
         }
         if let Some(second) = &self.second {
             let ticked = second.on_tick(worker);
-            worker.settle(B::NAME, ticked);
+            worker.unwrap_or_warn(B::NAME, ticked);
         }
         Ok(())
     }
@@ -233,11 +425,11 @@ impl<A: Plugin, B: Plugin> Plugin for Pair<A, B> {
     ) -> Result<(), Error> {
         if let Some(first) = &self.first {
             let handled = first.on_call_response(worker, call, response);
-            worker.settle(A::NAME, handled);
+            worker.unwrap_or_warn(A::NAME, handled);
         }
         if let Some(second) = &self.second {
             let handled = second.on_call_response(worker, call, response);
-            worker.settle(B::NAME, handled);
+            worker.unwrap_or_warn(B::NAME, handled);
         }
         Ok(())
     }
@@ -250,4 +442,17 @@ fn both<T, U>(first: Result<T, Errors>, second: Result<U, Errors>) -> Result<(T,
         (Err(errors), Ok(_)) | (Ok(_), Err(errors)) => Err(errors),
         (Err(errors), Err(more)) => Err(errors.and(more)),
     }
+}
+
+/// How a stream goes on after a callback: as the plugin says, or, if that failed, as it decides then.
+pub(crate) fn flow_after<C: Chain>(
+    chain: &C,
+    stream: &mut C::Stream,
+    exchange: &mut Exchange,
+    result: Result<Flow, Error>,
+) -> Flow {
+    result.unwrap_or_else(|error| {
+        exchange.note(C::NAME, error);
+        chain.on_error(stream, exchange, Failure::Undecided)
+    })
 }

@@ -8,17 +8,17 @@ use crate::exchange::{Error, Exchange, Property};
 /// The properties of a request that a policy needs; those that it does not are empty. Ask for them
 /// before any header is written, after which Envoy chooses the route anew.
 #[derive(Debug, Default)]
-pub struct Facts {
+pub struct RequestAttributes {
     route: Vec<u8>,
     remote_address: Vec<u8>,
     claims: Vec<u8>,
     cluster: Vec<u8>,
 }
 
-impl Facts {
+impl RequestAttributes {
     /// Asks Envoy. A property without a value is empty; one that Envoy refuses to show is an error,
     /// because an empty one may be treated more mildly.
-    pub fn ask(exchange: &Exchange, needs: Needs) -> Result<Self, Error> {
+    pub fn fetch(exchange: &Exchange, needs: Needs) -> Result<Self, Error> {
         let ask = |needed: bool, property| {
             let value = needed.then(|| exchange.property(property)).transpose()?;
             Ok(value.flatten().unwrap_or_default())

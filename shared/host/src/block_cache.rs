@@ -1,6 +1,6 @@
 //! What a worker remembers of the blocks that it wrote last.
 
-use crate::versions::{is_recent, units};
+use crate::cas_predictor::{is_recent, units};
 
 /// How many blocks are remembered at most, of all tables of a plugin instance: those of one table for
 /// the default number of keys of rate-limit. So the memory of a worker does not grow with the number of
@@ -27,7 +27,7 @@ pub(crate) struct At {
 /// So luck is counted for each table, and when it has run out, nothing of that table is remembered for
 /// a while.
 #[derive(Debug)]
-pub(crate) struct Remembered {
+pub(crate) struct BlockCache {
     /// A block is at the place of its number and that of its table, added, modulo the number of places:
     /// numbers of blocks are hashes, and tables of one block have places side by side.
     places: Vec<Option<Place>>,
@@ -49,7 +49,7 @@ struct Luck {
     rest: u32,
 }
 
-impl Remembered {
+impl BlockCache {
     /// An empty cache for this number of tables.
     pub(crate) fn new(tables: usize) -> Self {
         let luck = Luck {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_block_is_remembered_once_and_not_for_long() {
-        let mut remembered = Remembered::new(2);
+        let mut remembered = BlockCache::new(2);
         remembered.put(at(7), vec![1], 70, SECOND);
         remembered.put(at(8), vec![2], 80, SECOND);
 
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn of_two_blocks_with_one_place_the_later_is_remembered() {
-        let mut remembered = Remembered::new(2);
+        let mut remembered = BlockCache::new(2);
         let other = 7 + PLACES as u32;
         remembered.put(at(7), vec![1], 70, 0);
         remembered.put(at(other), vec![2], 80, 0);
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn who_guesses_wrong_rests_for_a_while_and_holds_nothing() {
-        let mut remembered = Remembered::new(2);
+        let mut remembered = BlockCache::new(2);
         remembered.put(at(7), vec![1], 70, 0);
         while remembered.is_worth_while(0) {
             remembered.was_wrong(0);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn as_many_right_guesses_as_wrong_ones_are_enough() {
-        let mut remembered = Remembered::new(2);
+        let mut remembered = BlockCache::new(2);
         for _ in 0..1_000 {
             assert!(remembered.is_worth_while(0));
             remembered.was_wrong(0);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn tables_share_the_places_and_not_the_luck() {
-        let mut remembered = Remembered::new(2);
+        let mut remembered = BlockCache::new(2);
         let other = At { table: 1, block: 9 };
         remembered.put(at(7), vec![1], 70, 0);
         remembered.put(other, vec![2], 90, 0);

@@ -13,7 +13,7 @@
 //! value ever has from then on: a swap that expects `L + 1` fails, the worker reads, and has lost
 //! nothing but time. A swap succeeds only if nobody wrote the value in between.
 //!
-//! That holds only for a counter as described, which is [tried](Versions::open) when configuring; and
+//! That holds only for a counter as described, which is [tried](CasPredictor::open) when configuring; and
 //! as long as the counter, which has 32 bits, does not come round in between. So a guess is believed
 //! for some [seconds](is_recent) only, and what is known, from which guesses are made, is asked for anew
 //! after as many: no machine writes four billion values under one lock in that time.
@@ -34,7 +34,7 @@ use crate::abi::{self, Status};
 
 /// A value that nobody reads, and that is always empty.
 const PROBE: &[u8] = b"portcullis/version";
-/// Only for [`Versions::open`].
+/// Only for [`CasPredictor::open`].
 const OTHER_PROBE: &[u8] = b"portcullis/version_2";
 
 /// Who has found so many times in a row that nobody else wrote is alone.
@@ -42,7 +42,7 @@ const ALONE: u32 = 64;
 
 /// What a worker knows of the versions in this process.
 #[derive(Debug)]
-pub(crate) struct Versions {
+pub(crate) struct CasPredictor {
     known: Cell<Known>,
     /// How many times in a row nobody else had written.
     alone: Cell<u32>,
@@ -79,7 +79,7 @@ pub(crate) fn is_recent(at: u32, now: u64) -> bool {
     units(now).wrapping_sub(at) <= KNOWN_FOR
 }
 
-impl Versions {
+impl CasPredictor {
     /// `None` if the host counts in another way than described. Call it when configuring.
     pub(crate) fn open() -> Option<Self> {
         let counted = [PROBE, OTHER_PROBE, PROBE].map(written_version);
