@@ -14,6 +14,7 @@ use circuit_breaker_policy::{Admission, Arrival, BreakerId, Effects, SHADOW_HEAD
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::reply::Reply;
+use portcullis_core::time::Nanos;
 use portcullis_host::{
     Error, Exchange, Failure, Flow, Instance, Phase, Plugin, RequestAttributes, SharedValue,
     SteadyClock, TableSpec, Tables,
@@ -116,7 +117,7 @@ impl Plugin for CircuitBreaker {
         let request = attributes.request(&subject);
         *stream = self
             .instance
-            .on_request(&request, arrival, now, &mut self.tables.at(now));
+            .on_request(&request, arrival, now.get(), &mut self.tables.at(now));
         for check in stream.checks() {
             self.counters(check.breaker(), |counters| counters.count_check(check));
             for effects in check.effects() {
@@ -141,7 +142,8 @@ impl Plugin for CircuitBreaker {
             return Ok(Flow::Continue);
         }
         let now = self.clock.now()?;
-        self.instance.on_response(stream, exchange.response()?, now);
+        self.instance
+            .on_response(stream, exchange.response()?, now.get());
         let may_fall_back = self.instance.may_fall_back(stream);
         if !may_fall_back && !stream.needs_good_news() {
             return Ok(Flow::Continue);
@@ -155,7 +157,7 @@ impl Plugin for CircuitBreaker {
             let mut tables = self.tables.at(now);
             let counted = self
                 .instance
-                .on_good_news(stream, &mut envoy, now, &mut tables);
+                .on_good_news(stream, &mut envoy, now.get(), &mut tables);
             self.note_all(&counted);
         }
         envoy.finish()?;
@@ -174,7 +176,9 @@ impl Plugin for CircuitBreaker {
         if stream.needs_request_end() {
             let now = self.clock.now()?;
             let mut tables = self.tables.at(now);
-            let moved = self.instance.on_request_complete(stream, now, &mut tables);
+            let moved = self
+                .instance
+                .on_request_complete(stream, now.get(), &mut tables);
             self.note_all(&moved);
         }
         Ok(())
@@ -195,7 +199,7 @@ impl Plugin for CircuitBreaker {
         let now = self.clock.now()?;
         let records = self
             .instance
-            .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
+            .on_log(stream, &mut envoy, now.get(), &mut self.tables.at(now));
         for record in records {
             if record.lacks_headers {
                 self.has_internal_clients.set(true);
@@ -235,10 +239,10 @@ impl CircuitBreaker {
         }
     }
 
-    fn status(&self, subject: &Subject<'_>, now: u64) -> Reply {
+    fn status(&self, subject: &Subject<'_>, now: Nanos) -> Reply {
         let boards = self.breakers.iter().map(|breaker| breaker.board.read());
         let boards: Vec<_> = boards.map(Result::unwrap_or_default).collect();
         self.instance
-            .status(subject, &boards, now, &mut self.tables.at(now))
+            .status(subject, &boards, now.get(), &mut self.tables.at(now))
     }
 }

@@ -187,10 +187,10 @@ impl JwtAuth {
         // Only what is fetched has an age by this clock, and only for that anybody waits.
         let steady = match self.fetching.is_idle() {
             true => 0,
-            false => self.clock.now()?,
+            false => self.clock.now()?.get(),
         };
         let moment = Moment {
-            wall: wall_clock()? / 1_000_000_000,
+            wall: wall_clock()?.get(),
             steady,
         };
         let patience = match waiting {
@@ -215,7 +215,7 @@ impl JwtAuth {
         Ok(News {
             policy: &self.instance,
             state: &self.state,
-            now: self.clock.now()?,
+            now: self.clock.now()?.get(),
         })
     }
 

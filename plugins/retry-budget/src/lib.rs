@@ -126,9 +126,9 @@ impl Plugin for RetryBudget {
         let is_open = |query| self.is_open(query);
         let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
-        let evaluation = self
-            .instance
-            .on_request(&request, is_redirected, now, tables, is_open);
+        let evaluation =
+            self.instance
+                .on_request(&request, is_redirected, now.get(), tables, is_open);
         let Some(evaluation) = evaluation else {
             return Ok(Flow::Continue);
         };
@@ -232,9 +232,9 @@ impl RetryBudget {
             .and_then(Option::as_deref)
             .unwrap_or_default();
         let now = self.clock.now()?;
-        let settlement = self
-            .instance
-            .settle(evaluation, report, now, &mut self.tables.at(now));
+        let settlement =
+            self.instance
+                .settle(evaluation, report, now.get(), &mut self.tables.at(now));
         self.log(evaluation, settlement.denied, "no more retries");
         if let Some(metrics) = self.metrics(evaluation.budget()) {
             metrics.count_settlement(evaluation, &settlement);

@@ -1,5 +1,7 @@
 //! What a worker remembers of the blocks that it wrote last.
 
+use portcullis_core::time::Nanos;
+
 use crate::cas_predictor::{is_recent, units};
 
 /// How many blocks are remembered at most, of all tables of a plugin instance: those of one table for
@@ -78,14 +80,14 @@ impl BlockCache {
     }
 
     /// A block, and the version to guess. It is forgotten here.
-    pub(crate) fn take(&mut self, at: At, now: u64) -> Option<(Vec<u8>, u32)> {
+    pub(crate) fn take(&mut self, at: At, now: Nanos) -> Option<(Vec<u8>, u32)> {
         let place = self.places.get_mut(index(at))?;
         let place = place.take_if(|place| place.at == at)?;
         is_recent(place.since, now).then_some((place.bytes, place.version))
     }
 
     /// Remembers a block.
-    pub(crate) fn put(&mut self, at: At, bytes: Vec<u8>, version: u32, now: u64) {
+    pub(crate) fn put(&mut self, at: At, bytes: Vec<u8>, version: u32, now: Nanos) {
         if self.luck.get(at.table).is_none_or(|luck| luck.left == 0) {
             return;
         }
@@ -134,7 +136,7 @@ fn index(at: At) -> usize {
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 1_000_000_000;
+    const SECOND: Nanos = Nanos::SECOND;
 
     fn at(block: u32) -> At {
         At { table: 0, block }
@@ -142,81 +144,81 @@ mod tests {
 
     #[test]
     fn a_block_is_remembered_once_and_not_for_long() {
-        let mut remembered = BlockCache::new(2);
-        remembered.put(at(7), vec![1], 70, SECOND);
-        remembered.put(at(8), vec![2], 80, SECOND);
+        let mut cache = BlockCache::new(2);
+        cache.put(at(7), vec![1], 70, SECOND);
+        cache.put(at(8), vec![2], 80, SECOND);
 
-        assert_eq!(remembered.take(at(9), SECOND), None);
-        assert_eq!(remembered.take(at(7), 2 * SECOND), Some((vec![1], 70)));
-        assert_eq!(remembered.take(at(7), 2 * SECOND), None);
-        assert_eq!(remembered.take(at(8), 20 * SECOND), None);
+        assert_eq!(cache.take(at(9), SECOND), None);
+        assert_eq!(cache.take(at(7), SECOND * 2), Some((vec![1], 70)));
+        assert_eq!(cache.take(at(7), SECOND * 2), None);
+        assert_eq!(cache.take(at(8), SECOND * 20), None);
     }
 
     #[test]
     fn of_two_blocks_with_one_place_the_later_is_remembered() {
-        let mut remembered = BlockCache::new(2);
+        let mut cache = BlockCache::new(2);
         let other = 7 + PLACES as u32;
-        remembered.put(at(7), vec![1], 70, 0);
-        remembered.put(at(other), vec![2], 80, 0);
+        cache.put(at(7), vec![1], 70, Nanos::ZERO);
+        cache.put(at(other), vec![2], 80, Nanos::ZERO);
 
-        assert_eq!(remembered.take(at(7), 0), None);
-        assert_eq!(remembered.take(at(other), 0), Some((vec![2], 80)));
+        assert_eq!(cache.take(at(7), Nanos::ZERO), None);
+        assert_eq!(cache.take(at(other), Nanos::ZERO), Some((vec![2], 80)));
     }
 
     #[test]
     fn who_guesses_wrong_rests_for_a_while_and_holds_nothing() {
-        let mut remembered = BlockCache::new(2);
-        remembered.put(at(7), vec![1], 70, 0);
-        while remembered.is_worth_while(0) {
-            remembered.was_wrong(0);
+        let mut cache = BlockCache::new(2);
+        cache.put(at(7), vec![1], 70, Nanos::ZERO);
+        while cache.is_worth_while(0) {
+            cache.was_wrong(0);
         }
-        assert_eq!(remembered.take(at(7), 0), None);
+        assert_eq!(cache.take(at(7), Nanos::ZERO), None);
 
-        let rest = (1..1_000).find(|_| remembered.is_worth_while(0));
+        let rest = (1..1_000).find(|_| cache.is_worth_while(0));
         assert_eq!(rest, Some(REST as i32));
     }
 
     #[test]
     fn as_many_right_guesses_as_wrong_ones_are_enough() {
-        let mut remembered = BlockCache::new(2);
+        let mut cache = BlockCache::new(2);
         for _ in 0..1_000 {
-            assert!(remembered.is_worth_while(0));
-            remembered.was_wrong(0);
-            remembered.was_right(0);
+            assert!(cache.is_worth_while(0));
+            cache.was_wrong(0);
+            cache.was_right(0);
         }
     }
 
     #[test]
     fn tables_share_the_places_and_not_the_luck() {
-        let mut remembered = BlockCache::new(2);
+        let mut cache = BlockCache::new(2);
         let other = At { table: 1, block: 9 };
-        remembered.put(at(7), vec![1], 70, 0);
-        remembered.put(other, vec![2], 90, 0);
-        while remembered.is_worth_while(0) {
-            remembered.was_wrong(0);
+        cache.put(at(7), vec![1], 70, Nanos::ZERO);
+        cache.put(other, vec![2], 90, Nanos::ZERO);
+        while cache.is_worth_while(0) {
+            cache.was_wrong(0);
         }
 
-        assert_eq!(remembered.take(at(7), 0), None);
-        assert!(remembered.is_worth_while(1));
+        assert_eq!(cache.take(at(7), Nanos::ZERO), None);
+        assert!(cache.is_worth_while(1));
         assert_eq!(
-            remembered.take(
+            cache.take(
                 At {
                     table: 0,
                     block: 10
                 },
-                0
+                Nanos::ZERO
             ),
             None
         );
-        assert_eq!(remembered.take(other, 0), Some((vec![2], 90)));
+        assert_eq!(cache.take(other, Nanos::ZERO), Some((vec![2], 90)));
 
         (0..100_u32).for_each(|table| {
             let at = At {
                 table: 1,
                 block: table * 101,
             };
-            remembered.put(at, vec![0], 1, 0);
+            cache.put(at, vec![0], 1, Nanos::ZERO);
         });
-        assert!(remembered.places.len() <= PLACES);
+        assert!(cache.places.len() <= PLACES);
     }
 }

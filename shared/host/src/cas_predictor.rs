@@ -30,6 +30,8 @@
 
 use std::cell::Cell;
 
+use portcullis_core::time::Nanos;
+
 use crate::abi::{self, Status};
 
 /// A value that nobody reads, and that is always empty.
@@ -68,13 +70,13 @@ fn is_newer(version: u32, than: u32) -> bool {
 }
 
 /// The time by which is measured how old a version is, in units of 2³⁰ nanoseconds.
-pub(crate) fn units(now: u64) -> u32 {
+pub(crate) fn units(now: Nanos) -> u32 {
     // It comes round after 146 years.
-    (now >> 30) as u32
+    (now.get() >> 30) as u32
 }
 
 /// Whether what was known at that time may still be believed.
-pub(crate) fn is_recent(at: u32, now: u64) -> bool {
+pub(crate) fn is_recent(at: u32, now: Nanos) -> bool {
     const KNOWN_FOR: u32 = 8;
     units(now).wrapping_sub(at) <= KNOWN_FOR
 }
@@ -100,7 +102,7 @@ impl CasPredictor {
 
     /// A version that is not newer than the newest that was given, for a write; `None` if none can be
     /// had.
-    pub(crate) fn latest(&self, now: u64) -> Option<u32> {
+    pub(crate) fn latest(&self, now: Nanos) -> Option<u32> {
         let known = self.known.get();
         match self.unasked.get().checked_sub(1) {
             Some(unasked) if is_recent(known.asked_at, now) => {
@@ -123,7 +125,7 @@ impl CasPredictor {
         self.unasked.set(0);
     }
 
-    fn ask(&self, now: u64) -> Option<u32> {
+    fn ask(&self, now: Nanos) -> Option<u32> {
         let version = written_version(PROBE).ok()?;
         let alone = match version == next(self.known.get().version) {
             true => self.alone.get().saturating_add(1),

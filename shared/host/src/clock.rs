@@ -1,5 +1,7 @@
 //! Clocks.
 
+use portcullis_core::time::{Nanos, UnixSeconds};
+
 use crate::abi::{self, Status};
 use crate::exchange::Error;
 use crate::shared_data;
@@ -29,14 +31,18 @@ impl SteadyClock {
     }
 
     /// The time now. An error, never a time that stands still, if Envoy does not say.
-    pub fn now(self) -> Result<u64, Error> {
-        let now = || Ok(self.offset?.wrapping_add(abi::monotonic_nanos()?));
+    pub fn now(self) -> Result<Nanos, Error> {
+        let now = || {
+            Ok(Nanos::new(
+                self.offset?.wrapping_add(abi::monotonic_nanos()?),
+            ))
+        };
         now().map_err(Error::of(CLOCK))
     }
 }
 
-/// Nanoseconds since the Unix epoch on the wall clock, which somebody may set: for times that come
-/// from elsewhere, as those in a token do.
-pub fn wall_clock() -> Result<u64, Error> {
-    abi::wall_nanos().map_err(Error::of(CLOCK))
+/// The time on the wall clock, which somebody may set: for times that come from elsewhere, as those in a token do.
+pub fn wall_clock() -> Result<UnixSeconds, Error> {
+    let nanos = abi::wall_nanos().map_err(Error::of(CLOCK))?;
+    Ok(UnixSeconds::new(Nanos::new(nanos).floor_secs()))
 }

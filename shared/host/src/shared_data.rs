@@ -38,6 +38,8 @@
 use portcullis_core::config::Name;
 use portcullis_table::{Edit, GaveUp};
 
+use portcullis_core::time::Nanos;
+
 use crate::abi::{self, Status};
 use crate::block_cache::{At, BlockCache};
 use crate::cas_predictor::{self, CasPredictor};
@@ -139,7 +141,7 @@ fn swap(key: &[u8], value: &[u8], version: Option<u32>) -> Result<bool, GaveUp> 
 pub(crate) struct Block<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) at: At,
-    pub(crate) now: u64,
+    pub(crate) now: Nanos,
 }
 
 /// The same as [`change`] for a block that this worker may remember. Then it is not read: it is

@@ -19,6 +19,8 @@ use std::fmt;
 use portcullis_core::config::Name;
 use portcullis_table::{Edit, GaveUp, KeyHasher, Seed, Store};
 
+use portcullis_core::time::Nanos;
+
 use crate::abi;
 use crate::block_cache::{At, BlockCache};
 use crate::cas_predictor::CasPredictor;
@@ -47,7 +49,7 @@ pub struct Tables {
 #[derive(Clone, Copy, Debug)]
 pub struct TablesAt<'a> {
     tables: &'a Tables,
-    now: u64,
+    now: Nanos,
 }
 
 struct Table {
@@ -111,7 +113,7 @@ impl Tables {
     }
 
     /// The tables as a store, at `now`, in nanoseconds of the steady clock.
-    pub fn at(&self, now: u64) -> TablesAt<'_> {
+    pub fn at(&self, now: Nanos) -> TablesAt<'_> {
         TablesAt { tables: self, now }
     }
 }
