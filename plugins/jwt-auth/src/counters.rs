@@ -1,13 +1,13 @@
 //! What is counted.
 
-use jwt_auth_policy::{Decision, Grounds, JwtAuth as Policy, Reason, Verdict, Verification};
+use jwt_auth_policy::{AdmitReason, Decision, JwtAuth as Policy, Reason, Verdict, Verification};
 use portcullis_core::config::Mode;
 use portcullis_core::label::Label;
 use portcullis_host::{CountersBy, Gauge, Metrics};
 
 /// What came of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fetched {
+pub(crate) enum FetchResult {
     /// A document that can be used.
     Good,
     /// Another status than 200; Envoy's own 503 and 504 among them, when it reached nobody.
@@ -20,7 +20,7 @@ pub(crate) enum Fetched {
     NotSent,
 }
 
-impl Label for Fetched {
+impl Label for FetchResult {
     const ALL: &'static [Self] = &[
         Self::Good,
         Self::Status,
@@ -51,7 +51,7 @@ pub(crate) struct Counters {
 
 #[derive(Debug)]
 struct Decisions {
-    admitted: CountersBy<Grounds>,
+    admitted: CountersBy<AdmitReason>,
     /// Those of a rule in shadow mode are would-be refusals.
     refused: CountersBy<Reason>,
 }
@@ -77,7 +77,7 @@ impl Counters {
             return;
         };
         match decision.verdict() {
-            Verdict::Admitted(grounds) => decisions.admitted.increment(grounds),
+            Verdict::Admitted(reason) => decisions.admitted.increment(reason),
             Verdict::Refused(reason) | Verdict::ShadowRefused(reason) => {
                 decisions.refused.increment(reason);
             }
@@ -107,7 +107,7 @@ impl Decisions {
 /// The metrics of a document that is fetched.
 #[derive(Debug)]
 pub(crate) struct DocumentCounters {
-    fetches: CountersBy<Fetched>,
+    fetches: CountersBy<FetchResult>,
     pub(crate) entries: Gauge,
     pub(crate) age: Gauge,
     /// 1 while there is no document that can be used.
@@ -175,7 +175,7 @@ impl DocumentCounters {
         }
     }
 
-    pub(crate) fn count(&self, fetched: Fetched) {
+    pub(crate) fn count(&self, fetched: FetchResult) {
         self.fetches.increment(fetched);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jwt_auth_policy::jose::MAX_SET;
 use jwt_auth_policy::remote::{MAX_BODY, Source, Ticket};
-use jwt_auth_policy::{JwtAuth as Policy, Look, RemoteId, State};
+use jwt_auth_policy::{JwtAuth as Policy, Polled, RemoteId, State};
 use portcullis_core::config::Name;
 use portcullis_host::abi::Status;
 use portcullis_host::{
@@ -13,7 +13,7 @@ use portcullis_host::{
 };
 use portcullis_table::Edit;
 
-use crate::counters::{DocumentCounters, Fetched};
+use crate::counters::{DocumentCounters, FetchResult};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -43,7 +43,7 @@ struct Document {
 
 /// Where the news go.
 #[derive(Debug)]
-pub(crate) struct News<'a> {
+pub(crate) struct FetchContext<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) state: &'a RefCell<State>,
     pub(crate) now: u64,
@@ -93,9 +93,9 @@ impl Fetching {
     }
 
     /// Looks at each document for which it is time.
-    pub(crate) fn on_tick(&self, worker: &mut Worker, news: &News<'_>) {
+    pub(crate) fn on_tick(&self, worker: &mut Worker, context: &FetchContext<'_>) {
         for document in &self.documents {
-            self.look(document, worker, news);
+            self.poll(document, worker, context);
         }
     }
 
@@ -105,7 +105,7 @@ impl Fetching {
         worker: &mut Worker,
         call: CallId,
         response: &CallResponse,
-        news: &News<'_>,
+        context: &FetchContext<'_>,
     ) {
         let mut calls = self.calls.borrow_mut();
         let Some(position) = calls.iter().position(|(id, ..)| *id == call) else {
@@ -114,30 +114,30 @@ impl Fetching {
         let (_, remote, ticket) = calls.swap_remove(position);
         drop(calls);
         if let Some(document) = self.documents.get(remote.index()) {
-            document.finish(ticket, response, news);
-            self.look(document, worker, news);
+            document.finish(ticket, response, context);
+            self.poll(document, worker, context);
         }
     }
 
-    fn look(&self, document: &Document, worker: &mut Worker, news: &News<'_>) {
-        let News { policy, state, now } = news;
+    fn poll(&self, document: &Document, worker: &mut Worker, context: &FetchContext<'_>) {
+        let FetchContext { policy, state, now } = context;
         let mut state = state.borrow_mut();
-        if !policy.is_time_to_look(&state, document.id, *now) {
+        if !policy.is_poll_due(&state, document.id, *now) {
             return;
         }
-        let look = |bytes: &mut Vec<u8>| policy.look(&mut state, document.id, bytes, *now);
+        let poll = |bytes: &mut Vec<u8>| policy.poll(&mut state, document.id, bytes, *now);
         // A value that cannot be written is looked at again with the next tick.
-        let look = document.shared.update(look).unwrap_or(Look::Nothing);
+        let polled = document.shared.update(poll).unwrap_or(Polled::Unchanged);
         if let Some(age) = policy.age(&state, document.id, *now) {
             document.counters.age.set(age / SECOND);
         }
         let is_missing = !policy.is_usable(&state, document.id, *now);
         document.counters.missing.set(is_missing.into());
         drop(state);
-        match look {
-            Look::Nothing => {}
-            Look::Pause => worker.wake(),
-            Look::Installed(installed) => {
+        match polled {
+            Polled::Unchanged => {}
+            Polled::Postponed => worker.wake(),
+            Polled::Installed(installed) => {
                 let what = &document.what;
                 log::info!("portcullis jwt_auth: {what}: {} entries", installed.entries);
                 for skipped in installed.skipped {
@@ -146,10 +146,10 @@ impl Fetching {
                 document.counters.entries.set(installed.entries as u64);
                 worker.wake();
             }
-            Look::Refused(problem) => {
+            Polled::Rejected(problem) => {
                 log::warn!("portcullis jwt_auth: {}: {problem}", document.what);
             }
-            Look::Fetch(ticket) => match document.send(worker) {
+            Polled::Fetch(ticket) => match document.send(worker) {
                 Ok(call) => {
                     let mut calls = self.calls.borrow_mut();
                     // An older call was given up, if Envoy never answered it.
@@ -158,7 +158,7 @@ impl Fetching {
                 }
                 Err(error) => {
                     let problem = not_sent(error, document.source.cluster.as_str());
-                    document.fail(ticket, Fetched::NotSent, &problem, None, news);
+                    document.fail(ticket, FetchResult::NotSent, &problem, None, context);
                 }
             },
         }
@@ -198,78 +198,82 @@ impl Document {
         })
     }
 
-    fn finish(&self, ticket: Ticket, response: &CallResponse, news: &News<'_>) {
+    fn finish(&self, ticket: Ticket, response: &CallResponse, context: &FetchContext<'_>) {
         match response.status() {
-            Some(200) => match self.check(response, news) {
-                Ok(()) => self.succeed(ticket, text(response), news),
-                Err(problem) => self.fail(ticket, Fetched::Unusable, &problem, None, news),
+            Some(200) => match self.check(response, context) {
+                Ok(()) => self.succeed(ticket, text(response), context),
+                Err(problem) => self.fail(ticket, FetchResult::Unusable, &problem, None, context),
             },
             Some(status) => {
                 let cluster = self.source.cluster.as_str();
                 let problem = format!("status {status}{}", explanation(response, cluster));
                 self.fail(
                     ticket,
-                    Fetched::Status,
+                    FetchResult::Status,
                     &problem,
                     retry_after(response),
-                    news,
+                    context,
                 );
             }
             None => self.fail(
                 ticket,
-                Fetched::BrokenOff,
+                FetchResult::BrokenOff,
                 "the connection was reset, or the response broke off",
                 None,
-                news,
+                context,
             ),
         }
     }
 
-    fn check(&self, response: &CallResponse, news: &News<'_>) -> Result<(), String> {
+    fn check(&self, response: &CallResponse, context: &FetchContext<'_>) -> Result<(), String> {
         if let Some(encoding) = encoding(response) {
             return Err(format!(
                 "content-encoding: {encoding}, which the request does not accept"
             ));
         }
-        let mut state = news.state.borrow_mut();
-        news.policy.check(&mut state, self.id, text(response))
+        let mut state = context.state.borrow_mut();
+        context.policy.prepare(&mut state, self.id, text(response))
     }
 
-    fn succeed(&self, ticket: Ticket, body: &[u8], news: &News<'_>) {
+    fn succeed(&self, ticket: Ticket, body: &[u8], context: &FetchContext<'_>) {
         let random = random_number();
         let schedule = &self.source.schedule;
         // Whoever is given up on fetches again when the lease has run out.
         let _ = self.shared.update(|bytes| {
-            let Edit { changed, .. } = schedule.succeed(bytes, ticket, news.now, body, random);
+            let Edit { changed, .. } = schedule.succeed(bytes, ticket, context.now, body, random);
             Edit {
                 changed,
                 outcome: (),
             }
         });
-        self.counters.count(Fetched::Good);
-        news.policy.fetched(&mut news.state.borrow_mut(), self.id);
+        self.counters.count(FetchResult::Good);
+        context
+            .policy
+            .fetch_ended(&mut context.state.borrow_mut(), self.id);
     }
 
     fn fail(
         &self,
         ticket: Ticket,
-        fetched: Fetched,
+        fetched: FetchResult,
         problem: &str,
         retry_after: Option<u64>,
-        news: &News<'_>,
+        context: &FetchContext<'_>,
     ) {
         let random = random_number();
         let schedule = &self.source.schedule;
         let _ = self
             .shared
-            .update(|bytes| schedule.fail(bytes, ticket, news.now, random, retry_after));
+            .update(|bytes| schedule.fail(bytes, ticket, context.now, random, retry_after));
         self.counters.count(fetched);
         log::warn!(
             "portcullis jwt_auth: {} not fetched from {}: {problem}",
             self.what,
             self.source.uri
         );
-        news.policy.fetched(&mut news.state.borrow_mut(), self.id);
+        context
+            .policy
+            .fetch_ended(&mut context.state.borrow_mut(), self.id);
     }
 }
 

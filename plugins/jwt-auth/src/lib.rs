@@ -4,13 +4,13 @@
 
 mod counters;
 mod fetching;
-mod waiting;
+mod wait_slots;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 pub use jwt_auth_policy::JwtAuth as Policy;
-use jwt_auth_policy::{Decision, Moment, Patience, State, Verdict};
+use jwt_auth_policy::{Decision, Now, State, Verdict, WaitStatus};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
@@ -21,8 +21,8 @@ use portcullis_host::{
 use portcullis_table::Seed;
 
 use counters::Counters;
-use fetching::{Fetching, News};
-use waiting::{Waiting, WaitingRoom};
+use fetching::{FetchContext, Fetching};
+use wait_slots::{WaitSlot, WaitSlots};
 
 /// The plugin.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct JwtAuth {
     signatures: EnvoySignatures,
     fetching: Fetching,
     counters: Counters,
-    room: WaitingRoom,
+    wait_slots: WaitSlots,
     /// When the first of those who wait has waited for long enough.
     deadline: Cell<u64>,
 }
@@ -46,7 +46,7 @@ const NEVER: u64 = u64::MAX;
 impl Plugin for JwtAuth {
     type Policy = Policy;
     /// Since when the request waits, if it does.
-    type Stream = Option<Waiting>;
+    type Stream = Option<WaitSlot>;
 
     fn new(instance: Instance<Policy>) -> Self {
         let metrics = instance.metrics();
@@ -68,7 +68,7 @@ impl Plugin for JwtAuth {
             clock: SteadyClock::open(),
             signatures,
             fetching: Fetching::open(&instance, &metrics),
-            room: WaitingRoom::new(counters.waiting),
+            wait_slots: WaitSlots::new(counters.waiting),
             deadline: Cell::new(NEVER),
             counters,
             instance,
@@ -81,7 +81,7 @@ impl Plugin for JwtAuth {
 
     fn on_request(
         &self,
-        waiting: &mut Option<Waiting>,
+        waiting: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
         if !self.instance.needs_request() {
@@ -107,7 +107,7 @@ impl Plugin for JwtAuth {
 
     fn on_error(
         &self,
-        waiting: &mut Option<Waiting>,
+        waiting: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
         failure: Failure,
     ) -> Flow {
@@ -132,7 +132,7 @@ impl Plugin for JwtAuth {
         reply.map_or(Flow::Continue, Flow::Reply)
     }
 
-    fn on_response(&self, _: &mut Option<Waiting>, _: &mut Exchange) -> Result<Flow, Error> {
+    fn on_response(&self, _: &mut Option<WaitSlot>, _: &mut Exchange) -> Result<Flow, Error> {
         Ok(Flow::Continue)
     }
 
@@ -145,9 +145,9 @@ impl Plugin for JwtAuth {
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
-        let news = self.news()?;
-        self.fetching.on_tick(worker, &news);
-        if news.now >= self.deadline.get() {
+        let context = self.context()?;
+        self.fetching.on_tick(worker, &context);
+        if context.now >= self.deadline.get() {
             self.deadline.set(NEVER);
             worker.wake();
         }
@@ -164,8 +164,8 @@ impl Plugin for JwtAuth {
         call: CallId,
         response: &CallResponse,
     ) -> Result<(), Error> {
-        let news = self.news()?;
-        self.fetching.on_answer(worker, call, response, &news);
+        let context = self.context()?;
+        self.fetching.on_answer(worker, call, response, &context);
         Ok(())
     }
 }
@@ -173,7 +173,7 @@ impl Plugin for JwtAuth {
 impl JwtAuth {
     fn decide(
         &self,
-        waiting: &mut Option<Waiting>,
+        waiting: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Decision, Error> {
         let needs = Needs {
@@ -189,30 +189,30 @@ impl JwtAuth {
             true => 0,
             false => self.clock.now()?.get(),
         };
-        let moment = Moment {
+        let now = Now {
             wall: wall_clock()?.get(),
             steady,
         };
-        let patience = match waiting {
-            Some(waiting) => Patience::Waited(steady.saturating_sub(waiting.since)),
-            None if self.room.is_full() => Patience::Exhausted,
-            None => Patience::Waited(0),
+        let wait_status = match waiting {
+            Some(waiting) => WaitStatus::Waited(steady.saturating_sub(waiting.since)),
+            None if self.wait_slots.is_full() => WaitStatus::NoSlot,
+            None => WaitStatus::Waited(0),
         };
         let decision = self.instance.decide(
             &subject,
             &mut self.state.borrow_mut(),
-            moment,
-            patience,
+            now,
+            wait_status,
             &self.signatures,
         );
         if let Verdict::Wait { .. } = decision.verdict() {
-            waiting.get_or_insert_with(|| self.room.enter(steady));
+            waiting.get_or_insert_with(|| self.wait_slots.take(steady));
         }
         Ok(decision)
     }
 
-    fn news(&self) -> Result<News<'_>, Error> {
-        Ok(News {
+    fn context(&self) -> Result<FetchContext<'_>, Error> {
+        Ok(FetchContext {
             policy: &self.instance,
             state: &self.state,
             now: self.clock.now()?.get(),

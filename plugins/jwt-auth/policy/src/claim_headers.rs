@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
-use super::claim_value::{self, Uncarried};
+use super::claim_value::{self, ClaimValueError};
 use crate::jose::Object;
 use portcullis_core::config::{FRAMING, HeaderName, Text};
 use portcullis_core::readings::is_spelling_of;
@@ -86,7 +86,7 @@ impl ClaimHeaders {
     }
 
     /// The headers for these claims.
-    pub(super) fn of(&self, claims: &Object) -> Result<Vec<(Bytes, Bytes)>, Uncarried> {
+    pub(super) fn of(&self, claims: &Object) -> Result<Vec<(Bytes, Bytes)>, ClaimValueError> {
         let mut headers = Vec::with_capacity(self.0.len());
         for (header, path) in &self.0 {
             let claim = claims.at(path.as_str());

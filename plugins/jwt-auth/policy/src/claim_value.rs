@@ -10,7 +10,7 @@
 //!
 //! The value is the claim, byte by byte: nothing is replaced, trimmed or left out, so that two subjects
 //! never become one. What a server on the way could change, or take for another claim, is not carried,
-//! and the request is refused ([`Uncarried`]):
+//! and the request is refused ([`ClaimValueError`]):
 //!
 //! - Control characters (C0, DEL, and C1 with U+0085). Envoy and HTTP libraries refuse some of them,
 //!   replace others, and end the value at NUL (RFC 9110, section 5.5).
@@ -33,14 +33,14 @@ use serde_json::Value;
 
 /// Why a claim cannot be the value of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Uncarried {
+pub(super) enum ClaimValueError {
     ControlCharacter,
     OuterWhiteSpace,
     LikeAnArray,
     LikeJson,
 }
 
-impl Uncarried {
+impl ClaimValueError {
     /// For the log.
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Uncarried {
 }
 
 /// The value of a header for this claim; none if the claim says nothing.
-pub(super) fn of(claim: &Value) -> Result<Option<Bytes>, Uncarried> {
+pub(super) fn of(claim: &Value) -> Result<Option<Bytes>, ClaimValueError> {
     let text: Cow<'_, str> = match claim {
         Value::Null => return Ok(None),
         Value::String(text) => {
@@ -65,10 +65,10 @@ pub(super) fn of(claim: &Value) -> Result<Option<Bytes>, Uncarried> {
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => claim.to_string().into(),
     };
     if text.chars().any(char::is_control) {
-        return Err(Uncarried::ControlCharacter);
+        return Err(ClaimValueError::ControlCharacter);
     }
     if text.starts_with(is_trimmed) || text.ends_with(is_trimmed) {
-        return Err(Uncarried::OuterWhiteSpace);
+        return Err(ClaimValueError::OuterWhiteSpace);
     }
     Ok((!text.is_empty()).then(|| Bytes::copy_from_slice(text.as_bytes())))
 }
@@ -78,13 +78,13 @@ fn is_trimmed(character: char) -> bool {
     character.is_whitespace() || character == '\u{feff}'
 }
 
-fn check_is_like_no_other(text: &str) -> Result<(), Uncarried> {
+fn check_is_like_no_other(text: &str) -> Result<(), ClaimValueError> {
     if text.contains(',') && text.split(',').all(is_plain) {
-        return Err(Uncarried::LikeAnArray);
+        return Err(ClaimValueError::LikeAnArray);
     }
     let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
     match text.starts_with(['[', '{']) && is_json() {
-        true => Err(Uncarried::LikeJson),
+        true => Err(ClaimValueError::LikeJson),
         false => Ok(()),
     }
 }

@@ -36,7 +36,7 @@ pub struct Config {
     pub(super) ambiguous: Ambiguous,
     pub(super) bypass_cors_preflight: bool,
     pub(super) stable_routes: Option<bool>,
-    pub(super) revocation: revocation::Config,
+    pub(super) revocation: revocation::RevocationConfig,
     pub(super) cache: Cache,
 }
 
@@ -85,7 +85,7 @@ struct Fields {
     stable_routes: Option<bool>,
     /// Tokens that are no longer accepted.
     #[serde(default)]
-    revocation: revocation::Config,
+    revocation: revocation::RevocationConfig,
     /// The cache of tokens that were verified.
     #[serde(default)]
     cache: Cache,

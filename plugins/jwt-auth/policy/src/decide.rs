@@ -1,9 +1,9 @@
 //! What is to become of a request. The [module](super) is the specification.
 
 use super::compiled::{Found, Requirement};
-use super::decision::{Accepted, Decision, Moment, Patience, Verdict};
+use super::decision::{Accepted, Decision, Now, Verdict, WaitStatus};
 use super::place::Search;
-use super::reason::{Grounds, Reason};
+use super::reason::{AdmitReason, Reason};
 use super::state::State;
 use super::verified::Verified;
 use super::verify::Rejection;
@@ -16,14 +16,14 @@ use portcullis_core::matcher::{Choice, Subject};
 impl JwtAuth {
     /// Decides about a request.
     ///
-    /// If it is to wait, ask again when there is news ([`look`](Self::look)), and at the time that the
+    /// If it is to wait, ask again when there is news ([`look`](Self::poll)), and at the time that the
     /// verdict names.
     pub fn decide(
         &self,
         subject: &Subject<'_>,
         state: &mut State,
-        moment: Moment,
-        patience: Patience,
+        now: Now,
+        wait_status: WaitStatus,
         host: &impl HostSignatures,
     ) -> Decision {
         if self.guards_routes && self.has_claim_header(subject.headers()) {
@@ -43,8 +43,8 @@ impl JwtAuth {
                 Some(RuleId(position)),
                 subject,
                 state,
-                moment,
-                patience,
+                now,
+                wait_status,
                 host,
             );
             if matches!(decision.verdict, Verdict::Refused(_) | Verdict::Wait { .. }) {
@@ -57,8 +57,8 @@ impl JwtAuth {
             choice.certain.map(RuleId),
             subject,
             state,
-            moment,
-            patience,
+            now,
+            wait_status,
             host,
         );
         decision.verifications.extend(verifications);
@@ -74,45 +74,45 @@ impl JwtAuth {
         id: Option<RuleId>,
         subject: &Subject<'_>,
         state: &mut State,
-        moment: Moment,
-        patience: Patience,
+        now: Now,
+        wait_status: WaitStatus,
         host: &impl HostSignatures,
     ) -> Decision {
         let rule = id.and_then(|id| self.rules.get(id.0));
         let mode = rule.map_or(self.mode, |rule| rule.mode);
-        let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
+        let admitted = |reason| Decision::new(id, mode, Verdict::Admitted(reason));
         if self.is_preflight(subject) {
-            return admitted(Grounds::Preflight);
+            return admitted(AdmitReason::Preflight);
         }
         let Some(rule) = rule else {
             return match self.admits_unmatched {
-                true => admitted(Grounds::NoRule),
+                true => admitted(AdmitReason::NoRule),
                 false => Decision::new(None, mode, Verdict::Refused(Reason::NoRule)),
             };
         };
         let Some(requirement) = &rule.requirement else {
-            return admitted(Grounds::NotRequired);
+            return admitted(AdmitReason::NotRequired);
         };
-        let mut decision = admitted(Grounds::Verified);
+        let mut decision = admitted(AdmitReason::Verified);
         let outcome = self.meet(
             requirement,
             subject.headers(),
             state,
-            moment,
+            now,
             host,
             &mut decision,
         );
         decision.verdict = match outcome {
-            Ok(grounds) => Verdict::Admitted(grounds),
+            Ok(reason) => Verdict::Admitted(reason),
             Err(rejection) => {
                 decision.detail = rejection.detail;
                 self.refuse(
                     rejection,
                     mode,
                     state,
-                    moment,
-                    patience,
-                    &mut decision.pause,
+                    now,
+                    wait_status,
+                    &mut decision.retry_after,
                 )
             }
         };
@@ -122,7 +122,7 @@ impl JwtAuth {
     /// The decision about a request of which Envoy does not say what is needed to judge it.
     pub fn on_error(&self) -> Decision {
         match self.on_error {
-            OnError::Allow => Decision::new(None, self.mode, Verdict::Admitted(Grounds::Error)),
+            OnError::Allow => Decision::new(None, self.mode, Verdict::Admitted(AdmitReason::Error)),
             OnError::Deny => self.on_refused_change(),
         }
     }
@@ -179,10 +179,10 @@ impl JwtAuth {
         requirement: &Requirement,
         headers: &HeaderMap,
         state: &mut State,
-        moment: Moment,
+        now: Now,
         host: &impl HostSignatures,
         decision: &mut Decision,
-    ) -> Result<Grounds, Rejection> {
+    ) -> Result<AdmitReason, Rejection> {
         let mut missing = 0;
         let mut is_doubtful = false;
         let mut wanted = None;
@@ -196,12 +196,12 @@ impl JwtAuth {
                 }
             };
             let providers = spec.providers(&places);
-            match self.verify(&token, &providers, state, moment, host) {
+            match self.verify(&token, &providers, state, now, host) {
                 Ok((verified, verification)) => {
                     decision.verifications.push(verification);
-                    if let Err(uncarried) = verified.headers {
+                    if let Err(error) = verified.headers {
                         return Err(Rejection {
-                            detail: uncarried.label(),
+                            detail: error.label(),
                             ..Reason::ClaimHeader.into()
                         });
                     }
@@ -227,7 +227,7 @@ impl JwtAuth {
             all if all == requirement.tokens.len() && requirement.allow_missing => {
                 return match is_doubtful {
                     true => Err(Reason::NotAToken.into()),
-                    false => Ok(Grounds::NoToken),
+                    false => Ok(AdmitReason::NoToken),
                 };
             }
             _ => return Err(Reason::NoToken.into()),
@@ -240,8 +240,8 @@ impl JwtAuth {
                 } = &*token.verified;
                 let provider = self.provider(*provider);
                 let skew = provider.map_or(0, |provider| provider.times.clock_skew);
-                requirement.conditions.check(claims, moment.wall, skew)?;
-                Ok(Grounds::Verified)
+                requirement.conditions.check(claims, now.wall, skew)?;
+                Ok(AdmitReason::Verified)
             }
             (None, None) => Err(Reason::NoToken.into()),
         }
@@ -253,38 +253,38 @@ impl JwtAuth {
         rejection: Rejection,
         mode: Mode,
         state: &mut State,
-        moment: Moment,
-        patience: Patience,
-        pause: &mut u64,
+        now: Now,
+        wait_status: WaitStatus,
+        retry_after: &mut u64,
     ) -> Verdict {
         let refused = |reason| match mode {
             Mode::Shadow => Verdict::ShadowRefused(reason),
             Mode::Enforce | Mode::Off => Verdict::Refused(reason),
         };
         let wanted = rejection.wanted;
-        let Some(watch) = wanted.and_then(|remote| state.watches.get_mut(remote.0)) else {
+        let Some(remote) = wanted.and_then(|remote| state.remotes.get_mut(remote.0)) else {
             return refused(rejection.reason);
         };
-        *pause = watch.pause(moment.steady);
-        let patience_left = match patience {
-            Patience::Waited(waited) => watch.timeout().saturating_sub(waited),
-            Patience::Exhausted => 0,
+        *retry_after = remote.fetch_in(now.steady);
+        let time_left = match wait_status {
+            WaitStatus::Waited(waited) => remote.timeout().saturating_sub(waited),
+            WaitStatus::NoSlot => 0,
         };
         // Whoever makes up key ids does not wait until the next fetch.
-        let longest_pause = match rejection.reason {
+        let longest_wait = match rejection.reason {
             Reason::UnknownKey => 0,
-            _ => patience_left,
+            _ => time_left,
         };
-        if *pause > 0 && *pause >= longest_pause {
+        if *retry_after > 0 && *retry_after >= longest_wait {
             return refused(rejection.reason);
         }
-        watch.want();
-        match patience {
+        remote.request_fetch();
+        match wait_status {
             _ if mode != Mode::Enforce => refused(rejection.reason),
-            Patience::Exhausted => refused(Reason::TooManyWaiting),
-            Patience::Waited(_) if patience_left == 0 => refused(rejection.reason),
-            Patience::Waited(_) => Verdict::Wait {
-                until: moment.steady.saturating_add(patience_left),
+            WaitStatus::NoSlot => refused(Reason::TooManyWaiting),
+            WaitStatus::Waited(_) if time_left == 0 => refused(rejection.reason),
+            WaitStatus::Waited(_) => Verdict::Wait {
+                until: now.steady.saturating_add(time_left),
             },
         }
     }

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::RuleId;
-use super::reason::{Grounds, Reason};
+use super::reason::{AdmitReason, Reason};
 use super::verified::Verified;
 use super::verify::Verification;
 use portcullis_core::config::Mode;
 
 /// The time by both clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct Now {
     /// Of the wall clock, in seconds since the Unix epoch: what tokens say of time.
     pub wall: u64,
     /// Of the steady clock, in nanoseconds: for what is fetched.
@@ -21,11 +21,11 @@ pub struct Moment {
 
 /// Whether a request may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum WaitStatus {
     /// It may, and has waited for so many nanoseconds.
     Waited(u64),
     /// It may not: too many wait already.
-    Exhausted,
+    NoSlot,
 }
 
 /// What is to become of a request.
@@ -39,14 +39,14 @@ pub struct Decision {
     pub(super) tokens: Vec<Accepted>,
     pub(super) verifications: Vec<Verification>,
     /// For how long a document that is missing will not come, in nanoseconds.
-    pub(super) pause: u64,
+    pub(super) retry_after: u64,
 }
 
 /// What is to become of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It passes.
-    Admitted(Grounds),
+    Admitted(AdmitReason),
     /// It must not pass.
     Refused(Reason),
     /// It would not pass if the rule and the plugin were in earnest.
@@ -83,7 +83,7 @@ impl Decision {
             detail: "",
             tokens: Vec::new(),
             verifications: Vec::new(),
-            pause: 0,
+            retry_after: 0,
         }
     }
 

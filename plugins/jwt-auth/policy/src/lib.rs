@@ -23,13 +23,13 @@
 //!
 //! What is cheap comes first, so that junk costs no signature:
 //!
-//! 1. Is it among the tokens that were verified (see `cache.rs`)? Then only its times are looked at again,
+//! 1. Is it among the tokens that were verified (see `token_cache.rs`)? Then only its times are looked at again,
 //!    and whether the keys are still usable.
-//! 2. Is it among the last bad signatures (see `forgeries.rs`)?
+//! 2. Is it among the last bad signatures (see `bad_signatures.rs`)?
 //! 3. Has it only characters that a token has? Is it strictly a signed JWT (see [`jose`](crate::jose))?
 //! 4. `iss` names one of the providers that the rule allows in this place; from here on, that provider's
 //!    settings and keys count, and no other's.
-//! 5. `alg` and `typ` are among those allowed; `times.rs`; `aud`.
+//! 5. `alg` and `typ` are among those allowed; `validity.rs`; `aud`.
 //! 6. Is it revoked (see [`revocation`](crate::revocation))?
 //! 7. Its key: that of its `kid`; without `kid`, each that fits, if they are few enough (see
 //!    [`jose`](crate::jose)).
@@ -39,7 +39,7 @@
 //! What is found out before the signature is true of a token that anybody can make. That is why the
 //! client is told `invalid_token`, and never what is wrong with it (`reply.rs`).
 //!
-//! # Waiting
+//! # WaitSlot
 //!
 //! A request waits where a document that is to be fetched (see [`remote`](crate::remote)) could change the verdict:
 //!
@@ -52,7 +52,7 @@
 //! It waits for the document's `timeout` at most. It does not wait where the next fetch will not be before
 //! that, because the last one has just failed; nor, for the sake of an unknown `kid`, where it is not to be
 //! at once. In shadow mode nobody waits; the document is fetched all the same. At most so many requests
-//! wait as the caller has [`Patience`] for.
+//! wait as the caller has [`WaitStatus`] for.
 //!
 //! A token without `jti` cannot be revoked, and does not wait for the list. Nothing that is wanted is in
 //! the way of a token that is refused for another reason.
@@ -101,14 +101,13 @@
 //! What would be refused passes, marked with [`SHADOW_HEADER`].
 
 mod apply;
-mod cache;
+mod bad_signatures;
 mod claim_headers;
 mod claim_value;
 mod compiled;
 mod config;
 mod decide;
 mod decision;
-mod forgeries;
 mod issuer;
 pub mod jose;
 mod keys;
@@ -118,6 +117,7 @@ mod policy;
 mod provider;
 mod reason;
 pub mod remote;
+mod remote_state;
 mod reply;
 mod reroute;
 pub mod revocation;
@@ -127,17 +127,17 @@ mod state;
 mod step_up;
 #[cfg(test)]
 mod tests;
-mod times;
+mod token_cache;
+mod validity;
 mod verified;
 mod verify;
-mod watch;
 
 use std::fmt;
 
 pub use config::Config;
-pub use decision::{Decision, Moment, Patience, Verdict};
-pub use reason::{Grounds, Reason};
-pub use state::{Installed, Look, State};
+pub use decision::{Decision, Now, Verdict, WaitStatus};
+pub use reason::{AdmitReason, Reason};
+pub use state::{Installed, Polled, State};
 pub use verify::Verification;
 
 use crate::jose::{KeySet, Skipped};
@@ -154,14 +154,14 @@ use reason::Details;
 /// The policy, compiled.
 ///
 /// For each request: [`decide`](Self::decide), then [`reply`](Self::reply) if it is refused, else
-/// [`apply`](Self::apply). Outside of requests: [`look`](Self::look) at each of the
+/// [`apply`](Self::apply). Outside of requests: [`look`](Self::poll) at each of the
 /// [`remotes`](Self::remotes), and fetch when that says so.
 ///
 /// ```
 /// use portcullis_core::config;
 /// use portcullis_core::headers::HeaderMap;
 /// use jwt_auth_policy::jose::{Hash, HostSignatures};
-/// use jwt_auth_policy::{JwtAuth, Moment, Patience};
+/// use jwt_auth_policy::{JwtAuth, Now, WaitStatus};
 /// use portcullis_core::matcher::Subject;
 /// use portcullis_table::Seed;
 ///
@@ -184,8 +184,8 @@ use reason::Details;
 ///
 /// let headers = HeaderMap::default();
 /// let subject = Subject::new(&headers, b"");
-/// let now = Moment { wall: 1_700_000_000, steady: 1_700_000_000_000_000_000 };
-/// let decision = policy.decide(&subject, &mut state, now, Patience::Waited(0), &NoHost);
+/// let now = Now { wall: 1_700_000_000, steady: 1_700_000_000_000_000_000 };
+/// let decision = policy.decide(&subject, &mut state, now, WaitStatus::Waited(0), &NoHost);
 /// let reply = policy.reply(&decision).ok_or("no reply")?;
 /// assert_eq!(reply.status, 401);
 /// let challenge = ("www-authenticate".into(), r#"Bearer realm="edge""#.into());
@@ -348,11 +348,11 @@ impl JwtAuth {
         rule.map_or(NO_RULE, |rule| rule.name.as_str())
     }
 
-    /// How often to [`look`](Self::look) at the documents, in nanoseconds; `None` if there are none.
+    /// How often to [`look`](Self::poll) at the documents, in nanoseconds; `None` if there are none.
     pub fn period(&self) -> Option<u64> {
         let remotes = self.remotes.iter();
         remotes
-            .map(|remote| watch::period(&remote.source.schedule))
+            .map(|remote| remote_state::poll_period(&remote.source.schedule))
             .min()
     }
 

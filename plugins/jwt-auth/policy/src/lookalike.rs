@@ -108,7 +108,9 @@ fn has_word(line: &[u8], word: &str) -> bool {
     let is_apart = |byte: Option<&u8>| !byte.is_some_and(u8::is_ascii_alphanumeric);
     line.windows(word.len()).enumerate().any(|(at, window)| {
         let before = at.checked_sub(1).and_then(|before| line.get(before));
-        window.eq_ignore_ascii_case(word) && is_apart(before) && is_apart(line.get(at + word.len()))
+        window.eq_ignore_ascii_case(word)
+            && is_apart(before)
+            && is_apart(line.get(at + word.len()))
     })
 }
 

@@ -7,7 +7,7 @@ use super::issuer::Issuer;
 use super::keys::{Jwks, Keys};
 use super::place::Place;
 use super::scope::at_least_one;
-use super::times::Times;
+use super::validity::TimeSettings;
 use crate::jose::Algorithm;
 use crate::remote::between;
 use portcullis_core::config::{Duration, Text, at_member};
@@ -31,7 +31,7 @@ pub(super) struct Provider {
     /// What `use` may say of a key.
     pub(super) uses: Vec<String>,
     pub(super) from: Vec<Place>,
-    pub(super) times: Times,
+    pub(super) times: TimeSettings,
     pub(super) forward: bool,
     pub(super) payload_header: Option<ClaimHeader>,
     pub(super) claim_headers: ClaimHeaders,
@@ -216,7 +216,7 @@ impl TryFrom<Fields> for Provider {
             keys,
             uses,
             from,
-            times: Times {
+            times: TimeSettings {
                 clock_skew: fields.clock_skew.as_secs(),
                 require_expiration: fields.require_expiration,
                 max_lifetime: fields.max_lifetime.map(Duration::as_secs),

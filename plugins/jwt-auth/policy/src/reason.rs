@@ -20,7 +20,7 @@ impl Details {
 
 /// Why a request may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grounds {
+pub enum AdmitReason {
     /// It has what its rule requires.
     Verified,
     /// It has no token, and its rule has `allow_missing`.
@@ -36,7 +36,7 @@ pub enum Grounds {
 }
 
 /// The value of the metric label `reason`.
-impl Label for Grounds {
+impl Label for AdmitReason {
     const ALL: &'static [Self] = &[
         Self::Verified,
         Self::NoToken,
@@ -60,7 +60,7 @@ impl Label for Grounds {
 
 /// What a client is told: the error codes of RFC 6750 and RFC 9470, and those that these do not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ErrorClass {
     /// 401 without an error code: there are no credentials.
     Authenticate,
     /// 400 `invalid_request`.
@@ -81,7 +81,7 @@ pub(super) enum Answer {
 
 /// The reasons, each with its name in metrics and logs, and its answer.
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $reason:ident = $label:literal: $answer:ident,)*) => {
+    ($($(#[$doc:meta])* $reason:ident = $label:literal: $error_class:ident,)*) => {
         /// Why a request is refused. Metrics and logs tell it; the client is told its class only.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
@@ -101,9 +101,9 @@ macro_rules! reasons {
 
         impl Reason {
             /// What the client is told.
-            pub(super) fn answer(self) -> Answer {
+            pub(super) fn error_class(self) -> ErrorClass {
                 match self {
-                    $(Self::$reason => Answer::$answer,)*
+                    $(Self::$reason => ErrorClass::$error_class,)*
                 }
             }
         }

@@ -17,7 +17,7 @@
 use bytes::Bytes;
 
 use super::decision::{Decision, Verdict};
-use super::reason::{Answer, Reason};
+use super::reason::{ErrorClass, Reason};
 use super::rule::Conditions;
 use super::scope::Scope;
 use super::step_up::StepUp;
@@ -39,21 +39,23 @@ impl JwtAuth {
         let Verdict::Refused(reason) = decision.verdict else {
             return None;
         };
-        let answer = reason.answer();
-        let (status, grpc_status, body) = match answer {
-            Answer::Authenticate => (401, UNAUTHENTICATED, "Authentication required\n"),
-            Answer::InvalidToken => (401, UNAUTHENTICATED, "Invalid token\n"),
-            Answer::StepUp => (401, UNAUTHENTICATED, "Stronger authentication required\n"),
-            Answer::InvalidRequest | Answer::BadRequest => (400, INVALID_ARGUMENT, "Bad request\n"),
-            Answer::InsufficientScope | Answer::Forbidden => {
+        let class = reason.error_class();
+        let (status, grpc_status, body) = match class {
+            ErrorClass::Authenticate => (401, UNAUTHENTICATED, "Authentication required\n"),
+            ErrorClass::InvalidToken => (401, UNAUTHENTICATED, "Invalid token\n"),
+            ErrorClass::StepUp => (401, UNAUTHENTICATED, "Stronger authentication required\n"),
+            ErrorClass::InvalidRequest | ErrorClass::BadRequest => {
+                (400, INVALID_ARGUMENT, "Bad request\n")
+            }
+            ErrorClass::InsufficientScope | ErrorClass::Forbidden => {
                 (403, PERMISSION_DENIED, "Forbidden\n")
             }
-            Answer::Unavailable => (503, UNAVAILABLE, "Authentication unavailable\n"),
+            ErrorClass::Unavailable => (503, UNAVAILABLE, "Authentication unavailable\n"),
         };
-        let told = match answer {
-            Answer::Unavailable => Some((RETRY_AFTER, retry_after(decision.pause))),
+        let told = match class {
+            ErrorClass::Unavailable => Some((RETRY_AFTER, retry_after(decision.retry_after))),
             _ => self
-                .challenge(answer, decision.rule)
+                .challenge(class, decision.rule)
                 .map(|challenge| (WWW_AUTHENTICATE, challenge)),
         };
         let told = told.map(|(name, value)| (name, Bytes::from(value)));
@@ -77,25 +79,27 @@ impl JwtAuth {
             .unwrap_or_default()
     }
 
-    fn challenge(&self, answer: Answer, rule: Option<RuleId>) -> Option<String> {
+    fn challenge(&self, class: ErrorClass, rule: Option<RuleId>) -> Option<String> {
         let requirement = rule.and_then(|id| self.rules.get(id.0)?.requirement.as_ref());
         let conditions = requirement.map(|requirement| &requirement.conditions);
-        let (error, more) = match answer {
-            Answer::Authenticate => (None, String::new()),
-            Answer::InvalidRequest => (Some("invalid_request"), String::new()),
-            Answer::InvalidToken => (Some("invalid_token"), String::new()),
-            Answer::InsufficientScope => (
+        let (error, more) = match class {
+            ErrorClass::Authenticate => (None, String::new()),
+            ErrorClass::InvalidRequest => (Some("invalid_request"), String::new()),
+            ErrorClass::InvalidToken => (Some("invalid_token"), String::new()),
+            ErrorClass::InsufficientScope => (
                 Some("insufficient_scope"),
                 conditions.map(scope).unwrap_or_default(),
             ),
-            Answer::StepUp => {
+            ErrorClass::StepUp => {
                 let step_up = conditions.and_then(|conditions| conditions.step_up.as_ref());
                 (
                     Some("insufficient_user_authentication"),
                     step_up.map(StepUp::parameters).unwrap_or_default(),
                 )
             }
-            Answer::BadRequest | Answer::Forbidden | Answer::Unavailable => return None,
+            ErrorClass::BadRequest | ErrorClass::Forbidden | ErrorClass::Unavailable => {
+                return None;
+            }
         };
         let error = error
             .map(|error| format!(", error=\"{error}\""))

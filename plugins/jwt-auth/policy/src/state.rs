@@ -1,11 +1,11 @@
 //! What one worker keeps from one request to the next.
 
-use super::cache::TokenCache;
-use super::forgeries::Forgeries;
+use super::bad_signatures::BadSignatureCache;
+use super::remote_state::{RemoteEvent, RemoteState};
+use super::token_cache::TokenCache;
 use super::verified::Verified;
-use super::watch::{Seen, Watch};
 use super::{JwtAuth, ProviderId, RemoteId, RemoteKind};
-use crate::jose::{KeySet, LastHeader};
+use crate::jose::{HeaderCache, KeySet};
 use crate::remote::{Ticket, View};
 use crate::revocation::RevocationList;
 use portcullis_table::{Edit, KeyHash, KeyHasher, Seed};
@@ -19,22 +19,22 @@ const END: usize = 64;
 pub struct State {
     seed: Seed,
     /// By [`RemoteId`].
-    pub(super) watches: Vec<Watch>,
+    pub(super) remotes: Vec<RemoteState>,
     /// By [`ProviderId`](super::ProviderId); those of the configuration are not here.
     pub(super) key_sets: Vec<Option<KeySet>>,
     /// From the configuration, and from the server once it was there.
     pub(super) revoked: RevocationList,
     pub(super) tokens: TokenCache,
-    pub(super) forgeries: Forgeries,
-    pub(super) last_header: LastHeader,
+    pub(super) bad_signatures: BadSignatureCache,
+    pub(super) header_cache: HeaderCache,
     /// What was fetched and read last, until it is taken over.
-    checked: Option<Checked>,
+    prepared: Option<Prepared>,
 }
 
 /// A document that is read, but not taken over. Reading one is the dearest thing that a worker does at
 /// once, so who fetches it does it once.
 #[derive(Debug)]
-struct Checked {
+struct Prepared {
     remote: RemoteId,
     body: Vec<u8>,
     content: Content,
@@ -49,17 +49,17 @@ enum Content {
 
 /// What became of a look at a remote document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum Polled {
     /// Nothing that matters.
-    Nothing,
+    Unchanged,
     /// It is time to fetch it, and this worker is to do that.
     Fetch(Ticket),
     /// This worker has another one now. Requests that wait are to be looked at again.
     Installed(Installed),
     /// Another one is there, which cannot be used.
-    Refused(String),
+    Rejected(String),
     /// What requests wait for does not come soon. They are to be looked at again.
-    Pause,
+    Postponed,
 }
 
 /// A document that a worker has taken over.
@@ -74,8 +74,8 @@ pub struct Installed {
 impl State {
     /// Whether there is a document, and it is not too old.
     pub(super) fn is_usable(&self, remote: RemoteId, now: u64) -> bool {
-        let watch = self.watches.get(remote.0);
-        watch.is_some_and(|watch| watch.is_usable(now))
+        let remote_state = self.remotes.get(remote.0);
+        remote_state.is_some_and(|remote_state| remote_state.is_usable(now))
     }
 
     /// Hashes a token together with those who may have issued it: for others it may be good.
@@ -101,69 +101,69 @@ impl JwtAuth {
     /// The state of a worker that has not seen anything yet. The seed is random.
     pub fn state(&self, seed: Seed) -> State {
         State {
-            watches: self
+            remotes: self
                 .remotes
                 .iter()
-                .map(|remote| Watch::new(remote.source.schedule))
+                .map(|remote| RemoteState::new(remote.source.schedule))
                 .collect(),
             key_sets: self.providers.iter().map(|_| None).collect(),
             revoked: RevocationList::inline(&self.revoked, &seed),
             tokens: TokenCache::new(self.cache_tokens),
-            forgeries: Forgeries::default(),
-            last_header: LastHeader::default(),
-            checked: None,
+            bad_signatures: BadSignatureCache::default(),
+            header_cache: HeaderCache::default(),
+            prepared: None,
             seed,
         }
     }
 
-    /// Whether to [`look`](Self::look) now.
-    pub fn is_time_to_look(&self, state: &State, remote: RemoteId, now: u64) -> bool {
-        let watch = state.watches.get(remote.0);
-        watch.is_some_and(|watch| watch.is_time(now))
+    /// Whether to [`look`](Self::poll) now.
+    pub fn is_poll_due(&self, state: &State, remote: RemoteId, now: u64) -> bool {
+        let remote_state = state.remotes.get(remote.0);
+        remote_state.is_some_and(|remote_state| remote_state.is_poll_due(now))
     }
 
     /// Looks at the shared value of a remote document, at `now` of the steady clock, and takes over
     /// what is new there.
-    pub fn look(
+    pub fn poll(
         &self,
         state: &mut State,
         remote: RemoteId,
         bytes: &mut Vec<u8>,
         now: u64,
-    ) -> Edit<Look> {
-        let Some(watch) = state.watches.get_mut(remote.0) else {
+    ) -> Edit<Polled> {
+        let Some(remote_state) = state.remotes.get_mut(remote.0) else {
             return Edit {
                 changed: false,
-                outcome: Look::Nothing,
+                outcome: Polled::Unchanged,
             };
         };
-        let Edit { changed, outcome } = watch.look(bytes, now);
-        if outcome != Seen::Other {
+        let Edit { changed, outcome } = remote_state.poll(bytes, now);
+        if outcome != RemoteEvent::Changed {
             // It is the one that was there before.
-            state.checked = None;
+            state.prepared = None;
         }
         let outcome = match outcome {
-            Seen::Nothing => Look::Nothing,
-            Seen::Fetch(ticket) => Look::Fetch(ticket),
-            Seen::Pause => Look::Pause,
-            Seen::Other => match self.install(state, remote, View::read(bytes).body) {
-                Ok(installed) => Look::Installed(installed),
-                Err(problem) => Look::Refused(problem),
+            RemoteEvent::Nothing => Polled::Unchanged,
+            RemoteEvent::Fetch(ticket) => Polled::Fetch(ticket),
+            RemoteEvent::Postponed => Polled::Postponed,
+            RemoteEvent::Changed => match self.install(state, remote, View::read(bytes).body) {
+                Ok(installed) => Polled::Installed(installed),
+                Err(problem) => Polled::Rejected(problem),
             },
         };
         Edit { changed, outcome }
     }
 
     /// A fetch has ended: the next look is to be now.
-    pub fn fetched(&self, state: &mut State, remote: RemoteId) {
-        if let Some(watch) = state.watches.get_mut(remote.0) {
-            watch.hurry();
+    pub fn fetch_ended(&self, state: &mut State, remote: RemoteId) {
+        if let Some(remote_state) = state.remotes.get_mut(remote.0) {
+            remote_state.poll_soon();
         }
     }
 
     /// How old the document is that a worker has, in nanoseconds.
     pub fn age(&self, state: &State, remote: RemoteId, now: u64) -> Option<u64> {
-        state.watches.get(remote.0)?.age(now)
+        state.remotes.get(remote.0)?.age(now)
     }
 
     /// Whether requests can be judged by a document.
@@ -171,12 +171,12 @@ impl JwtAuth {
         state.is_usable(remote, now)
     }
 
-    /// Whether a document that was fetched may be stored; else, why not. The next [`look`](Self::look) at it
+    /// Whether a document that was fetched may be stored; else, why not. The next [`look`](Self::poll) at it
     /// does not read it again.
-    pub fn check(&self, state: &mut State, remote: RemoteId, body: &[u8]) -> Result<(), String> {
-        state.checked = None;
-        let content = self.read(state, remote, body)?;
-        state.checked = Some(Checked {
+    pub fn prepare(&self, state: &mut State, remote: RemoteId, body: &[u8]) -> Result<(), String> {
+        state.prepared = None;
+        let content = self.parse(state, remote, body)?;
+        state.prepared = Some(Prepared {
             remote,
             body: body.to_vec(),
             content,
@@ -184,7 +184,7 @@ impl JwtAuth {
         Ok(())
     }
 
-    fn read(&self, state: &State, remote: RemoteId, body: &[u8]) -> Result<Content, String> {
+    fn parse(&self, state: &State, remote: RemoteId, body: &[u8]) -> Result<Content, String> {
         match self.remotes.get(remote.0).map(|remote| remote.kind) {
             Some(RemoteKind::Keys(id)) => {
                 let uses = self.provider(id).map(|provider| &provider.uses[..]);
@@ -205,11 +205,12 @@ impl JwtAuth {
         remote: RemoteId,
         body: &[u8],
     ) -> Result<Installed, String> {
-        let checked = state.checked.take();
-        let checked = checked.filter(|checked| checked.remote == remote && checked.body == body);
-        let content = match checked {
-            Some(checked) => checked.content,
-            None => self.read(state, remote, body)?,
+        let prepared = state.prepared.take();
+        let prepared =
+            prepared.filter(|prepared| prepared.remote == remote && prepared.body == body);
+        let content = match prepared {
+            Some(prepared) => prepared.content,
+            None => self.parse(state, remote, body)?,
         };
         match content {
             Content::Keys(provider, set) => {
@@ -221,7 +222,7 @@ impl JwtAuth {
                     *place = Some(set);
                 }
                 state.tokens.retain(|token| token.provider != provider);
-                state.forgeries.clear();
+                state.bad_signatures.clear();
                 Ok(installed)
             }
             Content::Revocations(list) => {

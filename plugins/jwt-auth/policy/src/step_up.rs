@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::reason::Reason;
 use super::scope::{at_least_one, is_quotable};
-use super::times::seconds_of;
+use super::validity::seconds_of;
 use crate::jose::Object;
 use portcullis_core::config::Duration;
 

@@ -4,21 +4,21 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::ProviderId;
-use super::claim_value::Uncarried;
+use super::claim_value::ClaimValueError;
 use super::provider::Provider;
-use super::times::Window;
+use super::validity::Validity;
 use crate::jose::{Object, Token};
 
 /// A token that is valid, as long as nothing changes. Everything that costs something is prepared.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) provider: ProviderId,
-    pub(super) window: Window,
+    pub(super) validity: Validity,
     pub(super) claims: Object,
     /// The claims as JSON.
     pub(super) payload: Bytes,
     /// The headers for the upstream, if its claims can be carried there.
-    pub(super) headers: Result<Vec<(Bytes, Bytes)>, Uncarried>,
+    pub(super) headers: Result<Vec<(Bytes, Bytes)>, ClaimValueError>,
 }
 
 impl Verified {
@@ -26,7 +26,7 @@ impl Verified {
         token: Token<'_>,
         id: ProviderId,
         provider: &Provider,
-        window: Window,
+        validity: Validity,
     ) -> Self {
         let payload_header = provider.payload_header.as_ref().map(|header| {
             let mut parts = token.compact().split('.');
@@ -41,7 +41,7 @@ impl Verified {
         let (payload, claims) = token.into_payload();
         Self {
             provider: id,
-            window,
+            validity,
             claims,
             payload: payload.into(),
             headers,

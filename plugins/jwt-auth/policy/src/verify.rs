@@ -11,7 +11,7 @@ use super::provider::Provider;
 use super::reason::Reason;
 use super::state::State;
 use super::verified::{Verified, identity};
-use super::{JwtAuth, Moment, ProviderId, RemoteId};
+use super::{JwtAuth, Now, ProviderId, RemoteId};
 use crate::jose::{HostSignatures, KeySet, MAX_TOKEN, Malformed, NoKey, Object, Token, VerifiedBy};
 use portcullis_core::config::OnError;
 use portcullis_table::KeyHash;
@@ -28,7 +28,7 @@ pub enum Verification {
     /// It was verified, and is not good.
     Failed,
     /// It is not good, which was known.
-    KnownForgery,
+    KnownBadSignature,
 }
 
 /// The value of the metric label `path`.
@@ -38,7 +38,7 @@ impl Label for Verification {
         Self::Host,
         Self::Rust,
         Self::Failed,
-        Self::KnownForgery,
+        Self::KnownBadSignature,
     ];
 
     fn label(self) -> &'static str {
@@ -47,7 +47,7 @@ impl Label for Verification {
             Self::Host => "host",
             Self::Rust => "rust",
             Self::Failed => "failed",
-            Self::KnownForgery => "known_forgery",
+            Self::KnownBadSignature => "known_forgery",
         }
     }
 }
@@ -81,40 +81,39 @@ impl JwtAuth {
         token: &[u8],
         providers: &[ProviderId],
         state: &mut State,
-        moment: Moment,
+        now: Now,
         host: &impl HostSignatures,
     ) -> Result<(Rc<Verified>, Verification), Rejection> {
         if token.len() > MAX_TOKEN {
             return Err(malformed(Malformed::TooLong));
         }
         let end = state.hash_end(token);
-        if let Some(known) = self.known(token, end, providers, state, moment) {
+        if let Some(known) = self.known(token, end, providers, state, now) {
             return Ok((known, Verification::Cache));
         }
         let hash = state.hash_for(token, providers);
-        if state.forgeries.contains(hash) {
+        if state.bad_signatures.contains(hash) {
             return Err(Rejection {
-                verification: Some(Verification::KnownForgery),
+                verification: Some(Verification::KnownBadSignature),
                 ..Reason::Signature.into()
             });
         }
-        let parsed =
-            Token::parse_after(&mut state.last_header, token).map_err(|fault| {
-                match token.iter().all(|byte| is_credential(*byte)) {
-                    true => malformed(fault),
-                    false => Reason::NotAToken.into(),
-                }
-            })?;
+        let parsed = Token::parse_cached(&mut state.header_cache, token).map_err(|fault| {
+            match token.iter().all(|byte| is_credential(*byte)) {
+                true => malformed(fault),
+                false => Reason::NotAToken.into(),
+            }
+        })?;
         let (id, provider) = self
             .issuer(parsed.claims(), providers)
             .ok_or(Reason::Issuer)?;
-        let window = provider.check(&parsed, moment.wall)?;
-        self.check_revocation(&parsed, provider, state, moment)?;
-        let (set, wanted) = self.key_set(id, provider, state, moment)?;
+        let validity = provider.check(&parsed, now.wall)?;
+        self.check_revocation(&parsed, provider, state, now)?;
+        let (set, wanted) = self.key_set(id, provider, state, now)?;
         let verified = signature(&parsed, provider, set, wanted, host);
         match verified {
             Ok(by) => {
-                let verified = Rc::new(Verified::new(parsed, id, provider, window));
+                let verified = Rc::new(Verified::new(parsed, id, provider, validity));
                 state.tokens.insert(end, token, &verified);
                 let by = match by {
                     VerifiedBy::Host => Verification::Host,
@@ -124,7 +123,7 @@ impl JwtAuth {
             }
             Err(rejection) => {
                 if rejection.reason == Reason::Signature {
-                    state.forgeries.insert(hash);
+                    state.bad_signatures.insert(hash);
                 }
                 Err(rejection)
             }
@@ -138,11 +137,11 @@ impl JwtAuth {
         end: KeyHash,
         providers: &[ProviderId],
         state: &mut State,
-        moment: Moment,
+        now: Now,
     ) -> Option<Rc<Verified>> {
         let known = state.tokens.get(end, token)?;
-        let is_good = known.window.contains(moment.wall)
-            && self.may_use_keys(known.provider, state, moment.steady);
+        let is_good = known.validity.contains(now.wall)
+            && self.may_use_keys(known.provider, state, now.steady);
         if !is_good {
             // What is wrong now is found out the long way.
             state.tokens.remove(end);
@@ -179,18 +178,18 @@ impl JwtAuth {
         token: &Token<'_>,
         provider: &Provider,
         state: &State,
-        moment: Moment,
+        now: Now,
     ) -> Result<(), Rejection> {
         let Some((iss, jti)) = identity(token.claims()) else {
             return Ok(());
         };
         let skew = provider.times.clock_skew;
-        if state.revoked.contains(iss, jti, moment.wall, skew) {
+        if state.revoked.contains(iss, jti, now.wall, skew) {
             return Err(Reason::Revoked.into());
         }
         let missing = self
             .revocations
-            .filter(|remote| !state.is_usable(*remote, moment.steady));
+            .filter(|remote| !state.is_usable(*remote, now.steady));
         match (missing, self.on_error) {
             (Some(remote), OnError::Deny) => Err(Rejection {
                 wanted: Some(remote),
@@ -206,7 +205,7 @@ impl JwtAuth {
         id: ProviderId,
         provider: &'s Provider,
         state: &'s State,
-        moment: Moment,
+        now: Now,
     ) -> Result<(&'s KeySet, Option<RemoteId>), Rejection> {
         match (&provider.keys, self.keys_of(id)) {
             (Keys::Inline(set), _) => {
@@ -218,7 +217,7 @@ impl JwtAuth {
             }
             (Keys::Remote(_), remote) => {
                 let set = state.key_sets.get(id.0).and_then(Option::as_ref);
-                let set = set.filter(|_| self.may_use_keys(id, state, moment.steady));
+                let set = set.filter(|_| self.may_use_keys(id, state, now.steady));
                 let set = set.ok_or(Rejection {
                     wanted: remote,
                     ..Reason::KeysUnavailable.into()
@@ -237,16 +236,16 @@ impl JwtAuth {
 
 impl Provider {
     /// All but keys and signature; the time is in seconds.
-    fn check(&self, token: &Token<'_>, now: u64) -> Result<super::times::Window, Reason> {
+    fn check(&self, token: &Token<'_>, now: u64) -> Result<super::validity::Validity, Reason> {
         if !self.algorithms.contains(&token.header().algorithm) {
             return Err(Reason::Algorithm);
         }
         if !self.accepts_type(token.header().typ.as_deref()) {
             return Err(Reason::Type);
         }
-        let window = self.times.check(token.claims(), now)?;
+        let validity = self.times.check(token.claims(), now)?;
         match self.accepts_audience(token.claims().get("aud")) {
-            true => Ok(window),
+            true => Ok(validity),
             false => Err(Reason::Audience),
         }
     }

@@ -51,10 +51,10 @@ pub enum Unusable {
     /// §3.3).
     Weak,
     /// An RSA key of more than 4096 bits, or whose exponent is not 65537.
-    Exotic,
+    UnsupportedRsa,
     /// It is used only in part: another key of its `kid` fits the same tokens, and which one verifies must
     /// not be a matter of order.
-    Rival,
+    Conflicting,
 }
 
 impl Unusable {
@@ -68,8 +68,10 @@ impl Unusable {
             Self::Private => "a private key",
             Self::Material => "malformed key material",
             Self::Weak => "too short to be safe",
-            Self::Exotic => "longer than 4096 bits, or an exponent other than 65537",
-            Self::Rival => "another key has its kid and fits the same tokens, which are refused",
+            Self::UnsupportedRsa => "longer than 4096 bits, or an exponent other than 65537",
+            Self::Conflicting => {
+                "another key has its kid and fits the same tokens, which are refused"
+            }
         }
     }
 }
@@ -233,7 +235,7 @@ impl<'j> Jwk<'j> {
             return Err(Unusable::Weak);
         }
         if bits > *RSA_BITS.end() || self.bytes("e")? != RSA_EXPONENT {
-            return Err(Unusable::Exotic);
+            return Err(Unusable::UnsupportedRsa);
         }
         let key = RS256PublicKey::from_components(&modulus, &RSA_EXPONENT)
             .map_err(|_| Unusable::Material)?;

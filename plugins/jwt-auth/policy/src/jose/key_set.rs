@@ -43,7 +43,7 @@ pub struct KeySet {
     skipped: Vec<Skipped>,
 }
 
-/// An entry of a set that cannot be used here, or only for some tokens ([`Unusable::Rival`]).
+/// An entry of a set that cannot be used here, or only for some tokens ([`Unusable::Conflicting`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its position in `keys`, from 0.
@@ -156,10 +156,10 @@ impl KeySet {
             let reason = match key.and_then(|jwk| Key::from_jwk(jwk, uses)) {
                 Ok(key) => {
                     let fits = fits(&key, &keys);
-                    if fits != Fits::Twin {
+                    if fits != Overlap::Duplicate {
                         keys.push(key);
                     }
-                    (fits == Fits::Rival).then_some(Unusable::Rival)
+                    (fits == Overlap::Conflicting).then_some(Unusable::Conflicting)
                 }
                 Err(reason) => Some(reason),
             };
@@ -262,21 +262,21 @@ impl KeySet {
 
 /// What a key is to those before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fits {
+enum Overlap {
     /// One of them, written twice.
-    Twin,
+    Duplicate,
     /// It has the `kid` of another one, which is for the same tokens.
-    Rival,
+    Conflicting,
     /// Another one.
-    Apart,
+    None,
 }
 
-fn fits(key: &Key, keys: &[Key]) -> Fits {
-    let mut fits = Fits::Apart;
+fn fits(key: &Key, keys: &[Key]) -> Overlap {
+    let mut fits = Overlap::None;
     for other in keys.iter().filter(|other| other.id() == key.id()) {
         match other.has_material_of(key) {
-            true if other.algorithms() == key.algorithms() => return Fits::Twin,
-            false if key.id().is_some() && other.overlaps(key) => fits = Fits::Rival,
+            true if other.algorithms() == key.algorithms() => return Overlap::Duplicate,
+            false if key.id().is_some() && other.overlaps(key) => fits = Overlap::Conflicting,
             _ => {}
         }
     }

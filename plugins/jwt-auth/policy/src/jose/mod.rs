@@ -131,4 +131,4 @@ pub use key_set::{
 };
 pub use portcullis_core::signature::{Hash, HostSignatures};
 pub use signature::VerifiedBy;
-pub use token::{Header, LastHeader, MAX_HEADER, MAX_TOKEN, Malformed, Token};
+pub use token::{Header, HeaderCache, MAX_HEADER, MAX_TOKEN, Malformed, Token};

@@ -43,12 +43,12 @@ pub struct Header {
 /// The header that was read last, in base64url and read. An issuer's tokens have all the same one, for as
 /// long as it signs with the same key.
 #[derive(Debug, Default)]
-pub struct LastHeader(Option<(Box<str>, Rc<Header>)>);
+pub struct HeaderCache(Option<(Box<str>, Rc<Header>)>);
 
 /// Longer ones, with a certificate chain, are not worth the memory.
-const MAX_LAST_HEADER: usize = 512;
+const MAX_CACHED_HEADER: usize = 512;
 
-impl LastHeader {
+impl HeaderCache {
     fn get(&self, encoded: &str) -> Option<Rc<Header>> {
         let (_, header) = self.0.as_ref().filter(|(own, _)| **own == *encoded)?;
         Some(Rc::clone(header))
@@ -56,7 +56,7 @@ impl LastHeader {
 
     fn insert(&mut self, encoded: &str, header: Header) -> Rc<Header> {
         let header = Rc::new(header);
-        if encoded.len() <= MAX_LAST_HEADER {
+        if encoded.len() <= MAX_CACHED_HEADER {
             self.0 = Some((encoded.into(), Rc::clone(&header)));
         }
         header
@@ -114,11 +114,11 @@ impl Malformed {
 impl<'t> Token<'t> {
     /// Reads a token, strictly; the module's documentation says what is refused.
     pub fn parse(compact: &'t [u8]) -> Result<Self, Malformed> {
-        Self::parse_after(&mut LastHeader::default(), compact)
+        Self::parse_cached(&mut HeaderCache::default(), compact)
     }
 
     /// The same for one token of many: does not read again what the one before had, too.
-    pub fn parse_after(last: &mut LastHeader, compact: &'t [u8]) -> Result<Self, Malformed> {
+    pub fn parse_cached(last: &mut HeaderCache, compact: &'t [u8]) -> Result<Self, Malformed> {
         if compact.len() > MAX_TOKEN {
             return Err(Malformed::TooLong);
         }

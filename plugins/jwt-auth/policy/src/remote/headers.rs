@@ -1,4 +1,4 @@
-//! Headers with which a document is asked for.
+//! FetchHeaders with which a document is asked for.
 
 use std::fmt;
 
@@ -22,9 +22,9 @@ const USER_AGENT: (&str, &str) = (
 
 /// Names and values of headers, in lower case, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Headers(Vec<(String, String)>);
+pub struct FetchHeaders(Vec<(String, String)>);
 
-impl Headers {
+impl FetchHeaders {
     /// All headers of a request for a document, apart from the pseudo-headers: those that are configured,
     /// and `accept`, `accept-encoding` and `user-agent` unless these are among them.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -40,19 +40,22 @@ impl Headers {
 }
 
 /// An object of names and values.
-impl<'de> Deserialize<'de> for Headers {
+impl<'de> Deserialize<'de> for FetchHeaders {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
 
         impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Headers;
+            type Value = FetchHeaders;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of names and values of headers")
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Headers, A::Error> {
-                let mut headers = Headers::default();
+            fn visit_map<A: de::MapAccess<'de>>(
+                self,
+                mut members: A,
+            ) -> Result<FetchHeaders, A::Error> {
+                let mut headers = FetchHeaders::default();
                 while let Some(Name(name)) = members.next_key()? {
                     let HeaderValue(value) = members.next_value()?;
                     if headers.contains(&name) {
@@ -92,7 +95,7 @@ impl TryFrom<String> for Name {
 }
 
 #[cfg(feature = "schema")]
-impl schemars::JsonSchema for Headers {
+impl schemars::JsonSchema for FetchHeaders {
     fn inline_schema() -> bool {
         true
     }

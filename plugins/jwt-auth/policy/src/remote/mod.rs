@@ -42,7 +42,7 @@
 //!
 //! # How long a document is used
 //!
-//! | [`Status`] | when | |
+//! | [`Freshness`] | when | |
 //! |---|---|---|
 //! | `Never` | none was ever fetched | |
 //! | `Fresh` | until `fetched_at` + `refresh` | |
@@ -53,7 +53,7 @@
 //!
 //! - A lease ends with the answer, or by itself after `timeout` + [`LEASE_MARGIN`]. A worker that crashed, or
 //!   whose plugin was replaced, blocks nobody.
-//! - A lease that ended by itself counts as a failure at that moment. If it is the document that kills
+//! - A lease that ended by itself counts as a failure at that now. If it is the document that kills
 //!   whoever parses it, this goes on at the pace of the back-off.
 //! - The ticket of a fetch is the time it was started; each is later than the one before. It is a fencing
 //!   token (Kleppmann, *How to do distributed locking*, 2016): a good answer is stored if its ticket is later
@@ -92,12 +92,12 @@ mod tests;
 mod uri;
 mod view;
 
-pub use headers::Headers;
+pub use headers::FetchHeaders;
 pub use schedule::{LEASE_MARGIN, MAX_BODY, Schedule};
 pub use source::{Cluster, Source};
 pub(crate) use source::{between, nanoseconds};
 pub use uri::Uri;
-pub use view::{Status, View};
+pub use view::{Freshness, View};
 
 /// Why a document might be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub enum Acquired {
 
 /// What became of a document that was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Success {
+pub enum StoreResult {
     /// It is stored, and it is another one than before.
     Changed,
     /// It is the one that is stored.

@@ -1,7 +1,7 @@
 //! Who fetches, and when. The [module](super) is the specification.
 
 use super::record::Record;
-use super::{Acquired, Status, Success, Ticket, Trigger};
+use super::{Acquired, Freshness, StoreResult, Ticket, Trigger};
 use portcullis_table::Edit;
 
 const SECOND: u64 = 1_000_000_000;
@@ -19,7 +19,7 @@ const LONGEST_BACK_OFF: u64 = 300 * SECOND;
 /// The intervals of a document, in nanoseconds.
 ///
 /// ```
-/// use jwt_auth_policy::remote::{Acquired, Schedule, Status, Success, Trigger, View};
+/// use jwt_auth_policy::remote::{Acquired, Schedule, Freshness, StoreResult, Trigger, View};
 ///
 /// const SECOND: u64 = 1_000_000_000;
 /// let schedule = Schedule {
@@ -41,12 +41,12 @@ const LONGEST_BACK_OFF: u64 = 300 * SECOND;
 ///
 /// // The document arrives, and was parsed. The other worker hears of it.
 /// let stored = schedule.succeed(&mut value, ticket, now + SECOND, b"{}", 7).outcome;
-/// assert_eq!(stored, Success::Changed);
+/// assert_eq!(stored, StoreResult::Changed);
 /// let second = schedule.acquire(&mut value, 0, Trigger::Due, now + SECOND).outcome;
 /// assert_eq!(second, Acquired::Changed);
 /// let view = View::read(&value);
 /// assert_eq!(view.body, b"{}");
-/// assert_eq!(view.status(&schedule, now + SECOND), Status::Fresh);
+/// assert_eq!(view.freshness(&schedule, now + SECOND), Freshness::Fresh);
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,19 +125,19 @@ impl Schedule {
         now: u64,
         body: &[u8],
         random: u64,
-    ) -> Edit<Success> {
+    ) -> Edit<StoreResult> {
         if body.is_empty() || body.len() > MAX_BODY {
             let Edit { changed, .. } = self.fail(bytes, ticket, now, random, None);
             return Edit {
                 changed,
-                outcome: Success::Refused,
+                outcome: StoreResult::Refused,
             };
         }
         let (mut record, stored) = Record::read(bytes).unwrap_or_default();
         if ticket.0 <= record.fetched_at {
             return Edit {
                 changed: false,
-                outcome: Success::Late,
+                outcome: StoreResult::Late,
             };
         }
         if ticket.0 >= record.started_at {
@@ -149,11 +149,11 @@ impl Schedule {
         record.fetched_at = ticket.0;
         let outcome = if stored == body {
             record.write(bytes);
-            Success::Unchanged
+            StoreResult::Unchanged
         } else {
             record.generation = now.max(record.generation.saturating_add(1));
             record.write_with(body, bytes);
-            Success::Changed
+            StoreResult::Changed
         };
         Edit {
             changed: true,
@@ -228,14 +228,14 @@ impl Schedule {
     }
 
     /// What a document that was fetched at this time is good for.
-    pub(super) fn status(&self, fetched_at: u64, now: u64) -> Status {
+    pub(super) fn freshness(&self, fetched_at: u64, now: u64) -> Freshness {
         let stale_at = fetched_at.saturating_add(self.refresh);
         if now < stale_at {
-            Status::Fresh
+            Freshness::Fresh
         } else if now < stale_at.saturating_add(self.keep_stale) {
-            Status::Stale
+            Freshness::Stale
         } else {
-            Status::Expired
+            Freshness::Expired
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::record::LAYOUT;
-use super::{Headers, Schedule, Uri};
+use super::{FetchHeaders, Schedule, Uri};
 use portcullis_core::config::Duration;
 use portcullis_table::fingerprint;
 
@@ -20,8 +20,8 @@ pub struct Source {
     pub cluster: Cluster,
     /// What to ask it for.
     pub uri: Uri,
-    /// Headers to send along.
-    pub headers: Headers,
+    /// FetchHeaders to send along.
+    pub headers: FetchHeaders,
     /// When to ask.
     pub schedule: Schedule,
 }
@@ -71,10 +71,10 @@ struct Fields {
     cluster: Cluster,
     /// The document, an absolute http or https URI.
     uri: Uri,
-    /// Headers to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
+    /// FetchHeaders to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
     /// configuration in clear text, and in its dumps: not for secrets.
     #[serde(default)]
-    headers: Headers,
+    headers: FetchHeaders,
     /// How long a fetch may take, from `1ms` to `1m`. Default: `2s`.
     #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
     timeout: Duration,

@@ -20,7 +20,7 @@ pub struct View<'a> {
 
 /// What a document is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum Freshness {
     /// There is none.
     Never,
     /// It is as it should be.
@@ -31,7 +31,7 @@ pub enum Status {
     Expired,
 }
 
-impl Status {
+impl Freshness {
     /// Whether the document may be used.
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Fresh | Self::Stale)
@@ -54,10 +54,10 @@ impl<'a> View<'a> {
     }
 
     /// What the document is good for now.
-    pub fn status(&self, schedule: &Schedule, now: u64) -> Status {
+    pub fn freshness(&self, schedule: &Schedule, now: u64) -> Freshness {
         match self.generation {
-            0 => Status::Never,
-            _ => schedule.status(self.fetched_at, now),
+            0 => Freshness::Never,
+            _ => schedule.freshness(self.fetched_at, now),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::document::not_empty;
-use crate::remote::{Cluster, Headers, Schedule, Source, Uri, between, nanoseconds};
+use crate::remote::{Cluster, FetchHeaders, Schedule, Source, Uri, between, nanoseconds};
 use portcullis_core::config::Duration;
 
 /// Tokens that are no longer accepted.
@@ -14,7 +14,7 @@ use portcullis_core::config::Duration;
     schemars(rename = "Revocation")
 )]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
+pub struct RevocationConfig {
     /// Tokens that are revoked for as long as they stand here.
     pub inline: Vec<Revoked>,
     /// A list to be fetched.
@@ -47,10 +47,10 @@ struct Remote {
     cluster: Cluster,
     /// The list, an absolute http or https URI.
     uri: Uri,
-    /// Headers to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
+    /// FetchHeaders to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
     /// configuration in clear text, and in its dumps: not for secrets.
     #[serde(default)]
-    headers: Headers,
+    headers: FetchHeaders,
     /// How long a fetch may take, from `1ms` to `1m`. Default: `2s`.
     #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
     timeout: Duration,

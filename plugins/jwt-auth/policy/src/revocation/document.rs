@@ -24,27 +24,27 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Entry<'_>>, ParseError> {
+pub(super) fn parse(text: &[u8]) -> Result<Vec<ListedToken<'_>>, ParseError> {
     if text.len() > MAX_BODY {
         return Err(ParseError(format!(
             "found {} bytes; expected at most {MAX_BODY}",
             text.len()
         )));
     }
-    let document: Object<Document<'_>> = serde_json::from_slice(text)
+    let document: ObjectOnly<Document<'_>> = serde_json::from_slice(text)
         .map_err(|error| ParseError(error.to_string().chars().take(MAX_MESSAGE).collect()))?;
     let entries = document.0.revoked.into_iter();
-    Ok(entries.map(|Object(entry)| entry).collect())
+    Ok(entries.map(|ObjectOnly(entry)| entry).collect())
 }
 
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
-    revoked: Vec<Object<Entry<'a>>>,
+    revoked: Vec<ObjectOnly<ListedToken<'a>>>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Entry<'a> {
+pub(super) struct ListedToken<'a> {
     #[serde(borrow, deserialize_with = "not_empty")]
     pub(super) iss: Cow<'a, str>,
     #[serde(borrow, deserialize_with = "not_empty")]
@@ -54,9 +54,9 @@ pub(super) struct Entry<'a> {
 }
 
 /// A JSON object; what derives `Deserialize` takes an array for the values of its fields, too.
-struct Object<T>(T);
+struct ObjectOnly<T>(T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOnly<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor<T>(PhantomData<T>);
 

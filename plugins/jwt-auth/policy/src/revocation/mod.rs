@@ -47,6 +47,6 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Revoked};
+pub use config::{RevocationConfig, Revoked};
 pub use document::ParseError;
 pub use list::RevocationList;

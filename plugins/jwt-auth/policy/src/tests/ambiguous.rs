@@ -48,7 +48,7 @@ fn no_spelling_reaches_a_rule_of_another_path() {
     ] {
         assert_eq!(
             verdict(path),
-            Verdict::Admitted(Grounds::NotRequired),
+            Verdict::Admitted(AdmitReason::NotRequired),
             "{path}"
         );
     }
@@ -153,7 +153,7 @@ fn what_some_servers_overlook_opens_nothing() {
     }
     for path in ["/administrator", "/log", "/v1/key", "/v12/keys"] {
         let found = world.verdict(&[(":path", path)]);
-        assert_eq!(found, Verdict::Admitted(Grounds::NotRequired), "{path}");
+        assert_eq!(found, Verdict::Admitted(AdmitReason::NotRequired), "{path}");
     }
     let bearer = format!("Bearer {}", token(json!({})));
     let found = world.verdict(&[(":path", "/ADMIN/x"), ("authorization", &bearer)]);
@@ -171,7 +171,7 @@ fn rules_that_differ_in_case_or_a_final_slash_are_kept_apart() {
         {"name": "rest", "require": {"provider": "corp"}},
     ]);
     let mut world = World::new(config);
-    let open = Verdict::Admitted(Grounds::NotRequired);
+    let open = Verdict::Admitted(AdmitReason::NotRequired);
     assert_eq!(world.verdict(&[(":path", "/Docs/x")]), open);
     assert_eq!(world.verdict(&[(":path", "/docs")]), open);
     assert_eq!(

@@ -56,12 +56,12 @@ fn times_count_for_known_tokens_too() {
     let mut world = with_cache(1000);
     let token = token(json!({"nbf": START}));
     assert_eq!(world.judge(&token), VERIFIED);
-    world.moment.wall = START + 659;
+    world.now.wall = START + 659;
     assert_eq!(world.judge(&token), VERIFIED);
-    world.moment.wall = START + 660;
+    world.now.wall = START + 660;
     assert_eq!(world.judge(&token), refused(Reason::Expired));
     // A wall clock that was set back.
-    world.moment.wall = START - 61;
+    world.now.wall = START - 61;
     assert_eq!(world.judge(&token), refused(Reason::NotYetValid));
 }
 
@@ -109,7 +109,7 @@ fn large_tokens_take_the_room_of_several() {
 #[test]
 fn a_forgery_costs_one_signature() {
     let mut world = with_cache(1000);
-    for expected in [Verification::Failed, Verification::KnownForgery] {
+    for expected in [Verification::Failed, Verification::KnownBadSignature] {
         let passage = world.bearer(&forged(json!({})));
         assert_eq!(passage.decision.verdict(), refused(Reason::Signature));
         assert_eq!(passage.decision.verifications(), [expected]);

@@ -220,7 +220,7 @@ fn a_signature_that_is_bad_for_one_provider_may_be_good_for_another() {
     };
     let bad = refused(Reason::Signature);
     assert_eq!(send("/"), (bad, vec![Verification::Failed]));
-    assert_eq!(send("/"), (bad, vec![Verification::KnownForgery]));
+    assert_eq!(send("/"), (bad, vec![Verification::KnownBadSignature]));
     assert_eq!(send("/any/"), (refused(Reason::Algorithm), vec![]));
 }
 

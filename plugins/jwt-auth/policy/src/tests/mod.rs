@@ -53,8 +53,8 @@ struct World {
     policy: JwtAuth,
     state: State,
     host: Host,
-    moment: Moment,
-    patience: Patience,
+    now: Now,
+    wait_status: WaitStatus,
 }
 
 /// What became of a request.
@@ -71,18 +71,18 @@ impl World {
             state: policy.state(Seed::new([7; 16])),
             policy,
             host: Host::default(),
-            moment: Moment {
+            now: Now {
                 wall: START,
                 steady: START * SECOND,
             },
-            patience: Patience::Waited(0),
+            wait_status: WaitStatus::Waited(0),
         }
     }
 
     /// Lets so many seconds pass, by both clocks.
     fn advance(&mut self, seconds: u64) {
-        self.moment.wall += seconds;
-        self.moment.steady += seconds * SECOND;
+        self.now.wall += seconds;
+        self.now.steady += seconds * SECOND;
     }
 
     /// Sends a GET request for `/` unless the headers say otherwise.
@@ -100,8 +100,8 @@ impl World {
         let decision = self.policy.decide(
             &subject,
             &mut self.state,
-            self.moment,
-            self.patience,
+            self.now,
+            self.wait_status,
             &self.host,
         );
         let reply = self.policy.reply(&decision);
@@ -154,7 +154,7 @@ impl Passage {
     }
 }
 
-const VERIFIED: Verdict = Verdict::Admitted(Grounds::Verified);
+const VERIFIED: Verdict = Verdict::Admitted(AdmitReason::Verified);
 
 fn refused(reason: Reason) -> Verdict {
     Verdict::Refused(reason)

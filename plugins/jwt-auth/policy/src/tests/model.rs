@@ -35,13 +35,13 @@ proptest! {
         for step in steps {
             match step {
                 Step::Pass(seconds) => {
-                    world.moment.wall = world.moment.wall.saturating_add_signed(seconds);
+                    world.now.wall = world.now.wall.saturating_add_signed(seconds);
                 }
                 Step::Send { number, is_good } => {
                     let (nbf, exp) = (START + 20 * number, START + 20 * number + 100);
                     let claims = json!({"sub": number.to_string(), "nbf": nbf, "exp": exp});
                     let token = if is_good { token(claims) } else { forged(claims) };
-                    let is_valid = is_good && (nbf..exp).contains(&world.moment.wall);
+                    let is_valid = is_good && (nbf..exp).contains(&world.now.wall);
                     prop_assert_eq!(world.judge(&token) == VERIFIED, is_valid);
                 }
             }
@@ -65,8 +65,8 @@ proptest! {
             ("cookie".into(), [b"a=", &cookie[..]].concat().into()),
         ]);
         let subject = Subject::new(&headers, b"");
-        let World { policy, state, host, moment, patience } = &mut world;
-        let decision = policy.decide(&subject, state, *moment, *patience, host);
+        let World { policy, state, host, now, wait_status } = &mut world;
+        let decision = policy.decide(&subject, state, *now, *wait_status, host);
         prop_assert!(policy.reply(&decision).is_some());
         policy.apply(&decision, &mut headers);
     }

@@ -216,7 +216,7 @@ fn what_is_like_a_token_is_neither_one_nor_missing() {
 #[test]
 fn other_credentials_are_no_token() {
     let mut world = optional();
-    let missing = Verdict::Admitted(Grounds::NoToken);
+    let missing = Verdict::Admitted(AdmitReason::NoToken);
     for (name, line) in [
         ("authorization", "Basic dXNlcjpwYXNz"),
         ("authorization", "Basic"),

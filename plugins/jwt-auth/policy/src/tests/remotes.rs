@@ -25,19 +25,19 @@ impl Fetching {
         self.world.policy.remotes().next().unwrap().0
     }
 
-    fn look(&mut self) -> Look {
-        let (remote, now) = (self.remote(), self.world.moment.steady);
+    fn poll(&mut self) -> Polled {
+        let (remote, now) = (self.remote(), self.world.now.steady);
         let World { policy, state, .. } = &mut self.world;
-        if !policy.is_time_to_look(state, remote, now) {
-            return Look::Nothing;
+        if !policy.is_poll_due(state, remote, now) {
+            return Polled::Unchanged;
         }
-        policy.look(state, remote, &mut self.shared, now).outcome
+        policy.poll(state, remote, &mut self.shared, now).outcome
     }
 
     /// Looks, and expects to be the one who fetches.
     fn ticket(&mut self) -> Ticket {
-        match self.look() {
-            Look::Fetch(ticket) => ticket,
+        match self.poll() {
+            Polled::Fetch(ticket) => ticket,
             other => panic!("{other:?}"),
         }
     }
@@ -46,18 +46,18 @@ impl Fetching {
         let body = body.to_string();
         let remote = self.remote();
         let World { policy, state, .. } = &mut self.world;
-        policy.check(state, remote, body.as_bytes()).unwrap();
-        let now = self.world.moment.steady;
+        policy.prepare(state, remote, body.as_bytes()).unwrap();
+        let now = self.world.now.steady;
         let schedule = self.schedule();
         schedule.succeed(&mut self.shared, ticket, now, body.as_bytes(), 0);
-        self.world.policy.fetched(&mut self.world.state, remote);
+        self.world.policy.fetch_ended(&mut self.world.state, remote);
     }
 
     fn fail(&mut self, ticket: Ticket) {
-        let (remote, now) = (self.remote(), self.world.moment.steady);
+        let (remote, now) = (self.remote(), self.world.now.steady);
         let Edit { outcome, .. } = self.schedule().fail(&mut self.shared, ticket, now, 0, None);
         assert!(outcome);
-        self.world.policy.fetched(&mut self.world.state, remote);
+        self.world.policy.fetch_ended(&mut self.world.state, remote);
     }
 
     fn schedule(&self) -> crate::remote::Schedule {
@@ -68,7 +68,7 @@ impl Fetching {
     fn install(&mut self, body: &Value) {
         let ticket = self.ticket();
         self.succeed(ticket, body);
-        assert!(matches!(self.look(), Look::Installed(_)));
+        assert!(matches!(self.poll(), Polled::Installed(_)));
     }
 }
 
@@ -105,19 +105,19 @@ fn waits(verdict: Verdict) -> bool {
 fn before_there_are_keys_requests_wait_and_then_pass() {
     let mut fetching = remote_keys();
     let token = token_of("a");
-    let until = fetching.world.moment.steady + 2 * SECOND;
+    let until = fetching.world.now.steady + 2 * SECOND;
     assert_eq!(fetching.world.judge(&token), Verdict::Wait { until });
     let ticket = fetching.ticket();
     assert!(waits(fetching.world.judge(&token)));
     fetching.succeed(ticket, &keys(&["a"]));
-    assert!(matches!(fetching.look(), Look::Installed(_)));
+    assert!(matches!(fetching.poll(), Polled::Installed(_)));
     assert_eq!(fetching.world.judge(&token), VERIFIED);
 }
 
 #[test]
 fn requests_do_not_wait_for_longer_than_a_fetch_may_take() {
     let mut fetching = remote_keys();
-    fetching.world.patience = Patience::Waited(2 * SECOND);
+    fetching.world.wait_status = WaitStatus::Waited(2 * SECOND);
     let passage = fetching.world.bearer(&token_of("a"));
     assert_eq!(passage.decision.verdict(), refused(Reason::KeysUnavailable));
     assert_eq!(passage.status(), Some(503));
@@ -133,11 +133,11 @@ fn requests_wait_through_a_short_pause_but_not_through_a_long_one() {
         let ticket = fetching.ticket();
         fetching.fail(ticket);
         assert!(waits(fetching.world.judge(&token)), "{attempt}");
-        assert_eq!(fetching.look(), Look::Pause);
+        assert_eq!(fetching.poll(), Polled::Postponed);
         match verdict_after {
             None => {
                 assert!(waits(fetching.world.judge(&token)));
-                assert_eq!(fetching.look(), Look::Nothing, "it is not time yet");
+                assert_eq!(fetching.poll(), Polled::Unchanged, "it is not time yet");
                 fetching.world.advance(1);
             }
             Some(reason) => assert_eq!(fetching.world.judge(&token), refused(reason)),
@@ -150,7 +150,7 @@ fn requests_wait_through_a_short_pause_but_not_through_a_long_one() {
 
     fetching.world.advance(1);
     assert!(waits(fetching.world.judge(&token)));
-    assert_eq!(fetching.look(), Look::Pause, "still");
+    assert_eq!(fetching.poll(), Polled::Postponed, "still");
     fetching.world.advance(1);
     fetching.install(&keys(&["a"]));
     assert_eq!(fetching.world.judge(&token), VERIFIED);
@@ -196,7 +196,7 @@ fn an_unknown_kid_waits_for_one_fetch() {
 
     // The next one comes too soon: nobody can make us fetch all the time.
     assert!(waits(fetching.world.judge(&token_of("made-up"))));
-    assert_eq!(fetching.look(), Look::Pause);
+    assert_eq!(fetching.poll(), Polled::Postponed);
     for kid in ["made-up", "another"] {
         assert_eq!(
             fetching.world.judge(&token_of(kid)),
@@ -216,7 +216,7 @@ fn an_unknown_kid_that_stays_unknown_is_a_bad_token() {
     assert!(waits(fetching.world.judge(&token_of("b"))));
     let ticket = fetching.ticket();
     fetching.succeed(ticket, &keys(&["a"]));
-    assert_eq!(fetching.look(), Look::Pause);
+    assert_eq!(fetching.poll(), Polled::Postponed);
     let passage = fetching.world.bearer(&token_of("b"));
     assert_eq!(passage.status(), Some(401));
 }
@@ -268,7 +268,7 @@ fn the_same_keys_fetched_again_are_younger() {
     fetching.world.advance(590);
     let ticket = fetching.ticket();
     fetching.succeed(ticket, &keys(&["a"]));
-    assert_eq!(fetching.look(), Look::Nothing);
+    assert_eq!(fetching.poll(), Polled::Unchanged);
     fetching.world.advance(600 + 86_400 - 1);
     assert_eq!(fetching.world.judge(&token_of("a")), VERIFIED);
 }
@@ -308,26 +308,26 @@ fn a_revocation_is_in_effect_within_refresh_and_a_second() {
                     .is_some_and(|(at, ..)| worker == 0 && *at <= now)
                 {
                     let (_, ticket, body) = answer.take().unwrap();
-                    policy.check(state, remote, &body).unwrap();
+                    policy.prepare(state, remote, &body).unwrap();
                     schedule.succeed(&mut shared, ticket, now, &body, u64::MAX);
-                    policy.fetched(state, remote);
+                    policy.fetch_ended(state, remote);
                 } else if now < next[worker] {
                     continue;
                 } else {
                     next[worker] = now + period - 5 * MILLISECOND;
                 }
-                if !policy.is_time_to_look(state, remote, now) {
+                if !policy.is_poll_due(state, remote, now) {
                     continue;
                 }
-                match policy.look(state, remote, &mut shared, now).outcome {
-                    Look::Fetch(ticket) => {
+                match policy.poll(state, remote, &mut shared, now).outcome {
+                    Polled::Fetch(ticket) => {
                         fetches += 1;
                         answer = Some((now + 300 * MILLISECOND, ticket, list.to_string().into()));
                         if fetches == 2 {
                             revoked_at = now;
                         }
                     }
-                    Look::Installed(installed) => is_known[worker] = installed.entries == 1,
+                    Polled::Installed(installed) => is_known[worker] = installed.entries == 1,
                     _ => {}
                 }
             }
@@ -345,18 +345,18 @@ fn a_revocation_is_in_effect_within_refresh_and_a_second() {
 fn another_worker_may_store_another_document_meanwhile() {
     let mut fetching = remote_keys();
     let ticket = fetching.ticket();
-    let (remote, now) = (fetching.remote(), fetching.world.moment.steady);
+    let (remote, now) = (fetching.remote(), fetching.world.now.steady);
     let schedule = fetching.schedule();
     let World { policy, state, .. } = &mut fetching.world;
     let own = keys(&["a"]).to_string();
-    policy.check(state, remote, own.as_bytes()).unwrap();
+    policy.prepare(state, remote, own.as_bytes()).unwrap();
     let others = keys(&["b"]).to_string();
     schedule.succeed(&mut fetching.shared, ticket, now, others.as_bytes(), 0);
     fetching
         .world
         .policy
-        .fetched(&mut fetching.world.state, remote);
-    assert!(matches!(fetching.look(), Look::Installed(_)));
+        .fetch_ended(&mut fetching.world.state, remote);
+    assert!(matches!(fetching.poll(), Polled::Installed(_)));
     assert_eq!(fetching.world.judge(&token_of("b")), VERIFIED);
     assert_ne!(fetching.world.judge(&token_of("a")), VERIFIED);
 }
@@ -377,13 +377,13 @@ fn what_cannot_be_used_is_not_stored() {
         (secret, "secret keys"),
     ] {
         let found = policy
-            .check(&mut state, remote, body.to_string().as_bytes())
+            .prepare(&mut state, remote, body.to_string().as_bytes())
             .unwrap_err();
         assert!(found.contains(problem), "{found}");
     }
-    assert!(policy.check(&mut state, remote, b"<html>").is_err());
+    assert!(policy.prepare(&mut state, remote, b"<html>").is_err());
     assert_eq!(
-        policy.check(&mut state, remote, keys(&["a"]).to_string().as_bytes()),
+        policy.prepare(&mut state, remote, keys(&["a"]).to_string().as_bytes()),
         Ok(())
     );
 }
@@ -391,7 +391,7 @@ fn what_cannot_be_used_is_not_stored() {
 #[test]
 fn too_many_waiting_are_not_joined() {
     let mut fetching = remote_keys();
-    fetching.world.patience = Patience::Exhausted;
+    fetching.world.wait_status = WaitStatus::NoSlot;
     let passage = fetching.world.bearer(&token_of("a"));
     assert_eq!(passage.decision.verdict(), refused(Reason::TooManyWaiting));
     assert_eq!(passage.status(), Some(503));
@@ -449,7 +449,7 @@ fn a_list_revokes_what_was_verified_before() {
 fn without_a_list_on_error_decides() {
     let token = token(json!({"jti": "x"}));
     let mut deny = remote_list("deny");
-    deny.world.patience = Patience::Waited(2 * SECOND);
+    deny.world.wait_status = WaitStatus::Waited(2 * SECOND);
     let passage = deny.world.bearer(&token);
     assert_eq!(
         passage.decision.verdict(),
@@ -468,7 +468,7 @@ fn on_error_never_stands_in_for_a_key() {
     );
     config["on_error"] = json!("allow");
     fetching.world = World::new(config);
-    fetching.world.patience = Patience::Waited(2 * SECOND);
+    fetching.world.wait_status = WaitStatus::Waited(2 * SECOND);
     assert_eq!(
         fetching.world.judge(&token_of("a")),
         refused(Reason::KeysUnavailable)
@@ -479,10 +479,10 @@ fn on_error_never_stands_in_for_a_key() {
 fn a_worker_looks_once_a_second_unless_somebody_waits() {
     let mut fetching = remote_keys();
     let ticket = fetching.ticket();
-    let (remote, now) = (fetching.remote(), fetching.world.moment.steady);
+    let (remote, now) = (fetching.remote(), fetching.world.now.steady);
     let is_time = |fetching: &Fetching, now| {
         let World { policy, state, .. } = &fetching.world;
-        policy.is_time_to_look(state, remote, now)
+        policy.is_poll_due(state, remote, now)
     };
     assert!(!is_time(&fetching, now + SECOND / 2));
     // A tick that comes a little early is not one too many.
@@ -494,6 +494,6 @@ fn a_worker_looks_once_a_second_unless_somebody_waits() {
     assert!(waits(fetching.world.judge(&token_of("a"))));
     assert!(is_time(&fetching, now));
     fetching.succeed(ticket, &keys(&["a"]));
-    assert!(matches!(fetching.look(), Look::Installed(_)));
+    assert!(matches!(fetching.poll(), Polled::Installed(_)));
     assert!(!is_time(&fetching, now));
 }

@@ -26,9 +26,13 @@ fn the_first_rule_that_fits_decides() {
         (
             "/public/x",
             "public",
-            Verdict::Admitted(Grounds::NotRequired),
+            Verdict::Admitted(AdmitReason::NotRequired),
         ),
-        ("/shop/x", "optional", Verdict::Admitted(Grounds::NoToken)),
+        (
+            "/shop/x",
+            "optional",
+            Verdict::Admitted(AdmitReason::NoToken),
+        ),
         ("/api/x", "get", refused(Reason::NoToken)),
         ("/elsewhere", "unmatched", refused(Reason::NoRule)),
     ] {
@@ -53,7 +57,7 @@ fn what_no_rule_is_for_can_be_allowed() {
     let passage = world.send(&[(":path", "/elsewhere"), ("authorization", &bearer)]);
     assert_eq!(
         passage.decision.verdict(),
-        Verdict::Admitted(Grounds::NoRule)
+        Verdict::Admitted(AdmitReason::NoRule)
     );
     assert_eq!(passage.line("authorization"), Some(bearer));
 }
@@ -67,7 +71,10 @@ fn preflights_pass_without_a_token() {
         ("origin", "https://app.example"),
         ("access-control-request-method", "GET"),
     ];
-    assert_eq!(world.verdict(&all), Verdict::Admitted(Grounds::Preflight));
+    assert_eq!(
+        world.verdict(&all),
+        Verdict::Admitted(AdmitReason::Preflight)
+    );
     for left_out in [0, 2, 3] {
         let mut headers = all.to_vec();
         headers.remove(left_out);
@@ -83,7 +90,7 @@ fn preflights_pass_without_a_token() {
 fn a_request_that_is_not_handed_over_is_denied() {
     for (on_error, verdict) in [
         (json!("deny"), refused(Reason::Error)),
-        (json!("allow"), Verdict::Admitted(Grounds::Error)),
+        (json!("allow"), Verdict::Admitted(AdmitReason::Error)),
     ] {
         let mut config = one_provider(json!({}));
         config["on_error"] = on_error;

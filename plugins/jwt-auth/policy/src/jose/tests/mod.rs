@@ -1,9 +1,9 @@
 //! Tokens and keys, and those who make them.
 
 mod candidates;
+mod host_and_rust;
 mod json;
 mod key_set;
-mod paths;
 mod rfc;
 mod signatures;
 mod signer;

@@ -16,7 +16,7 @@ fn one_fetches_and_the_others_wait() {
     assert_eq!(world.acquire(Trigger::Miss), held);
     world.now += SECOND;
     assert_eq!(world.acquire(Trigger::Due), held);
-    assert_eq!(world.succeed(ticket, b"keys"), Success::Changed);
+    assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Changed);
     assert_eq!(world.view().body, b"keys");
     assert_eq!(
         world.acquire(Trigger::Due),
@@ -32,7 +32,7 @@ fn a_document_is_fetched_again_before_it_is_stale() {
         world.edit(|schedule, value, now| schedule.succeed(value, ticket, now, b"keys", random));
         let (waited, _) = world.wait(Trigger::Due);
         assert_eq!(waited, at);
-        assert_eq!(world.status(), Status::Fresh);
+        assert_eq!(world.freshness(), Freshness::Fresh);
     }
     let mut world = World::new();
     let ticket = world.fetch(Trigger::Due);
@@ -58,9 +58,9 @@ fn a_server_that_is_down_at_the_start_is_asked_at_the_pace_of_the_back_off() {
         ticket = next;
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-    assert_eq!(world.status(), Status::Never);
-    assert_eq!(world.succeed(ticket, b"keys"), Success::Changed);
-    assert_eq!(world.status(), Status::Fresh);
+    assert_eq!(world.freshness(), Freshness::Never);
+    assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Changed);
+    assert_eq!(world.freshness(), Freshness::Fresh);
     assert_eq!(world.view().failures, 0);
 }
 
@@ -134,7 +134,7 @@ fn a_miss_fetches_once_for_all_and_not_again_soon() {
         world.acquire(Trigger::Miss),
         Acquired::Held { .. }
     ));
-    assert_eq!(world.succeed(ticket, b"new keys"), Success::Changed);
+    assert_eq!(world.succeed(ticket, b"new keys"), StoreResult::Changed);
     // Whoever has the old keys still is told to look again.
     for trigger in [Trigger::Due, Trigger::Miss] {
         assert_eq!(world.acquire_knowing(known, trigger), Acquired::Changed);
@@ -147,7 +147,7 @@ fn a_miss_fetches_once_for_all_and_not_again_soon() {
 fn a_miss_that_found_the_same_again_and_one_that_failed_count_too() {
     let mut world = World::with(b"keys");
     let ticket = world.fetch(Trigger::Miss);
-    assert_eq!(world.succeed(ticket, b"keys"), Success::Unchanged);
+    assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Unchanged);
     let (waited, ticket) = world.wait(Trigger::Miss);
     assert_eq!(waited, 30 * SECOND);
     assert!(world.fail(ticket));
@@ -164,7 +164,7 @@ fn a_refresh_neither_waits_for_misses_nor_counts_as_one() {
     // The miss was a second ago, the failure too.
     world.now += SECOND;
     let ticket = world.fetch(Trigger::Miss);
-    assert_eq!(world.succeed(ticket, b"keys"), Success::Unchanged);
+    assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Unchanged);
     // It was a refresh that came last. The miss before it counts.
     assert_eq!(world.wait(Trigger::Miss).0, 29 * SECOND);
 }
@@ -204,10 +204,10 @@ fn another_schedule_applies_at_once() {
 fn a_clock_that_stands_still_or_goes_back_a_little_harms_nothing() {
     let mut world = World::with(b"keys");
     world.now -= MILLISECOND;
-    assert_eq!(world.status(), Status::Fresh);
+    assert_eq!(world.freshness(), Freshness::Fresh);
     assert_eq!(world.view().age(world.now), Some(0));
     let ticket = world.fetch(Trigger::Miss);
-    assert_eq!(world.succeed(ticket, b"new keys"), Success::Changed);
+    assert_eq!(world.succeed(ticket, b"new keys"), StoreResult::Changed);
     assert_eq!(world.view().body, b"new keys");
     assert_eq!(
         world.acquire(Trigger::Due),

@@ -60,7 +60,7 @@ fn bytes_of_another_kind_are_no_document_and_say_so() {
         let mut world = World::new();
         world.value = value;
         assert!(world.view().was_malformed);
-        assert_eq!(world.status(), Status::Never);
+        assert_eq!(world.freshness(), Freshness::Never);
         // Who knows a document looks again, and finds none.
         assert_eq!(
             world.acquire_knowing(START, Trigger::Due),
@@ -90,13 +90,13 @@ fn neither_generations_nor_tickets_come_back() {
     let ticket = world.fetch(Trigger::Due);
     world.value = vec![0];
     assert!(!world.fail(ticket));
-    assert_eq!(world.succeed(ticket, b"other keys"), Success::Changed);
+    assert_eq!(world.succeed(ticket, b"other keys"), StoreResult::Changed);
     assert!(world.view().generation > known);
     assert_eq!(world.view().body, b"other keys");
     // Nor does a ticket, on the clock of a worker that is a little behind.
     world.now -= MILLISECOND;
     let ticket = world.fetch(Trigger::Miss);
-    assert_eq!(world.succeed(ticket, b"keys"), Success::Changed);
+    assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Changed);
 }
 
 proptest! {
@@ -115,7 +115,7 @@ proptest! {
         }
         let schedule = Schedule { refresh, keep_stale, min_refetch_interval, timeout };
         let View { was_malformed, generation, .. } = View::read(&bytes);
-        let _ = View::read(&bytes).status(&schedule, now);
+        let _ = View::read(&bytes).freshness(&schedule, now);
         let known = known.unwrap_or(generation);
         let mut value = bytes.clone();
         let acquired = schedule.acquire(&mut value, known, trigger, now);

@@ -1,11 +1,11 @@
 //! Documents that are fetched from elsewhere.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod concurrency;
 mod document;
 mod fetching;
 mod layout;
 mod model;
-#[cfg(not(target_arch = "wasm32"))]
-mod racing;
 mod source;
 mod uri;
 
@@ -45,7 +45,7 @@ impl World {
     fn with(body: &[u8]) -> Self {
         let mut world = Self::new();
         let ticket = world.fetch(Trigger::Due);
-        assert_eq!(world.succeed(ticket, body), Success::Changed);
+        assert_eq!(world.succeed(ticket, body), StoreResult::Changed);
         world
     }
 
@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    fn succeed(&mut self, ticket: Ticket, body: &[u8]) -> Success {
+    fn succeed(&mut self, ticket: Ticket, body: &[u8]) -> StoreResult {
         self.edit(|schedule, value, now| schedule.succeed(value, ticket, now, body, 0))
     }
 
@@ -91,8 +91,8 @@ impl World {
         View::read(&self.value)
     }
 
-    fn status(&self) -> Status {
-        self.view().status(&self.schedule, self.now)
+    fn freshness(&self) -> Freshness {
+        self.view().freshness(&self.schedule, self.now)
     }
 
     /// Lets time go by until the next fetch, which is started; returns how long that took.

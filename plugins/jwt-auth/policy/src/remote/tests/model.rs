@@ -188,14 +188,14 @@ impl Account {
         assert!(time <= wanted.max(self.back_off()[1]), "too long a pause");
     }
 
-    fn check_success(&mut self, outcome: Success, ticket: Ticket, body: u8) {
+    fn check_success(&mut self, outcome: StoreResult, ticket: Ticket, body: u8) {
         let expected = match self.stored {
-            Some((newer, _)) if newer >= ticket.0 => Success::Late,
-            Some((_, same)) if same == body => Success::Unchanged,
-            _ => Success::Changed,
+            Some((newer, _)) if newer >= ticket.0 => StoreResult::Late,
+            Some((_, same)) if same == body => StoreResult::Unchanged,
+            _ => StoreResult::Changed,
         };
         assert_eq!(outcome, expected);
-        if outcome == Success::Late {
+        if outcome == StoreResult::Late {
             return;
         }
         self.stored = Some((ticket.0, body));
@@ -222,7 +222,7 @@ impl Account {
             .stored
             .map(|(fetched_at, _)| fetched_at + self.schedule.refresh + self.schedule.keep_stale);
         let is_usable = used_until.is_some_and(|end| world.now < end);
-        assert_eq!(world.status().is_usable(), is_usable);
+        assert_eq!(world.freshness().is_usable(), is_usable);
     }
 }
 
@@ -265,7 +265,7 @@ fn answer(world: &mut World, account: &mut Account, ticket: Ticket, answer: &Ans
     match body {
         [body] => account.check_success(outcome, ticket, *body),
         _ => {
-            assert_eq!(outcome, Success::Refused);
+            assert_eq!(outcome, StoreResult::Refused);
             account.note_failure(ticket, now, None);
         }
     }
@@ -310,8 +310,8 @@ proptest! {
         // However it ended, it goes on.
         world.now = clock + 10 * MINUTE + 5 * MINUTE + 3 * SECOND;
         let ticket = world.fetch(Trigger::Due);
-        prop_assert_ne!(world.succeed(ticket, &[9]), Success::Late);
+        prop_assert_ne!(world.succeed(ticket, &[9]), StoreResult::Late);
         prop_assert_eq!(world.view().body, &[9]);
-        prop_assert_eq!(world.status(), Status::Fresh);
+        prop_assert_eq!(world.freshness(), Freshness::Fresh);
     }
 }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::remote::{Status, View};
+use crate::remote::{Freshness, View};
 use portcullis_core::config;
 
-fn read(value: Value) -> Result<Config, String> {
+fn read(value: Value) -> Result<RevocationConfig, String> {
     config::read(value.to_string().as_bytes()).map_err(|errors| errors.to_string())
 }
 
@@ -31,10 +31,10 @@ fn both_kinds_are_read() {
 
 #[test]
 fn nothing_is_required() {
-    assert_eq!(read(json!({})), Ok(Config::default()));
+    assert_eq!(read(json!({})), Ok(RevocationConfig::default()));
     assert_eq!(
         read(json!({"inline": [], "remote": null})),
-        Ok(Config::default())
+        Ok(RevocationConfig::default())
     );
 }
 
@@ -56,7 +56,7 @@ fn a_list_is_refreshed_often_and_never_expires() {
         failures: 100,
         was_malformed: false,
     };
-    assert_eq!(list.status(&schedule, u64::MAX - 1), Status::Stale);
+    assert_eq!(list.freshness(&schedule, u64::MAX - 1), Freshness::Stale);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What one worker knows of a remote document, and when it looks for news.
+//! What one worker knows of a remote document, and when it looks for context.
 //!
 //! A worker looks about once a second, more often at a document that is fetched more often (see
 //! [`period`]), and at every tick while requests wait for the document. It reads the shared value then, and
@@ -19,7 +19,7 @@ const SHORT_PERIOD: u64 = PERIOD / 4;
 const OFTEN: u64 = 20 * PERIOD;
 
 /// How long between two looks at a document, in nanoseconds.
-pub(super) fn period(schedule: &Schedule) -> u64 {
+pub(super) fn poll_period(schedule: &Schedule) -> u64 {
     match schedule.refresh < OFTEN {
         true => SHORT_PERIOD,
         false => PERIOD,
@@ -28,54 +28,54 @@ pub(super) fn period(schedule: &Schedule) -> u64 {
 
 /// One remote document, as a worker sees it.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct RemoteState {
     schedule: Schedule,
     /// Of the document that the worker has; without its body.
     view: View<'static>,
     /// Whether a request needs what the document does not have.
     is_wanted: bool,
     /// Nobody fetches because of that before this time.
-    pause: u64,
-    next_look: u64,
+    not_before: u64,
+    next_poll: u64,
 }
 
 /// What a look has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum RemoteEvent {
     /// Nothing that matters.
     Nothing,
     /// The document is another one.
-    Other,
+    Changed,
     /// It is time to fetch, and this worker is the one to do it.
     Fetch(Ticket),
     /// What requests wait for does not come soon.
-    Pause,
+    Postponed,
 }
 
-impl Watch {
+impl RemoteState {
     pub(super) fn new(schedule: Schedule) -> Self {
         Self {
             schedule,
             view: View::read(&[]),
             is_wanted: false,
-            pause: 0,
-            next_look: 0,
+            not_before: 0,
+            next_poll: 0,
         }
     }
 
     /// Notes that a request needs what the document does not have.
-    pub(super) fn want(&mut self) {
+    pub(super) fn request_fetch(&mut self) {
         self.is_wanted = true;
     }
 
     /// For how long nobody fetches.
-    pub(super) fn pause(&self, now: u64) -> u64 {
-        self.pause.saturating_sub(now)
+    pub(super) fn fetch_in(&self, now: u64) -> u64 {
+        self.not_before.saturating_sub(now)
     }
 
     /// Whether the document may be used.
     pub(super) fn is_usable(&self, now: u64) -> bool {
-        self.view.status(&self.schedule, now).is_usable()
+        self.view.freshness(&self.schedule, now).is_usable()
     }
 
     /// How old the document is, in nanoseconds.
@@ -89,21 +89,22 @@ impl Watch {
     }
 
     /// Lets the next look be now: a fetch has ended.
-    pub(super) fn hurry(&mut self) {
-        self.next_look = 0;
+    pub(super) fn poll_soon(&mut self) {
+        self.next_poll = 0;
     }
 
     /// Whether to look now.
-    pub(super) fn is_time(&self, now: u64) -> bool {
+    pub(super) fn is_poll_due(&self, now: u64) -> bool {
         // A clock that went back must not put it off.
-        let is_planned = now >= self.next_look || self.next_look - now > period(&self.schedule);
-        is_planned || (self.is_wanted && now >= self.pause)
+        let is_planned =
+            now >= self.next_poll || self.next_poll - now > poll_period(&self.schedule);
+        is_planned || (self.is_wanted && now >= self.not_before)
     }
 
     /// Looks at the shared value.
-    pub(super) fn look(&mut self, bytes: &mut Vec<u8>, now: u64) -> Edit<Seen> {
+    pub(super) fn poll(&mut self, bytes: &mut Vec<u8>, now: u64) -> Edit<RemoteEvent> {
         // Ticks are not exact: one that comes a little early is not to wait for the next.
-        self.next_look = now.saturating_add(period(&self.schedule) / 4 * 3);
+        self.next_poll = now.saturating_add(poll_period(&self.schedule) / 4 * 3);
         let trigger = match self.is_wanted {
             true => Trigger::Miss,
             false => Trigger::Due,
@@ -116,18 +117,18 @@ impl Watch {
         }
         let Edit { changed, outcome } = self.schedule.acquire(bytes, known, trigger, now);
         let seen = match (outcome, trigger) {
-            (Acquired::Fetch { ticket, .. }, _) => Seen::Fetch(ticket),
+            (Acquired::Fetch { ticket, .. }, _) => RemoteEvent::Fetch(ticket),
             (Acquired::Changed, _) => {
                 self.is_wanted = false;
-                self.pause = 0;
-                Seen::Other
+                self.not_before = 0;
+                RemoteEvent::Changed
             }
             (Acquired::NotBefore(at), Trigger::Miss) => {
                 self.is_wanted = false;
-                self.pause = at;
-                Seen::Pause
+                self.not_before = at;
+                RemoteEvent::Postponed
             }
-            (Acquired::NotBefore(_) | Acquired::Held { .. }, _) => Seen::Nothing,
+            (Acquired::NotBefore(_) | Acquired::Held { .. }, _) => RemoteEvent::Nothing,
         };
         Edit {
             changed,

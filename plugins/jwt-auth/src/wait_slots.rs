@@ -10,21 +10,21 @@ const MAX_WAITING: u32 = 1_000;
 
 /// The requests of one worker that wait.
 #[derive(Debug)]
-pub(crate) struct WaitingRoom {
+pub(crate) struct WaitSlots {
     count: Rc<Cell<u32>>,
     gauge: Gauge,
 }
 
 /// A request that waits. It is counted until it is dropped, which is also when its client goes away.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct WaitSlot {
     /// Since when, by the steady clock.
     pub(crate) since: u64,
     count: Rc<Cell<u32>>,
     gauge: Gauge,
 }
 
-impl WaitingRoom {
+impl WaitSlots {
     pub(crate) fn new(gauge: Gauge) -> Self {
         Self {
             count: Rc::default(),
@@ -36,10 +36,10 @@ impl WaitingRoom {
         self.count.get() >= MAX_WAITING
     }
 
-    pub(crate) fn enter(&self, since: u64) -> Waiting {
+    pub(crate) fn take(&self, since: u64) -> WaitSlot {
         self.count.set(self.count.get() + 1);
         self.gauge.add(1);
-        Waiting {
+        WaitSlot {
             since,
             count: Rc::clone(&self.count),
             gauge: self.gauge,
@@ -47,7 +47,7 @@ impl WaitingRoom {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitSlot {
     fn drop(&mut self) {
         self.count.set(self.count.get().saturating_sub(1));
         self.gauge.add(-1);

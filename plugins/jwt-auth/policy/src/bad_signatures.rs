@@ -2,21 +2,21 @@
 //!
 //! A forgery is known by its keyed hash alone, of 128 bits: nobody can make a token that is taken for
 //! one. Each has one slot where it can be, and takes it from whatever was there. A flood of different
-//! forgeries goes through; each of them costs a verification.
+//! bad signatures goes through; each of them costs a verification.
 
 use portcullis_table::KeyHash;
 
 /// A power of two. The slots take 24 KiB.
 const SLOTS: u32 = 1 << 10;
 
-/// Forgeries that were seen lately.
+/// BadSignatureCache that were seen lately.
 #[derive(Debug, Default)]
-pub(super) struct Forgeries(
+pub(super) struct BadSignatureCache(
     /// Empty until the first one.
     Vec<Option<KeyHash>>,
 );
 
-impl Forgeries {
+impl BadSignatureCache {
     pub(super) fn contains(&self, token: KeyHash) -> bool {
         self.0
             .get(slot(token))

@@ -50,8 +50,8 @@ fn race(value: &SharedValue, wanted: u8, now: u64) -> u64 {
             if view.body.first() >= Some(&wanted) {
                 return;
             }
-            let trigger = match view.status(&SCHEDULE, now) {
-                Status::Never => Trigger::Due,
+            let trigger = match view.freshness(&SCHEDULE, now) {
+                Freshness::Never => Trigger::Due,
                 _ => Trigger::Miss,
             };
             let known = view.generation;
@@ -62,7 +62,7 @@ fn race(value: &SharedValue, wanted: u8, now: u64) -> u64 {
                     let body = [wanted];
                     let stored =
                         value.update(|bytes| SCHEDULE.succeed(bytes, ticket, now, &body, 0));
-                    assert_eq!(stored, Success::Changed);
+                    assert_eq!(stored, StoreResult::Changed);
                 }
                 Acquired::Held { .. } | Acquired::Changed => std::thread::yield_now(),
                 Acquired::NotBefore(_) => panic!("the only fetch came too early"),

@@ -16,7 +16,7 @@ use crate::jose::Object;
 
 /// What a provider says about times, in seconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(super) struct TimeSettings {
     pub(super) clock_skew: u64,
     pub(super) require_expiration: bool,
     pub(super) max_lifetime: Option<u64>,
@@ -24,22 +24,22 @@ pub(super) struct Times {
 
 /// The times at which a token is valid, clock skew included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct Validity {
     not_before: u64,
     /// The first second at which it is not valid any more.
     expires: u64,
 }
 
-impl Window {
+impl Validity {
     /// Whether the token is valid now, in seconds.
     pub(super) fn contains(self, now: u64) -> bool {
         self.not_before <= now && now < self.expires
     }
 }
 
-impl Times {
+impl TimeSettings {
     /// When the token is valid, which it is `now`; else, why it is not.
-    pub(super) fn check(self, claims: &Object, now: u64) -> Result<Window, Reason> {
+    pub(super) fn check(self, claims: &Object, now: u64) -> Result<Validity, Reason> {
         let time = |name| claims.get(name).and_then(seconds_of);
         let (exp, nbf, iat) = (time("exp"), time("nbf"), time("iat"));
         if exp.is_none() && (self.require_expiration || self.max_lifetime.is_some()) {
@@ -65,7 +65,7 @@ impl Times {
                 return Err(Reason::Lifetime);
             }
         }
-        Ok(Window {
+        Ok(Validity {
             not_before: starts(nbf).max(starts(iat)),
             expires,
         })
