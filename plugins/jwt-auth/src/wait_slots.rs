@@ -1,25 +1,26 @@
-//! How many requests wait.
+//! The limit on waiting requests.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use portcullis_core::time::Nanos;
 use portcullis_host::Gauge;
 
-/// The most requests that wait in one worker. Each takes memory while it does.
+/// The most requests that wait in one worker. Each of them takes memory.
 const MAX_WAITING: u32 = 1_000;
 
-/// The requests of one worker that wait.
+/// The slots for waiting requests of one worker.
 #[derive(Debug)]
 pub(crate) struct WaitSlots {
     count: Rc<Cell<u32>>,
     gauge: Gauge,
 }
 
-/// A request that waits. It is counted until it is dropped, which is also when its client goes away.
+/// The slot of a request that waits. Dropping it frees the slot, also when the client disconnects.
 #[derive(Debug)]
 pub struct WaitSlot {
-    /// Since when, by the steady clock.
-    pub(crate) since: u64,
+    /// The start of the wait, on the steady clock.
+    pub(crate) since: Nanos,
     count: Rc<Cell<u32>>,
     gauge: Gauge,
 }
@@ -32,11 +33,11 @@ impl WaitSlots {
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    pub(crate) fn are_taken(&self) -> bool {
         self.count.get() >= MAX_WAITING
     }
 
-    pub(crate) fn take(&self, since: u64) -> WaitSlot {
+    pub(crate) fn take(&self, since: Nanos) -> WaitSlot {
         self.count.set(self.count.get() + 1);
         self.gauge.add(1);
         WaitSlot {

@@ -1,18 +1,18 @@
-//! Tokens whose signatures are not good, so that the same one does not cost another verification.
+//! Tokens with bad signatures: a repeated one costs no second verification.
 //!
-//! A forgery is known by its keyed hash alone, of 128 bits: nobody can make a token that is taken for
-//! one. Each has one slot where it can be, and takes it from whatever was there. A flood of different
-//! bad signatures goes through; each of them costs a verification.
+//! The cache stores only the keyed hash of a token, 128 bits, so nobody can make another token that matches an
+//! entry. Each hash has one slot, and replaces the previous occupant. A flood of different tokens is not stopped:
+//! each of them costs a verification.
 
 use portcullis_table::KeyHash;
 
 /// A power of two. The slots take 24 KiB.
 const SLOTS: u32 = 1 << 10;
 
-/// BadSignatureCache that were seen lately.
+/// Recent tokens with bad signatures.
 #[derive(Debug, Default)]
 pub(super) struct BadSignatureCache(
-    /// Empty until the first one.
+    /// Allocated with the first entry.
     Vec<Option<KeyHash>>,
 );
 
@@ -30,7 +30,7 @@ impl BadSignatureCache {
         }
     }
 
-    /// Forgets all: with other keys, a signature can be good.
+    /// Removes all entries: with other keys, a signature may be good.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

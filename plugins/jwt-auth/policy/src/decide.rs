@@ -1,23 +1,25 @@
-//! What is to become of a request. The [module](super) is the specification.
+//! The decision about a request. The [module](super) is the specification.
 
 use super::compiled::{Found, Requirement};
+use super::config::Ambiguous;
 use super::decision::{Accepted, Decision, Now, Verdict, WaitStatus};
 use super::place::Search;
 use super::reason::{AdmitReason, Reason};
 use super::state::State;
 use super::verified::Verified;
 use super::verify::Rejection;
-use super::{Ambiguous, JwtAuth, RuleId};
+use super::{JwtAuth, RuleId};
 use crate::jose::HostSignatures;
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::{Choice, Subject};
+use portcullis_core::time::Nanos;
 
 impl JwtAuth {
     /// Decides about a request.
     ///
-    /// If it is to wait, ask again when there is news ([`look`](Self::poll)), and at the time that the
-    /// verdict names.
+    /// After [`Verdict::Wait`], decide again when a [`poll`](Self::poll) says so, and at the time that the verdict
+    /// names.
     pub fn decide(
         &self,
         subject: &Subject<'_>,
@@ -35,8 +37,8 @@ impl JwtAuth {
             let verdict = Verdict::Refused(Reason::AmbiguousPath);
             return Decision::new(None, self.mode, verdict);
         }
-        // A rule that may be the first one is met, too, and what it found is not forgotten: the server
-        // may take the request for one of that rule.
+        // The request must also meet each rule that may be the first one, and those rules' tokens count: the server
+        // may read the request as one of theirs.
         let (mut tokens, mut verifications) = (Vec::new(), Vec::new());
         for position in choice.possible {
             let decision = self.decide_by(
@@ -68,7 +70,7 @@ impl JwtAuth {
         decision
     }
 
-    /// Decides by one rule, or by none.
+    /// Decides by one rule, or without a rule.
     fn decide_by(
         &self,
         id: Option<RuleId>,
@@ -119,7 +121,7 @@ impl JwtAuth {
         decision
     }
 
-    /// The decision about a request of which Envoy does not say what is needed to judge it.
+    /// The decision about a request if Envoy withholds something that the verdict depends on.
     pub fn on_error(&self) -> Decision {
         match self.on_error {
             OnError::Allow => Decision::new(None, self.mode, Verdict::Admitted(AdmitReason::Error)),
@@ -127,8 +129,8 @@ impl JwtAuth {
         }
     }
 
-    /// The decision about a request that Envoy refuses to change. `on_error` is no excuse: the request may
-    /// still bear the names of claims that a client made up.
+    /// The decision about a request that Envoy refuses to change. `on_error` does not apply: the request may still
+    /// have claim headers that its client made up.
     pub fn on_refused_change(&self) -> Decision {
         let verdict = match self.mode {
             Mode::Enforce => Verdict::Refused(Reason::Error),
@@ -137,7 +139,7 @@ impl JwtAuth {
         Decision::new(None, self.mode, verdict)
     }
 
-    /// Whether a client has sent a header that only tokens may set, in any spelling.
+    /// Whether the client has sent a header that only tokens may set, in any spelling.
     fn has_claim_header(&self, headers: &HeaderMap) -> bool {
         let mut names = self.claim_headers.iter();
         names.any(|name| headers.spellings(name).next().is_some())
@@ -150,8 +152,7 @@ impl JwtAuth {
         )
     }
 
-    /// Whether a browser only asks what it may do, and that passes. A request with credentials or a body
-    /// asks for more.
+    /// Whether the request is a CORS preflight that passes. A request with credentials or a body is none.
     fn is_preflight(&self, subject: &Subject<'_>) -> bool {
         let headers = subject.headers();
         let has = |name| headers.contains(name);
@@ -168,12 +169,12 @@ impl JwtAuth {
             && !has_body()
     }
 
-    /// Whether the readings of the path lead to different rules, and that is refused.
+    /// Whether the readings of the path lead to different rules, and the configuration refuses that.
     fn is_ambiguous(&self, choice: &Choice, subject: &Subject<'_>) -> bool {
         self.ambiguous == Ambiguous::Deny && !choice.possible.is_empty() && !subject.has_one_path()
     }
 
-    /// Whether the request has what is required.
+    /// Checks whether the request meets a requirement.
     fn meet(
         &self,
         requirement: &Requirement,
@@ -221,7 +222,7 @@ impl JwtAuth {
                 }
             }
         }
-        // Without one of the tokens, it makes no difference what becomes of the others.
+        // If one of the tokens is missing, the result for the others makes no difference.
         match missing {
             0 => {}
             all if all == requirement.tokens.len() && requirement.allow_missing => {
@@ -247,7 +248,7 @@ impl JwtAuth {
         }
     }
 
-    /// Refuses a request, or lets it wait for what could change that.
+    /// Refuses a request, or lets it wait for a document that could change the verdict.
     fn refuse(
         &self,
         rejection: Rejection,
@@ -255,7 +256,7 @@ impl JwtAuth {
         state: &mut State,
         now: Now,
         wait_status: WaitStatus,
-        retry_after: &mut u64,
+        retry_after: &mut Nanos,
     ) -> Verdict {
         let refused = |reason| match mode {
             Mode::Shadow => Verdict::ShadowRefused(reason),
@@ -267,24 +268,24 @@ impl JwtAuth {
         };
         *retry_after = remote.fetch_in(now.steady);
         let time_left = match wait_status {
-            WaitStatus::Waited(waited) => remote.timeout().saturating_sub(waited),
-            WaitStatus::NoSlot => 0,
+            WaitStatus::Waited(waited) => remote.timeout() - waited,
+            WaitStatus::NoSlot => Nanos::ZERO,
         };
-        // Whoever makes up key ids does not wait until the next fetch.
+        // A client that makes up key ids does not wait until the next fetch.
         let longest_wait = match rejection.reason {
-            Reason::UnknownKey => 0,
+            Reason::UnknownKey => Nanos::ZERO,
             _ => time_left,
         };
-        if *retry_after > 0 && *retry_after >= longest_wait {
+        if *retry_after > Nanos::ZERO && *retry_after >= longest_wait {
             return refused(rejection.reason);
         }
         remote.request_fetch();
         match wait_status {
             _ if mode != Mode::Enforce => refused(rejection.reason),
             WaitStatus::NoSlot => refused(Reason::TooManyWaiting),
-            WaitStatus::Waited(_) if time_left == 0 => refused(rejection.reason),
+            WaitStatus::Waited(_) if time_left == Nanos::ZERO => refused(rejection.reason),
             WaitStatus::Waited(_) => Verdict::Wait {
-                until: now.steady.saturating_add(time_left),
+                until: now.steady + time_left,
             },
         }
     }

@@ -1,8 +1,11 @@
-//! This policy, for those who load it.
+//! The policy as hosts and tools load it.
 
-use portcullis_core::config::{Name, member_path};
+use std::fmt;
+
+use portcullis_core::config::{Mode, Name, member_path};
 use portcullis_core::policy::{Policy, Surroundings};
 
+use super::keys::Keys;
 use crate::{Config, JwtAuth};
 
 impl Policy for JwtAuth {
@@ -37,5 +40,33 @@ impl Policy for JwtAuth {
             clusters: clusters.collect(),
             ..Surroundings::default()
         }
+    }
+}
+
+/// `mode enforce, providers: corp (keys from https://idp.example/keys), partner (2 keys), rules: public, default`.
+impl fmt::Display for JwtAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {}, providers:", self.mode)?;
+        for (i, (name, provider)) in self.providers.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {name} (")?;
+            match &provider.keys {
+                Keys::Remote(source) => write!(f, "keys from {}", source.uri)?,
+                Keys::Inline(set) => {
+                    let keys = set.as_ref().map_or(0, |set| set.keys().len());
+                    write!(f, "{keys} keys")?;
+                }
+            }
+            f.write_str(")")?;
+        }
+        f.write_str(", rules:")?;
+        for (i, rule) in self.rules.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {}", rule.name)?;
+            if rule.mode != Mode::Enforce {
+                write!(f, " ({})", rule.mode)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,26 +1,27 @@
-//! What one worker knows of a remote document, and when it looks for context.
+//! A worker's view of a remote document, and when the worker polls its shared value.
 //!
-//! A worker looks about once a second, more often at a document that is fetched more often (see
-//! [`period`]), and at every tick while requests wait for the document. It reads the shared value then, and
-//! asks the [schedule](crate::remote) whether to fetch.
+//! A worker polls once a second, or four times a second if `refresh` is short (see [`poll_period`]), and at every
+//! tick while requests wait for the document. A poll reads the shared value and asks the
+//! [schedule](crate::remote) whether to fetch.
 
 use crate::remote::{Acquired, Schedule, Ticket, Trigger, View};
+use portcullis_core::time::Nanos;
 use portcullis_table::Edit;
 
-/// How long between two looks at a document that is fetched now and then, if nobody waits.
-const PERIOD: u64 = 1_000_000_000;
+/// Time between two polls if no request waits.
+const PERIOD: Nanos = Nanos::SECOND;
 
-/// The same of one that is fetched often.
-const SHORT_PERIOD: u64 = PERIOD / 4;
+/// Time between two polls of a document with a short `refresh`.
+const SHORT_PERIOD: Nanos = Nanos::from_millis(250);
 
-/// A shorter `refresh` than this is often. A change is in effect within `refresh` and a second: after at
-/// most nine tenths of `refresh`, one tick, the fetch, and one more tick of another worker. From here on, a
-/// tenth and a second leave two seconds for the ticks, and at least one for the fetch.
-const OFTEN: u64 = 20 * PERIOD;
+/// A `refresh` below this is short. A change takes effect within `refresh` and a second: at most nine tenths of
+/// `refresh`, one tick, the fetch, and one tick of another worker. With this `refresh` or a longer one, the
+/// remaining tenth and second leave two seconds for the ticks and at least one for the fetch.
+const SHORT_REFRESH: Nanos = Nanos::from_secs(20);
 
-/// How long between two looks at a document, in nanoseconds.
-pub(super) fn poll_period(schedule: &Schedule) -> u64 {
-    match schedule.refresh < OFTEN {
+/// Time between two polls of a document.
+pub(super) fn poll_period(schedule: &Schedule) -> Nanos {
+    match schedule.refresh < SHORT_REFRESH {
         true => SHORT_PERIOD,
         false => PERIOD,
     }
@@ -30,25 +31,25 @@ pub(super) fn poll_period(schedule: &Schedule) -> u64 {
 #[derive(Debug)]
 pub(super) struct RemoteState {
     schedule: Schedule,
-    /// Of the document that the worker has; without its body.
+    /// The document that the worker has installed, without its body.
     view: View<'static>,
-    /// Whether a request needs what the document does not have.
+    /// Whether a request needs something that the document lacks.
     is_wanted: bool,
-    /// Nobody fetches because of that before this time.
-    not_before: u64,
-    next_poll: u64,
+    /// A request for a fetch has no effect before this time.
+    not_before: Nanos,
+    next_poll: Nanos,
 }
 
-/// What a look has shown.
+/// The result of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RemoteEvent {
-    /// Nothing that matters.
+    /// Nothing changed.
     Nothing,
-    /// The document is another one.
+    /// Another document is stored.
     Changed,
-    /// It is time to fetch, and this worker is the one to do it.
+    /// A fetch is due, and this worker holds the lease for it.
     Fetch(Ticket),
-    /// What requests wait for does not come soon.
+    /// The document that requests wait for will not come soon.
     Postponed,
 }
 
@@ -58,81 +59,81 @@ impl RemoteState {
             schedule,
             view: View::read(&[]),
             is_wanted: false,
-            not_before: 0,
-            next_poll: 0,
+            not_before: Nanos::ZERO,
+            next_poll: Nanos::ZERO,
         }
     }
 
-    /// Notes that a request needs what the document does not have.
+    /// Notes that a request needs something that the document lacks.
     pub(super) fn request_fetch(&mut self) {
         self.is_wanted = true;
     }
 
-    /// For how long nobody fetches.
-    pub(super) fn fetch_in(&self, now: u64) -> u64 {
-        self.not_before.saturating_sub(now)
+    /// Time until a fetch is allowed.
+    pub(super) fn fetch_in(&self, now: Nanos) -> Nanos {
+        self.not_before - now
     }
 
     /// Whether the document may be used.
-    pub(super) fn is_usable(&self, now: u64) -> bool {
+    pub(super) fn is_usable(&self, now: Nanos) -> bool {
         self.view.freshness(&self.schedule, now).is_usable()
     }
 
-    /// How old the document is, in nanoseconds.
-    pub(super) fn age(&self, now: u64) -> Option<u64> {
+    /// The age of the document.
+    pub(super) fn age(&self, now: Nanos) -> Option<Nanos> {
         self.view.age(now)
     }
 
-    /// How long a request waits at most.
-    pub(super) fn timeout(&self) -> u64 {
+    /// The longest wait of a request.
+    pub(super) fn timeout(&self) -> Nanos {
         self.schedule.timeout
     }
 
-    /// Lets the next look be now: a fetch has ended.
+    /// Makes the next poll due at once: a fetch has ended.
     pub(super) fn poll_soon(&mut self) {
-        self.next_poll = 0;
+        self.next_poll = Nanos::ZERO;
     }
 
-    /// Whether to look now.
-    pub(super) fn is_poll_due(&self, now: u64) -> bool {
-        // A clock that went back must not put it off.
+    /// Whether to poll now.
+    pub(super) fn is_poll_due(&self, now: Nanos) -> bool {
+        // A clock that went back must not delay the poll.
         let is_planned =
             now >= self.next_poll || self.next_poll - now > poll_period(&self.schedule);
         is_planned || (self.is_wanted && now >= self.not_before)
     }
 
-    /// Looks at the shared value.
-    pub(super) fn poll(&mut self, bytes: &mut Vec<u8>, now: u64) -> Edit<RemoteEvent> {
-        // Ticks are not exact: one that comes a little early is not to wait for the next.
-        self.next_poll = now.saturating_add(poll_period(&self.schedule) / 4 * 3);
+    /// Reads the shared value.
+    pub(super) fn poll(&mut self, bytes: &mut Vec<u8>, now: Nanos) -> Edit<RemoteEvent> {
+        // Ticks are not exact: a tick that comes slightly early must not wait for the next one.
+        self.next_poll = now + poll_period(&self.schedule) / 4 * 3;
         let trigger = match self.is_wanted {
             true => Trigger::Miss,
             false => Trigger::Due,
         };
         let stored = without_body(&View::read(bytes));
-        // If the value is lost, what this worker has is as good as before.
+        // If the value is lost, the installed document stays valid.
         let known = self.view.generation.min(stored.generation);
         if stored.generation > 0 {
             self.view = stored;
         }
         let Edit { changed, outcome } = self.schedule.acquire(bytes, known, trigger, now);
-        let seen = match (outcome, trigger) {
+        let event = match (outcome, trigger) {
             (Acquired::Fetch { ticket, .. }, _) => RemoteEvent::Fetch(ticket),
             (Acquired::Changed, _) => {
                 self.is_wanted = false;
-                self.not_before = 0;
+                self.not_before = Nanos::ZERO;
                 RemoteEvent::Changed
             }
-            (Acquired::NotBefore(at), Trigger::Miss) => {
+            (Acquired::NotBefore(time), Trigger::Miss) => {
                 self.is_wanted = false;
-                self.not_before = at;
+                self.not_before = time;
                 RemoteEvent::Postponed
             }
             (Acquired::NotBefore(_) | Acquired::Held { .. }, _) => RemoteEvent::Nothing,
         };
         Edit {
             changed,
-            outcome: seen,
+            outcome: event,
         }
     }
 }

@@ -1,18 +1,18 @@
-//! The answer to a request that is refused (RFC 6750, section 3; RFC 9470, section 3).
+//! The response to a refused request (RFC 6750, section 3; RFC 9470, section 3).
 //!
 //! | reason | status | challenge |
 //! |---|---|---|
 //! | no token | 401 | `Bearer realm="edge"` |
-//! | several tokens, what is none, or what is like one | 400 | … `error="invalid_request"` |
-//! | a token that is not valid, whatever is wrong with it | 401 | … `error="invalid_token"` |
-//! | a scope or a claim is missing | 403 | … `error="insufficient_scope", scope="admin"` |
-//! | authenticated too long ago or by other means | 401 | … `error="insufficient_user_authentication", acr_values="mfa", max_age="900"` |
-//! | a path with several readings, or a claim header of the client's where rules look at the route | 400 | |
+//! | several tokens, text that is not a token, or a lookalike | 400 | … `error="invalid_request"` |
+//! | an invalid token, for any reason | 401 | … `error="invalid_token"` |
+//! | a missing scope or claim | 403 | … `error="insufficient_scope", scope="admin"` |
+//! | authenticated by other means, or too long ago | 401 | … `error="insufficient_user_authentication", acr_values="mfa", max_age="900"` |
+//! | a path with several readings, or a client's own claim header where rules match on the route | 400 | |
 //! | no rule, or a claim that its header cannot carry | 403 | |
-//! | no keys, no revocation list, too many waiting | 503 | `Retry-After` instead |
+//! | no keys, no revocation list, too many requests waiting | 503 | none, but `Retry-After` |
 //!
-//! The realm is the name of the instance, never anything that the client sent. `scope` has all scopes
-//! of the rule; it is left out where the rule has none and a claim is missing.
+//! The realm is the name of the instance, never text from the client. `scope` lists all scopes of the rule; it is
+//! absent if the rule has none and a claim is missing.
 
 use bytes::Bytes;
 
@@ -23,6 +23,7 @@ use super::scope::Scope;
 use super::step_up::StepUp;
 use super::{JwtAuth, RuleId};
 use portcullis_core::reply::Reply;
+use portcullis_core::time::Nanos;
 
 const WWW_AUTHENTICATE: Bytes = Bytes::from_static(b"www-authenticate");
 const CACHE_CONTROL: Bytes = Bytes::from_static(b"cache-control");
@@ -34,7 +35,7 @@ const UNAVAILABLE: u32 = 14;
 const UNAUTHENTICATED: u32 = 16;
 
 impl JwtAuth {
-    /// The answer to a request that is refused.
+    /// The response to a refused request; `None` for any other.
     pub fn reply(&self, decision: &Decision) -> Option<Reply> {
         let Verdict::Refused(reason) = decision.verdict else {
             return None;
@@ -52,19 +53,19 @@ impl JwtAuth {
             }
             ErrorClass::Unavailable => (503, UNAVAILABLE, "Authentication unavailable\n"),
         };
-        let told = match class {
+        let header = match class {
             ErrorClass::Unavailable => Some((RETRY_AFTER, retry_after(decision.retry_after))),
             _ => self
                 .challenge(class, decision.rule)
                 .map(|challenge| (WWW_AUTHENTICATE, challenge)),
         };
-        let told = told.map(|(name, value)| (name, Bytes::from(value)));
+        let header = header.map(|(name, value)| (name, Bytes::from(value)));
         let no_store = (CACHE_CONTROL, Bytes::from_static(b"no-store"));
         Some(Reply {
             status,
             grpc_status: Some(grpc_status),
             details: self.details(decision.rule, reason),
-            headers: told.into_iter().chain([no_store]).collect(),
+            headers: header.into_iter().chain([no_store]).collect(),
             body: Bytes::from_static(body.as_bytes()),
         })
     }
@@ -117,6 +118,6 @@ fn scope(conditions: &Conditions) -> String {
 }
 
 /// Whole seconds, at least one.
-fn retry_after(nanoseconds: u64) -> String {
-    nanoseconds.div_ceil(1_000_000_000).max(1).to_string()
+fn retry_after(wait: Nanos) -> String {
+    wait.ceil_secs().max(1).to_string()
 }

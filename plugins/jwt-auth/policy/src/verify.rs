@@ -1,7 +1,7 @@
-//! One token: is it good?
+//! Verification of one token.
 //!
-//! The checks stand in the order of their cost, so that what is plainly wrong is refused before any
-//! signature is verified; [`JwtAuth`] tells the order.
+//! The checks run in the order of their cost, so that an obviously invalid token is refused before a signature is
+//! verified. The [crate's documentation](crate) lists them.
 
 use portcullis_core::label::Label;
 use std::rc::Rc;
@@ -10,24 +10,26 @@ use super::keys::Keys;
 use super::provider::Provider;
 use super::reason::Reason;
 use super::state::State;
+use super::validity::Validity;
 use super::verified::{Verified, identity};
 use super::{JwtAuth, Now, ProviderId, RemoteId};
 use crate::jose::{HostSignatures, KeySet, MAX_TOKEN, Malformed, NoKey, Object, Token, VerifiedBy};
 use portcullis_core::config::OnError;
+use portcullis_core::time::{Nanos, UnixSeconds};
 use portcullis_table::KeyHash;
 
-/// How it was found out whether a signature is good.
+/// How a signature was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verification {
-    /// The token was in the cache.
+    /// The token cache has the token.
     Cache,
-    /// Envoy has verified it.
+    /// Envoy verified it.
     Host,
-    /// It was verified in WebAssembly.
+    /// The module verified it in WebAssembly.
     Rust,
-    /// It was verified, and is not good.
+    /// Envoy or the module found it to be bad.
     Failed,
-    /// It is not good, which was known.
+    /// The bad-signature cache has the token.
     KnownBadSignature,
 }
 
@@ -52,14 +54,14 @@ impl Label for Verification {
     }
 }
 
-/// Why a token is not accepted.
+/// The reason why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
     pub(super) reason: Reason,
-    /// What exactly, for the log.
+    /// More detail, for the log.
     pub(super) detail: &'static str,
     pub(super) verification: Option<Verification>,
-    /// A remote document that could change the verdict.
+    /// The remote document that could change the verdict.
     pub(super) wanted: Option<RemoteId>,
 }
 
@@ -75,7 +77,7 @@ impl From<Reason> for Rejection {
 }
 
 impl JwtAuth {
-    /// Judges a token that any of the providers may have issued.
+    /// Verifies a token that any of the providers may have issued.
     pub(super) fn verify(
         &self,
         token: &[u8],
@@ -130,7 +132,7 @@ impl JwtAuth {
         }
     }
 
-    /// A token that was verified before, and is as good as then.
+    /// A token from the cache, if it is still valid and usable here.
     fn known(
         &self,
         token: &[u8],
@@ -143,7 +145,7 @@ impl JwtAuth {
         let is_good = known.validity.contains(now.wall)
             && self.may_use_keys(known.provider, state, now.steady);
         if !is_good {
-            // What is wrong now is found out the long way.
+            // The full verification finds the reason.
             state.tokens.remove(end);
             return None;
         }
@@ -152,7 +154,7 @@ impl JwtAuth {
             .is_some_and(|provider| provider.issuer.is_exact());
         let is_allowed = match is_exact {
             true => providers.contains(&known.provider),
-            // Among other providers, one that is named exactly may go before.
+            // Another provider with this exact issuer may have priority here.
             false => self
                 .issuer(&known.claims, providers)
                 .is_some_and(|(id, _)| id == known.provider),
@@ -160,7 +162,7 @@ impl JwtAuth {
         is_allowed.then_some(known)
     }
 
-    /// The provider whose token this claims to be; one that is named exactly goes before one with tenants.
+    /// The provider whose issuer the claims name; an exact issuer has priority over one with tenants.
     fn issuer(&self, claims: &Object, providers: &[ProviderId]) -> Option<(ProviderId, &Provider)> {
         let find = |is_exact: bool| {
             let mut providers = providers
@@ -199,7 +201,7 @@ impl JwtAuth {
         }
     }
 
-    /// The keys of a provider, and the document that they are from.
+    /// The keys of a provider, and their document.
     fn key_set<'s>(
         &'s self,
         id: ProviderId,
@@ -227,16 +229,16 @@ impl JwtAuth {
         }
     }
 
-    /// Whether keys that were fetched are not too old by now.
-    fn may_use_keys(&self, id: ProviderId, state: &State, now: u64) -> bool {
+    /// Whether a provider's keys are inline, or fetched and not too old.
+    fn may_use_keys(&self, id: ProviderId, state: &State, now: Nanos) -> bool {
         self.keys_of(id)
             .is_none_or(|remote| state.is_usable(remote, now))
     }
 }
 
 impl Provider {
-    /// All but keys and signature; the time is in seconds.
-    fn check(&self, token: &Token<'_>, now: u64) -> Result<super::validity::Validity, Reason> {
+    /// Checks everything that needs neither keys nor the signature.
+    fn check(&self, token: &Token<'_>, now: UnixSeconds) -> Result<Validity, Reason> {
         if !self.algorithms.contains(&token.header().algorithm) {
             return Err(Reason::Algorithm);
         }
@@ -251,7 +253,7 @@ impl Provider {
     }
 }
 
-/// Verifies the signature with the keys that may be meant.
+/// Verifies the signature with each key that the token may mean.
 fn signature(
     token: &Token<'_>,
     provider: &Provider,

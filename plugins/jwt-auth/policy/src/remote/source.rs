@@ -1,13 +1,14 @@
-//! What is configured about a document.
+//! The configuration of a remote document.
 
 use serde::{Deserialize, Deserializer};
 
 use super::record::LAYOUT;
 use super::{FetchHeaders, Schedule, Uri};
 use portcullis_core::config::Duration;
+use portcullis_core::time::Nanos;
 use portcullis_table::fingerprint;
 
-/// Where a document is, and when to fetch it.
+/// Location of a document, and when to fetch it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -16,19 +17,19 @@ use portcullis_table::fingerprint;
 )]
 #[serde(from = "Fields")]
 pub struct Source {
-    /// The cluster that knows the server.
+    /// Envoy cluster of the server.
     pub cluster: Cluster,
-    /// What to ask it for.
+    /// The URI of the document.
     pub uri: Uri,
-    /// FetchHeaders to send along.
+    /// Headers to send with the request.
     pub headers: FetchHeaders,
-    /// When to ask.
+    /// When to fetch.
     pub schedule: Schedule,
 }
 
 impl Source {
-    /// A hash of everything that gives a stored document its meaning, for the key of its value: where
-    /// it comes from, and the layout. With other intervals it is the same document.
+    /// A hash of everything that gives a stored document its meaning, for the key of its value: the source, and the
+    /// layout. Intervals do not change the identity.
     pub fn identity(&self) -> u64 {
         fingerprint((LAYOUT, &self.cluster, &self.uri, &self.headers))
     }
@@ -62,38 +63,37 @@ impl TryFrom<String> for Cluster {
     }
 }
 
-/// Where a document is, and when to fetch it.
+/// Location of a document, and when to fetch it.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The cluster that knows the server.
+    /// Envoy cluster of the server.
     cluster: Cluster,
-    /// The document, an absolute http or https URI.
+    /// Absolute http or https URI of the document.
     uri: Uri,
-    /// FetchHeaders to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
-    /// configuration in clear text, and in its dumps: not for secrets.
+    /// Headers to send with the request, in addition to `accept`, `accept-encoding` and `user-agent` or in place of
+    /// them. They appear as clear text in Envoy's configuration and in its dumps: do not put secrets here.
     #[serde(default)]
     headers: FetchHeaders,
-    /// How long a fetch may take, from `1ms` to `1m`. Default: `2s`.
+    /// Time limit of a fetch, and of a request that waits for one, from `1ms` to `1m`. Default: `2s`.
     #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
     timeout: Duration,
-    /// How long a document is fresh, from `1s` to `30d`. It is fetched again shortly before. Default:
+    /// Time for which a document is fresh, from `1s` to `30d`. The plugin fetches it again shortly before. Default:
     /// `10m`.
     #[serde(
         default = "refresh",
         deserialize_with = "between::<_, 1_000, 2_592_000_000>"
     )]
     refresh: Duration,
-    /// How long a document that is not fresh any more is still used while it cannot be fetched, at most
-    /// `365d`. Default: `24h`.
+    /// Further time for which a document is used while it cannot be fetched, at most `365d`. Default: `24h`.
     #[serde(
         default = "keep_stale",
         deserialize_with = "between::<_, 0, 31_536_000_000>"
     )]
     keep_stale: Duration,
-    /// How often something that the document does not have may be a reason to fetch it early, from `1s`
-    /// to `1d`. Default: `30s`.
+    /// Minimum interval between early fetches because of something that the document lacks, such as an unknown `kid`,
+    /// from `1s` to `1d`. Default: `30s`.
     #[serde(
         default = "min_refetch_interval",
         deserialize_with = "between::<_, 1_000, 86_400_000>"
@@ -124,16 +124,16 @@ impl From<Fields> for Source {
             uri: fields.uri,
             headers: fields.headers,
             schedule: Schedule {
-                refresh: nanoseconds(fields.refresh),
-                keep_stale: nanoseconds(fields.keep_stale),
-                min_refetch_interval: nanoseconds(fields.min_refetch_interval),
-                timeout: nanoseconds(fields.timeout),
+                refresh: Nanos::from(fields.refresh.get()),
+                keep_stale: Nanos::from(fields.keep_stale.get()),
+                min_refetch_interval: Nanos::from(fields.min_refetch_interval.get()),
+                timeout: Nanos::from(fields.timeout.get()),
             },
         }
     }
 }
 
-/// Reads a duration within these bounds, in milliseconds.
+/// Reads a duration within these bounds in milliseconds.
 pub(crate) fn between<'de, D, const LEAST: u64, const MOST: u64>(
     deserializer: D,
 ) -> Result<Duration, D::Error>
@@ -142,8 +142,4 @@ where
 {
     let [least, most] = [LEAST, MOST].map(Duration::from_millis);
     Duration::deserialize_within(deserializer, least, most)
-}
-
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.get().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Workers that race for the same value, on threads of their own.
+//! Workers on threads of their own that race for the same value.
 #![allow(
     clippy::disallowed_methods,
     reason = "threads stand for the workers of a proxy; the policy itself has none"
@@ -11,8 +11,8 @@ use super::*;
 
 const WORKERS: u64 = 8;
 
-/// A value with the number of times that it was written, read and written in two steps with a
-/// comparison between, as in a proxy.
+/// A value with the number of its writes. A read and a write are two steps with a comparison between them, as in a
+/// proxy.
 #[derive(Default)]
 struct SharedValue(Mutex<(Vec<u8>, u64)>);
 
@@ -28,7 +28,7 @@ impl SharedValue {
             if !changed {
                 return outcome;
             }
-            // Here others come between.
+            // Other workers run here.
             std::thread::yield_now();
             let mut current = self.0.lock().unwrap();
             if current.1 == version {
@@ -39,9 +39,9 @@ impl SharedValue {
     }
 }
 
-/// Each worker wants a document that has at least this version, as requests with a token signed by a
-/// new key do, and does what it is told until there is one. Returns how many fetches there were.
-fn race(value: &SharedValue, wanted: u8, now: u64) -> u64 {
+/// Each worker needs a document with at least this version, as requests with a token signed by a new key do, and
+/// follows the schedule until there is one. Returns the number of fetches.
+fn race(value: &SharedValue, wanted: u8, now: Nanos) -> u64 {
     let fetches = AtomicU64::new(0);
     let work = || {
         loop {
@@ -82,13 +82,13 @@ fn there_is_one_fetch_at_the_start_and_one_for_each_rotation() {
     for _ in 0..200 {
         let value = SharedValue::default();
         for rotation in 1..=3 {
-            let now = START + u64::from(rotation) * MINUTE;
+            let now = START + MINUTE * u64::from(rotation);
             assert_eq!(race(&value, rotation, now), 1);
         }
     }
 }
 
-/// A server that fails is asked once by all, not once by each.
+/// All workers together call a failing server once, not each of them.
 #[test]
 fn there_is_one_failure_for_all() {
     for _ in 0..200 {

@@ -1,4 +1,4 @@
-//! What is stored, and how long it is used.
+//! The stored document, and how long it is used.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -42,7 +42,7 @@ fn the_same_document_keeps_its_generation_and_is_younger() {
     let (_, ticket) = world.wait(Trigger::Due);
     assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Unchanged);
     assert_eq!(world.view().generation, generation);
-    assert_eq!(world.view().age(world.now), Some(0));
+    assert_eq!(world.view().age(world.now), Some(Nanos::ZERO));
     let (_, ticket) = world.wait(Trigger::Due);
     assert_eq!(world.succeed(ticket, b"kezs"), StoreResult::Changed);
     assert!(world.view().generation > generation);
@@ -54,31 +54,31 @@ fn it_is_fresh_then_stale_then_expired() {
     assert_eq!(world.freshness(), Freshness::Never);
     assert_eq!(world.view().age(world.now), None);
     let ticket = world.fetch(Trigger::Due);
-    // What the server says is as old as the question.
+    // The age counts from the start of the fetch.
     world.now += SECOND;
     assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Changed);
-    let day = 24 * 60 * MINUTE;
+    let day = MINUTE * (24 * 60);
     for (age, status) in [
         (SECOND, Freshness::Fresh),
-        (10 * MINUTE - 1, Freshness::Fresh),
-        (10 * MINUTE, Freshness::Stale),
-        (10 * MINUTE + day - 1, Freshness::Stale),
-        (10 * MINUTE + day, Freshness::Expired),
+        (MINUTE * 10 - NANO, Freshness::Fresh),
+        (MINUTE * 10, Freshness::Stale),
+        (MINUTE * 10 + day - NANO, Freshness::Stale),
+        (MINUTE * 10 + day, Freshness::Expired),
     ] {
         world.now = START + age;
         assert_eq!(world.freshness(), status);
         assert_eq!(world.view().age(world.now), Some(age));
         assert_eq!(status.is_usable(), status != Freshness::Expired);
     }
-    // It is fetched at once, whatever the reason is.
+    // It is due at once, for either reason.
     world.fetch(Trigger::Miss);
 }
 
 #[test]
 fn without_an_end_it_never_expires() {
     let mut world = World::with(b"keys");
-    world.schedule.keep_stale = u64::MAX;
-    world.now = u64::MAX - 1;
+    world.schedule.keep_stale = Nanos::MAX;
+    world.now = Nanos::MAX - NANO;
     assert_eq!(world.freshness(), Freshness::Stale);
 }
 
@@ -86,7 +86,7 @@ fn without_an_end_it_never_expires() {
 fn a_late_answer_serves_those_who_wait_and_leaves_the_new_lease_alone() {
     let mut world = World::new();
     let slow = world.fetch(Trigger::Due);
-    world.now += 4 * SECOND;
+    world.now += SECOND * 4;
     let other = world.fetch(Trigger::Due);
     let held = world.acquire(Trigger::Due);
     assert!(matches!(held, Acquired::Held { .. }));
@@ -101,7 +101,7 @@ fn a_late_answer_serves_those_who_wait_and_leaves_the_new_lease_alone() {
 fn an_answer_that_is_older_than_what_is_stored_is_dropped() {
     let mut world = World::new();
     let slow = world.fetch(Trigger::Due);
-    world.now += 4 * SECOND;
+    world.now += SECOND * 4;
     let other = world.fetch(Trigger::Due);
     assert_eq!(world.succeed(other, b"newer keys"), StoreResult::Changed);
     for body in [&b"keys"[..], b"newer keys"] {
@@ -109,25 +109,25 @@ fn an_answer_that_is_older_than_what_is_stored_is_dropped() {
         assert_eq!(world.succeed(other, body), StoreResult::Late);
     }
     assert_eq!(world.view().body, b"newer keys");
-    assert_eq!(world.view().age(world.now), Some(0));
+    assert_eq!(world.view().age(world.now), Some(Nanos::ZERO));
 }
 
 #[test]
 fn only_the_latest_fetch_can_fail_and_only_once() {
     let mut world = World::new();
     let slow = world.fetch(Trigger::Due);
-    world.now += 4 * SECOND;
+    world.now += SECOND * 4;
     let other = world.fetch(Trigger::Due);
     assert!(!world.fail(slow));
     assert_eq!(world.succeed(slow, b""), StoreResult::Refused);
     assert!(matches!(world.acquire(Trigger::Due), Acquired::Held { .. }));
     assert!(world.fail(other));
     assert!(!world.fail(other));
-    // The one that was lost, and the one that failed.
+    // The lost fetch, and the failed one.
     assert_eq!(world.view().failures, 2);
 }
 
-/// Nobody else came, so it is as good as in time.
+/// No other worker has fetched, so the answer counts as if in time.
 #[test]
 fn an_answer_after_the_end_of_the_lease_counts_if_nobody_fetched_meanwhile() {
     let mut world = World::new();
