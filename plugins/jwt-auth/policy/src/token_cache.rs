@@ -1,10 +1,9 @@
-//! Tokens that were verified, so that their signatures need not be verified again.
+//! The cache of verified tokens: a repeated token costs no second signature check.
 //!
-//! A token is found by the keyed hash (128 bits) of its end, which is most of its signature or all of it,
-//! and then compared as a whole. Tokens that are good differ there; if two did not, they would drive
-//! each other out, and no more. The cache holds as many tokens as there is room for, in tokens and in
-//! bytes, and forgets the one that was used longest ago. Only what is valid gets in: a flood of forged
-//! tokens drives out none.
+//! The cache finds a token by the keyed hash (128 bits) of its end, which is most of its signature or all of it, and
+//! then compares the whole token. Valid tokens differ there; two that did not would only evict each other. The cache
+//! has a limit in tokens and one in bytes, and evicts the least recently used token. Only valid tokens enter: a flood
+//! of forged ones evicts none.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,7 +12,7 @@ use super::verified::Verified;
 use crate::jose::MAX_TOKEN;
 use portcullis_table::KeyHash;
 
-/// What a token may take on average.
+/// The average size of a token.
 const TOKEN_BYTES: usize = 2 * 1024;
 
 /// The tokens, by their hashes.
@@ -22,10 +21,10 @@ pub(super) struct TokenCache {
     max_tokens: usize,
     max_bytes: usize,
     bytes: usize,
-    /// Counts the uses.
+    /// The number of uses so far.
     uses: u64,
     entries: BTreeMap<KeyHash, Entry>,
-    /// The tokens by their last uses.
+    /// The tokens, by their last uses.
     order: BTreeMap<u64, KeyHash>,
 }
 
@@ -37,7 +36,7 @@ struct Entry {
 }
 
 impl TokenCache {
-    /// A cache with room for so many tokens.
+    /// A cache for this many tokens of average size.
     pub(super) fn new(max_tokens: u32) -> Self {
         let max_tokens = max_tokens as usize;
         Self {
@@ -50,7 +49,7 @@ impl TokenCache {
         }
     }
 
-    /// What is known of a token.
+    /// The entry of a token.
     pub(super) fn get(&mut self, hash: KeyHash, token: &[u8]) -> Option<Rc<Verified>> {
         let entry = self
             .entries
@@ -65,7 +64,7 @@ impl TokenCache {
         Some(Rc::clone(&entry.verified))
     }
 
-    /// Remembers a token.
+    /// Adds a token.
     pub(super) fn insert(&mut self, hash: KeyHash, token: &[u8], verified: &Rc<Verified>) {
         self.remove(hash);
         if self.max_tokens == 0 || token.len() > self.max_bytes {
@@ -88,7 +87,7 @@ impl TokenCache {
         self.entries.insert(hash, entry);
     }
 
-    /// Forgets a token.
+    /// Removes a token.
     pub(super) fn remove(&mut self, hash: KeyHash) {
         if let Some(entry) = self.entries.remove(&hash) {
             self.order.remove(&entry.last_use);
@@ -96,7 +95,7 @@ impl TokenCache {
         }
     }
 
-    /// Forgets the tokens that are not to be kept.
+    /// Removes the tokens that do not meet the condition.
     pub(super) fn retain(&mut self, is_kept: impl Fn(&Verified) -> bool) {
         let others: Vec<KeyHash> = self
             .entries
@@ -110,7 +109,7 @@ impl TokenCache {
     }
 }
 
-/// Compares eight bytes at a time; the `memcmp` of WebAssembly takes each byte by itself.
+/// Compares eight bytes at a time; the `memcmp` of WebAssembly compares one.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let ((words, rest), (others, other_rest)) = (one.as_chunks(), other.as_chunks());
     let mut pairs = words.iter().zip(others);

@@ -1,4 +1,4 @@
-//! A token that was found to be good, and what follows from that.
+//! A verified token, with everything that requests need of it.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::provider::Provider;
 use super::validity::Validity;
 use crate::jose::{Object, Token};
 
-/// A token that is valid, as long as nothing changes. Everything that costs something is prepared.
+/// A token that is valid until its time, its keys or the revocation list change. All expensive work is done.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) provider: ProviderId,
@@ -17,7 +17,7 @@ pub(super) struct Verified {
     pub(super) claims: Object,
     /// The claims as JSON.
     pub(super) payload: Bytes,
-    /// The headers for the upstream, if its claims can be carried there.
+    /// The headers for the upstream, if they can carry its claims.
     pub(super) headers: Result<Vec<(Bytes, Bytes)>, ClaimValueError>,
 }
 
@@ -48,13 +48,13 @@ impl Verified {
         }
     }
 
-    /// What a revocation list knows the token by: `iss` and `jti`.
+    /// The identity of the token in a revocation list: `iss` and `jti`.
     pub(super) fn identity(&self) -> Option<(&str, &str)> {
         identity(&self.claims)
     }
 }
 
-/// What a revocation list knows a token by: `iss` and `jti`.
+/// The identity of a token in a revocation list: `iss` and `jti`.
 pub(super) fn identity(claims: &Object) -> Option<(&str, &str)> {
     let text = |name| claims.get(name).and_then(Value::as_str);
     Some((text("iss")?, text("jti")?))
