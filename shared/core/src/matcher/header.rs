@@ -6,7 +6,7 @@ use super::pattern::{Pattern, not_exactly_one};
 use super::regex::Regex;
 use crate::config::HeaderName;
 use crate::headers::HeaderMap;
-use crate::readings::{Fit, header, is_spelling_of};
+use crate::readings::{Fit, header};
 
 /// A condition on one header: its name and exactly one of `exact`, `prefix`, `regex`, `present`.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,10 +45,7 @@ impl HeaderMatch {
     pub(super) fn fit(&self, headers: &HeaderMap) -> Fit {
         let name = self.name.as_str();
         let (mut exact, mut others) = (0_usize, 0_usize);
-        let spellings = || {
-            let spellings = headers.iter();
-            spellings.filter(|(own, _)| is_spelling_of(own, name))
-        };
+        let spellings = || headers.spellings(name);
         for (own, _) in spellings() {
             match own == name {
                 true => exact += 1,

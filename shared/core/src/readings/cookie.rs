@@ -23,7 +23,7 @@
 //! cookie without a name), makes the value ambiguous, unless it has the same value. A cookie without `=`
 //! is empty.
 
-use super::name::{Named, compare};
+use super::name::{Named, compare, split_at_equals};
 use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, canonical, trim, trim_ascii};
 use crate::headers::HeaderMap;
@@ -132,12 +132,4 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
 /// Whether a cookie, as it stands between two semicolons, has this name.
 pub fn is_named(cookie: &[u8], name: &str) -> bool {
     split_at_equals(cookie).0.trim_ascii() == name.as_bytes()
-}
-
-fn split_at_equals(cookie: &[u8]) -> (&[u8], &[u8]) {
-    let mut halves = cookie.splitn(2, |byte| *byte == b'=');
-    (
-        halves.next().unwrap_or_default(),
-        halves.next().unwrap_or_default(),
-    )
 }

@@ -25,6 +25,15 @@ pub(super) enum Named {
     Exactly,
 }
 
+/// The name and the value of a parameter or a cookie. The value is empty without a `=`.
+pub(super) fn split_at_equals(pair: &[u8]) -> (&[u8], &[u8]) {
+    let mut halves = pair.splitn(2, |byte| *byte == b'=');
+    (
+        halves.next().unwrap_or_default(),
+        halves.next().unwrap_or_default(),
+    )
+}
+
 /// Compares a name as it was sent with the one that is looked for.
 pub(super) fn compare(raw: &[u8], wanted: &str, escapes: Escapes) -> Named {
     let wanted = wanted.as_bytes();

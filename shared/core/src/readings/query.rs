@@ -25,8 +25,8 @@
 
 use std::borrow::Cow;
 
-use super::name::{Named, compare};
-use super::percent;
+use super::name::{Named, compare, split_at_equals};
+use super::percent::{Unit, Units};
 use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, canonical};
 use crate::headers::HeaderMap;
@@ -71,14 +71,6 @@ fn is_divider(byte: u8) -> bool {
     matches!(byte, b';' | b'#')
 }
 
-fn split_at_equals(parameter: &[u8]) -> (&[u8], &[u8]) {
-    let mut halves = parameter.splitn(2, |byte| *byte == b'=');
-    (
-        halves.next().unwrap_or_default(),
-        halves.next().unwrap_or_default(),
-    )
-}
-
 /// The values of the parameters of this name in the query of the `:path`, decoded.
 ///
 /// Read as forms are: parameters are divided by `&`, `+` is a blank, `%61` is `a`, in names too. Without
@@ -94,8 +86,7 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Co
     parameters
         .filter(move |parameter| is_named(parameter, name))
         .map(|parameter| {
-            let value = parameter.splitn(2, |byte| *byte == b'=').nth(1);
-            let value = value.unwrap_or_default();
+            let (_, value) = split_at_equals(parameter);
             match value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
                 true => Cow::Owned(decode_once(value).collect()),
                 false => Cow::Borrowed(value),
@@ -105,20 +96,14 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Co
 
 /// Whether a parameter, as it stands between two ampersands, has this name.
 pub fn is_named(parameter: &[u8], name: &str) -> bool {
-    let own = parameter.split(|byte| *byte == b'=').next();
-    decode_once(own.unwrap_or_default()).eq(name.bytes())
+    let (own, _) = split_at_equals(parameter);
+    decode_once(own).eq(name.bytes())
 }
 
 /// Decodes a text once, as forms are.
-pub(super) fn decode_once(mut text: &[u8]) -> impl Iterator<Item = u8> {
-    std::iter::from_fn(move || {
-        let (first, rest) = text.split_first()?;
-        let (byte, rest) = match first {
-            b'+' => (b' ', rest),
-            b'%' => percent::decode(rest).unwrap_or((b'%', rest)),
-            byte => (*byte, rest),
-        };
-        text = rest;
-        Some(byte)
+pub(super) fn decode_once(text: &[u8]) -> impl Iterator<Item = u8> {
+    Units::of(text).map(|unit| match unit {
+        Unit::Plain(b'+') => b' ',
+        unit => unit.byte(),
     })
 }

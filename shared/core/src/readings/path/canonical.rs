@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::readings::percent;
+use crate::readings::percent::{Unit, Units};
 
 /// A path in canonical form, so that a rule cannot be dodged by another spelling of the path.
 ///
@@ -78,22 +78,16 @@ fn rewrite(after_root: &[u8]) -> Vec<u8> {
     // Each step writes at most one byte for each that it reads.
     let mut path = Vec::with_capacity(1 + after_root.len());
     path.push(b'/');
-    let mut rest = after_root;
-    while let Some((byte, after)) = rest.split_first() {
-        let (byte, after) = match byte {
-            b'?' | b'#' => break,
-            b';' => {
-                rest = from_separator(after);
-                continue;
-            }
-            b'%' => percent::decode(after).unwrap_or((b'%', after)),
-            byte => (*byte, after),
-        };
-        match byte {
-            b'/' | b'\\' => end_segment(&mut path),
-            byte => path.push(byte),
+    let mut units = Units::of(after_root);
+    while let Some(unit) = units.next() {
+        match unit {
+            Unit::Plain(b'?' | b'#') => break,
+            Unit::Plain(b';') => units = Units::of(from_separator(units.rest())),
+            unit => match unit.byte() {
+                b'/' | b'\\' => end_segment(&mut path),
+                byte => path.push(byte),
+            },
         }
-        rest = after;
     }
     resolve_dots(&mut path);
     path

@@ -1,7 +1,7 @@
 //! Which choices a path leaves to its reader.
 
 use super::{MAX_CHOICES, MAX_WORK, canonical};
-use crate::readings::percent;
+use crate::readings::percent::{Unit, Units, has_encoding, starts_with_digits};
 
 /// What one look at a target shows.
 pub(super) enum Scan<'a> {
@@ -22,18 +22,18 @@ pub(super) fn scan(target: &[u8]) -> Scan<'_> {
     let end = target.iter().position(|byte| *byte == b'?');
     let path = end.and_then(|end| target.get(..end)).unwrap_or(target);
     let mut is_choice = has_choice_between_slashes(path);
-    let mut rest = path;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            0..=b' ' | 0x7f.. | b'#' => return Scan::TooMany,
-            b';' | b'\\' => is_choice = true,
-            b'%' => match Encoded::of(after) {
+    let mut units = Units::of(path);
+    while let Some(unit) = units.next() {
+        match unit {
+            Unit::Plain(0..=b' ' | 0x7f.. | b'#') => return Scan::TooMany,
+            Unit::Plain(b'%') if is_code_unit(units.rest()) => return Scan::TooMany,
+            Unit::Plain(b';' | b'\\') => is_choice = true,
+            Unit::Plain(_) => {}
+            Unit::Encoded(byte, _) => match Encoded::of(byte, units.rest()) {
                 Encoded::Hostile => return Scan::TooMany,
                 Encoded::Choice => is_choice = true,
-                Encoded::Benign | Encoded::Not => {}
+                Encoded::Benign => {}
             },
-            _ => {}
         }
     }
     match is_choice {
@@ -56,7 +56,13 @@ fn has_choice_between_slashes(path: &[u8]) -> bool {
     false
 }
 
-/// What stands behind a `%`.
+/// Whether `%` and this text are an encoding such as `%u002f`, which IIS decodes.
+fn is_code_unit(after_percent: &[u8]) -> bool {
+    matches!(after_percent, [b'u' | b'U', digits @ ..]
+        if digits.iter().take(4).filter(|digit| digit.is_ascii_hexdigit()).count() == 4)
+}
+
+/// The kind of an encoded byte.
 #[derive(PartialEq, Eq)]
 enum Encoded {
     /// A byte that a path cannot hold otherwise.
@@ -65,21 +71,11 @@ enum Encoded {
     Choice,
     /// A spelling that has no honest use.
     Hostile,
-    /// No encoding.
-    Not,
 }
 
 impl Encoded {
-    fn of(after_percent: &[u8]) -> Self {
-        let Some((byte, after)) = percent::decode(after_percent) else {
-            // `%u002f`, which IIS decodes.
-            let is_wide = matches!(after_percent, [b'u' | b'U', digits @ ..]
-                if digits.iter().take(4).filter(|digit| digit.is_ascii_hexdigit()).count() == 4);
-            return match is_wide {
-                true => Self::Hostile,
-                false => Self::Not,
-            };
-        };
+    /// The kind of an encoded byte, in front of this text.
+    fn of(byte: u8, after: &[u8]) -> Self {
         let continues = |low: &[u8]| matches!(after, [b'%', high, ..] if low.contains(high));
         match byte {
             // A control ends a C string (NUL), or is overlooked at the end of a path (a line feed, by
@@ -89,9 +85,9 @@ impl Encoded {
             0xc0 | 0xc1 => Self::Hostile,
             0xe0 if continues(b"89") => Self::Hostile,
             0xf0 if continues(b"8") => Self::Hostile,
-            b'%' => match percent::decode(after) {
-                Some(_) => Self::Choice,
-                None => Self::Benign,
+            b'%' => match starts_with_digits(after) {
+                true => Self::Choice,
+                false => Self::Benign,
             },
             b'?' | b'#' | b'/' | b'\\' => Self::Choice,
             byte if is_path_character(byte) => Self::Choice,
@@ -315,18 +311,6 @@ fn has_backslash_in_authority(path: &[u8]) -> bool {
     };
     let end = host.iter().find(|byte| matches!(byte, b'/' | b'\\'));
     end == Some(&b'\\')
-}
-
-/// Whether there is a `%` that starts an encoding.
-fn has_encoding(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        rest = rest.get(at + 1..).unwrap_or_default();
-        if percent::decode(rest).is_some() {
-            return true;
-        }
-    }
-    false
 }
 
 /// Whether a byte may come to stand beside a segment.

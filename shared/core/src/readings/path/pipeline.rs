@@ -2,7 +2,7 @@
 
 use super::canonical;
 use super::choices::{Choice, Cut, Decoding, Dots, Leading, Merge, is_path_character};
-use crate::readings::percent;
+use crate::readings::percent::{self, Unit, Units};
 
 /// Reads a path in one way.
 pub(super) fn read(path: &[u8], choice: Choice) -> Vec<u8> {
@@ -103,28 +103,20 @@ pub(super) fn decode(path: &[u8], decoding: Decoding) -> Vec<u8> {
     let is_decoded = |byte: u8, after: &[u8]| match decoding {
         Decoding::Benign => match byte {
             b'/' | b'?' | b'#' | b'\\' => false,
-            b'%' => percent::decode(after).is_none(),
+            b'%' => !percent::starts_with_digits(after),
             byte => !is_path_character(byte),
         },
         Decoding::KeepSlashes => !matches!(byte, b'/' | b'\\'),
         Decoding::Once | Decoding::Twice => true,
     };
     let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((byte, after)) = rest.split_first() {
-        let encoded = match byte {
-            b'%' => percent::decode(after).filter(|(byte, after)| is_decoded(*byte, after)),
-            _ => None,
-        };
-        match encoded {
-            Some((byte, after)) => {
-                decoded.push(byte);
-                rest = after;
+    let mut units = Units::of(path);
+    while let Some(unit) = units.next() {
+        match unit {
+            Unit::Encoded(byte, written) if !is_decoded(byte, units.rest()) => {
+                decoded.extend_from_slice(written);
             }
-            None => {
-                decoded.push(*byte);
-                rest = after;
-            }
+            unit => decoded.push(unit.byte()),
         }
     }
     match decoding {
