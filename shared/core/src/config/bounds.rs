@@ -11,7 +11,7 @@ use crate::time::Nanos;
 pub struct BoundedInteger<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> BoundedInteger<MIN, MAX> {
-    /// A constant such as a default; outside the bounds it does not compile in a `const`, and panics elsewhere.
+    /// A constant, such as a default. It must lie within the bounds; in a `const`, the compiler checks that.
     pub const fn new(number: u32) -> Self {
         assert!(MIN <= number && number <= MAX, "not within the bounds");
         Self(number)
@@ -61,7 +61,8 @@ impl<const MIN: u32, const MAX: u32> schemars::JsonSchema for BoundedInteger<MIN
 pub struct BoundedDuration<const MIN: u64, const MAX: u64>(Duration);
 
 impl<const MIN: u64, const MAX: u64> BoundedDuration<MIN, MAX> {
-    /// A constant such as a default; outside the bounds it does not compile in a `const`, and panics elsewhere.
+    /// A constant in milliseconds, such as a default. It must lie within the bounds; in a `const`, the compiler
+    /// checks that.
     pub const fn millis(milliseconds: u64) -> Self {
         assert!(
             MIN <= milliseconds && milliseconds <= MAX,
@@ -75,7 +76,7 @@ impl<const MIN: u64, const MAX: u64> BoundedDuration<MIN, MAX> {
         self.0
     }
 
-    /// The duration as policies compute with it.
+    /// The duration as the type that policies compute with.
     pub fn nanos(self) -> Nanos {
         self.0.nanos()
     }

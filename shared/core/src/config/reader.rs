@@ -1,4 +1,4 @@
-//! serde's view of a [`Document`](super::Document): values that attach their path to an error.
+//! Deserializes a [`Document`](super::Document) with serde. Each value adds its path to errors.
 
 use serde::de::{self, IntoDeserializer, Visitor};
 
@@ -44,8 +44,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             .map_err(|error| error.at(&self.path))
     }
 
-    /// serde would take an array for the list of the fields' values, and does not name the fields of the
-    /// object that it expects.
+    /// serde would accept an array of the fields' values, and its error would not name the fields.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -199,7 +198,7 @@ impl<'de> de::EnumAccess<'de> for EnumContent<'de> {
 }
 
 impl<'de> EnumContent<'de> {
-    /// The `…` of `{"variant": …}`.
+    /// The content of `{"variant": content}`.
     fn content(&self) -> Result<&'de Node, Unplaced> {
         self.content.ok_or_else(|| {
             de::Error::custom(format!(

@@ -1,4 +1,4 @@
-//! The parts of a key in the configuration, and their values in a request.
+//! The parts of a key in a configuration, and their values in a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,11 +14,11 @@ use crate::readings::{Reading, cookie, header, method, query};
 /// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KeyPart {
-    /// The client's address, or the network around it.
+    /// The client's address, or the network that contains it.
     RemoteAddress(Prefixes),
     /// The host of `:authority`.
     Host,
-    /// The path, without its query.
+    /// The path without the query.
     Path,
     /// The method.
     Method,
@@ -39,7 +39,7 @@ pub enum KeyPart {
 }
 
 impl KeyPart {
-    /// The value in this request as text, for people to read; none if it is missing or ambiguous.
+    /// The value in this request as text for people to read; `None` if it is missing or ambiguous.
     pub(super) fn text(&self, request: &Request<'_>) -> Option<String> {
         match self {
             Self::RemoteAddress(prefixes) => {
@@ -53,7 +53,7 @@ impl KeyPart {
         }
     }
 
-    /// Shows the value in this request.
+    /// Calls `visit` with the value in this request.
     pub(super) fn with_value<T>(
         &self,
         request: &Request<'_>,
@@ -91,7 +91,7 @@ impl KeyPart {
         matches!(self, Self::Constant(_))
     }
 
-    /// Where the value is.
+    /// The part of the request that contains the value.
     pub(super) fn needs(&self) -> Needs {
         let mut needs = Needs::default();
         match self {
@@ -107,7 +107,7 @@ impl KeyPart {
     }
 }
 
-/// A value of which there is one reading; an empty one is missing.
+/// A value with one interpretation. An empty value is missing.
 fn one(value: Cow<'_, [u8]>) -> Reading<'_> {
     match value.is_empty() {
         true => Reading::Missing,
@@ -115,7 +115,7 @@ fn one(value: Cow<'_, [u8]>) -> Reading<'_> {
     }
 }
 
-/// The parts that stand alone, as strings.
+/// The parts that are written as strings.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Plain {
@@ -127,7 +127,7 @@ enum Plain {
     Cluster,
 }
 
-/// The parts that are objects with one member.
+/// The parts that are written as objects with one member.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum WithArgument {
@@ -142,7 +142,7 @@ enum WithArgument {
 const ONE_MEMBER: &str = "expected an object with exactly one of: remote_address, header, cookie, \
                           query, claim, constant";
 
-/// By hand, because `remote_address` may stand alone or have an argument.
+/// Not derived, because `remote_address` may be a string or an object.
 impl<'de> Deserialize<'de> for KeyPart {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;

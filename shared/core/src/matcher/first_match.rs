@@ -1,22 +1,22 @@
-//! Which of several rules a request meets first.
+//! Selects the first of several rules that a request matches.
 
 use super::{Match, Subject};
 use crate::readings::Fit;
 
-/// The rules that may be the first to fit a request, by their positions.
+/// The rules that may be the first match of a request, by their positions.
 ///
-/// The first rule that fits for certain ends the search. Those before it that possibly fit may be the
-/// first one for the server that handles the request.
+/// The first certain match ends the search. A possible match before it may be the first match for the server that
+/// handles the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirstMatch {
-    /// Rules that possibly fit, in order. Empty for nearly all requests.
+    /// Possible matches before the certain one, in order. Empty for nearly all requests.
     pub possible: Vec<usize>,
-    /// The first rule that fits for certain; none if no rule does.
+    /// The first certain match; `None` if there is none.
     pub certain: Option<usize>,
 }
 
 impl FirstMatch {
-    /// Looks for the rules; a rule without a condition fits every request.
+    /// Finds the rules. A rule without a condition matches every request.
     pub fn of<'m>(
         rules: impl Iterator<Item = Option<&'m Match>> + Clone,
         subject: &Subject<'_>,
@@ -38,13 +38,13 @@ impl FirstMatch {
         first
     }
 
-    /// The rule that a request falls under which all of them are for: the first one.
+    /// The first rule, if a possible match counts as a match.
     pub fn first(&self) -> Option<usize> {
         self.possible.first().copied().or(self.certain)
     }
 
-    /// Where rules for `/docs/` and for `/Docs/` stand side by side, each is for its own spelling: a
-    /// path that fits one of them to the letter does not fit the other one loosely.
+    /// If there are rules for both `/docs/` and `/Docs/`, each is meant for its own spelling: a path that matches
+    /// one of them exactly is no loose match of the other.
     fn keep_apart<'m>(&mut self, rules: impl Iterator<Item = Option<&'m Match>> + Clone) {
         let rule = |position| rules.clone().nth(position).flatten();
         let Some(certain) = self.certain.and_then(rule) else {

@@ -1,4 +1,4 @@
-//! No spelling of a path is treated more mildly than the path that a server reads.
+//! No spelling of a path is treated more leniently than the path that a server reads.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -65,7 +65,7 @@ proptest! {
         }
     }
 
-    /// Among the rules that may be the first is the one for the path that a server reads.
+    /// The rules that may be the first include the one for the path that a server reads.
     #[test]
     fn the_first_rule_for_what_a_server_reads_is_chosen(
         rules in prop::collection::vec(rule(), 0..4),

@@ -1,4 +1,4 @@
-//! The table, with the simplest state there is: a count that is its own eviction cost.
+//! Tests with the simplest state: a count that is its own eviction cost.
 
 mod block;
 mod eviction;
@@ -8,7 +8,7 @@ mod size;
 
 use super::{Block, State, Update, WhenFull};
 
-/// How often a key was seen.
+/// The number of requests of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count(u32);
 

@@ -1,20 +1,20 @@
-//! Which choices a path leaves to its reader.
+//! The choices that servers have when they read a path.
 
 use super::{MAX_CHOICES, MAX_WORK, canonical};
 use crate::readings::percent::{Unit, Units, has_encoding, starts_with_digits};
 
-/// What one look at a target shows.
+/// The result of one scan over a target.
 pub(super) enum Scan<'a> {
-    /// This path, and no other way to read it.
+    /// The path has one variant: itself.
     Plain(&'a [u8]),
-    /// This path, in which the only encodings are those that every server decodes.
+    /// The path contains only encodings that every server decodes.
     Encoded(&'a [u8]),
-    /// This path leaves choices.
+    /// The path leaves choices.
     Choices(&'a [u8]),
     TooMany,
 }
 
-/// Looks at each byte of a target that starts with `/`, up to the query.
+/// Scans a target that starts with `/`, up to the query.
 pub(super) fn scan(target: &[u8]) -> Scan<'_> {
     if let Some(path) = canonical::plain_part(target) {
         return Scan::Plain(path);
@@ -65,11 +65,11 @@ fn is_code_unit(after_percent: &[u8]) -> bool {
 /// The kind of an encoded byte.
 #[derive(PartialEq, Eq)]
 enum Encoded {
-    /// A byte that a path cannot hold otherwise.
+    /// A byte that a path can contain only in encoded form.
     Benign,
-    /// A byte that servers treat differently when it is encoded.
+    /// A byte that servers may treat differently if it is encoded.
     Choice,
-    /// A spelling that has no honest use.
+    /// A spelling without a legitimate use.
     Hostile,
 }
 
@@ -78,8 +78,7 @@ impl Encoded {
     fn of(byte: u8, after: &[u8]) -> Self {
         let continues = |low: &[u8]| matches!(after, [b'%', high, ..] if low.contains(high));
         match byte {
-            // A control ends a C string (NUL), or is overlooked at the end of a path (a line feed, by
-            // Starlette's routes).
+            // NUL ends a C string; Starlette's routes ignore a line feed at the end of a path.
             0..=0x1f | 0x7f => Self::Hostile,
             // Overlong UTF-8 (RFC 3629, section 3), in which `%c0%af` is a slash.
             0xc0 | 0xc1 => Self::Hostile,
@@ -96,7 +95,7 @@ impl Encoded {
     }
 }
 
-/// Whether a byte may stand in a segment as it is (`pchar`, RFC 3986, section 3.3).
+/// Whether a path segment may contain this byte unencoded (`pchar`, RFC 3986, section 3.3).
 pub(super) fn is_path_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
 }
@@ -104,15 +103,15 @@ pub(super) fn is_path_character(byte: u8) -> bool {
 /// How a server decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decoding {
-    /// Only what every server decodes.
+    /// Only the bytes that every server decodes.
     Benign,
-    /// Everything once, but `%2f` and `%5c`.
+    /// Everything except `%2f` and `%5c`, once.
     KeepSlashes,
     Once,
     Twice,
 }
 
-/// What a server does with `;`.
+/// How a server reads `;`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     Nothing,
@@ -134,7 +133,7 @@ pub(super) enum Dots {
     AsWritten,
     /// Before decoding, and again after it.
     Both,
-    /// Before decoding, where `%2e` is a dot.
+    /// Before decoding, with `%2e` as a dot.
     Encoded,
 }
 
@@ -146,13 +145,13 @@ pub(super) enum Merge {
     AfterDots,
 }
 
-/// What a server does with two slashes at the beginning.
+/// How a server reads two slashes at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leading {
     Kept,
-    /// A host follows, which is no part of the path.
+    /// A host follows, which is not part of the path.
     Authority,
-    /// They are one slash.
+    /// They count as one slash.
     Merged,
 }
 
@@ -168,7 +167,7 @@ pub(super) struct Choice {
     pub(super) dots: Dots,
 }
 
-/// The choices that make a difference to a path. The lists begin with what leaves it as it was sent.
+/// The choices that make a difference to a path. The first entry of each list leaves the path as it was sent.
 #[derive(Debug)]
 pub(super) struct Choices {
     leading: &'static [Leading],
@@ -184,7 +183,7 @@ const NO: &[bool] = &[false];
 const NO_OR_YES: &[bool] = &[false, true];
 
 impl Choices {
-    /// None if they are countless.
+    /// `None` if there are too many.
     pub(super) fn of(path: &[u8]) -> Option<Self> {
         if path.len() > MAX_WORK {
             return None;
@@ -279,12 +278,12 @@ impl Choices {
         lists.iter().product()
     }
 
-    /// Each way to read the path; the first one leaves it as it was sent.
+    /// All ways to read the path. The first one leaves it as it was sent.
     pub(super) fn combinations(&self) -> impl Iterator<Item = Choice> {
         (0..self.count()).filter_map(|number| self.combination(number))
     }
 
-    /// The numbers count through the lists like the digits of a clock.
+    /// The combination with this number: the positions in the lists are its digits in a mixed radix.
     fn combination(&self, mut number: usize) -> Option<Choice> {
         let mut next = |length: usize| {
             let digit = number.checked_rem(length)?;
@@ -303,8 +302,8 @@ impl Choices {
     }
 }
 
-/// Whether a path starts like `//host\x/`: for WHATWG URL the host ends at the backslash, for Python and PHP at
-/// the slash.
+/// Whether a path starts like `//host\x/`: the host ends at the backslash for WHATWG URL, and at the slash for Python
+/// and PHP.
 fn has_backslash_in_authority(path: &[u8]) -> bool {
     let [b'/', b'/' | b'\\', host @ ..] = path else {
         return false;
@@ -313,18 +312,18 @@ fn has_backslash_in_authority(path: &[u8]) -> bool {
     end == Some(&b'\\')
 }
 
-/// Whether a byte may come to stand beside a segment.
+/// Whether a segment may end or begin at this byte.
 fn is_boundary(byte: &u8) -> bool {
     matches!(byte, b'/' | b'\\' | b';' | b'?' | b'#')
 }
 
-/// Whether some server may find a segment `.` or `..` in a decoded path.
+/// Whether some server may find a `.` or `..` segment in a decoded path.
 fn has_dot_segment(decoded: &[u8]) -> bool {
     let mut segments = decoded.split(is_boundary);
     segments.any(|segment| matches!(segment, b"." | b".."))
 }
 
-/// Whether some server may find an empty segment, other than the last one.
+/// Whether some server may find an empty segment that is not the last one.
 fn has_empty_segment(decoded: &[u8]) -> bool {
     let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
     decoded.windows(2).any(|pair| match pair {

@@ -1,4 +1,4 @@
-//! What servers make of a path is among its readings.
+//! The variants of a path include the paths that servers read.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ fn bytes_that_are_not_text_have_too_many_readings() {
 }
 
 #[test]
-fn an_authority_ends_at_a_slash_only_or_at_a_backslash() {
+fn an_authority_ends_at_a_slash_or_at_a_backslash() {
     let is_read = readings(r"//h\x/admin/x").is_none_or(|all| all.contains("/admin/x"));
     assert!(is_read);
 }
@@ -116,7 +116,7 @@ fn what_only_an_attacker_sends_has_too_many_readings() {
     assert_eq!(Paths::of(b""), None);
 }
 
-/// gunicorn takes these for variables of CGI.
+/// gunicorn reads these as CGI variables.
 #[test]
 fn a_header_that_moves_the_path_leaves_too_many_readings() {
     let paths = |name: &'static str| {
@@ -162,7 +162,7 @@ proptest! {
         }
     }
 
-    /// The key of a path is that of the path that a server reads.
+    /// A path and the path that a server reads in it have the same key.
     #[test]
     fn two_spellings_of_a_path_have_one_key(target in target()) {
         let paths = Paths::of(target.as_bytes()).unwrap();
