@@ -12,7 +12,7 @@ use super::{JwtAuth, RuleId};
 use crate::jose::HostSignatures;
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::matcher::{Choice, Subject};
+use portcullis_core::matcher::{FirstMatch, Subject};
 use portcullis_core::time::Nanos;
 
 impl JwtAuth {
@@ -145,8 +145,8 @@ impl JwtAuth {
         names.any(|name| headers.spellings(name).next().is_some())
     }
 
-    fn choose(&self, subject: &Subject<'_>) -> Choice {
-        Choice::of(
+    fn choose(&self, subject: &Subject<'_>) -> FirstMatch {
+        FirstMatch::of(
             self.rules.iter().map(|rule| rule.condition.as_ref()),
             subject,
         )
@@ -170,7 +170,7 @@ impl JwtAuth {
     }
 
     /// Whether the readings of the path lead to different rules, and the configuration refuses that.
-    fn is_ambiguous(&self, choice: &Choice, subject: &Subject<'_>) -> bool {
+    fn is_ambiguous(&self, choice: &FirstMatch, subject: &Subject<'_>) -> bool {
         self.ambiguous == Ambiguous::Deny && !choice.possible.is_empty() && !subject.has_one_path()
     }
 

@@ -82,7 +82,7 @@
 //! # Requests with several readings
 //!
 //! A rule with weaker requirements grants access, so it must be the first one in every reading of the request (see
-//! [`readings`](portcullis_core::readings)). The [choice](portcullis_core::matcher::Choice) of rules holds those that
+//! [`readings`](portcullis_core::readings)). [`FirstMatch`](portcullis_core::matcher::FirstMatch) holds the rules that
 //! may be the first, and the one that certainly ends the search.
 //!
 //! - If there are several and the path can be read in several ways, the request is **ambiguous**: 400

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use portcullis_core::config::{Mode, Name, member_path};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 
 use super::keys::Keys;
 use crate::{Config, JwtAuth};
@@ -21,7 +21,7 @@ impl Policy for JwtAuth {
         Self::new(config)
     }
 
-    fn surroundings(&self, _: &Name) -> Surroundings {
+    fn references(&self, _: &Name) -> References {
         let jwks =
             |provider: &Name| format!("{}.jwks", member_path("$.providers", provider.as_str()));
         let skipped = self.skipped_keys().map(|(provider, skipped)| {
@@ -35,10 +35,10 @@ impl Policy for JwtAuth {
             };
             (path, source.cluster.as_str().to_owned())
         });
-        Surroundings {
+        References {
             warnings: skipped.collect(),
             clusters: clusters.collect(),
-            ..Surroundings::default()
+            ..References::default()
         }
     }
 }
