@@ -11,7 +11,7 @@ use super::provider::Provider;
 use super::reroute;
 use super::rule::{Require, Rule};
 use crate::revocation;
-use portcullis_core::config::{Mode, Name, NamedList, OnError};
+use portcullis_core::config::{BoundedInteger, Mode, Name, NamedList, OnError};
 use portcullis_core::readings::is_spelling_of;
 
 /// The rule label of requests that no rule matches.
@@ -125,41 +125,19 @@ pub(super) enum Ambiguous {
 }
 
 /// The cache of verified tokens, one in each worker.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Cache {
     /// Number of verified tokens of 2 KiB that each worker can remember, at most 100000; larger tokens take more
     /// space. 0: no cache. Default: 1000.
-    pub(super) tokens: CacheTokens,
+    pub(super) tokens: BoundedInteger<0, 100_000>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "u32", inline)
-)]
-#[serde(try_from = "u64")]
-pub(super) struct CacheTokens(pub(super) u32);
-
-const MAX_CACHE_TOKENS: u32 = 100_000;
-
-impl Default for CacheTokens {
+impl Default for Cache {
     fn default() -> Self {
-        Self(1_000)
-    }
-}
-
-impl TryFrom<u64> for CacheTokens {
-    type Error = String;
-
-    fn try_from(tokens: u64) -> Result<Self, String> {
-        match u32::try_from(tokens) {
-            Ok(tokens) if tokens <= MAX_CACHE_TOKENS => Ok(Self(tokens)),
-            _ => Err(format!(
-                "found {tokens}; expected a whole number from 0 to {MAX_CACHE_TOKENS}"
-            )),
+        Self {
+            tokens: const { BoundedInteger::new(1_000) },
         }
     }
 }

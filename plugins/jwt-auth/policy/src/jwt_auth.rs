@@ -181,7 +181,7 @@ impl JwtAuth {
             remotes,
             revocations: revocations.map(RemoteId),
             revoked: config.revocation.inline,
-            cache_tokens: config.cache.tokens.0,
+            cache_tokens: config.cache.tokens.get(),
         }
     }
 

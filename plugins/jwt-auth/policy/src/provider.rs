@@ -9,8 +9,7 @@ use super::place::Place;
 use super::scope::at_least_one;
 use super::validity::TimeSettings;
 use crate::jose::Algorithm;
-use crate::remote::between;
-use portcullis_core::config::{Duration, Text, at_member};
+use portcullis_core::config::{BoundedDuration, Text, at_member};
 
 /// An issuer of tokens.
 #[derive(Debug, Deserialize)]
@@ -128,15 +127,15 @@ struct Fields {
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     from: Option<Vec<Place>>,
     /// Tolerated difference between clocks, at most `10m`. Default: `60s`.
-    #[serde(default = "clock_skew", deserialize_with = "between::<_, 0, 600_000>")]
-    clock_skew: Duration,
+    #[serde(default = "clock_skew")]
+    clock_skew: BoundedDuration<0, 600_000>,
     /// Whether a token must have `exp`. Default: `true`.
     #[serde(default = "yes")]
     require_expiration: bool,
     /// Longest lifetime of a token, from `iat` to `exp`: from `1s` to `3650d`. Without `iat`, the remaining lifetime
     /// counts.
     #[serde(default, deserialize_with = "lifetime")]
-    max_lifetime: Option<Duration>,
+    max_lifetime: Option<Lifetime>,
     /// Whether the upstream also gets the token.
     #[serde(default)]
     forward: bool,
@@ -151,14 +150,17 @@ fn types() -> Vec<TokenType> {
     vec!["JWT".into(), "at+jwt".into()]
 }
 
-fn clock_skew() -> Duration {
-    Duration::from_secs(60)
+fn clock_skew() -> BoundedDuration<0, 600_000> {
+    const { BoundedDuration::millis(60_000) }
 }
 
+type Lifetime = BoundedDuration<1_000, 315_360_000_000>;
+
+/// Reads a lifetime; `null` is not one.
 fn lifetime<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    between::<_, 1_000, 315_360_000_000>(deserializer).map(Some)
+) -> Result<Option<Lifetime>, D::Error> {
+    Lifetime::deserialize(deserializer).map(Some)
 }
 
 fn yes() -> bool {
@@ -216,9 +218,9 @@ impl TryFrom<Fields> for Provider {
             uses,
             from,
             times: TimeSettings {
-                clock_skew: fields.clock_skew.as_secs(),
+                clock_skew: fields.clock_skew.get().as_secs(),
                 require_expiration: fields.require_expiration,
-                max_lifetime: fields.max_lifetime.map(Duration::as_secs),
+                max_lifetime: fields.max_lifetime.map(|longest| longest.get().as_secs()),
             },
             forward: fields.forward,
             payload_header,

@@ -91,7 +91,6 @@ mod view;
 pub use headers::FetchHeaders;
 use portcullis_core::time::Nanos;
 pub use schedule::{LEASE_MARGIN, MAX_BODY, Schedule};
-pub(crate) use source::between;
 pub use source::{Cluster, Source};
 pub use uri::Uri;
 pub use view::{Freshness, View};

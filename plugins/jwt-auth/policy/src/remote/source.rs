@@ -1,11 +1,10 @@
 //! The configuration of a remote document.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::record::LAYOUT;
 use super::{FetchHeaders, Schedule, Uri};
-use portcullis_core::config::Duration;
-use portcullis_core::time::Nanos;
+use portcullis_core::config::BoundedDuration;
 use portcullis_table::fingerprint;
 
 /// Location of a document, and when to fetch it.
@@ -77,44 +76,35 @@ struct Fields {
     #[serde(default)]
     headers: FetchHeaders,
     /// Time limit of a fetch, and of a request that waits for one, from `1ms` to `1m`. Default: `2s`.
-    #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
-    timeout: Duration,
+    #[serde(default = "timeout")]
+    timeout: BoundedDuration<1, 60_000>,
     /// Time for which a document is fresh, from `1s` to `30d`. The plugin fetches it again shortly before. Default:
     /// `10m`.
-    #[serde(
-        default = "refresh",
-        deserialize_with = "between::<_, 1_000, 2_592_000_000>"
-    )]
-    refresh: Duration,
+    #[serde(default = "refresh")]
+    refresh: BoundedDuration<1_000, 2_592_000_000>,
     /// Further time for which a document is used while it cannot be fetched, at most `365d`. Default: `24h`.
-    #[serde(
-        default = "keep_stale",
-        deserialize_with = "between::<_, 0, 31_536_000_000>"
-    )]
-    keep_stale: Duration,
+    #[serde(default = "keep_stale")]
+    keep_stale: BoundedDuration<0, 31_536_000_000>,
     /// Minimum interval between early fetches because of something that the document lacks, such as an unknown `kid`,
     /// from `1s` to `1d`. Default: `30s`.
-    #[serde(
-        default = "min_refetch_interval",
-        deserialize_with = "between::<_, 1_000, 86_400_000>"
-    )]
-    min_refetch_interval: Duration,
+    #[serde(default = "min_refetch_interval")]
+    min_refetch_interval: BoundedDuration<1_000, 86_400_000>,
 }
 
-fn timeout() -> Duration {
-    Duration::from_secs(2)
+fn timeout() -> BoundedDuration<1, 60_000> {
+    const { BoundedDuration::millis(2_000) }
 }
 
-fn refresh() -> Duration {
-    Duration::from_secs(10 * 60)
+fn refresh() -> BoundedDuration<1_000, 2_592_000_000> {
+    const { BoundedDuration::millis(600_000) }
 }
 
-fn keep_stale() -> Duration {
-    Duration::from_days(1)
+fn keep_stale() -> BoundedDuration<0, 31_536_000_000> {
+    const { BoundedDuration::millis(86_400_000) }
 }
 
-fn min_refetch_interval() -> Duration {
-    Duration::from_secs(30)
+fn min_refetch_interval() -> BoundedDuration<1_000, 86_400_000> {
+    const { BoundedDuration::millis(30_000) }
 }
 
 impl From<Fields> for Source {
@@ -124,22 +114,11 @@ impl From<Fields> for Source {
             uri: fields.uri,
             headers: fields.headers,
             schedule: Schedule {
-                refresh: Nanos::from(fields.refresh.get()),
-                keep_stale: Nanos::from(fields.keep_stale.get()),
-                min_refetch_interval: Nanos::from(fields.min_refetch_interval.get()),
-                timeout: Nanos::from(fields.timeout.get()),
+                refresh: fields.refresh.nanos(),
+                keep_stale: fields.keep_stale.nanos(),
+                min_refetch_interval: fields.min_refetch_interval.nanos(),
+                timeout: fields.timeout.nanos(),
             },
         }
     }
-}
-
-/// Reads a duration within these bounds in milliseconds.
-pub(crate) fn between<'de, D, const LEAST: u64, const MOST: u64>(
-    deserializer: D,
-) -> Result<Duration, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    let [least, most] = [LEAST, MOST].map(Duration::from_millis);
-    Duration::deserialize_within(deserializer, least, most)
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 
 use super::document::not_empty;
-use crate::remote::{Cluster, FetchHeaders, Schedule, Source, Uri, between};
-use portcullis_core::config::Duration;
+use crate::remote::{Cluster, FetchHeaders, Schedule, Source, Uri};
+use portcullis_core::config::BoundedDuration;
 use portcullis_core::time::Nanos;
 
 /// Tokens that are no longer accepted.
@@ -53,29 +53,26 @@ struct Remote {
     #[serde(default)]
     headers: FetchHeaders,
     /// Time limit of a fetch, from `1ms` to `1m`. Default: `2s`.
-    #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
-    timeout: Duration,
+    #[serde(default = "timeout")]
+    timeout: BoundedDuration<1, 60_000>,
     /// Age at which the list is fetched again, from `1s` to `1d`. Default: `30s`.
-    #[serde(
-        default = "refresh",
-        deserialize_with = "between::<_, 1_000, 86_400_000>"
-    )]
-    refresh: Duration,
+    #[serde(default = "refresh")]
+    refresh: BoundedDuration<1_000, 86_400_000>,
 }
 
-fn timeout() -> Duration {
-    Duration::from_secs(2)
+fn timeout() -> BoundedDuration<1, 60_000> {
+    const { BoundedDuration::millis(2_000) }
 }
 
-fn refresh() -> Duration {
-    Duration::from_secs(30)
+fn refresh() -> BoundedDuration<1_000, 86_400_000> {
+    const { BoundedDuration::millis(30_000) }
 }
 
 /// A list has no misses, and the last one stays in use until another arrives.
 fn remote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Source>, D::Error> {
     let remote = Option::<Remote>::deserialize(deserializer)?;
     Ok(remote.map(|remote| {
-        let refresh = Nanos::from(remote.refresh.get());
+        let refresh = remote.refresh.nanos();
         Source {
             cluster: remote.cluster,
             uri: remote.uri,
@@ -84,7 +81,7 @@ fn remote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Source>, 
                 refresh,
                 keep_stale: Nanos::MAX,
                 min_refetch_interval: refresh,
-                timeout: Nanos::from(remote.timeout.get()),
+                timeout: remote.timeout.nanos(),
             },
         }
     }))

@@ -1,4 +1,4 @@
-//! The host's verdict and the module's are the same.
+//! The host and the module give the same verdict.
 
 use proptest::prelude::*;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
@@ -12,7 +12,7 @@ use super::*;
 use crate::jose::base64url::{decode, encode};
 use Algorithm::*;
 
-/// Verifies what Envoy's `verify_signature` does: RSA PKCS#1 v1.5 and ECDSA.
+/// Verifies the same algorithms as Envoy's `verify_signature`: RSA PKCS#1 v1.5 and ECDSA.
 struct LikeEnvoy;
 
 impl HostSignatures for LikeEnvoy {
@@ -48,20 +48,20 @@ impl HostSignatures for LikeEnvoy {
     }
 }
 
-/// What the host is asked, and an answer.
-struct Asked {
+/// A host that records the calls and gives a fixed answer.
+struct RecordingHost {
     answer: Option<bool>,
     questions: RefCell<Vec<(Hash, Vec<u8>)>>,
 }
 
-impl Asked {
+impl RecordingHost {
     fn answering(answer: Option<bool>) -> Self {
         let questions = RefCell::default();
         Self { answer, questions }
     }
 }
 
-impl HostSignatures for Asked {
+impl HostSignatures for RecordingHost {
     fn verify(&self, hash: Hash, _: &[u8], _: &[u8], signature: &[u8]) -> Option<bool> {
         self.questions.borrow_mut().push((hash, signature.to_vec()));
         self.answer
@@ -76,7 +76,7 @@ const BY_THE_HOST: [(Algorithm, Hash); 5] = [
     (ES384, Hash::Sha384),
 ];
 
-/// Both verdicts, if they are the same.
+/// The common verdict, or `None` if the two differ.
 fn agreed(token: &str, keys: &KeySet) -> Option<bool> {
     let by_host = verify(token.as_bytes(), keys, &LikeEnvoy);
     let in_rust = verify(token.as_bytes(), keys, &NoHost);
@@ -92,7 +92,7 @@ fn the_host_verifies_what_it_can() {
         assert_eq!(found, Some(VerifiedBy::Host), "{algorithm}");
     }
     for algorithm in [HS256, HS384, HS512, PS256, PS384, PS512, EdDSA] {
-        let host = Asked::answering(Some(true));
+        let host = RecordingHost::answering(Some(true));
         let found = verify(plain(algorithm).as_bytes(), &set_for(algorithm), &host);
         assert_eq!(found, Some(VerifiedBy::Rust), "{algorithm}");
         assert!(host.questions.borrow().is_empty(), "{algorithm}");
@@ -108,7 +108,7 @@ fn the_host_has_the_last_word() {
             (Some(false), None),
             (None, Some(VerifiedBy::Rust)),
         ] {
-            let host = Asked::answering(answer);
+            let host = RecordingHost::answering(answer);
             assert_eq!(
                 verify(token.as_bytes(), &set_for(algorithm), &host),
                 expected
@@ -120,13 +120,13 @@ fn the_host_has_the_last_word() {
     }
 }
 
-/// r and s as DER has them: no needless zeros, and a sign byte where the first bit is set.
+/// r and s in DER: no unnecessary zeros, and a sign byte if the first bit is set.
 #[test]
 fn an_ecdsa_signature_becomes_der() {
     let asked = |r: &[u8], s: &[u8]| {
         let message = format!("{}.{}", encode(r#"{"alg":"ES256"}"#), encode(CLAIMS));
         let token = format!("{message}.{}", encode([r, s].concat()));
-        let host = Asked::answering(Some(true));
+        let host = RecordingHost::answering(Some(true));
         let by = verify(token.as_bytes(), &set_for(ES256), &host);
         (
             by,
@@ -149,15 +149,14 @@ fn an_ecdsa_signature_becomes_der() {
             Some([&[0x30, 39, 2, 2, 0x7f, 0, 2, 33, 0], &[0xff; 32][..]].concat())
         )
     );
-    // Zero is no such number, and the host is not asked whether it agrees.
+    // Zero is invalid, and the host is not asked.
     assert_eq!(asked(&number(&[]), &number(&[])), (None, None));
     assert_eq!(asked(&number(&[1]), &number(&[])), (None, None));
     assert_eq!(asked(&number(&[]), &number(&[1])), (None, None));
     assert_eq!(asked(&number(&[1]), &number(&[1])[1..]), (None, None));
 }
 
-/// Signatures at the edges of what there is, among them a good one plus the order of the curve or the
-/// modulus.
+/// Signatures at the bounds of the valid range, among them a good one plus the order of the curve or the modulus.
 #[test]
 fn both_refuse_numbers_out_of_range() {
     let order = decode("_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE").unwrap();
@@ -203,10 +202,10 @@ fn both_refuse_numbers_out_of_range() {
     }
 }
 
-/// What [`Token::parse`] lets through, jwt-simple must not refuse for its form, since the host looks at
-/// the signature only.
+/// jwt-simple must accept the form of every token that [`Token::parse`] accepts, because the host sees only the
+/// signature.
 #[test]
-fn the_form_of_a_token_never_divides_them() {
+fn both_accept_every_form_of_a_token() {
     let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(31), "]".repeat(31));
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(6_000));
     let long_member = format!(r#","a":"{}""#, "x".repeat(6_100));
@@ -264,7 +263,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Objects with names that mean something, and others.
+/// Objects with names that have a meaning, and others.
 fn any_object(names: &'static str) -> impl Strategy<Value = Value> {
     prop::collection::btree_map(names, any_json(), 0..5)
         .prop_map(|members| Value::Object(members.into_iter().collect()))
@@ -273,8 +272,7 @@ fn any_object(names: &'static str) -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// [`the_form_of_a_token_never_divides_them`], with any form: whatever is well signed and can be
-    /// read is verified in Rust as well.
+    /// Like [`both_accept_every_form_of_a_token`], with any form: Rust also verifies every well-signed token that parses.
     #[test]
     fn what_can_be_read_can_be_verified(
         header in any_object("kid|typ|cty|jku|x5[uct]|x5t#S256|epk|[a-z]"),
@@ -292,7 +290,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Both accept a token as it was signed, and agree about it when bytes of it were changed.
+    /// Both accept a token as it was signed, and agree after bytes were changed.
     #[test]
     fn both_paths_agree(
         which in 0..BY_THE_HOST.len(),
