@@ -94,7 +94,7 @@ fn a_claim_that_would_become_anothers_value_is_refused(world: &mut dyn World) {
         let response = world.send(with_token(Request::get("/"), &token(json!({ "sub": sub }))));
         assert_eq!(response.status, 403, "{sub:?}");
         assert_eq!(response.get_header("www-authenticate"), None);
-        // It is not only that such a token does not open the door: it gives no name elsewhere, either.
+        // Such a token is also refused where a request without a token passes.
         let request = with_token(Request::get("/optional/"), &token(json!({ "sub": sub })));
         assert_eq!(world.send(request).status, 403, "{sub:?}");
     }

@@ -1,4 +1,4 @@
-//! Requests that servers read in different ways.
+//! Requests with several readings.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -98,7 +98,7 @@ fn a_path_that_some_server_resolves_is_ambiguous() {
 }
 
 #[test]
-fn with_strictest_an_ambiguous_path_needs_what_each_rule_needs() {
+fn with_strictest_an_ambiguous_path_must_meet_each_rule() {
     let mut config = one_provider(json!({}));
     config["ambiguous"] = json!("strictest");
     config["rules"] = json!([
@@ -117,9 +117,9 @@ fn with_strictest_an_ambiguous_path_needs_what_each_rule_needs() {
     assert_eq!(found, refused(Reason::Scope));
 }
 
-/// Servers ignore letter case and a final slash (Express), or the case of a method (case A8, werkzeug).
+/// Some servers ignore letter case and a final slash (Express), or the case of a method (case A8, werkzeug).
 #[test]
-fn what_some_servers_overlook_opens_nothing() {
+fn differences_that_some_servers_ignore_open_nothing() {
     let mut config = one_provider(json!({}));
     config["rules"] = json!([
         {"name": "admin", "match": {"path": {"prefix": "/admin/"}},
@@ -160,7 +160,7 @@ fn what_some_servers_overlook_opens_nothing() {
     assert_eq!(found, refused(Reason::Scope));
 }
 
-/// Both spellings stand in the configuration, so each rule is for its own.
+/// The configuration names both spellings, so each rule applies to its own.
 #[test]
 fn rules_that_differ_in_case_or_a_final_slash_are_kept_apart() {
     let mut config = one_provider(json!({}));
@@ -185,8 +185,7 @@ fn rules_that_differ_in_case_or_a_final_slash_are_kept_apart() {
 }
 
 proptest! {
-    /// With any rules: a request that passes without a token would pass as well if it were spelled as
-    /// the server reads it.
+    /// With any rules, a request that passes without a token also passes under the path that the server reads.
     #[test]
     fn no_spelling_is_treated_more_mildly_than_the_path_that_a_server_reads(
         target in target(),

@@ -46,7 +46,7 @@ fn claims_become_text() {
 }
 
 #[test]
-fn what_a_header_cannot_carry_is_refused() {
+fn a_claim_that_a_header_cannot_carry_is_refused() {
     let mut world = World::new(one_provider(json!({"claims_to_headers": {"x-claim": "c"}})));
     for claim in [
         json!(" ada"),
@@ -66,7 +66,7 @@ fn what_a_header_cannot_carry_is_refused() {
         json!({"a": "\u{9f}"}),
     ] {
         let token = token(json!({ "c": claim }));
-        // Once verified, and once from the cache.
+        // First verified, then from the cache.
         for path in [Verification::Host, Verification::Cache] {
             let passage = world.bearer(&token);
             assert_eq!(
@@ -112,7 +112,7 @@ mod properties {
         })
     }
 
-    /// An array of one text is as good as the text, if it is written like it.
+    /// An array with one string gives the same header as that string.
     fn meaning(claim: &Value) -> Value {
         match claim {
             Value::Array(items) => match items.as_slice() {
@@ -140,7 +140,7 @@ mod properties {
 }
 
 #[test]
-fn the_payload_is_handed_over_as_it_came() {
+fn the_payload_is_forwarded_without_changes() {
     let mut world = World::new(one_provider(
         json!({"forward_payload_header": "x-jwt-payload"}),
     ));
@@ -153,7 +153,7 @@ fn the_payload_is_handed_over_as_it_came() {
 }
 
 #[test]
-fn what_clients_send_in_these_headers_is_gone_on_every_path() {
+fn claim_headers_from_clients_are_removed_on_every_path() {
     let mut config = one_provider(json!({
         "claims_to_headers": {"x-user": "sub", "x-groups": "groups"},
         "forward_payload_header": "x-jwt-payload",

@@ -1,4 +1,4 @@
-//! Where tokens are, and what is left when they are gone.
+//! Places of tokens, and the rest of a request once they are removed.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -18,7 +18,7 @@ fn from_everywhere() -> Value {
     ]})
 }
 
-/// Tokens may be everywhere, and missing.
+/// Tokens may be in every place, or missing.
 fn optional() -> World {
     let mut config = one_provider(from_everywhere());
     config["rules"][0]["allow_missing"] = json!(true);
@@ -114,7 +114,7 @@ fn two_tokens_are_refused() {
 }
 
 #[test]
-fn an_empty_value_is_no_token() {
+fn an_empty_value_is_not_a_token() {
     let mut world = everywhere();
     let bearer = format!("Bearer {}", token(json!({})));
     let empty = [
@@ -129,7 +129,7 @@ fn an_empty_value_is_no_token() {
 }
 
 #[test]
-fn what_is_like_a_token_is_neither_one_nor_missing() {
+fn a_lookalike_is_neither_a_token_nor_a_missing_one() {
     let mut world = optional();
     let mut strict = everywhere();
     let good = token(json!({}));
@@ -200,7 +200,7 @@ fn what_is_like_a_token_is_neither_one_nor_missing() {
             refused(Reason::NoToken),
             "{name}: {line}"
         );
-        // Beside a good token, an upstream could take it for that.
+        // Beside a valid token, an upstream could prefer the lookalike.
         let beside = match name {
             "x_token" | "x.token" => ("cookie", format!("session={jwt}")),
             _ => ("x-token", jwt.to_owned()),
@@ -214,7 +214,7 @@ fn what_is_like_a_token_is_neither_one_nor_missing() {
 }
 
 #[test]
-fn other_credentials_are_no_token() {
+fn other_credentials_are_not_tokens() {
     let mut world = optional();
     let missing = Verdict::Admitted(AdmitReason::NoToken);
     for (name, line) in [
@@ -256,7 +256,7 @@ fn forward_leaves_the_token_where_it_is() {
 }
 
 #[test]
-fn each_of_all_has_its_place() {
+fn each_provider_of_all_has_its_place() {
     let mut world = World::new(json!({
         "providers": {
             "user": provider(IDP, json!({"claims_to_headers": {"x-user": "sub"}})),

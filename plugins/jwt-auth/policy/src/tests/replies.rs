@@ -1,4 +1,4 @@
-//! What clients are told.
+//! Responses to refused requests.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn challenges_say_what_the_rfcs_say() {
+fn challenges_follow_the_rfcs() {
     let mut world = World::new(one_rule(json!({
         "scopes": ["read", "admin"],
         "step_up": {"acr": ["mfa", "hwk"], "max_age": "15m"},
@@ -62,7 +62,7 @@ fn challenges_say_what_the_rfcs_say() {
 }
 
 #[test]
-fn all_that_is_wrong_with_a_token_looks_the_same() {
+fn all_faults_of_a_token_look_the_same() {
     let mut world = World::new(one_provider(json!({"audiences": ["shop"]})));
     let unknown = json!({"alg": "RS256", "kid": "x"});
     let claims = json!({"iss": IDP, "aud": "shop", "exp": START + 600});
@@ -86,7 +86,7 @@ fn all_that_is_wrong_with_a_token_looks_the_same() {
 }
 
 #[test]
-fn where_no_token_helps_there_is_no_challenge() {
+fn there_is_no_challenge_if_no_token_helps() {
     let mut config = one_provider(json!({}));
     config["rules"][0]["match"] = json!({"path": {"prefix": "/a/"}});
     let mut world = World::new(config);

@@ -1,4 +1,4 @@
-//! Which rule decides.
+//! The choice of the rule.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -51,7 +51,7 @@ fn a_missing_token_may_be_allowed_but_a_bad_one_is_not() {
 }
 
 #[test]
-fn what_no_rule_is_for_can_be_allowed() {
+fn unmatched_requests_can_be_allowed() {
     let mut world = world("allow");
     let bearer = format!("Bearer {}", forged(json!({})));
     let passage = world.send(&[(":path", "/elsewhere"), ("authorization", &bearer)]);
@@ -87,7 +87,7 @@ fn preflights_pass_without_a_token() {
 }
 
 #[test]
-fn a_request_that_is_not_handed_over_is_denied() {
+fn on_error_decides_without_the_request() {
     for (on_error, verdict) in [
         (json!("deny"), refused(Reason::Error)),
         (json!("allow"), Verdict::Admitted(AdmitReason::Error)),

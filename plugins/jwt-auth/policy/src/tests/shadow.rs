@@ -1,4 +1,4 @@
-//! Deciding without acting.
+//! Shadow mode.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn what_would_be_refused_passes_with_a_mark() {
+fn a_would_be_refusal_passes_with_a_mark() {
     for part in ["plugin", "rule"] {
         let mut config = one_provider(json!({"claims_to_headers": {"x-user": "sub"}}));
         match part {
@@ -56,7 +56,7 @@ fn requests_without_a_rule_are_marked_too() {
 }
 
 #[test]
-fn a_token_that_is_good_but_not_enough_is_known_all_the_same() {
+fn a_valid_token_without_the_scope_still_sets_its_headers() {
     let mut config = one_rule(json!({"scopes": ["admin"], "mode": "shadow"}));
     config["providers"]["corp"]["claims_to_headers"] = json!({"x-user": "sub"});
     let mut world = World::new(config);
