@@ -1,4 +1,4 @@
-//! One HTTP stream, between the SDK and a plugin.
+//! The context of one HTTP stream: it turns Envoy's callbacks into exchanges, and flows into actions.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,12 +8,15 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::chain::Chain;
-use crate::exchange::{Error, Exchange, Phase, Property};
+use crate::error::Error;
+use crate::exchange::{Exchange, Phase};
 use crate::logger;
 use crate::plugin::Flow;
-use crate::shell::{Configured, TICK_WHILE_WAITING, send, tick_after};
+use crate::property::Property;
+use crate::root::{TICK_WHILE_WAITING, tick_after};
+use crate::runner::{Runner, send};
 
-/// The answer in place of every message that a plugin without a configuration should have judged.
+/// The reply to every message that Envoy gives to a module without a configuration.
 fn not_configured() -> Reply {
     Reply {
         status: 503,
@@ -25,43 +28,44 @@ fn not_configured() -> Reply {
 }
 
 thread_local! {
-    /// Whether this VM said that it has no configuration.
+    /// Whether this VM has logged that it has no configuration.
     static HAS_REFUSED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// One HTTP stream.
-pub(crate) struct Stream<C: Chain> {
+pub(crate) struct HttpStream<C: Chain> {
     id: u32,
-    /// `None` if Envoy never had the plugin configured: nothing passes then.
-    instance: Option<Rc<Configured<C>>>,
-    /// Shared with the list of those that wait.
+    /// `None` if Envoy never configured the module: nothing passes then.
+    runner: Option<Rc<Runner<C>>>,
+    /// Shared with the queue of waiting requests.
     state: Rc<RefCell<C::Stream>>,
     saw_request: bool,
-    /// Whether the whole request has come, as far as Envoy says.
+    /// Whether the whole request has arrived, as far as Envoy has reported.
     is_request_complete: bool,
-    /// What the plugin has heard of a request that it let pass.
-    heard: Option<Heard>,
+    /// `None` until the chain has let the request pass.
+    observed: Option<Observed>,
 }
 
-/// See [`Plugin::NEEDS_ENDS`](crate::Plugin::NEEDS_ENDS).
+/// What a chain that let a request pass has learned of its end; see
+/// [`Plugin::NEEDS_STREAM_END`](crate::Plugin::NEEDS_STREAM_END).
 #[derive(Default)]
-struct Heard {
+struct Observed {
     response: bool,
     end: bool,
     failed: Option<Error>,
 }
 
-impl<C: Chain> Context for Stream<C> {}
+impl<C: Chain> Context for HttpStream<C> {}
 
-impl<C: Chain> Stream<C> {
-    pub(crate) fn new(id: u32, instance: Option<Rc<Configured<C>>>) -> Self {
+impl<C: Chain> HttpStream<C> {
+    pub(crate) fn new(id: u32, runner: Option<Rc<Runner<C>>>) -> Self {
         Self {
             id,
-            instance,
+            runner,
             state: Rc::default(),
             saw_request: false,
             is_request_complete: false,
-            heard: None,
+            observed: None,
         }
     }
 
@@ -69,68 +73,70 @@ impl<C: Chain> Stream<C> {
         Exchange::new(phase, self.is_request_complete)
     }
 
-    /// Calls the plugin where the stream goes on whatever comes of it.
-    fn look_on(
+    /// Calls the chain in a phase in which it does not decide the flow.
+    fn observe(
         &mut self,
         phase: Phase,
         handle: impl FnOnce(&C, &mut C::Stream, &mut Exchange) -> Result<(), Error>,
     ) {
-        let Some(instance) = &self.instance else {
+        let Some(runner) = &self.runner else {
             return;
         };
         let state = &mut self.state.borrow_mut();
-        let ran = instance.run(self.exchange(phase), state, |plugin, stream, exchange| {
-            handle(plugin, stream, exchange)?;
+        let ran = runner.run(self.exchange(phase), state, |chain, stream, exchange| {
+            handle(chain, stream, exchange)?;
             Ok(Flow::Continue)
         });
-        if let Some(heard) = &mut self.heard {
-            heard.failed = heard.failed.or(ran.failed);
+        if let Some(observed) = &mut self.observed {
+            observed.failed = observed.failed.or(ran.failed);
         }
     }
 
-    /// The last byte of the request, or its trailers, have come.
+    /// The last byte of the request has arrived, or its trailers.
     fn request_end(&mut self) {
         if !self.is_request_complete {
             self.is_request_complete = true;
-            self.look_on(Phase::RequestEnd, C::on_request_end);
+            self.observe(Phase::RequestEnd, C::on_request_end);
         }
     }
 
-    /// Answers a message for which there is no plugin, once in a stream: the answer itself passes.
+    /// Answers a message for which there is no configuration, once in a stream: the reply itself passes.
     fn refuse(&self) -> Action {
-        // If Envoy takes no answer, the message is held.
+        // If Envoy does not accept the reply, the message is held.
         let _ = send(&not_configured());
         if !HAS_REFUSED.replace(true) {
             logger::init();
             let name = C::NAME;
-            log::error!("portcullis {name}: nothing passes: proxy_on_configure was never called");
+            log::error!(
+                "portcullis {name}: all requests are refused: Envoy never called proxy_on_configure"
+            );
         }
         Action::Pause
     }
 }
 
-impl<C: Chain> HttpContext for Stream<C> {
+impl<C: Chain> HttpContext for HttpStream<C> {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         self.saw_request = true;
         self.is_request_complete = end_of_stream;
-        let Some(instance) = &self.instance else {
+        let Some(runner) = &self.runner else {
             return self.refuse();
         };
-        match instance.request(&mut self.state.borrow_mut(), end_of_stream) {
+        match runner.request(&mut self.state.borrow_mut(), end_of_stream) {
             Flow::Continue => {
-                self.heard = Some(Heard::default());
+                self.observed = Some(Observed::default());
                 return Action::Continue;
             }
             // A request that cannot be answered is held rather than let through.
             Flow::Reply(reply) => {
-                instance.reply(&reply);
+                runner.reply(&reply);
             }
             Flow::Wait => {
-                if instance.waiting.is_empty() {
-                    // The period stays as it is if Envoy refuses, and was set before.
+                if runner.waiting.is_empty() {
+                    // If Envoy refuses, the period from the configuration stays.
                     let _ = tick_after(TICK_WHILE_WAITING);
                 }
-                instance.waiting.add(self.id, &self.state, end_of_stream);
+                runner.waiting.add(self.id, &self.state, end_of_stream);
             }
         }
         Action::Pause
@@ -149,7 +155,7 @@ impl<C: Chain> HttpContext for Stream<C> {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Some(instance) = &self.instance else {
+        let Some(runner) = &self.runner else {
             return match self.saw_request {
                 true => Action::Continue,
                 false => {
@@ -159,50 +165,51 @@ impl<C: Chain> HttpContext for Stream<C> {
             };
         };
         let state = &mut self.state.borrow_mut();
-        let ran = instance.run(self.exchange(Phase::Response), state, C::on_response);
-        if let Some(heard) = &mut self.heard {
-            heard.response = true;
-            heard.failed = heard.failed.or(ran.failed);
+        let ran = runner.run(self.exchange(Phase::Response), state, C::on_response);
+        if let Some(observed) = &mut self.observed {
+            observed.response = true;
+            observed.failed = observed.failed.or(ran.failed);
         }
         match ran.flow {
             Flow::Reply(reply) => {
-                instance.reply_in_place(&reply, state, self.exchange(Phase::Response))
+                runner.reply_in_place(&reply, state, self.exchange(Phase::Response))
             }
             Flow::Continue | Flow::Wait => Action::Continue,
         }
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.look_on(Phase::Trailers, C::on_trailers);
+        self.observe(Phase::Trailers, C::on_trailers);
         Action::Continue
     }
 
     fn on_log(&mut self) {
-        let Some(instance) = &self.instance else {
+        let Some(runner) = &self.runner else {
             return;
         };
-        instance.waiting.remove(self.id);
+        runner.waiting.remove(self.id);
         let state = &mut self.state.borrow_mut();
-        let misses_response = C::NEEDS_ENDS && self.heard.as_ref().is_some_and(|it| !it.response);
-        let ran = instance.run(
+        let misses_response =
+            C::NEEDS_STREAM_END && self.observed.as_ref().is_some_and(|it| !it.response);
+        let ran = runner.run(
             self.exchange(Phase::Log),
             state,
-            |plugin, stream, exchange| {
-                plugin.on_log(stream, exchange)?;
+            |chain, stream, exchange| {
+                chain.on_log(stream, exchange)?;
                 match misses_response && has_response(exchange)? {
                     true => Err(Error::NotCalled("proxy_on_response_headers")),
                     false => Ok(Flow::Continue),
                 }
             },
         );
-        if let Some(heard) = &mut self.heard {
-            heard.end = true;
-            heard.failed = heard.failed.or(ran.failed);
+        if let Some(observed) = &mut self.observed {
+            observed.end = true;
+            observed.failed = observed.failed.or(ran.failed);
         }
     }
 }
 
-/// Whether a stream that has ended had a response of its upstream that the client waited for.
+/// Whether a stream that has ended had a response from its upstream, and a client that waited for it.
 fn has_response(exchange: &Exchange) -> Result<bool, Error> {
     let details = exchange.property(Property::RESPONSE_CODE_DETAILS)?;
     if details.as_deref() != Some(Property::VIA_UPSTREAM) {
@@ -212,17 +219,19 @@ fn has_response(exchange: &Exchange) -> Result<bool, Error> {
     Ok(flags.unwrap_or_default() & Property::CLIENT_GONE == 0)
 }
 
-/// Envoy deletes the context after the end of the stream, which a plugin may depend on hearing of.
-impl<C: Chain> Drop for Stream<C> {
+/// Envoy deletes the context after the end of the stream, on which a chain may depend.
+impl<C: Chain> Drop for HttpStream<C> {
     fn drop(&mut self) {
-        if let (Some(instance), Some(heard)) = (&self.instance, &self.heard)
-            && C::NEEDS_ENDS
+        if let (Some(runner), Some(observed)) = (&self.runner, &self.observed)
+            && C::NEEDS_STREAM_END
         {
-            instance.liveness.ended(match (heard.failed, heard.end) {
-                (Some(error), _) => Err(error),
-                (None, false) => Err(Error::NotCalled("proxy_on_log")),
-                (None, true) => Ok(()),
-            });
+            runner
+                .callbacks
+                .stream_ended(match (observed.failed, observed.end) {
+                    (Some(error), _) => Err(error),
+                    (None, false) => Err(Error::NotCalled("proxy_on_log")),
+                    (None, true) => Ok(()),
+                });
         }
     }
 }
