@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::abi::Status;
-use crate::exchange::Phase;
+use crate::phase::Phase;
 
 /// A failed request to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,22 +5,8 @@ use portcullis_core::headers::{Change, HeaderMap};
 use crate::abi::{self, MapKind, Status};
 use crate::error::Error;
 use crate::header_codec;
+use crate::phase::Phase;
 use crate::property::Property;
-
-/// The point in the stream at which Envoy calls the plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Envoy has the request's headers and has not forwarded them yet.
-    Request,
-    /// Envoy has the last byte of the request and has not forwarded it yet. The plugin can change nothing.
-    RequestEnd,
-    /// Envoy has the response's headers and has not forwarded them yet.
-    Response,
-    /// Envoy has the response's trailers and has not forwarded them yet.
-    Trailers,
-    /// The stream has ended. The plugin can change nothing.
-    Log,
-}
 
 /// One request or response on its way through the plugin.
 ///

@@ -9,12 +9,13 @@ use proxy_wasm::types::Action;
 
 use crate::chain::Chain;
 use crate::error::Error;
-use crate::exchange::{Exchange, Phase};
+use crate::exchange::Exchange;
 use crate::logger;
+use crate::phase::Phase;
 use crate::plugin::Flow;
 use crate::property::Property;
-use crate::root::{TICK_WHILE_WAITING, tick_after};
 use crate::runner::{Runner, send};
+use crate::timer::{TICK_WHILE_WAITING, tick_after};
 
 /// The reply to every message that Envoy gives to a module without a configuration.
 fn not_configured() -> Reply {
@@ -46,7 +47,7 @@ pub(crate) struct HttpStream<C: Chain> {
     observed: Option<Observed>,
 }
 
-/// What a chain that let a request pass has learned of its end; see
+/// The events that a chain has seen of a request that it let pass; see
 /// [`Plugin::NEEDS_STREAM_END`](crate::Plugin::NEEDS_STREAM_END).
 #[derive(Default)]
 struct Observed {
@@ -170,11 +171,15 @@ impl<C: Chain> HttpContext for HttpStream<C> {
             observed.response = true;
             observed.failed = observed.failed.or(ran.failed);
         }
-        match ran.flow {
+        let passes = match ran.flow {
             Flow::Reply(reply) => {
                 runner.reply_in_place(&reply, state, self.exchange(Phase::Response))
             }
-            Flow::Continue | Flow::Wait => Action::Continue,
+            Flow::Continue | Flow::Wait => true,
+        };
+        match passes {
+            true => Action::Continue,
+            false => Action::Pause,
         }
     }
 

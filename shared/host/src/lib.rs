@@ -32,11 +32,11 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `plugin.rs`, `instance.rs`, `exchange.rs`, `property.rs`, `request_attributes.rs`, `worker.rs`, `error.rs` | what plugins use: no WebAssembly in their signatures |
+//! | `plugin.rs`, `instance.rs`, `exchange.rs`, `phase.rs`, `property.rs`, `request_attributes.rs`, `worker.rs`, `error.rs` | the interface of plugins, without WebAssembly in its signatures |
 //! | `chain/` | several plugins as one |
 //! | `metrics.rs`, `metric_names.rs`, `tables.rs`, `clock.rs`, `random.rs`, `signature.rs` | services of the host: statistics, shared state, time, randomness, signatures |
 //! | `shared_data.rs`, `cas_predictor.rs`, `block_cache.rs` | compare-and-swap on Envoy's shared data, exact and with few calls |
-//! | `root.rs`, `http_stream.rs`, `runner.rs`, `wait_queue.rs`, `callback_monitor.rs` | from Envoy's callbacks to the chain |
+//! | `root.rs`, `http_stream.rs`, `runner.rs`, `wait_queue.rs`, `timer.rs`, `callback_monitor.rs` | from Envoy's callbacks to the chain |
 //! | `abi/`, `header_codec.rs`, `logger.rs`, `warnings.rs` | from the plugin to Envoy: host calls and log |
 //!
 //! # Nothing passes because of an error
@@ -68,6 +68,7 @@ mod instance;
 mod logger;
 mod metric_names;
 mod metrics;
+mod phase;
 mod plugin;
 mod property;
 mod random;
@@ -77,6 +78,7 @@ mod runner;
 mod shared_data;
 mod signature;
 mod tables;
+mod timer;
 mod wait_queue;
 mod warnings;
 mod worker;
@@ -85,10 +87,11 @@ pub use abi::Status;
 pub use chain::{Chain, Pair, PairStream, Summary};
 pub use clock::{SteadyClock, wall_clock};
 pub use error::{Error, Failure};
-pub use exchange::{Exchange, Phase};
+pub use exchange::Exchange;
 pub use instance::Instance;
 pub use metric_names::MetricNames;
 pub use metrics::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
+pub use phase::Phase;
 pub use plugin::{Flow, Plugin};
 pub use property::Property;
 pub use random::random;

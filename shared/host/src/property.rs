@@ -1,4 +1,4 @@
-//! Properties: what Envoy knows about a request beyond its headers.
+//! Properties: Envoy's knowledge of a request beyond its headers.
 
 /// A property of a request, its connection or its route.
 ///

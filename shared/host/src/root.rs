@@ -1,7 +1,6 @@
 //! The root context of a module: configuration, timer, and responses to calls.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use portcullis_core::config::Document;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -14,15 +13,8 @@ use crate::error::Error;
 use crate::http_stream::HttpStream;
 use crate::logger;
 use crate::runner::{Runner, act_on};
+use crate::timer::{FIRST_TICK, TICK_WHILE_WAITING, TICK_WHILE_WOKEN, tick_after};
 use crate::worker::{CallId, Worker, call_response};
-
-const FIRST_TICK: Duration = Duration::from_millis(1);
-/// The tick period while requests wait. It bounds the time after which a worker learns of a document that another
-/// worker fetched.
-pub(crate) const TICK_WHILE_WAITING: Duration = Duration::from_millis(20);
-/// The tick period while woken requests are left to judge: the shortest that Envoy has. The worker serves other
-/// streams between two ticks.
-const TICK_WHILE_WOKEN: Duration = Duration::from_millis(1);
 
 /// Registers the chain with the SDK. [`module!`](crate::module) calls it when Envoy loads a module; native tests pass
 /// it to their host.
@@ -85,13 +77,6 @@ impl<C: Chain> Root<C> {
             let _ = act_on(self.id);
         }
     }
-}
-
-/// Sets the timer of the current root context.
-pub(crate) fn tick_after(period: Duration) -> Result<(), Error> {
-    let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-    let set = abi::set_tick_period(milliseconds);
-    set.map_err(Error::of("proxy_set_tick_period_milliseconds"))
 }
 
 impl<C: Chain> Context for Root<C> {

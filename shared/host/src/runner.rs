@@ -2,14 +2,14 @@
 
 use portcullis_core::reply::Reply;
 use portcullis_core::time::Nanos;
-use proxy_wasm::types::Action;
 
 use crate::abi;
 use crate::callback_monitor::CallbackMonitor;
 use crate::chain::{Chain, flow_after};
 use crate::error::{Error, Failure};
-use crate::exchange::{Exchange, Phase};
+use crate::exchange::Exchange;
 use crate::header_codec;
+use crate::phase::Phase;
 use crate::plugin::Flow;
 use crate::wait_queue::WaitQueue;
 use crate::warnings::WarningLimiter;
@@ -145,21 +145,19 @@ impl<C: Chain> Runner<C> {
         sent.is_ok()
     }
 
-    /// Sends a reply in place of a response. If Envoy does not accept it, the response is held, unless the chain lets
-    /// it pass.
+    /// Sends a reply in place of a response. Returns whether the response passes: only if Envoy does not accept the
+    /// reply and the chain lets the response pass. Otherwise the response is held.
     pub(crate) fn reply_in_place(
         &self,
         reply: &Reply,
         stream: &mut C::Stream,
         mut exchange: Exchange,
-    ) -> Action {
+    ) -> bool {
         if self.reply(reply) {
-            return Action::Pause;
+            return false;
         }
-        match self.chain.on_error(stream, &mut exchange, Failure::NotDone) {
-            Flow::Continue => Action::Continue,
-            Flow::Reply(_) | Flow::Wait => Action::Pause,
-        }
+        let flow = self.chain.on_error(stream, &mut exchange, Failure::NotDone);
+        flow == Flow::Continue
     }
 
     pub(crate) fn warn(&self, failures: &[(&'static str, Error)], when: impl std::fmt::Debug) {

@@ -6,7 +6,7 @@
 //! names share no table. Instances with the same name and `vm_id` share all of them, on any number of listeners.
 //!
 //! The first key that needs a block creates it, in any worker: a table takes memory as keys arrive, and opening it costs
-//! nothing. [`shared_data`](crate::shared_data) explains why two workers that create a block at once lose nothing.
+//! nothing. [`shared_data`] explains why two workers that create a block at once lose nothing.
 //!
 //! The key has 22 bytes, the most that a string of libc++ holds without an allocation. With a longer key, such as all
 //! names in full, Envoy would allocate memory in each call, and take 64 bytes more for each block.
@@ -68,7 +68,7 @@ impl Tables {
     /// Opens the tables of a plugin instance. Call it when configuring.
     ///
     /// If the host refuses, the log says so, and updates give up. That is no reason to refuse a configuration: the
-    /// plugin decides what then happens to a request.
+    /// plugin decides how a request then goes on.
     pub fn open(plugin: &str, instance: &Name, specs: impl Iterator<Item = TableSpec>) -> Self {
         let seed = shared_data::seeded(SEED, || {
             let mut random = [0; 16];

@@ -1,4 +1,4 @@
-//! Chains: what a module runs.
+//! Chains: the plugins that a module runs.
 //!
 //! A [`Plugin`](crate::Plugin) is a chain of one ([`single`]), and a [`Pair`] of chains is a chain. The code that
 //! talks to Envoy knows chains only.
