@@ -109,7 +109,7 @@ impl<C: Chain> HttpStream<C> {
             logger::init();
             let name = C::NAME;
             log::error!(
-                "portcullis {name}: all requests are refused: Envoy never called proxy_on_configure"
+                "portcullis {name}: every message is refused: Envoy never called proxy_on_configure"
             );
         }
         Action::Pause
