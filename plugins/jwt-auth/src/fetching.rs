@@ -7,9 +7,9 @@ use jwt_auth_policy::jose::MAX_SET;
 use jwt_auth_policy::remote::{MAX_BODY, Source, Ticket};
 use jwt_auth_policy::{JwtAuth as Policy, Look, RemoteId, State};
 use portcullis_core::config::Name;
-use portcullis_host::abi::Status;
 use portcullis_host::{
-    Call, CallId, CallResponse, Error, Instance, Metrics, Roster, SharedValue, Worker, random,
+    Call, CallId, CallResponse, Error, Instance, MetricNames, Metrics, SharedValue, Status, Worker,
+    random,
 };
 use portcullis_table::Edit;
 
@@ -26,7 +26,7 @@ pub(crate) struct Fetching {
     documents: Vec<Document>,
     /// The calls that this worker waits for.
     calls: RefCell<Vec<(CallId, RemoteId, Ticket)>>,
-    roster: Roster,
+    roster: MetricNames,
     metrics: Metrics,
 }
 
@@ -68,7 +68,7 @@ impl Fetching {
             }
         });
         let documents: Vec<Document> = documents.collect();
-        let roster = instance.roster();
+        let roster = instance.metric_names();
         let names: Vec<&str> = documents.iter().map(|it| it.what.as_str()).collect();
         for gone in roster.replace(&names) {
             DocumentCounters::retire(metrics, gone.strip_prefix(KEYS_OF));
@@ -169,7 +169,7 @@ impl Fetching {
 impl Drop for Fetching {
     fn drop(&mut self) {
         for document in &self.documents {
-            if self.roster.lacks(&document.what) {
+            if self.roster.is_retired(&document.what) {
                 DocumentCounters::retire(&self.metrics, document.what.strip_prefix(KEYS_OF));
             }
         }
