@@ -7,7 +7,7 @@ mod costs;
 mod keys;
 mod limits;
 mod replies;
-mod several;
+mod several_limits;
 mod shadow;
 mod spellings;
 
@@ -24,7 +24,7 @@ pub(crate) fn capabilities() -> crate::capabilities::Subject {
 pub fn scenarios() -> Vec<Scenario> {
     [
         limits::scenarios(),
-        several::scenarios(),
+        several_limits::scenarios(),
         shadow::scenarios(),
         keys::scenarios(),
         spellings::scenarios(),

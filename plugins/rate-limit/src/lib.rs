@@ -9,7 +9,7 @@ use portcullis_host::{
     RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{Evaluation, LimitId, Outcome, Reason, SHADOW_HEADER, TableEffects};
+use rate_limit_policy::{Evaluation, LimitEvents, LimitId, Outcome, Reason, SHADOW_HEADER};
 
 /// The plugin.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Plugin for RateLimit {
             .on_response(evaluation, response, now.get(), tables);
         for (limit, events) in events {
             if let Some(counters) = self.counters(limit) {
-                counters.count_table(events);
+                counters.count_events(events);
             }
         }
         Ok(Flow::Continue)
@@ -149,7 +149,7 @@ impl RateLimit {
             if check.is_error() {
                 counters.errors.increment();
             }
-            counters.count_table(check.table());
+            counters.count_events(check.events());
         }
     }
 
@@ -171,8 +171,8 @@ impl Counters {
         }
     }
 
-    fn count_table(&self, effects: TableEffects) {
-        self.table.count(effects.events);
-        self.forgiven.add(effects.forgiven);
+    fn count_events(&self, events: LimitEvents) {
+        self.table.count(events.table);
+        self.forgiven.add(events.forgiven);
     }
 }

@@ -32,7 +32,7 @@ impl Cost {
     }
 
     /// What a request counts that says nothing.
-    pub(super) fn usual(&self) -> Amount {
+    pub(super) fn default_amount(&self) -> Amount {
         match self {
             Self::Fixed(cost) => *cost,
             Self::InHeader(header) => header.default,

@@ -2,7 +2,7 @@
 //!
 //! The [module](super) says what happens in which order, and why.
 
-use super::limiter::{Action, Operation, Quota, TableEffects};
+use super::limiter::{Action, LimitEvents, Operation, Quota};
 use super::{LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::key::{Key, Request};
@@ -17,8 +17,7 @@ const WAIT_WHEN_UNAVAILABLE: u64 = 1_000_000_000;
 pub struct Evaluation {
     pub(super) checks: Vec<Check>,
     pub(super) is_denied: bool,
-    /// When the request was evaluated.
-    pub(super) now: u64,
+    pub(super) evaluated_at: u64,
 }
 
 impl Evaluation {
@@ -43,13 +42,13 @@ pub struct Check {
     /// Unknown if the table could not be read.
     pub(super) quota: Option<Quota>,
     /// What was spent and not given back.
-    pub(super) held: Option<Held>,
-    table: TableEffects,
+    pub(super) reservation: Option<Reservation>,
+    events: LimitEvents,
 }
 
 /// A cost that was spent on a key.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
+pub(super) struct Reservation {
     pub(super) key: KeyHash,
     pub(super) cost: u32,
 }
@@ -128,8 +127,8 @@ impl Check {
     }
 
     /// What the check did to the limit's table.
-    pub fn table(&self) -> TableEffects {
-        self.table
+    pub fn events(&self) -> LimitEvents {
+        self.events
     }
 
     /// Why the limit denies the request, enforced or not.
@@ -169,7 +168,7 @@ impl RateLimit {
         }
         if is_denied {
             for check in &mut checks {
-                self.release(check, now, store);
+                self.roll_back(check, now, store);
             }
         } else {
             for limit in self.limits_in(Mode::Shadow) {
@@ -184,7 +183,7 @@ impl RateLimit {
         Evaluation {
             checks,
             is_denied,
-            now,
+            evaluated_at: now,
         }
     }
 
@@ -209,20 +208,20 @@ impl RateLimit {
             outcome,
             wait,
             quota: None,
-            held: None,
-            table: TableEffects::default(),
+            reservation: None,
+            events: LimitEvents::default(),
         };
-        let never = |reason| Check {
+        let permanent = |reason| Check {
             quota: Some(Quota::none(limit.rate.per())),
             ..check(Outcome::Denied(reason), limit.rate.per())
         };
         let key = match Key::of(request, &limit.key, limit.missing, store.seed()) {
             Key::Hash(key) => key,
             Key::None => return None,
-            Key::Required => return Some(never(Reason::MissingKey)),
+            Key::Required => return Some(permanent(Reason::MissingKey)),
         };
         let Some(limiter) = &limit.limiter else {
-            return Some(never(Reason::RateLimited));
+            return Some(permanent(Reason::RateLimited));
         };
         let cost = limit.cost.of(request.subject.headers());
         let is_too_large = cost > limiter.capacity();
@@ -239,8 +238,8 @@ impl RateLimit {
         };
         let block = key.block(compiled.blocks);
         let result = store.update(id.index(), block, |block| limiter.apply(operation, block));
-        let standing = match (result, self.on_error) {
-            (Ok(standing), _) => standing,
+        let result = match (result, self.on_error) {
+            (Ok(result), _) => result,
             (Err(GaveUp), _) if is_too_large => {
                 let outcome = Outcome::Denied(Reason::CostTooLarge);
                 return Some(check(outcome, limit.rate.per()));
@@ -251,31 +250,35 @@ impl RateLimit {
                 return Some(check(outcome, WAIT_WHEN_UNAVAILABLE));
             }
         };
-        let (outcome, wait) = match standing.wait {
+        let (outcome, wait) = match result.wait {
             _ if is_too_large => (Outcome::Denied(Reason::CostTooLarge), limit.rate.per()),
             0 => (Outcome::Admitted, 0),
             wait => (Outcome::Denied(Reason::RateLimited), wait),
         };
         let is_held = outcome == Outcome::Admitted && action == Action::Reserve;
         Some(Check {
-            quota: Some(standing.quota),
-            held: is_held.then_some(Held { key, cost }),
-            table: standing.table,
+            quota: Some(result.quota),
+            reservation: is_held.then_some(Reservation { key, cost }),
+            events: result.events,
             ..check(outcome, wait)
         })
     }
 
     /// Gives back what was reserved for a request that another limit denies.
-    fn release<S: Store>(&self, check: &mut Check, now: u64, store: &mut S) {
+    fn roll_back<S: Store>(&self, check: &mut Check, now: u64, store: &mut S) {
         if check.outcome == Outcome::Admitted {
             check.outcome = Outcome::Released;
         }
-        let Some(held) = check.held.take().filter(|held| held.cost > 0) else {
+        let Some(reservation) = check
+            .reservation
+            .take()
+            .filter(|reservation| reservation.cost > 0)
+        else {
             return;
         };
         let refund = Action::Refund { spent_at: now };
-        if let Ok(standing) = self.adjust(check.limit, held, refund, now, store) {
-            check.quota = Some(standing.quota);
+        if let Ok(result) = self.adjust(check.limit, reservation, refund, now, store) {
+            check.quota = Some(result.quota);
         }
     }
 }

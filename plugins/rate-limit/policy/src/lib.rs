@@ -85,13 +85,13 @@ mod algorithm;
 mod config;
 mod cost;
 mod evaluate;
-mod fields;
 mod limit;
 mod limiter;
+mod on_response;
 mod policy;
 mod rate;
 mod reply;
-mod settle;
+mod response_headers;
 #[cfg(test)]
 mod tests;
 
@@ -101,16 +101,16 @@ use bytes::Bytes;
 
 pub use config::Config;
 pub use evaluate::{Check, Evaluation, Outcome, Reason};
-pub use limiter::TableEffects;
+pub use limiter::LimitEvents;
 
 use config::ResponseHeaders;
-use fields::Policy;
 use limit::Limit;
 use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
 pub use portcullis_core::headers::SHADOW_HEADER;
 use portcullis_core::key::Needs;
 use portcullis_table::{MemoryUse, WhenFull};
 use reply::{Details, ReplyTemplate};
+use response_headers::QuotaPolicy;
 
 /// The policy, compiled.
 ///
@@ -188,7 +188,7 @@ struct Compiled {
     limit: Limit,
     /// How many blocks its table has.
     blocks: u32,
-    policy: Policy,
+    quota_policy: QuotaPolicy,
     /// Of its replies.
     details: Details,
 }
@@ -218,7 +218,7 @@ impl RateLimit {
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
         let compile = |limit: Limit| Compiled {
-            policy: Policy::of(&limit),
+            quota_policy: QuotaPolicy::of(&limit),
             details: Details::of(&limit.name),
             blocks: limit.blocks(max_keys),
             limit,

@@ -18,9 +18,9 @@ use portcullis_table::{MemoryUse, blocks_for, fingerprint};
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "LimitFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "LimitFields")]
 pub(super) struct Limit {
     pub(super) name: Name,
     /// None: all requests.
@@ -92,7 +92,7 @@ enum AlgorithmName {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
-struct Fields {
+struct LimitFields {
     /// The name of the limit, in metrics, response headers and replies: unique.
     name: Name,
     /// Which requests the limit is for. Without it: all.
@@ -122,7 +122,7 @@ struct Fields {
     mode: Mode,
 }
 
-impl Fields {
+impl LimitFields {
     fn limiter(&self) -> Result<Option<Limiter>, String> {
         let Self { rate, burst, .. } = self;
         let (requests, per) = (rate.requests.get(), rate.per());
@@ -166,12 +166,12 @@ impl Fields {
     }
 }
 
-impl TryFrom<Fields> for Limit {
+impl TryFrom<LimitFields> for Limit {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: LimitFields) -> Result<Self, String> {
         let limiter = fields.limiter()?;
-        let usual = fields.cost.usual();
+        let usual = fields.cost.default_amount();
         let capacity = limiter.as_ref().map(Limiter::capacity);
         if let Some(capacity) = capacity.filter(|capacity| usual.get() > *capacity) {
             let message = format!(

@@ -35,7 +35,7 @@ impl Limiter {
     }
 
     /// Carries out an operation on a block.
-    pub(super) fn apply(&self, operation: Operation, block: &mut Vec<u8>) -> Edit<Standing> {
+    pub(super) fn apply(&self, operation: Operation, block: &mut Vec<u8>) -> Edit<OperationResult> {
         match self {
             Self::Gcra(gcra) => operation.apply(gcra, block),
             Self::SlidingWindow(window) => operation.apply(window, block),
@@ -71,11 +71,11 @@ pub(super) enum Action {
 
 /// Where a key stands after an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct OperationResult {
     /// For how long the cost is not admitted, in nanoseconds; 0 if it is.
     pub(super) wait: u64,
     pub(super) quota: Quota,
-    pub(super) table: TableEffects,
+    pub(super) events: LimitEvents,
 }
 
 /// What is left of a limit.
@@ -91,15 +91,15 @@ pub(super) struct Quota {
 
 /// What an operation did to its table, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableEffects {
+pub struct LimitEvents {
     /// As of any table.
-    pub events: TableEvents,
+    pub table: TableEvents,
     /// How many requests of the evicted key are forgiven.
     pub forgiven: u32,
 }
 
 impl Operation {
-    fn apply<A: Algorithm>(self, algorithm: &A, bytes: &mut Vec<u8>) -> Edit<Standing> {
+    fn apply<A: Algorithm>(self, algorithm: &A, bytes: &mut Vec<u8>) -> Edit<OperationResult> {
         let Self {
             cost,
             now,
@@ -108,8 +108,8 @@ impl Operation {
             ..
         } = self;
         let mut block = Block::new(bytes);
-        let mut table = TableEffects {
-            events: TableEvents {
+        let mut events = LimitEvents {
+            table: TableEvents {
                 malformed: block.was_malformed(),
                 ..TableEvents::default()
             },
@@ -119,18 +119,18 @@ impl Operation {
             let refund = |state| algorithm.refund(state, now, cost, spent_at);
             let changed = block.amend(tag, refund);
             let state = block.get(tag).unwrap_or_default();
-            let outcome = Standing {
+            let outcome = OperationResult {
                 wait: 0,
                 quota: Quota::of(algorithm, state, now),
-                table,
+                events,
             };
             return Edit {
-                changed: changed || table.events.malformed,
+                changed: changed || events.table.malformed,
                 outcome,
             };
         }
-        let harm = |state| algorithm.used(state, now);
-        let update = block.update(tag, when_full, harm, |old| {
+        let eviction_cost = |state| algorithm.used(state, now);
+        let update = block.update(tag, when_full, eviction_cost, |old| {
             // What costs nothing is always admitted.
             let wait = match self.action {
                 Action::Reserve | Action::Inspect if cost > 0 => algorithm.wait(old, now, cost),
@@ -142,10 +142,10 @@ impl Operation {
             (new, (wait, quota))
         });
         let (wait, quota) = update.outcome;
-        table.events.occupied = update.occupied;
+        events.table.occupied = update.occupied;
         if let Some(victim) = update.evicted {
-            table.events.evicted = true;
-            table.forgiven = match when_full {
+            events.table.evicted = true;
+            events.forgiven = match when_full {
                 WhenFull::Forgive => {
                     let remaining = algorithm.remaining(victim, now);
                     algorithm.capacity().saturating_sub(remaining)
@@ -154,8 +154,12 @@ impl Operation {
             };
         }
         Edit {
-            changed: update.changed || table.events.malformed,
-            outcome: Standing { wait, quota, table },
+            changed: update.changed || events.table.malformed,
+            outcome: OperationResult {
+                wait,
+                quota,
+                events,
+            },
         }
     }
 }

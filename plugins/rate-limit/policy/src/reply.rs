@@ -17,7 +17,7 @@ const RESOURCE_EXHAUSTED: u32 = 8;
 const UNAVAILABLE: u32 = 14;
 
 /// The response-code details where no limit could be asked.
-const UNJUDGED: Bytes = Bytes::from_static(b"rate_limited_unavailable");
+const UNAVAILABLE_DETAILS: Bytes = Bytes::from_static(b"rate_limited_unavailable");
 
 const CONTENT_TYPE: Bytes = Bytes::from_static(b"content-type");
 const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
@@ -29,7 +29,7 @@ impl RateLimit {
         let is_enforced =
             self.mode == Mode::Enforce && self.active().any(|limit| limit.mode == Mode::Enforce);
         let is_denied = is_enforced && self.on_error == OnError::Deny;
-        is_denied.then(|| self.reply.unavailable(UNJUDGED))
+        is_denied.then(|| self.reply.unavailable(UNAVAILABLE_DETAILS))
     }
 
     /// The answer to a request that is denied.
@@ -89,9 +89,9 @@ impl Details {
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "ReplyFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "ReplyFields")]
 pub(super) struct ReplyTemplate {
     status: u16,
     headers: ReplyHeaders,
@@ -108,7 +108,7 @@ enum Body {
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
-struct Fields {
+struct ReplyFields {
     /// The HTTP status, from 400 to 599. Default: 429.
     status: ErrorStatus<429>,
     /// The body of a reply in text. Default: `Too many requests` and a line feed.
@@ -142,10 +142,10 @@ impl Default for ReplyTemplate {
     }
 }
 
-impl TryFrom<Fields> for ReplyTemplate {
+impl TryFrom<ReplyFields> for ReplyTemplate {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: ReplyFields) -> Result<Self, String> {
         let default = Self::default();
         let body = match (fields.format, fields.body) {
             (Format::Text, None) => default.body,

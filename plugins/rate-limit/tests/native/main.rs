@@ -7,12 +7,12 @@
     reason = "helpers of tests are tests"
 )]
 
+mod block_cache;
 mod creation;
 mod failures;
 mod lifetimes;
 mod memory;
 mod races;
-mod remembered;
 
 use proxy_wasm_native_host::{Filter, Host, HostBuilder, Request};
 use serde_json::{Value, json};

@@ -85,7 +85,7 @@ proptest! {
         for step in &steps {
             world.advance(step.wait * 1_000_000);
             let evaluation = send(&mut world, step);
-            forgiven += evaluation.checks()[0].table().forgiven;
+            forgiven += evaluation.checks()[0].events().forgiven;
             if evaluation.is_denied() {
                 continue;
             }
@@ -138,14 +138,14 @@ fn evictions_are_told() {
     let mut world = World::new(config("gcra", "forgive", 5));
     let mut last = |key: u32, cost: &str| {
         let evaluation = world.send(&[("x-key", &key.to_string()), ("x-cost", cost)]);
-        evaluation.checks()[0].table()
+        evaluation.checks()[0].events()
     };
     for key in 0..16 {
-        assert!(last(key, if key == 9 { "2" } else { "4" }).events.occupied);
+        assert!(last(key, if key == 9 { "2" } else { "4" }).table.occupied);
     }
     let events = last(16, "1");
-    assert!(!events.events.occupied && events.events.evicted);
+    assert!(!events.table.occupied && events.table.evicted);
     assert_eq!(events.forgiven, 2);
     // What is there already takes no room.
-    assert_eq!(last(0, "1"), TableEffects::default());
+    assert_eq!(last(0, "1"), LimitEvents::default());
 }

@@ -145,12 +145,12 @@ fn a_block_that_cannot_be_read_is_started_anew() {
     garble(&mut world);
     let evaluation = world.send(GET);
     assert!(!evaluation.is_denied());
-    assert!(evaluation.checks()[0].table().events.malformed);
-    assert!(!world.send(GET).checks()[0].table().events.malformed);
+    assert!(evaluation.checks()[0].events().table.malformed);
+    assert!(!world.send(GET).checks()[0].events().table.malformed);
     // Also where nothing else is to be written.
     garble(&mut world);
-    assert!(world.send(FREE).checks()[0].table().events.malformed);
-    assert!(!world.send(FREE).checks()[0].table().events.malformed);
+    assert!(world.send(FREE).checks()[0].events().table.malformed);
+    assert!(!world.send(FREE).checks()[0].events().table.malformed);
 }
 
 #[test]

@@ -4,7 +4,6 @@ mod algorithms;
 mod configuration;
 mod cost;
 mod eviction;
-mod fields;
 mod key;
 mod limits;
 mod model;
@@ -12,6 +11,7 @@ mod model;
 mod racing;
 mod refunds;
 mod reply;
+mod response_headers;
 mod shadow;
 mod spellings;
 

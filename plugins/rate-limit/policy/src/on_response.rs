@@ -1,7 +1,7 @@
 //! What a request did cost, when its response is there.
 
-use super::evaluate::{Evaluation, Held};
-use super::limiter::{Action, Operation, Standing, TableEffects};
+use super::evaluate::{Evaluation, Reservation};
+use super::limiter::{Action, LimitEvents, Operation, OperationResult};
 use super::{LimitId, RateLimit};
 use portcullis_core::headers::HeaderMap;
 use portcullis_table::{GaveUp, Store};
@@ -17,7 +17,7 @@ impl RateLimit {
         response: &mut HeaderMap,
         now: u64,
         store: &mut S,
-    ) -> Vec<(LimitId, TableEffects)> {
+    ) -> Vec<(LimitId, LimitEvents)> {
         if evaluation.is_denied {
             // The response is our own reply.
             return Vec::new();
@@ -28,22 +28,22 @@ impl RateLimit {
                 let charge = compiled.limit.charge_response.as_ref()?;
                 charge.actual(response)
             });
-            let (Some(actual), Some(held)) = (charge, check.held.take()) else {
+            let (Some(actual), Some(reservation)) = (charge, check.reservation.take()) else {
                 continue;
             };
-            let action = match actual > held.cost {
+            let action = match actual > reservation.cost {
                 true => Action::Charge,
                 false => Action::Refund {
-                    spent_at: evaluation.now,
+                    spent_at: evaluation.evaluated_at,
                 },
             };
-            let difference = Held {
-                cost: actual.abs_diff(held.cost),
-                ..held
+            let difference = Reservation {
+                cost: actual.abs_diff(reservation.cost),
+                ..reservation
             };
-            if let Ok(standing) = self.adjust(check.limit, difference, action, now, store) {
-                check.quota = Some(standing.quota);
-                events.push((check.limit, standing.table));
+            if let Ok(result) = self.adjust(check.limit, difference, action, now, store) {
+                check.quota = Some(result.quota);
+                events.push((check.limit, result.events));
             }
         }
         self.add_headers(evaluation, response);
@@ -54,11 +54,11 @@ impl RateLimit {
     pub(super) fn adjust<S: Store>(
         &self,
         id: LimitId,
-        Held { key, cost }: Held,
+        Reservation { key, cost }: Reservation,
         action: Action,
         now: u64,
         store: &mut S,
-    ) -> Result<Standing, GaveUp> {
+    ) -> Result<OperationResult, GaveUp> {
         let compiled = self.get(id).ok_or(GaveUp)?;
         let limiter = compiled.limit.limiter.as_ref().ok_or(GaveUp)?;
         let operation = Operation {

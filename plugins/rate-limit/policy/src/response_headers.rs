@@ -1,6 +1,6 @@
 //! What responses tell of the limits: `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.
 //!
-//! Shown are the enforcing limits that the request falls under. Where they are told apart by what is
+//! ShownLimits are the enforcing limits that the request falls under. Where they are told apart by what is
 //! left, the **tightest** comes first: one that denied (of several, that with the longest wait), then
 //! the one of which the smallest part is left.
 
@@ -27,16 +27,16 @@ const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 
 /// A limit as it is shown, whatever is left of it.
 #[derive(Clone, Debug)]
-pub(super) struct Policy {
+pub(super) struct QuotaPolicy {
     /// An item of `RateLimit-Policy`.
     item: String,
     /// A quota policy of `X-RateLimit-Limit`.
-    quota_policy: String,
+    x_item: String,
     /// The number of requests in both.
     requests: u64,
 }
 
-impl Policy {
+impl QuotaPolicy {
     pub(super) fn of(limit: &Limit) -> Self {
         let name = &limit.name;
         let (requests, seconds) = limit.rate.in_seconds();
@@ -48,7 +48,7 @@ impl Policy {
         }
         Self {
             item,
-            quota_policy: format!("{requests};w={seconds};name=\"{name}\""),
+            x_item: format!("{requests};w={seconds};name=\"{name}\""),
             requests,
         }
     }
@@ -95,27 +95,27 @@ impl RateLimit {
         headers
     }
 
-    fn shown<'a>(&'a self, evaluation: &'a Evaluation) -> Shown<'a> {
+    fn shown<'a>(&'a self, evaluation: &'a Evaluation) -> ShownLimits<'a> {
         if self.mode != Mode::Enforce || self.response_headers.is_empty() {
-            return Shown::default();
+            return ShownLimits::default();
         }
         let checks = evaluation.checks.iter();
         let limits = checks.filter_map(|check| Some((self.get(check.limit)?, check)));
         let enforcing = limits.filter(|(compiled, _)| compiled.limit.mode == Mode::Enforce);
-        Shown::new(enforcing.collect())
+        ShownLimits::new(enforcing.collect())
     }
 }
 
 /// The limits to show.
 #[derive(Default)]
-struct Shown<'a> {
+struct ShownLimits<'a> {
     /// In the order of the configuration.
     limits: Vec<&'a Compiled>,
     /// What is left of them where that is known, the tightest first.
     left: Vec<(&'a Compiled, Quota)>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ShownLimits<'a> {
     fn new(checks: Vec<(&'a Compiled, &'a Check)>) -> Self {
         let known = checks.iter().filter_map(|(limit, check)| {
             let quota = check.quota?;
@@ -138,7 +138,7 @@ impl<'a> Shown<'a> {
 
     /// The two fields of draft-ietf-httpapi-ratelimit-headers.
     fn ratelimit(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
-        let policies = join(self.limits.iter().map(|limit| &limit.policy.item));
+        let policies = join(self.limits.iter().map(|limit| &limit.quota_policy.item));
         let limits = join(self.left.iter().map(|(limit, quota)| {
             let mut item = format!("\"{}\";r={}", limit.limit.name, quota.remaining);
             if quota.reset_after > 0 {
@@ -156,8 +156,8 @@ impl<'a> Shown<'a> {
     /// The three headers that Envoy calls `DRAFT_VERSION_03`.
     fn x_ratelimit(&self) -> Option<XRateLimit> {
         let (tightest, quota) = self.left.first()?;
-        let tightest = tightest.policy.requests.to_string();
-        let policies = self.limits.iter().map(|limit| &limit.policy.quota_policy);
+        let tightest = tightest.quota_policy.requests.to_string();
+        let policies = self.limits.iter().map(|limit| &limit.quota_policy.x_item);
         Some(XRateLimit {
             limit: join(std::iter::once(&tightest).chain(policies)),
             remaining: quota.remaining,
