@@ -1,7 +1,7 @@
 //! What a user of security-headers would notice.
 
 mod capabilities;
-mod framing;
+mod frame_ancestors;
 mod requests;
 mod responses;
 mod revalidation;
@@ -118,7 +118,7 @@ pub fn scenarios() -> Vec<Scenario> {
     });
     scenarios.extend(spellings::scenarios());
     scenarios.extend(revalidation::scenarios());
-    scenarios.extend(framing::scenarios());
+    scenarios.extend(frame_ancestors::scenarios());
     scenarios
 }
 

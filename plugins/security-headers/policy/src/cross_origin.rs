@@ -9,9 +9,9 @@ use portcullis_core::config::at_member;
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "CrossOriginFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "CrossOriginFields")]
 pub struct CrossOrigin {
     pub(super) opener: Option<Opener>,
     pub(super) embedder: Option<Embedder>,
@@ -50,7 +50,7 @@ impl CrossOrigin {
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
-struct Fields {
+struct CrossOriginFields {
     /// `Cross-Origin-Opener-Policy`: which windows keep a handle on this one.
     opener: Option<Opener>,
     /// `Cross-Origin-Embedder-Policy`: what this page may embed without its consent.
@@ -61,10 +61,10 @@ struct Fields {
     report_only: Vec<ReportOnly>,
 }
 
-impl TryFrom<Fields> for CrossOrigin {
+impl TryFrom<CrossOriginFields> for CrossOrigin {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: CrossOriginFields) -> Result<Self, String> {
         for policy in &fields.report_only {
             match policy {
                 ReportOnly::Opener if fields.opener.is_none() => {

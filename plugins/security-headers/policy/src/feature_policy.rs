@@ -6,34 +6,35 @@
 
 use bytes::Bytes;
 
+use super::lines::lines;
 use super::strictest::join_permissions;
 use portcullis_core::headers::HeaderMap;
 
-const FORMER: &str = "feature-policy";
-const NAME: &str = "permissions-policy";
+const FORMER: Bytes = Bytes::from_static(b"feature-policy");
+const NAME: Bytes = Bytes::from_static(b"permissions-policy");
 
 /// The upstream's own answers.
 #[derive(Debug)]
-pub(super) struct Upstreams {
+pub(super) struct UpstreamFeatures {
     former: Vec<Bytes>,
     current: Vec<Bytes>,
 }
 
-impl Upstreams {
+impl UpstreamFeatures {
     /// Notes them before anything is changed.
     pub(super) fn of(response: &HeaderMap) -> Self {
         Self {
-            former: lines(response, FORMER),
-            current: lines(response, NAME),
+            former: lines(response, &FORMER),
+            current: lines(response, &NAME),
         }
     }
 
     /// Sees to it that what they forbid stays forbidden, unless they were replaced.
     pub(super) fn uphold(&self, response: &mut HeaderMap) {
-        if self.former.is_empty() || lines(response, FORMER) != self.former {
+        if self.former.is_empty() || lines(response, &FORMER) != self.former {
             return;
         }
-        let ours = lines(response, NAME);
+        let ours = lines(response, &NAME);
         if ours.is_empty() || ours == self.current {
             return;
         }
@@ -42,11 +43,11 @@ impl Upstreams {
         let joined = join_permissions(&ours, &theirs);
         match joined.as_slice() {
             [] => {
-                response.remove(NAME.into());
+                response.remove(NAME);
             }
             _ if joined == ours => {}
-            [line] => response.set(NAME.into(), line.clone()),
-            _ => response.set_lines(NAME.into(), joined),
+            [line] => response.set(NAME, line.clone()),
+            _ => response.set_lines(NAME, joined),
         }
     }
 }
@@ -83,8 +84,4 @@ fn translated_entry(entry: &[u8]) -> Option<Vec<u8>> {
         list.push(b"self".to_vec());
     }
     Some([&feature[..], b"=(", &list.join(&b" "[..]), b")"].concat())
-}
-
-fn lines(headers: &HeaderMap, name: &str) -> Vec<Bytes> {
-    headers.get_all(name).cloned().collect()
 }

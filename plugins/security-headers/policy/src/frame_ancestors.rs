@@ -13,6 +13,7 @@
 
 use bytes::Bytes;
 
+use super::lines::lines;
 use super::origin::Origin;
 use portcullis_core::headers::HeaderMap;
 
@@ -106,12 +107,12 @@ fn allowed_from(value: &[u8]) -> Option<String> {
 
 /// The upstream's own answers.
 #[derive(Debug)]
-pub(super) struct Upstreams {
+pub(super) struct UpstreamFraming {
     options: Vec<Bytes>,
     policies: Vec<Bytes>,
 }
 
-impl Upstreams {
+impl UpstreamFraming {
     /// Notes them before anything is changed.
     pub(super) fn of(response: &HeaderMap) -> Self {
         Self {
@@ -247,9 +248,4 @@ fn is_comma(byte: &u8) -> bool {
 
 fn is_semicolon(byte: &u8) -> bool {
     *byte == b';'
-}
-
-fn lines(headers: &HeaderMap, name: &Bytes) -> Vec<Bytes> {
-    let lines = headers.iter().filter(|(other, _)| other == name);
-    lines.map(|(_, value)| value.clone()).collect()
 }

@@ -14,9 +14,9 @@ const YEAR: Duration = Duration::from_days(365);
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "HstsFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "HstsFields")]
 pub struct Hsts {
     max_age: Option<Duration>,
     include_subdomains: bool,
@@ -61,7 +61,7 @@ impl Hsts {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
-struct Fields {
+struct HstsFields {
     /// For how long, in whole seconds. Default: that of the preset, `365d` for `none`. `0s` makes
     /// browsers forget.
     max_age: Option<Duration>,
@@ -74,7 +74,7 @@ struct Fields {
     assume_tls: bool,
 }
 
-impl Default for Fields {
+impl Default for HstsFields {
     fn default() -> Self {
         Self {
             max_age: None,
@@ -85,10 +85,10 @@ impl Default for Fields {
     }
 }
 
-impl TryFrom<Fields> for Hsts {
+impl TryFrom<HstsFields> for Hsts {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: HstsFields) -> Result<Self, String> {
         if let Some(max_age) = fields.max_age {
             if max_age.get().subsec_nanos() != 0 {
                 let message = format!("found \"{max_age}\"; expected whole seconds");

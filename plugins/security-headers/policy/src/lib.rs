@@ -62,7 +62,7 @@
 //!
 //! `x-frame-options` and the policy's `frame-ancestors` both say who may frame a page, and browsers look at
 //! the former only without the latter. What the upstream forbids in either header stays forbidden, if its
-//! header stays (see `framing`). The same goes for `feature-policy`, the former name of
+//! header stays (see `frame_ancestors`). The same goes for `feature-policy`, the former name of
 //! `permissions-policy`.
 //!
 //! HSTS is sent over TLS only, as RFC 6797 demands. Whether the connection is TLS is told by the
@@ -122,8 +122,9 @@ mod cross_site;
 mod csp;
 mod defaults;
 mod feature_policy;
-mod framing;
+mod frame_ancestors;
 mod hsts;
+mod lines;
 mod mutation;
 mod nonce;
 mod origin;
@@ -161,7 +162,7 @@ use portcullis_core::config::{Mode, Name, OnError};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::{Choice, Match, Subject};
 use portcullis_core::reply::Reply;
-use strictest::Lines;
+use strictest::HeaderLines;
 
 /// The label of what no rule was selected for; no rule can have this name.
 const NO_RULE: &str = "none";
@@ -226,7 +227,7 @@ impl SecurityHeaders {
                 plan: Plan::new(config, checks_site),
             })
             .collect();
-        plan::number_kinds(
+        plan::assign_response_classes(
             std::iter::once(&mut unmatched).chain(rules.iter_mut().map(|rule| &mut rule.plan)),
         );
         let uses_nonces =
@@ -315,19 +316,19 @@ impl SecurityHeaders {
             return plan.respond(nonce, tls, response);
         }
         let original = HeaderMap::new(response.iter().cloned().collect());
-        let lines_of_original = Lines::of(&original);
+        let lines_of_original = HeaderLines::of(&original);
         let mut copy = HeaderMap::default();
         let mut respond = |plan: &Plan| {
             copy.become_as_received(&original);
             let outcome = plan.respond(nonce, tls, &mut copy);
-            (Lines::of(&copy), outcome)
+            (HeaderLines::of(&copy), outcome)
         };
         let (mut strictest, outcome) = respond(plan);
-        let mut seen = vec![plan.kind];
+        let mut seen = vec![plan.response_class];
         for rule in selection.possible() {
             let plan = self.plan(*rule);
-            if !seen.contains(&plan.kind) {
-                seen.push(plan.kind);
+            if !seen.contains(&plan.response_class) {
+                seen.push(plan.response_class);
                 strictest::join(&mut strictest, &respond(plan).0, &lines_of_original);
             }
         }

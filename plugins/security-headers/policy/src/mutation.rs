@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::lines::has;
 use portcullis_core::config::{HeaderValue, at_member, is_framing};
 use portcullis_core::headers::{HeaderMap, is_token};
 
@@ -11,9 +12,9 @@ use portcullis_core::headers::{HeaderMap, is_token};
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "HeaderMutationFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "HeaderMutationFields")]
 pub struct HeaderMutation {
     name: Bytes,
     action: Action,
@@ -53,7 +54,7 @@ impl HeaderMutation {
 
     /// Whether the upstream's headers have a part in the result, so that it is not known for a 304: there
     /// the header may be missing and stand in the stored response. A policy depends on the upstream's
-    /// `x-frame-options` (see [`framing`](super::framing)).
+    /// `x-frame-options` (see [`frame_ancestors`](super::frame_ancestors)).
     fn depends_on_the_upstream(&self) -> bool {
         match self.action {
             Action::Set(_) => self.name == "content-security-policy",
@@ -92,11 +93,6 @@ impl HeaderMutation {
     }
 }
 
-/// Whether a header is there.
-pub(super) fn has(headers: &HeaderMap, name: &Bytes) -> bool {
-    headers.iter().any(|(other, _)| other == name)
-}
-
 /// Whether a line is the value, or a comma-separated list with the value as a member.
 fn lists(line: &[u8], value: &[u8]) -> bool {
     line.eq_ignore_ascii_case(value)
@@ -108,9 +104,9 @@ fn lists(line: &[u8], value: &[u8]) -> bool {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
-struct Fields {
+struct HeaderMutationFields {
     /// The name of the header, in any letter case.
-    name: HeaderName,
+    name: WritableHeaderName,
     /// The value; required unless the action is `remove`.
     value: Option<HeaderValue>,
     /// What to do. There is no default, because tools differ in theirs.
@@ -136,11 +132,11 @@ enum ActionName {
     Remove,
 }
 
-impl TryFrom<Fields> for HeaderMutation {
+impl TryFrom<HeaderMutationFields> for HeaderMutation {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
-        let HeaderName(name) = fields.name;
+    fn try_from(fields: HeaderMutationFields) -> Result<Self, String> {
+        let WritableHeaderName(name) = fields.name;
         let action = match (fields.action, fields.value) {
             (ActionName::Remove, None) => Action::Remove,
             (ActionName::Remove, Some(_)) => {
@@ -177,9 +173,9 @@ impl TryFrom<Fields> for HeaderMutation {
     schemars(with = "String", inline)
 )]
 #[serde(try_from = "String")]
-struct HeaderName(Bytes);
+struct WritableHeaderName(Bytes);
 
-impl TryFrom<String> for HeaderName {
+impl TryFrom<String> for WritableHeaderName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::defaults::{DefaultHeader, DefaultValue, default_headers};
-use super::mutation::has;
+use super::lines::has;
 use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome, RuleId};
-use super::{feature_policy, framing};
+use super::{feature_policy, frame_ancestors};
 use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
 
@@ -21,17 +21,17 @@ pub(super) struct Plan {
     cookies: Option<Cookies>,
     cross_site: Option<CrossSite>,
     /// The same for all plans of a policy that treat responses alike.
-    pub(super) kind: usize,
+    pub(super) response_class: usize,
 }
 
-/// Numbers the [kinds](Plan::kind) of all plans of a policy.
-pub(super) fn number_kinds<'a>(plans: impl Iterator<Item = &'a mut Plan>) {
-    let mut kinds: Vec<&Plan> = Vec::new();
+/// Numbers the [response classes](Plan::response_class) of all plans of a policy.
+pub(super) fn assign_response_classes<'a>(plans: impl Iterator<Item = &'a mut Plan>) {
+    let mut classes: Vec<&Plan> = Vec::new();
     for plan in plans {
-        let known = kinds.iter().position(|other| other.responds_like(plan));
-        plan.kind = known.unwrap_or(kinds.len());
+        let known = classes.iter().position(|other| other.responds_like(plan));
+        plan.response_class = known.unwrap_or(classes.len());
         if known.is_none() {
-            kinds.push(plan);
+            classes.push(plan);
         }
     }
 }
@@ -57,7 +57,7 @@ impl Plan {
                 .cross_site
                 .clone()
                 .and_then(|cross_site| cross_site.within(config.mode)),
-            kind: 0,
+            response_class: 0,
         }
     }
 
@@ -112,8 +112,8 @@ impl Plan {
 
     fn apply(&self, nonce: Option<&Nonce>, tls: bool, response: &mut HeaderMap) -> ResponseOutcome {
         let not_modified = is_not_modified(response);
-        let framing = framing::Upstreams::of(response);
-        let features = feature_policy::Upstreams::of(response);
+        let framing = frame_ancestors::UpstreamFraming::of(response);
+        let features = feature_policy::UpstreamFeatures::of(response);
         self.remove(response);
         let mut kept_from_upstream = 0;
         for header in &self.defaults {

@@ -29,11 +29,11 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::cookies;
-use super::framing::FrameOptions;
+use super::frame_ancestors::FrameOptions;
 use portcullis_core::headers::HeaderMap;
 
 /// Makes `ours` at least as strict as `theirs`; both came from `original`.
-pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {
+pub(super) fn join(ours: &mut HeaderLines, theirs: &HeaderLines, original: &HeaderLines) {
     let stricter: Vec<(Bytes, Vec<Bytes>)> = pairs(ours, theirs)
         .filter(|(_, own, other)| !are_same(own, other))
         .filter_map(|(name, own, other)| {
@@ -47,7 +47,7 @@ pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {
 }
 
 /// Gives a response, which has the lines of `before`, those of `after`: one change for each header that differs.
-pub(super) fn write(before: &Lines, after: &Lines, response: &mut HeaderMap) {
+pub(super) fn write(before: &HeaderLines, after: &HeaderLines, response: &mut HeaderMap) {
     for (name, before, after) in pairs(before, after) {
         if !are_same(before, after) {
             write_header(response, name.clone(), before, after.to_vec());
@@ -57,13 +57,13 @@ pub(super) fn write(before: &Lines, after: &Lines, response: &mut HeaderMap) {
 
 /// The lines of all headers but the pseudo-headers, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lines {
+pub(super) struct HeaderLines {
     names: Vec<Bytes>,
     /// As many.
     values: Vec<Bytes>,
 }
 
-impl Lines {
+impl HeaderLines {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut lines = Vec::with_capacity(headers.iter().len());
         lines.extend(headers.iter().filter(|(name, _)| !name.starts_with(b":")));
@@ -126,8 +126,8 @@ fn are_same(left: &[Bytes], right: &[Bytes]) -> bool {
 
 /// Each name that either has, with the lines of both.
 fn pairs<'a>(
-    left: &'a Lines,
-    right: &'a Lines,
+    left: &'a HeaderLines,
+    right: &'a HeaderLines,
 ) -> impl Iterator<Item = (&'a Bytes, &'a [Bytes], &'a [Bytes])> {
     let (mut own, mut other) = (0, 0);
     std::iter::from_fn(move || {
@@ -137,7 +137,7 @@ fn pairs<'a>(
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return None,
         };
-        let take = |lines: &'a Lines, at: &mut usize, is_next: bool| {
+        let take = |lines: &'a HeaderLines, at: &mut usize, is_next: bool| {
             let begin = *at;
             if is_next {
                 *at = lines.end_of(begin);
@@ -159,7 +159,7 @@ fn stricter(
     header: &Bytes,
     ours: &[Bytes],
     theirs: &[Bytes],
-    original: &Lines,
+    original: &HeaderLines,
 ) -> Option<Vec<Bytes>> {
     Some(match &header[..] {
         b"content-security-policy" | b"content-security-policy-report-only" => union(ours, theirs),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::strictest::{self, Lines};
+use crate::strictest::{self, HeaderLines};
 
 /// The lines of a header that `certain` leaves as they are, when a request that possibly falls under a rule
 /// which sets the header to `possible` gets its response. Empty: no header.
@@ -252,9 +252,9 @@ proptest! {
         let both = respond("/x/..;/r/");
         let original = message([theirs]);
         for target in ["/", "/r/"] {
-            let mut stricter = Lines::of(&both);
-            strictest::join(&mut stricter, &Lines::of(&respond(target)), &Lines::of(&original));
-            prop_assert_eq!(stricter, Lines::of(&both), "{}", target);
+            let mut stricter = HeaderLines::of(&both);
+            strictest::join(&mut stricter, &HeaderLines::of(&respond(target)), &HeaderLines::of(&original));
+            prop_assert_eq!(stricter, HeaderLines::of(&both), "{}", target);
         }
     }
 }
