@@ -91,7 +91,7 @@ impl Plugin for RateLimit {
         let request = attributes.request(&subject);
         let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
-        let evaluation = self.instance.on_request(&request, now.get(), tables);
+        let evaluation = self.instance.on_request(&request, now, tables);
         self.count(&evaluation);
 
         if evaluation.is_denied()
@@ -119,9 +119,7 @@ impl Plugin for RateLimit {
         let response = exchange.response()?;
         let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
-        let events = self
-            .instance
-            .on_response(evaluation, response, now.get(), tables);
+        let events = self.instance.on_response(evaluation, response, now, tables);
         for (limit, events) in events {
             if let Some(counters) = self.counters(limit) {
                 counters.count_events(events);

@@ -2,22 +2,23 @@
 //!
 //! The [module](super) says what happens in which order, and why.
 
-use super::limiter::{Action, LimitEvents, Operation, Quota};
+use super::limiter::{Action, LimitEvents, Operation, OperationResult, Quota};
 use super::{LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::key::{Key, Request};
 use portcullis_core::label::Label;
+use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
-/// How long a client is to wait that could not be counted, in nanoseconds.
-const WAIT_WHEN_UNAVAILABLE: u64 = 1_000_000_000;
+/// How long a client is to wait that could not be counted.
+const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
 
 /// What came of a request. The default is a request that was never seen.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
     pub(super) checks: Vec<Check>,
     pub(super) is_denied: bool,
-    pub(super) evaluated_at: u64,
+    pub(super) evaluated_at: Nanos,
 }
 
 impl Evaluation {
@@ -37,8 +38,8 @@ impl Evaluation {
 pub struct Check {
     pub(super) limit: LimitId,
     pub(super) outcome: Outcome,
-    /// For how long the request would not be admitted, in nanoseconds.
-    pub(super) wait: u64,
+    /// For how long the request would not be admitted.
+    pub(super) wait: Nanos,
     /// Unknown if the table could not be read.
     pub(super) quota: Option<Quota>,
     /// What was spent and not given back.
@@ -152,7 +153,7 @@ impl RateLimit {
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Evaluation {
         let mut checks = Vec::with_capacity(self.limits.len());
@@ -193,7 +194,7 @@ impl RateLimit {
         id: LimitId,
         action: Action,
         request: &Request<'_>,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Option<Check> {
         let compiled = self.get(id)?;
@@ -229,6 +230,63 @@ impl RateLimit {
             true => (Action::Inspect, 0),
             false => (action, cost),
         };
+        let result = self.apply(id, action, key, cost, now, store);
+        let result = match (result, self.on_error) {
+            (Ok(result), _) => result,
+            (Err(GaveUp), _) if is_too_large => {
+                let outcome = Outcome::Denied(Reason::CostTooLarge);
+                return Some(check(outcome, limit.rate.per()));
+            }
+            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, Nanos::ZERO)),
+            (Err(GaveUp), OnError::Deny) => {
+                let outcome = Outcome::Denied(Reason::Unavailable);
+                return Some(check(outcome, WAIT_WHEN_UNAVAILABLE));
+            }
+        };
+        let (outcome, wait) = match result.wait {
+            _ if is_too_large => (Outcome::Denied(Reason::CostTooLarge), limit.rate.per()),
+            Nanos::ZERO => (Outcome::Admitted, Nanos::ZERO),
+            wait => (Outcome::Denied(Reason::RateLimited), wait),
+        };
+        let is_reserved = outcome == Outcome::Admitted && action == Action::Reserve;
+        Some(Check {
+            quota: Some(result.quota),
+            reservation: is_reserved.then_some(Reservation { key, cost }),
+            events: result.events,
+            ..check(outcome, wait)
+        })
+    }
+
+    /// Gives back what was reserved for a request that another limit denies.
+    fn roll_back<S: Store>(&self, check: &mut Check, now: Nanos, store: &mut S) {
+        if check.outcome == Outcome::Admitted {
+            check.outcome = Outcome::Released;
+        }
+        let Some(Reservation {
+            key,
+            cost: cost @ 1..,
+        }) = check.reservation.take()
+        else {
+            return;
+        };
+        let refund = Action::Refund { spent_at: now };
+        if let Ok(result) = self.apply(check.limit, refund, key, cost, now, store) {
+            check.quota = Some(result.quota);
+        }
+    }
+
+    /// Carries out an operation on a key of a limit.
+    pub(super) fn apply<S: Store>(
+        &self,
+        id: LimitId,
+        action: Action,
+        key: KeyHash,
+        cost: u32,
+        now: Nanos,
+        store: &mut S,
+    ) -> Result<OperationResult, GaveUp> {
+        let compiled = self.get(id).ok_or(GaveUp)?;
+        let limiter = compiled.limit.limiter.as_ref().ok_or(GaveUp)?;
         let operation = Operation {
             action,
             cost,
@@ -237,48 +295,6 @@ impl RateLimit {
             when_full: self.when_full,
         };
         let block = key.block(compiled.blocks);
-        let result = store.update(id.index(), block, |block| limiter.apply(operation, block));
-        let result = match (result, self.on_error) {
-            (Ok(result), _) => result,
-            (Err(GaveUp), _) if is_too_large => {
-                let outcome = Outcome::Denied(Reason::CostTooLarge);
-                return Some(check(outcome, limit.rate.per()));
-            }
-            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, 0)),
-            (Err(GaveUp), OnError::Deny) => {
-                let outcome = Outcome::Denied(Reason::Unavailable);
-                return Some(check(outcome, WAIT_WHEN_UNAVAILABLE));
-            }
-        };
-        let (outcome, wait) = match result.wait {
-            _ if is_too_large => (Outcome::Denied(Reason::CostTooLarge), limit.rate.per()),
-            0 => (Outcome::Admitted, 0),
-            wait => (Outcome::Denied(Reason::RateLimited), wait),
-        };
-        let is_held = outcome == Outcome::Admitted && action == Action::Reserve;
-        Some(Check {
-            quota: Some(result.quota),
-            reservation: is_held.then_some(Reservation { key, cost }),
-            events: result.events,
-            ..check(outcome, wait)
-        })
-    }
-
-    /// Gives back what was reserved for a request that another limit denies.
-    fn roll_back<S: Store>(&self, check: &mut Check, now: u64, store: &mut S) {
-        if check.outcome == Outcome::Admitted {
-            check.outcome = Outcome::Released;
-        }
-        let Some(reservation) = check
-            .reservation
-            .take()
-            .filter(|reservation| reservation.cost > 0)
-        else {
-            return;
-        };
-        let refund = Action::Refund { spent_at: now };
-        if let Ok(result) = self.adjust(check.limit, reservation, refund, now, store) {
-            check.quota = Some(result.quota);
-        }
+        store.update(id.index(), block, |block| limiter.apply(operation, block))
     }
 }

@@ -124,6 +124,7 @@ use response_headers::QuotaPolicy;
 /// use portcullis_core::headers::HeaderMap;
 /// use portcullis_core::key::Request;
 /// use portcullis_core::matcher::Subject;
+/// use portcullis_core::time::Nanos;
 /// use rate_limit_policy::RateLimit;
 /// use portcullis_table::{Edit, GaveUp, Seed, Store};
 ///
@@ -158,10 +159,10 @@ use response_headers::QuotaPolicy;
 ///     claims: b"",
 ///     cluster: b"",
 /// };
-/// let now = 1_700_000_000_000_000_000;
+/// let now = Nanos::from_secs(1_700_000_000);
 /// assert!(!policy.on_request(&request, now, &mut store).is_denied());
 ///
-/// let second = policy.on_request(&request, now + 1_000_000_000, &mut store);
+/// let second = policy.on_request(&request, now + Nanos::SECOND, &mut store);
 /// assert!(second.is_denied());
 /// let reply = policy.reply(&second).ok_or("no reply")?;
 /// assert_eq!(reply.status, 429);

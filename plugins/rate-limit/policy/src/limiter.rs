@@ -1,6 +1,7 @@
 //! An algorithm at work on a block of the table.
 
 use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
+use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, MemoryUse, TableEvents, WhenFull};
 
 /// How a limit limits.
@@ -50,7 +51,7 @@ pub(super) struct Operation {
     pub(super) action: Action,
     /// In requests; at most the capacity, unless it is charged.
     pub(super) cost: u32,
-    pub(super) now: u64,
+    pub(super) now: Nanos,
     /// Of the key, in its block.
     pub(super) tag: u64,
     pub(super) when_full: WhenFull,
@@ -66,14 +67,14 @@ pub(super) enum Action {
     /// Spend it, admitted or not.
     Charge,
     /// Give it back; it was spent at this time.
-    Refund { spent_at: u64 },
+    Refund { spent_at: Nanos },
 }
 
 /// Where a key stands after an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperationResult {
-    /// For how long the cost is not admitted, in nanoseconds; 0 if it is.
-    pub(super) wait: u64,
+    /// For how long the cost is not admitted; 0 if it is.
+    pub(super) wait: Nanos,
     pub(super) quota: Quota,
     pub(super) events: LimitEvents,
 }
@@ -85,8 +86,8 @@ pub(super) struct Quota {
     pub(super) capacity: u32,
     /// The largest cost that is admitted now.
     pub(super) remaining: u32,
-    /// For how long it will not be more, in nanoseconds; 0 if there is no more.
-    pub(super) reset_after: u64,
+    /// For how long it will not be more; 0 if there is no more.
+    pub(super) reset_after: Nanos,
 }
 
 /// What an operation did to its table, for metrics.
@@ -120,7 +121,7 @@ impl Operation {
             let changed = block.amend(tag, refund);
             let state = block.get(tag).unwrap_or_default();
             let outcome = OperationResult {
-                wait: 0,
+                wait: Nanos::ZERO,
                 quota: Quota::of(algorithm, state, now),
                 events,
             };
@@ -134,9 +135,9 @@ impl Operation {
             // What costs nothing is always admitted.
             let wait = match self.action {
                 Action::Reserve | Action::Inspect if cost > 0 => algorithm.wait(old, now, cost),
-                _ => 0,
+                _ => Nanos::ZERO,
             };
-            let is_spent = cost > 0 && wait == 0 && self.action != Action::Inspect;
+            let is_spent = cost > 0 && wait == Nanos::ZERO && self.action != Action::Inspect;
             let new = is_spent.then(|| algorithm.spend(old, now, cost));
             let quota = Quota::of(algorithm, new.unwrap_or(old), now);
             (new, (wait, quota))
@@ -166,7 +167,7 @@ impl Operation {
 
 impl Quota {
     /// That of a limit that admits nothing, for as long as it is shown.
-    pub(super) fn none(reset_after: u64) -> Self {
+    pub(super) fn none(reset_after: Nanos) -> Self {
         Self {
             capacity: 0,
             remaining: 0,
@@ -179,12 +180,12 @@ impl Quota {
         u64::from(self.remaining) * 5 <= u64::from(self.capacity)
     }
 
-    fn of<A: Algorithm>(algorithm: &A, state: A::State, now: u64) -> Self {
+    fn of<A: Algorithm>(algorithm: &A, state: A::State, now: Nanos) -> Self {
         let capacity = algorithm.capacity();
         let remaining = algorithm.remaining(state, now);
         let reset_after = match remaining < capacity {
             true => algorithm.wait(state, now, remaining + 1),
-            false => 0,
+            false => Nanos::ZERO,
         };
         Self {
             capacity,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use portcullis_core::config::Within;
+use portcullis_core::time::Nanos;
 
 /// A number of requests, or what one request counts: at most a billion, so that sums and products
 /// stay far from the bounds of the integers.
@@ -66,20 +67,18 @@ pub(super) struct Rate {
     per: Period,
 }
 
-const SECOND: u64 = 1_000_000_000;
-
 impl Rate {
-    /// The time in nanoseconds, at least 1.
-    pub(super) fn per(self) -> u64 {
-        // A year has some 3 × 10¹⁶ of them.
-        self.per.nanos()
+    /// The time, at least a millisecond.
+    pub(super) fn per(self) -> Nanos {
+        self.per.get().get().into()
     }
 
     /// The same rate, or the next lower one, for whole seconds: so many requests in so many seconds.
     pub(super) fn in_seconds(self) -> (u64, u64) {
-        let seconds = self.per().div_ceil(SECOND);
-        let scaled = u128::from(self.requests.0) * u128::from(seconds) * u128::from(SECOND)
-            / u128::from(self.per());
+        let seconds = self.per().ceil_secs();
+        let requests = u128::from(self.requests.0);
+        let length = u128::from(seconds) * u128::from(Nanos::SECOND.get());
+        let scaled = requests * length / u128::from(self.per().get());
         (u64::try_from(scaled).unwrap_or(u64::MAX), seconds)
     }
 }
@@ -89,9 +88,4 @@ impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} per {}", self.requests, self.per.get())
     }
-}
-
-/// Nanoseconds in whole seconds, rounded up.
-pub(super) fn seconds(nanoseconds: u64) -> u64 {
-    nanoseconds.div_ceil(SECOND)
 }

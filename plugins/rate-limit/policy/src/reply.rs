@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
-use super::rate::seconds;
 use portcullis_core::config::{Mode, Name, OnError, at_member};
 use portcullis_core::label::ByLabel;
 use portcullis_core::reply::{ErrorStatus, Reply, ReplyHeaders};
@@ -50,7 +49,7 @@ impl RateLimit {
             true => {
                 let limits = over_limit().filter_map(|(_, check)| self.get(check.limit));
                 let names = limits.map(|compiled| compiled.limit.name.as_str());
-                let wait = seconds(wait).max(1);
+                let wait = wait.ceil_secs().max(1);
                 self.reply
                     .over_limit(details.of_reason(reason), names, wait)
             }

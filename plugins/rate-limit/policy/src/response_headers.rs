@@ -14,10 +14,10 @@ use super::cost::number;
 use super::evaluate::{Check, Evaluation};
 use super::limit::Limit;
 use super::limiter::Quota;
-use super::rate::seconds;
 use super::{Compiled, RateLimit};
 use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
+use portcullis_core::time::Nanos;
 
 const RATELIMIT_POLICY: &str = "ratelimit-policy";
 const RATELIMIT: &str = "ratelimit";
@@ -141,9 +141,9 @@ impl<'a> ShownLimits<'a> {
         let policies = join(self.limits.iter().map(|limit| &limit.quota_policy.item));
         let limits = join(self.left.iter().map(|(limit, quota)| {
             let mut item = format!("\"{}\";r={}", limit.limit.name, quota.remaining);
-            if quota.reset_after > 0 {
+            if quota.reset_after > Nanos::ZERO {
                 // Writing to a String does not fail.
-                let _ = write!(item, ";t={}", seconds(quota.reset_after));
+                let _ = write!(item, ";t={}", quota.reset_after.ceil_secs());
             }
             item
         }));
@@ -161,7 +161,7 @@ impl<'a> ShownLimits<'a> {
         Some(XRateLimit {
             limit: join(std::iter::once(&tightest).chain(policies)),
             remaining: quota.remaining,
-            reset: seconds(quota.reset_after),
+            reset: quota.reset_after.ceil_secs(),
         })
     }
 }

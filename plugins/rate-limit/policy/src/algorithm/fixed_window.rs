@@ -10,24 +10,25 @@
 //!
 //! A debt ends with its window. A refund counts only in the window in which it was spent.
 
-use super::Algorithm;
+use super::{Algorithm, end_of_window, window_at};
+use portcullis_core::time::Nanos;
 use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct FixedWindow {
     requests: u32,
-    per: u64,
+    per: Nanos,
 }
 
 impl FixedWindow {
     /// So many `requests` in each window of `per` nanoseconds, both at least 1.
-    pub(crate) fn new(requests: u32, per: u64) -> Self {
+    pub(crate) fn new(requests: u32, per: Nanos) -> Self {
         Self { requests, per }
     }
 
     /// The state at `now`. A state of a later window than that of `now` stays as it is.
-    fn at(&self, state: Window, now: u64) -> Window {
-        let index = now / self.per;
+    fn at(&self, state: Window, now: Nanos) -> Window {
+        let index = window_at(now, self.per);
         if index <= state.index {
             return state;
         }
@@ -77,16 +78,15 @@ impl Algorithm for FixedWindow {
         self.requests
     }
 
-    fn wait(&self, state: Window, now: u64, cost: u32) -> u64 {
+    fn wait(&self, state: Window, now: Nanos, cost: u32) -> Nanos {
         let Window { index, count } = self.at(state, now);
         if count.saturating_add(cost) <= self.requests {
-            return 0;
+            return Nanos::ZERO;
         }
-        let end = index.saturating_add(1).saturating_mul(self.per);
-        end.saturating_sub(now)
+        end_of_window(index, self.per) - now
     }
 
-    fn spend(&self, state: Window, now: u64, cost: u32) -> Window {
+    fn spend(&self, state: Window, now: Nanos, cost: u32) -> Window {
         let Window { index, count } = self.at(state, now);
         Window {
             index,
@@ -94,8 +94,8 @@ impl Algorithm for FixedWindow {
         }
     }
 
-    fn refund(&self, state: Window, _now: u64, cost: u32, spent_at: u64) -> Window {
-        let is_current = spent_at / self.per == state.index;
+    fn refund(&self, state: Window, _now: Nanos, cost: u32, spent_at: Nanos) -> Window {
+        let is_current = window_at(spent_at, self.per) == state.index;
         Window {
             count: state
                 .count
@@ -104,11 +104,11 @@ impl Algorithm for FixedWindow {
         }
     }
 
-    fn remaining(&self, state: Window, now: u64) -> u32 {
+    fn remaining(&self, state: Window, now: Nanos) -> u32 {
         self.requests.saturating_sub(self.at(state, now).count)
     }
 
-    fn used(&self, state: Window, now: u64) -> u128 {
+    fn used(&self, state: Window, now: Nanos) -> u128 {
         self.at(state, now).count.into()
     }
 }

@@ -27,26 +27,27 @@
 //! more than what it was given back.
 
 use super::Algorithm;
+use portcullis_core::time::Nanos;
 use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Gcra {
     burst: u32,
     /// *T*, in nanoseconds.
-    emission_interval: u64,
+    emission_interval: Nanos,
     /// *τ*, in nanoseconds.
-    tolerance: u64,
+    tolerance: Nanos,
 }
 
 /// The longest tolerance: ten years. It is far from where sums of times overflow.
-const MAX_TOLERANCE: u64 = 10 * 365 * 86_400 * 1_000_000_000;
+const MAX_TOLERANCE: Nanos = Nanos::from_secs(10 * 365 * 86_400);
 
 impl Gcra {
     /// So many `requests` in `per` nanoseconds, and `burst` at once, each of them at least 1. `None`
     /// if a burst would take more than ten years to be paid for.
-    pub(crate) fn new(requests: u32, per: u64, burst: u32) -> Option<Self> {
-        let emission_interval = per.div_ceil(requests.into());
-        let tolerance = emission_interval.checked_mul(burst.into())?;
+    pub(crate) fn new(requests: u32, per: Nanos, burst: u32) -> Option<Self> {
+        let emission_interval = Nanos::new(per.get().div_ceil(requests.into()));
+        let tolerance = emission_interval * burst.into();
         (tolerance <= MAX_TOLERANCE).then_some(Self {
             burst,
             emission_interval,
@@ -54,19 +55,19 @@ impl Gcra {
         })
     }
 
-    fn time_of(&self, cost: u32) -> u64 {
-        self.emission_interval.saturating_mul(cost.into())
+    fn time_of(&self, cost: u32) -> Nanos {
+        self.emission_interval * cost.into()
     }
 }
 
 /// The theoretical arrival time. 0, as of a key that was never seen, is long past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ArrivalTime(u64);
+pub(crate) struct ArrivalTime(Nanos);
 
 impl ArrivalTime {
     /// The time that is still to be paid for.
-    fn debt(self, now: u64) -> u64 {
-        self.0.saturating_sub(now)
+    fn debt(self, now: Nanos) -> Nanos {
+        self.0 - now
     }
 }
 
@@ -74,11 +75,11 @@ impl State for ArrivalTime {
     type Bytes = [u8; 8];
 
     fn to_bytes(self) -> [u8; 8] {
-        self.0.to_le_bytes()
+        self.0.get().to_le_bytes()
     }
 
     fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(u64::from_le_bytes(bytes))
+        Self(Nanos::new(u64::from_le_bytes(bytes)))
     }
 
     fn join(self, other: Self) -> Self {
@@ -93,29 +94,28 @@ impl Algorithm for Gcra {
         self.burst
     }
 
-    fn wait(&self, tat: ArrivalTime, now: u64, cost: u32) -> u64 {
-        let debt = tat.debt(now).saturating_add(self.time_of(cost));
-        debt.saturating_sub(self.tolerance)
+    fn wait(&self, tat: ArrivalTime, now: Nanos, cost: u32) -> Nanos {
+        tat.debt(now) + self.time_of(cost) - self.tolerance
     }
 
-    fn spend(&self, tat: ArrivalTime, now: u64, cost: u32) -> ArrivalTime {
-        ArrivalTime(tat.0.max(now).saturating_add(self.time_of(cost)))
+    fn spend(&self, tat: ArrivalTime, now: Nanos, cost: u32) -> ArrivalTime {
+        ArrivalTime(tat.0.max(now) + self.time_of(cost))
     }
 
-    fn refund(&self, tat: ArrivalTime, now: u64, cost: u32, spent_at: u64) -> ArrivalTime {
-        let paid_by = spent_at.saturating_add(self.tolerance);
-        let time = self.time_of(cost).min(paid_by.saturating_sub(now));
-        ArrivalTime(tat.0.saturating_sub(time))
+    fn refund(&self, tat: ArrivalTime, now: Nanos, cost: u32, spent_at: Nanos) -> ArrivalTime {
+        let paid_by = spent_at + self.tolerance;
+        let time = self.time_of(cost).min(paid_by - now);
+        ArrivalTime(tat.0 - time)
     }
 
-    fn remaining(&self, tat: ArrivalTime, now: u64) -> u32 {
-        let free = self.tolerance.saturating_sub(tat.debt(now));
-        let requests = free / self.emission_interval;
+    fn remaining(&self, tat: ArrivalTime, now: Nanos) -> u32 {
+        let free = self.tolerance - tat.debt(now);
+        let requests = free.get() / self.emission_interval.get();
         // The tolerance has no more than `burst` of them.
         u32::try_from(requests).unwrap_or(self.burst)
     }
 
-    fn used(&self, tat: ArrivalTime, now: u64) -> u128 {
-        tat.debt(now).into()
+    fn used(&self, tat: ArrivalTime, now: Nanos) -> u128 {
+        tat.debt(now).get().into()
     }
 }

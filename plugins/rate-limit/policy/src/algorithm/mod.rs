@@ -22,6 +22,7 @@ pub(super) use fixed_window::FixedWindow;
 pub(super) use gcra::Gcra;
 pub(super) use sliding_window::SlidingWindow;
 
+use portcullis_core::time::Nanos;
 use portcullis_table::State;
 
 /// One way to limit. Costs are in requests.
@@ -37,18 +38,28 @@ pub(crate) trait Algorithm {
 
     /// For how long to wait until `cost` is admitted if nothing else is, 0 if it is now. Exact to the
     /// nanosecond. `cost` is at most the capacity.
-    fn wait(&self, state: Self::State, now: u64, cost: u32) -> u64;
+    fn wait(&self, state: Self::State, now: Nanos, cost: u32) -> Nanos;
 
     /// The state after `cost` was used, be it admitted or not: more than was there is a debt.
-    fn spend(&self, state: Self::State, now: u64, cost: u32) -> Self::State;
+    fn spend(&self, state: Self::State, now: Nanos, cost: u32) -> Self::State;
 
     /// The state after `cost`, spent at `spent_at`, was given back. The caller gives back no more
     /// than it has spent.
-    fn refund(&self, state: Self::State, now: u64, cost: u32, spent_at: u64) -> Self::State;
+    fn refund(&self, state: Self::State, now: Nanos, cost: u32, spent_at: Nanos) -> Self::State;
 
     /// The largest cost that is admitted now.
-    fn remaining(&self, state: Self::State, now: u64) -> u32;
+    fn remaining(&self, state: Self::State, now: Nanos) -> u32;
 
     /// How much is in use, in a unit of the algorithm's own; 0 if the key could be forgotten.
-    fn used(&self, state: Self::State, now: u64) -> u128;
+    fn used(&self, state: Self::State, now: Nanos) -> u128;
+}
+
+/// The window of the clock that a time is in. Window 0 starts at the Unix epoch.
+fn window_at(time: Nanos, per: Nanos) -> u64 {
+    time.get() / per.get()
+}
+
+/// The time at which a window of the clock ends.
+fn end_of_window(index: u64, per: Nanos) -> Nanos {
+    per * index.saturating_add(1)
 }

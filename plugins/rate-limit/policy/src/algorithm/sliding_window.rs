@@ -18,13 +18,14 @@
 //! A debt is carried into the next window, where it fades out. A refund counts in the window in which
 //! it was spent, as long as this is the current or the previous one.
 
-use super::Algorithm;
+use super::{Algorithm, end_of_window, window_at};
+use portcullis_core::time::Nanos;
 use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SlidingWindow {
     requests: u32,
-    per: u64,
+    per: Nanos,
 }
 
 /// The last window in which something was used, and what was used in it and in the one before.
@@ -84,31 +85,34 @@ impl State for Windows {
 
 impl SlidingWindow {
     /// So many `requests` in `per` nanoseconds, both at least 1.
-    pub(crate) fn new(requests: u32, per: u64) -> Self {
+    pub(crate) fn new(requests: u32, per: Nanos) -> Self {
         Self { requests, per }
     }
 
     /// The state at `now`, and for how long its window goes on. A state of a later window than that
     /// of `now` counts as if that window had just begun.
-    fn at(&self, state: Windows, now: u64) -> (Windows, u64) {
-        let index = now / self.per;
+    fn at(&self, state: Windows, now: Nanos) -> (Windows, Nanos) {
+        let index = window_at(now, self.per);
         if index < state.index {
             return (state, self.per);
         }
-        (state.at_window(index), self.per - now % self.per)
+        (
+            state.at_window(index),
+            self.per - Nanos::new(now.get() % self.per.get()),
+        )
     }
 
     /// What is used, times `per`, when the window goes on for `rest`.
-    fn weighted(&self, windows: Windows, rest: u64) -> u128 {
-        u128::from(windows.current) * u128::from(self.per)
-            + u128::from(windows.previous) * u128::from(rest)
+    fn weighted(&self, windows: Windows, rest: Nanos) -> u128 {
+        u128::from(windows.current) * u128::from(self.per.get())
+            + u128::from(windows.previous) * u128::from(rest.get())
     }
 
     /// How long a window still goes on when a count of the window before has faded to `free`: ⌊free ×
     /// per / count⌋, and no longer than all of it.
-    fn rest_when_faded(&self, count: u32, free: u32) -> u64 {
-        let rest = u128::from(free) * u128::from(self.per) / u128::from(count.max(1));
-        u64::try_from(rest).map_or(self.per, |rest| rest.min(self.per))
+    fn rest_when_faded(&self, count: u32, free: u32) -> Nanos {
+        let rest = u128::from(free) * u128::from(self.per.get()) / u128::from(count.max(1));
+        u64::try_from(rest).map_or(self.per, |rest| self.per.min(Nanos::new(rest)))
     }
 }
 
@@ -119,33 +123,33 @@ impl Algorithm for SlidingWindow {
         self.requests
     }
 
-    fn wait(&self, state: Windows, now: u64, cost: u32) -> u64 {
+    fn wait(&self, state: Windows, now: Nanos, cost: u32) -> Nanos {
         let (windows, rest) = self.at(state, now);
         let Windows {
             index,
             current,
             previous,
         } = windows;
-        let admitted = u128::from(self.requests) * u128::from(self.per);
-        let asked = u128::from(cost) * u128::from(self.per);
+        let admitted = u128::from(self.requests) * u128::from(self.per.get());
+        let asked = u128::from(cost) * u128::from(self.per.get());
         if self.weighted(windows, rest) + asked <= admitted {
-            return 0;
+            return Nanos::ZERO;
         }
-        let end = index.saturating_add(1).saturating_mul(self.per);
+        let end = end_of_window(index, self.per);
         let then = match self.requests.checked_sub(current.saturating_add(cost)) {
             // In this window, when the previous count has faded.
-            Some(free) => end.saturating_sub(self.rest_when_faded(previous, free)),
+            Some(free) => end - self.rest_when_faded(previous, free),
             // In the next window, when the current count has faded.
             None => {
                 let free = self.requests.saturating_sub(cost);
                 let rest = self.rest_when_faded(current, free);
-                end.saturating_add(self.per - rest)
+                end + (self.per - rest)
             }
         };
-        then.saturating_sub(now)
+        then - now
     }
 
-    fn spend(&self, state: Windows, now: u64, cost: u32) -> Windows {
+    fn spend(&self, state: Windows, now: Nanos, cost: u32) -> Windows {
         let (windows, _) = self.at(state, now);
         Windows {
             current: windows.current.saturating_add(cost),
@@ -153,11 +157,11 @@ impl Algorithm for SlidingWindow {
         }
     }
 
-    fn refund(&self, state: Windows, _now: u64, cost: u32, spent_at: u64) -> Windows {
+    fn refund(&self, state: Windows, _now: Nanos, cost: u32, spent_at: Nanos) -> Windows {
         let Windows {
             current, previous, ..
         } = state;
-        match state.index.checked_sub(spent_at / self.per) {
+        match state.index.checked_sub(window_at(spent_at, self.per)) {
             Some(0) => Windows {
                 current: current.saturating_sub(cost),
                 ..state
@@ -170,11 +174,13 @@ impl Algorithm for SlidingWindow {
         }
     }
 
-    fn remaining(&self, state: Windows, now: u64) -> u32 {
+    fn remaining(&self, state: Windows, now: Nanos) -> u32 {
         let (windows, rest) = self.at(state, now);
         let faded = match windows.previous {
             0 => 0,
-            previous => (u128::from(previous) * u128::from(rest)).div_ceil(self.per.into()),
+            previous => {
+                (u128::from(previous) * u128::from(rest.get())).div_ceil(self.per.get().into())
+            }
         };
         // No more than `previous`.
         let faded = u32::try_from(faded).unwrap_or(u32::MAX);
@@ -182,7 +188,7 @@ impl Algorithm for SlidingWindow {
         self.requests.saturating_sub(used)
     }
 
-    fn used(&self, state: Windows, now: u64) -> u128 {
+    fn used(&self, state: Windows, now: Nanos) -> u128 {
         let (windows, rest) = self.at(state, now);
         self.weighted(windows, rest)
     }

@@ -117,14 +117,15 @@ fn a_debt_is_paid_before_anything_passes() {
         ("fixed_window", 600),
     ] {
         let mut world = charging(algorithm, 20);
-        world.now = START / (10 * 3_600 * SECOND) * (10 * 3_600 * SECOND);
+        // Ten hours are the window.
+        world.now = Nanos::from_secs(START.floor_secs() / 36_000 * 36_000);
         let mut evaluation = world.send(&[]);
         world.respond(&mut evaluation, &[("x-actual-cost", "20")]);
         assert!(world.admits(&[("x-cost", "0")]), "a look is free");
         let one = [("x-cost", "1")];
-        world.advance(minutes * 60 * SECOND - 1);
+        world.advance(Nanos::from_secs(minutes * 60) - Nanos::new(1));
         assert!(!world.admits(&one), "{algorithm}");
-        world.advance(1);
+        world.advance(Nanos::new(1));
         assert!(world.admits(&one), "{algorithm}");
     }
 }

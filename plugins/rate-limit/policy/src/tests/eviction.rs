@@ -25,8 +25,7 @@ fn config(algorithm: &str, when_full: &str, requests: u32) -> Value {
 struct Step {
     key: u8,
     cost: u32,
-    /// In milliseconds.
-    wait: u64,
+    wait: Nanos,
     /// Another limit denies the request.
     is_denied: bool,
 }
@@ -35,6 +34,7 @@ struct Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let key = prop_oneof![1 => 0..4_u8, 2 => 0..60_u8];
     let wait = prop_oneof![4 => Just(0), 2 => 0..200_u64, 1 => 0..9_000_u64];
+    let wait = wait.prop_map(Nanos::from_millis);
     let step = (key, 1..4_u32, wait, prop::bool::weighted(0.2));
     let step = step.prop_map(|(key, cost, wait, is_denied)| Step {
         key,
@@ -65,7 +65,7 @@ proptest! {
         // One table for each key, each with all its room.
         let mut unbounded = HashMap::<u8, World>::new();
         for step in &steps {
-            world.advance(step.wait * 1_000_000);
+            world.advance(step.wait);
             if !send(&mut world, step).is_denied() {
                 let exact = unbounded
                     .entry(step.key)
@@ -83,7 +83,7 @@ proptest! {
         let mut unbounded = HashMap::<u8, World>::new();
         let (mut too_much, mut forgiven) = (0, 0);
         for step in &steps {
-            world.advance(step.wait * 1_000_000);
+            world.advance(step.wait);
             let evaluation = send(&mut world, step);
             forgiven += evaluation.checks()[0].events().forgiven;
             if evaluation.is_denied() {
@@ -129,7 +129,7 @@ fn in_strict_mode_new_keys_pay_for_a_flood() {
     // Every slot can be handed on five times, and then nothing is left to give.
     let slots = 128 * 16;
     assert!((slots..=5 * slots).contains(&admitted), "{admitted}");
-    world.advance(3_600 * SECOND);
+    world.advance(Nanos::from_secs(3_600));
     assert_eq!(world.admitted(10, &[("x-key", "20001")]), 5);
 }
 

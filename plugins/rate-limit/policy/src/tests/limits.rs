@@ -66,7 +66,7 @@ fn a_rate_of_zero_denies_everything() {
         let rate = json!({"requests": 0, "per": "1m"});
         let mut world = World::new(one_limit(json!({"algorithm": algorithm, "rate": rate})));
         assert_eq!(world.admitted(5, GET), 0);
-        world.advance(1_000 * 60 * SECOND);
+        world.advance(Nanos::from_secs(60_000));
         assert_eq!(world.admitted(5, GET), 0);
     }
 }

@@ -23,17 +23,17 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{Needs, Request};
 use portcullis_core::matcher::Subject;
+use portcullis_core::time::Nanos;
 use portcullis_table::memory::MemoryStore;
 
-const SECOND: u64 = 1_000_000_000;
 /// A full hour: 2023-11-14 22:00 UTC.
-const START: u64 = 1_700_000_000 / 3_600 * 3_600 * SECOND;
+const START: Nanos = Nanos::from_secs(1_700_000_000 / 3_600 * 3_600);
 
 /// A plugin at work.
 struct World {
     policy: RateLimit,
     store: MemoryStore,
-    now: u64,
+    now: Nanos,
 }
 
 impl World {
@@ -45,8 +45,8 @@ impl World {
         }
     }
 
-    fn advance(&mut self, nanoseconds: u64) {
-        self.now += nanoseconds;
+    fn advance(&mut self, time: Nanos) {
+        self.now += time;
     }
 
     /// Sends a request with these headers from 192.0.2.1.

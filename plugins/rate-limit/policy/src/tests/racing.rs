@@ -138,14 +138,14 @@ fn the_rate_holds_while_time_goes_on() {
         {"name": "a", "rate": {"requests": 1000, "per": "1s"}, "burst": 20},
         {"name": "b", "rate": {"requests": 1, "per": "1ms"}, "burst": 15}
     ]});
-    let clock = AtomicU64::new(START);
+    let clock = AtomicU64::new(START.get());
     let results = race(&config, &MemoryStore::default(), |_, world| {
         let (mut admitted, mut held) = (Vec::new(), Vec::new());
         for _ in 0..3_000 {
-            world.now = clock.fetch_add(5_000, Ordering::Relaxed);
+            world.now = Nanos::new(clock.fetch_add(5_000, Ordering::Relaxed));
             match world.send(&[]).is_denied() {
                 false => admitted.push((world.now, 1)),
-                true => held.push((world.now, clock.load(Ordering::Relaxed))),
+                true => held.push((world.now, Nanos::new(clock.load(Ordering::Relaxed)))),
             }
         }
         (admitted, held)
@@ -157,11 +157,14 @@ fn the_rate_holds_while_time_goes_on() {
     for burst in [20, 15] {
         let rate = Rate {
             requests: 1000,
-            per: SECOND,
+            per: Nanos::SECOND,
             burst,
         };
         let excess = history.greatest_excess(rate, slack);
-        assert!(excess <= i128::from(burst) * i128::from(SECOND), "{excess}");
+        assert!(
+            excess <= i128::from(burst) * i128::from(Nanos::SECOND.get()),
+            "{excess}"
+        );
     }
     // 120 ms went by, which is room for 135 requests.
     assert!(history.0.len() >= 100, "{}", history.0.len());

@@ -204,7 +204,7 @@ proptest! {
             .collect();
         let mut world = World::new(json!({"limits": limits}));
         for (cost, wait) in costs {
-            world.advance(wait);
+            world.advance(Nanos::new(wait));
             let cost = cost.to_string();
             let request = [("x-cost", &*cost)];
             let evaluation = world.send(&request);
@@ -215,10 +215,10 @@ proptest! {
             prop_assert!(told >= 1);
             let now = world.now;
             if told > 1 {
-                world.now = now + (told - 1) * SECOND;
+                world.now = now + Nanos::from_secs(told - 1);
                 prop_assert!(!world.admits(&request), "not before {told}");
             }
-            world.now = now + told * SECOND;
+            world.now = now + Nanos::from_secs(told);
             prop_assert!(world.admits(&request), "after {told}");
         }
     }

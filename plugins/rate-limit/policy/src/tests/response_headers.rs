@@ -214,7 +214,7 @@ proptest! {
         let count = limits.len();
         let mut world = World::new(showing(json!(["ratelimit"]), json!(limits)));
         world.admitted(requests, &[]);
-        world.advance(wait);
+        world.advance(Nanos::new(wait));
         let mut evaluation = world.send(&[]);
         let found = match world.policy.reply(&evaluation) {
             Some(reply) => HeaderMap::new(reply.headers),
@@ -237,7 +237,7 @@ proptest! {
         prop_assert_eq!(u64::from(admitted), least, "of {:?}", left);
         // And after the time of the tightest one there is more.
         if let Some(("t", seconds)) = tightest.get(1) {
-            world.now = now + seconds * SECOND;
+            world.now = now + Nanos::from_secs(*seconds);
             prop_assert!(count > 1 || world.admits(&[]));
         }
     }
