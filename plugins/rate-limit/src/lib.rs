@@ -1,6 +1,6 @@
 //! The wiring of [`rate_limit_policy`] to Envoy.
 //!
-//! What happens and why is told there, and in this folder's README for those who configure it.
+//! The policy's documentation is the specification; the README in this folder is for users.
 
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
@@ -34,7 +34,7 @@ struct Counters {
 
 impl Plugin for RateLimit {
     type Policy = Policy;
-    /// What came of the request; `None` if this plugin has not seen it.
+    /// The evaluation of the request; `None` if this plugin has not seen it.
     type Stream = Option<Evaluation>;
 
     fn new(instance: Instance<Policy>) -> Self {
@@ -62,7 +62,7 @@ impl Plugin for RateLimit {
         &self.instance
     }
 
-    /// Once a response has begun, the request was judged: the error is counted, and the response passes.
+    /// Once a response has begun, the request has been decided: the error is counted, and the response passes.
     fn on_error(&self, _: &mut Option<Evaluation>, exchange: &mut Exchange, _: Failure) -> Flow {
         for counters in &self.counters {
             counters.errors.increment();

@@ -1,6 +1,6 @@
-//! All limits on one request.
+//! The evaluation of all limits on one request.
 //!
-//! The [module](super) says what happens in which order, and why.
+//! The [module](super) describes the order of the steps and the reasons for it.
 
 use super::limiter::{Action, LimitEvents, Operation, OperationResult, Quota};
 use super::{LimitId, RateLimit};
@@ -10,10 +10,10 @@ use portcullis_core::label::Label;
 use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
-/// How long a client is to wait that could not be counted.
+/// Retry-After when the count is unavailable.
 const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
 
-/// What came of a request. The default is a request that was never seen.
+/// The result of a request. The default is a request that the plugin never saw.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
     pub(super) checks: Vec<Check>,
@@ -22,63 +22,63 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Whether the request must not pass.
+    /// Whether the request is denied.
     pub fn is_denied(&self) -> bool {
         self.is_denied
     }
 
-    /// What came of it under each limit that it falls under, for metrics.
+    /// The result under each limit that applies, for metrics.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 }
 
-/// What came of a request under one limit.
+/// The result of a request under one limit.
 #[derive(Clone, Debug)]
 pub struct Check {
     pub(super) limit: LimitId,
     pub(super) outcome: Outcome,
-    /// For how long the request would not be admitted.
+    /// The time until the request would be admitted.
     pub(super) wait: Nanos,
-    /// Unknown if the table could not be read.
+    /// `None` if the table could not be read.
     pub(super) quota: Option<Quota>,
-    /// What was spent and not given back.
+    /// The cost that is reserved and not rolled back.
     pub(super) reservation: Option<Reservation>,
     events: LimitEvents,
 }
 
-/// A cost that was spent on a key.
+/// A cost that was spent on a key, and may be refunded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reservation {
     pub(super) key: KeyHash,
     pub(super) cost: u32,
 }
 
-/// What a limit says about a request.
+/// The decision of a limit about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It passes.
+    /// This limit admits the request.
     Admitted,
-    /// It would pass, if another limit did not deny it. It is not counted here.
+    /// This limit would admit the request, but another one denies it. The request does not count here.
     Released,
-    /// It must not pass.
+    /// This limit denies the request.
     Denied(Reason),
-    /// It would not pass if the limit were enforced.
+    /// This limit would deny the request if it were enforced.
     ShadowDenied(Reason),
-    /// It passes because it could not be counted.
+    /// The request could not be counted, and passes.
     Uncounted,
 }
 
 /// Why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Too much is used already.
+    /// The remaining capacity is less than the cost.
     RateLimited,
-    /// It costs more than the limit admits at once, ever.
+    /// The cost is more than the limit ever admits at once.
     CostTooLarge,
-    /// It lacks a part of the key.
+    /// A part of the key is missing.
     MissingKey,
-    /// It could not be counted.
+    /// The request could not be counted.
     Unavailable,
 }
 
@@ -107,12 +107,12 @@ impl Check {
         self.limit
     }
 
-    /// What it says.
+    /// Its decision.
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// Whether the request passed and at least 80 % of the limit are used now.
+    /// Whether the request passed and left at least 80 % of the limit used.
     pub fn is_near_limit(&self) -> bool {
         self.outcome == Outcome::Admitted && self.quota.is_some_and(|quota| quota.is_nearly_used())
     }
@@ -127,12 +127,12 @@ impl Check {
         )
     }
 
-    /// What the check did to the limit's table.
+    /// The effects of the check on the limit's table.
     pub fn events(&self) -> LimitEvents {
         self.events
     }
 
-    /// Why the limit denies the request, enforced or not.
+    /// The reason why the limit denies the request, enforced or not.
     fn denial(&self) -> Option<Reason> {
         match self.outcome {
             Outcome::Denied(reason) | Outcome::ShadowDenied(reason) => Some(reason),
@@ -149,7 +149,7 @@ impl Check {
 }
 
 impl RateLimit {
-    /// Evaluates a request at `now`, in nanoseconds of the [steady clock](super#time).
+    /// Evaluates a request at `now` on the [steady clock](super#time).
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
@@ -188,7 +188,7 @@ impl RateLimit {
         }
     }
 
-    /// What a limit says, if the request falls under it.
+    /// Checks one limit; `None` if it does not apply to the request.
     fn check<S: Store>(
         &self,
         id: LimitId,
@@ -200,7 +200,7 @@ impl RateLimit {
         let compiled = self.get(id)?;
         let limit = &compiled.limit;
         let condition = limit.condition.as_ref();
-        // A limit restricts.
+        // A limit restricts, so a possible match is enough.
         if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
             return None;
         }
@@ -257,7 +257,7 @@ impl RateLimit {
         })
     }
 
-    /// Gives back what was reserved for a request that another limit denies.
+    /// Rolls back the reservation for a request that another limit denies.
     fn roll_back<S: Store>(&self, check: &mut Check, now: Nanos, store: &mut S) {
         if check.outcome == Outcome::Admitted {
             check.outcome = Outcome::Released;
@@ -275,7 +275,7 @@ impl RateLimit {
         }
     }
 
-    /// Carries out an operation on a key of a limit.
+    /// Applies an operation to a key of a limit.
     pub(super) fn apply<S: Store>(
         &self,
         id: LimitId,

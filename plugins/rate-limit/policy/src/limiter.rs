@@ -1,10 +1,10 @@
-//! An algorithm at work on a block of the table.
+//! Operations of a limit's algorithm on a block of the table.
 
 use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
 use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, MemoryUse, TableEvents, WhenFull};
 
-/// How a limit limits.
+/// The algorithm of a limit, with its parameters.
 #[derive(Clone, Debug)]
 pub(super) enum Limiter {
     Gcra(Gcra),
@@ -22,7 +22,7 @@ impl Limiter {
         }
     }
 
-    /// What a table with this number of blocks takes at most.
+    /// The memory of a full table with this number of blocks.
     pub(super) fn memory(&self, blocks: u32) -> MemoryUse {
         match self {
             Self::Gcra(_) => MemoryUse::of_table::<<Gcra as Algorithm>::State>(blocks),
@@ -35,7 +35,7 @@ impl Limiter {
         }
     }
 
-    /// Carries out an operation on a block.
+    /// Applies an operation to a block.
     pub(super) fn apply(&self, operation: Operation, block: &mut Vec<u8>) -> Edit<OperationResult> {
         match self {
             Self::Gcra(gcra) => operation.apply(gcra, block),
@@ -45,57 +45,57 @@ impl Limiter {
     }
 }
 
-/// Something to do with the state of a key.
+/// An operation on the state of a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operation {
     pub(super) action: Action,
-    /// In requests; at most the capacity, unless it is charged.
+    /// In requests; at most the capacity, except for a charge or a refund.
     pub(super) cost: u32,
     pub(super) now: Nanos,
-    /// Of the key, in its block.
+    /// The tag of the key in its block.
     pub(super) tag: u64,
     pub(super) when_full: WhenFull,
 }
 
-/// What to do with the cost.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Spend it if it is admitted.
+    /// Spend the cost if it is admitted.
     Reserve,
-    /// Only say whether it is.
+    /// Only find out whether the cost is admitted.
     Inspect,
-    /// Spend it, admitted or not.
+    /// Spend the cost, admitted or not.
     Charge,
-    /// Give it back; it was spent at this time.
+    /// Return the cost, which was spent at this time.
     Refund { spent_at: Nanos },
 }
 
-/// Where a key stands after an operation.
+/// The state of a key after an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperationResult {
-    /// For how long the cost is not admitted; 0 if it is.
+    /// The time until the cost is admitted; 0 if it is admitted now.
     pub(super) wait: Nanos,
     pub(super) quota: Quota,
     pub(super) events: LimitEvents,
 }
 
-/// What is left of a limit.
+/// The remaining part of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quota {
     /// The cost that an unused key admits at once.
     pub(super) capacity: u32,
     /// The largest cost that is admitted now.
     pub(super) remaining: u32,
-    /// For how long it will not be more; 0 if there is no more.
+    /// The time until more remains; 0 if nothing is used.
     pub(super) reset_after: Nanos,
 }
 
-/// What an operation did to its table, for metrics.
+/// The effects of an operation on the limit's table, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitEvents {
-    /// As of any table.
+    /// The effects that operations have on any table.
     pub table: TableEvents,
-    /// How many requests of the evicted key are forgiven.
+    /// The usage of the evicted key that is forgiven, in requests.
     pub forgiven: u32,
 }
 
@@ -132,7 +132,7 @@ impl Operation {
         }
         let eviction_cost = |state| algorithm.used(state, now);
         let update = block.update(tag, when_full, eviction_cost, |old| {
-            // What costs nothing is always admitted.
+            // A cost of 0 is always admitted.
             let wait = match self.action {
                 Action::Reserve | Action::Inspect if cost > 0 => algorithm.wait(old, now, cost),
                 _ => Nanos::ZERO,
@@ -166,7 +166,7 @@ impl Operation {
 }
 
 impl Quota {
-    /// That of a limit that admits nothing, for as long as it is shown.
+    /// The quota of a limit that admits nothing.
     pub(super) fn none(reset_after: Nanos) -> Self {
         Self {
             capacity: 0,
@@ -175,7 +175,7 @@ impl Quota {
         }
     }
 
-    /// Whether at least 80 % are used.
+    /// Whether at least 80 % of the capacity is used.
     pub(super) fn is_nearly_used(&self) -> bool {
         u64::from(self.remaining) * 5 <= u64::from(self.capacity)
     }

@@ -1,4 +1,4 @@
-//! So many requests in so much time.
+//! Rates: a number of requests per period.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use portcullis_core::config::Within;
 use portcullis_core::time::Nanos;
 
-/// A number of requests, or what one request counts: at most a billion, so that sums and products
-/// stay far from the bounds of the integers.
+/// A number of requests or a cost: at most a billion, so that sums and products stay far from the bounds of the
+/// integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "u64")]
 pub(super) struct Amount(u32);
@@ -53,27 +53,28 @@ impl schemars::JsonSchema for Amount {
     }
 }
 
-/// The time that a rate is about: from a millisecond to 365 days.
+/// The period of a rate: from a millisecond to 365 days.
 type Period = Within<1, 31_536_000_000>;
 
-/// How many requests are admitted in what time.
+/// Number of requests per period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rate {
-    /// How many requests. 0 denies all of them.
+    /// Number of requests. 0 denies all requests.
     pub(super) requests: Amount,
-    /// In what time, from `1ms` to `365d`.
+    /// The period, from `1ms` to `365d`.
     per: Period,
 }
 
 impl Rate {
-    /// The time, at least a millisecond.
+    /// The period, at least a millisecond.
     pub(super) fn per(self) -> Nanos {
         self.per.get().get().into()
     }
 
-    /// The same rate, or the next lower one, for whole seconds: so many requests in so many seconds.
+    /// The number of requests and of whole seconds of the same rate, or of the next lower one that whole seconds
+    /// can express.
     pub(super) fn in_seconds(self) -> (u64, u64) {
         let seconds = self.per().ceil_secs();
         let requests = u128::from(self.requests.0);

@@ -1,4 +1,4 @@
-//! The answer to a request that is denied.
+//! Replies to denied requests.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -15,15 +15,15 @@ const RESOURCE_EXHAUSTED: u32 = 8;
 /// The gRPC status of a request that could not be counted.
 const UNAVAILABLE: u32 = 14;
 
-/// The response-code details where no limit could be asked.
+/// The response-code details if no limit could be checked.
 const UNAVAILABLE_DETAILS: Bytes = Bytes::from_static(b"rate_limited_unavailable");
 
 const CONTENT_TYPE: Bytes = Bytes::from_static(b"content-type");
 const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
 
 impl RateLimit {
-    /// The answer to a request that no limit could judge, because the proxy refused to say or to do
-    /// something; `None` if it passes: `on_error` is `allow`, or no limit is enforced.
+    /// The reply to a request that no limit could check, because the proxy refused to provide or change something;
+    /// `None` if the request passes: `on_error` is `allow`, or no limit is enforced.
     pub fn on_error(&self) -> Option<Reply> {
         let is_enforced =
             self.mode == Mode::Enforce && self.active().any(|limit| limit.mode == Mode::Enforce);
@@ -31,7 +31,7 @@ impl RateLimit {
         is_denied.then(|| self.reply.unavailable(UNAVAILABLE_DETAILS))
     }
 
-    /// The answer to a request that is denied.
+    /// The reply to a denied request; `None` if it is not denied.
     pub fn reply(&self, evaluation: &Evaluation) -> Option<Reply> {
         let denials = || {
             let checks = evaluation.checks.iter();
@@ -83,7 +83,7 @@ impl Details {
     }
 }
 
-/// The answer to a request that is denied.
+/// Response to a denied request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -103,30 +103,30 @@ enum Body {
     Problem,
 }
 
-/// The answer to a request that is denied.
+/// Response to a denied request.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
 struct ReplyFields {
-    /// The HTTP status, from 400 to 599. Default: 429.
+    /// HTTP status, from 400 to 599. Default: 429.
     status: ErrorStatus<429>,
-    /// The body of a reply in text. Default: `Too many requests` and a line feed.
+    /// Body for the format `text`. Default: `Too many requests` and a line feed.
     body: Option<String>,
-    /// Headers to add.
+    /// Additional response headers.
     headers: ReplyHeaders,
-    /// What the body is.
+    /// Format of the body. Default: `text`.
     format: Format,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 enum Format {
-    /// `body`, as plain text unless `headers` have a `content-type`.
+    /// `body`, sent as plain text unless `headers` have a `content-type`.
     #[default]
     #[serde(rename = "text")]
     Text,
-    /// `application/problem+json` (RFC 9457) of the type `quota-exceeded`, with the names of the
-    /// limits in `violated-policies`.
+    /// `application/problem+json` (RFC 9457) of the type `quota-exceeded`, with the names of the violated limits
+    /// in `violated-policies`.
     #[serde(rename = "problem+json")]
     Problem,
 }
@@ -169,7 +169,7 @@ impl TryFrom<ReplyFields> for ReplyTemplate {
 }
 
 impl ReplyTemplate {
-    /// The answer to a request that violates these limits. `retry_after` is in seconds.
+    /// The reply to a request that violates these limits. `retry_after` is in seconds.
     pub(super) fn over_limit<'a>(
         &self,
         details: Bytes,
@@ -194,7 +194,7 @@ impl ReplyTemplate {
         }
     }
 
-    /// The answer to a request that could not be counted.
+    /// The reply to a request that could not be counted.
     pub(super) fn unavailable(&self, details: Bytes) -> Reply {
         let status = 503;
         let (content_type, body) = match &self.body {

@@ -1,8 +1,8 @@
-//! What responses tell of the limits: `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.
+//! Response headers that show the limits: `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.
 //!
-//! ShownLimits are the enforcing limits that the request falls under. Where they are told apart by what is
-//! left, the **tightest** comes first: one that denied (of several, that with the longest wait), then
-//! the one of which the smallest part is left.
+//! They show the enforcing limits that apply to the request. `RateLimit` lists the **tightest** limit first: a
+//! limit that denied the request (of several, the one with the longest wait), then the limit with the smallest
+//! share remaining.
 
 use std::cmp::Reverse;
 use std::fmt::{Display, Write};
@@ -25,12 +25,12 @@ const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
 const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
 const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 
-/// A limit as it is shown, whatever is left of it.
+/// The part of a limit's headers that does not depend on its state.
 #[derive(Clone, Debug)]
 pub(super) struct QuotaPolicy {
     /// An item of `RateLimit-Policy`.
     item: String,
-    /// A quota policy of `X-RateLimit-Limit`.
+    /// An item of `X-RateLimit-Limit`.
     x_item: String,
     /// The number of requests in both.
     requests: u64,
@@ -55,13 +55,12 @@ impl QuotaPolicy {
 }
 
 impl RateLimit {
-    /// Adds what is to be shown to a response of the upstream, without making anything of its own
-    /// more permissive.
+    /// Adds the headers to a response of the upstream, without making the upstream's own headers more permissive.
     pub(super) fn add_headers(&self, evaluation: &Evaluation, response: &mut HeaderMap) {
         let shown = self.shown(evaluation);
         for kind in &self.response_headers {
             match kind {
-                // Lists: what the upstream says stays, and holds beside it.
+                // These are lists: the upstream's items stay.
                 ResponseHeaders::RateLimit => shown
                     .ratelimit()
                     .for_each(|(name, value)| response.append(name, value)),
@@ -75,7 +74,7 @@ impl RateLimit {
         }
     }
 
-    /// What is to be shown in a reply of our own.
+    /// The headers of one of the plugin's own replies.
     pub(super) fn reply_headers(&self, evaluation: &Evaluation) -> Vec<(Bytes, Bytes)> {
         let shown = self.shown(evaluation);
         let mut headers = Vec::new();
@@ -106,12 +105,12 @@ impl RateLimit {
     }
 }
 
-/// The limits to show.
+/// The limits that the headers show.
 #[derive(Default)]
 struct ShownLimits<'a> {
     /// In the order of the configuration.
     limits: Vec<&'a Compiled>,
-    /// What is left of them where that is known, the tightest first.
+    /// The limits whose quota is known, the tightest first.
     left: Vec<(&'a Compiled, Quota)>,
 }
 
@@ -122,7 +121,7 @@ impl<'a> ShownLimits<'a> {
             Some((Reverse(check.wait), quota, *limit))
         });
         let mut left: Vec<_> = known.collect();
-        // Which part is left: the fractions are compared crosswise.
+        // The remaining shares are fractions, compared by cross-multiplication.
         let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
         left.sort_by(|(wait, a, _), (other_wait, b, _)| {
             wait.cmp(other_wait).then(part(*a, *b).cmp(&part(*b, *a)))
@@ -173,7 +172,7 @@ struct XRateLimit {
 }
 
 impl XRateLimit {
-    /// Whether the response has nothing of the kind, or something that is known to be milder.
+    /// Whether the response has none of these headers, or is known to show a milder limit.
     fn is_tighter_than(&self, response: &HeaderMap) -> bool {
         let names = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
         let mut lines = response.get_all(X_RATELIMIT_REMAINING);

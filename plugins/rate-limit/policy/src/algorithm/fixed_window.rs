@@ -1,12 +1,11 @@
 //! A counter for each window of the clock.
 //!
-//! Time is divided into windows of `per`, window 0 starting at the Unix epoch: windows of an hour start
-//! at full hours, windows of a day at midnight UTC. The state is the last window in which something was
-//! used, and how much. A cost *c* is admitted if the count of the current window is at most
-//! requests − *c*.
+//! Time is divided into windows of `per`. Window 0 starts at the Unix epoch, so windows of an hour start on the
+//! hour, and windows of a day at midnight UTC. The state is the last window with any usage, and its count. A cost
+//! *c* is admitted if the count of the current window is at most requests − *c*.
 //!
-//! Each window admits at most `requests`. Two windows meet, so any interval, however short, can admit
-//! twice that: where it matters, take another algorithm.
+//! Each window admits at most `requests`. Any interval around a boundary, however short, can admit twice that. If
+//! this matters, choose another algorithm.
 //!
 //! A debt ends with its window. A refund counts only in the window in which it was spent.
 
@@ -21,12 +20,12 @@ pub(crate) struct FixedWindow {
 }
 
 impl FixedWindow {
-    /// So many `requests` in each window of `per` nanoseconds, both at least 1.
+    /// A limit of `requests` in each window of `per`, both at least 1.
     pub(crate) fn new(requests: u32, per: Nanos) -> Self {
         Self { requests, per }
     }
 
-    /// The state at `now`. A state of a later window than that of `now` stays as it is.
+    /// The state at `now`. If its window is later than that of `now`, it stays as it is.
     fn at(&self, state: Window, now: Nanos) -> Window {
         let index = window_at(now, self.per);
         if index <= state.index {
@@ -36,7 +35,7 @@ impl FixedWindow {
     }
 }
 
-/// A window and what was used in it.
+/// A window and its count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Window {
     index: u64,
@@ -65,7 +64,7 @@ impl State for Window {
         }
     }
 
-    /// The later window; what was used in an earlier one is history.
+    /// The later window: an earlier one no longer counts.
     fn join(self, other: Self) -> Self {
         std::cmp::max_by_key(self, other, |window| (window.index, window.count))
     }
