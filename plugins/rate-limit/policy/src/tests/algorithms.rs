@@ -9,7 +9,7 @@ use super::*;
 use crate::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
 use portcullis_table::State;
 
-/// Rates of which some do not divide evenly.
+/// Rates, some of which do not divide evenly.
 pub(super) fn rates() -> impl Strategy<Value = Rate> {
     let per = prop_oneof![
         Just(Nanos::MILLISECOND),
@@ -25,7 +25,8 @@ pub(super) fn rates() -> impl Strategy<Value = Rate> {
     })
 }
 
-/// Times to wait, in thousandths of the time of a rate: none, a little back, some, more than all.
+/// Waiting times in thousandths of the period (zero, slightly negative, part of the period, several periods), and
+/// costs.
 fn steps() -> impl Strategy<Value = Vec<(i64, u32)>> {
     let thousandths = prop_oneof![
         3 => Just(0),
@@ -46,7 +47,7 @@ fn gcra(rate: Rate) -> Gcra {
     Gcra::new(rate.requests, rate.per, rate.burst).unwrap()
 }
 
-/// Runs the steps through an algorithm and through what the model says of the same history.
+/// Runs the steps through an algorithm and checks each result against the model of the same history.
 fn agree<A: Algorithm>(
     algorithm: &A,
     rate: Rate,
@@ -124,7 +125,7 @@ proptest! {
         })?;
     }
 
-    /// States come from a store that others write to.
+    /// Other writers can put any bytes into the store.
     #[test]
     fn nothing_overflows(
         bytes in any::<[u8; 16]>(),
@@ -161,7 +162,7 @@ fn survive<A: Algorithm>(
 
 #[test]
 fn gcra_rounds_towards_the_lower_rate() {
-    // Three a second: a third of a second does not divide into nanoseconds.
+    // Three a second: a third of a second is not a whole number of nanoseconds.
     let gcra = Gcra::new(3, Nanos::SECOND, 1).unwrap();
     let state = gcra.spend(Default::default(), START, 1);
     assert_eq!(gcra.wait(state, START, 1), Nanos::new(333_333_334));

@@ -1,4 +1,4 @@
-//! What a configuration may be, and what is said about one that may not.
+//! Valid configurations, and the errors of invalid ones.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -29,7 +29,7 @@ fn the_shipped_example_is_valid() {
     );
 }
 
-/// Every field there is.
+/// Every field.
 #[test]
 fn a_full_configuration_is_valid() {
     let found = errors(&json!({

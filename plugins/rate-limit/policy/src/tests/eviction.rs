@@ -1,4 +1,4 @@
-//! What a table that is too small does to limits.
+//! Limits on a table that is too small.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// One limit on a table of one block, and two of them in a row where `then` denies.
+/// One limit on a table of one block, and a limit `then` that denies marked requests.
 fn config(algorithm: &str, when_full: &str, requests: u32) -> Value {
     json!({
         "max_keys": 16, "when_full": when_full,
@@ -30,7 +30,7 @@ struct Step {
     is_denied: bool,
 }
 
-/// Requests with many more keys than fit, a few of which come often.
+/// Requests with many more keys than fit, a few of which occur often.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let key = prop_oneof![1 => 0..4_u8, 2 => 0..60_u8];
     let wait = prop_oneof![4 => Just(0), 2 => 0..200_u64, 1 => 0..9_000_u64];
@@ -55,14 +55,14 @@ fn send(world: &mut World, step: &Step) -> Evaluation {
 }
 
 proptest! {
-    /// Whatever a table in strict mode admits, a limiter that forgets nothing would have admitted.
+    /// A limiter that forgets nothing would admit everything that a table in strict mode admits.
     #[test]
     fn strict_never_admits_too_much(
         steps in steps(),
         algorithm in prop::sample::select(vec!["gcra", "sliding_window", "fixed_window"]),
     ) {
         let mut world = World::new(config(algorithm, "strict", 5));
-        // One table for each key, each with all its room.
+        // Each key has a table of its own.
         let mut unbounded = HashMap::<u8, World>::new();
         for step in &steps {
             world.advance(step.wait);
@@ -76,9 +76,9 @@ proptest! {
         }
     }
 
-    /// What a table that forgives admits too much is bounded by what it says to have forgiven.
+    /// The excess of a forgiving table is at most the usage that it reports as forgiven.
     #[test]
-    fn forgive_says_what_it_forgives(steps in steps()) {
+    fn forgive_reports_what_it_forgives(steps in steps()) {
         let mut world = World::new(config("gcra", "forgive", 5));
         let mut unbounded = HashMap::<u8, World>::new();
         let (mut too_much, mut forgiven) = (0, 0);
@@ -114,7 +114,7 @@ fn flood(when_full: &str) -> (World, u32) {
 }
 
 #[test]
-fn a_flood_frees_nobody_and_stops_nobody() {
+fn a_flood_neither_frees_a_key_nor_stops_new_ones() {
     let (mut world, admitted) = flood("forgive");
     assert_eq!(admitted, 20_000, "a new key's first request passes");
     assert!(!world.admits(&[("x-key", "greedy")]));
@@ -126,7 +126,7 @@ fn a_flood_frees_nobody_and_stops_nobody() {
 fn in_strict_mode_new_keys_pay_for_a_flood() {
     let (mut world, admitted) = flood("strict");
     assert!(!world.admits(&[("x-key", "greedy")]));
-    // Every slot can be handed on five times, and then nothing is left to give.
+    // Each slot can change hands five times before its state reaches the limit.
     let slots = 128 * 16;
     assert!((slots..=5 * slots).contains(&admitted), "{admitted}");
     world.advance(Nanos::from_secs(3_600));
@@ -134,7 +134,7 @@ fn in_strict_mode_new_keys_pay_for_a_flood() {
 }
 
 #[test]
-fn evictions_are_told() {
+fn evictions_are_reported() {
     let mut world = World::new(config("gcra", "forgive", 5));
     let mut last = |key: u32, cost: &str| {
         let evaluation = world.send(&[("x-key", &key.to_string()), ("x-cost", cost)]);
@@ -146,6 +146,6 @@ fn evictions_are_told() {
     let events = last(16, "1");
     assert!(!events.table.occupied && events.table.evicted);
     assert_eq!(events.forgiven, 2);
-    // What is there already takes no room.
+    // A key that is already there evicts nothing.
     assert_eq!(last(0, "1"), LimitEvents::default());
 }

@@ -1,11 +1,11 @@
-//! What requests are counted by.
+//! Keys of requests.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// What a request consists of that a key can be made of.
+/// The parts of a request that a key can use.
 #[derive(Clone, Copy, Default)]
 struct Sent<'a> {
     headers: &'a [(&'a str, &'a str)],
@@ -15,13 +15,12 @@ struct Sent<'a> {
     cluster: &'a str,
 }
 
-/// Which of the requests are counted together under a key: each gets the number of the first one
-/// that it shares a count with.
+/// For each request, the number of the first one that it shares a count with.
 fn counted(key: Value, missing: &str, requests: &[Sent<'_>]) -> Vec<Option<usize>> {
     let config = one_limit(json!({"key": key, "missing": missing}));
     let mut together = Vec::new();
     for (i, request) in requests.iter().enumerate() {
-        // The first one of those so far that leaves nothing for this one.
+        // The first request so far that leaves no capacity for this one.
         let shares = |other: &Sent<'_>| {
             let mut world = World::new(config.clone());
             send(&mut world, other);
@@ -134,7 +133,7 @@ fn prefixes_can_be_chosen() {
     );
 }
 
-/// Each connection has another port; it must not make another key of any kind of address.
+/// Each connection has another port, which must not become part of the key, for any kind of address.
 #[test]
 fn no_kind_of_address_counts_with_its_port() {
     let found = by_address(
@@ -177,7 +176,7 @@ fn all_spellings_of_a_path_count_together() {
     );
 }
 
-/// For one server this is `/a`, for another one `/`: it counts as missing.
+/// One server reads `/a`, another one `/`: the part counts as missing.
 #[test]
 fn a_path_that_servers_read_differently_has_no_count_of_its_own() {
     let paths = ["/a/..;/b", "/a/..;/c", "*", "/b"];
@@ -380,7 +379,7 @@ fn a_missing_part_is_shared_skipped_or_denied() {
         let key = json!([{"header": "x-key"}, "method"]);
         World::new(one_limit(json!({"key": key, "missing": missing})))
     };
-    // Shared by those that have the other parts in common.
+    // Requests share a count if they agree in the other parts.
     let mut share = limit("share");
     assert_eq!(share.admitted(3, &[(":method", "GET")]), 1);
     assert_eq!(share.admitted(3, &[(":method", "POST")]), 1);
@@ -395,9 +394,9 @@ fn a_missing_part_is_shared_skipped_or_denied() {
     assert_eq!(deny.admitted(3, &[(":method", "GET"), ("x-key", "1")]), 1);
 }
 
-/// The caller asks Envoy only for what is needed.
+/// The caller fetches only the attributes that the policy needs.
 #[test]
-fn only_what_a_key_needs_is_asked_for() {
+fn only_what_a_key_needs_is_fetched() {
     let headers = Needs {
         headers: true,
         ..Needs::default()

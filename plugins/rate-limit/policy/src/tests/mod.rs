@@ -29,7 +29,7 @@ use portcullis_table::memory::MemoryStore;
 /// A full hour: 2023-11-14 22:00 UTC.
 const START: Nanos = Nanos::from_secs(1_700_000_000 / 3_600 * 3_600);
 
-/// A plugin at work.
+/// A policy with its store and a clock.
 struct World {
     policy: RateLimit,
     store: MemoryStore,
@@ -66,12 +66,12 @@ impl World {
         !self.send(headers).is_denied()
     }
 
-    /// How many of so many equal requests pass.
+    /// Sends this many equal requests and returns the number that pass.
     fn admitted(&mut self, requests: u32, headers: &[(&str, &str)]) -> u32 {
         (0..requests).map(|_| u32::from(self.admits(headers))).sum()
     }
 
-    /// The response to a request, as the client gets it.
+    /// The response to a request, as the client receives it.
     fn respond(&mut self, evaluation: &mut Evaluation, headers: &[(&str, &str)]) -> HeaderMap {
         let mut response = header_map(headers);
         self.policy
@@ -86,7 +86,7 @@ fn policy(config: Value) -> RateLimit {
     RateLimit::new(config)
 }
 
-/// A configuration with this limit alone, which gets a name and, without one, a rate.
+/// A configuration with this limit alone, which gets a name and, if it has none, a rate.
 fn one_limit(limit: Value) -> Value {
     json!({"limits": [named("a", limit)]})
 }

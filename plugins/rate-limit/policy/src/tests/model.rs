@@ -1,12 +1,12 @@
-//! What the algorithms should do, said in another way: by looking at everything that was admitted.
+//! Models of the algorithms that keep the whole history of admitted requests.
 
 use portcullis_core::time::Nanos;
 
-/// All that was admitted under one key: when, and how much.
+/// All requests admitted under one key: time and cost.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History(pub(super) Vec<(Nanos, u32)>);
 
-/// A rate, as the models understand it.
+/// A rate with a burst.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
     pub(super) requests: u32,
@@ -15,9 +15,8 @@ pub(super) struct Rate {
 }
 
 impl History {
-    /// Whether a cost may be admitted so that no interval has more than a burst and what its length
-    /// allows for: *t* nanoseconds allow for *t* / *T*, with *T* the time of one request in whole
-    /// nanoseconds.
+    /// Whether, with this cost admitted, no interval of length *t* has more than burst + *t* / *T*, where *T* is the
+    /// time of one request in whole nanoseconds.
     pub(super) fn gcra_admits(&self, rate: Rate, now: Nanos, cost: u32) -> bool {
         let time_of_one = i128::from(rate.per.get().div_ceil(rate.requests.into()));
         let allowed = |length: i128| i128::from(rate.burst) * time_of_one + length;
@@ -31,8 +30,8 @@ impl History {
         })
     }
 
-    /// Whether the estimate from the current and the previous window has room for a cost. What comes
-    /// after something in a later window belongs to that window, at its beginning.
+    /// Whether the interpolation from the current and the previous window has room for a cost. A request after one
+    /// in a later window counts at the beginning of that window.
     pub(super) fn sliding_window_admits(&self, rate: Rate, now: Nanos, cost: u32) -> bool {
         let (counts, window) = self.windows(rate, now);
         let count = |window: Option<u64>| -> u128 {
@@ -54,7 +53,7 @@ impl History {
         used + u64::from(cost) <= u64::from(rate.requests)
     }
 
-    /// Each cost with the window it belongs to, and the current one.
+    /// Each cost with its window, and the current window.
     fn windows(&self, rate: Rate, now: Nanos) -> (Vec<(u64, u32)>, u64) {
         let mut latest = 0;
         let mut counts = Vec::new();
@@ -65,8 +64,8 @@ impl History {
         (counts, latest.max(now.get() / rate.per.get()))
     }
 
-    /// The most that any interval has, less what its length allows for at this rate. It is compared
-    /// with a burst, both in parts of a request: `per` of them are one.
+    /// The greatest excess of an interval over what the rate allows for its length plus `slack`. The unit is 1 / `per`
+    /// of a request; compare the result with the burst.
     pub(super) fn greatest_excess(&self, rate: Rate, slack: Nanos) -> i128 {
         let mut greatest = i128::MIN;
         for (i, (start, _)) in self.0.iter().enumerate() {

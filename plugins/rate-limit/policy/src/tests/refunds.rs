@@ -1,4 +1,4 @@
-//! What is given back, and what is owed.
+//! Refunds and debts.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -12,7 +12,7 @@ use portcullis_table::State;
 
 const TWO_SECONDS: Nanos = Nanos::from_secs(2);
 
-/// A state that was reached by spending these costs at these distances, and the time it was.
+/// The state and the time after spending these costs at these intervals.
 fn spend<A: Algorithm>(algorithm: &A, steps: &[(Nanos, u32)]) -> (A::State, Nanos) {
     let mut now = START;
     let mut state = A::State::default();
@@ -23,7 +23,7 @@ fn spend<A: Algorithm>(algorithm: &A, steps: &[(Nanos, u32)]) -> (A::State, Nano
     (state, now)
 }
 
-/// Two states are the same if no key could tell them apart, now or later.
+/// Asserts that two states behave the same, now and later.
 fn same<A: Algorithm>(algorithm: &A, one: A::State, other: A::State, now: Nanos, later: &[Nanos]) {
     let mut now = now;
     for step in std::iter::once(&Nanos::ZERO).chain(later) {
@@ -41,7 +41,7 @@ fn same<A: Algorithm>(algorithm: &A, one: A::State, other: A::State, now: Nanos,
     }
 }
 
-/// Reserves and rolls back while others spend, in both orders, at one time.
+/// Reserves and rolls back, alone and while others spend, all at one time.
 fn roll_back<A: Algorithm>(algorithm: &A, steps: &[(Nanos, u32)], cost: u32, later: &[Nanos]) {
     let (state, now) = spend(algorithm, steps);
     let cost = cost.min(algorithm.capacity());
@@ -54,7 +54,7 @@ fn roll_back<A: Algorithm>(algorithm: &A, steps: &[(Nanos, u32)], cost: u32, lat
     same(algorithm, back, algorithm.spend(state, now, 2), now, later);
 }
 
-/// A state that joins two is at least as strict as both, whatever is done to all three.
+/// Asserts that the join of two states is at least as strict as both, after any operations on all three.
 fn join<A: Algorithm>(
     algorithm: &A,
     one: &[(Nanos, u32)],
@@ -102,7 +102,7 @@ proptest! {
         join(&FixedWindow::new(5, TWO_SECONDS), &one, &other, &after);
     }
 
-    /// Anything may be given back, in part or whole, late and in any order.
+    /// Refunds may be partial or complete, late, and in any order.
     #[test]
     fn late_refunds_admit_no_more_than_the_bound(
         rate in rates(),
@@ -137,7 +137,7 @@ proptest! {
     }
 }
 
-/// The longest time that is covered by these without a break.
+/// The longest time that these intervals cover without a break.
 pub(super) fn longest_stretch(mut held: Vec<(Nanos, Nanos)>) -> Nanos {
     held.sort();
     let [mut start, mut end, mut longest] = [Nanos::ZERO; 3];
@@ -152,7 +152,7 @@ pub(super) fn longest_stretch(mut held: Vec<(Nanos, Nanos)>) -> Nanos {
 }
 
 #[test]
-fn an_early_refund_is_exact_and_a_late_one_gives_nothing_for_nothing() {
+fn an_early_refund_is_exact_and_a_late_one_returns_only_what_has_not_recovered() {
     let gcra = Gcra::new(1, Nanos::SECOND, 10).unwrap();
     let spent = gcra.spend(Default::default(), START, 10);
     let back = |after: u64| {
@@ -161,25 +161,25 @@ fn an_early_refund_is_exact_and_a_late_one_gives_nothing_for_nothing() {
     };
     assert_eq!(back(0), 4);
     assert_eq!(back(3), 7);
-    // After 8 seconds only 2 are not paid for.
+    // After 8 seconds, all but 2 have recovered.
     assert_eq!(back(8), 10);
     assert_eq!(back(20), 10);
     let later = START + Nanos::from_secs(10);
-    // What others spent when all of it was paid for is not given back.
+    // A refund after everything has recovered returns nothing of the usage of others.
     let others = gcra.spend(spent, later, 5);
     let late = gcra.refund(others, later, 4, START);
     assert_eq!(gcra.remaining(late, later), 5);
 }
 
 #[test]
-fn windows_give_back_where_it_was_spent() {
+fn windows_refund_where_the_cost_was_spent() {
     let sliding = SlidingWindow::new(10, Nanos::SECOND);
     let fixed = FixedWindow::new(10, Nanos::SECOND);
     let (first, second) = (START, START + Nanos::SECOND);
 
     let state = sliding.spend(Default::default(), first, 6);
     let state = sliding.spend(state, second, 3);
-    // At the beginning of the second window all of the first one counts.
+    // At the start of the second window, the whole count of the first one applies.
     assert_eq!(sliding.remaining(state, second), 1);
     let refunded = |spent_at| sliding.refund(state, second, 2, spent_at);
     assert_eq!(sliding.remaining(refunded(first), second), 3);
@@ -216,7 +216,7 @@ fn a_debt_is_paid_by_waiting() {
 
     let sliding = SlidingWindow::new(rate.requests, rate.per);
     let state = sliding.spend(Default::default(), START, 25);
-    // In the next window 25 fade to 9 when 9/25 of it are left.
+    // In the next window, 25 fade to 9 when 9/25 of it remain.
     assert_eq!(sliding.wait(state, START, 1), Nanos::from_millis(16_400));
 
     let fixed = FixedWindow::new(rate.requests, rate.per);
