@@ -1,8 +1,8 @@
 //! `Feature-Policy`, the former name of `Permissions-Policy`.
 //!
-//! Chromium obeys it still, except for features that `Permissions-Policy` names. So an entry of ours could
-//! allow again what the upstream forbade under the former name. As long as the upstream's header stays, both
-//! answers hold: its entries join ours, and of each feature the shorter list is sent.
+//! Chromium still obeys it, except for features that `Permissions-Policy` names. So an entry of the plugin could allow
+//! what the upstream forbids under the former name. As long as the upstream's header stays, both hold: its entries
+//! are merged with the plugin's, and each feature gets the shorter list.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use portcullis_core::headers::HeaderMap;
 const FORMER: Bytes = Bytes::from_static(b"feature-policy");
 const NAME: Bytes = Bytes::from_static(b"permissions-policy");
 
-/// The upstream's own answers.
+/// The upstream's own headers.
 #[derive(Debug)]
 pub(super) struct UpstreamFeatures {
     former: Vec<Bytes>,
@@ -21,7 +21,7 @@ pub(super) struct UpstreamFeatures {
 }
 
 impl UpstreamFeatures {
-    /// Notes them before anything is changed.
+    /// Copies them before anything is changed.
     pub(super) fn of(response: &HeaderMap) -> Self {
         Self {
             former: lines(response, &FORMER),
@@ -29,8 +29,8 @@ impl UpstreamFeatures {
         }
     }
 
-    /// Sees to it that what they forbid stays forbidden, unless they were replaced.
-    pub(super) fn uphold(&self, response: &mut HeaderMap) {
+    /// Restores their restrictions, unless the headers were replaced.
+    pub(super) fn restore(&self, response: &mut HeaderMap) {
         if self.former.is_empty() || lines(response, &FORMER) != self.former {
             return;
         }
@@ -38,7 +38,7 @@ impl UpstreamFeatures {
         if ours.is_empty() || ours == self.current {
             return;
         }
-        // Features that the upstream does not name are ours alone: the last entry counts.
+        // The last entry of a feature applies, so features that the upstream does not name keep the plugin's list.
         let theirs = [&ours[..], &[translated(&self.former)]].concat();
         let joined = join_permissions(&ours, &theirs);
         match joined.as_slice() {
@@ -52,7 +52,7 @@ impl UpstreamFeatures {
     }
 }
 
-/// The same as a `Permissions-Policy`.
+/// The equivalent `Permissions-Policy`.
 fn translated(lines: &[Bytes]) -> Bytes {
     let entries = lines
         .iter()
@@ -61,8 +61,8 @@ fn translated(lines: &[Bytes]) -> Bytes {
     features.join(&b", "[..]).into()
 }
 
-/// `camera 'self' https://a.example` as `camera=(self "https://a.example")`. Without a list, a feature is for
-/// the page's own origin.
+/// Translates `camera 'self' https://a.example` to `camera=(self "https://a.example")`. A feature without a list is
+/// allowed for the page's own origin.
 fn translated_entry(entry: &[u8]) -> Option<Vec<u8>> {
     let mut words = entry
         .split(u8::is_ascii_whitespace)
@@ -75,7 +75,7 @@ fn translated_entry(entry: &[u8]) -> Option<Vec<u8>> {
         match word.to_ascii_lowercase().as_slice() {
             b"*" => return Some([&feature[..], b"=*"].concat()),
             b"'self'" => list.push(b"self".to_vec()),
-            // 'none', and what has no meaning in a header.
+            // 'none', and keywords without a meaning in a header.
             keyword if keyword.starts_with(b"'") => {}
             origin => list.push([b"\"", origin, b"\""].concat()),
         }

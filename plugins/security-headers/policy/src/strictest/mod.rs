@@ -1,20 +1,20 @@
-//! The strictest of two responses that one upstream's answer may become.
+//! The strictest combination of the headers that several rules give one response.
 //!
-//! A request that possibly falls under several rules gets a response that protects at least as much as each
-//! of these rules would have it:
+//! If several rules possibly fit a request, each header of its response is at least as strict as each of these rules
+//! would make it:
 //!
-//! | header | of two that differ |
+//! | header | result if two differ |
 //! |---|---|
 //! | `content-security-policy`, also report-only | both: browsers enforce each policy |
 //! | `strict-transport-security` | the longer `max-age`, `includeSubDomains` and `preload` if either has them |
-//! | `permissions-policy` | of each feature the shorter list |
-//! | `cache-control` | `no-store`; otherwise `private` and `no-cache` if either has them; what allows to store and reuse only if both do |
+//! | `permissions-policy` | the shorter list of each feature |
+//! | `cache-control` | `no-store`; otherwise `private` and `no-cache` if either has them; permission to store and reuse only if both have it |
 //! | `set-cookie` | every attribute that either adds, and the stricter `SameSite` |
-//! | those in [`scale`] | the one that stands first on its scale |
-//! | what allows something: `access-control-*` and others in [`is_grant`] | lines that both have |
-//! | any other | the change by the rule that is certain, or else one that adds lines or removes the header |
+//! | those in [`scale`] | the value that is first on its scale |
+//! | headers that allow something: `access-control-*` and others in [`is_grant`] | lines that both have |
+//! | any other | the change of the certain rule; without one, a change that adds lines or removes the header |
 //!
-//! Absence is a value too: it is stricter than `referrer-policy: unsafe-url`.
+//! Absence counts as a value: it is stricter than `referrer-policy: unsafe-url`.
 
 mod cache_control;
 mod hsts;
@@ -46,7 +46,7 @@ pub(super) fn join(ours: &mut HeaderLines, theirs: &HeaderLines, original: &Head
     }
 }
 
-/// Gives a response, which has the lines of `before`, those of `after`: one change for each header that differs.
+/// Changes a response from the lines of `before` to those of `after`, with one change for each header that differs.
 pub(super) fn write(before: &HeaderLines, after: &HeaderLines, response: &mut HeaderMap) {
     for (name, before, after) in pairs(before, after) {
         if !are_same(before, after) {
@@ -59,7 +59,7 @@ pub(super) fn write(before: &HeaderLines, after: &HeaderLines, response: &mut He
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HeaderLines {
     names: Vec<Bytes>,
-    /// As many.
+    /// The value of each line, in the order of `names`.
     values: Vec<Bytes>,
 }
 
@@ -67,7 +67,7 @@ impl HeaderLines {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut lines = Vec::with_capacity(headers.iter().len());
         lines.extend(headers.iter().filter(|(name, _)| !name.starts_with(b":")));
-        // Stable, so that the lines of a header stay in their order.
+        // The sort is stable, so the lines of a header keep their order.
         lines.sort_by(|(left, _), (right, _)| order(left, right));
         Self {
             names: lines.iter().map(|(name, _)| name.clone()).collect(),
@@ -87,7 +87,7 @@ impl HeaderLines {
         self.values.splice(range, lines);
     }
 
-    /// Where the lines of a header are, or belong.
+    /// The range of a header's lines; empty, at their place, if there are none.
     fn range(&self, name: &Bytes) -> Range<usize> {
         let begin = self
             .names
@@ -98,7 +98,7 @@ impl HeaderLines {
         }
     }
 
-    /// Where the lines of the header end that begin there.
+    /// The end of the lines of the header whose lines begin at `begin`.
     fn end_of(&self, begin: usize) -> usize {
         let names = self.names.get(begin..).unwrap_or_default();
         let Some(first) = names.first() else {
@@ -109,7 +109,7 @@ impl HeaderLines {
     }
 }
 
-/// The order of names: any, but one that the length settles for most.
+/// The order of names. Any total order works; this one needs only the length for most pairs.
 fn order(left: &Bytes, right: &Bytes) -> Ordering {
     let by_length = left.len().cmp(&right.len());
     by_length.then_with(|| match left.as_ptr() == right.as_ptr() {
@@ -118,13 +118,13 @@ fn order(left: &Bytes, right: &Bytes) -> Ordering {
     })
 }
 
-/// Whether lines are equal. Those of two rules are mostly one in memory, which is seen at a glance.
+/// Whether lines are equal. The values of two rules mostly share memory, so comparing the pointers is enough.
 fn are_same(left: &[Bytes], right: &[Bytes]) -> bool {
     let is_same = |(left, right)| order(left, right).is_eq();
     left.len() == right.len() && left.iter().zip(right).all(is_same)
 }
 
-/// Each name that either has, with the lines of both.
+/// Each name that occurs on either side, with the lines of both sides.
 fn pairs<'a>(
     left: &'a HeaderLines,
     right: &'a HeaderLines,
@@ -154,7 +154,7 @@ fn pairs<'a>(
     })
 }
 
-/// The lines of a header that are at least as strict as either; `None` for ours.
+/// Lines of a header at least as strict as both; `None` if those are `ours`.
 fn stricter(
     header: &Bytes,
     ours: &[Bytes],
@@ -194,7 +194,7 @@ fn write_header(response: &mut HeaderMap, name: Bytes, ours: &[Bytes], joined: V
     }
 }
 
-/// Whether the header allows something that is forbidden without it.
+/// Whether the header allows something that is forbidden by default.
 fn is_grant(name: &[u8]) -> bool {
     let is_one = |name: &[u8]| {
         matches!(
@@ -228,7 +228,7 @@ fn stricter_on_scale(
     (rank(theirs) < rank(ours)).then(|| theirs.to_vec())
 }
 
-/// A rule gives attributes to cookies, and neither adds nor removes one.
+/// Rules only add attributes to cookies, so both sides have the same number of lines.
 fn set_cookie(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     let pairs = ours.iter().zip(theirs);
     pairs
