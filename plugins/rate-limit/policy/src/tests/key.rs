@@ -7,16 +7,16 @@ use super::*;
 
 /// The parts of a request that a key can use.
 #[derive(Clone, Copy, Default)]
-struct Sent<'a> {
-    headers: &'a [(&'a str, &'a str)],
-    route: &'a str,
-    address: &'a str,
-    claims: &'a str,
-    cluster: &'a str,
+pub(super) struct Sent<'a> {
+    pub(super) headers: &'a [(&'a str, &'a str)],
+    pub(super) route: &'a str,
+    pub(super) address: &'a str,
+    pub(super) claims: &'a str,
+    pub(super) cluster: &'a str,
 }
 
 /// For each request, the number of the first one that it shares a count with.
-fn counted(key: Value, missing: &str, requests: &[Sent<'_>]) -> Vec<Option<usize>> {
+pub(super) fn counted(key: Value, missing: &str, requests: &[Sent<'_>]) -> Vec<Option<usize>> {
     let config = one_limit(json!({"key": key, "missing": missing}));
     let mut together = Vec::new();
     for (i, request) in requests.iter().enumerate() {
@@ -59,95 +59,8 @@ fn by_header(key: Value, name: &str, values: &[&str]) -> Vec<Option<usize>> {
     counted(key, "share", &requests)
 }
 
-fn by_address(key: Value, addresses: &[&str]) -> Vec<Option<usize>> {
-    let requests: Vec<_> = addresses
-        .iter()
-        .map(|address| Sent {
-            address,
-            ..Sent::default()
-        })
-        .collect();
-    counted(key, "share", &requests)
-}
-
-fn by_claims(name: &str, claims: &[&str]) -> Vec<Option<usize>> {
-    let requests: Vec<_> = claims
-        .iter()
-        .map(|claims| Sent {
-            claims,
-            ..Sent::default()
-        })
-        .collect();
-    counted(json!([{"claim": name}]), "share", &requests)
-}
-
-fn numbers<const N: usize>(numbers: [usize; N]) -> [Option<usize>; N] {
+pub(super) fn numbers<const N: usize>(numbers: [usize; N]) -> [Option<usize>; N] {
     numbers.map(Some)
-}
-
-#[test]
-fn addresses_count_without_port() {
-    let found = by_address(
-        json!(["remote_address"]),
-        &[
-            "192.0.2.1:1",
-            "192.0.2.1:2",
-            "192.0.2.2:1",
-            "[::ffff:192.0.2.1]:3",
-            "",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2, 0, 4]));
-}
-
-#[test]
-fn ipv6_counts_by_64_bits() {
-    let found = by_address(
-        json!(["remote_address"]),
-        &[
-            "[2001:db8::1]:1",
-            "[2001:db8::ffff:1]:2",
-            "[2001:db8:0:1::1]:1",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2]));
-}
-
-#[test]
-fn prefixes_can_be_chosen() {
-    let found = by_address(
-        json!([{"remote_address": {"v4": 24, "v6": 128}}]),
-        &[
-            "192.0.2.1:1",
-            "192.0.2.200:1",
-            "192.0.3.1:1",
-            "[2001:db8::1]:1",
-            "[2001:db8::2]:1",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2, 3, 4]));
-    let all = json!([{"remote_address": {"v4": 1, "v6": 1}}]);
-    assert_eq!(
-        by_address(all, &["1.0.0.1:1", "127.0.0.1:1", "128.0.0.1:1"]),
-        numbers([0, 0, 2])
-    );
-}
-
-/// Each connection has another port, which must not become part of the key, for any kind of address.
-#[test]
-fn no_kind_of_address_counts_with_its_port() {
-    let found = by_address(
-        json!(["remote_address"]),
-        &[
-            "[fe80::1%eth0]:1",
-            "[fe80::1%eth0]:2",
-            "/run/a.sock",
-            "/run/b.sock",
-            "what:1",
-            "what:2",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2, 3, 4, 4]));
 }
 
 #[test]
@@ -268,75 +181,6 @@ fn a_parameter_counts_decoded() {
         by_header(json!([{"query": "key"}]), ":path", &paths),
         numbers([0, 0, 0, 3, 3, 5, 5, 5, 5])
     );
-}
-
-#[test]
-fn claims_are_texts_numbers_and_truth_values() {
-    let claims = [
-        r#"{"sub": "alice"}"#,
-        r#"{"iat": 1, "sub": "\u0061lice", "x": {"sub": "bob"}}"#,
-        r#"{"sub": "bob"}"#,
-        r#"{"sub": 7}"#,
-        r#"{"sub": -7}"#,
-        r#"{"sub": true}"#,
-        r#"{"sub": null}"#,
-        r#"{"sub": ["alice"]}"#,
-        r#"{"sub": {"": "alice"}}"#,
-        r#"{"sub": ""}"#,
-        r#"["sub"]"#,
-        r#"{"sub": "alice"} x"#,
-        r#"{"sub": "alice""#,
-        "",
-    ];
-    assert_eq!(
-        by_claims("sub", &claims),
-        numbers([0, 0, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6])
-    );
-}
-
-#[test]
-fn two_claims_have_two_keys_and_one_claim_has_one() {
-    let claims = [
-        r#"{"c": 1}"#,
-        r#"{"c": "1"}"#,
-        r#"{"c": 1.0}"#,
-        r#"{"c": "\"1\""}"#,
-        r#"{"c": 1e0}"#,
-        r#"{"c": true}"#,
-        r#"{"c": "true"}"#,
-        r#"{"c": "\"true\""}"#,
-        r#"{"c": 0}"#,
-        r#"{"c": -0.0}"#,
-        r#"{"c": "-0"}"#,
-        r#"{"c": "a"}"#,
-        r#"{"c": " a"}"#,
-        r#"{"c": "a\n"}"#,
-        r#"{"c": "\u0061"}"#,
-        r#"{"c": "a\u0000"}"#,
-    ];
-    assert_eq!(
-        by_claims("c", &claims),
-        numbers([0, 1, 0, 3, 0, 5, 6, 7, 8, 8, 10, 11, 12, 13, 11, 15])
-    );
-}
-
-#[test]
-fn claims_are_found_by_path_or_by_whole_name() {
-    let claims = [
-        r#"{"realm": {"x": "u", "tenant": "t"}}"#,
-        r#"{"realm": {"tenant": "u"}, "realm.tenant": "t"}"#,
-        r#"{"realm.tenant": "t", "realm": {"tenant": "u"}}"#,
-        r#"{"realm": {"tenant": "u"}, "realm.tenants": "t", "realmx": {"tenant": "t"}}"#,
-        r#"{"tenant": "t"}"#,
-        r#"{"realm": "t"}"#,
-    ];
-    assert_eq!(
-        by_claims("realm.tenant", &claims),
-        numbers([0, 0, 0, 3, 4, 4])
-    );
-    let url = "https://shop.example/tenant";
-    let found = by_claims(url, &[r#"{"https://shop.example/tenant": "t"}"#, "{}"]);
-    assert_eq!(found, numbers([0, 1]));
 }
 
 #[test]

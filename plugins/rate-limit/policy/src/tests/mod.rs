@@ -1,6 +1,8 @@
 //! The policy, on a store in memory.
 
+mod addresses;
 mod algorithms;
+mod claims;
 mod configuration;
 mod cost;
 mod eviction;

@@ -170,7 +170,7 @@ fn stricter(
         b"x-frame-options" => {
             return stricter_on_scale(ours, theirs, |lines| FrameOptions::of(lines).rank());
         }
-        name if is_grant(name) => both(ours, theirs),
+        name if is_grant(name) => intersection(ours, theirs),
         name => match scale::of(name) {
             Some(scale) => return stricter_on_scale(ours, theirs, |lines| scale.rank(lines)),
             None => return merged(ours, theirs, original.get(header)),
@@ -215,7 +215,7 @@ fn union(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     ours.iter().chain(more).cloned().collect()
 }
 
-fn both(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
+fn intersection(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     let common = ours.iter().filter(|line| theirs.contains(line));
     common.cloned().collect()
 }
