@@ -53,7 +53,8 @@ impl HeaderMutation {
     }
 
     /// Whether the result depends on the upstream's headers. If so, it is unknown for a 304: the header may be missing
-    /// there and exist in the stored response. A policy depends on the upstream's `x-frame-options` (see [`frame_ancestors`](super::frame_ancestors)).
+    /// there and exist in the stored response. A policy depends on the upstream's `x-frame-options` (see
+    /// [`frame_ancestors`](super::frame_ancestors)).
     fn depends_on_the_upstream(&self) -> bool {
         match self.action {
             Action::Set(_) => self.name == "content-security-policy",
