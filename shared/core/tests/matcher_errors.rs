@@ -113,7 +113,7 @@ fn rules_that_can_never_match_are_refused() {
         (
             r#"{"headers": [{"name": ":path", "exact": "/"}, {"name": "Host", "exact": "a"}]}"#,
             "$.headers[0].name: found \":path\"; expected the name of a header\n\
-             $.headers[1].name: found \"Host\"; expected another header: a proxy does not see this one, use \"hosts\" of a match, or \"host\" of a key"
+             $.headers[1].name: found \"Host\"; expected another header: plugins do not see this one; use \"hosts\" of a match, or \"host\" of a key"
                 .to_owned(),
         ),
     ] {

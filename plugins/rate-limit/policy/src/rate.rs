@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use portcullis_core::config::Within;
+use portcullis_core::config::BoundedDuration;
 use portcullis_core::time::Nanos;
 
 /// A number of requests or a cost: at most a billion, so that sums and products stay far from the bounds of the
@@ -54,7 +54,7 @@ impl schemars::JsonSchema for Amount {
 }
 
 /// The period of a rate: from a millisecond to 365 days.
-type Period = Within<1, 31_536_000_000>;
+type Period = BoundedDuration<1, 31_536_000_000>;
 
 /// Number of requests per period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -70,7 +70,7 @@ pub(super) struct Rate {
 impl Rate {
     /// The period, at least a millisecond.
     pub(super) fn per(self) -> Nanos {
-        self.per.get().get().into()
+        self.per.nanos()
     }
 
     /// The number of requests and of whole seconds of the same rate, or of the next lower one that whole seconds

@@ -154,7 +154,7 @@ pub use selection::{RuleId, Selection};
 use plan::Plan;
 use portcullis_core::config::{Mode, Name, OnError};
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::matcher::{Choice, Match, Subject};
+use portcullis_core::matcher::{FirstMatch, Match, Subject};
 use portcullis_core::reply::Reply;
 use strictest::HeaderLines;
 
@@ -279,7 +279,7 @@ impl SecurityHeaders {
     /// The rules that certainly or possibly fit the request.
     pub fn select(&self, subject: &Subject<'_>) -> Selection {
         let conditions = self.rules.iter().map(|rule| Some(&rule.condition));
-        Selection::new(Choice::of(conditions, subject))
+        Selection::new(FirstMatch::of(conditions, subject))
     }
 
     /// Whether all selected rules are off, so that the response is not even counted.
@@ -314,7 +314,7 @@ impl SecurityHeaders {
         let lines_of_original = HeaderLines::of(&original);
         let mut copy = HeaderMap::default();
         let mut respond = |plan: &Plan| {
-            copy.become_as_received(&original);
+            copy.reset_to(&original);
             let outcome = plan.respond(nonce, tls, &mut copy);
             (HeaderLines::of(&copy), outcome)
         };

@@ -83,7 +83,7 @@ fn names_are_unique() {
     ]);
     assert_eq!(
         errors(&json!({"limits": limits})),
-        "$.limits: found two limits named \"a\"; expected each name once: it tells them apart in \
+        "$.limits: found two limits named \"a\"; expected each name once: names identify limits in \
          metrics, headers and replies"
     );
 }
@@ -230,13 +230,13 @@ fn parts_of_keys_are_checked() {
     );
     assert_eq!(
         part(json!({"header": "Host"})),
-        "$.key[0].header: found \"Host\"; expected another header: a proxy does not see this one, \
+        "$.key[0].header: found \"Host\"; expected another header: plugins do not see this one; \
          use \"hosts\" of a match, or \"host\" of a key"
     );
     for kind in ["cookie", "query", "claim", "constant"] {
         assert_eq!(
             part(json!({kind: ""})),
-            format!("$.key[0].{kind}: found \"\"; expected a text that is not empty")
+            format!("$.key[0].{kind}: found \"\"; expected a non-empty text")
         );
     }
     assert_eq!(
@@ -306,11 +306,11 @@ fn replies_are_checked() {
     assert_eq!(
         reply(json!({"headers": {"x-a": "1\r\nx-b: 2"}})),
         "$.reply.headers.x-a: found \"1\\r\\nx-b: 2\"; expected the value of a header: visible \
-         ASCII, with blanks and tabs only between"
+         ASCII, with spaces and tabs only between them"
     );
     assert_eq!(
         reply(json!({"headers": {"x-a": "1", "X-A": "2"}})),
-        "$.reply.headers: found \"x-a\" twice; expected each header once: letter case does not count"
+        "$.reply.headers: found \"x-a\" twice; expected each header once: names are case-insensitive"
     );
 }
 

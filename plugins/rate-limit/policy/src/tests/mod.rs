@@ -26,7 +26,7 @@ use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{Needs, Request};
 use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
-use portcullis_table::memory::MemoryStore;
+use portcullis_table::memory_store::MemoryStore;
 
 /// A full hour: 2023-11-14 22:00 UTC.
 const START: Nanos = Nanos::from_secs(1_700_000_000 / 3_600 * 3_600);

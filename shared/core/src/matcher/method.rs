@@ -1,12 +1,11 @@
-//! Methods of HTTP.
+//! Conditions on the HTTP method.
 
 use serde::Deserialize;
 
 use crate::headers::is_token;
 use crate::readings::{Fit, method};
 
-/// A method. Letter case counts in HTTP, so `get` is another method than `GET`, one that nobody
-/// means.
+/// An HTTP method. Methods are case-sensitive: `get` is not `GET`, and hardly anybody means it.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -16,13 +15,13 @@ use crate::readings::{Fit, method};
 #[serde(try_from = "String")]
 pub(super) struct Method(String);
 
-/// The usual methods; the others are allowed too.
+/// The common methods. Others are allowed too.
 const USUAL_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY",
 ];
 
 impl Method {
-    /// How well the method of a request is this one.
+    /// Whether the method of a request matches.
     pub(super) fn fit(&self, method: &[u8]) -> Fit {
         method::fit(method, self.0.as_bytes())
     }

@@ -1,4 +1,4 @@
-//! Lists whose entries are told apart by their names.
+//! Lists whose entries have unique names.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::Name;
 
-/// What the entries of a list are called in errors, and where their names show.
-pub struct Entries {
-    /// `a limit`.
+/// A list whose entries have unique names: the words for it in error messages.
+pub struct NamedList {
+    /// One entry, such as `a limit`.
     pub one: &'static str,
-    /// `limits`.
+    /// Several entries, such as `limits`.
     pub several: &'static str,
-    /// `metrics and replies`.
+    /// Where the names appear, such as `metrics and replies`.
     pub shown_in: &'static str,
 }
 
-impl Entries {
-    /// Reads a list with at least one entry, in which no name stands twice.
+impl NamedList {
+    /// Reads a list with at least one entry, and each name once.
     pub fn read<'de, D, T>(
         &self,
         deserializer: D,
@@ -37,7 +37,7 @@ impl Entries {
         }
     }
 
-    /// The same of a list that may be empty.
+    /// Like [`read`](Self::read), but the list may be empty.
     pub fn read_any<'de, D, T>(
         &self,
         deserializer: D,
@@ -52,9 +52,10 @@ impl Entries {
         match list.iter().map(&name).find(|name| !names.insert(*name)) {
             None => Ok(list),
             Some(name) => Err(de::Error::custom(format!(
-                "found two {} named {:?}; expected each name once: it tells them apart in {}",
+                "found two {} named {:?}; expected each name once: names identify {} in {}",
                 self.several,
                 name.as_str(),
+                self.several,
                 self.shown_in
             ))),
         }

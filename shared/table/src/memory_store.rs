@@ -1,22 +1,22 @@
-//! A store in memory that several workers can share: for tests of policies and for simulations.
+//! An in-memory store that several workers can share, for tests of policies and for simulations.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Edit, GaveUp, Seed, Store};
 
-/// The blocks, each with the number of times that it was written.
+/// The blocks, each with the number of its writes.
 type Blocks = HashMap<(usize, u32), (Vec<u8>, u64)>;
 
-/// A handle on shared blocks. A block is read and written in two steps with a comparison between, as
-/// in a proxy, so that updates do come between each other.
+/// A handle to shared blocks. As in a proxy, an update reads a block, compares, and writes it, so that concurrent
+/// updates do interleave.
 #[derive(Clone)]
 pub struct MemoryStore {
     seed: Seed,
     blocks: Arc<Mutex<Blocks>>,
-    /// After so many updates, this handle gives up at once.
+    /// The number of updates until this handle gives up.
     pub updates_left: u32,
-    /// How many updates changed something, of this handle.
+    /// The number of updates through this handle that changed something.
     pub writes: u32,
 }
 
@@ -36,7 +36,7 @@ impl MemoryStore {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many bytes the blocks take.
+    /// The size of all blocks in bytes.
     pub fn size(&self) -> usize {
         let blocks = self.lock();
         blocks.values().map(|(bytes, _)| bytes.len()).sum()
@@ -69,7 +69,7 @@ impl Store for MemoryStore {
             if !changed {
                 return Ok(outcome);
             }
-            // Here others come between.
+            // Lets other workers write in between.
             std::thread::yield_now();
             let mut blocks = self.lock();
             let current = blocks.entry((table, block)).or_default();
