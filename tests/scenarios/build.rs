@@ -4,11 +4,13 @@ use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
-    // A new plugin changes the one list of them.
+    // Not as it was when this program was compiled: a copy of the target folder may have come with another clone.
+    let here = env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?;
+    let plugins = Path::new(&here).join("../../plugins");
     println!("cargo::rerun-if-changed=build.rs");
-    let list = plugins.join("portcullis/src/lib.rs");
-    println!("cargo::rerun-if-changed={}", list.display());
+    println!("cargo::rerun-if-env-changed=CARGO_MANIFEST_DIR");
+    // A new plugin changes the one list of them.
+    println!("cargo::rerun-if-changed=../../plugins/portcullis/src/lib.rs");
 
     let mut modules = Vec::new();
     for entry in fs::read_dir(plugins)? {

@@ -115,7 +115,7 @@ pub(crate) struct DocumentCounters {
 }
 
 /// The names of a document's metrics, and their label.
-struct MetricNames<'n> {
+struct DocumentMetricNames<'n> {
     fetches: &'static str,
     entries: &'static str,
     age: &'static str,
@@ -123,7 +123,7 @@ struct MetricNames<'n> {
     provider: Option<(&'static str, &'n str)>,
 }
 
-impl<'n> MetricNames<'n> {
+impl<'n> DocumentMetricNames<'n> {
     fn of(provider: Option<&'n str>) -> Self {
         match provider {
             Some(provider) => Self {
@@ -144,7 +144,7 @@ impl<'n> MetricNames<'n> {
     }
 }
 
-impl MetricNames<'_> {
+impl DocumentMetricNames<'_> {
     fn labelled(&self, metrics: &Metrics) -> Metrics {
         match self.provider {
             Some((label, provider)) => metrics.with(label, provider),
@@ -156,7 +156,7 @@ impl MetricNames<'_> {
 impl DocumentCounters {
     /// The metrics of a provider's keys, or of the revocation list.
     pub(crate) fn define(metrics: &Metrics, provider: Option<&str>) -> Self {
-        let names = MetricNames::of(provider);
+        let names = DocumentMetricNames::of(provider);
         let metrics = names.labelled(metrics);
         Self {
             fetches: metrics.counters_by("result", names.fetches),
@@ -168,7 +168,7 @@ impl DocumentCounters {
 
     /// Sets the gauges of a document that is no longer fetched to 0.
     pub(crate) fn retire(metrics: &Metrics, provider: Option<&str>) {
-        let names = MetricNames::of(provider);
+        let names = DocumentMetricNames::of(provider);
         let metrics = names.labelled(metrics);
         for gauge in [names.entries, names.age, names.missing] {
             metrics.gauge(gauge).set(0);

@@ -9,16 +9,15 @@ use jwt_auth_policy::{JwtAuth as Policy, Polled, RemoteId, State};
 use portcullis_core::config::Name;
 use portcullis_core::retry_after::retry_after;
 use portcullis_core::time::Nanos;
-use portcullis_host::abi::Status;
 use portcullis_host::{
-    Call, CallId, CallResponse, Error, Instance, Metrics, Roster, SharedValue, Worker, random,
-    wall_clock,
+    Call, CallId, CallResponse, Error, Instance, MetricNames, Metrics, SharedValue, Status, Worker,
+    random, wall_clock,
 };
 use portcullis_table::Edit;
 
 use crate::counters::{DocumentCounters, FetchResult};
 
-/// The prefix of a provider's name in the log and in the roster.
+/// The prefix of a provider's name in the log and among the metric names.
 const KEYS_OF: &str = "keys of ";
 
 /// The remote documents of an instance, in one worker.
@@ -27,7 +26,7 @@ pub(crate) struct Fetching {
     documents: Vec<Document>,
     /// This worker's open calls.
     calls: RefCell<Vec<(CallId, RemoteId, Ticket)>>,
-    roster: Roster,
+    metric_names: MetricNames,
     metrics: Metrics,
 }
 
@@ -37,7 +36,7 @@ struct Document {
     source: Source,
     shared: SharedValue,
     counters: DocumentCounters,
-    /// The name in the log and in the roster.
+    /// The name in the log and among the metric names.
     label: String,
     max_body: usize,
 }
@@ -69,15 +68,15 @@ impl Fetching {
             }
         });
         let documents: Vec<Document> = documents.collect();
-        let roster = instance.roster();
+        let metric_names = instance.metric_names();
         let names: Vec<&str> = documents.iter().map(|it| it.label.as_str()).collect();
-        for gone in roster.replace(&names) {
-            DocumentCounters::retire(metrics, gone.strip_prefix(KEYS_OF));
+        for retired in metric_names.replace(&names) {
+            DocumentCounters::retire(metrics, retired.strip_prefix(KEYS_OF));
         }
         Self {
             documents,
             calls: RefCell::default(),
-            roster,
+            metric_names,
             metrics: metrics.clone(),
         }
     }
@@ -173,7 +172,7 @@ impl Fetching {
 impl Drop for Fetching {
     fn drop(&mut self) {
         for document in &self.documents {
-            if self.roster.lacks(&document.label) {
+            if self.metric_names.is_retired(&document.label) {
                 DocumentCounters::retire(&self.metrics, document.label.strip_prefix(KEYS_OF));
             }
         }

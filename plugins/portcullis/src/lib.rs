@@ -1,7 +1,7 @@
-//! All plugins, for those who want any of them: the native scenarios, `portcullis-validate`, checks of the docs.
+//! The list of all plugins, for the native scenarios, `portcullis-validate` and the checks of the documentation.
 //!
-//! This is the one list of plugins in the code. Everything else (make, schemas, scenarios, packages) goes by
-//! the folders in `plugins`.
+//! This is the only list of plugins in the code. Everything else (make, schemas, scenarios, packages) uses the folders
+//! in `plugins`.
 
 use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::{Policy, References};
@@ -12,7 +12,7 @@ macro_rules! plugins {
         /// Every plugin, in alphabetical order.
         pub const ALL: &[Entry] = &[$(Entry::of::<$plugin::Policy>()),*];
 
-        /// What a module of this name, in snake case, does when it is loaded.
+        /// The function that starts the module of this name, in snake case.
         pub fn start(name: &str) -> Option<fn()> {
             $(
                 if name == <$plugin::Policy as Policy>::NAME {
@@ -32,7 +32,7 @@ plugins! {
     security_headers: SecurityHeaders,
 }
 
-/// A plugin, for those who read its configuration.
+/// A plugin and its configuration reader.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Its name in snake case, such as `rate_limit`.
@@ -58,7 +58,7 @@ impl Entry {
     /// Reads a configuration as the plugin does in Envoy.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors in the configuration.
     pub fn read(&self, document: Document) -> Result<References, Errors> {
         (self.read)(document)
     }

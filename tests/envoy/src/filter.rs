@@ -95,6 +95,11 @@ impl WasmFilter {
         self
     }
 
+    /// Where its module is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.module
+    }
+
     /// The filter as it stands in `http_filters`.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! The plugins, and their own readers of configurations.
+//! The plugins and their configuration readers.
 
 use std::fmt;
 
@@ -32,8 +32,8 @@ impl Plugin {
         Self::all().find(|plugin| plugin.name() == name)
     }
 
-    /// The plugin that a module's file, an image, a filter or a `root_id` is called after: by its name alone,
-    /// behind `portcullis-`, or with a version behind it.
+    /// The plugin that gives its name to a module file, an image, a filter or a `root_id`. The name may have the prefix
+    /// `portcullis-` and a version as a suffix.
     pub(crate) fn called(name: &str) -> Option<Self> {
         let file = name
             .rsplit('/')

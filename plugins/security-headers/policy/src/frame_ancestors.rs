@@ -1,18 +1,17 @@
-//! Who may frame a page: one question, and two headers that answer it.
+//! The two headers that control who may frame a page.
 //!
-//! Browsers that find `frame-ancestors` in a policy that is enforced do not look at `X-Frame-Options`
-//! (HTML, section 7.4.2.4; CSP Level 3, section 6.4.2.2). So a policy of ours could allow again what the
-//! upstream forbade in the other header, and in browsers without CSP Level 2 it is the other way round.
-//! Both answers are to hold:
+//! Browsers that find `frame-ancestors` in an enforced policy ignore `X-Frame-Options` (HTML, section 7.4.2.4; CSP
+//! Level 3, section 6.4.2.2). So the plugin's policy could allow what the upstream forbids in `X-Frame-Options`. In
+//! browsers without CSP Level 2, it is the other way round. Both headers must hold:
 //!
-//! - The upstream's `X-Frame-Options` stay, and its policies have no `frame-ancestors`: the lists of ours
-//!   become `'none'` for `DENY`, and `'self'` for `SAMEORIGIN`; where that may allow more than ours did, and
-//!   for `ALLOW-FROM`, one more policy with the upstream's list joins ours.
-//! - A policy of the upstream's stays whose `frame-ancestors` allows nobody: `SAMEORIGIN` of ours becomes
-//!   `DENY`.
+//! - If the upstream's `X-Frame-Options` stays, and its policies have no `frame-ancestors`, the plugin's lists become
+//!   `'none'` for `DENY`, and `'self'` for `SAMEORIGIN`. If that could allow more than the plugin's list, and for
+//!   `ALLOW-FROM`, the plugin adds one more policy with the upstream's list.
+//! - If a policy of the upstream stays whose `frame-ancestors` allows nobody, the plugin's `SAMEORIGIN` becomes `DENY`.
 
 use bytes::Bytes;
 
+use super::lines::lines;
 use super::origin::Origin;
 use portcullis_core::headers::HeaderMap;
 
@@ -29,15 +28,15 @@ pub(super) enum FrameOptions {
     Deny,
     /// `SAMEORIGIN`.
     SameOrigin,
-    /// `ALLOW-FROM` with an origin, which browsers no longer know; CSP has taken its place.
+    /// `ALLOW-FROM` with an origin, which browsers no longer support: CSP replaces it.
     AllowFrom(String),
-    /// No value, or one that means nothing.
+    /// No value, or one that browsers ignore.
     Anything,
 }
 
 impl FrameOptions {
-    /// Reads all lines, as HTML says: a value that is there twice counts once; if several are left, and one
-    /// of them means something, nobody may frame the page.
+    /// Reads all lines as HTML specifies: duplicates count once. If several values remain, and one of them is valid,
+    /// nobody may frame the page.
     pub(super) fn of(lines: &[Bytes]) -> Self {
         let members = lines
             .iter()
@@ -61,7 +60,7 @@ impl FrameOptions {
         }
     }
 
-    /// 0 for the strictest.
+    /// The rank by strictness; 0 is the strictest.
     pub(super) fn rank(&self) -> usize {
         match self {
             Self::Deny => 0,
@@ -71,7 +70,7 @@ impl FrameOptions {
         }
     }
 
-    /// The same as a list of `frame-ancestors`.
+    /// The equivalent list of `frame-ancestors`.
     fn ancestors(&self) -> Option<&[u8]> {
         match self {
             Self::Deny => Some(NOBODY),
@@ -81,8 +80,8 @@ impl FrameOptions {
         }
     }
 
-    /// Whether a list of `frame-ancestors` allows all that these options do, so that they can take its
-    /// place. What hosts and schemes include is not known here.
+    /// Whether a list of `frame-ancestors` allows everything that these options allow, so that they can replace it.
+    /// This does not evaluate which origins a host or a scheme includes.
     fn are_within(&self, list: &[&[u8]]) -> bool {
         let is_own = |item: &&[u8]| *item == b"*" || item.eq_ignore_ascii_case(OWN_ORIGIN);
         match self {
@@ -93,7 +92,7 @@ impl FrameOptions {
     }
 }
 
-/// The origin in a value of `ALLOW-FROM`, which is a URL.
+/// The origin in an `ALLOW-FROM` value, which is a URL.
 fn allowed_from(value: &[u8]) -> Option<String> {
     let url = std::str::from_utf8(value)
         .ok()?
@@ -104,15 +103,15 @@ fn allowed_from(value: &[u8]) -> Option<String> {
     Some(origin.to_string())
 }
 
-/// The upstream's own answers.
+/// The upstream's own headers.
 #[derive(Debug)]
-pub(super) struct Upstreams {
+pub(super) struct UpstreamFraming {
     options: Vec<Bytes>,
     policies: Vec<Bytes>,
 }
 
-impl Upstreams {
-    /// Notes them before anything is changed.
+impl UpstreamFraming {
+    /// Copies them before anything is changed.
     pub(super) fn of(response: &HeaderMap) -> Self {
         Self {
             options: lines(response, &OPTIONS),
@@ -120,17 +119,17 @@ impl Upstreams {
         }
     }
 
-    /// Sees to it that what they forbid stays forbidden, unless they were replaced.
-    pub(super) fn uphold(&self, response: &mut HeaderMap) {
+    /// Restores their restrictions, unless the headers were replaced.
+    pub(super) fn restore(&self, response: &mut HeaderMap) {
         if !self.options.is_empty() {
-            self.uphold_options(response);
+            self.restore_options(response);
         }
         if !self.policies.is_empty() {
-            self.uphold_policies(response);
+            self.restore_policies(response);
         }
     }
 
-    fn uphold_options(&self, response: &mut HeaderMap) {
+    fn restore_options(&self, response: &mut HeaderMap) {
         if !lines(response, &OPTIONS).starts_with(&self.options) {
             return;
         }
@@ -163,7 +162,7 @@ impl Upstreams {
         }
     }
 
-    fn uphold_policies(&self, response: &mut HeaderMap) {
+    fn restore_policies(&self, response: &mut HeaderMap) {
         let options = lines(response, &OPTIONS);
         if options == self.options || FrameOptions::of(&options) != FrameOptions::SameOrigin {
             return;
@@ -180,8 +179,8 @@ impl Upstreams {
     }
 }
 
-/// The policies of a line with a list in place of theirs, and whether that allows no more than they did.
-/// A list that allows nobody stays.
+/// The policies of a line with their lists replaced, and whether the result allows no more than before. A list that
+/// allows nobody stays.
 fn narrow(line: &Bytes, options: &FrameOptions, list: &[u8]) -> (Bytes, bool) {
     let mut is_within = true;
     let mut narrowed = Vec::new();
@@ -200,7 +199,7 @@ fn narrow(line: &Bytes, options: &FrameOptions, list: &[u8]) -> (Bytes, bool) {
     (narrowed.join(&b","[..]).into(), is_within)
 }
 
-/// The policy with another list in its directive, the first one of that name.
+/// The policy with another list in its first `frame-ancestors` directive.
 fn with_ancestors(policy: &[u8], list: &[u8]) -> Vec<u8> {
     let mut is_done = false;
     let directives: Vec<Vec<u8>> = policy
@@ -223,12 +222,12 @@ fn has_ancestors(line: &[u8]) -> bool {
         .any(|policy| ancestors(policy).is_some())
 }
 
-/// The list of `frame-ancestors` in a policy. Of several directives of one name the first counts.
+/// The list of `frame-ancestors` in a policy. The first of several directives applies.
 fn ancestors(policy: &[u8]) -> Option<Vec<&[u8]>> {
     policy.split(is_semicolon).find_map(items)
 }
 
-/// The items of the directive if it is this one.
+/// The items of a directive, if it is `frame-ancestors`.
 fn items(directive: &[u8]) -> Option<Vec<&[u8]>> {
     let mut words = directive
         .split(u8::is_ascii_whitespace)
@@ -247,9 +246,4 @@ fn is_comma(byte: &u8) -> bool {
 
 fn is_semicolon(byte: &u8) -> bool {
     *byte == b';'
-}
-
-fn lines(headers: &HeaderMap, name: &Bytes) -> Vec<Bytes> {
-    let lines = headers.iter().filter(|(other, _)| other == name);
-    lines.map(|(_, value)| value.clone()).collect()
 }

@@ -1,8 +1,4 @@
-//! What holds for every module, whatever its plugins do: shown with two tiny plugins.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
-mod tiny;
+//! Chains, phases and warnings, with two tiny plugins.
 
 use std::time::Duration;
 
@@ -11,9 +7,10 @@ use portcullis_core::reply::Reply;
 use portcullis_host::{Counter, Error, Exchange, Failure, Flow, Instance, Pair, Phase, Plugin};
 use proxy_wasm_native_host::{Filter, Host, LogLevel, Request, Response};
 use serde::Deserialize;
-use tiny::{Tiny, TinyConfig};
 
-/// Appends its name to `x-trace`, in both directions, and answers requests to its own path.
+use crate::tiny::{Tiny, TinyConfig};
+
+/// Appends its digit to `x-trace` in both directions, and answers requests to its own path.
 struct Tracer<const FIRST: bool> {
     instance: Instance<Tiny<Config<FIRST>>>,
     seen: Counter,
@@ -88,7 +85,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
             }));
         }
         if path == "/too-late" {
-            // What a plugin must not do: Envoy does not show the response yet.
+            // A mistake of a plugin: the response cannot be read yet.
             assert_eq!(
                 exchange.response().err(),
                 Some(Error::NotIn(Phase::Request))
@@ -150,7 +147,7 @@ fn a_reply_passes_only_those_that_the_request_has_reached() {
     assert_eq!(by_second.response().header_value("x-by"), Some("second"));
     assert_eq!(by_second.response().header_value("x-trace"), Some("21"));
 
-    // The end of a stream concerns both, reached or not.
+    // Both see the end of a stream, even if the request did not reach both.
     assert_eq!(host.counter("portcullis.first.policy=.=a;.;logged"), 2);
     assert_eq!(host.counter("portcullis.second.policy=.=b;.;logged"), 2);
 }
@@ -175,7 +172,7 @@ fn a_pair_of_pairs_is_a_chain_of_its_plugins() {
         .start()
         .unwrap();
     let outcome = host.send(Request::get("/"));
-    // The configuration of `first` was taken by the first one that asked for it.
+    // The first plugin of that name took the configuration of `first`.
     assert_eq!(
         outcome.upstream_request().unwrap().header_value("x-trace"),
         Some("21")
@@ -183,21 +180,21 @@ fn a_pair_of_pairs_is_a_chain_of_its_plugins() {
 }
 
 #[test]
-fn errors_of_all_plugins_are_told_at_once() {
+fn a_refused_configuration_lists_the_errors_of_all_plugins() {
     let error = Host::builder()
         .filter(module(
             r#"{"first": {"name": ""}, "second": {"nome": "b"}, "third": {}}"#,
         ))
         .start()
         .unwrap_err();
-    let told = error.to_string();
+    let message = error.to_string();
     for line in [
         "$.first.name: found \"\"; expected a name: 1 to 64 of A-Z a-z 0-9 _ - . /",
         "$.second.nome: unknown field; allowed: name",
         "$.second: required field \"name\" is missing",
         "$.third: unknown field; allowed: first, second",
     ] {
-        assert!(told.contains(line), "{line:?} is missing in\n{told}");
+        assert!(message.contains(line), "{line:?} is missing in\n{message}");
     }
 }
 
@@ -206,7 +203,7 @@ fn a_call_in_the_wrong_phase_is_an_error_and_the_stream_goes_on() {
     let host = host(BOTH);
     let outcome = host.send(Request::get("/too-late"));
     assert_eq!(outcome.status(), 200);
-    // Neither plugin got to trace the request; the response was traced by both.
+    // Neither plugin could trace the request; both traced the response.
     assert_eq!(
         outcome.upstream_request().unwrap().header_value("x-trace"),
         None
@@ -233,15 +230,15 @@ fn warnings_on_the_request_path_come_at_most_every_ten_seconds() {
 }
 
 #[test]
-fn a_new_configuration_does_not_change_a_stream_under_way() {
+fn a_new_configuration_does_not_change_a_stream_in_progress() {
     let host = host(BOTH);
     let worker = host.worker(0);
-    let under_way = worker.open_unfinished(Request::post("/"));
+    let in_progress = worker.open_unfinished(Request::post("/"));
     host.update(vec![module(r#"{"first": {"name": "a"}}"#)])
         .unwrap();
 
-    under_way.end();
-    let outcome = under_way.outcome();
+    in_progress.end();
+    let outcome = in_progress.outcome();
     assert_eq!(outcome.response().header_value("x-trace"), Some("21"));
     let next = host.send(Request::get("/"));
     assert_eq!(next.response().header_value("x-trace"), Some("1"));

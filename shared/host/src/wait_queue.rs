@@ -1,38 +1,37 @@
-//! Requests that wait for something, and the order in which they are looked at again.
+//! The queue of waiting requests.
 //!
-//! Requests wait in a queue. When the plugin wakes them, all that are in the queue at that time are
-//! looked at again, a slice at a time: no callback takes long however many there are, and whatever else
-//! the worker has to do comes between the slices. A request that has to wait longer joins the end of
-//! the queue, so none is looked at twice before every other one was looked at once.
+//! When the plugin wakes the requests, it judges all those again that are in the queue at that time, a slice in each
+//! callback: no callback takes long, however many requests wait, and the worker serves other streams between the
+//! slices. A request that has to wait longer joins the end of the queue, so the plugin judges no request twice
+//! before it has judged every other one once.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-/// The requests of one root context that wait. A stream that has ended is gone from here.
+/// The waiting requests of one root context. A stream that ends leaves the queue.
 #[derive(Debug)]
-pub(crate) struct Waiting<S>(RefCell<Queue<S>>);
+pub(crate) struct WaitQueue<S>(RefCell<Queue<S>>);
 
 #[derive(Debug)]
 struct Queue<S> {
-    /// By turn.
+    /// Keyed by turn.
     waiters: BTreeMap<u64, Waiter<S>>,
-    /// The turn of each id.
+    /// The turn of each context.
     turns: BTreeMap<u32, u64>,
     next_turn: u64,
-    /// Requests with an earlier turn were woken.
+    /// Requests with an earlier turn are woken.
     woken_before: u64,
 }
 
 #[derive(Debug)]
 struct Waiter<S> {
-    /// Of its context.
-    id: u32,
+    context: u32,
     stream: Weak<RefCell<S>>,
     is_complete: bool,
 }
 
-impl<S> Default for Waiting<S> {
+impl<S> Default for WaitQueue<S> {
     fn default() -> Self {
         Self(RefCell::new(Queue {
             waiters: BTreeMap::new(),
@@ -43,25 +42,25 @@ impl<S> Default for Waiting<S> {
     }
 }
 
-impl<S> Waiting<S> {
-    /// Adds a request at the end of the queue; `is_complete` if it has neither a body nor trailers.
-    pub(crate) fn add(&self, id: u32, stream: &Rc<RefCell<S>>, is_complete: bool) {
-        self.remove(id);
+impl<S> WaitQueue<S> {
+    /// Adds the request of a context to the end of the queue; `is_complete` if it has neither a body nor trailers.
+    pub(crate) fn add(&self, context: u32, stream: &Rc<RefCell<S>>, is_complete: bool) {
+        self.remove(context);
         let queue = &mut *self.0.borrow_mut();
         let turn = queue.next_turn;
         queue.next_turn += 1;
         let waiter = Waiter {
-            id,
+            context,
             stream: Rc::downgrade(stream),
             is_complete,
         };
         queue.waiters.insert(turn, waiter);
-        queue.turns.insert(id, turn);
+        queue.turns.insert(context, turn);
     }
 
-    pub(crate) fn remove(&self, id: u32) {
+    pub(crate) fn remove(&self, context: u32) {
         let queue = &mut *self.0.borrow_mut();
-        if let Some(turn) = queue.turns.remove(&id) {
+        if let Some(turn) = queue.turns.remove(&context) {
             queue.waiters.remove(&turn);
         }
     }
@@ -76,14 +75,14 @@ impl<S> Waiting<S> {
         queue.woken_before = queue.next_turn;
     }
 
-    /// Whether there are requests that were woken and not looked at since.
+    /// Whether there are woken requests that were not judged since.
     pub(crate) fn has_woken(&self) -> bool {
         let queue = self.0.borrow();
         let first = queue.waiters.first_key_value();
         first.is_some_and(|(turn, _)| *turn < queue.woken_before)
     }
 
-    /// Takes out the next request that was woken: its context, its stream, and whether it is complete.
+    /// Removes the next woken request. Returns its context, its stream, and whether it is complete.
     pub(crate) fn next(&self) -> Option<(u32, Rc<RefCell<S>>, bool)> {
         let queue = &mut *self.0.borrow_mut();
         loop {
@@ -92,9 +91,9 @@ impl<S> Waiting<S> {
                 return None;
             }
             let waiter = first.remove();
-            queue.turns.remove(&waiter.id);
+            queue.turns.remove(&waiter.context);
             if let Some(stream) = waiter.stream.upgrade() {
-                return Some((waiter.id, stream, waiter.is_complete));
+                return Some((waiter.context, stream, waiter.is_complete));
             }
         }
     }

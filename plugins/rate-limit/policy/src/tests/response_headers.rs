@@ -1,4 +1,4 @@
-//! What responses tell of the limits.
+//! Response headers that show the limits.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -53,7 +53,7 @@ fn x_ratelimit_is_what_envoy_writes() {
 }
 
 #[test]
-fn without_limit_or_wish_nothing_is_told() {
+fn without_a_limit_or_the_option_there_are_no_headers() {
     let both = json!(["ratelimit", "x-ratelimit"]);
     let unmatched = json!([named("a", json!({"match": {"methods": ["PUT"]}}))]);
     assert!(
@@ -76,31 +76,31 @@ fn policy_field(limit: Value) -> String {
     line(&found, "ratelimit-policy").unwrap()
 }
 
-/// The draft knows whole seconds only; what is told is never more than what is admitted.
+/// The draft has whole seconds only. The headers never promise more than the limit admits.
 #[test]
-fn rates_are_told_in_whole_seconds() {
-    let told = |requests: u32, per: &str| {
+fn rates_are_shown_in_whole_seconds() {
+    let shown = |requests: u32, per: &str| {
         policy_field(json!({"rate": {"requests": requests, "per": per}}))
     };
-    assert_eq!(told(10, "100ms"), r#""a";q=100;w=1"#);
-    assert_eq!(told(7, "1500ms"), r#""a";q=9;w=2"#);
+    assert_eq!(shown(10, "100ms"), r#""a";q=100;w=1"#);
+    assert_eq!(shown(7, "1500ms"), r#""a";q=9;w=2"#);
     assert_eq!(
-        told(1_000_000_000, "365d"),
+        shown(1_000_000_000, "365d"),
         r#""a";q=1000000000;w=31536000"#
     );
-    assert_eq!(told(1_000_000_000, "1ms"), r#""a";q=1000000000000;w=1"#);
+    assert_eq!(shown(1_000_000_000, "1ms"), r#""a";q=1000000000000;w=1"#);
 }
 
 #[test]
-fn a_burst_is_told_if_it_differs() {
-    let told =
+fn a_burst_is_shown_if_it_differs() {
+    let shown =
         |burst: u32| policy_field(json!({"rate": {"requests": 100, "per": "1m"}, "burst": burst}));
-    assert_eq!(told(100), r#""a";q=100;w=60"#);
-    assert_eq!(told(20), r#""a";q=100;w=60;portcullis-burst=20"#);
+    assert_eq!(shown(100), r#""a";q=100;w=60"#);
+    assert_eq!(shown(20), r#""a";q=100;w=60;portcullis-burst=20"#);
 }
 
 #[test]
-fn what_is_unused_has_no_reset() {
+fn an_unused_limit_has_no_reset() {
     let limits = json!([named("a", json!({"cost": 0}))]);
     let found = response(showing(json!(["ratelimit", "x-ratelimit"]), limits), &[]);
     assert_eq!(line(&found, "ratelimit").unwrap(), r#""a";r=1"#);
@@ -108,7 +108,7 @@ fn what_is_unused_has_no_reset() {
 }
 
 #[test]
-fn a_limit_that_could_not_be_read_is_told_without_numbers() {
+fn a_limit_that_could_not_be_read_is_shown_without_numbers() {
     let mut world = World::new(showing(json!(["ratelimit", "x-ratelimit"]), two_limits()));
     world.store.updates_left = 0;
     let mut evaluation = world.send(&[]);
@@ -137,7 +137,7 @@ fn the_upstreams_lists_stay() {
     );
 }
 
-/// What is left after the upstream has said this.
+/// The headers of a response whose upstream sent these.
 fn x_remaining(upstream: &[(&str, &str)]) -> String {
     let found = response(showing(json!(["x-ratelimit"]), two_limits()), upstream);
     let names = ["limit", "remaining", "reset"];
@@ -168,7 +168,7 @@ fn the_upstreams_numbers_stay_unless_they_are_milder() {
     assert_eq!(x_remaining(&twice), "; 9 | 8; ");
 }
 
-/// The member of a list of structured fields, read strictly: name and parameters.
+/// A member of a structured-field list, parsed strictly: name and parameters.
 fn item(text: &str) -> Option<(&str, Vec<(&str, u64)>)> {
     let (name, parameters) = text.strip_prefix('"')?.split_once('"')?;
     let name_is_plain = name
@@ -190,7 +190,7 @@ fn item(text: &str) -> Option<(&str, Vec<(&str, u64)>)> {
 }
 
 proptest! {
-    /// Whatever limits there are, wherever they stand: the fields are well-formed and true.
+    /// For any limits and usage, the fields are well-formed and true.
     #[test]
     fn fields_are_well_formed_and_true(
         limits in prop::collection::btree_map(
@@ -214,7 +214,7 @@ proptest! {
         let count = limits.len();
         let mut world = World::new(showing(json!(["ratelimit"]), json!(limits)));
         world.admitted(requests, &[]);
-        world.advance(wait);
+        world.advance(Nanos::new(wait));
         let mut evaluation = world.send(&[]);
         let found = match world.policy.reply(&evaluation) {
             Some(reply) => HeaderMap::new(reply.headers),
@@ -228,16 +228,16 @@ proptest! {
         let left: Vec<_> = left.split(", ").map(|text| item(text).unwrap()).collect();
         prop_assert_eq!(left.len(), count);
 
-        // What each limit says to be left is what it would admit at once.
+        // The lowest remaining amount is the number of requests admitted at once.
         let (_, tightest) = &left[0];
         prop_assert_eq!(tightest[0].0, "r");
         let least = left.iter().map(|(_, parameters)| parameters[0].1).min().unwrap();
         let now = world.now;
         let admitted = world.admitted(200, &[]);
         prop_assert_eq!(u64::from(admitted), least, "of {:?}", left);
-        // And after the time of the tightest one there is more.
+        // After the reset time of the tightest limit, there is more.
         if let Some(("t", seconds)) = tightest.get(1) {
-            world.now = now + seconds * SECOND;
+            world.now = now + Nanos::from_secs(*seconds);
             prop_assert!(count > 1 || world.admits(&[]));
         }
     }

@@ -55,7 +55,7 @@ fn what_one_limit_denies_consumes_nothing_of_the_others(world: &mut dyn World) {
         [200, 429, 429, 429, 429, 429],
         "one export is admitted"
     );
-    // An hour for one request, where 6 minutes bring one back.
+    // One request an hour, where the other limits recover one in 6 minutes.
     let denied = world.send(export);
     assert_eq!(denied.get_header("retry-after").as_deref(), Some("3600"));
     assert_eq!(
@@ -83,7 +83,7 @@ fn what_one_limit_denies_consumes_nothing_of_the_others(world: &mut dyn World) {
 
 fn a_limit_is_for_what_it_matches(world: &mut dyn World) {
     assert_eq!(statuses(world, &Request::post("/api/orders"), 1), [200]);
-    // However it is spelled.
+    // In any spelling.
     for path in ["/api/orders", "/static/../api/orders", "/%61pi//orders"] {
         assert_eq!(statuses(world, &Request::post(path), 1), [429], "{path}");
     }
@@ -101,7 +101,7 @@ fn a_limit_is_for_what_it_matches(world: &mut dyn World) {
 fn the_tightest_limit_leads(world: &mut dyn World) {
     let response = world.send(Request::get("/"));
     let header = |name| response.get_header(name).unwrap_or_default();
-    // The policies stand as they are configured.
+    // The policies are in the order of the configuration.
     assert_eq!(
         header("ratelimit-policy"),
         r#""wide";q=10;w=3600, "tight";q=4;w=3600"#

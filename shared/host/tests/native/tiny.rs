@@ -1,4 +1,4 @@
-//! The policy of a plugin that has only a configuration.
+//! A policy that consists of its configuration.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use portcullis_core::config::Name;
 use portcullis_core::policy::Policy;
 use serde::de::DeserializeOwned;
 
-/// A configuration, as a policy.
+/// A configuration as a policy.
 pub(crate) struct Tiny<C>(pub(crate) C);
 
-/// What it takes for that.
+/// The configuration of such a policy.
 pub(crate) trait TinyConfig: DeserializeOwned + 'static {
     /// The name of the plugin.
     const PLUGIN: &'static str;

@@ -1,16 +1,13 @@
-//! Whether a proxy's verification of signatures is relied on.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
-mod tiny;
+//! Whether the host's verification of signatures is reliable.
 
 use portcullis_core::config::Name;
 use portcullis_host::{EnvoySignatures, Error, Exchange, Failure, Flow, Instance, Plugin};
 use proxy_wasm_native_host::{Filter, Host, Request, Response};
 use serde::Deserialize;
-use tiny::{Tiny, TinyConfig};
 
-/// Tells the upstream what it found when it was configured.
+use crate::tiny::{Tiny, TinyConfig};
+
+/// Sends the result of the check to the upstream.
 struct Probe {
     instance: Instance<Tiny<Config>>,
     signatures: EnvoySignatures,
@@ -72,18 +69,18 @@ fn found(host: proxy_wasm_native_host::HostBuilder) -> String {
 }
 
 #[test]
-fn a_proxy_that_knows_the_answers_is_relied_on() {
+fn a_proxy_that_gives_the_known_answers_is_reliable() {
     assert_eq!(found(Host::builder()), "true");
 }
 
 #[test]
-fn a_proxy_that_cannot_tell_is_not_relied_on() {
+fn a_proxy_without_the_function_is_not_reliable() {
     let host = Host::builder().without_foreign_function("verify_signature");
     assert_eq!(found(host), "false");
 }
 
 #[test]
-fn a_proxy_that_always_says_the_same_is_not_relied_on() {
+fn a_proxy_that_always_gives_the_same_answer_is_not_reliable() {
     for verdict in [&[8, 1][..], &[], &[8, 0]] {
         let host =
             Host::builder().foreign_function("verify_signature", move |_| Ok(verdict.to_vec()));

@@ -1,8 +1,8 @@
-//! What responses tell of the limits: `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.
+//! Response headers that show the limits: `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.
 //!
-//! Shown are the enforcing limits that the request falls under. Where they are told apart by what is
-//! left, the **tightest** comes first: one that denied (of several, that with the longest wait), then
-//! the one of which the smallest part is left.
+//! They show the enforcing limits that apply to the request. `RateLimit` lists the **tightest** limit first: a
+//! limit that denied the request (of several, the one with the longest wait), then the limit with the smallest
+//! share remaining.
 
 use std::cmp::Reverse;
 use std::fmt::{Display, Write};
@@ -14,10 +14,10 @@ use super::cost::number;
 use super::evaluate::{Check, Evaluation};
 use super::limit::Limit;
 use super::limiter::Quota;
-use super::rate::seconds;
 use super::{Compiled, RateLimit};
 use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
+use portcullis_core::time::Nanos;
 
 const RATELIMIT_POLICY: &str = "ratelimit-policy";
 const RATELIMIT: &str = "ratelimit";
@@ -25,18 +25,18 @@ const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
 const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
 const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 
-/// A limit as it is shown, whatever is left of it.
+/// The part of a limit's headers that does not depend on its state.
 #[derive(Clone, Debug)]
-pub(super) struct Policy {
+pub(super) struct QuotaPolicy {
     /// An item of `RateLimit-Policy`.
     item: String,
-    /// A quota policy of `X-RateLimit-Limit`.
-    quota_policy: String,
+    /// An item of `X-RateLimit-Limit`.
+    x_item: String,
     /// The number of requests in both.
     requests: u64,
 }
 
-impl Policy {
+impl QuotaPolicy {
     pub(super) fn of(limit: &Limit) -> Self {
         let name = &limit.name;
         let (requests, seconds) = limit.rate.in_seconds();
@@ -48,20 +48,19 @@ impl Policy {
         }
         Self {
             item,
-            quota_policy: format!("{requests};w={seconds};name=\"{name}\""),
+            x_item: format!("{requests};w={seconds};name=\"{name}\""),
             requests,
         }
     }
 }
 
 impl RateLimit {
-    /// Adds what is to be shown to a response of the upstream, without making anything of its own
-    /// more permissive.
+    /// Adds the headers to a response of the upstream, without making the upstream's own headers more permissive.
     pub(super) fn add_headers(&self, evaluation: &Evaluation, response: &mut HeaderMap) {
         let shown = self.shown(evaluation);
         for kind in &self.response_headers {
             match kind {
-                // Lists: what the upstream says stays, and holds beside it.
+                // These are lists: the upstream's items stay.
                 ResponseHeaders::RateLimit => shown
                     .ratelimit()
                     .for_each(|(name, value)| response.append(name, value)),
@@ -75,7 +74,7 @@ impl RateLimit {
         }
     }
 
-    /// What is to be shown in a reply of our own.
+    /// The headers of one of the plugin's own replies.
     pub(super) fn reply_headers(&self, evaluation: &Evaluation) -> Vec<(Bytes, Bytes)> {
         let shown = self.shown(evaluation);
         let mut headers = Vec::new();
@@ -95,34 +94,34 @@ impl RateLimit {
         headers
     }
 
-    fn shown<'a>(&'a self, evaluation: &'a Evaluation) -> Shown<'a> {
+    fn shown<'a>(&'a self, evaluation: &'a Evaluation) -> ShownLimits<'a> {
         if self.mode != Mode::Enforce || self.response_headers.is_empty() {
-            return Shown::default();
+            return ShownLimits::default();
         }
         let checks = evaluation.checks.iter();
         let limits = checks.filter_map(|check| Some((self.get(check.limit)?, check)));
         let enforcing = limits.filter(|(compiled, _)| compiled.limit.mode == Mode::Enforce);
-        Shown::new(enforcing.collect())
+        ShownLimits::new(enforcing.collect())
     }
 }
 
-/// The limits to show.
+/// The limits that the headers show.
 #[derive(Default)]
-struct Shown<'a> {
+struct ShownLimits<'a> {
     /// In the order of the configuration.
     limits: Vec<&'a Compiled>,
-    /// What is left of them where that is known, the tightest first.
+    /// The limits whose quota is known, the tightest first.
     left: Vec<(&'a Compiled, Quota)>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ShownLimits<'a> {
     fn new(checks: Vec<(&'a Compiled, &'a Check)>) -> Self {
         let known = checks.iter().filter_map(|(limit, check)| {
             let quota = check.quota?;
             Some((Reverse(check.wait), quota, *limit))
         });
         let mut left: Vec<_> = known.collect();
-        // Which part is left: the fractions are compared crosswise.
+        // The remaining shares are fractions, compared by cross-multiplication.
         let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
         left.sort_by(|(wait, a, _), (other_wait, b, _)| {
             wait.cmp(other_wait).then(part(*a, *b).cmp(&part(*b, *a)))
@@ -138,12 +137,12 @@ impl<'a> Shown<'a> {
 
     /// The two fields of draft-ietf-httpapi-ratelimit-headers.
     fn ratelimit(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
-        let policies = join(self.limits.iter().map(|limit| &limit.policy.item));
+        let policies = join(self.limits.iter().map(|limit| &limit.quota_policy.item));
         let limits = join(self.left.iter().map(|(limit, quota)| {
             let mut item = format!("\"{}\";r={}", limit.limit.name, quota.remaining);
-            if quota.reset_after > 0 {
+            if quota.reset_after > Nanos::ZERO {
                 // Writing to a String does not fail.
-                let _ = write!(item, ";t={}", seconds(quota.reset_after));
+                let _ = write!(item, ";t={}", quota.reset_after.ceil_secs());
             }
             item
         }));
@@ -156,12 +155,12 @@ impl<'a> Shown<'a> {
     /// The three headers that Envoy calls `DRAFT_VERSION_03`.
     fn x_ratelimit(&self) -> Option<XRateLimit> {
         let (tightest, quota) = self.left.first()?;
-        let tightest = tightest.policy.requests.to_string();
-        let policies = self.limits.iter().map(|limit| &limit.policy.quota_policy);
+        let tightest = tightest.quota_policy.requests.to_string();
+        let policies = self.limits.iter().map(|limit| &limit.quota_policy.x_item);
         Some(XRateLimit {
             limit: join(std::iter::once(&tightest).chain(policies)),
             remaining: quota.remaining,
-            reset: seconds(quota.reset_after),
+            reset: quota.reset_after.ceil_secs(),
         })
     }
 }
@@ -173,7 +172,7 @@ struct XRateLimit {
 }
 
 impl XRateLimit {
-    /// Whether the response has nothing of the kind, or something that is known to be milder.
+    /// Whether the response has none of these headers, or is known to show a milder limit.
     fn is_tighter_than(&self, response: &HeaderMap) -> bool {
         let names = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
         let mut lines = response.get_all(X_RATELIMIT_REMAINING);

@@ -1,4 +1,4 @@
-//! The upstream forbids framing in one of two headers, and the plugin sends the other one.
+//! The upstream forbids framing in one of the two headers, and the plugin sends the other.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// The lists of `frame-ancestors`, one for each policy that has one. Browsers apply all of them.
+/// The lists of `frame-ancestors`, one for each policy that has one. Browsers enforce all of them.
 fn ancestors(response: &Response) -> Vec<String> {
     let lines = response.all("content-security-policy");
     let policies = lines.iter().flat_map(|line| line.split(','));
@@ -74,7 +74,7 @@ fn x_frame_options_of_the_upstream_keep_their_force(world: &mut dyn World) {
             &["deny"],
             &[" Deny "],
             &["DENY", "DENY"],
-            // Browsers forbid framing where values contradict each other.
+            // Browsers forbid framing if values contradict each other.
             &["SAMEORIGIN", "DENY"],
             &["SAMEORIGIN, DENY"],
             &["SAMEORIGIN", "ALLOWALL"],
@@ -88,11 +88,11 @@ fn x_frame_options_of_the_upstream_keep_their_force(world: &mut dyn World) {
         assert_eq!(after("/set/", own), ["'self'"], "{own:?}");
         assert_eq!(after("/partner/", own), ["'self'"], "{own:?}");
     }
-    // What browsers make nothing of forbids nothing.
+    // A value that browsers ignore forbids nothing.
     for nothing in [&["ALLOWALL"][..], &["bogus"], &[""], &["bogus", "nonsense"]] {
         assert_eq!(after("/", nothing), ["'self'"], "{nothing:?}");
     }
-    // Both lists count: the page's own origin is not among those that the upstream allows.
+    // Both lists apply: the upstream does not allow the page's own origin.
     assert_eq!(
         after("/", &["ALLOW-FROM https://partner.example/"]),
         ["'self'", "https://partner.example"]

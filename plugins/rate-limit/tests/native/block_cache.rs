@@ -1,4 +1,4 @@
-//! What a worker remembers of its last writes saves reading, and is never believed.
+//! A worker's cache of its last writes saves reads, and is never trusted.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn reads(data: &SharedData) -> u64 {
 }
 
 #[test]
-fn who_is_alone_need_not_read() {
+fn a_single_writer_need_not_read() {
     let data = SharedData::new();
     let host = host(&data, LIMIT);
     host.send(with_key("a"));
@@ -40,7 +40,7 @@ fn who_is_alone_need_not_read() {
 }
 
 #[test]
-fn what_was_long_ago_is_read_again() {
+fn an_old_block_is_read_again() {
     let data = SharedData::new();
     let host = host(&data, LIMIT);
     host.send(with_key("a"));
@@ -52,9 +52,9 @@ fn what_was_long_ago_is_read_again() {
     assert!(reads(&data) > before);
 }
 
-/// Two who write the same block in turn.
+/// Two workers write the same block in turn.
 #[test]
-fn who_is_never_right_stops_guessing() {
+fn a_worker_that_always_guesses_wrong_stops_guessing() {
     let data = SharedData::new();
     let (one, other) = (host(&data, 1_000), host(&data, 1_000));
     let both = |times| {
@@ -73,11 +73,11 @@ fn who_is_never_right_stops_guessing() {
     assert_eq!(after.reads_of_bytes, before.reads_of_bytes + 100);
 }
 
-/// Keys of several workers, each worker with its own: nobody rewrites what another one remembers, but
-/// versions go on. At first the workers take turns; then one is alone for long enough to be sure of it,
-/// and gets company again.
+/// Each worker has keys of its own, so no worker overwrites a cached block of another one, but the version counter
+/// advances. The workers first take turns. Then one writes alone for long enough to assume that it is the only
+/// writer, and the other one returns.
 #[test]
-fn who_gets_company_notices() {
+fn a_single_writer_notices_another_one() {
     let data = SharedData::new();
     let limit = json!({
         "name": "all", "key": [{"header": "x-api-key"}], "rate": {"requests": 1_000, "per": "24h"},
@@ -112,14 +112,14 @@ fn who_gets_company_notices() {
     );
 }
 
-/// Something that happens to shared data.
+/// An event that affects shared data.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A request with a key to one of two Envoys.
+    /// One of two Envoys receives a request with a key.
     Request { host: usize, key: usize },
-    /// Others write something else, so many times.
+    /// Other writers write an unrelated value this many times.
     Others(u32),
-    /// Time goes by, in milliseconds.
+    /// Time passes, in milliseconds.
     Wait(u64),
 }
 
@@ -135,18 +135,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Keys of the same block and of others, versions that come round, writes in between: no request
-    /// is lost, and none is counted twice.
+    /// With keys of the same block and of others, versions that wrap, and writes in between, no request is lost, and
+    /// none is counted twice.
     #[test]
     fn guesses_lose_nothing(
         steps in steps(),
         versions_left in 0..700_u32,
-        are_sure_to_be_alone in any::<bool>(),
+        assume_to_be_alone in any::<bool>(),
     ) {
         let data = SharedData::new();
         data.set_next_cas(u32::MAX - versions_left);
         let hosts = [host(&data, LIMIT), host(&data, LIMIT)];
-        if are_sure_to_be_alone {
+        if assume_to_be_alone {
             for host in &hosts {
                 (0..100).for_each(|_| drop(host.send(with_key("another"))));
             }
