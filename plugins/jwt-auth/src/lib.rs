@@ -119,7 +119,7 @@ impl Plugin for JwtAuth {
         let decision = match (failure, exchange.request()) {
             (Failure::Undecided, Ok(headers)) => {
                 let decision = self.instance.on_error();
-                // Nothing passes with a client's made-up claim headers.
+                // Nothing passes with claim headers that a client forged.
                 self.instance.apply(&decision, headers);
                 decision
             }

@@ -130,7 +130,7 @@ impl JwtAuth {
     }
 
     /// The decision about a request that Envoy refuses to change. `on_error` does not apply: the request may still
-    /// have claim headers that its client made up.
+    /// have claim headers that its client forged.
     pub fn on_refused_change(&self) -> Decision {
         let verdict = match self.mode {
             Mode::Enforce => Verdict::Refused(Reason::Error),
@@ -152,7 +152,7 @@ impl JwtAuth {
         )
     }
 
-    /// Whether the request is a CORS preflight that passes. A request with credentials or a body is none.
+    /// Whether the request is a CORS preflight that passes. A request with credentials or a body is not one.
     fn is_preflight(&self, subject: &Subject<'_>) -> bool {
         let headers = subject.headers();
         let has = |name| headers.contains(name);
@@ -271,7 +271,7 @@ impl JwtAuth {
             WaitStatus::Waited(waited) => remote.timeout() - waited,
             WaitStatus::NoSlot => Nanos::ZERO,
         };
-        // A client that makes up key ids does not wait until the next fetch.
+        // A client that invents key ids does not wait until the next fetch.
         let longest_wait = match rejection.reason {
             Reason::UnknownKey => Nanos::ZERO,
             _ => time_left,

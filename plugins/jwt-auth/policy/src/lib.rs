@@ -25,13 +25,13 @@
 //! 1. If the token cache has the token (`token_cache.rs`), only its times are checked again, and whether the keys
 //!    are still usable.
 //! 2. If the bad-signature cache has the token (`bad_signatures.rs`), it is refused.
-//! 3. It has only characters of a token, and is strictly a signed JWT (see [`jose`](crate::jose)).
+//! 3. It has only characters of a token, and is strictly a signed JWT (see [`jose`]).
 //! 4. `iss` names one of the providers that the rule allows in this place. From here on, only that provider's
 //!    settings and keys count.
 //! 5. `alg` and `typ` are allowed; the times are right (`validity.rs`); so is `aud`.
-//! 6. It is not revoked (see [`revocation`](crate::revocation)).
+//! 6. It is not revoked (see [`revocation`]).
 //! 7. Its key exists: the one with its `kid`; without `kid`, each key that fits, if they are few (see
-//!    [`jose`](crate::jose)).
+//!    [`jose`]).
 //! 8. The signature is good. The first bad one ends the request, so a request costs at most one bad signature that
 //!    the module itself verifies, and a good one for each token before it that the rule requires.
 //!
@@ -40,7 +40,7 @@
 //!
 //! # Waiting
 //!
-//! A request waits if a document that is due to be fetched (see [`remote`](crate::remote)) could change the verdict:
+//! A request waits if a document that is due to be fetched (see [`remote`]) could change the verdict:
 //!
 //! | missing | waits for | otherwise |
 //! |---|---|---|
@@ -61,7 +61,7 @@
 //! If Envoy withholds something that the verdict depends on (the headers, the route that a rule names, the time),
 //! `on_error` decides: 503 with `deny`, the default. With `allow` the request passes without claims, and without the
 //! claim headers that its client sent. `on_error` does not cover a change that Envoy refuses: a request that still has
-//! a made-up claim header, or lacks the claims of its token, gets 503. A rule that requires nothing is no exception.
+//! a forged claim header, or lacks the claims of its token, gets 503. A rule that requires nothing is no exception.
 //!
 //! # Headers
 //!

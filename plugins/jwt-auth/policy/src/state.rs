@@ -21,7 +21,7 @@ pub struct State {
     seed: Seed,
     /// By [`RemoteId`].
     pub(super) remotes: Vec<RemoteState>,
-    /// By [`ProviderId`](super::ProviderId); the configuration's own keys are not here.
+    /// By [`ProviderId`]; the configuration's own keys are not here.
     pub(super) key_sets: Vec<Option<KeySet>>,
     /// From the configuration and, once it has arrived, from the server.
     pub(super) revoked: RevocationList,

@@ -32,7 +32,7 @@
 //! - **Miss** ([`Trigger::Miss`]: a token names a key that the set lacks; OpenID Connect Core 1.0, section 10.1.1,
 //!   asks for a fetch in this case): at once, but after one such fetch not again for `min_refetch_interval`, and
 //!   never before the back-off is over. Refreshes do not count here, because keys can be rotated right after one.
-//!   Failed fetches do count: made-up key ids must not add to the load of a server in trouble. Once a refresh is
+//!   Failed fetches do count: invented key ids must not add to the load of a server in trouble. Once a refresh is
 //!   due, a miss may start it.
 //!
 //! `Cache-Control` is ignored, as in Envoy's `jwt_authn`: servers and the caches in front of them seldom set it

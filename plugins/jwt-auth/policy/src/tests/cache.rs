@@ -16,9 +16,9 @@ fn a_token_costs_one_signature() {
     let mut world = with_cache(1000);
     let token = token(json!({}));
     for expected in [&[Verification::Host][..], &[Verification::Cache]] {
-        let passage = world.bearer(&token);
-        assert_eq!(passage.decision.verdict(), VERIFIED);
-        assert_eq!(passage.decision.verifications(), expected);
+        let outcome = world.bearer(&token);
+        assert_eq!(outcome.decision.verdict(), VERIFIED);
+        assert_eq!(outcome.decision.verifications(), expected);
     }
     assert_eq!(world.signatures(), 1);
 }
@@ -110,9 +110,9 @@ fn large_tokens_take_the_room_of_several() {
 fn a_bad_signature_costs_one_verification() {
     let mut world = with_cache(1000);
     for expected in [Verification::Failed, Verification::KnownBadSignature] {
-        let passage = world.bearer(&forged(json!({})));
-        assert_eq!(passage.decision.verdict(), refused(Reason::Signature));
-        assert_eq!(passage.decision.verifications(), [expected]);
+        let outcome = world.bearer(&forged(json!({})));
+        assert_eq!(outcome.decision.verdict(), refused(Reason::Signature));
+        assert_eq!(outcome.decision.verifications(), [expected]);
     }
     assert_eq!(world.signatures(), 1);
 }

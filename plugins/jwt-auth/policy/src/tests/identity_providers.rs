@@ -35,11 +35,11 @@ fn one_token_in_several_places_is_one_token() {
         ],
     ] {
         let mut world = World::new(one_provider(places()));
-        let passage = world.send(headers);
-        assert_eq!(passage.decision.verdict(), VERIFIED, "{headers:?}");
+        let outcome = world.send(headers);
+        assert_eq!(outcome.decision.verdict(), VERIFIED, "{headers:?}");
         assert_eq!(world.signatures(), 1);
         // The plugin removes it from all places.
-        let rest: Vec<String> = passage.headers.iter().map(|(_, line)| text(line)).collect();
+        let rest: Vec<String> = outcome.headers.iter().map(|(_, line)| text(line)).collect();
         assert!(!rest.iter().any(|line| line.contains(t)), "{rest:?}");
     }
     let other = token(json!({"sub": "eve"}));
@@ -208,10 +208,10 @@ fn a_signature_that_is_bad_for_one_provider_may_be_good_for_another() {
     let mut world = World::new(config);
     let forged = format!("Bearer {}", forged(json!({})));
     let mut send = |path: &str| {
-        let passage = world.send(&[(":path", path), ("authorization", &forged)]);
+        let outcome = world.send(&[(":path", path), ("authorization", &forged)]);
         (
-            passage.decision.verdict(),
-            passage.decision.verifications().to_vec(),
+            outcome.decision.verdict(),
+            outcome.decision.verifications().to_vec(),
         )
     };
     let bad = refused(Reason::Signature);

@@ -58,7 +58,7 @@ struct World {
 }
 
 /// The result of a request.
-struct Passage {
+struct Outcome {
     decision: Decision,
     headers: HeaderMap,
     reply: Option<Reply>,
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Sends a GET request for `/`, unless the headers name another method or path.
-    fn send(&mut self, headers: &[(&str, &str)]) -> Passage {
+    fn send(&mut self, headers: &[(&str, &str)]) -> Outcome {
         let usual = [
             (":method", "GET"),
             (":path", "/"),
@@ -108,7 +108,7 @@ impl World {
         if reply.is_none() && !matches!(decision.verdict(), Verdict::Wait { .. }) {
             self.policy.apply(&decision, &mut headers);
         }
-        Passage {
+        Outcome {
             decision,
             headers,
             reply,
@@ -116,7 +116,7 @@ impl World {
     }
 
     /// Sends a request with a token.
-    fn bearer(&mut self, token: &str) -> Passage {
+    fn bearer(&mut self, token: &str) -> Outcome {
         self.send(&[("authorization", &format!("Bearer {token}"))])
     }
 
@@ -135,7 +135,7 @@ impl World {
     }
 }
 
-impl Passage {
+impl Outcome {
     fn line(&self, name: &str) -> Option<String> {
         let lines: Vec<_> = self.headers.get_all(name).map(|line| text(line)).collect();
         (!lines.is_empty()).then(|| lines.join(" | "))

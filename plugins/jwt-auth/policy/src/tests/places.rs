@@ -63,9 +63,9 @@ fn a_token_is_found_in_each_place_and_taken_away() {
             Some("/x?b=1"),
         ),
     ] {
-        let passage = world.send(&[(name, &before)]);
-        assert_eq!(passage.decision.verdict(), VERIFIED, "{before}");
-        assert_eq!(passage.line(name).as_deref(), after, "{before}");
+        let outcome = world.send(&[(name, &before)]);
+        assert_eq!(outcome.decision.verdict(), VERIFIED, "{before}");
+        assert_eq!(outcome.line(name).as_deref(), after, "{before}");
     }
 }
 
@@ -73,9 +73,9 @@ fn a_token_is_found_in_each_place_and_taken_away() {
 fn other_cookie_lines_stay() {
     let mut world = everywhere();
     let cookie = format!("session={}", token(json!({})));
-    let passage = world.send(&[("cookie", "a=1"), ("cookie", &cookie), ("cookie", "b=2")]);
-    assert_eq!(passage.decision.verdict(), VERIFIED);
-    assert_eq!(passage.line("cookie").unwrap(), "a=1 | b=2");
+    let outcome = world.send(&[("cookie", "a=1"), ("cookie", &cookie), ("cookie", "b=2")]);
+    assert_eq!(outcome.decision.verdict(), VERIFIED);
+    assert_eq!(outcome.line("cookie").unwrap(), "a=1 | b=2");
 }
 
 #[test]
@@ -248,9 +248,9 @@ fn other_credentials_are_not_tokens() {
 fn forward_leaves_the_token_where_it_is() {
     let mut world = World::new(one_provider(json!({"forward": true})));
     let token = token(json!({}));
-    let passage = world.bearer(&token);
+    let outcome = world.bearer(&token);
     assert_eq!(
-        passage.line("authorization"),
+        outcome.line("authorization"),
         Some(format!("Bearer {token}"))
     );
 }
@@ -267,12 +267,12 @@ fn each_provider_of_all_has_its_place() {
     let user = format!("Bearer {}", token(json!({})));
     let device = token(json!({"iss": "https://d.example", "sub": "laptop"}));
     let both = [("authorization", user.as_str()), ("x-device", &device)];
-    let passage = world.send(&both);
-    assert_eq!(passage.decision.verdict(), VERIFIED);
-    assert_eq!(passage.line("x-user").as_deref(), Some("ada"));
-    assert_eq!(passage.line("authorization"), None);
-    assert_eq!(passage.line("x-device"), None);
-    let claims: Value = serde_json::from_slice(passage.decision.claims().unwrap()).unwrap();
+    let outcome = world.send(&both);
+    assert_eq!(outcome.decision.verdict(), VERIFIED);
+    assert_eq!(outcome.line("x-user").as_deref(), Some("ada"));
+    assert_eq!(outcome.line("authorization"), None);
+    assert_eq!(outcome.line("x-device"), None);
+    let claims: Value = serde_json::from_slice(outcome.decision.claims().unwrap()).unwrap();
     assert_eq!(claims["sub"], "ada");
 
     for one in both {

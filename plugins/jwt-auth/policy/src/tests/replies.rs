@@ -45,13 +45,13 @@ fn challenges_follow_the_rfcs() {
             r#"Bearer realm="edge", error="insufficient_user_authentication", acr_values="mfa hwk", max_age="900""#,
         ),
     ] {
-        let passage = world.send(&[("authorization", &credentials)]);
+        let outcome = world.send(&[("authorization", &credentials)]);
         assert_eq!(
-            passage.challenge().as_deref(),
+            outcome.challenge().as_deref(),
             Some(challenge),
             "{credentials}"
         );
-        let reply = passage.reply.unwrap();
+        let reply = outcome.reply.unwrap();
         assert_eq!(
             (reply.status, reply.grpc_status),
             (status, Some(grpc_status))
@@ -90,19 +90,19 @@ fn there_is_no_challenge_if_no_token_helps() {
     let mut config = one_provider(json!({}));
     config["rules"][0]["match"] = json!({"path": {"prefix": "/a/"}});
     let mut world = World::new(config);
-    let passage = world.send(&[(":path", "/b/")]);
-    assert_eq!((passage.status(), passage.challenge()), (Some(403), None));
-    let passage = world.send(&[(":path", "/a/..;/b")]);
-    assert_eq!((passage.status(), passage.challenge()), (Some(400), None));
+    let outcome = world.send(&[(":path", "/b/")]);
+    assert_eq!((outcome.status(), outcome.challenge()), (Some(403), None));
+    let outcome = world.send(&[(":path", "/a/..;/b")]);
+    assert_eq!((outcome.status(), outcome.challenge()), (Some(400), None));
 }
 
 #[test]
 fn a_missing_claim_has_no_scope_to_name() {
     let mut world = World::new(one_rule(json!({"claims": {"tenant": {"equals": "t"}}})));
-    let passage = world.bearer(&token(json!({})));
-    assert_eq!(passage.status(), Some(403));
+    let outcome = world.bearer(&token(json!({})));
+    assert_eq!(outcome.status(), Some(403));
     assert_eq!(
-        passage.challenge().unwrap(),
+        outcome.challenge().unwrap(),
         r#"Bearer realm="edge", error="insufficient_scope""#
     );
 }

@@ -36,9 +36,9 @@ fn the_first_rule_that_fits_decides() {
         ("/api/x", "get", refused(Reason::NoToken)),
         ("/elsewhere", "unmatched", refused(Reason::NoRule)),
     ] {
-        let passage = world.send(&[(":path", path)]);
-        assert_eq!(passage.decision.verdict(), verdict, "{path}");
-        assert_eq!(world.policy.rule_name(passage.decision.rule()), rule);
+        let outcome = world.send(&[(":path", path)]);
+        assert_eq!(outcome.decision.verdict(), verdict, "{path}");
+        assert_eq!(world.policy.rule_name(outcome.decision.rule()), rule);
     }
 }
 
@@ -54,12 +54,12 @@ fn a_missing_token_may_be_allowed_but_a_bad_one_is_not() {
 fn unmatched_requests_can_be_allowed() {
     let mut world = world("allow");
     let bearer = format!("Bearer {}", forged(json!({})));
-    let passage = world.send(&[(":path", "/elsewhere"), ("authorization", &bearer)]);
+    let outcome = world.send(&[(":path", "/elsewhere"), ("authorization", &bearer)]);
     assert_eq!(
-        passage.decision.verdict(),
+        outcome.decision.verdict(),
         Verdict::Admitted(AdmitReason::NoRule)
     );
-    assert_eq!(passage.line("authorization"), Some(bearer));
+    assert_eq!(outcome.line("authorization"), Some(bearer));
 }
 
 #[test]

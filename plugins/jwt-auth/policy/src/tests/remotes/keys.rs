@@ -14,7 +14,7 @@ fn an_unknown_kid_waits_for_one_fetch() {
     fetching.install(&keys(&["a", "b"]));
     assert_eq!(fetching.world.judge(&token_of("b")), VERIFIED);
 
-    // The next fetch would come too soon: made-up key ids must not cause constant fetches.
+    // The next fetch would come too soon: invented key ids must not cause constant fetches.
     assert!(waits(fetching.world.judge(&token_of("made-up"))));
     assert_eq!(fetching.poll(), Polled::Postponed);
     for kid in ["made-up", "another"] {
@@ -37,8 +37,8 @@ fn an_unknown_kid_that_stays_unknown_is_a_bad_token() {
     let ticket = fetching.ticket();
     fetching.succeed(ticket, &keys(&["a"]));
     assert_eq!(fetching.poll(), Polled::Postponed);
-    let passage = fetching.world.bearer(&token_of("b"));
-    assert_eq!(passage.status(), Some(401));
+    let outcome = fetching.world.bearer(&token_of("b"));
+    assert_eq!(outcome.status(), Some(401));
 }
 
 #[test]

@@ -113,12 +113,12 @@ fn without_a_list_on_error_decides() {
     let token = token(json!({"jti": "x"}));
     let mut deny = remote_list("deny");
     deny.world.wait_status = WaitStatus::Waited(Nanos::from_secs(2));
-    let passage = deny.world.bearer(&token);
+    let outcome = deny.world.bearer(&token);
     assert_eq!(
-        passage.decision.verdict(),
+        outcome.decision.verdict(),
         refused(Reason::RevocationUnavailable)
     );
-    assert_eq!(passage.status(), Some(503));
+    assert_eq!(outcome.status(), Some(503));
     let mut allow = remote_list("allow");
     assert_eq!(allow.world.judge(&token), VERIFIED);
 }

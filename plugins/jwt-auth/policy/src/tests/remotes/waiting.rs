@@ -22,9 +22,9 @@ fn before_there_are_keys_requests_wait_and_then_pass() {
 fn requests_do_not_wait_longer_than_a_fetch_may_take() {
     let mut fetching = remote_keys();
     fetching.world.wait_status = WaitStatus::Waited(Nanos::from_secs(2));
-    let passage = fetching.world.bearer(&token_of("a"));
-    assert_eq!(passage.decision.verdict(), refused(Reason::KeysUnavailable));
-    assert_eq!(passage.status(), Some(503));
+    let outcome = fetching.world.bearer(&token_of("a"));
+    assert_eq!(outcome.decision.verdict(), refused(Reason::KeysUnavailable));
+    assert_eq!(outcome.status(), Some(503));
 }
 
 #[test]
@@ -93,9 +93,9 @@ fn what_is_refused_anyway_does_not_wait() {
 fn too_many_waiting_are_not_joined() {
     let mut fetching = remote_keys();
     fetching.world.wait_status = WaitStatus::NoSlot;
-    let passage = fetching.world.bearer(&token_of("a"));
-    assert_eq!(passage.decision.verdict(), refused(Reason::TooManyWaiting));
-    assert_eq!(passage.status(), Some(503));
+    let outcome = fetching.world.bearer(&token_of("a"));
+    assert_eq!(outcome.decision.verdict(), refused(Reason::TooManyWaiting));
+    assert_eq!(outcome.status(), Some(503));
     // Still, the request causes a fetch like any other.
     fetching.ticket();
 }
