@@ -1,11 +1,11 @@
-//! Makes a module of each `plugins/<plugin>/scenarios`, so that scenarios run because they are there.
+//! Generates a module for each `plugins/<plugin>/scenarios`, so that no list of scenarios is necessary.
 
 use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
-    // A new plugin changes the one list of them.
+    // A new plugin changes the list of plugins.
     println!("cargo::rerun-if-changed=build.rs");
     let list = plugins.join("portcullis/src/lib.rs");
     println!("cargo::rerun-if-changed={}", list.display());
