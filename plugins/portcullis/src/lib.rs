@@ -1,7 +1,7 @@
 //! The list of all plugins, for the native scenarios, `portcullis-validate` and the checks of the documentation.
 //!
-//! This is the only list of plugins in the code. Everything else (make, schemas, scenarios, packages) uses the folders
-//! in `plugins`.
+//! This is the only list of plugins in the code. Everything else (make, schemas, scenarios, packages) uses the
+//! folders in `plugins`.
 
 use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::{Policy, References};

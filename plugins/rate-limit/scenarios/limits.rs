@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{counter, counter_by_reason, scenario, statuses};
-use crate::{Filter, RELOAD, Request, Scenario, World};
+use crate::{Filter, RELOAD_TIME, Request, Scenario, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
@@ -54,7 +54,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         Scenario {
             name: "rate_limit::the_counts_survive_the_crash_of_a_vm",
-            filters: vec![Filter::MortalPlugin {
+            filters: vec![Filter::CrashablePlugin {
                 module: "rate_limit",
                 config: json!({"limits": [{"name": "a", "key": [{"header": "x-api-key"}],
                     "missing": "skip", "rate": {"requests": 3, "per": "365d"}}]})
@@ -168,7 +168,7 @@ fn the_counts_survive_the_crash_of_a_vm(world: &mut dyn World) {
     assert_eq!(statuses(world, &request, 2), [200, 200]);
     // The limit skips this request, which has no key.
     world.crash("/");
-    world.pass(RELOAD);
+    world.pass(RELOAD_TIME);
     // Each worker starts a new VM with its next request.
     statuses(world, &Request::get("/"), 8);
     // One of three remains.

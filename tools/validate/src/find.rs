@@ -141,8 +141,8 @@ fn in_envoy<'a>(node: &'a Node, context: Context<'a>) -> FoundPlugin<'a> {
     }
 }
 
-/// `configuration` is a protobuf message of any type. Plugins receive the text of a string, and the bytes of any other
-/// message.
+/// `configuration` is a protobuf message of any type. Plugins receive the text of a string, and the bytes of any
+/// other message.
 fn envoy_configuration(configuration: Option<&Node>) -> Configuration<'_> {
     let Some(message) = configuration.filter(|node| !node.is_null()) else {
         return Configuration::Missing;
@@ -230,7 +230,8 @@ fn value(configuration: Option<&Node>) -> Configuration<'_> {
     }
 }
 
-/// The plugin of the first name that is a plugin's. Callers put the module first: it is more reliable than the filter.
+/// The plugin of the first name that is a plugin's. Callers put the module first: it is more reliable than the
+/// filter.
 fn identify(names: &[Option<&str>]) -> Option<Plugin> {
     names.iter().flatten().find_map(|name| Plugin::called(name))
 }

@@ -1,8 +1,8 @@
-//! Checks configurations of the plugins before Envoy does, with the plugins' own readers. The results and messages are
-//! the same as in Envoy.
+//! Checks configurations of the plugins before Envoy does, with the plugins' own readers. The results and messages
+//! are the same as in Envoy.
 //!
-//! [`check`] takes the text of a file: a plugin's configuration in JSON, or YAML that contains plugins (Envoy bootstraps
-//! and fragments, resources of Istio and Envoy Gateway). It does not check Envoy's own settings.
+//! [`check`] takes the text of a file: a plugin's configuration in JSON, or YAML that contains plugins (Envoy
+//! bootstraps and fragments, resources of Istio and Envoy Gateway). It does not check Envoy's own settings.
 
 mod find;
 mod lines;
@@ -77,8 +77,8 @@ impl Report {
     }
 }
 
-/// Checks a file. Configurations whose plugin cannot be identified, neither by themselves nor by the name of the file, are
-/// for `plugin`.
+/// Checks a file. Configurations whose plugin cannot be identified, neither by themselves nor by the name of the
+/// file, are for `plugin`.
 pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
     let mut report = Report::default();
     let is_json = file.ends_with(".json") || text.trim_start().starts_with('{');

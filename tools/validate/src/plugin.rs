@@ -32,8 +32,8 @@ impl Plugin {
         Self::all().find(|plugin| plugin.name() == name)
     }
 
-    /// The plugin that gives its name to a module file, an image, a filter or a `root_id`. The name may have the prefix
-    /// `portcullis-` and a version as a suffix.
+    /// The plugin that gives its name to a module file, an image, a filter or a `root_id`. The name may have the
+    /// prefix `portcullis-` and a version as a suffix.
     pub(crate) fn called(name: &str) -> Option<Self> {
         let file = name
             .rsplit('/')

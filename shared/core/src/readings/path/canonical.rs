@@ -106,8 +106,8 @@ fn end_segment(path: &mut Vec<u8>) {
     }
 }
 
-/// Removes a final `.` segment, or a final `..` segment with its parent. The path then ends with a slash. Returns false
-/// if there is no such segment.
+/// Removes a final `.` segment, or a final `..` segment with its parent. The path then ends with a slash. Returns
+/// false if there is no such segment.
 pub(super) fn resolve_dots(path: &mut Vec<u8>) -> bool {
     if path.ends_with(b"/.") {
         path.pop();

@@ -56,8 +56,8 @@ use crate::headers::HeaderMap;
 pub use canonical::CanonicalPath;
 use choices::{Choices, Scan};
 
-/// The highest number of combinations of choices. Each kind of spelling alone needs at most 24. All kinds together would
-/// need a thousand, but only an attacker combines them.
+/// The highest number of combinations of choices. Each kind of spelling alone needs at most 24. All kinds together
+/// would need a thousand, but only an attacker combines them.
 pub const MAX_CHOICES: usize = 64;
 
 /// The highest number of bytes that all combinations together process. It keeps the cost of the most expensive path

@@ -1,31 +1,31 @@
-//! What the worlds themselves promise to stories, so that both keep it.
+//! The contract of [`World`]: scenarios that every implementation must pass.
 
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::{
-    Answer, Cluster, Filter, HASTY_PREFIX, OTHER_PREFIX, RELOAD, RETRIED_PREFIX, Request, Response,
-    Scenario, Upstream, World,
+    Answer, Cluster, Filter, OTHER_PREFIX, RELOAD_TIME, RETRIED_PREFIX, Request, Response,
+    SHORT_TIMEOUT_PREFIX, Scenario, Upstream, World,
 };
 
-/// The stories of no plugin.
+/// Scenarios that are not about a plugin.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
-        without_filters("worlds::services_answer_each_for_itself", services),
-        without_filters("worlds::an_answer_may_come_late", late),
-        without_filters("worlds::an_answer_may_come_too_late", too_late),
-        without_filters("worlds::an_answer_may_break_off", broken_off),
-        without_filters("worlds::grpc_ends_with_trailers", grpc),
+        without_filters("contract::services_answer_each_for_itself", services),
+        without_filters("contract::an_answer_may_come_late", late),
+        without_filters("contract::an_answer_may_come_too_late", too_late),
+        without_filters("contract::an_answer_may_break_off", broken_off),
+        without_filters("contract::grpc_ends_with_trailers", grpc),
         without_filters(
-            "worlds::a_retried_request_is_seen_attempt_by_attempt",
+            "contract::a_retried_request_is_seen_attempt_by_attempt",
             retried,
         ),
-        without_filters("worlds::a_client_may_go_away", abandoned),
-        without_filters("worlds::clients_come_together", together),
-        without_filters("worlds::filters_can_be_replaced", replaced),
+        without_filters("contract::a_client_may_go_away", abandoned),
+        without_filters("contract::clients_come_together", together),
+        without_filters("contract::filters_can_be_replaced", replaced),
         Scenario {
-            name: "worlds::what_filters_know_outlives_a_new_configuration",
+            name: "contract::what_filters_know_outlives_a_new_configuration",
             filters: vec![Filter::Plugin {
                 module: RATE_LIMIT,
                 config: one_an_hour("Kept"),
@@ -33,8 +33,8 @@ pub fn scenarios() -> Vec<Scenario> {
             story: kept,
         },
         Scenario {
-            name: "worlds::what_filters_know_outlives_a_crash",
-            filters: vec![Filter::MortalPlugin {
+            name: "contract::what_filters_know_outlives_a_crash",
+            filters: vec![Filter::CrashablePlugin {
                 module: RATE_LIMIT,
                 config: one_an_hour("Kept"),
             }],
@@ -53,7 +53,7 @@ fn without_filters(name: &'static str, story: fn(&mut dyn World)) -> Scenario {
 
 const RATE_LIMIT: &str = "rate_limit";
 
-/// One request to `/limited` in an hour, and something else to tell configurations apart.
+/// Allows one request per hour to `/limited`. The body of the reply distinguishes configurations.
 fn one_an_hour(body: &str) -> String {
     let config = json!({
         "name": "edge",
@@ -92,7 +92,7 @@ fn services(world: &mut dyn World) {
     assert_eq!(paths(&world.received()), ["/a", "/reset", "/d"]);
     let received = world.received_by(Cluster::Other);
     assert_eq!(paths(&received), [&other, &other]);
-    assert_eq!(world.received(), [], "they were told");
+    assert_eq!(world.received(), [], "each request is returned once");
 }
 
 fn late(world: &mut dyn World) {
@@ -109,7 +109,7 @@ fn late(world: &mut dyn World) {
 fn too_late(world: &mut dyn World) {
     let late = Answer::from(Response::new(200)).after(Duration::from_secs(1));
     world.upstream(Upstream::always(late));
-    let response = world.send(Request::get(&format!("{HASTY_PREFIX}a")));
+    let response = world.send(Request::get(&format!("{SHORT_TIMEOUT_PREFIX}a")));
     assert_eq!(response.status, 504);
 }
 
@@ -242,7 +242,7 @@ fn crashed(world: &mut dyn World) {
     world.crash("/");
     assert_eq!(world.send(Request::get("/")).status, 503);
     assert_eq!(world.finish(under_way).status, 503);
-    world.pass(RELOAD);
+    world.pass(RELOAD_TIME);
     assert_eq!(world.send(Request::get("/")).status, 200);
-    assert_eq!(world.send(limited()).status, 429, "it is still known");
+    assert_eq!(world.send(limited()).status, 429, "the count survives");
 }
