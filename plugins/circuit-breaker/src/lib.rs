@@ -9,8 +9,8 @@ mod stream;
 use std::cell::Cell;
 
 pub use circuit_breaker_policy::CircuitBreaker as Policy;
-use circuit_breaker_policy::board::{self, About};
-use circuit_breaker_policy::{Admission, Arrival, BreakerId, Effects, SHADOW_HEADER};
+use circuit_breaker_policy::{Admission, Arrival, BreakerId, Effects, SHADOW_HEADER, snapshot};
+use portcullis_core::breaker_snapshot::{TableMetadata, value_name};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::reply::Reply;
@@ -38,8 +38,8 @@ pub struct CircuitBreaker {
 /// What each breaker has in Envoy beside its table.
 #[derive(Debug)]
 struct Breaker {
-    about: About,
-    board: SharedValue,
+    table: TableMetadata,
+    snapshot: SharedValue,
     counters: Counters,
 }
 
@@ -52,23 +52,25 @@ impl Plugin for CircuitBreaker {
         let breakers: Vec<Breaker> = instance
             .breakers()
             .zip(instance.tables())
-            .map(|(breaker, about)| Breaker {
-                about,
-                board: instance.shared_value(&format!("{breaker}/board")),
+            .map(|(breaker, table)| Breaker {
+                table,
+                snapshot: instance.shared_value(&value_name(breaker.as_str())),
                 counters: Counters::define(&metrics, breaker.as_str()),
             })
             .collect();
         let specs = breakers.iter().map(|breaker| TableSpec {
-            identity: breaker.about.identity,
+            identity: breaker.table.identity,
             metrics: breaker.counters.table,
         });
         let tables = instance.open_tables(specs);
         for breaker in &breakers {
-            let about = breaker.about;
-            let opened = breaker.board.update(|bytes| board::open(bytes, about));
-            breaker.counters.move_gauges(opened);
+            let table = breaker.table;
+            let begun = breaker
+                .snapshot
+                .update(|bytes| snapshot::begin(bytes, table));
+            breaker.counters.add_to_gauges(begun);
         }
-        roster::retire_others(&instance, &metrics);
+        roster::retire_removed(&instance, &metrics);
         Self {
             has_internal_clients: Cell::new(false),
             clock: SteadyClock::open(),
@@ -145,7 +147,7 @@ impl Plugin for CircuitBreaker {
         self.instance
             .on_response(stream, exchange.response()?, now.get());
         let may_fall_back = self.instance.may_fall_back(stream);
-        if !may_fall_back && !stream.needs_good_news() {
+        if !may_fall_back && !stream.needs_early_success() {
             return Ok(Flow::Continue);
         }
         let mut envoy = EnvoyStream::new(exchange);
@@ -153,11 +155,11 @@ impl Plugin for CircuitBreaker {
             true => self.instance.fallback(stream, &mut envoy),
             false => None,
         };
-        if fallback.is_none() && stream.needs_good_news() {
+        if fallback.is_none() && stream.needs_early_success() {
             let mut tables = self.tables.at(now);
-            let counted = self
-                .instance
-                .on_good_news(stream, &mut envoy, now.get(), &mut tables);
+            let counted =
+                self.instance
+                    .on_early_success(stream, &mut envoy, now.get(), &mut tables);
             self.note_all(&counted);
         }
         envoy.finish()?;
@@ -176,10 +178,10 @@ impl Plugin for CircuitBreaker {
         if stream.needs_request_end() {
             let now = self.clock.now()?;
             let mut tables = self.tables.at(now);
-            let moved = self
+            let delta = self
                 .instance
                 .on_request_complete(stream, now.get(), &mut tables);
-            self.note_all(&moved);
+            self.note_all(&delta);
         }
         Ok(())
     }
@@ -219,11 +221,11 @@ impl CircuitBreaker {
         };
         breaker.counters.count_effects(effects);
         for change in &effects.changes {
-            let identity = breaker.about.identity;
+            let identity = breaker.table.identity;
             let noted = breaker
-                .board
-                .update(|bytes| board::update(bytes, identity, change));
-            breaker.counters.move_gauges(noted);
+                .snapshot
+                .update(|bytes| snapshot::update(bytes, identity, change));
+            breaker.counters.add_to_gauges(noted);
         }
     }
 
@@ -240,9 +242,9 @@ impl CircuitBreaker {
     }
 
     fn status(&self, subject: &Subject<'_>, now: Nanos) -> Reply {
-        let boards = self.breakers.iter().map(|breaker| breaker.board.read());
-        let boards: Vec<_> = boards.map(Result::unwrap_or_default).collect();
+        let snapshots = self.breakers.iter().map(|breaker| breaker.snapshot.read());
+        let snapshots: Vec<_> = snapshots.map(Result::unwrap_or_default).collect();
         self.instance
-            .status(subject, &boards, now.get(), &mut self.tables.at(now))
+            .status(subject, &snapshots, now.get(), &mut self.tables.at(now))
     }
 }

@@ -3,7 +3,7 @@
 //! What happens and why is told there, and in this folder's README for those who configure it.
 
 mod metrics;
-mod respected;
+mod respected_breaker;
 
 use portcullis_core::config::Name;
 use portcullis_core::label::Label as _;
@@ -16,7 +16,7 @@ pub use retry_budget_policy::RetryBudget as Policy;
 use retry_budget_policy::{BreakerQuery, BudgetId, Evaluation, Reason, Report};
 
 use metrics::BudgetMetrics;
-use respected::Respected;
+use respected_breaker::RespectedBreaker;
 
 /// The plugin.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct RetryBudget {
     /// By budget.
     metrics: Vec<BudgetMetrics>,
     /// The breakers that budgets respect, by budget.
-    breakers: Vec<Option<Respected>>,
+    breakers: Vec<Option<RespectedBreaker>>,
     roster: Roster,
 }
 
@@ -62,7 +62,7 @@ impl Plugin for RetryBudget {
             // An older configuration may have named one.
             missing.set(0);
             let breaker = breaker.filter(|_| instance.needs_request());
-            Some(Respected::open(breaker?, missing))
+            Some(RespectedBreaker::open(breaker?, missing))
         });
         Self {
             clock: SteadyClock::open(),

@@ -5,10 +5,10 @@ use std::hash::Hash;
 use serde::Deserialize;
 
 use super::failures::Failures;
-use super::machine::{Extent, Machine, Term};
+use super::machine::{Machine, Term};
 use super::reply::{Details, Fallback};
 use super::times::{HalfOpen, Open, Percent, Slow, UpToADay, off};
-use super::window::Window;
+use super::window_size::WindowSize;
 use portcullis_core::config::{Mode, Name, Whole};
 use portcullis_core::key::{self, KeyPart, Missing, Needs};
 use portcullis_core::matcher::Match;
@@ -33,7 +33,7 @@ pub(super) struct Breaker {
     /// In nanoseconds.
     pub(super) slow_threshold: Option<u64>,
     pub(super) respects_retry_after: bool,
-    pub(super) switch: Switch,
+    pub(super) state_override: StateOverride,
     pub(super) fallback: Fallback,
     /// Of replies, for the access log.
     pub(super) details: Details,
@@ -50,12 +50,12 @@ impl Breaker {
 
     /// Whether requests matter to it.
     pub(super) fn is_active(&self) -> bool {
-        self.mode != Mode::Off && self.switch != Switch::Disabled
+        self.mode != Mode::Off && self.state_override != StateOverride::Disabled
     }
 
     /// Whether it keeps the state of circuits.
     pub(super) fn has_circuits(&self) -> bool {
-        self.is_active() && self.switch != Switch::ForcedOpen
+        self.is_active() && self.state_override != StateOverride::ForcedOpen
     }
 
     /// How many blocks its table has in a plugin of this mode; 0 if it needs none.
@@ -69,7 +69,7 @@ impl Breaker {
         }
     }
 
-    /// The key parts, as a number: see [`board`](super::board).
+    /// The key parts, as a number: see [`breaker_snapshot`](portcullis_core::breaker_snapshot).
     pub(super) fn shape(&self) -> u64 {
         key::shape(&self.key)
     }
@@ -77,8 +77,19 @@ impl Breaker {
     /// A hash of everything that gives a stored state its meaning: equal identities may use each
     /// other's states.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
-        let state = (self.machine.extent, self.probe_wait, self.concurrent_lease);
-        fingerprint((LAYOUT, &self.name, &self.key, blocks, self.switch, state))
+        let state = (
+            self.machine.window_size,
+            self.probe_wait,
+            self.concurrent_lease,
+        );
+        fingerprint((
+            LAYOUT,
+            &self.name,
+            &self.key,
+            blocks,
+            self.state_override,
+            state,
+        ))
     }
 }
 
@@ -86,7 +97,7 @@ impl Breaker {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Switch {
+pub(super) enum StateOverride {
     /// It goes by results.
     #[default]
     Auto,
@@ -98,7 +109,7 @@ pub(super) enum Switch {
     MetricsOnly,
 }
 
-impl Switch {
+impl StateOverride {
     /// As in a configuration.
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -117,7 +128,7 @@ const SHORT: u64 = 1_000_000_000;
 const LAYOUT: u8 = 2;
 
 /// Up to a million of something.
-type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
+type UpToAMillion<const MIN: u32> = Whole<MIN, 1_000_000>;
 
 /// A breaker: which requests, and when to stop sending them.
 #[derive(Deserialize)]
@@ -137,16 +148,16 @@ struct Fields {
     missing: Missing,
     /// Over which results rates are computed.
     #[serde(default)]
-    window: Window,
+    window: WindowSize,
     /// How many results there have to be before rates count; at most the size of a window by count.
     #[serde(default = "minimum_requests")]
-    minimum_requests: Many<1>,
+    minimum_requests: UpToAMillion<1>,
     /// From how many percent of failures on to open. 0: never for that.
     #[serde(default = "off::<100>")]
     failure_rate: Percent,
     /// After how many failures in a row to open. 0: never for that.
     #[serde(default = "off::<1_000_000>")]
-    consecutive_failures: Many<0>,
+    consecutive_failures: UpToAMillion<0>,
     /// What is slow, and when to open for that.
     slow: Option<Slow>,
     /// What counts as a failure.
@@ -160,14 +171,14 @@ struct Fields {
     half_open: HalfOpen,
     /// How many requests may be under way at a time. 0: any number.
     #[serde(default = "off::<1_000_000>")]
-    max_concurrent: Many<0>,
+    max_concurrent: UpToAMillion<0>,
     /// After what time a request under way is no longer counted: only those that were lost should
     /// last that long.
     #[serde(default = "concurrent_lease")]
     concurrent_lease: UpToADay,
     /// Whether to go by results.
     #[serde(default)]
-    state: Switch,
+    state: StateOverride,
     /// The answer in place of the upstream's.
     #[serde(default)]
     fallback: Fallback,
@@ -177,8 +188,8 @@ struct Fields {
     mode: Mode,
 }
 
-fn minimum_requests() -> Many<1> {
-    Many::new(20)
+fn minimum_requests() -> UpToAMillion<1> {
+    UpToAMillion::new(20)
 }
 
 fn concurrent_lease() -> UpToADay {
@@ -196,22 +207,22 @@ impl TryFrom<Fields> for Breaker {
         let consecutive = fields.consecutive_failures.get();
         let max_concurrent = fields.max_concurrent.get();
         let can_refuse = failure_rate > 0 || slow_rate > 0 || consecutive > 0 || max_concurrent > 0;
-        if fields.state == Switch::Auto && !can_refuse {
+        if fields.state == StateOverride::Auto && !can_refuse {
             return Err(
                 "found a breaker that never opens; expected at least one of: failure_rate, \
                  consecutive_failures, slow with a rate, max_concurrent"
                     .to_owned(),
             );
         }
-        let extent = fields.window.extent();
-        let minimum = match extent {
-            Extent::Time(_) => fields.minimum_requests.get(),
-            Extent::Count(size) => fields.minimum_requests.get().min(size.into()),
+        let window_size = fields.window;
+        let minimum = match window_size {
+            WindowSize::Time(_) => fields.minimum_requests.get(),
+            WindowSize::Count(size) => fields.minimum_requests.get().min(size.into()),
         };
         let probe_wait = fields.half_open.max_wait.nanos();
         let concurrent_lease = fields.concurrent_lease.nanos();
         let machine = Machine {
-            extent,
+            window_size,
             minimum,
             failure_rate,
             slow_rate,
@@ -222,7 +233,7 @@ impl TryFrom<Fields> for Breaker {
             short_term: Term::new(probe_wait.min(SHORT)),
             max_concurrent,
             concurrent_term: Term::new(concurrent_lease),
-            only_measures: fields.state == Switch::MetricsOnly,
+            is_metrics_only: fields.state == StateOverride::MetricsOnly,
         };
         Ok(Self {
             details: Details::of(&fields.name),
@@ -234,7 +245,7 @@ impl TryFrom<Fields> for Breaker {
             machine,
             slow_threshold: fields.slow.map(|slow| slow.threshold.nanos()),
             respects_retry_after: fields.open.respects_retry_after,
-            switch: fields.state,
+            state_override: fields.state,
             fallback: fields.fallback,
             mode: fields.mode,
             probe_wait,

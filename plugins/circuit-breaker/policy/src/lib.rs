@@ -130,44 +130,45 @@
 //!
 //! What is known beside the table, to show it and to tell other plugins, is on the [`board`].
 
-mod asked;
-pub mod board;
+mod admission;
 mod breaker;
 mod circuit;
 mod config;
+mod deadlines;
 mod endings;
-mod evaluate;
 mod failures;
 mod flags;
 mod grpc;
 mod machine;
 mod outcome;
 mod policy;
+mod recording;
 mod reply;
 mod response;
 mod retry_after;
-mod settle;
+pub mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
 mod times;
-mod window;
+mod window_size;
 
 use std::fmt;
 
 use bytes::Bytes;
 
+pub use admission::{Admission, Arrival, Check, Decision, Reason};
 pub use circuit::Effects;
 pub use config::Config;
 pub use endings::Author;
-pub use evaluate::{Admission, Arrival, Check, Outcome, Reason};
-pub use machine::{Cause, Happened, Phase, Transition};
-pub use outcome::{Finding, Stream, Verdict};
-pub use settle::Recorded;
+pub use machine::{Cause, CircuitEvents, Transition};
+pub use outcome::{Finding, Outcome, Stream};
+pub use recording::Recorded;
 
-use board::About;
-use breaker::{Breaker, Switch};
+use breaker::{Breaker, StateOverride};
 use config::StatusPath;
+pub use portcullis_core::breaker_snapshot::Phase;
+use portcullis_core::breaker_snapshot::TableMetadata;
 use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
 pub use portcullis_core::headers::SHADOW_HEADER;
 use portcullis_core::key::Needs;
@@ -177,7 +178,7 @@ use portcullis_table::MemoryUse;
 ///
 /// For each exchange: [`on_request`](Self::on_request), then [`reply`](Self::reply) if it rejects, else
 /// [`on_request_complete`](Self::on_request_complete), [`on_response`](Self::on_response),
-/// [`on_good_news`](Self::on_good_news), [`on_trailers`](Self::on_trailers) and at last [`on_log`](Self::on_log).
+/// [`on_early_success`](Self::on_early_success), [`on_trailers`](Self::on_trailers) and at last [`on_log`](Self::on_log).
 /// The `needs_…` methods say which of them the caller can leave out.
 #[derive(Debug)]
 pub struct CircuitBreaker {
@@ -245,16 +246,16 @@ impl CircuitBreaker {
 
     /// What the tables of all breakers are, in the same order. Tables of one identity, and of the same
     /// plugin instance, are one table.
-    pub fn tables(&self) -> impl Iterator<Item = About> {
+    pub fn tables(&self) -> impl Iterator<Item = TableMetadata> {
         self.breakers
             .iter()
-            .map(|Compiled { breaker, blocks }| About {
+            .map(|Compiled { breaker, blocks }| TableMetadata {
                 identity: breaker.identity(*blocks),
                 shape: breaker.shape(),
                 blocks: *blocks,
                 is_forced_open: self.mode == Mode::Enforce
                     && breaker.mode == Mode::Enforce
-                    && breaker.switch == Switch::ForcedOpen,
+                    && breaker.state_override == StateOverride::ForcedOpen,
             })
     }
 
@@ -276,7 +277,7 @@ impl CircuitBreaker {
     /// The values of [`SHADOW_HEADER`] for the request, one for each breaker that would have rejected it.
     pub fn shadow_marks(&self, admission: &Admission) -> impl Iterator<Item = Bytes> {
         let checks = admission.checks.iter();
-        let rejected = checks.filter(|check| matches!(check.outcome, Outcome::ShadowRejected(_)));
+        let rejected = checks.filter(|check| matches!(check.decision, Decision::ShadowRejected(_)));
         let breakers = rejected.filter_map(|check| self.get(check.breaker));
         breakers.map(|compiled| format!("circuit_breaker;{}", compiled.breaker.name).into())
     }
@@ -324,8 +325,8 @@ impl fmt::Display for CircuitBreaker {
             if breaker.mode != Mode::Enforce {
                 write!(f, " ({})", breaker.mode)?;
             }
-            if breaker.switch != Switch::Auto {
-                write!(f, " ({})", breaker.switch.label())?;
+            if breaker.state_override != StateOverride::Auto {
+                write!(f, " ({})", breaker.state_override.label())?;
             }
         }
         Ok(())

@@ -33,7 +33,7 @@
 //! Each property is a call to the proxy, so the common case asks for one: code details of `via_upstream`.
 //! In other cases the flags, and then perhaps the attempts and what the client asked for, are read.
 
-use super::asked::{Asked, has_passed, nanoseconds};
+use super::deadlines::{ClientDeadlines, has_passed, parse_grpc_timeout};
 use super::endings::{Author, Ending};
 use super::failures::Failures;
 use super::flags::{CLIENT_GONE, OF_UPSTREAM, WITH_UPSTREAM_RESPONSE};
@@ -63,7 +63,7 @@ pub trait Stream {
 
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Outcome {
     /// The upstream has answered.
     Success,
     /// It has failed.
@@ -78,7 +78,7 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What came of the request.
-    pub verdict: Verdict,
+    pub outcome: Outcome,
     /// Whose doing it was.
     pub author: Author,
     /// How often it was sent upstream, where that is known.
@@ -91,7 +91,7 @@ pub struct Finding {
 impl Finding {
     /// Of a request that a breaker is for in some readings only: it may be another's.
     pub(super) const AMBIGUOUS: Self = Self {
-        verdict: Verdict::Neutral,
+        outcome: Outcome::Neutral,
         author: Author::Ambiguous,
         attempts: None,
         lacks_headers: false,
@@ -109,7 +109,7 @@ pub(super) enum Moment {
 
 /// What is known of an exchange beside its ending.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'a> {
+pub(super) struct Observed<'a> {
     pub(super) moment: Moment,
     pub(super) response: Option<&'a Response>,
     /// Whether the whole request has come.
@@ -119,32 +119,36 @@ pub(super) struct Seen<'a> {
     /// Since it was complete, in nanoseconds.
     pub(super) waited: u64,
     /// `None` if the request's headers were not read.
-    pub(super) asked: Option<Asked>,
+    pub(super) deadlines: Option<ClientDeadlines>,
 }
 
 /// What came of an exchange for one breaker.
-pub(super) fn judge(failures: &Failures, seen: &Seen<'_>, stream: &mut impl Stream) -> Finding {
+pub(super) fn judge(
+    failures: &Failures,
+    observed: &Observed<'_>,
+    stream: &mut impl Stream,
+) -> Finding {
     let details = stream.code_details();
     let ending = Ending::of(&details);
-    if let (Some(response), Ending::Answered) = (seen.response, ending) {
-        return answered(failures, seen, response, stream);
+    if let (Some(response), Ending::Answered) = (observed.response, ending) {
+        return answered(failures, observed, response, stream);
     }
     let flags = stream.flags();
     let attempts = stream.attempts();
-    let seen = &match ending {
+    let observed = &match ending {
         Ending::BrokeBefore | Ending::Late
-            if failures.has_upgrades() && !seen.is_complete && stream.is_upgrade() =>
+            if failures.has_upgrades() && !observed.is_complete && stream.is_upgrade() =>
         {
-            Seen {
+            Observed {
                 is_complete: true,
-                waited: seen.age,
-                ..*seen
+                waited: observed.age,
+                ..*observed
             }
         }
-        _ => *seen,
+        _ => *observed,
     };
-    let finding = |verdict, author| Finding {
-        verdict,
+    let finding = |outcome, author| Finding {
+        outcome,
         author,
         attempts,
         lacks_headers: false,
@@ -156,37 +160,37 @@ pub(super) fn judge(failures: &Failures, seen: &Seen<'_>, stream: &mut impl Stre
         _ => Author::Upstream,
     };
     if flags & configured & !OF_UPSTREAM > 0 {
-        return finding(Verdict::Failure, author);
+        return finding(Outcome::Failure, author);
     }
     // A response that had begun well, and that the upstream did not break off.
-    if let Some(response) = seen.response
+    if let Some(response) = observed.response
         && response.has_begun_well()
         && attempts != Some(0)
-        && may_be_of_upstream(ending, seen)
+        && may_be_of_upstream(ending, observed)
     {
         return finding(by_status(failures, response), Author::Upstream);
     }
-    let abandoned = finding(Verdict::Abandoned, Author::Client);
+    let abandoned = finding(Outcome::Abandoned, Author::Client);
     let failed = || {
         let is_configured = flags & configured > 0
-            || seen
+            || observed
                 .response
                 .is_some_and(|response| response.is_failure(failures));
         match is_configured {
-            true => finding(Verdict::Failure, Author::Upstream),
-            false => finding(Verdict::Neutral, Author::Upstream),
+            true => finding(Outcome::Failure, Author::Upstream),
+            false => finding(Outcome::Neutral, Author::Upstream),
         }
     };
     match ending {
-        Ending::Answered => finding(Verdict::Neutral, Author::Unknown("other")),
-        Ending::Redirected => finding(Verdict::Success, Author::Upstream),
+        Ending::Answered => finding(Outcome::Neutral, Author::Unknown("other")),
+        Ending::Redirected => finding(Outcome::Success, Author::Upstream),
         Ending::Unreachable => failed(),
-        Ending::BrokeBefore | Ending::BrokeWithin | Ending::Late if !seen.is_complete => {
-            finding(Verdict::Neutral, Author::Client)
+        Ending::BrokeBefore | Ending::BrokeWithin | Ending::Late if !observed.is_complete => {
+            finding(Outcome::Neutral, Author::Client)
         }
         Ending::BrokeBefore | Ending::BrokeWithin => failed(),
-        Ending::Late if attempts == Some(0) => finding(Verdict::Neutral, Author::Envoy),
-        Ending::Late => match seen.is_clients_deadline(stream) {
+        Ending::Late if attempts == Some(0) => finding(Outcome::Neutral, Author::Envoy),
+        Ending::Late => match observed.is_clients_deadline(stream) {
             Deadline::Clients => abandoned,
             Deadline::Operators => failed(),
             Deadline::Unclear => Finding {
@@ -195,27 +199,29 @@ pub(super) fn judge(failures: &Failures, seen: &Seen<'_>, stream: &mut impl Stre
             },
         },
         Ending::Overdue => abandoned,
-        Ending::Left => match seen.response {
+        Ending::Left => match observed.response {
             // Envoy answers nothing to a client that is gone: the response is the upstream's, or a filter's.
             Some(response) if attempts != Some(0) => {
                 finding(by_status(failures, response), Author::Upstream)
             }
-            Some(_) => finding(Verdict::Neutral, Author::Client),
+            Some(_) => finding(Outcome::Neutral, Author::Client),
             None => abandoned,
         },
-        Ending::By(Author::Unknown(_)) if seen.response.is_none() && flags & CLIENT_GONE > 0 => {
+        Ending::By(Author::Unknown(_))
+            if observed.response.is_none() && flags & CLIENT_GONE > 0 =>
+        {
             abandoned
         }
-        Ending::By(author) => finding(Verdict::Neutral, author),
+        Ending::By(author) => finding(Outcome::Neutral, author),
     }
 }
 
 /// Whether a response that has begun is the upstream's although the exchange ended so.
-fn may_be_of_upstream(ending: Ending, seen: &Seen<'_>) -> bool {
+fn may_be_of_upstream(ending: Ending, observed: &Observed<'_>) -> bool {
     match ending {
         Ending::Late | Ending::Overdue | Ending::Left => true,
         Ending::By(author) => matches!(author, Author::Client | Author::Envoy),
-        Ending::BrokeWithin => !seen.is_complete,
+        Ending::BrokeWithin => !observed.is_complete,
         _ => false,
     }
 }
@@ -223,26 +229,26 @@ fn may_be_of_upstream(ending: Ending, seen: &Seen<'_>) -> bool {
 /// A whole response of the upstream.
 fn answered(
     failures: &Failures,
-    seen: &Seen<'_>,
+    observed: &Observed<'_>,
     response: &Response,
     stream: &mut impl Stream,
 ) -> Finding {
     let telling = failures.flags() & WITH_UPSTREAM_RESPONSE;
-    let mut verdict = by_status(failures, response);
-    let is_at_end = seen.moment == Moment::End;
-    if verdict == Verdict::Success
+    let mut outcome = by_status(failures, response);
+    let is_at_end = observed.moment == Moment::End;
+    if outcome == Outcome::Success
         && (is_at_end && response.lacks_status(failures)
             || telling > 0 && stream.flags() & telling > 0)
     {
-        verdict = Verdict::Failure;
+        outcome = Outcome::Failure;
     }
-    let is_failure = verdict == Verdict::Failure;
+    let is_failure = outcome == Outcome::Failure;
     let mut author = Author::Upstream;
-    if is_failure && response.is_deadline_exceeded() && seen.has_passed_grpc_timeout(stream) {
-        (verdict, author) = (Verdict::Abandoned, Author::Client);
+    if is_failure && response.is_deadline_exceeded() && observed.has_passed_grpc_timeout(stream) {
+        (outcome, author) = (Outcome::Abandoned, Author::Client);
     }
     Finding {
-        verdict,
+        outcome,
         author,
         attempts: match is_failure {
             true => stream.attempts(),
@@ -252,13 +258,13 @@ fn answered(
     }
 }
 
-fn by_status(failures: &Failures, response: &Response) -> Verdict {
+fn by_status(failures: &Failures, response: &Response) -> Outcome {
     if response.is_ignored(failures) {
-        return Verdict::Neutral;
+        return Outcome::Neutral;
     }
     match response.is_failure(failures) {
-        true => Verdict::Failure,
-        false => Verdict::Success,
+        true => Outcome::Failure,
+        false => Outcome::Success,
     }
 }
 
@@ -268,12 +274,12 @@ enum Deadline {
     Unclear,
 }
 
-impl Seen<'_> {
+impl Observed<'_> {
     /// Whether the deadline of a gRPC client has passed.
     fn has_passed_grpc_timeout(&self, stream: &mut impl Stream) -> bool {
-        let deadline = match self.asked {
-            Some(asked) => asked.grpc_timeout,
-            None => nanoseconds(&stream.grpc_timeout()).unwrap_or(u64::MAX),
+        let deadline = match self.deadlines {
+            Some(deadlines) => deadlines.grpc_timeout,
+            None => parse_grpc_timeout(&stream.grpc_timeout()).unwrap_or(u64::MAX),
         };
         has_passed(deadline, self.age)
     }
@@ -283,8 +289,8 @@ impl Seen<'_> {
         if self.has_passed_grpc_timeout(stream) {
             return Deadline::Clients;
         }
-        match self.asked {
-            Some(asked) if has_passed(asked.timeout, self.waited) => Deadline::Clients,
+        match self.deadlines {
+            Some(deadlines) if has_passed(deadlines.timeout, self.waited) => Deadline::Clients,
             Some(_) => Deadline::Operators,
             None if stream.is_internal() => Deadline::Unclear,
             None => Deadline::Operators,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::CircuitBreaker;
-use super::evaluate::{Admission, Reason};
+use super::admission::{Admission, Reason};
 use portcullis_core::config::{Mode, Name, OnError, at_member};
 use portcullis_core::grpc::Grpc;
 use portcullis_core::headers::HeaderMap;

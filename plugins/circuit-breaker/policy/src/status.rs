@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::board::{Board, Entry};
-use super::breaker::{Breaker, Switch};
-use super::machine::{Phase, State};
+use super::breaker::{Breaker, StateOverride};
+use super::machine::State;
 use super::{BreakerId, CircuitBreaker, Compiled};
+use portcullis_core::breaker_snapshot::{Entry, Phase, Snapshot};
 use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_core::readings::path::Paths;
@@ -25,22 +25,28 @@ impl CircuitBreaker {
         })
     }
 
-    /// The status view. `boards` are those of the breakers, in their order; one that could not be read
+    /// The status view. `snapshots` are those of the breakers, in their order; one that could not be read
     /// is empty.
     pub fn status<S: Store>(
         &self,
         subject: &Subject<'_>,
-        boards: &[Vec<u8>],
+        snapshots: &[Vec<u8>],
         now: u64,
         store: &mut S,
     ) -> Reply {
         if subject.method() != b"GET" {
             return reply(405, "allow", "GET", Bytes::new());
         }
-        let breakers = self.breakers.iter().zip(boards).enumerate();
+        let breakers = self.breakers.iter().zip(snapshots).enumerate();
         let breakers: Vec<Value> = breakers
-            .map(|(i, (compiled, board))| {
-                view(BreakerId(i), compiled, &Board::decode(board), now, store)
+            .map(|(i, (compiled, snapshot))| {
+                view(
+                    BreakerId(i),
+                    compiled,
+                    &Snapshot::decode(snapshot),
+                    now,
+                    store,
+                )
             })
             .collect();
         let body = json!({"policy": self.name.as_str(), "breakers": breakers});
@@ -65,22 +71,22 @@ fn reply(status: u16, header: &'static str, value: &'static str, body: Bytes) ->
 fn view<S: Store>(
     id: BreakerId,
     compiled: &Compiled,
-    board: &Board,
+    snapshot: &Snapshot,
     now: u64,
     store: &mut S,
 ) -> Value {
     let breaker = &compiled.breaker;
-    let state = match breaker.switch {
-        Switch::Auto => board.worst().label(),
-        switch => switch.label(),
+    let state = match breaker.state_override {
+        StateOverride::Auto => snapshot.worst_phase().label(),
+        state_override => state_override.label(),
     };
-    let mut entries: Vec<&Entry> = board.entries.iter().collect();
+    let mut entries: Vec<&Entry> = snapshot.entries.iter().collect();
     // The worst first.
     entries.sort_by_key(|entry| (std::cmp::Reverse(entry.phase), &entry.label));
     let keys = entries.into_iter().filter_map(|entry| {
-        let read = store.update(id.index(), entry.place.block, |bytes| Edit {
+        let read = store.update(id.index(), entry.address.block, |bytes| Edit {
             changed: false,
-            outcome: Block::<State>::new(bytes).get(entry.place.tag),
+            outcome: Block::<State>::new(bytes).get(entry.address.tag),
         });
         let state = read.ok().flatten()?;
         Some(circuit(breaker, &entry.label, &state, now))
@@ -89,9 +95,9 @@ fn view<S: Store>(
         "name": breaker.name.as_str(),
         "mode": breaker.mode.to_string(),
         "state": state,
-        "open_keys": board.count(Phase::Open),
-        "half_open_keys": board.count(Phase::HalfOpen),
-        "keys_not_shown": board.beyond(),
+        "open_keys": snapshot.count(Phase::Open),
+        "half_open_keys": snapshot.count(Phase::HalfOpen),
+        "keys_not_shown": snapshot.unlisted(),
         "keys": keys.collect::<Vec<_>>(),
     })
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use portcullis_core::config::Name;
+use portcullis_core::time::Nanos;
 use portcullis_table::KeyHash;
 
 use super::BudgetId;
@@ -51,6 +52,6 @@ pub struct BreakerQuery {
     pub shape: u64,
     /// The request's key.
     pub key: KeyHash,
-    /// The time now.
-    pub now: u64,
+    /// The current time.
+    pub now: Nanos,
 }

@@ -13,6 +13,7 @@ use portcullis_core::config::OnError;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{self, Key, Missing, Request};
+use portcullis_core::time::Nanos;
 use portcullis_table::TableEvents;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
@@ -52,7 +53,7 @@ impl RetryBudget {
                 budget: id,
                 shape: key::shape(&budget.key),
                 key,
-                now,
+                now: Nanos::new(now),
             });
         let reason = match is_breaker_open {
             true => Some(Reason::BreakerOpen),

@@ -46,7 +46,7 @@ fn a_breaker_that_is_not_there_is_logged_once_by_each_worker() {
     }
     let warnings = warnings(&host);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    let said = "nothing is known of the breaker edge/typo that \"respect_breaker\" names";
+    let said = "\"respect_breaker\" names edge/typo, but there is no such breaker";
     assert!(
         warnings.iter().all(|line| line.contains(said)),
         "{warnings:?}"

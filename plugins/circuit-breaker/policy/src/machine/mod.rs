@@ -8,22 +8,24 @@ mod leases;
 mod open_time;
 mod probes;
 mod state;
-mod verdict;
+mod trip;
 mod window;
 
+use crate::window_size::WindowSize;
 use leases::Slice;
 pub(super) use leases::Term;
 pub(super) use open_time::OpenTime;
-pub(super) use probes::Begun;
+use portcullis_core::breaker_snapshot::Phase;
+pub(super) use probes::EarlySuccess;
 use probes::{Probe, Stage};
-pub use state::{Cause, Phase};
+pub use state::Cause;
 pub(super) use state::{State, Trip};
-pub(super) use window::{Counts, Extent, MAX_RESULTS, Sample};
+pub(super) use window::{Counts, MAX_RESULTS, Sample};
 
 /// The rules of a breaker, in numbers. Whatever is 0 is off, except as told.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
-    pub(super) extent: Extent,
+    pub(super) window_size: WindowSize,
     /// How many results there have to be before rates count, at least 1.
     pub(super) minimum: u32,
     /// In percent.
@@ -40,7 +42,7 @@ pub(super) struct Machine {
     pub(super) max_concurrent: u32,
     pub(super) concurrent_term: Term,
     /// Never opens.
-    pub(super) only_measures: bool,
+    pub(super) is_metrics_only: bool,
 }
 
 /// What asks for admission.
@@ -97,7 +99,7 @@ pub struct Transition {
 
 /// What happened to a circuit beside what was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Happened {
+pub struct CircuitEvents {
     /// The phase has changed.
     pub transition: Option<Transition>,
     /// How many permits came back by themselves.
@@ -137,15 +139,15 @@ impl Machine {
         mut state: State,
         now: u64,
         candidate: Candidate,
-    ) -> (State, Result<Ticket, Refusal>, Happened) {
-        let mut happened = self.expire(&mut state, now);
+    ) -> (State, Result<Ticket, Refusal>, CircuitEvents) {
+        let mut events = self.expire(&mut state, now);
         let Candidate {
             is_complete,
             counts,
         } = candidate;
         let is_full = self.max_concurrent > 0 && state.under_way.out() >= self.max_concurrent;
         let refusal = match state.phase {
-            _ if self.only_measures => None,
+            _ if self.is_metrics_only => None,
             Phase::Open if now < state.open_until || !counts => Some(Refusal::Open {
                 until: state.open_until,
             }),
@@ -156,10 +158,10 @@ impl Machine {
             Phase::Closed | Phase::HalfOpen | Phase::Open => None,
         };
         if let Some(refusal) = refusal {
-            return (state, Err(refusal), happened);
+            return (state, Err(refusal), events);
         }
-        if state.phase == Phase::Open && !self.only_measures {
-            happened.transition = Some(enter(&mut state, Phase::HalfOpen, now, None));
+        if state.phase == Phase::Open && !self.is_metrics_only {
+            events.transition = Some(enter(&mut state, Phase::HalfOpen, now, None));
             self.expire_probes(&mut state, now);
         }
         let under_way = (self.max_concurrent > 0).then(|| {
@@ -175,12 +177,17 @@ impl Machine {
             probe,
             under_way,
         };
-        (state, Ok(ticket), happened)
+        (state, Ok(ticket), events)
     }
 
     /// Records how a request ended, or that it was never sent.
-    pub(super) fn record(&self, mut state: State, now: u64, report: Report) -> (State, Happened) {
-        let mut happened = self.expire(&mut state, now);
+    pub(super) fn record(
+        &self,
+        mut state: State,
+        now: u64,
+        report: Report,
+    ) -> (State, CircuitEvents) {
+        let mut events = self.expire(&mut state, now);
         let Report { ticket, ended, .. } = report;
         if let Some((since, slice)) = ticket.under_way
             && since == state.counting_since
@@ -196,7 +203,7 @@ impl Machine {
         };
         let was_counted = stage == Some(Stage::Counted) || is_own && had_begun && !held;
         let sample = match ended {
-            Ended::Neutral => return (state, happened),
+            Ended::Neutral => return (state, events),
             Ended::Abandoned => Sample {
                 failed: false,
                 slow: true,
@@ -206,15 +213,15 @@ impl Machine {
         // A response that had begun well, and now breaks off, says something of now.
         let breaks_now = had_begun && sample.failed && state.phase == Phase::Closed;
         if !is_own && !breaks_now {
-            happened.was_late = !was_counted;
-            return (state, happened);
+            events.was_late = !was_counted;
+            return (state, events);
         }
         if was_counted && !sample.failed {
-            return (state, happened);
+            return (state, events);
         }
         if sample.failed {
-            let spared_until = now.saturating_add(report.retry_after.min(self.open.max));
-            state.spared_until = state.spared_until.max(spared_until);
+            let retry_after_until = now.saturating_add(report.retry_after.min(self.open.max));
+            state.retry_after_until = state.retry_after_until.max(retry_after_until);
         }
         let before = state;
         if self.consecutive > 0 {
@@ -228,24 +235,24 @@ impl Machine {
             }
         }
         let transition = match state.phase {
-            _ if self.only_measures => {
-                let counts = state.window.add(self.extent, now, sample);
-                let exceeded = self.verdict(&state, counts);
-                let before = self.verdict(&before, self.counts(&before, now));
-                happened.exceeded = exceeded.filter(|_| before.is_none());
+            _ if self.is_metrics_only => {
+                let counts = state.window.add(self.window_size, now, sample);
+                let exceeded = self.trip_cause(&state, counts);
+                let before = self.trip_cause(&before, self.counts(&before, now));
+                events.exceeded = exceeded.filter(|_| before.is_none());
                 None
             }
             Phase::Closed => {
                 let mut counts = Counts::default();
                 if self.failure_rate > 0 || self.slow_rate > 0 {
-                    counts = state.window.add(self.extent, now, sample);
+                    counts = state.window.add(self.window_size, now, sample);
                 }
-                let cause = self.verdict(&state, counts);
+                let cause = self.trip_cause(&state, counts);
                 cause.map(|cause| self.open(&mut state, now, cause, counts, report.random))
             }
             Phase::HalfOpen => {
                 match was_counted {
-                    true => state.probed.spoil(),
+                    true => state.probed.turn_success_into_failure(),
                     false => state.probed.add(sample),
                 }
                 self.decide(&mut state, now, report.random)
@@ -253,18 +260,18 @@ impl Machine {
             // Nothing is admitted in this generation.
             Phase::Open => None,
         };
-        happened.transition = match (happened.transition, transition) {
+        events.transition = match (events.transition, transition) {
             (Some(first), Some(second)) => Some(Transition {
                 from: first.from,
                 ..second
             }),
             (first, second) => second.or(first),
         };
-        (state, happened)
+        (state, events)
     }
 
     /// How bad it is to forget a state, for the table; 0 if it says nothing any more.
-    pub(super) fn harm(&self, mut state: State, now: u64) -> u128 {
+    pub(super) fn eviction_cost(&self, mut state: State, now: u64) -> u128 {
         self.expire(&mut state, now);
         let rank: u32 = match state.phase {
             Phase::Open => 3,
@@ -272,7 +279,7 @@ impl Machine {
             Phase::Closed if state.under_way.out() > 0 => 1,
             Phase::Closed => 0,
         };
-        let counts = state.window.counts(self.extent, now);
+        let counts = state.window.counts(self.window_size, now);
         let held = u64::from(counts.total)
             .saturating_add(state.consecutive.into())
             .saturating_add(state.under_way.out().into());
@@ -281,7 +288,7 @@ impl Machine {
 
     /// What is in the window now.
     pub(super) fn counts(&self, state: &State, now: u64) -> Counts {
-        state.window.counts(self.extent, now)
+        state.window.counts(self.window_size, now)
     }
 
     /// How many requests are under way, and how many probes are out.
@@ -290,16 +297,16 @@ impl Machine {
         (state.under_way.out(), state.probes_out())
     }
 
-    fn expire(&self, state: &mut State, now: u64) -> Happened {
-        let mut happened = Happened::default();
+    fn expire(&self, state: &mut State, now: u64) -> CircuitEvents {
+        let mut events = CircuitEvents::default();
         if state.phase == Phase::HalfOpen {
-            happened = self.expire_probes(state, now);
+            events = self.expire_probes(state, now);
         }
         if self.max_concurrent > 0 {
             let expired = state.under_way.expire(self.concurrent_term, now);
-            happened.leases_expired = happened.leases_expired.saturating_add(expired);
+            events.leases_expired = events.leases_expired.saturating_add(expired);
         }
-        happened
+        events
     }
 
     fn open(
@@ -311,7 +318,7 @@ impl Machine {
         random: u64,
     ) -> Transition {
         let time = self.open.after(state.trips, random);
-        let open_until = now.saturating_add(time).max(state.spared_until);
+        let open_until = now.saturating_add(time).max(state.retry_after_until);
         state.trips = state.trips.saturating_add(1);
         state.last_trip = Trip {
             cause: Some(cause),

@@ -14,7 +14,8 @@
 
 use super::leases::Slice;
 use super::window::{Counts, Sample};
-use super::{Cause, Happened, Machine, Phase, State, Ticket, Transition, enter, mix};
+use super::{Cause, CircuitEvents, Machine, State, Ticket, Transition, enter, mix};
+use portcullis_core::breaker_snapshot::Phase;
 
 /// What a probe holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +42,15 @@ impl Stage {
 
 /// A response that has begun well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Begun {
+pub(crate) struct EarlySuccess {
     /// Whether its headers were slow.
     pub(crate) is_slow: bool,
     /// Whether trailers say how it went.
-    pub(crate) has_verdict_in_trailers: bool,
+    pub(crate) has_status_in_trailers: bool,
 }
 
 /// What probes have shown.
-pub(super) enum Verdict {
+pub(super) enum ProbeVerdict {
     Open,
     Close,
 }
@@ -98,22 +99,22 @@ impl Machine {
     }
 
     /// Lets the permits of probes expire. Those whose responses had begun well have succeeded.
-    pub(super) fn expire_probes(&self, state: &mut State, now: u64) -> Happened {
-        let mut happened = Happened {
+    pub(super) fn expire_probes(&self, state: &mut State, now: u64) -> CircuitEvents {
+        let mut events = CircuitEvents {
             leases_expired: state
                 .probes
                 .expire(self.probe_term, now)
                 .saturating_add(state.uploads.expire(self.short_term, now)),
-            ..Happened::default()
+            ..CircuitEvents::default()
         };
         let succeeded = state.answered.expire(self.short_term, now);
         if succeeded > 0 {
             state.probed.total = state.probed.total.saturating_add(succeeded);
             state.consecutive = 0;
             let random = mix(now ^ state.generation);
-            happened.transition = self.decide(state, now, random);
+            events.transition = self.decide(state, now, random);
         }
-        happened
+        events
     }
 
     /// The request of a probe is complete.
@@ -122,8 +123,8 @@ impl Machine {
         mut state: State,
         now: u64,
         mut ticket: Ticket,
-    ) -> (State, Ticket, Happened) {
-        let happened = self.expire(&mut state, now);
+    ) -> (State, Ticket, CircuitEvents) {
+        let events = self.expire(&mut state, now);
         if let Some(probe) = &mut ticket.probe
             && probe.stage == Stage::Uploading
             && ticket.generation == state.generation
@@ -131,7 +132,7 @@ impl Machine {
             state.give_back(*probe);
             *probe = state.take_probe(true);
         }
-        (state, ticket, happened)
+        (state, ticket, events)
     }
 
     /// The response to a probe has begun well.
@@ -140,40 +141,40 @@ impl Machine {
         mut state: State,
         now: u64,
         mut ticket: Ticket,
-        begun: Begun,
-    ) -> (State, Ticket, Happened) {
-        let mut happened = self.expire(&mut state, now);
+        early: EarlySuccess,
+    ) -> (State, Ticket, CircuitEvents) {
+        let mut events = self.expire(&mut state, now);
         let Some(probe) = &mut ticket.probe else {
-            return (state, ticket, happened);
+            return (state, ticket, events);
         };
-        let waits_for_more = begun.has_verdict_in_trailers && begun.is_slow;
+        let waits_for_more = early.has_status_in_trailers && early.is_slow;
         if ticket.generation != state.generation || probe.stage.is_answered() || waits_for_more {
-            return (state, ticket, happened);
+            return (state, ticket, events);
         }
         state.give_back(*probe);
-        if begun.has_verdict_in_trailers {
+        if early.has_status_in_trailers {
             probe.stage = Stage::Answered;
             probe.slice = state.answered.take();
-            return (state, ticket, happened);
+            return (state, ticket, events);
         }
         probe.stage = Stage::Counted;
         state.consecutive = 0;
         state.probed.add(Sample {
             failed: false,
-            slow: begun.is_slow,
+            slow: early.is_slow,
         });
         let random = mix(now ^ state.generation);
         let decided = self.decide(&mut state, now, random);
-        happened.transition = decided.or(happened.transition);
-        (state, ticket, happened)
+        events.transition = decided.or(events.transition);
+        (state, ticket, events)
     }
 
     /// Opens or closes a half-open circuit if its probes have shown enough.
     pub(super) fn decide(&self, state: &mut State, now: u64, random: u64) -> Option<Transition> {
         let probed = state.probed;
-        match self.verdict_on_probes(state)? {
-            Verdict::Open => Some(self.open(state, now, Cause::Probe, probed, random)),
-            Verdict::Close => {
+        match self.probe_verdict(state)? {
+            ProbeVerdict::Open => Some(self.open(state, now, Cause::Probe, probed, random)),
+            ProbeVerdict::Close => {
                 state.trips = 0;
                 Some(enter(state, Phase::Closed, now, None))
             }
@@ -181,25 +182,25 @@ impl Machine {
     }
 
     /// What the probes say, as soon as there are enough of them.
-    fn verdict_on_probes(&self, state: &State) -> Option<Verdict> {
+    fn probe_verdict(&self, state: &State) -> Option<ProbeVerdict> {
         let enough = self.minimum.min(self.permits);
         let in_a_row = self.consecutive.min(enough);
         if in_a_row > 0 && state.consecutive >= in_a_row {
-            return Some(Verdict::Open);
+            return Some(ProbeVerdict::Open);
         }
         if state.probed.total < enough {
             return None;
         }
         Some(match self.exceeds(state.probed) {
-            (false, false) => Verdict::Close,
-            _ => Verdict::Open,
+            (false, false) => ProbeVerdict::Close,
+            _ => ProbeVerdict::Open,
         })
     }
 }
 
 impl Counts {
     /// Makes a failure of a result that had counted as a success.
-    pub(super) fn spoil(&mut self) {
+    pub(super) fn turn_success_into_failure(&mut self) {
         self.failed = self.failed.saturating_add(1).min(self.total);
     }
 }

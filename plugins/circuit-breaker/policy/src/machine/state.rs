@@ -24,48 +24,10 @@
 use super::codec::{Reader, Writer};
 use super::leases::Leases;
 use super::window::{self, Counts, Window};
+use portcullis_core::breaker_snapshot::Phase;
 use portcullis_core::label::Label;
 
 const SIZE: usize = 1 + 3 + 2 + 4 + 3 * 8 + 12 + 3 * 28 + 8 + 28 + window::SIZE;
-
-/// The state of a circuit. An ordering: the later, the worse.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Requests pass.
-    #[default]
-    Closed,
-    /// So many requests pass as it takes to find out.
-    HalfOpen,
-    /// No request passes.
-    Open,
-}
-
-impl Phase {
-    /// The phase in words, as in the status view.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::HalfOpen => "half_open",
-            Self::Open => "open",
-        }
-    }
-
-    pub(crate) fn to_byte(self) -> u8 {
-        match self {
-            Self::Closed => 0,
-            Self::HalfOpen => 1,
-            Self::Open => 2,
-        }
-    }
-
-    pub(crate) fn from_byte(byte: u8) -> Self {
-        match byte {
-            1 => Self::HalfOpen,
-            2 => Self::Open,
-            _ => Self::Closed,
-        }
-    }
-}
 
 /// Why a circuit opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +100,7 @@ pub(crate) struct State {
     /// When the present phase began; each begins later than the one before. 0 is the first.
     pub(crate) generation: u64,
     pub(crate) open_until: u64,
-    pub(super) spared_until: u64,
+    pub(super) retry_after_until: u64,
     pub(crate) probed: Counts,
     pub(super) probes: Leases,
     /// Of probes whose requests are not complete.
@@ -168,7 +130,7 @@ impl portcullis_table::State for State {
         ]);
         writer.put(self.trips.to_le_bytes());
         writer.put(self.consecutive.to_le_bytes());
-        for time in [self.generation, self.open_until, self.spared_until] {
+        for time in [self.generation, self.open_until, self.retry_after_until] {
             writer.put(time.to_le_bytes());
         }
         self.probed.write(&mut writer);
@@ -195,7 +157,7 @@ impl portcullis_table::State for State {
             consecutive: u32::from_le_bytes(reader.take()),
             generation: u64::from_le_bytes(reader.take()),
             open_until: u64::from_le_bytes(reader.take()),
-            spared_until: u64::from_le_bytes(reader.take()),
+            retry_after_until: u64::from_le_bytes(reader.take()),
             probed: Counts::read(&mut reader),
             probes: Leases::read(&mut reader),
             uploads: Leases::read(&mut reader),

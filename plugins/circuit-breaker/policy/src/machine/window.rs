@@ -26,6 +26,7 @@
 //! Numbers are little-endian. Any bytes are a window: a place that is none counts as the first.
 
 use super::codec::{Reader, Writer};
+use crate::window_size::WindowSize;
 
 const BUCKETS: u64 = 10;
 
@@ -34,15 +35,6 @@ pub(crate) const MAX_RESULTS: u16 = 500;
 
 /// The bytes of a window.
 pub(super) const SIZE: usize = 4 + MAX_RESULTS as usize / 4;
-
-/// What a window holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Extent {
-    /// The results of this many nanoseconds.
-    Time(u64),
-    /// So many results.
-    Count(u16),
-}
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,23 +114,23 @@ impl Default for Window {
 
 impl Window {
     /// What is in the window now.
-    pub(super) fn counts(&self, extent: Extent, now: u64) -> Counts {
-        match extent {
-            Extent::Time(length) => Buckets::read(&self.0).at(length, now).sum(),
-            Extent::Count(size) => Ring::read(&self.0, size).counts(),
+    pub(super) fn counts(&self, window_size: WindowSize, now: u64) -> Counts {
+        match window_size {
+            WindowSize::Time(length) => Buckets::read(&self.0).at(length, now).sum(),
+            WindowSize::Count(size) => Ring::read(&self.0, size).counts(),
         }
     }
 
     /// Adds a result, and returns what is in the window then.
-    pub(super) fn add(&mut self, extent: Extent, now: u64, sample: Sample) -> Counts {
-        match extent {
-            Extent::Time(length) => {
+    pub(super) fn add(&mut self, window_size: WindowSize, now: u64, sample: Sample) -> Counts {
+        match window_size {
+            WindowSize::Time(length) => {
                 let mut buckets = Buckets::read(&self.0).at(length, now);
                 buckets.add(sample);
                 self.0 = buckets.to_bytes();
                 buckets.sum()
             }
-            Extent::Count(size) => {
+            WindowSize::Count(size) => {
                 let mut ring = Ring::read(&self.0, size);
                 ring.push(sample);
                 self.0 = ring.to_bytes();

@@ -31,7 +31,7 @@ fn open_circuits_are_the_last_to_go() {
     assert!(!call(&mut world, "open", success()));
     assert_eq!(
         world.gauges,
-        board::Moved {
+        snapshot::GaugeDelta {
             state: 2,
             open_keys: 1
         }
@@ -63,7 +63,7 @@ fn an_open_circuit_that_is_evicted_is_no_longer_counted() {
     assert!(records[0].effects.table.evicted);
     assert_eq!(
         world.gauges,
-        board::Moved {
+        snapshot::GaugeDelta {
             state: 2,
             open_keys: SLOTS as i64
         }

@@ -182,18 +182,14 @@ fn a_probe_that_is_never_heard_of_makes_room_after_max_wait() {
     for _ in 0..3 {
         world.send(&[]);
     }
-    world.happened.clear();
+    world.events.clear();
     world.advance(30 * SECOND - 1);
     assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
     assert_eq!(world.expired(), 0);
     world.advance(SECOND * 75 / 10);
     assert_eq!(world.calls(3, &success()), 3);
     assert_eq!(
-        world
-            .happened
-            .iter()
-            .map(|it| it.leases_expired)
-            .sum::<u32>(),
+        world.events.iter().map(|it| it.leases_expired).sum::<u32>(),
         3
     );
     assert_eq!(world.transitions(), [CLOSED]);
@@ -226,7 +222,7 @@ fn late_results_change_nothing() {
     let mut end = |world: &mut World, ending: Ending| {
         let before = world.store.contents();
         let records = world.end(slow_ones.next().unwrap(), ending);
-        assert!(records[0].effects.happened.was_late);
+        assert!(records[0].effects.circuit.was_late);
         assert_eq!(world.store.contents(), before);
     };
     end(&mut world, failure());

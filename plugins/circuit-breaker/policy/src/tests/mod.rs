@@ -1,7 +1,6 @@
 //! The policy, on a store in memory.
 
 mod authors;
-mod boards;
 mod bulkhead;
 mod configuration;
 mod eviction;
@@ -15,6 +14,7 @@ mod readings;
 mod replies;
 mod several;
 mod shadow;
+mod snapshots;
 mod status;
 mod steps;
 mod triggers;
@@ -28,6 +28,7 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
+use portcullis_core::time::Nanos;
 use portcullis_table::memory::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
@@ -45,10 +46,10 @@ struct World {
     store: MemoryStore,
     now: u64,
     /// What happened since this was last looked at.
-    happened: Vec<Happened>,
-    boards: Vec<Vec<u8>>,
+    events: Vec<CircuitEvents>,
+    snapshots: Vec<Vec<u8>>,
     /// The sums of what the gauges of all breakers moved by.
-    gauges: board::Moved,
+    gauges: snapshot::GaugeDelta,
 }
 
 /// How a request ends.
@@ -149,29 +150,29 @@ impl World {
     fn new(config: Value) -> Self {
         let policy = policy(config);
         let mut world = Self {
-            boards: vec![Vec::new(); policy.breakers.len()],
+            snapshots: vec![Vec::new(); policy.breakers.len()],
             policy,
             store: MemoryStore::default(),
             now: START,
-            happened: Vec::new(),
-            gauges: board::Moved::default(),
+            events: Vec::new(),
+            gauges: snapshot::GaugeDelta::default(),
         };
-        world.open_boards();
+        world.begin_snapshots();
         world
     }
 
     /// The same state under another configuration.
     fn reconfigure(&mut self, config: Value) {
         self.policy = policy(config);
-        self.open_boards();
+        self.begin_snapshots();
     }
 
-    fn open_boards(&mut self) {
-        let about: Vec<_> = self.policy.tables().collect();
-        for (bytes, about) in self.boards.iter_mut().zip(about) {
-            let moved = board::open(bytes, about).outcome;
-            self.gauges.state += moved.state;
-            self.gauges.open_keys += moved.open_keys;
+    fn begin_snapshots(&mut self) {
+        let table: Vec<_> = self.policy.tables().collect();
+        for (bytes, table) in self.snapshots.iter_mut().zip(table) {
+            let delta = snapshot::begin(bytes, table).outcome;
+            self.gauges.state += delta.state;
+            self.gauges.open_keys += delta.open_keys;
         }
     }
 
@@ -226,10 +227,10 @@ impl World {
 
     /// Lets the rest of a request come.
     fn complete(&mut self, admission: &mut Admission) {
-        let moved = self
+        let delta = self
             .policy
             .on_request_complete(admission, self.now, &mut self.store);
-        for (breaker, effects) in moved {
+        for (breaker, effects) in delta {
             self.note(breaker, effects);
         }
     }
@@ -238,10 +239,10 @@ impl World {
     fn begin(&mut self, admission: &mut Admission, ending: &mut Ending) {
         let headers = ending.headers.clone().unwrap();
         self.policy.on_response(admission, &headers, self.now);
-        if admission.needs_good_news() {
-            let counted = self
-                .policy
-                .on_good_news(admission, ending, self.now, &mut self.store);
+        if admission.needs_early_success() {
+            let counted =
+                self.policy
+                    .on_early_success(admission, ending, self.now, &mut self.store);
             for (breaker, effects) in counted {
                 self.note(breaker, effects);
             }
@@ -265,13 +266,13 @@ impl World {
     fn note(&mut self, breaker: BreakerId, effects: Effects) {
         let identity = self.policy.tables().nth(breaker.index()).unwrap().identity;
         for change in &effects.changes {
-            let bytes = &mut self.boards[breaker.index()];
-            let moved = board::update(bytes, identity, change).outcome;
-            self.gauges.state += moved.state;
-            self.gauges.open_keys += moved.open_keys;
+            let bytes = &mut self.snapshots[breaker.index()];
+            let delta = snapshot::update(bytes, identity, change).outcome;
+            self.gauges.state += delta.state;
+            self.gauges.open_keys += delta.open_keys;
         }
-        if effects.happened != Happened::default() {
-            self.happened.push(effects.happened);
+        if effects.circuit != CircuitEvents::default() {
+            self.events.push(effects.circuit);
         }
     }
 
@@ -308,15 +309,15 @@ impl World {
 
     /// Which phases began since this was last asked, and why circuits opened.
     fn transitions(&mut self) -> Vec<(Phase, Option<Cause>)> {
-        let happened = std::mem::take(&mut self.happened);
-        let transitions = happened.into_iter().filter_map(|it| it.transition);
+        let events = std::mem::take(&mut self.events);
+        let transitions = events.into_iter().filter_map(|it| it.transition);
         transitions.map(|it| (it.to, it.cause)).collect()
     }
 
     /// How many leases expired since this was last asked.
     fn expired(&mut self) -> u32 {
-        let happened = std::mem::take(&mut self.happened);
-        happened.iter().map(|it| it.leases_expired).sum()
+        let events = std::mem::take(&mut self.events);
+        events.iter().map(|it| it.leases_expired).sum()
     }
 }
 
@@ -359,6 +360,6 @@ fn opened(cause: Cause) -> (Phase, Option<Cause>) {
     (Phase::Open, Some(cause))
 }
 
-fn outcomes(admission: &Admission) -> Vec<Outcome> {
-    admission.checks.iter().map(Check::outcome).collect()
+fn decisions(admission: &Admission) -> Vec<Decision> {
+    admission.checks.iter().map(Check::decision).collect()
 }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::breaker::Breaker;
-use super::super::machine::{Ended, Extent, Machine, Refusal, Report, Sample, State, Ticket};
+use super::super::machine::{Ended, Machine, Refusal, Report, Sample, State, Ticket};
+use super::super::window_size::WindowSize;
 use super::*;
 use portcullis_table::State as _;
 
@@ -341,6 +342,9 @@ fn windows_are_as_configured() {
         permits: 1,
         max_concurrent: 0,
     };
-    assert_eq!(rules(Ok(250)).machine().extent, Extent::Time(250_000_000));
-    assert_eq!(rules(Err(7)).machine().extent, Extent::Count(7));
+    assert_eq!(
+        rules(Ok(250)).machine().window_size,
+        WindowSize::Time(250_000_000)
+    );
+    assert_eq!(rules(Err(7)).machine().window_size, WindowSize::Count(7));
 }

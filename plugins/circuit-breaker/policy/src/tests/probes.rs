@@ -83,7 +83,7 @@ fn a_response_that_begins_well_counts_at_once() {
     assert_eq!(world.calls(20, &success()), 20);
     for stream in streams {
         let records = world.log(stream, success());
-        assert!(!records[0].effects.happened.was_late);
+        assert!(!records[0].effects.circuit.was_late);
     }
     assert_eq!(world.transitions(), []);
 }
@@ -93,7 +93,7 @@ fn a_response_that_begins_badly_counts_at_its_end() {
     let mut world = probed(by_rate());
     let mut stream = world.send(&[]);
     world.begin(&mut stream, &mut failure());
-    assert!(stream.needs_good_news());
+    assert!(stream.needs_early_success());
     world.log(stream, failure());
     world.calls(1, &failure());
     world.calls(1, &success());
@@ -129,7 +129,7 @@ fn what_breaks_after_the_circuit_has_closed_is_a_failure_of_then() {
     assert_eq!(world.transitions(), [opened(Cause::Consecutive)]);
     // And not after it has opened.
     let records = world.log(streams.next().unwrap(), broken(success()));
-    assert_eq!(records[0].effects.happened.transition, None);
+    assert_eq!(records[0].effects.circuit.transition, None);
     assert!(world.rejection().is_some());
 }
 
@@ -170,7 +170,7 @@ fn a_grpc_response_waits_for_its_trailers_but_not_for_long() {
     assert_eq!(world.transitions(), [CLOSED]);
     world.log(streams.next().unwrap(), with("0"));
     let records = world.log(streams.next().unwrap(), with("14"));
-    assert_eq!(records[0].verdict, Verdict::Failure);
+    assert_eq!(records[0].outcome, Outcome::Failure);
     assert_eq!(world.transitions(), []);
 }
 
@@ -199,6 +199,6 @@ fn a_probe_that_its_client_leaves_within_the_response_has_counted() {
         flags: 0x4000,
         ..success()
     };
-    assert_eq!(world.log(stream, left)[0].verdict, Verdict::Success);
+    assert_eq!(world.log(stream, left)[0].outcome, Outcome::Success);
     assert_eq!(world.transitions(), []);
 }

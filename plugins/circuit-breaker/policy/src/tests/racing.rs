@@ -33,8 +33,8 @@ fn race<T: Send>(
     })
 }
 
-fn to_open(happened: &[Happened]) -> usize {
-    let transitions = happened.iter().filter_map(|it| it.transition);
+fn to_open(events: &[CircuitEvents]) -> usize {
+    let transitions = events.iter().filter_map(|it| it.transition);
     transitions.filter(|it| it.to == Phase::Open).count()
 }
 
@@ -67,13 +67,13 @@ fn no_result_is_lost() {
         "failure_rate": 50, "minimum_requests": 2000, "window": {"type": "time", "size": "1h"}
     }));
     let store = MemoryStore::default();
-    let happened = race(&config, &store, |worker, world| {
+    let events = race(&config, &store, |worker, world| {
         // One less than the minimum, all in all.
         let failures = if worker == 0 { 249 } else { 250 };
         world.calls(failures, &failure());
-        world.happened.clone()
+        world.events.clone()
     });
-    assert_eq!(to_open(&happened.concat()), 0);
+    assert_eq!(to_open(&events.concat()), 0);
     let mut last = World::new(config);
     last.store = store;
     last.call(failure());
@@ -86,15 +86,15 @@ fn a_circuit_opens_once() {
     let config = one_breaker(json!({"consecutive_failures": 1}));
     let store = MemoryStore::default();
     let barrier = Barrier::new(WORKERS);
-    let happened = race(&config, &store, |_, world| {
+    let events = race(&config, &store, |_, world| {
         let sent: Vec<_> = (0..25).map(|_| world.send(&[])).collect();
         barrier.wait();
         for request in sent {
             world.end(request, failure());
         }
-        world.happened.clone()
+        world.events.clone()
     });
-    assert_eq!(to_open(&happened.concat()), 1);
+    assert_eq!(to_open(&events.concat()), 1);
 }
 
 #[test]
@@ -136,17 +136,17 @@ fn storms() {
     }));
     let store = MemoryStore::default();
     let clock = AtomicU64::new(START);
-    let about = World::new(config.clone()).policy.tables().next().unwrap();
+    let table = World::new(config.clone()).policy.tables().next().unwrap();
     let mut shared = Shared::default();
-    board::open(&mut shared.bytes, about);
-    let board = Mutex::new(shared);
-    let happened = race(&config, &store, |worker, world| {
+    snapshot::begin(&mut shared.bytes, table);
+    let shared = Mutex::new(shared);
+    let events = race(&config, &store, |worker, world| {
         let mut under_way = Vec::new();
         for i in 0..2_000_usize {
             world.now = clock.fetch_add(20_000, Ordering::Relaxed);
             let tenant = ((i * 7 + worker) % 4).to_string();
             let admission = world.send(&[("x-tenant", &tenant)]);
-            share(&board, about, admission.checks[0].effects());
+            share(&shared, table, admission.checks[0].effects());
             if !admission.is_rejected() {
                 under_way.push(admission);
             }
@@ -162,17 +162,17 @@ fn storms() {
                 };
                 world.now = clock.load(Ordering::Relaxed);
                 let records = world.end(one, ending);
-                share(&board, about, &[records[0].effects.clone()]);
+                share(&shared, table, &[records[0].effects.clone()]);
             }
         }
         for one in under_way {
             let records = world.end(one, success());
-            share(&board, about, &[records[0].effects.clone()]);
+            share(&shared, table, &[records[0].effects.clone()]);
         }
-        world.happened.clone()
+        world.events.clone()
     });
     let count = |from, to| {
-        let all = happened.iter().flatten().filter_map(|it| it.transition);
+        let all = events.iter().flatten().filter_map(|it| it.transition);
         all.filter(|it| (it.from, it.to) == (from, to)).count()
     };
     let opened = count(Phase::Closed, Phase::Open) + count(Phase::HalfOpen, Phase::Open);
@@ -180,7 +180,7 @@ fn storms() {
     let closed = count(Phase::HalfOpen, Phase::Closed);
     assert!(opened > 20 && closed > 5, "{opened} {probed} {closed}");
     assert_eq!(
-        happened
+        events
             .iter()
             .flatten()
             .map(|it| it.leases_expired)
@@ -205,7 +205,7 @@ fn storms() {
         })
         .collect();
     let open = phases.iter().filter(|phase| **phase == Phase::Open).count();
-    let gauges = board.into_inner().unwrap().gauges;
+    let gauges = shared.into_inner().unwrap().gauges;
     // Those that could be probed now were open until they were asked.
     let asked = last
         .transitions()
@@ -216,19 +216,19 @@ fn storms() {
     assert_eq!(opened - probed, open + asked);
 }
 
-/// The board that all workers share, and what its gauges moved by.
+/// The snapshot that all workers share, and what its gauges moved by.
 #[derive(Default)]
 struct Shared {
     bytes: Vec<u8>,
-    gauges: board::Moved,
+    gauges: snapshot::GaugeDelta,
 }
 
-/// Notes on the common board what one worker saw.
-fn share(board: &Mutex<Shared>, about: About, effects: &[Effects]) {
+/// Notes on the common snapshot what one worker saw.
+fn share(shared: &Mutex<Shared>, table: TableMetadata, effects: &[Effects]) {
     for change in effects.iter().flat_map(|effects| &effects.changes) {
-        let mut board = board.lock().unwrap();
-        let moved = board::update(&mut board.bytes, about.identity, change).outcome;
-        board.gauges.state += moved.state;
-        board.gauges.open_keys += moved.open_keys;
+        let mut shared = shared.lock().unwrap();
+        let delta = snapshot::update(&mut shared.bytes, table.identity, change).outcome;
+        shared.gauges.state += delta.state;
+        shared.gauges.open_keys += delta.open_keys;
     }
 }

@@ -48,8 +48,8 @@ fn what_would_have_been_rejected_is_marked() {
     let admission = world.send(&[]);
     assert_eq!(marks(&world, &admission), ["circuit_breaker;a"]);
     assert_eq!(
-        outcomes(&admission),
-        [Outcome::ShadowRejected(Reason::ForcedOpen)]
+        decisions(&admission),
+        [Decision::ShadowRejected(Reason::ForcedOpen)]
     );
     assert!(world.policy.reply(&admission, &header_map(&[])).is_none());
     assert_eq!(world.gauges.state, 0, "nothing is forced");
@@ -88,8 +88,8 @@ fn a_plugin_in_shadow_mode_decides_as_in_earnest() {
     for _ in 0..5 {
         let admission = world.send(&[]);
         assert_eq!(
-            outcomes(&admission),
-            [Outcome::ShadowRejected(Reason::CircuitOpen)]
+            decisions(&admission),
+            [Decision::ShadowRejected(Reason::CircuitOpen)]
         );
         assert_eq!(marks(&world, &admission), ["circuit_breaker;a"]);
         assert!(!admission.is_rejected() && !admission.needs_response());

@@ -23,7 +23,7 @@ fn get(world: &mut World, method: &str, path: &str) -> Option<Reply> {
     is_for_status.then(|| {
         world
             .policy
-            .status(&subject, &world.boards, world.now, &mut world.store)
+            .status(&subject, &world.snapshots, world.now, &mut world.store)
     })
 }
 

@@ -78,7 +78,7 @@ proptest! {
     fn new_rules_do_not_block(old in rules(), new in rules(), steps in steps(200)) {
         let (state, now, _lost) = reach(&old.machine(), steps);
         let mut machine = new.machine();
-        machine.extent = old.machine().extent;
+        machine.window_size = old.machine().window_size;
         recover(&machine, state, now);
     }
 
@@ -100,8 +100,8 @@ proptest! {
         let machine = rules.machine();
         let (state, now, tickets) = reach(&machine, steps);
         for ticket in tickets {
-            let (after, happened) = machine.record(state, now, report(ticket, last));
-            if happened.was_late {
+            let (after, events) = machine.record(state, now, report(ticket, last));
+            if events.was_late {
                 let (neutral, _) = machine.record(state, now, report(ticket, Ended::Neutral));
                 prop_assert_eq!(after, neutral);
                 prop_assert_eq!(after.phase, state.phase);
@@ -160,7 +160,7 @@ proptest! {
     ) {
         let state = State::from_bytes(bytes.try_into().unwrap());
         let machine = rules.machine();
-        machine.harm(state, now);
+        machine.eviction_cost(state, now);
         let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
         let ticket = admitted.or_else(|_| machine.admit(State::default(), now, CANDIDATE).1).unwrap();
         let report = Report { ticket, ended, retry_after, random };

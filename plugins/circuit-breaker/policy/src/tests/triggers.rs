@@ -222,12 +222,12 @@ fn forced_states() {
 
     let mut metrics = forced("metrics_only");
     assert_eq!(metrics.calls(9, &failure()), 9);
-    let exceeded: Vec<_> = metrics.happened.iter().map(|it| it.exceeded).collect();
+    let exceeded: Vec<_> = metrics.events.iter().map(|it| it.exceeded).collect();
     assert_eq!(exceeded, [Some(Cause::Consecutive)], "once");
     metrics.call(success());
     metrics.call(failure());
-    assert_eq!(metrics.happened.len(), 2, "and once more");
-    assert_eq!(metrics.gauges, board::Moved::default());
+    assert_eq!(metrics.events.len(), 2, "and once more");
+    assert_eq!(metrics.gauges, snapshot::GaugeDelta::default());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //!
 //! The [module](super) says what happens in which order, and why.
 
-use super::asked::Asked;
-use super::breaker::Switch;
+use super::breaker::StateOverride;
 use super::circuit::{Circuit, Effects};
+use super::deadlines::ClientDeadlines;
 use super::machine::{Candidate, Ended, Refusal, Report, Ticket};
 use super::outcome::Finding;
 use super::response::Response;
@@ -29,7 +29,7 @@ pub struct Admission {
     /// When it was complete.
     pub(super) complete_at: Option<u64>,
     /// `None` if its headers were not read.
-    pub(super) asked: Option<Asked>,
+    pub(super) deadlines: Option<ClientDeadlines>,
     pub(super) answer: Option<Answer>,
 }
 
@@ -74,7 +74,7 @@ impl Admission {
     }
 
     /// Whether it matters at once if the response begins well.
-    pub fn needs_good_news(&self) -> bool {
+    pub fn needs_early_success(&self) -> bool {
         let mut held = self.checks.iter().filter_map(|check| check.held.as_ref());
         held.any(|held| held.ticket.is_open_probe())
     }
@@ -88,7 +88,7 @@ impl Admission {
 #[derive(Clone, Debug)]
 pub struct Check {
     pub(super) breaker: BreakerId,
-    pub(super) outcome: Outcome,
+    pub(super) decision: Decision,
     pub(super) held: Option<Held>,
     pub(super) effects: Vec<Effects>,
     /// For how long it would be rejected, in nanoseconds.
@@ -115,7 +115,7 @@ pub(super) struct Rejection {
 
 /// What a breaker says about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Decision {
     /// It passes.
     Admitted,
     /// It would pass, if another breaker did not reject it.
@@ -175,17 +175,17 @@ impl Check {
     }
 
     /// What it says.
-    pub fn outcome(&self) -> Outcome {
-        self.outcome
+    pub fn decision(&self) -> Decision {
+        self.decision
     }
 
     /// Whether the circuit could not be asked, so that `on_error` decided.
     pub fn is_error(&self) -> bool {
         matches!(
-            self.outcome,
-            Outcome::Uncounted
-                | Outcome::Rejected(Reason::Unavailable)
-                | Outcome::ShadowRejected(Reason::Unavailable)
+            self.decision,
+            Decision::Uncounted
+                | Decision::Rejected(Reason::Unavailable)
+                | Decision::ShadowRejected(Reason::Unavailable)
         )
     }
 
@@ -201,8 +201,8 @@ impl Check {
     }
 
     fn rejection(&self) -> Option<Rejection> {
-        match self.outcome {
-            Outcome::Rejected(reason) => Some(Rejection {
+        match self.decision {
+            Decision::Rejected(reason) => Some(Rejection {
                 breaker: self.breaker,
                 reason,
                 wait: self.wait,
@@ -212,8 +212,8 @@ impl Check {
     }
 
     fn in_shadow(mut self) -> Self {
-        if let Outcome::Rejected(reason) = self.outcome {
-            self.outcome = Outcome::ShadowRejected(reason);
+        if let Decision::Rejected(reason) = self.decision {
+            self.decision = Decision::ShadowRejected(reason);
         }
         self
     }
@@ -258,9 +258,9 @@ impl CircuitBreaker {
             rejection,
             now,
             complete_at: is_complete.then_some(now),
-            asked: arrival
+            deadlines: arrival
                 .has_headers
-                .then(|| Asked::of(request.subject.headers())),
+                .then(|| ClientDeadlines::of(request.subject.headers())),
             answer: None,
         }
     }
@@ -284,21 +284,21 @@ impl CircuitBreaker {
             is_complete,
             counts: fit.grants(),
         };
-        let check = |outcome, wait| Check {
+        let check = |decision, wait| Check {
             breaker: id,
-            outcome,
+            decision,
             held: None,
             effects: Vec::new(),
             wait,
         };
-        let rejected = |reason, wait| check(Outcome::Rejected(reason), wait);
+        let rejected = |reason, wait| check(Decision::Rejected(reason), wait);
         let base = breaker.machine.open.base;
         let key = match Key::of(request, &breaker.key, breaker.missing, store.seed()) {
             Key::Hash(key) => key,
             Key::None => return None,
             Key::Required => return Some(rejected(Reason::MissingKey, base)),
         };
-        if breaker.switch == Switch::ForcedOpen {
+        if breaker.state_override == StateOverride::ForcedOpen {
             return Some(rejected(Reason::ForcedOpen, base));
         }
         let circuit = Circuit {
@@ -310,7 +310,7 @@ impl CircuitBreaker {
         });
         let (admitted, effects) = match (result, self.on_error) {
             (Ok(result), _) => result,
-            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, 0)),
+            (Err(GaveUp), OnError::Allow) => return Some(check(Decision::Uncounted, 0)),
             (Err(GaveUp), OnError::Deny) => return Some(rejected(Reason::Unavailable, WAIT)),
         };
         let mut check = match admitted {
@@ -320,7 +320,7 @@ impl CircuitBreaker {
                     ticket,
                     decided: (!candidate.counts).then_some(Finding::AMBIGUOUS),
                 }),
-                ..check(Outcome::Admitted, 0)
+                ..check(Decision::Admitted, 0)
             },
             Err(Refusal::Open { until }) => {
                 rejected(Reason::CircuitOpen, until.saturating_sub(now))
@@ -337,7 +337,7 @@ impl CircuitBreaker {
         let Some(held) = check.held.take() else {
             return;
         };
-        check.outcome = Outcome::Released;
+        check.decision = Decision::Released;
         let report = Report {
             ticket: held.ticket,
             ended: Ended::Neutral,

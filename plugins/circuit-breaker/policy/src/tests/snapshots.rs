@@ -4,8 +4,9 @@ use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::super::board::{Board, CAPACITY, Moved, is_open, open, update};
+use super::super::snapshot::{GaugeDelta, begin, update};
 use super::*;
+use portcullis_core::breaker_snapshot::{CAPACITY, Snapshot};
 use portcullis_core::key::{Key, KeyPart, Missing, shape};
 
 fn by_tenant() -> Value {
@@ -33,7 +34,7 @@ fn is_open_for(world: &World, parts: Value, tenant: &str) -> bool {
     let Key::Hash(key) = Key::of(&request, &parts, Missing::Share, seed) else {
         panic!("no key");
     };
-    is_open(&world.boards[0], shape(&parts), key, world.now)
+    Snapshot::decode(&world.snapshots[0]).is_open(shape(&parts), key, Nanos::new(world.now))
 }
 
 #[test]
@@ -114,13 +115,13 @@ fn gauges_follow_the_worst_key() {
 
 /// Streams of an old configuration go on with their own table for a while.
 #[test]
-fn a_board_belongs_to_one_table() {
+fn a_snapshot_belongs_to_one_table() {
     let mut world = World::new(by_tenant());
     let old = world.send(&[("x-tenant", "one")]);
     let mut other = by_tenant();
     other["breakers"][0]["window"] = json!({"type": "count", "size": 10});
     let old_policy = std::mem::replace(&mut world.policy, policy(other));
-    world.open_boards();
+    world.begin_snapshots();
     let new_policy = std::mem::replace(&mut world.policy, old_policy);
     let identity = new_policy.tables().next().unwrap().identity;
     world.policy = new_policy;
@@ -133,14 +134,14 @@ fn a_board_belongs_to_one_table() {
         .on_log(&mut old, &mut ending, world.now, &mut world.store);
     let changes = &records[0].effects.changes;
     assert!(!changes.is_empty());
-    let board = &mut world.boards[0];
+    let snapshot = &mut world.snapshots[0];
     assert_eq!(
-        update(board, identity ^ 1, &changes[0]).outcome,
-        Moved::default()
+        update(snapshot, identity ^ 1, &changes[0]).outcome,
+        GaugeDelta::default()
     );
     assert_eq!(
-        update(board, identity, &changes[0]).outcome,
-        Moved {
+        update(snapshot, identity, &changes[0]).outcome,
+        GaugeDelta {
             state: 2,
             open_keys: 1
         }
@@ -153,13 +154,13 @@ fn labels_are_what_people_call_the_key() {
         ["cluster", "remote_address", {"header": "x-tenant"}, {"header": "x-none"}]})));
     let long = "é".repeat(60);
     call(&mut world, &long, failure());
-    let board = Board::decode(&world.boards[0]);
-    let label = &board.entries[0].label;
+    let snapshot = Snapshot::decode(&world.snapshots[0]);
+    let label = &snapshot.entries[0].label;
     assert!(label.starts_with("payments, 192.0.2.1, éé"), "{label}");
     assert!(label.len() <= 64);
     call(&mut world, "a", failure());
-    let board = Board::decode(&world.boards[0]);
-    assert_eq!(board.entries[1].label, "payments, 192.0.2.1, a, -");
+    let snapshot = Snapshot::decode(&world.snapshots[0]);
+    assert_eq!(snapshot.entries[1].label, "payments, 192.0.2.1, a, -");
 }
 
 proptest! {
@@ -188,18 +189,18 @@ proptest! {
         }
         let open_keys = phases.iter().filter(|phase| **phase == 2).count() as i64;
         let state = phases.iter().copied().max().unwrap_or(0).into();
-        prop_assert_eq!(world.gauges, Moved { state, open_keys });
+        prop_assert_eq!(world.gauges, GaugeDelta { state, open_keys });
     }
 
     #[test]
-    fn any_bytes_are_a_board(mut bytes in prop::collection::vec(any::<u8>(), 0..300), version: bool) {
+    fn any_bytes_are_a_snapshot(mut bytes in prop::collection::vec(any::<u8>(), 0..300), version: bool) {
         if let (true, Some(first)) = (version, bytes.first_mut()) {
             *first = 1;
         }
-        let board = Board::decode(&bytes);
-        prop_assert!(board.entries.len() <= CAPACITY);
-        open(&mut bytes, About::default());
-        prop_assert_eq!(Board::decode(&bytes).about, About::default());
+        let snapshot = Snapshot::decode(&bytes);
+        prop_assert!(snapshot.entries.len() <= CAPACITY);
+        begin(&mut bytes, TableMetadata::default());
+        prop_assert_eq!(Snapshot::decode(&bytes).table, TableMetadata::default());
     }
 }
 

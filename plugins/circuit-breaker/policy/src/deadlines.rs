@@ -5,7 +5,7 @@ use portcullis_core::headers::HeaderMap;
 
 /// The deadlines that a request's headers ask for, in nanoseconds; the largest number is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct ClientDeadlines {
     /// The shortest timeout for the router, from when the request is complete.
     pub(super) timeout: u64,
     /// `grpc-timeout`, from when the request came.
@@ -20,7 +20,7 @@ const TIMEOUTS: [&str; 3] = [
     "x-envoy-expected-rq-timeout-ms",
 ];
 
-impl Asked {
+impl ClientDeadlines {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let timeouts = TIMEOUTS
             .iter()
@@ -30,13 +30,15 @@ impl Asked {
         let grpc_timeout = headers.get("grpc-timeout").map(|value| &value[..]);
         Self {
             timeout: shortest.map_or(u64::MAX, |shortest| shortest.saturating_mul(1_000_000)),
-            grpc_timeout: grpc_timeout.and_then(nanoseconds).unwrap_or(u64::MAX),
+            grpc_timeout: grpc_timeout
+                .and_then(parse_grpc_timeout)
+                .unwrap_or(u64::MAX),
         }
     }
 }
 
 /// `grpc-timeout` in nanoseconds: up to eight digits and a unit ("gRPC over HTTP2", Requests).
-pub(super) fn nanoseconds(value: &[u8]) -> Option<u64> {
+pub(super) fn parse_grpc_timeout(value: &[u8]) -> Option<u64> {
     let (unit, digits) = value.split_last()?;
     let is_number = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     let number = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
@@ -81,7 +83,7 @@ mod tests {
             ("123456789m", None),
             ("1x", None),
         ] {
-            assert_eq!(nanoseconds(text.as_bytes()), expected, "{text:?}");
+            assert_eq!(parse_grpc_timeout(text.as_bytes()), expected, "{text:?}");
         }
     }
 

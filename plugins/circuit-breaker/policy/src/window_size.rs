@@ -4,18 +4,23 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::machine::{Extent, MAX_RESULTS};
+use super::machine::MAX_RESULTS;
 use portcullis_core::config::{Within, at_member};
 
 /// Over which results rates are computed. Default: those of 30 seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
     schemars(with = "Fields")
 )]
 #[serde(try_from = "Fields")]
-pub(super) struct Window(Extent);
+pub(super) enum WindowSize {
+    /// The results of this many nanoseconds.
+    Time(u64),
+    /// This many results.
+    Count(u16),
+}
 
 /// From 10 milliseconds to an hour.
 type Length = Within<10, 3_600_000>;
@@ -47,27 +52,21 @@ enum Size {
     Number(u64),
 }
 
-impl Default for Window {
+impl Default for WindowSize {
     fn default() -> Self {
-        Self(Extent::Time(Length::millis(30_000).nanos()))
+        Self::Time(Length::millis(30_000).nanos())
     }
 }
 
-impl Window {
-    pub(super) fn extent(self) -> Extent {
-        self.0
-    }
-}
-
-impl TryFrom<Fields> for Window {
+impl TryFrom<Fields> for WindowSize {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
         let size = |message: String| Err(at_member("size", message));
         match (fields.kind, fields.size) {
-            (Kind::Time, Size::Duration(length)) => Ok(Self(Extent::Time(length.nanos()))),
+            (Kind::Time, Size::Duration(length)) => Ok(Self::Time(length.nanos())),
             (Kind::Count, Size::Number(number)) => match u16::try_from(number) {
-                Ok(results @ 1..=MAX_RESULTS) => Ok(Self(Extent::Count(results))),
+                Ok(results @ 1..=MAX_RESULTS) => Ok(Self::Count(results)),
                 _ => size(format!(
                     "found {number}; expected a number of results from 1 to {MAX_RESULTS}"
                 )),

@@ -1,12 +1,12 @@
 //! What became of a request that was admitted.
 
+use super::admission::{Admission, Answer, Held};
 use super::breaker::Breaker;
 use super::circuit::Effects;
 use super::endings::Author;
-use super::evaluate::{Admission, Answer, Held};
 use super::flags::DELAYED;
-use super::machine::{Begun, Ended, Report, Sample, mix};
-use super::outcome::{Finding, Moment, Seen, Stream, Verdict, judge};
+use super::machine::{EarlySuccess, Ended, Report, Sample, mix};
+use super::outcome::{Finding, Moment, Observed, Outcome, Stream, judge};
 use super::response::Response;
 use super::retry_after::retry_after;
 use super::{BreakerId, CircuitBreaker};
@@ -21,7 +21,7 @@ pub struct Recorded {
     /// The breaker.
     pub breaker: BreakerId,
     /// What came of it.
-    pub verdict: Verdict,
+    pub outcome: Outcome,
     /// Whose doing it was.
     pub author: Author,
     /// Whether it was slow.
@@ -66,8 +66,8 @@ impl CircuitBreaker {
     }
 
     /// Counts probes whose response has begun well, see
-    /// [`needs_good_news`](Admission::needs_good_news). Call it after [`on_response`](Self::on_response).
-    pub fn on_good_news<S: Store>(
+    /// [`needs_early_success`](Admission::needs_early_success). Call it after [`on_response`](Self::on_response).
+    pub fn on_early_success<S: Store>(
         &self,
         admission: &mut Admission,
         stream: &mut impl Stream,
@@ -77,7 +77,7 @@ impl CircuitBreaker {
         let Some(answer) = admission.answer else {
             return Vec::new();
         };
-        let seen = admission.seen(Moment::Headers, Some(&answer.response), now);
+        let observed = admission.observed(Moment::Headers, Some(&answer.response), now);
         let mut all = Vec::new();
         for check in &mut admission.checks {
             let Some(breaker) = self.get(check.breaker).map(|compiled| &compiled.breaker) else {
@@ -90,17 +90,17 @@ impl CircuitBreaker {
             else {
                 continue;
             };
-            let finding = judge(&breaker.failures, &seen, stream);
-            if finding.verdict != Verdict::Success {
+            let finding = judge(&breaker.failures, &observed, stream);
+            if finding.outcome != Outcome::Success {
                 continue;
             }
-            let begun = Begun {
-                is_slow: breaker.is_slow(seen.waited, stream),
-                has_verdict_in_trailers: answer.response.awaits_status(),
+            let early = EarlySuccess {
+                is_slow: breaker.is_slow(observed.waited, stream),
+                has_status_in_trailers: answer.response.awaits_status(),
             };
             let effects =
                 self.advance(check.breaker, held, now, store, |machine, state, ticket| {
-                    machine.answer(state, now, ticket, begun)
+                    machine.answer(state, now, ticket, early)
                 });
             all.push((check.breaker, effects));
         }
@@ -156,12 +156,12 @@ impl CircuitBreaker {
         let answer = admission.answer?;
         let mut reply = None;
         let mut findings = Vec::with_capacity(admission.checks.len());
-        let seen = admission.seen(Moment::Headers, Some(&answer.response), answer.now);
+        let observed = admission.observed(Moment::Headers, Some(&answer.response), answer.now);
         for check in &admission.checks {
             let breaker = &self.get(check.breaker)?.breaker;
             let decided = check.held.as_ref().and_then(|held| held.decided);
-            let finding = decided.unwrap_or_else(|| judge(&breaker.failures, &seen, stream));
-            let is_failure = check.held.is_some() && finding.verdict == Verdict::Failure;
+            let finding = decided.unwrap_or_else(|| judge(&breaker.failures, &observed, stream));
+            let is_failure = check.held.is_some() && finding.outcome == Outcome::Failure;
             if is_failure && reply.is_none() {
                 let breaker = self.falls_back(check.breaker);
                 reply = breaker.map(|breaker| {
@@ -194,7 +194,7 @@ impl CircuitBreaker {
     ) -> Vec<Recorded> {
         let answer = admission.answer;
         let response = answer.as_ref().map(|answer| &answer.response);
-        let seen = admission.seen(Moment::End, response, now);
+        let observed = admission.observed(Moment::End, response, now);
         let mut records = Vec::new();
         for check in &mut admission.checks {
             let (Some(held), Some(compiled)) = (check.held.take(), self.get(check.breaker)) else {
@@ -203,18 +203,18 @@ impl CircuitBreaker {
             let breaker = &compiled.breaker;
             let finding = match held.decided {
                 Some(decided) => decided,
-                None => judge(&breaker.failures, &seen, stream),
+                None => judge(&breaker.failures, &observed, stream),
             };
             let Finding {
-                verdict,
+                outcome,
                 author,
                 attempts,
                 lacks_headers,
             } = finding;
-            let is_slow = author != Author::Ambiguous && breaker.is_slow(seen.waited, stream);
+            let is_slow = author != Author::Ambiguous && breaker.is_slow(observed.waited, stream);
             let report = Report {
                 ticket: held.ticket,
-                ended: breaker.ended(verdict, is_slow),
+                ended: breaker.ended(outcome, is_slow),
                 retry_after: match answer {
                     Some(answer) if breaker.respects_retry_after => answer.retry_after,
                     _ => 0,
@@ -224,7 +224,7 @@ impl CircuitBreaker {
             let recorded = self.record(check.breaker, &held.circuit, report, now, store);
             records.push(Recorded {
                 breaker: check.breaker,
-                verdict,
+                outcome,
                 author,
                 is_slow,
                 attempts,
@@ -239,17 +239,22 @@ impl CircuitBreaker {
 
 impl Admission {
     /// What is known of the exchange at this moment.
-    fn seen<'a>(&self, moment: Moment, response: Option<&'a Response>, now: u64) -> Seen<'a> {
+    fn observed<'a>(
+        &self,
+        moment: Moment,
+        response: Option<&'a Response>,
+        now: u64,
+    ) -> Observed<'a> {
         let waited_until = self.answer.map_or(now, |answer| answer.now);
         let since_complete = |complete_at| waited_until.saturating_sub(complete_at);
-        Seen {
+        Observed {
             moment,
             response,
             is_complete: self.complete_at.is_some(),
             age: waited_until.saturating_sub(self.now),
             // The upstream owes no answer to a request of which a part is missing.
             waited: self.complete_at.map_or(0, since_complete),
-            asked: self.asked,
+            deadlines: self.deadlines,
         }
     }
 }
@@ -264,12 +269,12 @@ impl Breaker {
         is_over && stream.flags() & DELAYED == 0
     }
 
-    fn ended(&self, verdict: Verdict, is_slow: bool) -> Ended {
-        match verdict {
-            Verdict::Abandoned if is_slow && self.machine.slow_rate > 0 => Ended::Abandoned,
-            Verdict::Abandoned | Verdict::Neutral => Ended::Neutral,
-            Verdict::Success | Verdict::Failure => Ended::Answered(Sample {
-                failed: verdict == Verdict::Failure,
+    fn ended(&self, outcome: Outcome, is_slow: bool) -> Ended {
+        match outcome {
+            Outcome::Abandoned if is_slow && self.machine.slow_rate > 0 => Ended::Abandoned,
+            Outcome::Abandoned | Outcome::Neutral => Ended::Neutral,
+            Outcome::Success | Outcome::Failure => Ended::Answered(Sample {
+                failed: outcome == Outcome::Failure,
                 slow: is_slow,
             }),
         }

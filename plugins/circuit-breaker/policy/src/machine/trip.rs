@@ -5,7 +5,7 @@ use super::{Cause, Machine, State};
 
 impl Machine {
     /// Why a circuit with these results in its window should open, if it should.
-    pub(super) fn verdict(&self, state: &State, counts: Counts) -> Option<Cause> {
+    pub(super) fn trip_cause(&self, state: &State, counts: Counts) -> Option<Cause> {
         if self.consecutive > 0 && state.consecutive >= self.consecutive {
             return Some(Cause::Consecutive);
         }
