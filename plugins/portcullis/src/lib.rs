@@ -4,7 +4,7 @@
 //! the folders in `plugins`.
 
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 
 /// One line for each plugin, by its [`Plugin`](portcullis_host::Plugin) type and its policy.
 macro_rules! plugins {
@@ -39,7 +39,7 @@ pub struct Entry {
     pub name: &'static str,
     /// The JSON Schema of its configuration.
     pub schema: &'static str,
-    read: fn(Document) -> Result<Surroundings, Errors>,
+    read: fn(Document) -> Result<References, Errors>,
 }
 
 impl Entry {
@@ -50,7 +50,7 @@ impl Entry {
             read: |document| {
                 let config = P::read(document)?;
                 let instance = P::instance(&config).clone();
-                Ok(P::compile(config).surroundings(&instance))
+                Ok(P::compile(config).references(&instance))
             },
         }
     }
@@ -59,7 +59,7 @@ impl Entry {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(&self, document: Document) -> Result<Surroundings, Errors> {
+    pub fn read(&self, document: Document) -> Result<References, Errors> {
         (self.read)(document)
     }
 }

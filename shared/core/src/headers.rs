@@ -44,7 +44,7 @@ impl HeaderMap {
     }
 
     /// Makes this a map of the same entries, without changes, in the memory that it has.
-    pub fn become_as_received(&mut self, other: &Self) {
+    pub fn reset_to(&mut self, other: &Self) {
         self.entries.clone_from(&other.entries);
         self.changes.clear();
     }

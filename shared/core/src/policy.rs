@@ -31,14 +31,14 @@ pub trait Policy: fmt::Display + Sized + 'static {
     fn compile(config: Self::Config) -> Self;
 
     /// What the configuration says of its surroundings. `instance` is the name of this instance.
-    fn surroundings(&self, _instance: &Name) -> Surroundings {
-        Surroundings::default()
+    fn references(&self, _instance: &Name) -> References {
+        References::default()
     }
 }
 
 /// What a valid configuration means for what stands around it: other plugins and Envoy's clusters.
 #[derive(Debug, Default)]
-pub struct Surroundings {
+pub struct References {
     /// Settings that have no effect, each with its JSON path.
     pub warnings: Vec<(String, String)>,
     /// Circuit breakers that this instance defines, as `instance/breaker`.

@@ -137,10 +137,10 @@ impl<'a, S: State> Block<'a, S> {
         &mut self,
         tag: u64,
         when_full: WhenFull,
-        harm: impl Fn(S) -> u128,
+        eviction_cost: impl Fn(S) -> u128,
         decide: impl FnOnce(S) -> (Option<S>, T),
     ) -> Update<S, T> {
-        let place = self.place(tag, &harm);
+        let place = self.place(tag, &eviction_cost);
         let (new, outcome) = decide(match place {
             Place::Held(_, state) => state,
             Place::Victim(_, _, victim) if when_full == WhenFull::Strict => {
@@ -170,7 +170,7 @@ impl<'a, S: State> Block<'a, S> {
                 }
                 self.write(slot, tag, new);
                 replaced = Some(victim_tag);
-                evicted = Some(victim).filter(|victim| harm(*victim) > 0);
+                evicted = Some(victim).filter(|victim| eviction_cost(*victim) > 0);
             }
         }
         Update {
@@ -191,7 +191,7 @@ impl<'a, S: State> Block<'a, S> {
         found.is_some()
     }
 
-    fn place(&self, tag: u64, harm: impl Fn(S) -> u128) -> Place<S> {
+    fn place(&self, tag: u64, eviction_cost: impl Fn(S) -> u128) -> Place<S> {
         if let Some((slot, state)) = self.find(tag) {
             return Place::Held(slot, state);
         }
@@ -199,7 +199,7 @@ impl<'a, S: State> Block<'a, S> {
             return Place::Free;
         }
         let slots = self.slots().enumerate();
-        let victim = slots.min_by_key(|(_, (_, state))| harm(*state));
+        let victim = slots.min_by_key(|(_, (_, state))| eviction_cost(*state));
         victim.map_or(Place::Free, |(slot, (tag, state))| {
             Place::Victim(slot, tag, state)
         })

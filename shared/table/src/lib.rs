@@ -74,7 +74,7 @@ mod block;
 mod events;
 mod key;
 mod max_keys;
-pub mod memory;
+pub mod memory_store;
 mod memory_use;
 mod size;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::fmt;
 use find::{Configuration, Found};
 use lines::Lines;
 pub use plugin::Plugin;
-use portcullis_core::policy::Surroundings;
+use portcullis_core::policy::References;
 use yaml::Node;
 
 /// Something to say about a file.
@@ -134,7 +134,7 @@ struct Checked<'a> {
     plugin: Plugin,
     found: Found<'a>,
     lines: Lines,
-    read: Surroundings,
+    read: References,
 }
 
 fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Report) {
@@ -233,7 +233,7 @@ impl Report {
         &mut self,
         plugin: Plugin,
         found: &Found<'_>,
-    ) -> (Lines, Option<Surroundings>) {
+    ) -> (Lines, Option<References>) {
         /// The beginning of any message with a field 1 that is a message with a field 2; the readers
         /// recognise it.
         const PROTOBUF: &[u8] = b"\x0a\x02\x12\x00";
@@ -264,7 +264,7 @@ impl Report {
         (lines, read)
     }
 
-    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<Surroundings> {
+    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<References> {
         self.configurations += 1;
         match plugin.read(text) {
             Ok(read) => {

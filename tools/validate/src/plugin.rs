@@ -4,7 +4,7 @@ use std::fmt;
 
 use portcullis::Entry;
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::Surroundings;
+use portcullis_core::policy::References;
 
 /// One of the plugins.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ impl Plugin {
     }
 
     /// Reads a configuration as the plugin does in Envoy.
-    pub(crate) fn read(self, text: &[u8]) -> Result<Surroundings, Errors> {
+    pub(crate) fn read(self, text: &[u8]) -> Result<References, Errors> {
         self.0.read(Document::parse(text)?)
     }
 }

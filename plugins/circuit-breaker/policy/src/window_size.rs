@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 
 use super::machine::MAX_RESULTS;
-use portcullis_core::config::{Within, at_member};
+use portcullis_core::config::{BoundedDuration, at_member};
 
 /// Over which results rates are computed. Default: those of 30 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -23,7 +23,7 @@ pub(super) enum WindowSize {
 }
 
 /// From 10 milliseconds to an hour.
-type Length = Within<10, 3_600_000>;
+type Length = BoundedDuration<10, 3_600_000>;
 
 /// Over which results rates are computed.
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ enum Size {
 
 impl Default for WindowSize {
     fn default() -> Self {
-        Self::Time(Length::millis(30_000).nanos())
+        Self::Time(Length::millis(30_000).nanos().get())
     }
 }
 
@@ -64,7 +64,7 @@ impl TryFrom<Fields> for WindowSize {
     fn try_from(fields: Fields) -> Result<Self, String> {
         let size = |message: String| Err(at_member("size", message));
         match (fields.kind, fields.size) {
-            (Kind::Time, Size::Duration(length)) => Ok(Self::Time(length.nanos())),
+            (Kind::Time, Size::Duration(length)) => Ok(Self::Time(length.nanos().get())),
             (Kind::Count, Size::Number(number)) => match u16::try_from(number) {
                 Ok(results @ 1..=MAX_RESULTS) => Ok(Self::Count(results)),
                 _ => size(format!(

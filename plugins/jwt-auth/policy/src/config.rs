@@ -11,7 +11,7 @@ use super::provider::Provider;
 use super::reroute;
 use super::rule::{Require, Rule};
 use crate::revocation;
-use portcullis_core::config::{Entries, Mode, Name, OnError};
+use portcullis_core::config::{Mode, Name, NamedList, OnError};
 use portcullis_core::readings::is_spelling_of;
 
 /// The rule label of requests that no rule is for.
@@ -173,7 +173,7 @@ fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Err
     }
 }
 
-const RULES: Entries = Entries {
+const RULES: NamedList = NamedList {
     one: "a rule",
     several: "rules",
     shown_in: "metrics",

@@ -11,7 +11,7 @@ use super::{Ambiguous, JwtAuth, RuleId};
 use crate::jose::HostSignatures;
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::matcher::{Choice, Subject};
+use portcullis_core::matcher::{FirstMatch, Subject};
 
 impl JwtAuth {
     /// Decides about a request.
@@ -143,8 +143,8 @@ impl JwtAuth {
         names.any(|name| headers.spellings(name).next().is_some())
     }
 
-    fn choose(&self, subject: &Subject<'_>) -> Choice {
-        Choice::of(
+    fn choose(&self, subject: &Subject<'_>) -> FirstMatch {
+        FirstMatch::of(
             self.rules.iter().map(|rule| rule.condition.as_ref()),
             subject,
         )
@@ -169,7 +169,7 @@ impl JwtAuth {
     }
 
     /// Whether the readings of the path lead to different rules, and that is refused.
-    fn is_ambiguous(&self, choice: &Choice, subject: &Subject<'_>) -> bool {
+    fn is_ambiguous(&self, choice: &FirstMatch, subject: &Subject<'_>) -> bool {
         self.ambiguous == Ambiguous::Deny && !choice.possible.is_empty() && !subject.has_one_path()
     }
 

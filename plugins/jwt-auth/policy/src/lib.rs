@@ -84,7 +84,7 @@
 //! # Requests with several readings
 //!
 //! A rule that asks for less grants, so it must be the first one in every reading of the request (see
-//! [`readings`](portcullis_core::readings)). The [choice](portcullis_core::matcher::Choice) of rules has those that may be the
+//! [`readings`](portcullis_core::readings)). The [choice](portcullis_core::matcher::FirstMatch) of rules has those that may be the
 //! first, and the one that surely ends the search.
 //!
 //! - If there are several and the path can be read in several ways, the request is **ambiguous**: 400

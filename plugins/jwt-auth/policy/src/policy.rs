@@ -1,7 +1,7 @@
 //! This policy, for those who load it.
 
 use portcullis_core::config::{Name, member_path};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 
 use crate::{Config, JwtAuth};
 
@@ -18,7 +18,7 @@ impl Policy for JwtAuth {
         Self::new(config)
     }
 
-    fn surroundings(&self, _: &Name) -> Surroundings {
+    fn references(&self, _: &Name) -> References {
         let jwks =
             |provider: &Name| format!("{}.jwks", member_path("$.providers", provider.as_str()));
         let skipped = self.skipped_keys().map(|(provider, skipped)| {
@@ -32,10 +32,10 @@ impl Policy for JwtAuth {
             };
             (path, source.cluster.as_str().to_owned())
         });
-        Surroundings {
+        References {
             warnings: skipped.collect(),
             clusters: clusters.collect(),
-            ..Surroundings::default()
+            ..References::default()
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::limit::Limit;
 use super::reply::ReplyTemplate;
-use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_core::config::{HasTables, Mode, Name, NamedList, OnError};
 use portcullis_table::{MaxKeys, MemoryUse, WhenFull};
 
 /// Configuration of the rate-limit plugin.
@@ -74,7 +74,7 @@ fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Limit>, D::E
     LIMITS.read(deserializer, |limit: &Limit| &limit.name)
 }
 
-const LIMITS: Entries = Entries {
+const LIMITS: NamedList = NamedList {
     one: "a limit",
     several: "limits",
     shown_in: "metrics, headers and replies",

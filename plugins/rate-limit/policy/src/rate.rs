@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use portcullis_core::config::Within;
+use portcullis_core::config::BoundedDuration;
 
 /// A number of requests, or what one request counts: at most a billion, so that sums and products
 /// stay far from the bounds of the integers.
@@ -53,7 +53,7 @@ impl schemars::JsonSchema for Amount {
 }
 
 /// The time that a rate is about: from a millisecond to 365 days.
-type Period = Within<1, 31_536_000_000>;
+type Period = BoundedDuration<1, 31_536_000_000>;
 
 /// How many requests are admitted in what time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -72,7 +72,7 @@ impl Rate {
     /// The time in nanoseconds, at least 1.
     pub(super) fn per(self) -> u64 {
         // A year has some 3 × 10¹⁶ of them.
-        self.per.nanos()
+        self.per.nanos().get()
     }
 
     /// The same rate, or the next lower one, for whole seconds: so many requests in so many seconds.

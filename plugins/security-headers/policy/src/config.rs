@@ -6,7 +6,7 @@ use super::{
     Cookies, CrossOrigin, CrossSite, Csp, HeaderMutation, Hsts, NO_RULE, PermissionsPolicy, Preset,
     ReportingEndpoints,
 };
-use portcullis_core::config::{Entries, Mode, Name, OnError};
+use portcullis_core::config::{Mode, Name, NamedList, OnError};
 use portcullis_core::matcher::Match;
 
 /// Configuration of the security-headers plugin.
@@ -148,7 +148,7 @@ fn with_unique_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<R
     RULES.read_any(deserializer, |rule: &Rule| &rule.name)
 }
 
-const RULES: Entries = Entries {
+const RULES: NamedList = NamedList {
     one: "a rule",
     several: "rules",
     shown_in: "metrics",

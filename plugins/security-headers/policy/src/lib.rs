@@ -159,7 +159,7 @@ pub use selection::{RuleId, Selection};
 use plan::Plan;
 use portcullis_core::config::{Mode, Name, OnError};
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::matcher::{Choice, Match, Subject};
+use portcullis_core::matcher::{FirstMatch, Match, Subject};
 use portcullis_core::reply::Reply;
 use strictest::Lines;
 
@@ -283,7 +283,7 @@ impl SecurityHeaders {
     /// The rules that the request may fall under.
     pub fn select(&self, subject: &Subject<'_>) -> Selection {
         let conditions = self.rules.iter().map(|rule| Some(&rule.condition));
-        Selection::new(Choice::of(conditions, subject))
+        Selection::new(FirstMatch::of(conditions, subject))
     }
 
     /// Whether nothing is to be done, not even counted.
@@ -318,7 +318,7 @@ impl SecurityHeaders {
         let lines_of_original = Lines::of(&original);
         let mut copy = HeaderMap::default();
         let mut respond = |plan: &Plan| {
-            copy.become_as_received(&original);
+            copy.reset_to(&original);
             let outcome = plan.respond(nonce, tls, &mut copy);
             (Lines::of(&copy), outcome)
         };

@@ -1,6 +1,6 @@
 //! Which rules a request may fall under.
 
-use portcullis_core::matcher::Choice;
+use portcullis_core::matcher::FirstMatch;
 
 /// A rule of the configuration, or (the default) none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    pub(super) fn new(choice: Choice) -> Self {
+    pub(super) fn new(choice: FirstMatch) -> Self {
         // 0 is the case that no rule fits.
         let rule = |at| RuleId(at + 1);
         Self {

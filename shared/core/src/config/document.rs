@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned};
 
-use super::error::{Error, Errors, Subject, Unplaced};
+use super::error::{Error, Errors, Scope, Unplaced};
 
 /// Enough to mend a configuration in one go; a text with more is more than a slip of the pen.
 const MAX_ERRORS: usize = 50;
@@ -164,10 +164,10 @@ impl Node {
 
 /// Whether an error at `path` would not be there if nothing had been set aside.
 fn is_consequence(error: &Unplaced, path: &str, set_aside: &[String]) -> bool {
-    match error.subject {
-        Subject::Value => false,
-        Subject::Whole => set_aside.iter().any(|inner| is_within(inner, path)),
-        Subject::Missing(field) => set_aside.contains(&member_path(path, field)),
+    match error.scope {
+        Scope::Value => false,
+        Scope::Whole => set_aside.iter().any(|inner| is_within(inner, path)),
+        Scope::Missing(field) => set_aside.contains(&member_path(path, field)),
     }
 }
 

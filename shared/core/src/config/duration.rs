@@ -5,6 +5,8 @@ use std::time;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::time::Nanos;
+
 /// A length of time, written as a whole number and a unit: `"250ms"`, `"10s"`, `"1m"`, `"24h"`,
 /// `"365d"`.
 ///
@@ -46,6 +48,11 @@ impl Duration {
     /// The standard library's form.
     pub const fn get(self) -> time::Duration {
         self.0
+    }
+
+    /// The duration as policies compute with it. A duration beyond 584 years is [`Nanos::MAX`].
+    pub fn nanos(self) -> Nanos {
+        self.0.into()
     }
 
     fn parse(text: &str) -> Option<Self> {

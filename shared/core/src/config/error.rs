@@ -89,12 +89,12 @@ pub(super) struct Unplaced {
     /// The member of the value at `path` that is at fault.
     pub(super) member: Option<String>,
     pub(super) message: String,
-    pub(super) subject: Subject,
+    pub(super) scope: Scope,
 }
 
 /// What a complaint is about, and so, of what it may be a mere consequence.
 #[derive(Debug)]
-pub(super) enum Subject {
+pub(super) enum Scope {
     /// One value, whatever stands inside it: no consequence of anything.
     Value,
     /// A value with all that it holds: perhaps a consequence of a part that was set aside.
@@ -104,12 +104,12 @@ pub(super) enum Subject {
 }
 
 impl Unplaced {
-    fn new(message: String, subject: Subject) -> Self {
+    fn new(message: String, scope: Scope) -> Self {
         Self {
             path: None,
             member: None,
             message,
-            subject,
+            scope,
         }
     }
 
@@ -143,38 +143,38 @@ impl serde::de::Error for Unplaced {
         match marked.and_then(|rest| rest.split_once(MEMBER)) {
             Some((member, message)) => Self {
                 member: Some(member.to_owned()),
-                ..Self::new(message.to_owned(), Subject::Whole)
+                ..Self::new(message.to_owned(), Scope::Whole)
             },
-            None => Self::new(text, Subject::Whole),
+            None => Self::new(text, Scope::Whole),
         }
     }
 
     fn invalid_type(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
-        Self::new(mismatch(found, expected), Subject::Value)
+        Self::new(mismatch(found, expected), Scope::Value)
     }
 
     fn invalid_value(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
-        Self::new(mismatch(found, expected), Subject::Value)
+        Self::new(mismatch(found, expected), Scope::Value)
     }
 
     fn unknown_field(_field: &str, allowed: &'static [&'static str]) -> Self {
         Self::new(
             format!("unknown field; allowed: {}", allowed.join(", ")),
-            Subject::Value,
+            Scope::Value,
         )
     }
 
     fn unknown_variant(found: &str, allowed: &'static [&'static str]) -> Self {
         Self::new(
             format!("found {found:?}; allowed: {}", allowed.join(", ")),
-            Subject::Value,
+            Scope::Value,
         )
     }
 
     fn missing_field(field: &'static str) -> Self {
         Self::new(
             format!("required field {field:?} is missing"),
-            Subject::Missing(field),
+            Scope::Missing(field),
         )
     }
 }

@@ -27,12 +27,12 @@ mod duration;
 mod error;
 mod header;
 mod name;
-mod names;
+mod named_list;
 mod reader;
 mod tables;
 mod text;
 
-pub use bounds::{Whole, Within};
+pub use bounds::{BoundedDuration, BoundedInteger};
 pub use document::{Document, member_path};
 pub use duration::Duration;
 pub use error::at_member;
@@ -40,7 +40,7 @@ pub use error::{Error, Errors};
 pub use header::FRAMING;
 pub use header::{HeaderName, HeaderValue, is_framing};
 pub use name::Name;
-pub use names::Entries;
+pub use named_list::NamedList;
 pub use tables::HasTables;
 pub use text::Text;
 

@@ -99,7 +99,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             }
         };
         visitor
-            .visit_enum(Choice { variant, content })
+            .visit_enum(EnumContent { variant, content })
             .map_err(|error: Unplaced| {
                 let path = match content {
                     Some(content) => &content.path,
@@ -180,12 +180,12 @@ impl<'de> de::MapAccess<'de> for Members<'de> {
     }
 }
 
-struct Choice<'de> {
+struct EnumContent<'de> {
     variant: &'de str,
     content: Option<&'de Node>,
 }
 
-impl<'de> de::EnumAccess<'de> for Choice<'de> {
+impl<'de> de::EnumAccess<'de> for EnumContent<'de> {
     type Error = Unplaced;
     type Variant = Self;
 
@@ -198,7 +198,7 @@ impl<'de> de::EnumAccess<'de> for Choice<'de> {
     }
 }
 
-impl<'de> Choice<'de> {
+impl<'de> EnumContent<'de> {
     /// The `…` of `{"variant": …}`.
     fn content(&self) -> Result<&'de Node, Unplaced> {
         self.content.ok_or_else(|| {
@@ -210,7 +210,7 @@ impl<'de> Choice<'de> {
     }
 }
 
-impl<'de> de::VariantAccess<'de> for Choice<'de> {
+impl<'de> de::VariantAccess<'de> for EnumContent<'de> {
     type Error = Unplaced;
 
     fn unit_variant(self) -> Result<(), Unplaced> {

@@ -131,7 +131,7 @@ impl Key {
     pub fn of(request: &Request<'_>, parts: &[KeyPart], missing: Missing, seed: &Seed) -> Self {
         let mut hasher = KeyHasher::new(seed);
         for part in parts {
-            let key = part.look(request, |value| match (value, missing) {
+            let key = part.with_value(request, |value| match (value, missing) {
                 (Reading::Value(value), _) => {
                     hasher.part(&value);
                     None

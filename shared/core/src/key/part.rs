@@ -46,7 +46,7 @@ impl KeyPart {
                 let network = Network::of(request.remote_address, *prefixes).to_string();
                 Some(network).filter(|network| !network.is_empty())
             }
-            part => part.look(request, |value| match value {
+            part => part.with_value(request, |value| match value {
                 Reading::Value(value) => Some(String::from_utf8_lossy(&value).into_owned()),
                 Reading::Missing | Reading::Ambiguous => None,
             }),
@@ -54,31 +54,35 @@ impl KeyPart {
     }
 
     /// Shows the value in this request.
-    pub(super) fn look<T>(&self, request: &Request<'_>, see: impl FnOnce(Reading<'_>) -> T) -> T {
+    pub(super) fn with_value<T>(
+        &self,
+        request: &Request<'_>,
+        visit: impl FnOnce(Reading<'_>) -> T,
+    ) -> T {
         let subject = request.subject;
         let headers = subject.headers();
         match self {
             Self::RemoteAddress(prefixes) => {
                 let network = Network::of(request.remote_address, *prefixes);
-                see(one(network.as_bytes().into()))
+                visit(one(network.as_bytes().into()))
             }
-            Self::Host => see(subject.authority().read()),
-            Self::Path => see(match subject.paths().map(Paths::key) {
+            Self::Host => visit(subject.authority().read()),
+            Self::Path => visit(match subject.paths().map(Paths::key) {
                 None => Reading::Missing,
                 Some(Some(path)) => Reading::Value(path),
                 Some(None) => Reading::Ambiguous,
             }),
-            Self::Method => see(one(method::canonical(subject.method()))),
-            Self::Route => see(one(subject.route().into())),
-            Self::Cluster => see(one(request.cluster.into())),
-            Self::Header(name) => see(header::read(headers, name.as_str())),
-            Self::Cookie(name) => see(cookie::read(headers, name.as_str())),
-            Self::Query(name) => see(query::read(headers, name.as_str())),
+            Self::Method => visit(one(method::canonical(subject.method()))),
+            Self::Route => visit(one(subject.route().into())),
+            Self::Cluster => visit(one(request.cluster.into())),
+            Self::Header(name) => visit(header::read(headers, name.as_str())),
+            Self::Cookie(name) => visit(cookie::read(headers, name.as_str())),
+            Self::Query(name) => visit(query::read(headers, name.as_str())),
             Self::Claim(name) => {
                 let claim = claim::value(request.claims, name.as_str()).unwrap_or_default();
-                see(one(Cow::Owned(claim.into_bytes())))
+                visit(one(Cow::Owned(claim.into_bytes())))
             }
-            Self::Constant(text) => see(one(text.as_str().as_bytes().into())),
+            Self::Constant(text) => visit(one(text.as_str().as_bytes().into())),
         }
     }
 

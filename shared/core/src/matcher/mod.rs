@@ -52,18 +52,18 @@
 //!
 //! The name of Envoy's route (`xds.route_name`), which is empty when it was not given one.
 
-mod choice;
+mod first_match;
 mod header;
 mod host;
+mod method;
 mod pattern;
 mod regex;
 #[cfg(test)]
 mod tests;
-mod token;
 
 use serde::{Deserialize, Deserializer, de};
 
-pub use choice::Choice;
+pub use first_match::FirstMatch;
 pub use host::HostPattern;
 pub use pattern::not_exactly_one;
 pub use regex::Regex;
@@ -74,8 +74,8 @@ use crate::readings::authority::Authority;
 use crate::readings::is_spelling_of;
 use crate::readings::path::Paths;
 use header::HeaderMatch;
+use method::Method;
 use pattern::PathPattern;
-use token::Method;
 
 /// The conditions under which a rule applies.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -50,7 +50,7 @@ impl PathPattern {
                 false => Fit::No,
             };
         }
-        if paths.is_countless() {
+        if paths.has_too_many() {
             return Fit::Possible;
         }
         if paths.iter().all(|path| self.pattern.matches(path)) {

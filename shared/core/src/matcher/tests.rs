@@ -6,7 +6,7 @@ use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::{Choice, Match, Subject};
+use super::{FirstMatch, Match, Subject};
 use crate::config;
 use crate::headers::HeaderMap;
 use crate::readings::Fit;
@@ -72,7 +72,7 @@ proptest! {
         target in target(),
     ) {
         let rules = || rules.iter().map(Some);
-        let choose = |path: &str| Choice::of(rules(), &Subject::new(&request(path), b""));
+        let choose = |path: &str| FirstMatch::of(rules(), &Subject::new(&request(path), b""));
         let spelled = choose(&target);
         for (server, read) in servers::ALL {
             let path = read(&target);

@@ -31,7 +31,7 @@ use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::fit::Fit;
-use super::reading::{Places, Reading};
+use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, decode};
 
 /// An authority in the light of its readings.
@@ -45,7 +45,7 @@ enum Kind<'a> {
     /// The canonical hosts that it may name, when percent-encodings are decoded and letter case is undone.
     Several(Vec<Vec<u8>>),
     /// More of them than are looked at.
-    Countless,
+    TooMany,
 }
 
 /// The longest authority that is not plain and is looked at. A name has 253 bytes at most.
@@ -58,7 +58,7 @@ impl<'a> Authority<'a> {
     pub fn new(authority: &'a [u8]) -> Self {
         Self(match plain_host(authority) {
             Some(host) => Kind::Plain(host),
-            None if authority.len() > MAX_LENGTH => Kind::Countless,
+            None if authority.len() > MAX_LENGTH => Kind::TooMany,
             None => {
                 let mut decoded = decode(authority, Escapes::Query);
                 decoded.make_ascii_lowercase();
@@ -68,7 +68,7 @@ impl<'a> Authority<'a> {
                     .collect();
                 match hosts.len() {
                     0..=MAX_HOSTS => Kind::Several(hosts),
-                    _ => Kind::Countless,
+                    _ => Kind::TooMany,
                 }
             }
         })
@@ -83,7 +83,7 @@ impl<'a> Authority<'a> {
                 true => Fit::Possible,
                 false => Fit::No,
             },
-            Kind::Countless => Fit::Possible,
+            Kind::TooMany => Fit::Possible,
         }
     }
 
@@ -94,13 +94,13 @@ impl<'a> Authority<'a> {
             // There is something, even if it is no host.
             Kind::Several(hosts) if hosts.is_empty() => Reading::Ambiguous,
             Kind::Several(hosts) => {
-                let mut places = Places::new();
+                let mut occurrences = Occurrences::new();
                 for host in hosts {
-                    places.add(Reading::Value(host.as_slice().into()), true);
+                    occurrences.add(Reading::Value(host.as_slice().into()), true);
                 }
-                places.agreed()
+                occurrences.agreed()
             }
-            Kind::Countless => Reading::Ambiguous,
+            Kind::TooMany => Reading::Ambiguous,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Cookies of a request.
 //!
-//! # Places
+//! # Occurrences
 //!
 //! Cookies come in one line or in several (HTTP/2 divides them, Envoy joins them again), divided by `;`.
 //! A cookie of one name may stand there several times; servers take the first (Express) or the last
@@ -24,7 +24,7 @@
 //! is empty.
 
 use super::name::{Named, compare};
-use super::reading::{Places, Reading};
+use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, canonical, trim, trim_ascii};
 use crate::headers::HeaderMap;
 
@@ -33,18 +33,18 @@ const JSON: &[u8] = b"j:";
 
 /// The value of the cookie of this name.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
-    let mut places = Places::new();
+    let mut occurrences = Occurrences::new();
     for line in headers.get_all("cookie") {
         for cookie in line.split(|byte| *byte == b';') {
             let (own, value) = split_at_equals(cookie);
             match compare(own, name, Escapes::Cookie) {
-                Named::No if has_within(cookie, name) => places.add(Reading::Ambiguous, false),
+                Named::No if has_within(cookie, name) => occurrences.add(Reading::Ambiguous, false),
                 Named::No => {}
-                named => places.add(read_value(value), named == Named::Exactly),
+                named => occurrences.add(read_value(value), named == Named::Exactly),
             }
         }
     }
-    places.agreed()
+    occurrences.agreed()
 }
 
 /// Whether some server takes a cookie, or a [part](parts) of one, for one of this name.

@@ -15,20 +15,20 @@
 use std::borrow::Cow;
 
 use super::header_name::is_spelling_of;
-use super::reading::{Places, Reading};
+use super::reading::{Occurrences, Reading};
 pub use super::value::trim;
 use super::value::trim_ascii;
 use crate::headers::HeaderMap;
 
 /// The value of the header of this name, which is in lower case.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
-    let mut places = Places::new();
+    let mut occurrences = Occurrences::new();
     for (own, line) in headers.iter() {
         if is_spelling_of(own, name) {
-            places.add(canonical(line), own == name);
+            occurrences.add(canonical(line), own == name);
         }
     }
-    places.agreed()
+    occurrences.agreed()
 }
 
 fn canonical(line: &[u8]) -> Reading<'_> {

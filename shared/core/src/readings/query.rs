@@ -1,6 +1,6 @@
 //! Parameters in the query of a request.
 //!
-//! # Places
+//! # Occurrences
 //!
 //! The query is what follows the first `?` of the `:path`, and `&` divides it. Parameters of one name may
 //! stand there several times; servers take the first (Flask, Servlets, Go), the last (Express's `simple`
@@ -27,28 +27,28 @@ use std::borrow::Cow;
 
 use super::name::{Named, compare};
 use super::percent;
-use super::reading::{Places, Reading};
+use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, canonical};
 use crate::headers::HeaderMap;
 
 /// The value of the parameter of this name.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
-    let mut places = Places::new();
+    let mut occurrences = Occurrences::new();
     for parameter in parameters(headers) {
         if parameter.iter().any(|byte| is_divider(*byte)) {
             let mut parts = parameter.split(|byte| is_divider(*byte));
             if parts.any(|part| is_read_as(part, name)) {
-                places.add(Reading::Ambiguous, false);
+                occurrences.add(Reading::Ambiguous, false);
             }
             continue;
         }
         let (own, value) = split_at_equals(parameter);
         match compare(own, name, Escapes::Query) {
             Named::No => {}
-            named => places.add(canonical(value, Escapes::Query), named == Named::Exactly),
+            named => occurrences.add(canonical(value, Escapes::Query), named == Named::Exactly),
         }
     }
-    places.agreed()
+    occurrences.agreed()
 }
 
 /// Whether some server takes a parameter, as it stands between two ampersands, for one of this name.

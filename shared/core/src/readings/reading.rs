@@ -15,16 +15,16 @@ pub enum Reading<'a> {
     Ambiguous,
 }
 
-/// What several places of one request say of one value.
+/// What several occurrences of one request say of one value.
 #[derive(Debug)]
-pub(super) struct Places<'a> {
+pub(super) struct Occurrences<'a> {
     /// What the first place says, and whether another one says otherwise.
     found: Option<Reading<'a>>,
     /// Whether every server looks in one of the places.
     is_certain: bool,
 }
 
-impl<'a> Places<'a> {
+impl<'a> Occurrences<'a> {
     pub(super) fn new() -> Self {
         Self {
             found: None,
@@ -33,7 +33,7 @@ impl<'a> Places<'a> {
     }
 
     /// Adds the value in one place: `is_certain` if every server looks there, rather than some. Empty
-    /// values in a place of some (`key[]=`) or in several places are more to some: a list.
+    /// values in a place of some (`key[]=`) or in several occurrences are more to some: a list.
     pub(super) fn add(&mut self, value: Reading<'a>, is_certain: bool) {
         let value = match value {
             Reading::Missing if !is_certain => Reading::Ambiguous,
@@ -46,7 +46,7 @@ impl<'a> Places<'a> {
         });
     }
 
-    /// The value that all places agree on. One that only some servers find is ambiguous.
+    /// The value that all occurrences agree on. One that only some servers find is ambiguous.
     pub(super) fn agreed(self) -> Reading<'a> {
         match self.found {
             None | Some(Reading::Missing) => Reading::Missing,

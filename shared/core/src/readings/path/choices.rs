@@ -4,20 +4,20 @@ use super::{MAX_CHOICES, MAX_WORK, canonical};
 use crate::readings::percent;
 
 /// What one look at a target shows.
-pub(super) enum Glance<'a> {
+pub(super) enum Scan<'a> {
     /// This path, and no other way to read it.
     Plain(&'a [u8]),
     /// This path, in which the only encodings are those that every server decodes.
     Encoded(&'a [u8]),
     /// This path leaves choices.
     Choices(&'a [u8]),
-    Countless,
+    TooMany,
 }
 
 /// Looks at each byte of a target that starts with `/`, up to the query.
-pub(super) fn glance(target: &[u8]) -> Glance<'_> {
+pub(super) fn scan(target: &[u8]) -> Scan<'_> {
     if let Some(path) = canonical::plain_part(target) {
-        return Glance::Plain(path);
+        return Scan::Plain(path);
     }
     let end = target.iter().position(|byte| *byte == b'?');
     let path = end.and_then(|end| target.get(..end)).unwrap_or(target);
@@ -26,10 +26,10 @@ pub(super) fn glance(target: &[u8]) -> Glance<'_> {
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
         match byte {
-            0..=b' ' | 0x7f.. | b'#' => return Glance::Countless,
+            0..=b' ' | 0x7f.. | b'#' => return Scan::TooMany,
             b';' | b'\\' => is_choice = true,
             b'%' => match Encoded::of(after) {
-                Encoded::Hostile => return Glance::Countless,
+                Encoded::Hostile => return Scan::TooMany,
                 Encoded::Choice => is_choice = true,
                 Encoded::Benign | Encoded::Not => {}
             },
@@ -37,8 +37,8 @@ pub(super) fn glance(target: &[u8]) -> Glance<'_> {
         }
     }
     match is_choice {
-        true => Glance::Choices(path),
-        false => Glance::Encoded(path),
+        true => Scan::Choices(path),
+        false => Scan::Encoded(path),
     }
 }
 

@@ -56,7 +56,7 @@ use super::is_spelling_of;
 use crate::headers::HeaderMap;
 
 pub use canonical::CanonicalPath;
-use choices::{Choices, Glance};
+use choices::{Choices, Scan};
 
 /// The most combinations of choices that are tried. Each kind of spelling alone needs 24 at most;
 /// together they come to a thousand, and nobody sends them together but to find a gap.
@@ -75,7 +75,7 @@ enum Kind<'a> {
     One(Cow<'a, [u8]>),
     /// Two or more, the path as sent first.
     Several(Vec<Vec<u8>>),
-    Countless,
+    TooMany,
 }
 
 /// Headers that some servers take for a part of the path.
@@ -87,7 +87,7 @@ impl<'a> Paths<'a> {
         let paths = Self::of(headers.get(":path").map_or(&b""[..], |path| path))?;
         let is_moving = |name: &[u8]| MOVING.iter().any(|moving| is_spelling_of(name, moving));
         Some(match headers.iter().any(|(name, _)| is_moving(name)) {
-            true => Self(Kind::Countless),
+            true => Self(Kind::TooMany),
             false => paths,
         })
     }
@@ -98,26 +98,26 @@ impl<'a> Paths<'a> {
         match target {
             b"" | b"*" => return None,
             [b'/', ..] => {}
-            _ => return Some(Self(Kind::Countless)),
+            _ => return Some(Self(Kind::TooMany)),
         }
-        let kind = match choices::glance(target) {
-            Glance::Plain(path) => Kind::One(Cow::Borrowed(path)),
-            Glance::Encoded(path) => {
+        let kind = match choices::scan(target) {
+            Scan::Plain(path) => Kind::One(Cow::Borrowed(path)),
+            Scan::Encoded(path) => {
                 let path = pipeline::decode_benign(path);
                 match std::str::from_utf8(&path) {
                     Ok(_) => Kind::One(path.into()),
-                    Err(_) => Kind::Countless,
+                    Err(_) => Kind::TooMany,
                 }
             }
-            Glance::Choices(path) => Self::read(path),
-            Glance::Countless => Kind::Countless,
+            Scan::Choices(path) => Self::read(path),
+            Scan::TooMany => Kind::TooMany,
         };
         Some(Self(kind))
     }
 
     fn read(path: &[u8]) -> Kind<'a> {
         let Some(choices) = Choices::of(path) else {
-            return Kind::Countless;
+            return Kind::TooMany;
         };
         let mut readings: Vec<Vec<u8>> = Vec::new();
         for choice in choices.combinations() {
@@ -137,7 +137,7 @@ impl<'a> Paths<'a> {
         let (one, several) = match &self.0 {
             Kind::One(path) => (Some(&path[..]), &[][..]),
             Kind::Several(paths) => (None, &paths[..]),
-            Kind::Countless => (None, &[][..]),
+            Kind::TooMany => (None, &[][..]),
         };
         one.into_iter().chain(several.iter().map(Vec::as_slice))
     }
@@ -146,13 +146,13 @@ impl<'a> Paths<'a> {
     pub fn only(&self) -> Option<&[u8]> {
         match &self.0 {
             Kind::One(path) => Some(path),
-            Kind::Several(_) | Kind::Countless => None,
+            Kind::Several(_) | Kind::TooMany => None,
         }
     }
 
     /// Whether there are more readings than are looked at.
-    pub fn is_countless(&self) -> bool {
-        self.0 == Kind::Countless
+    pub fn has_too_many(&self) -> bool {
+        self.0 == Kind::TooMany
     }
 
     /// One value for all spellings of a path, to count requests by. `None` if the readings lead to

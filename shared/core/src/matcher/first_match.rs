@@ -8,34 +8,34 @@ use crate::readings::Fit;
 /// The first rule that fits for certain ends the search. Those before it that possibly fit may be the
 /// first one for the server that handles the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Choice {
+pub struct FirstMatch {
     /// Rules that possibly fit, in order. Empty for nearly all requests.
     pub possible: Vec<usize>,
     /// The first rule that fits for certain; none if no rule does.
     pub certain: Option<usize>,
 }
 
-impl Choice {
+impl FirstMatch {
     /// Looks for the rules; a rule without a condition fits every request.
     pub fn of<'m>(
         rules: impl Iterator<Item = Option<&'m Match>> + Clone,
         subject: &Subject<'_>,
     ) -> Self {
-        let mut choice = Self::default();
+        let mut first = Self::default();
         for (position, rule) in rules.clone().enumerate() {
             match rule.map_or(Fit::Certain, |rule| rule.fit(subject)) {
                 Fit::No => {}
-                Fit::Possible => choice.possible.push(position),
+                Fit::Possible => first.possible.push(position),
                 Fit::Certain => {
-                    choice.certain = Some(position);
+                    first.certain = Some(position);
                     break;
                 }
             }
         }
-        if !choice.possible.is_empty() && subject.has_one_path() {
-            choice.keep_apart(rules);
+        if !first.possible.is_empty() && subject.has_one_path() {
+            first.keep_apart(rules);
         }
-        choice
+        first
     }
 
     /// The rule that a request falls under which all of them are for: the first one.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::Name;
 
 /// What the entries of a list are called in errors, and where their names show.
-pub struct Entries {
+pub struct NamedList {
     /// `a limit`.
     pub one: &'static str,
     /// `limits`.
@@ -16,7 +16,7 @@ pub struct Entries {
     pub shown_in: &'static str,
 }
 
-impl Entries {
+impl NamedList {
     /// Reads a list with at least one entry, in which no name stands twice.
     pub fn read<'de, D, T>(
         &self,
