@@ -2,7 +2,7 @@
 
 use circuit_breaker_policy::snapshot::GaugeDelta;
 use circuit_breaker_policy::{
-    Author, Cause, Check, Decision, Effects, Outcome, Phase, Reason, Recorded,
+    Author, Cause, Check, Decision, Effects, Phase, Reason, Recorded, Verdict,
 };
 use portcullis_host::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
 use portcullis_table::GaveUp;
@@ -75,10 +75,10 @@ impl Counters {
     }
 
     pub(crate) fn count_record(&self, record: &Recorded) {
-        match record.outcome {
-            Outcome::Success => {}
-            Outcome::Failure => self.failures.increment(),
-            Outcome::Neutral => {
+        match record.verdict {
+            Verdict::Success => {}
+            Verdict::Failure => self.failures.increment(),
+            Verdict::Neutral => {
                 self.neutral.increment();
                 let author = record.author.label();
                 let by = self.neutral_by.iter().find(|(other, _)| *other == author);
@@ -86,7 +86,7 @@ impl Counters {
                     counter.increment();
                 }
             }
-            Outcome::Abandoned => self.abandoned.increment(),
+            Verdict::Abandoned => self.abandoned.increment(),
         }
         if record.is_slow {
             self.slow.increment();

@@ -140,7 +140,7 @@ mod failures;
 mod flags;
 mod grpc;
 mod machine;
-mod outcome;
+
 mod policy;
 mod recording;
 mod reply;
@@ -151,6 +151,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod times;
+mod verdict;
 mod window_size;
 
 use std::fmt;
@@ -162,8 +163,8 @@ pub use circuit::Effects;
 pub use config::Config;
 pub use endings::Author;
 pub use machine::{Cause, CircuitEvents, Transition};
-pub use outcome::{Finding, Outcome, Stream};
 pub use recording::Recorded;
+pub use verdict::{Finding, Stream, Verdict};
 
 use breaker::{Breaker, StateOverride};
 use config::StatusPath;

@@ -6,9 +6,9 @@ use super::circuit::Effects;
 use super::endings::Author;
 use super::flags::DELAYED;
 use super::machine::{EarlySuccess, Ended, Report, Sample, mix};
-use super::outcome::{Finding, Moment, Observed, Outcome, Stream, judge};
 use super::response::Response;
 use super::retry_after::retry_after;
+use super::verdict::{Finding, Moment, Observed, Stream, Verdict, judge};
 use super::{BreakerId, CircuitBreaker};
 use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
@@ -21,7 +21,7 @@ pub struct Recorded {
     /// The breaker.
     pub breaker: BreakerId,
     /// What came of it.
-    pub outcome: Outcome,
+    pub verdict: Verdict,
     /// Whose doing it was.
     pub author: Author,
     /// Whether it was slow.
@@ -91,7 +91,7 @@ impl CircuitBreaker {
                 continue;
             };
             let finding = judge(&breaker.failures, &observed, stream);
-            if finding.outcome != Outcome::Success {
+            if finding.verdict != Verdict::Success {
                 continue;
             }
             let early = EarlySuccess {
@@ -161,7 +161,7 @@ impl CircuitBreaker {
             let breaker = &self.get(check.breaker)?.breaker;
             let decided = check.held.as_ref().and_then(|held| held.decided);
             let finding = decided.unwrap_or_else(|| judge(&breaker.failures, &observed, stream));
-            let is_failure = check.held.is_some() && finding.outcome == Outcome::Failure;
+            let is_failure = check.held.is_some() && finding.verdict == Verdict::Failure;
             if is_failure && reply.is_none() {
                 let breaker = self.falls_back(check.breaker);
                 reply = breaker.map(|breaker| {
@@ -206,7 +206,7 @@ impl CircuitBreaker {
                 None => judge(&breaker.failures, &observed, stream),
             };
             let Finding {
-                outcome,
+                verdict,
                 author,
                 attempts,
                 lacks_headers,
@@ -214,7 +214,7 @@ impl CircuitBreaker {
             let is_slow = author != Author::Ambiguous && breaker.is_slow(observed.waited, stream);
             let report = Report {
                 ticket: held.ticket,
-                ended: breaker.ended(outcome, is_slow),
+                ended: breaker.ended(verdict, is_slow),
                 retry_after: match answer {
                     Some(answer) if breaker.respects_retry_after => answer.retry_after,
                     _ => 0,
@@ -224,7 +224,7 @@ impl CircuitBreaker {
             let recorded = self.record(check.breaker, &held.circuit, report, now, store);
             records.push(Recorded {
                 breaker: check.breaker,
-                outcome,
+                verdict,
                 author,
                 is_slow,
                 attempts,
@@ -269,12 +269,12 @@ impl Breaker {
         is_over && stream.flags() & DELAYED == 0
     }
 
-    fn ended(&self, outcome: Outcome, is_slow: bool) -> Ended {
-        match outcome {
-            Outcome::Abandoned if is_slow && self.machine.slow_rate > 0 => Ended::Abandoned,
-            Outcome::Abandoned | Outcome::Neutral => Ended::Neutral,
-            Outcome::Success | Outcome::Failure => Ended::Answered(Sample {
-                failed: outcome == Outcome::Failure,
+    fn ended(&self, verdict: Verdict, is_slow: bool) -> Ended {
+        match verdict {
+            Verdict::Abandoned if is_slow && self.machine.slow_rate > 0 => Ended::Abandoned,
+            Verdict::Abandoned | Verdict::Neutral => Ended::Neutral,
+            Verdict::Success | Verdict::Failure => Ended::Answered(Sample {
+                failed: verdict == Verdict::Failure,
                 slow: is_slow,
             }),
         }

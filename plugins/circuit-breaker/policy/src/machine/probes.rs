@@ -50,7 +50,7 @@ pub(crate) struct EarlySuccess {
 }
 
 /// What probes have shown.
-pub(super) enum ProbeVerdict {
+pub(super) enum ProbeDecision {
     Open,
     Close,
 }
@@ -172,9 +172,9 @@ impl Machine {
     /// Opens or closes a half-open circuit if its probes have shown enough.
     pub(super) fn decide(&self, state: &mut State, now: u64, random: u64) -> Option<Transition> {
         let probed = state.probed;
-        match self.probe_verdict(state)? {
-            ProbeVerdict::Open => Some(self.open(state, now, Cause::Probe, probed, random)),
-            ProbeVerdict::Close => {
+        match self.probe_decision(state)? {
+            ProbeDecision::Open => Some(self.open(state, now, Cause::Probe, probed, random)),
+            ProbeDecision::Close => {
                 state.trips = 0;
                 Some(enter(state, Phase::Closed, now, None))
             }
@@ -182,18 +182,18 @@ impl Machine {
     }
 
     /// What the probes say, as soon as there are enough of them.
-    fn probe_verdict(&self, state: &State) -> Option<ProbeVerdict> {
+    fn probe_decision(&self, state: &State) -> Option<ProbeDecision> {
         let enough = self.minimum.min(self.permits);
         let in_a_row = self.consecutive.min(enough);
         if in_a_row > 0 && state.consecutive >= in_a_row {
-            return Some(ProbeVerdict::Open);
+            return Some(ProbeDecision::Open);
         }
         if state.probed.total < enough {
             return None;
         }
         Some(match self.exceeds(state.probed) {
-            (false, false) => ProbeVerdict::Close,
-            _ => ProbeVerdict::Open,
+            (false, false) => ProbeDecision::Close,
+            _ => ProbeDecision::Open,
         })
     }
 }

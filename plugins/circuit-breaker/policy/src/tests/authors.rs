@@ -30,10 +30,10 @@ const UPLOAD: Arrival = Arrival {
     has_headers: false,
 };
 
-fn judged(ending: Ending, arrival: Arrival) -> (Outcome, Author) {
+fn judged(ending: Ending, arrival: Arrival) -> (Verdict, Author) {
     let breaker = json!({"consecutive_failures": 1});
     let recorded = recorded(breaker, ending, arrival, &[]);
-    (recorded.outcome, recorded.author)
+    (recorded.verdict, recorded.author)
 }
 
 /// A local reply, or a response that ended so.
@@ -45,10 +45,10 @@ fn ended(status: &str, details: &'static str, flags: u64) -> Ending {
     }
 }
 
-const CLIENTS: (Outcome, Author) = (Outcome::Neutral, Author::Client);
-const FAILURE: (Outcome, Author) = (Outcome::Failure, Author::Upstream);
-const SUCCESS: (Outcome, Author) = (Outcome::Success, Author::Upstream);
-const OVERDUE: (Outcome, Author) = (Outcome::Abandoned, Author::Client);
+const CLIENTS: (Verdict, Author) = (Verdict::Neutral, Author::Client);
+const FAILURE: (Verdict, Author) = (Verdict::Failure, Author::Upstream);
+const SUCCESS: (Verdict, Author) = (Verdict::Success, Author::Upstream);
+const OVERDUE: (Verdict, Author) = (Verdict::Abandoned, Author::Client);
 
 #[test]
 fn a_redirect_that_envoy_follows_is_the_upstreams_success() {
@@ -123,36 +123,36 @@ fn an_internal_client_chooses_timeouts_in_its_headers() {
     };
     let unread = recorded(breaker(), internal.clone(), COMPLETE, &[]);
     assert_eq!(
-        (unread.outcome, unread.lacks_headers),
-        (Outcome::Abandoned, true)
+        (unread.verdict, unread.lacks_headers),
+        (Verdict::Abandoned, true)
     );
     let read = Arrival {
         has_headers: true,
         ..COMPLETE
     };
     for (headers, expected) in [
-        (&[][..], Outcome::Failure),
+        (&[][..], Verdict::Failure),
         (
             &[("x-envoy-upstream-rq-timeout-ms", "1900")],
-            Outcome::Abandoned,
+            Verdict::Abandoned,
         ),
         (
             &[("x-envoy-upstream-rq-timeout-ms", "15000")],
-            Outcome::Failure,
+            Verdict::Failure,
         ),
-        (&[("x-envoy-upstream-rq-timeout-ms", "0")], Outcome::Failure),
+        (&[("x-envoy-upstream-rq-timeout-ms", "0")], Verdict::Failure),
         (
             &[("x-envoy-upstream-rq-per-try-timeout-ms", "10")],
-            Outcome::Abandoned,
+            Verdict::Abandoned,
         ),
         (
             &[("x-envoy-expected-rq-timeout-ms", "10")],
-            Outcome::Abandoned,
+            Verdict::Abandoned,
         ),
-        (&[("grpc-timeout", "10m")], Outcome::Abandoned),
+        (&[("grpc-timeout", "10m")], Verdict::Abandoned),
     ] {
         let recorded = recorded(breaker(), internal.clone(), read, headers);
-        assert_eq!(recorded.outcome, expected, "{headers:?}");
+        assert_eq!(recorded.verdict, expected, "{headers:?}");
         assert!(!recorded.lacks_headers);
     }
 }
@@ -247,7 +247,7 @@ fn what_envoy_and_filters_answer_is_theirs() {
         ("500", "", 0, Author::Unknown("other")),
         ("500", "\u{fffd}{", 0, Author::Unknown("other")),
     ] {
-        let expected = (Outcome::Neutral, author);
+        let expected = (Verdict::Neutral, author);
         let ending = Ending {
             attempts: Some(u32::from(details != "direct_response")),
             ..ended(status, details, flags)
@@ -292,8 +292,8 @@ fn statuses_that_refuse_a_kind_of_request_are_no_failures_by_default() {
         let breaker = json!({"consecutive_failures": 1, "failures": {"statuses": ["5xx"]}});
         let named = recorded(breaker, status(refusing), COMPLETE, &[]);
         assert_eq!(
-            named.outcome,
-            Outcome::Failure,
+            named.verdict,
+            Verdict::Failure,
             "where 5xx is named, it is all of them"
         );
     }
@@ -310,9 +310,9 @@ fn grpc_statuses_have_names() {
         ])
     };
     for grpc in [json!(["UNAVAILABLE"]), json!([14])] {
-        let outcome = |code| recorded(breaker(grpc.clone()), with(code), COMPLETE, &[]).outcome;
-        assert_eq!(outcome("14"), Outcome::Failure);
-        assert_eq!(outcome("13"), Outcome::Success);
+        let verdict = |code| recorded(breaker(grpc.clone()), with(code), COMPLETE, &[]).verdict;
+        assert_eq!(verdict("14"), Verdict::Failure);
+        assert_eq!(verdict("13"), Verdict::Success);
     }
 }
 

@@ -6,7 +6,7 @@ mod configuration;
 mod eviction;
 mod half_open;
 mod model;
-mod outcomes;
+
 mod probes;
 #[cfg(not(target_arch = "wasm32"))]
 mod racing;
@@ -18,6 +18,7 @@ mod snapshots;
 mod status;
 mod steps;
 mod triggers;
+mod verdicts;
 
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -170,7 +170,7 @@ fn a_grpc_response_waits_for_its_trailers_but_not_for_long() {
     assert_eq!(world.transitions(), [CLOSED]);
     world.log(streams.next().unwrap(), with("0"));
     let records = world.log(streams.next().unwrap(), with("14"));
-    assert_eq!(records[0].outcome, Outcome::Failure);
+    assert_eq!(records[0].verdict, Verdict::Failure);
     assert_eq!(world.transitions(), []);
 }
 
@@ -199,6 +199,6 @@ fn a_probe_that_its_client_leaves_within_the_response_has_counted() {
         flags: 0x4000,
         ..success()
     };
-    assert_eq!(world.log(stream, left)[0].outcome, Outcome::Success);
+    assert_eq!(world.log(stream, left)[0].verdict, Verdict::Success);
     assert_eq!(world.transitions(), []);
 }

@@ -69,7 +69,7 @@ fn they_are_neutral_and_never_slow() {
         let admission = world.send(&POSSIBLE[0]);
         world.advance(2 * SECOND);
         let recorded = world.end(admission, ending).remove(0);
-        assert_eq!(recorded.outcome, Outcome::Neutral);
+        assert_eq!(recorded.verdict, Verdict::Neutral);
         assert_eq!(recorded.author.label(), "ambiguous");
         assert_eq!((recorded.is_slow, recorded.attempts), (false, None));
     }

@@ -101,7 +101,7 @@ fn a_full_bulkhead_has_its_own_reply() {
 }
 
 /// What becomes of a failing response, and of the circuit.
-fn failed(fallback: Value, mut ending: Ending) -> (Option<Reply>, Outcome) {
+fn failed(fallback: Value, mut ending: Ending) -> (Option<Reply>, Verdict) {
     let mut world = World::new(one_breaker(
         json!({"consecutive_failures": 1, "fallback": fallback}),
     ));
@@ -126,7 +126,7 @@ fn failed(fallback: Value, mut ending: Ending) -> (Option<Reply>, Outcome) {
     let records = world
         .policy
         .on_log(&mut admission, &mut end, world.now, &mut world.store);
-    (reply, records[0].outcome)
+    (reply, records[0].verdict)
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_fallback_can_replace_a_failure_which_counts_all_the_same() {
         "upstream_failure"
     );
     assert_eq!(header(&reply, "retry-after"), None);
-    assert_eq!(outcome, Outcome::Failure);
+    assert_eq!(outcome, Verdict::Failure);
 
     let asking = answer(&[(":status", "503"), ("retry-after", "17")]);
     let (reply, _) = failed(on_failure, asking);
@@ -151,9 +151,9 @@ fn a_fallback_can_replace_a_failure_which_counts_all_the_same() {
 fn nothing_else_is_replaced() {
     let on_failure = json!({"on_failure": true});
     for (ending, expected) in [
-        (success(), Outcome::Success),
-        (status("404"), Outcome::Success),
-        (neutral(), Outcome::Neutral),
+        (success(), Verdict::Success),
+        (status("404"), Verdict::Success),
+        (neutral(), Verdict::Neutral),
     ] {
         let (reply, outcome) = failed(on_failure.clone(), ending);
         assert!(reply.is_none());
@@ -161,7 +161,7 @@ fn nothing_else_is_replaced() {
     }
     let (reply, outcome) = failed(json!({}), failure());
     assert!(reply.is_none());
-    assert_eq!(outcome, Outcome::Failure);
+    assert_eq!(outcome, Verdict::Failure);
 }
 
 /// Its headers looked well, and were sent on.
@@ -190,5 +190,5 @@ fn a_response_that_breaks_off_is_a_failure_but_not_replaced() {
     let records = world
         .policy
         .on_log(&mut admission, &mut broken, world.now, &mut world.store);
-    assert_eq!(records[0].outcome, Outcome::Failure);
+    assert_eq!(records[0].verdict, Verdict::Failure);
 }

@@ -90,7 +90,7 @@ fn a_result_that_cannot_be_stored_is_told() {
     world.store.updates_left = 0;
     let records = world.end(admission, failure());
     assert!(records[0].is_error);
-    assert_eq!(records[0].outcome, Outcome::Failure);
+    assert_eq!(records[0].verdict, Verdict::Failure);
 }
 
 /// In the common case a request reads its circuit once, and writes it once.

@@ -63,7 +63,7 @@ pub trait Stream {
 
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Verdict {
     /// The upstream has answered.
     Success,
     /// It has failed.
@@ -78,7 +78,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What came of the request.
-    pub outcome: Outcome,
+    pub verdict: Verdict,
     /// Whose doing it was.
     pub author: Author,
     /// How often it was sent upstream, where that is known.
@@ -91,7 +91,7 @@ pub struct Finding {
 impl Finding {
     /// Of a request that a breaker is for in some readings only: it may be another's.
     pub(super) const AMBIGUOUS: Self = Self {
-        outcome: Outcome::Neutral,
+        verdict: Verdict::Neutral,
         author: Author::Ambiguous,
         attempts: None,
         lacks_headers: false,
@@ -147,8 +147,8 @@ pub(super) fn judge(
         }
         _ => *observed,
     };
-    let finding = |outcome, author| Finding {
-        outcome,
+    let finding = |verdict, author| Finding {
+        verdict,
         author,
         attempts,
         lacks_headers: false,
@@ -160,7 +160,7 @@ pub(super) fn judge(
         _ => Author::Upstream,
     };
     if flags & configured & !OF_UPSTREAM > 0 {
-        return finding(Outcome::Failure, author);
+        return finding(Verdict::Failure, author);
     }
     // A response that had begun well, and that the upstream did not break off.
     if let Some(response) = observed.response
@@ -170,26 +170,26 @@ pub(super) fn judge(
     {
         return finding(by_status(failures, response), Author::Upstream);
     }
-    let abandoned = finding(Outcome::Abandoned, Author::Client);
+    let abandoned = finding(Verdict::Abandoned, Author::Client);
     let failed = || {
         let is_configured = flags & configured > 0
             || observed
                 .response
                 .is_some_and(|response| response.is_failure(failures));
         match is_configured {
-            true => finding(Outcome::Failure, Author::Upstream),
-            false => finding(Outcome::Neutral, Author::Upstream),
+            true => finding(Verdict::Failure, Author::Upstream),
+            false => finding(Verdict::Neutral, Author::Upstream),
         }
     };
     match ending {
-        Ending::Answered => finding(Outcome::Neutral, Author::Unknown("other")),
-        Ending::Redirected => finding(Outcome::Success, Author::Upstream),
+        Ending::Answered => finding(Verdict::Neutral, Author::Unknown("other")),
+        Ending::Redirected => finding(Verdict::Success, Author::Upstream),
         Ending::Unreachable => failed(),
         Ending::BrokeBefore | Ending::BrokeWithin | Ending::Late if !observed.is_complete => {
-            finding(Outcome::Neutral, Author::Client)
+            finding(Verdict::Neutral, Author::Client)
         }
         Ending::BrokeBefore | Ending::BrokeWithin => failed(),
-        Ending::Late if attempts == Some(0) => finding(Outcome::Neutral, Author::Envoy),
+        Ending::Late if attempts == Some(0) => finding(Verdict::Neutral, Author::Envoy),
         Ending::Late => match observed.is_clients_deadline(stream) {
             Deadline::Clients => abandoned,
             Deadline::Operators => failed(),
@@ -204,7 +204,7 @@ pub(super) fn judge(
             Some(response) if attempts != Some(0) => {
                 finding(by_status(failures, response), Author::Upstream)
             }
-            Some(_) => finding(Outcome::Neutral, Author::Client),
+            Some(_) => finding(Verdict::Neutral, Author::Client),
             None => abandoned,
         },
         Ending::By(Author::Unknown(_))
@@ -212,7 +212,7 @@ pub(super) fn judge(
         {
             abandoned
         }
-        Ending::By(author) => finding(Outcome::Neutral, author),
+        Ending::By(author) => finding(Verdict::Neutral, author),
     }
 }
 
@@ -234,21 +234,21 @@ fn answered(
     stream: &mut impl Stream,
 ) -> Finding {
     let telling = failures.flags() & WITH_UPSTREAM_RESPONSE;
-    let mut outcome = by_status(failures, response);
+    let mut verdict = by_status(failures, response);
     let is_at_end = observed.moment == Moment::End;
-    if outcome == Outcome::Success
+    if verdict == Verdict::Success
         && (is_at_end && response.lacks_status(failures)
             || telling > 0 && stream.flags() & telling > 0)
     {
-        outcome = Outcome::Failure;
+        verdict = Verdict::Failure;
     }
-    let is_failure = outcome == Outcome::Failure;
+    let is_failure = verdict == Verdict::Failure;
     let mut author = Author::Upstream;
     if is_failure && response.is_deadline_exceeded() && observed.has_passed_grpc_timeout(stream) {
-        (outcome, author) = (Outcome::Abandoned, Author::Client);
+        (verdict, author) = (Verdict::Abandoned, Author::Client);
     }
     Finding {
-        outcome,
+        verdict,
         author,
         attempts: match is_failure {
             true => stream.attempts(),
@@ -258,13 +258,13 @@ fn answered(
     }
 }
 
-fn by_status(failures: &Failures, response: &Response) -> Outcome {
+fn by_status(failures: &Failures, response: &Response) -> Verdict {
     if response.is_ignored(failures) {
-        return Outcome::Neutral;
+        return Verdict::Neutral;
     }
     match response.is_failure(failures) {
-        true => Outcome::Failure,
-        false => Outcome::Success,
+        true => Verdict::Failure,
+        false => Verdict::Success,
     }
 }
 

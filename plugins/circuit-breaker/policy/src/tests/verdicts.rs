@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 /// What comes of a request that ends so, and what was asked to find out.
-fn verdict_with(failures: Value, ending: Ending) -> (Outcome, Vec<&'static str>) {
+fn verdict_with(failures: Value, ending: Ending) -> (Verdict, Vec<&'static str>) {
     let mut world = World::new(one_breaker(
         json!({"consecutive_failures": 1, "failures": failures}),
     ));
@@ -22,11 +22,11 @@ fn verdict_with(failures: Value, ending: Ending) -> (Outcome, Vec<&'static str>)
         .policy
         .on_log(&mut admission, &mut ending, world.now, &mut world.store);
     let opened = records[0].effects.circuit.transition.is_some();
-    assert_eq!(opened, records[0].outcome == Outcome::Failure);
-    (records[0].outcome, ending.asked)
+    assert_eq!(opened, records[0].verdict == Verdict::Failure);
+    (records[0].verdict, ending.asked)
 }
 
-fn outcome(ending: Ending) -> Outcome {
+fn verdict(ending: Ending) -> Verdict {
     verdict_with(json!({}), ending).0
 }
 
@@ -47,18 +47,18 @@ const BROKE_OFF: &str = "upstream_reset_after_response_started{protocol_error}";
 #[test]
 fn responses_of_the_upstream_go_by_their_status() {
     for status in ["100", "200", "301", "404", "429", "499"] {
-        assert_eq!(outcome(super::status(status)), Outcome::Success, "{status}");
+        assert_eq!(verdict(super::status(status)), Verdict::Success, "{status}");
     }
     for status in ["500", "503", "599"] {
-        assert_eq!(outcome(super::status(status)), Outcome::Failure, "{status}");
+        assert_eq!(verdict(super::status(status)), Verdict::Failure, "{status}");
     }
     let failures = json!({"statuses": ["4xx", 503]});
     for (status, expected) in [
-        ("400", Outcome::Failure),
-        ("499", Outcome::Failure),
-        ("503", Outcome::Failure),
-        ("500", Outcome::Success),
-        ("200", Outcome::Success),
+        ("400", Verdict::Failure),
+        ("499", Verdict::Failure),
+        ("503", Verdict::Failure),
+        ("500", Verdict::Success),
+        ("200", Verdict::Success),
     ] {
         assert_eq!(
             verdict_with(failures.clone(), super::status(status)).0,
@@ -83,7 +83,7 @@ fn an_upstream_that_fails_is_a_failure() {
         local("200", BROKE_OFF, 0x80_0000, 1),
         local("503", "via_upstream", 0x8000, 4),
     ] {
-        assert_eq!(outcome(ending.clone()), Outcome::Failure, "{ending:?}");
+        assert_eq!(verdict(ending.clone()), Verdict::Failure, "{ending:?}");
     }
 }
 
@@ -96,7 +96,7 @@ fn unanswered() -> [Ending; 2] {
     ]
 }
 
-fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Outcome {
+fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Verdict {
     let mut world = World::new(one_breaker(json!({
         "consecutive_failures": 1, "failures": {"upgrades": counts},
     })));
@@ -106,16 +106,16 @@ fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Outcome
         is_upgrade,
         ..ending
     };
-    world.end(admission, ending)[0].outcome
+    world.end(admission, ending)[0].verdict
 }
 
 /// Servers hang up on upgrades of paths where they have none, and any client can ask for one.
 #[test]
 fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
     for ending in unanswered() {
-        let outcome = |counts| verdict_of_upgrade(counts, true, ending.clone());
-        assert_eq!(outcome(false), Outcome::Neutral, "{ending:?}");
-        assert_eq!(outcome(true), Outcome::Failure, "{ending:?}");
+        let verdict = |counts| verdict_of_upgrade(counts, true, ending.clone());
+        assert_eq!(verdict(false), Verdict::Neutral, "{ending:?}");
+        assert_eq!(verdict(true), Verdict::Failure, "{ending:?}");
     }
 }
 
@@ -124,12 +124,12 @@ fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
 fn an_upgrade_is_complete_until_it_is_answered() {
     let ended = |is_upgrade, ending: Ending| verdict_of_upgrade(true, is_upgrade, ending);
     for ending in unanswered() {
-        assert_eq!(ended(true, ending.clone()), Outcome::Failure, "{ending:?}");
-        assert_eq!(ended(false, ending.clone()), Outcome::Neutral, "{ending:?}");
+        assert_eq!(ended(true, ending.clone()), Verdict::Failure, "{ending:?}");
+        assert_eq!(ended(false, ending.clone()), Verdict::Neutral, "{ending:?}");
     }
     assert_eq!(
         ended(true, local("101", BROKE_OFF, 0x80_0000, 1)),
-        Outcome::Success
+        Verdict::Success
     );
 }
 
@@ -145,32 +145,32 @@ fn replies_of_others_are_neutral() {
         local("503", "cluster_not_found", 0x100_0000, 0),
         local("503", OVERFLOW, 0x80, 1),
     ] {
-        assert_eq!(outcome(ending.clone()), Outcome::Neutral, "{ending:?}");
+        assert_eq!(verdict(ending.clone()), Verdict::Neutral, "{ending:?}");
     }
 }
 
 /// The first is Envoy's own limit; the second the upstream's answer, which could not be retried.
 #[test]
 fn overflow_is_neutral_but_an_overflow_of_retries_hides_nothing() {
-    assert_eq!(outcome(local("503", OVERFLOW, 0x80, 1)), Outcome::Neutral);
+    assert_eq!(verdict(local("503", OVERFLOW, 0x80, 1)), Verdict::Neutral);
     assert_eq!(
-        outcome(local("503", "via_upstream", 0x80, 1)),
-        Outcome::Failure
+        verdict(local("503", "via_upstream", 0x80, 1)),
+        Verdict::Failure
     );
 }
 
 #[test]
 fn clients_that_go() {
-    assert_eq!(outcome(abandoned()), Outcome::Abandoned);
+    assert_eq!(verdict(abandoned()), Verdict::Abandoned);
     let reset = Ending {
         details: "http2.remote_reset",
         flags: 0x1000_0000,
         ..abandoned()
     };
-    assert_eq!(outcome(reset), Outcome::Abandoned);
+    assert_eq!(verdict(reset), Verdict::Abandoned);
     let during_the_response = |status| local(status, "downstream_remote_disconnect", 0x4000, 1);
-    assert_eq!(outcome(during_the_response("200")), Outcome::Success);
-    assert_eq!(outcome(during_the_response("503")), Outcome::Failure);
+    assert_eq!(verdict(during_the_response("200")), Verdict::Success);
+    assert_eq!(verdict(during_the_response("503")), Verdict::Failure);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_stream_without_response_is_neutral() {
         details: "",
         ..abandoned()
     };
-    assert_eq!(outcome(ending), Outcome::Neutral);
+    assert_eq!(verdict(ending), Verdict::Neutral);
 }
 
 #[test]
@@ -188,16 +188,16 @@ fn configured_flags_come_before_everything() {
     let of = |flag: &str, ending| verdict_with(json!({"statuses": [], "flags": [flag]}), ending).0;
     assert_eq!(
         of("FI", local("503", "fault_filter_abort", 0x400, 0)),
-        Outcome::Failure
+        Verdict::Failure
     );
-    assert_eq!(of("DC", abandoned()), Outcome::Failure);
-    assert_eq!(of("UO", local("503", OVERFLOW, 0x80, 1)), Outcome::Failure);
+    assert_eq!(of("DC", abandoned()), Verdict::Failure);
+    assert_eq!(of("UO", local("503", OVERFLOW, 0x80, 1)), Verdict::Failure);
     assert_eq!(
         of("URX", local("409", "via_upstream", 0x8000, 3)),
-        Outcome::Failure
+        Verdict::Failure
     );
     // Neither is a failure that nothing in the configuration names an answer of the upstream.
-    assert_eq!(of("UH", local("503", REFUSED, 0x20, 1)), Outcome::Neutral);
+    assert_eq!(of("UH", local("503", REFUSED, 0x20, 1)), Verdict::Neutral);
 }
 
 fn grpc(headers: &[(&str, &str)], trailers: Option<&[(&str, &str)]>) -> Ending {
@@ -215,13 +215,13 @@ fn grpc(headers: &[(&str, &str)], trailers: Option<&[(&str, &str)]>) -> Ending {
 #[test]
 fn grpc_goes_by_its_status_wherever_that_is() {
     for (code, expected) in [
-        ("0", Outcome::Success),
-        ("5", Outcome::Success),
-        ("14", Outcome::Failure),
-        ("4", Outcome::Failure),
+        ("0", Verdict::Success),
+        ("5", Verdict::Success),
+        ("14", Verdict::Failure),
+        ("4", Verdict::Failure),
     ] {
-        assert_eq!(outcome(grpc(&[], Some(&[("grpc-status", code)]))), expected);
-        assert_eq!(outcome(grpc(&[("grpc-status", code)], None)), expected);
+        assert_eq!(verdict(grpc(&[], Some(&[("grpc-status", code)]))), expected);
+        assert_eq!(verdict(grpc(&[("grpc-status", code)], None)), expected);
     }
 }
 
@@ -231,17 +231,17 @@ fn a_grpc_status_that_never_came_is_unknown() {
     let broken = grpc(&[], None);
     assert_eq!(
         verdict_with(unknown.clone(), broken.clone()).0,
-        Outcome::Failure
+        Verdict::Failure
     );
-    assert_eq!(outcome(broken.clone()), Outcome::Success);
+    assert_eq!(verdict(broken.clone()), Verdict::Success);
     let left = Ending {
         details: "downstream_remote_disconnect",
         flags: 0x4000,
         ..broken
     };
-    assert_eq!(verdict_with(unknown.clone(), left).0, Outcome::Success);
+    assert_eq!(verdict_with(unknown.clone(), left).0, Verdict::Success);
     // Plain HTTP has no gRPC status, whatever stands in its headers.
-    assert_eq!(verdict_with(unknown.clone(), success()).0, Outcome::Success);
+    assert_eq!(verdict_with(unknown.clone(), success()).0, Verdict::Success);
 }
 
 #[test]
@@ -256,12 +256,12 @@ fn grpc_web_goes_by_a_status_in_its_headers() {
         ];
         answer(&headers.concat())
     };
-    assert_eq!(outcome(web(&[("grpc-status", "14")])), Outcome::Failure);
-    assert_eq!(outcome(web(&[("grpc-status", "0")])), Outcome::Success);
-    assert_eq!(outcome(web(&[("grpc-status", "5")])), Outcome::Success);
+    assert_eq!(verdict(web(&[("grpc-status", "14")])), Verdict::Failure);
+    assert_eq!(verdict(web(&[("grpc-status", "0")])), Verdict::Success);
+    assert_eq!(verdict(web(&[("grpc-status", "5")])), Verdict::Success);
     // One that stands in the body is not missing.
     let unknown = json!({"grpc": [2]});
-    assert_eq!(verdict_with(unknown, web(&[])).0, Outcome::Success);
+    assert_eq!(verdict_with(unknown, web(&[])).0, Verdict::Success);
 }
 
 #[test]
@@ -305,6 +305,6 @@ fn hostile_responses_do_no_harm() {
         vec![(":status", "200"), ("x-envoy-attempt-count", "4294967296")],
     ] {
         let ending = answer(&headers);
-        assert_ne!(outcome(ending), Outcome::Failure, "{headers:?}");
+        assert_ne!(verdict(ending), Verdict::Failure, "{headers:?}");
     }
 }
