@@ -18,7 +18,7 @@ pub(crate) struct Counters {
     neutral_by: Vec<(&'static str, Counter)>,
     abandoned: Counter,
     late: Counter,
-    /// Attempts beyond the first.
+    /// Attempts after the first.
     attempts: Counter,
     pub(crate) fallbacks: Counter,
     opened: CountersBy<Cause>,
@@ -117,7 +117,7 @@ impl Counters {
         self.table.count(effects.table);
     }
 
-    /// Moves the gauges as the board has moved.
+    /// Adds the change of the snapshot to the gauges.
     pub(crate) fn add_to_gauges(&self, delta: Result<GaugeDelta, GaveUp>) {
         match delta {
             Ok(delta) => {
@@ -129,7 +129,7 @@ impl Counters {
     }
 }
 
-/// Moves the gauges of a breaker that has no counters any more.
+/// Adds to the gauges of a breaker that no longer has counters.
 pub(crate) fn add_to_gauges_of(
     metrics: &Metrics,
     breaker: &str,

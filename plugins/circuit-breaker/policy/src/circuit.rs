@@ -1,4 +1,4 @@
-//! One operation on the circuit of a key, in the table.
+//! Operations on the circuit of a key in the table.
 
 use super::admission::Held;
 use super::machine::{CircuitEvents, Machine, Report, State, Ticket};
@@ -8,18 +8,18 @@ use portcullis_core::breaker_snapshot::{Entry, Phase, SlotAddress};
 use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, GaveUp, KeyHash, Store, TableEvents, WhenFull};
 
-/// What an operation did beside what was asked for.
+/// Side effects of an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// What happened to the circuit.
+    /// Side effects on the circuit.
     pub circuit: CircuitEvents,
-    /// What happened to the table.
+    /// Side effects on the table.
     pub table: TableEvents,
-    /// What to note on the board, in this order.
+    /// Changes to record in the snapshot, in this order.
     pub changes: Vec<Change>,
 }
 
-/// Which circuit, and its name for people.
+/// A circuit, by its key, and its label for people.
 #[derive(Clone, Debug)]
 pub(super) struct Circuit {
     pub(super) key: KeyHash,
@@ -33,7 +33,7 @@ impl CircuitBreaker {
         id: BreakerId,
         circuit: &Circuit,
         report: Report,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Result<Effects, GaveUp> {
         let recorded = self.change(id, circuit, now, store, |machine, state| {
@@ -43,12 +43,12 @@ impl CircuitBreaker {
         recorded.map(|((), effects)| effects)
     }
 
-    /// Notes how far the probe of a ticket has come; the new ticket.
+    /// Records the progress of a probe, and updates its ticket.
     pub(super) fn advance<S: Store>(
         &self,
         id: BreakerId,
         held: &mut Held,
-        now: u64,
+        now: Nanos,
         store: &mut S,
         step: impl Fn(&Machine, State, Ticket) -> (State, Ticket, CircuitEvents),
     ) -> Effects {
@@ -61,17 +61,17 @@ impl CircuitBreaker {
                 held.ticket = ticket;
                 effects
             }
-            // It goes on as before, and its permit comes back as a lease does.
+            // The probe keeps its ticket, and its permit expires on its own.
             Err(GaveUp) => Effects::default(),
         }
     }
 
-    /// Lets `step` change the state of a key, as the machine of its breaker does.
+    /// Changes the state of a key with `step`.
     pub(super) fn change<S: Store, T>(
         &self,
         id: BreakerId,
         circuit: &Circuit,
-        now: u64,
+        now: Nanos,
         store: &mut S,
         step: impl Fn(&Machine, State) -> (State, T, CircuitEvents),
     ) -> Result<(T, Effects), GaveUp> {
@@ -98,7 +98,7 @@ impl CircuitBreaker {
                     after: KeyState::Evicted(SlotAddress { tag, ..address }),
                 });
             }
-            // Not where closed keys drive out closed ones: in a flood of keys that is every request.
+            // Not if a closed key replaces a closed key: in a flood of keys that is every request.
             if update.occupied || events.transition.is_some() {
                 let from = events.transition.map(|transition| transition.from);
                 changes.push(Change {
@@ -107,7 +107,7 @@ impl CircuitBreaker {
                         address,
                         phase: new.phase,
                         generation: new.generation,
-                        open_until: Nanos::new(new.open_until),
+                        open_until: new.open_until,
                         label: circuit.label.clone(),
                     }),
                 });

@@ -1,19 +1,20 @@
-//! The deadlines that a client asks for in its request's headers.
+//! The deadlines that a client sets in the headers of its request.
 
 use super::response::number;
 use portcullis_core::headers::HeaderMap;
+use portcullis_core::time::Nanos;
 
-/// The deadlines that a request's headers ask for, in nanoseconds; the largest number is none.
+/// The deadlines in the headers of a request. [`Nanos::MAX`] is no deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientDeadlines {
-    /// The shortest timeout for the router, from when the request is complete.
-    pub(super) timeout: u64,
-    /// `grpc-timeout`, from when the request came.
-    pub(super) grpc_timeout: u64,
+    /// The shortest timeout of the router, counted from the end of the request.
+    pub(super) timeout: Nanos,
+    /// `grpc-timeout`, counted from the start of the request.
+    pub(super) grpc_timeout: Nanos,
 }
 
-/// Headers by which internal clients choose timeouts of the router, in milliseconds. Envoy removes them from the
-/// requests of others.
+/// Headers in which internal clients choose timeouts of the router, in milliseconds. Envoy removes them from the
+/// requests of other clients.
 const TIMEOUTS: [&str; 3] = [
     "x-envoy-upstream-rq-timeout-ms",
     "x-envoy-upstream-rq-per-try-timeout-ms",
@@ -26,39 +27,41 @@ impl ClientDeadlines {
             .iter()
             .filter_map(|name| number::<u64>(headers, name));
         // 0 is no timeout.
-        let shortest = timeouts.filter(|milliseconds| *milliseconds > 0).min();
+        let shortest = timeouts.filter(|millis| *millis > 0).min();
         let grpc_timeout = headers.get("grpc-timeout").map(|value| &value[..]);
         Self {
-            timeout: shortest.map_or(u64::MAX, |shortest| shortest.saturating_mul(1_000_000)),
+            timeout: shortest.map_or(Nanos::MAX, Nanos::from_millis),
             grpc_timeout: grpc_timeout
                 .and_then(parse_grpc_timeout)
-                .unwrap_or(u64::MAX),
+                .unwrap_or(Nanos::MAX),
         }
     }
 }
 
-/// `grpc-timeout` in nanoseconds: up to eight digits and a unit ("gRPC over HTTP2", Requests).
-pub(super) fn parse_grpc_timeout(value: &[u8]) -> Option<u64> {
+/// Reads `grpc-timeout`: up to eight digits and a unit ("gRPC over HTTP2", Requests).
+pub(super) fn parse_grpc_timeout(value: &[u8]) -> Option<Nanos> {
     let (unit, digits) = value.split_last()?;
     let is_number = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     let number = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
-    let unit: u64 = match unit {
-        b'H' => 3_600_000_000_000,
-        b'M' => 60_000_000_000,
-        b'S' => 1_000_000_000,
-        b'm' => 1_000_000,
-        b'u' => 1_000,
-        b'n' => 1,
+    let unit = match unit {
+        b'H' => Nanos::from_secs(3_600),
+        b'M' => Nanos::from_secs(60),
+        b'S' => Nanos::SECOND,
+        b'm' => Nanos::MILLISECOND,
+        b'u' => Nanos::MICROSECOND,
+        b'n' => Nanos::new(1),
         _ => return None,
     };
-    Some(number.parse::<u64>().ok()?.saturating_mul(unit))
+    Some(unit * number.parse::<u64>().ok()?)
 }
 
-/// Whether a deadline has passed, given the nanoseconds since the start. Clocks are read at different moments, and Envoy's timers
-/// are coarse: an eighth and some milliseconds are forgiven.
-pub(super) fn has_passed(deadline: u64, elapsed: u64) -> bool {
-    const COARSE: u64 = 5_000_000;
-    deadline <= elapsed.saturating_add(elapsed / 8).saturating_add(COARSE)
+/// Whether a deadline has passed, given the time since its start.
+///
+/// Clocks are read at different moments, and Envoy's timers are coarse: the deadline may be later by an eighth of the
+/// time and a few milliseconds.
+pub(super) fn has_passed(deadline: Nanos, elapsed: Nanos) -> bool {
+    const TOLERANCE: Nanos = Nanos::from_millis(5);
+    deadline <= elapsed + elapsed / 8 + TOLERANCE
 }
 
 #[cfg(test)]
@@ -71,10 +74,10 @@ mod tests {
     #[test]
     fn grpc_timeouts_have_a_unit() {
         for (text, expected) in [
-            ("1n", Some(1)),
-            ("20m", Some(20_000_000)),
-            ("99999999S", Some(99_999_999_000_000_000)),
-            ("99999999H", Some(u64::MAX)),
+            ("1n", Some(Nanos::new(1))),
+            ("20m", Some(Nanos::from_millis(20))),
+            ("99999999S", Some(Nanos::from_secs(99_999_999))),
+            ("99999999H", Some(Nanos::MAX)),
             ("1", None),
             ("m", None),
             ("", None),
@@ -88,14 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn a_little_less_than_a_deadline_has_passed_too() {
+    fn a_deadline_may_be_slightly_later_than_the_elapsed_time() {
+        let millis = Nanos::from_millis;
         for (deadline, elapsed, expected) in [
-            (100, 100, true),
-            (100_000_000, 90_000_000, true),
-            (100_000_000, 50_000_000, false),
-            (u64::MAX, 1 << 60, false),
+            (Nanos::new(100), Nanos::new(100), true),
+            (millis(100), millis(90), true),
+            (millis(100), millis(50), false),
+            (Nanos::MAX, Nanos::new(1 << 60), false),
         ] {
-            assert_eq!(has_passed(deadline, elapsed), expected, "{deadline}");
+            assert_eq!(has_passed(deadline, elapsed), expected, "{deadline:?}");
         }
     }
 }

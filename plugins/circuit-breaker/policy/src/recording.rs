@@ -1,47 +1,46 @@
-//! What became of a request that was admitted.
+//! The results of admitted requests: how a request, its response and its stream go on after the admission.
 
-use super::admission::{Admission, Answer, Held};
+use super::admission::{Admission, ResponseStart};
 use super::breaker::Breaker;
 use super::circuit::Effects;
 use super::endings::Author;
 use super::flags::DELAYED;
 use super::machine::{EarlySuccess, Ended, Report, Sample, mix};
 use super::response::Response;
-use super::retry_after::retry_after;
 use super::verdict::{Finding, Moment, Observed, Stream, Verdict, judge};
 use super::{BreakerId, CircuitBreaker};
-use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::reply::Reply;
+use portcullis_core::retry_after::retry_after;
+use portcullis_core::time::{Nanos, UnixSeconds};
 use portcullis_table::Store;
 
-/// What was recorded of a request, for metrics.
+/// The recorded result of a request, for metrics.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// The breaker.
     pub breaker: BreakerId,
-    /// What came of it.
+    /// The result.
     pub verdict: Verdict,
-    /// Whose doing it was.
+    /// Who caused it.
     pub author: Author,
-    /// Whether it was slow.
+    /// Whether the response was slow.
     pub is_slow: bool,
-    /// How often it was sent upstream, where that is known.
+    /// How often the request was sent upstream, if known.
     pub attempts: Option<u32>,
-    /// Whether the client may have chosen a deadline that passed, but the request's headers were not read.
+    /// Whether a deadline passed that the client may have chosen, but the headers of the request were not read.
     pub lacks_headers: bool,
-    /// Whether it could not be recorded.
+    /// Whether the result could not be stored.
     pub is_error: bool,
-    /// What else happened.
+    /// Side effects.
     pub effects: Effects,
 }
 
 impl CircuitBreaker {
-    /// Notes that the request is complete. Does nothing the second time.
+    /// Records that the request is complete. A second call does nothing.
     pub fn on_request_complete<S: Store>(
         &self,
         admission: &mut Admission,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Vec<(BreakerId, Effects)> {
         if !admission.needs_request_end() {
@@ -65,19 +64,19 @@ impl CircuitBreaker {
         all
     }
 
-    /// Counts probes whose response has begun well, see
-    /// [`needs_early_success`](Admission::needs_early_success). Call it after [`on_response`](Self::on_response).
+    /// Counts probes whose response has begun well, see [`needs_early_success`](Admission::needs_early_success).
+    /// Call it after [`on_response`](Self::on_response).
     pub fn on_early_success<S: Store>(
         &self,
         admission: &mut Admission,
         stream: &mut impl Stream,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Vec<(BreakerId, Effects)> {
-        let Some(answer) = admission.answer else {
+        let Some(start) = admission.response else {
             return Vec::new();
         };
-        let observed = admission.observed(Moment::Headers, Some(&answer.response), now);
+        let observed = admission.observed(Moment::Headers, Some(&start.response), now);
         let mut all = Vec::new();
         for check in &mut admission.checks {
             let Some(breaker) = self.get(check.breaker).map(|compiled| &compiled.breaker) else {
@@ -96,7 +95,7 @@ impl CircuitBreaker {
             }
             let early = EarlySuccess {
                 is_slow: breaker.is_slow(observed.waited, stream),
-                has_status_in_trailers: answer.response.awaits_status(),
+                has_status_in_trailers: start.response.awaits_status(),
             };
             let effects =
                 self.advance(check.breaker, held, now, store, |machine, state, ticket| {
@@ -107,94 +106,37 @@ impl CircuitBreaker {
         all
     }
 
-    /// Remembers what the headers of the response say.
-    pub fn on_response(&self, admission: &mut Admission, headers: &HeaderMap, now: u64) {
-        admission.answer = Response::of(headers).map(|response| Answer {
+    /// Remembers the headers of the response.
+    pub fn on_response(&self, admission: &mut Admission, headers: &HeaderMap, now: Nanos) {
+        // Where a response has a date in `Retry-After` and no `Date`. The steady clock started with the wall clock.
+        let wall_now = UnixSeconds::new(now.floor_secs());
+        let wait = retry_after(headers, wall_now).filter(|wait| *wait > Nanos::ZERO);
+        admission.response = Response::of(headers).map(|response| ResponseStart {
             response,
-            now,
-            retry_after: retry_after(headers, now),
+            at: now,
+            retry_after: wait,
         });
     }
 
-    /// Remembers what the trailers of the response say.
+    /// Remembers the trailers of the response.
     pub fn on_trailers(&self, admission: &mut Admission, trailers: &HeaderMap) {
-        if let Some(answer) = &mut admission.answer {
-            answer.response.add_trailers(trailers);
+        if let Some(start) = &mut admission.response {
+            start.response.add_trailers(trailers);
         }
     }
 
-    /// Whether [`fallback`](Self::fallback) might answer, so that it should be asked.
-    pub fn may_fall_back(&self, admission: &Admission) -> bool {
-        let Some(answer) = admission.answer else {
-            return false;
-        };
-        let is_open = |held: &Held| held.decided.is_none();
-        let mut held = admission
-            .checks
-            .iter()
-            .filter(|check| check.held.as_ref().is_some_and(is_open));
-        held.any(|check| {
-            let breaker = self.falls_back(check.breaker);
-            breaker.is_some_and(|breaker| answer.response.may_be_failure(&breaker.failures))
-        })
-    }
-
-    /// The breaker, if it answers in place of failures.
-    fn falls_back(&self, id: BreakerId) -> Option<&Breaker> {
-        let breaker = &self.get(id)?.breaker;
-        let is_enforced = self.mode == Mode::Enforce && breaker.mode == Mode::Enforce;
-        (is_enforced && breaker.fallback.on_failure).then_some(breaker)
-    }
-
-    /// The answer in place of a response that is a failure by its headers, if a breaker for which it is
-    /// one has such an answer; that of the first. The failure counts all the same.
-    pub fn fallback(
-        &self,
-        admission: &mut Admission,
-        stream: &mut impl Stream,
-    ) -> Option<(BreakerId, Reply)> {
-        let answer = admission.answer?;
-        let mut reply = None;
-        let mut findings = Vec::with_capacity(admission.checks.len());
-        let observed = admission.observed(Moment::Headers, Some(&answer.response), answer.now);
-        for check in &admission.checks {
-            let breaker = &self.get(check.breaker)?.breaker;
-            let decided = check.held.as_ref().and_then(|held| held.decided);
-            let finding = decided.unwrap_or_else(|| judge(&breaker.failures, &observed, stream));
-            let is_failure = check.held.is_some() && finding.verdict == Verdict::Failure;
-            if is_failure && reply.is_none() {
-                let breaker = self.falls_back(check.breaker);
-                reply = breaker.map(|breaker| {
-                    let reply = breaker
-                        .fallback
-                        .on_failure(&breaker.details, answer.retry_after);
-                    (check.breaker, reply)
-                });
-            }
-            findings.push(finding);
-        }
-        if reply.is_some() {
-            // At the end Envoy will describe this reply, and no longer the upstream's response.
-            for (check, finding) in admission.checks.iter_mut().zip(findings) {
-                if let Some(held) = &mut check.held {
-                    held.decided = Some(finding);
-                }
-            }
-        }
-        reply
-    }
-
-    /// Records what came of the request, when its stream has ended. Does nothing the second time.
+    /// Records the result of the request when its stream has ended. A second call does nothing.
     pub fn on_log<S: Store>(
         &self,
         admission: &mut Admission,
         stream: &mut impl Stream,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Vec<Recorded> {
-        let answer = admission.answer;
-        let response = answer.as_ref().map(|answer| &answer.response);
+        let start = admission.response;
+        let response = start.as_ref().map(|start| &start.response);
         let observed = admission.observed(Moment::End, response, now);
+        let asked_wait = start.and_then(|start| start.retry_after);
         let mut records = Vec::new();
         for check in &mut admission.checks {
             let (Some(held), Some(compiled)) = (check.held.take(), self.get(check.breaker)) else {
@@ -215,11 +157,10 @@ impl CircuitBreaker {
             let report = Report {
                 ticket: held.ticket,
                 ended: breaker.ended(verdict, is_slow),
-                retry_after: match answer {
-                    Some(answer) if breaker.respects_retry_after => answer.retry_after,
-                    _ => 0,
-                },
-                random: mix(held.circuit.key.tag() ^ now),
+                retry_after: asked_wait
+                    .filter(|_| breaker.respects_retry_after)
+                    .unwrap_or_default(),
+                random: mix(held.circuit.key.tag() ^ now.get()),
             };
             let recorded = self.record(check.breaker, &held.circuit, report, now, store);
             records.push(Recorded {
@@ -239,30 +180,29 @@ impl CircuitBreaker {
 
 impl Admission {
     /// What is known of the exchange at this moment.
-    fn observed<'a>(
+    pub(super) fn observed<'a>(
         &self,
         moment: Moment,
         response: Option<&'a Response>,
-        now: u64,
+        now: Nanos,
     ) -> Observed<'a> {
-        let waited_until = self.answer.map_or(now, |answer| answer.now);
-        let since_complete = |complete_at| waited_until.saturating_sub(complete_at);
+        let waited_until = self.response.map_or(now, |start| start.at);
+        let since_complete = |complete_at| waited_until - complete_at;
         Observed {
             moment,
             response,
             is_complete: self.complete_at.is_some(),
-            age: waited_until.saturating_sub(self.now),
-            // The upstream owes no answer to a request of which a part is missing.
-            waited: self.complete_at.map_or(0, since_complete),
+            age: waited_until - self.now,
+            // The upstream owes no answer to an incomplete request.
+            waited: self.complete_at.map_or(Nanos::ZERO, since_complete),
             deadlines: self.deadlines,
         }
     }
 }
 
 impl Breaker {
-    /// Whether the upstream was slow: not where the fault filter held the request back, which clients can ask it
-    /// for.
-    fn is_slow(&self, waited: u64, stream: &mut impl Stream) -> bool {
+    /// Whether the upstream was slow. It was not if the fault filter delayed the request, which clients can request.
+    fn is_slow(&self, waited: Nanos, stream: &mut impl Stream) -> bool {
         let is_over = self
             .slow_threshold
             .is_some_and(|threshold| waited > threshold);

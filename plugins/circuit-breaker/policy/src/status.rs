@@ -1,4 +1,4 @@
-//! The circuits as JSON, for people.
+//! The status view: the circuits as JSON.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -11,12 +11,11 @@ use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_core::readings::path::Paths;
 use portcullis_core::reply::Reply;
+use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, Store};
 
-const MILLISECOND: u64 = 1_000_000;
-
 impl CircuitBreaker {
-    /// Whether a request asks for the status view.
+    /// Whether a request is for the status view.
     pub fn is_for_status(&self, subject: &Subject<'_>) -> bool {
         let own = self.status_path.as_ref();
         own.is_some_and(|own| {
@@ -25,13 +24,13 @@ impl CircuitBreaker {
         })
     }
 
-    /// The status view. `snapshots` are those of the breakers, in their order; one that could not be read
-    /// is empty.
+    /// The status view. `snapshots` are those of the breakers, in their order; a snapshot that could not be read is
+    /// empty.
     pub fn status<S: Store>(
         &self,
         subject: &Subject<'_>,
         snapshots: &[Vec<u8>],
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Reply {
         if subject.method() != b"GET" {
@@ -72,7 +71,7 @@ fn view<S: Store>(
     id: BreakerId,
     compiled: &Compiled,
     snapshot: &Snapshot,
-    now: u64,
+    now: Nanos,
     store: &mut S,
 ) -> Value {
     let breaker = &compiled.breaker;
@@ -81,7 +80,7 @@ fn view<S: Store>(
         state_override => state_override.label(),
     };
     let mut entries: Vec<&Entry> = snapshot.entries.iter().collect();
-    // The worst first.
+    // The worst phase first.
     entries.sort_by_key(|entry| (std::cmp::Reverse(entry.phase), &entry.label));
     let keys = entries.into_iter().filter_map(|entry| {
         let read = store.update(id.index(), entry.address.block, |bytes| Edit {
@@ -102,7 +101,7 @@ fn view<S: Store>(
     })
 }
 
-fn circuit(breaker: &Breaker, label: &str, state: &State, now: u64) -> Value {
+fn circuit(breaker: &Breaker, label: &str, state: &State, now: Nanos) -> Value {
     let machine = &breaker.machine;
     let counts = match state.phase {
         Phase::HalfOpen => state.probed,
@@ -110,7 +109,7 @@ fn circuit(breaker: &Breaker, label: &str, state: &State, now: u64) -> Value {
     };
     let (under_way, probes) = machine.out(*state, now);
     let time_left = match state.phase {
-        Phase::Open => state.open_until.saturating_sub(now).div_ceil(MILLISECOND),
+        Phase::Open => (state.open_until - now).ceil_millis(),
         Phase::Closed | Phase::HalfOpen => 0,
     };
     json!({

@@ -1,45 +1,44 @@
-//! What came of a request, and whose doing it was.
+//! The verdict on a request, and who caused it.
 //!
-//! The verdict falls when the exchange has ended, because a response can still break off, and a gRPC status
-//! may come last. [`endings`](super::endings) names what ended it; these rules make a verdict of it:
+//! The verdict is reached when the exchange has ended, because a response can still break off, and a gRPC status can
+//! come last. [`endings`](super::endings) names what ended the exchange. These rules turn the ending into a verdict:
 //!
-//! 1. A [flag](super::flags) that the configuration names and that is not about the upstream (FI, RL, UMSDR …):
-//!    **failure**.
-//! 2. The upstream answered: its status decides. A status in `ignored`: **neutral**. A gRPC or HTTP status
-//!    in `grpc` or `statuses`: **failure**; a gRPC status that never came counts as 2, UNKNOWN. Else
-//!    **success**. A redirect that Envoy follows is a success.
-//! 3. The upstream could not be reached: **failure**, if its flag or the status of Envoy's answer is
-//!    configured.
-//! 4. The upstream broke off, before the response or within it: the same, if the request was complete.
-//!    If it was not, the client may have brought it about (an upload that stalls until the upstream hangs up, a
-//!    WebSocket that the client closes): neutral before the response, by its headers within it.
-//!    With `failures.upgrades`, a request for an upgrade (a WebSocket) is complete with its headers as long as
-//!    there is no response: the upstream has all that it needs to answer. One that announces a body is not.
-//!    Without it, which is the default, nothing is said of the upstream: a client can ask for an upgrade where
+//! 1. A [flag](super::flags) that is configured and is not about the upstream (FI, RL, UMSDR …): **failure**.
+//! 2. The upstream answered: its status decides. A status in `ignored`: **neutral**. A gRPC or HTTP status in `grpc`
+//!    or `statuses`: **failure**; a gRPC status that never arrived counts as 2, UNKNOWN. Otherwise: **success**. A
+//!    redirect that Envoy follows is a success.
+//! 3. The upstream could not be reached: **failure**, if its flag or the status of Envoy's response is configured.
+//! 4. The upstream broke off, before the response or within it: the same, if the request was complete. If it was not,
+//!    the client may have caused it (with an upload that stalls until the upstream hangs up, or by closing a
+//!    WebSocket): neutral before the response; within the response, the headers decide.
+//!    With `failures.upgrades`, an upgrade (a WebSocket) is complete with its headers as long as there is no response:
+//!    the upstream has all that it needs to answer. An upgrade that announces a body is not. Without this setting,
+//!    which is the default, an unanswered upgrade says nothing of the upstream: a client can request an upgrade where
 //!    the upstream has none, and many servers then hang up (`socket.destroy()` in Node's `upgrade` event).
-//! 5. The upstream was late for a deadline that begins when the request is complete: **failure** likewise,
+//! 5. The upstream missed a deadline that starts when the request is complete: **failure** under the same condition,
 //!    unless the client chose a deadline that has passed.
-//! 6. A deadline that passed and began with the request, or was the client's, before there was a response; or a
-//!    client that left before it: **abandoned**.
-//! 7. Whatever ends a response that had begun well, except the upstream: it goes by its headers, because a client
-//!    that does not read can make it last.
-//! 8. All else is somebody else's: **neutral**.
+//! 6. A deadline that started with the request, or that the client chose, passed before there was a response; or the
+//!    client left before there was one: **abandoned**.
+//! 7. Anyone but the upstream ended a response that had begun well: its headers decide, because a client that does not
+//!    read can prolong a response.
+//! 8. Everything else has another author: **neutral**.
 //!
-//! gRPC status 4 is the client's deadline (rule 6) if the request's `grpc-timeout` has passed: the upstream
-//! heeds it.
+//! gRPC status 4 is the client's deadline (rule 6) if the `grpc-timeout` of the request has passed, because the
+//! upstream observes it.
 //!
-//! # Few questions
+//! # Few calls to the proxy
 //!
-//! Each property is a call to the proxy, so the common case asks for one: code details of `via_upstream`.
-//! In other cases the flags, and then perhaps the attempts and what the client asked for, are read.
+//! Each property is a call to the proxy, so the common case reads only one: code details of `via_upstream`. The other
+//! cases read the flags, and some also the attempts and the deadlines that the client chose.
 
 use super::deadlines::{ClientDeadlines, has_passed, parse_grpc_timeout};
 use super::endings::{Author, Ending};
 use super::failures::Failures;
 use super::flags::{CLIENT_GONE, OF_UPSTREAM, WITH_UPSTREAM_RESPONSE};
 use super::response::Response;
+use portcullis_core::time::Nanos;
 
-/// How Envoy describes an exchange, at its end or when the response's headers have come.
+/// Envoy's description of an exchange, at its end or when the headers of the response have arrived.
 pub trait Stream {
     /// `response.code_details`; empty if there are none.
     fn code_details(&mut self) -> Vec<u8>;
@@ -47,49 +46,48 @@ pub trait Stream {
     /// `response.flags`.
     fn flags(&mut self) -> u64;
 
-    /// `upstream.request_attempt_count`; `None` if Envoy does not say.
+    /// `upstream.request_attempt_count`; `None` if Envoy does not provide it.
     fn attempts(&mut self) -> Option<u32>;
 
-    /// The request's header `grpc-timeout`; empty if there is none.
+    /// The header `grpc-timeout` of the request; empty if there is none.
     fn grpc_timeout(&mut self) -> Vec<u8>;
 
-    /// Whether Envoy takes the client for an internal one (`x-envoy-internal`), whose timeouts it heeds.
+    /// Whether Envoy considers the client internal (`x-envoy-internal`) and so applies its timeouts.
     fn is_internal(&mut self) -> bool;
 
-    /// Whether the request asks for an upgrade, and announces no body: it has `upgrade`, and neither
-    /// `content-length` nor `transfer-encoding`.
+    /// Whether the request is for an upgrade and announces no body: it has `upgrade`, and neither `content-length` nor
+    /// `transfer-encoding`.
     fn is_upgrade(&mut self) -> bool;
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The upstream has answered.
+    /// The upstream answered.
     Success,
-    /// It has failed.
+    /// The upstream failed.
     Failure,
-    /// Somebody else's, or not to be counted.
+    /// It has another author, or does not count.
     Neutral,
-    /// The client has gone, or its deadline has passed, before there was a response.
+    /// The client left, or its deadline passed, before there was a response.
     Abandoned,
 }
 
-/// What a verdict rests on.
+/// A verdict and its reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What came of the request.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Whose doing it was.
+    /// Who caused it.
     pub author: Author,
-    /// How often it was sent upstream, where that is known.
+    /// How often the request was sent upstream, if known.
     pub attempts: Option<u32>,
-    /// Whether the client may have chosen the deadline that passed, but the request's headers were not
-    /// read.
+    /// Whether a deadline passed that the client may have chosen, but the headers of the request were not read.
     pub lacks_headers: bool,
 }
 
 impl Finding {
-    /// Of a request that a breaker is for in some readings only: it may be another's.
+    /// The finding on a request that the breaker matches only in some readings: it may belong to another service.
     pub(super) const AMBIGUOUS: Self = Self {
         verdict: Verdict::Neutral,
         author: Author::Ambiguous,
@@ -98,31 +96,31 @@ impl Finding {
     };
 }
 
-/// When a verdict is asked for.
+/// The moment of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// The response has only begun.
+    /// The response has begun.
     Headers,
     /// The stream has ended.
     End,
 }
 
-/// What is known of an exchange beside its ending.
+/// What is known of an exchange, apart from its ending.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed<'a> {
     pub(super) moment: Moment,
     pub(super) response: Option<&'a Response>,
-    /// Whether the whole request has come.
+    /// Whether the whole request has arrived.
     pub(super) is_complete: bool,
-    /// Since the request came, in nanoseconds.
-    pub(super) age: u64,
-    /// Since it was complete, in nanoseconds.
-    pub(super) waited: u64,
-    /// `None` if the request's headers were not read.
+    /// The time since the request arrived.
+    pub(super) age: Nanos,
+    /// The time since it was complete.
+    pub(super) waited: Nanos,
+    /// `None` if the headers of the request were not read.
     pub(super) deadlines: Option<ClientDeadlines>,
 }
 
-/// What came of an exchange for one breaker.
+/// The verdict of one breaker on an exchange.
 pub(super) fn judge(
     failures: &Failures,
     observed: &Observed<'_>,
@@ -162,7 +160,7 @@ pub(super) fn judge(
     if flags & configured & !OF_UPSTREAM > 0 {
         return finding(Verdict::Failure, author);
     }
-    // A response that had begun well, and that the upstream did not break off.
+    // A response that had begun well and that the upstream did not break off.
     if let Some(response) = observed.response
         && response.has_begun_well()
         && attempts != Some(0)
@@ -190,7 +188,7 @@ pub(super) fn judge(
         }
         Ending::BrokeBefore | Ending::BrokeWithin => failed(),
         Ending::Late if attempts == Some(0) => finding(Verdict::Neutral, Author::Envoy),
-        Ending::Late => match observed.is_clients_deadline(stream) {
+        Ending::Late => match observed.author_of_deadline(stream) {
             Deadline::Clients => abandoned,
             Deadline::Operators => failed(),
             Deadline::Unclear => Finding {
@@ -200,7 +198,7 @@ pub(super) fn judge(
         },
         Ending::Overdue => abandoned,
         Ending::Left => match observed.response {
-            // Envoy answers nothing to a client that is gone: the response is the upstream's, or a filter's.
+            // Envoy sends no response to a client that has gone: this one comes from the upstream or from a filter.
             Some(response) if attempts != Some(0) => {
                 finding(by_status(failures, response), Author::Upstream)
             }
@@ -216,7 +214,7 @@ pub(super) fn judge(
     }
 }
 
-/// Whether a response that has begun is the upstream's although the exchange ended so.
+/// Whether a response that has begun can be the upstream's although the exchange ended in this way.
 fn may_be_of_upstream(ending: Ending, observed: &Observed<'_>) -> bool {
     match ending {
         Ending::Late | Ending::Overdue | Ending::Left => true,
@@ -226,19 +224,18 @@ fn may_be_of_upstream(ending: Ending, observed: &Observed<'_>) -> bool {
     }
 }
 
-/// A whole response of the upstream.
+/// The verdict on a complete response of the upstream.
 fn answered(
     failures: &Failures,
     observed: &Observed<'_>,
     response: &Response,
     stream: &mut impl Stream,
 ) -> Finding {
-    let telling = failures.flags() & WITH_UPSTREAM_RESPONSE;
+    let flags = failures.flags() & WITH_UPSTREAM_RESPONSE;
     let mut verdict = by_status(failures, response);
     let is_at_end = observed.moment == Moment::End;
     if verdict == Verdict::Success
-        && (is_at_end && response.lacks_status(failures)
-            || telling > 0 && stream.flags() & telling > 0)
+        && (is_at_end && response.lacks_status(failures) || flags > 0 && stream.flags() & flags > 0)
     {
         verdict = Verdict::Failure;
     }
@@ -275,17 +272,17 @@ enum Deadline {
 }
 
 impl Observed<'_> {
-    /// Whether the deadline of a gRPC client has passed.
+    /// Whether the `grpc-timeout` of the client has passed.
     fn has_passed_grpc_timeout(&self, stream: &mut impl Stream) -> bool {
         let deadline = match self.deadlines {
             Some(deadlines) => deadlines.grpc_timeout,
-            None => parse_grpc_timeout(&stream.grpc_timeout()).unwrap_or(u64::MAX),
+            None => parse_grpc_timeout(&stream.grpc_timeout()).unwrap_or(Nanos::MAX),
         };
         has_passed(deadline, self.age)
     }
 
-    /// Whose deadline it was that has passed.
-    fn is_clients_deadline(&self, stream: &mut impl Stream) -> Deadline {
+    /// Who chose the deadline that has passed.
+    fn author_of_deadline(&self, stream: &mut impl Stream) -> Deadline {
         if self.has_passed_grpc_timeout(stream) {
             return Deadline::Clients;
         }

@@ -1,4 +1,4 @@
-//! The window in the configuration.
+//! The size of the window, as it is configured.
 
 use std::fmt;
 
@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::machine::MAX_RESULTS;
 use portcullis_core::config::{BoundedDuration, at_member};
+use portcullis_core::time::Nanos;
 
-/// Over which results rates are computed. Default: those of 30 seconds.
+/// The window of results over which rates are computed. Default: 30 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -16,8 +17,8 @@ use portcullis_core::config::{BoundedDuration, at_member};
 )]
 #[serde(try_from = "Fields")]
 pub(super) enum WindowSize {
-    /// The results of this many nanoseconds.
-    Time(u64),
+    /// The results of this time.
+    Time(Nanos),
     /// This many results.
     Count(u16),
 }
@@ -25,15 +26,15 @@ pub(super) enum WindowSize {
 /// From 10 milliseconds to an hour.
 type Length = BoundedDuration<10, 3_600_000>;
 
-/// Over which results rates are computed.
+/// The window of results over which rates are computed.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// What the size is of.
+    /// Unit of the size.
     #[serde(rename = "type")]
     kind: Kind,
-    /// By time: a duration from `10ms` to `1h`. By count: a number of results from 1 to 500.
+    /// With type `time`, a duration from `10ms` to `1h`. With type `count`, a number of results from 1 to 500.
     size: Size,
 }
 
@@ -41,9 +42,9 @@ struct Fields {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum Kind {
-    /// The results of some time, in ten buckets.
+    /// The results of a period of time, in ten buckets.
     Time,
-    /// The last so many results.
+    /// A number of last results.
     Count,
 }
 
@@ -54,7 +55,7 @@ enum Size {
 
 impl Default for WindowSize {
     fn default() -> Self {
-        Self::Time(Length::millis(30_000).nanos().get())
+        Self::Time(Length::millis(30_000).nanos())
     }
 }
 
@@ -64,7 +65,7 @@ impl TryFrom<Fields> for WindowSize {
     fn try_from(fields: Fields) -> Result<Self, String> {
         let size = |message: String| Err(at_member("size", message));
         match (fields.kind, fields.size) {
-            (Kind::Time, Size::Duration(length)) => Ok(Self::Time(length.nanos().get())),
+            (Kind::Time, Size::Duration(length)) => Ok(Self::Time(length.nanos())),
             (Kind::Count, Size::Number(number)) => match u16::try_from(number) {
                 Ok(results @ 1..=MAX_RESULTS) => Ok(Self::Count(results)),
                 _ => size(format!(

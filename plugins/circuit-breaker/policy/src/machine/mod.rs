@@ -1,11 +1,10 @@
-//! One circuit: the state of one key, and what happens to it.
+//! The state machine of one circuit.
 //!
-//! Pure: [`Machine::admit`] and [`Machine::record`] take a state and the time, and return the new state.
-//! What they do is described in the [policy](super)'s documentation.
+//! It is pure: [`Machine::admit`] and [`Machine::record`] take a state and the time, and return the new state. The
+//! documentation of the [policy](super) describes what they do.
 
 mod codec;
 mod leases;
-mod open_time;
 mod probes;
 mod state;
 mod trip;
@@ -14,61 +13,63 @@ mod window;
 use crate::window_size::WindowSize;
 use leases::Slice;
 pub(super) use leases::Term;
-pub(super) use open_time::OpenTime;
+use portcullis_core::backoff::Backoff;
 use portcullis_core::breaker_snapshot::Phase;
+use portcullis_core::time::Nanos;
 pub(super) use probes::EarlySuccess;
 use probes::{Probe, Stage};
 pub use state::Cause;
 pub(super) use state::{State, Trip};
 pub(super) use window::{Counts, MAX_RESULTS, Sample};
 
-/// The rules of a breaker, in numbers. Whatever is 0 is off, except as told.
+/// The rules of a breaker. A trigger or a limit of 0 is disabled.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
     pub(super) window_size: WindowSize,
-    /// How many results there have to be before rates count, at least 1.
+    /// The number of results before rates count, at least 1.
     pub(super) minimum: u32,
     /// In percent.
     pub(super) failure_rate: u32,
     /// In percent.
     pub(super) slow_rate: u32,
     pub(super) consecutive: u32,
-    pub(super) open: OpenTime,
-    /// How many probes a half-open circuit admits, at least 1.
+    /// How long a circuit stays open, by the number of times it opened in a row before.
+    pub(super) open: Backoff,
+    /// The number of probes that a half-open circuit admits, at least 1.
     pub(super) permits: u32,
     pub(super) probe_term: Term,
-    /// Of the permits of probes that upload, or whose responses have begun well.
+    /// The term of probes that upload, or whose responses have begun well.
     pub(super) short_term: Term,
     pub(super) max_concurrent: u32,
     pub(super) concurrent_term: Term,
-    /// Never opens.
+    /// Whether the circuit never opens.
     pub(super) is_metrics_only: bool,
 }
 
-/// What asks for admission.
+/// A request that asks for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    /// Whether the whole request has come.
+    /// Whether the whole request has arrived.
     pub(super) is_complete: bool,
-    /// Whether its outcome counts; else it cannot be a probe.
+    /// Whether its result counts. Otherwise it cannot be a probe.
     pub(super) counts: bool,
 }
 
-/// What an admitted request takes along, to be handed back with its result.
+/// What an admitted request holds until its result is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     generation: u64,
     probe: Option<Probe>,
-    under_way: Option<(u64, Slice)>,
+    under_way: Option<(Nanos, Slice)>,
 }
 
 impl Ticket {
-    /// Whether the request is a probe of whose outcome nothing has been recorded.
+    /// Whether the request is a probe without a recorded result.
     pub(super) fn is_open_probe(&self) -> bool {
         self.probe.is_some_and(|probe| !probe.stage.is_answered())
     }
 
-    /// Whether the request is a probe that was not complete when it came.
+    /// Whether the request is a probe that was incomplete when it arrived.
     pub(super) fn is_uploading(&self) -> bool {
         self.probe
             .is_some_and(|probe| probe.stage == Stage::Uploading)
@@ -78,8 +79,8 @@ impl Ticket {
 /// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The circuit is open until then.
-    Open { until: u64 },
+    /// The circuit is open.
+    Open { until: Nanos },
     /// All probes are out.
     HalfOpen,
     /// Too many requests are under way.
@@ -97,47 +98,47 @@ pub struct Transition {
     pub cause: Option<Cause>,
 }
 
-/// What happened to a circuit beside what was asked for.
+/// Side effects of an operation on a circuit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CircuitEvents {
-    /// The phase has changed.
+    /// The phase changed.
     pub transition: Option<Transition>,
-    /// How many permits came back by themselves.
+    /// How many permits expired.
     pub leases_expired: u32,
-    /// The result came from an older generation and was not counted.
+    /// The result belongs to an older generation and was ignored.
     pub was_late: bool,
-    /// A circuit that only measures would have opened, for this.
+    /// A circuit of a `metrics_only` breaker would have opened for this reason.
     pub exceeded: Option<Cause>,
 }
 
-/// How a request ended, as it is to be recorded.
+/// How a request ended, as the circuit records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// It does not count.
     Neutral,
-    /// Nobody waited for the answer, but it was slow in coming.
+    /// Nobody waited for the answer any more, but it was slow in coming.
     Abandoned,
     /// There was an answer.
     Answered(Sample),
 }
 
-/// What is recorded of a request that was admitted.
+/// The result of a request that was admitted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Report {
     pub(super) ticket: Ticket,
     pub(super) ended: Ended,
-    /// For how long a failure asked to be left alone, in nanoseconds.
-    pub(super) retry_after: u64,
-    /// Makes the jitter, should the circuit open.
+    /// How long a failure asked to wait.
+    pub(super) retry_after: Nanos,
+    /// Determines the jitter if the circuit opens.
     pub(super) random: u64,
 }
 
 impl Machine {
-    /// Asks for admission of a request. What the state is then has to be kept, even after a refusal.
+    /// Asks for admission of a request. The new state must be stored, even after a refusal.
     pub(super) fn admit(
         &self,
         mut state: State,
-        now: u64,
+        now: Nanos,
         candidate: Candidate,
     ) -> (State, Result<Ticket, Refusal>, CircuitEvents) {
         let mut events = self.expire(&mut state, now);
@@ -165,8 +166,8 @@ impl Machine {
             self.expire_probes(&mut state, now);
         }
         let under_way = (self.max_concurrent > 0).then(|| {
-            if state.counting_since == 0 {
-                state.counting_since = now.max(1);
+            if state.counting_since == Nanos::ZERO {
+                state.counting_since = now.max(Nanos::new(1));
             }
             (state.counting_since, state.under_way.take())
         });
@@ -184,7 +185,7 @@ impl Machine {
     pub(super) fn record(
         &self,
         mut state: State,
-        now: u64,
+        now: Nanos,
         report: Report,
     ) -> (State, CircuitEvents) {
         let mut events = self.expire(&mut state, now);
@@ -192,13 +193,13 @@ impl Machine {
         if let Some((since, slice)) = ticket.under_way
             && since == state.counting_since
         {
-            state.under_way.give_back(slice);
+            state.under_way.return_permit(slice);
         }
         let is_own = ticket.generation == state.generation;
         let stage = ticket.probe.map(|probe| probe.stage);
         let had_begun = stage.is_some_and(Stage::is_answered);
         let held = match ticket.probe {
-            Some(probe) if is_own => state.give_back(probe),
+            Some(probe) if is_own => state.return_probe(probe),
             _ => false,
         };
         let was_counted = stage == Some(Stage::Counted) || is_own && had_begun && !held;
@@ -210,7 +211,7 @@ impl Machine {
             },
             Ended::Answered(sample) => sample,
         };
-        // A response that had begun well, and now breaks off, says something of now.
+        // A response that began well and breaks off now is a result of now.
         let breaks_now = had_begun && sample.failed && state.phase == Phase::Closed;
         if !is_own && !breaks_now {
             events.was_late = !was_counted;
@@ -220,7 +221,7 @@ impl Machine {
             return (state, events);
         }
         if sample.failed {
-            let retry_after_until = now.saturating_add(report.retry_after.min(self.open.max));
+            let retry_after_until = now + report.retry_after.min(self.open.max);
             state.retry_after_until = state.retry_after_until.max(retry_after_until);
         }
         let before = state;
@@ -257,7 +258,7 @@ impl Machine {
                 }
                 self.decide(&mut state, now, report.random)
             }
-            // Nothing is admitted in this generation.
+            // No request is admitted in this generation.
             Phase::Open => None,
         };
         events.transition = match (events.transition, transition) {
@@ -270,8 +271,8 @@ impl Machine {
         (state, events)
     }
 
-    /// How bad it is to forget a state, for the table; 0 if it says nothing any more.
-    pub(super) fn eviction_cost(&self, mut state: State, now: u64) -> u128 {
+    /// The cost of evicting a state from the table; 0 if the state is as good as new.
+    pub(super) fn eviction_cost(&self, mut state: State, now: Nanos) -> u128 {
         self.expire(&mut state, now);
         let rank: u32 = match state.phase {
             Phase::Open => 3,
@@ -286,18 +287,18 @@ impl Machine {
         u128::from(rank) << u64::BITS | u128::from(held)
     }
 
-    /// What is in the window now.
-    pub(super) fn counts(&self, state: &State, now: u64) -> Counts {
+    /// The results in the window at this time.
+    pub(super) fn counts(&self, state: &State, now: Nanos) -> Counts {
         state.window.counts(self.window_size, now)
     }
 
     /// How many requests are under way, and how many probes are out.
-    pub(super) fn out(&self, mut state: State, now: u64) -> (u32, u32) {
+    pub(super) fn out(&self, mut state: State, now: Nanos) -> (u32, u32) {
         self.expire(&mut state, now);
         (state.under_way.out(), state.probes_out())
     }
 
-    fn expire(&self, state: &mut State, now: u64) -> CircuitEvents {
+    fn expire(&self, state: &mut State, now: Nanos) -> CircuitEvents {
         let mut events = CircuitEvents::default();
         if state.phase == Phase::HalfOpen {
             events = self.expire_probes(state, now);
@@ -312,13 +313,13 @@ impl Machine {
     fn open(
         &self,
         state: &mut State,
-        now: u64,
+        now: Nanos,
         cause: Cause,
         counts: Counts,
         random: u64,
     ) -> Transition {
-        let time = self.open.after(state.trips, random);
-        let open_until = now.saturating_add(time).max(state.retry_after_until);
+        let time = self.open.delay(state.trips.into(), random);
+        let open_until = (now + time).max(state.retry_after_until);
         state.trips = state.trips.saturating_add(1);
         state.last_trip = Trip {
             cause: Some(cause),
@@ -331,14 +332,14 @@ impl Machine {
     }
 }
 
-/// Begins a new generation, in which nothing has happened yet.
-fn enter(state: &mut State, to: Phase, now: u64, cause: Option<Cause>) -> Transition {
+/// Begins a new generation, which has no results yet.
+fn enter(state: &mut State, to: Phase, now: Nanos, cause: Option<Cause>) -> Transition {
     let from = state.phase;
     *state = State {
         phase: to,
         last_trip: state.last_trip,
         trips: state.trips,
-        generation: now.max(state.generation.saturating_add(1)),
+        generation: now.get().max(state.generation.saturating_add(1)),
         counting_since: state.counting_since,
         under_way: state.under_way,
         ..State::default()
@@ -346,8 +347,7 @@ fn enter(state: &mut State, to: Phase, now: u64, cause: Option<Cause>) -> Transi
     Transition { from, to, cause }
 }
 
-/// Spreads what differs in a few bits over all of them (the finalizer of SplitMix64; Steele, Lea, Flood
-/// 2014).
+/// Spreads the bits of a number over all bits (the finalizer of SplitMix64; Steele, Lea, Flood 2014).
 pub(super) fn mix(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

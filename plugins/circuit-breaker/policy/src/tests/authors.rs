@@ -17,7 +17,7 @@ fn recorded(
 ) -> Recorded {
     let mut world = World::new(one_breaker(breaker));
     let admission = world.arrive(headers, arrival);
-    world.advance(2 * SECOND);
+    world.advance(Nanos::from_secs(2));
     world.end(admission, ending).remove(0)
 }
 
@@ -319,7 +319,7 @@ fn grpc_statuses_have_names() {
 #[test]
 fn time_counts_from_when_the_request_is_complete() {
     let slow = json!({"slow": {"threshold": "1s", "rate": 50}});
-    let after = |arrival: Arrival, upload: u64, wait: u64, flags: u64| {
+    let after = |arrival: Arrival, upload: Nanos, wait: Nanos, flags: u64| {
         let mut world = World::new(one_breaker(slow.clone()));
         let mut admission = world.arrive(&[], arrival);
         world.advance(upload);
@@ -327,11 +327,11 @@ fn time_counts_from_when_the_request_is_complete() {
         world.advance(wait);
         world.end(admission, ended("200", HIGH, flags))[0].is_slow
     };
-    assert!(after(COMPLETE, SECOND, SECOND, 0));
-    assert!(!after(UPLOAD, 5 * SECOND, SECOND, 0));
-    assert!(after(UPLOAD, 0, SECOND + 1, 0));
+    assert!(after(COMPLETE, Nanos::SECOND, Nanos::SECOND, 0));
+    assert!(!after(UPLOAD, Nanos::from_secs(5), Nanos::SECOND, 0));
+    assert!(after(UPLOAD, Nanos::ZERO, Nanos::SECOND + Nanos::new(1), 0));
     assert!(
-        !after(COMPLETE, SECOND, SECOND, 0x200),
+        !after(COMPLETE, Nanos::SECOND, Nanos::SECOND, 0x200),
         "a delay that was injected"
     );
     let never = recorded(slow.clone(), ended("200", HIGH, 0), UPLOAD, &[]);
@@ -420,7 +420,7 @@ proptest! {
         for ((ending, arrival), milliseconds) in doings {
             let admission = world.arrive(&[], arrival);
             prop_assert!(!admission.is_rejected());
-            world.advance(milliseconds * 1_000_000);
+            world.advance(Nanos::from_millis(milliseconds));
             world.end(admission, ending);
             prop_assert_eq!(world.transitions(), []);
         }

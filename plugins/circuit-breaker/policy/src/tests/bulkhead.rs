@@ -55,9 +55,9 @@ fn what_ends_twice_is_counted_once() {
 fn what_is_lost_is_forgotten_after_its_lease() {
     let mut world = world();
     let lost = room(&mut world);
-    world.advance(60 * SECOND - 1);
+    world.advance(Nanos::from_secs(60) - Nanos::new(1));
     assert_eq!(room(&mut world).len(), 0);
-    world.advance(15 * SECOND);
+    world.advance(Nanos::from_secs(15));
     assert_eq!(room(&mut world).len(), 3);
     assert_eq!(world.expired(), 3);
     // They end after all: nothing comes back twice.
@@ -76,7 +76,7 @@ fn transitions_do_not_touch_it() {
     })));
     let old: Vec<_> = (0..2).map(|_| world.send(&[])).collect();
     world.call(failure());
-    world.advance(SECOND);
+    world.advance(Nanos::SECOND);
     world.call(success());
     let expected = [opened(Cause::Consecutive), HALF_OPEN, CLOSED];
     assert_eq!(world.transitions(), expected);
@@ -94,11 +94,14 @@ fn an_open_circuit_is_not_probed_by_what_the_bulkhead_rejects() {
         "max_concurrent": 1, "consecutive_failures": 1, "open": {"base": "1s"}
     })));
     world.call(failure());
-    assert_eq!(world.rejection(), Some((Reason::CircuitOpen, SECOND)));
-    world.advance(SECOND);
+    assert_eq!(
+        world.rejection(),
+        Some((Reason::CircuitOpen, Nanos::SECOND))
+    );
+    world.advance(Nanos::SECOND);
     let probe = world.send(&[]);
     assert!(!probe.is_rejected());
-    assert_eq!(world.rejection(), Some((Reason::Bulkhead, SECOND)));
+    assert_eq!(world.rejection(), Some((Reason::Bulkhead, Nanos::SECOND)));
     world.end(probe, neutral());
     assert_eq!(world.rejection(), None);
 }

@@ -154,7 +154,7 @@ fn failures_are_named_as_envoy_names_them() {
     let grpc = error(json!({"failures": {"grpc": [0]}}));
     assert_eq!(
         grpc,
-        "failures.grpc[0]: found 0; expected a status of gRPC: a number from 1 to 16, or one of CANCELLED, \
+        "failures.grpc[0]: found 0; expected a gRPC status: a number from 1 to 16, or one of CANCELLED, \
          UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, \
          RESOURCE_EXHAUSTED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, \
          DATA_LOSS, UNAUTHENTICATED"
@@ -193,7 +193,7 @@ fn open_times_are_in_order() {
         json!({"consecutive_failures": 1, "open": {"base": "10m"}}),
     ));
     world.call(failure());
-    assert_eq!(world.rejection().unwrap().1, 600 * SECOND);
+    assert_eq!(world.rejection().unwrap().1, Nanos::from_secs(600));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_breaker_has_to_have_a_trigger() {
         let errors = errors(json!({"breakers": [triggers]}));
         assert_eq!(errors.len(), 1);
         assert!(errors[0].starts_with(
-            "$.breakers[0]: found a breaker that never opens; expected at least one of: failure_rate"
+            "$.breakers[0]: found a breaker that never rejects a request; expected at least one of: failure_rate"
         ));
     }
     for state in ["forced_open", "disabled", "metrics_only"] {

@@ -84,7 +84,7 @@ fn a_request_that_outlives_its_evicted_key_returns_nothing_to_the_new_one() {
     for tenant in 0..SLOTS {
         call(&mut world, &tenant.to_string(), failure());
     }
-    world.advance(1);
+    world.advance(Nanos::new(1));
     let second = world.send(&first);
     assert!(!second.is_rejected(), "the first was forgotten");
     world.end(under_way, success());

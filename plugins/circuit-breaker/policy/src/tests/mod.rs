@@ -32,8 +32,7 @@ use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_table::memory_store::MemoryStore;
 
-const SECOND: u64 = 1_000_000_000;
-const START: u64 = 1_700_000_000 * SECOND;
+const START: Nanos = Nanos::from_secs(1_700_000_000);
 
 /// A request without a body, which the breaker is for in all readings.
 const CANDIDATE: Candidate = Candidate {
@@ -45,7 +44,7 @@ const CANDIDATE: Candidate = Candidate {
 struct World {
     policy: CircuitBreaker,
     store: MemoryStore,
-    now: u64,
+    now: Nanos,
     /// What happened since this was last looked at.
     events: Vec<CircuitEvents>,
     snapshots: Vec<Vec<u8>>,
@@ -177,8 +176,8 @@ impl World {
         }
     }
 
-    fn advance(&mut self, nanoseconds: u64) {
-        self.now += nanoseconds;
+    fn advance(&mut self, time: Nanos) {
+        self.now += time;
     }
 
     /// Lets a request with these headers come, whose headers nobody read unless a breaker needs them.
@@ -299,7 +298,7 @@ impl World {
     }
 
     /// Why a request would be rejected, and for how long; it goes no further.
-    fn rejection(&mut self) -> Option<(Reason, u64)> {
+    fn rejection(&mut self) -> Option<(Reason, Nanos)> {
         let admission = self.send(&[]);
         let rejection = admission.rejection().map(|it| (it.reason, it.wait));
         if rejection.is_none() {

@@ -16,7 +16,7 @@ use portcullis_table::State as _;
 struct Request {
     id: usize,
     generation: u32,
-    admitted_at: u64,
+    admitted_at: Nanos,
 }
 
 /// Everything that happened to one circuit.
@@ -26,9 +26,9 @@ struct Model {
     phase: Phase,
     generation: u32,
     trips: u32,
-    open_until: u64,
+    open_until: Nanos,
     /// Of this generation: when, and what.
-    results: Vec<(u64, Ended)>,
+    results: Vec<(Nanos, Ended)>,
     /// All that have not ended.
     under_way: Vec<Request>,
 }
@@ -45,12 +45,11 @@ pub(super) struct Rules {
     pub(super) max_concurrent: u32,
 }
 
-const MILLISECOND: u64 = 1_000_000;
-const BASE: u64 = 1_000 * MILLISECOND;
-const MAX: u64 = 3_000 * MILLISECOND;
+const BASE: Nanos = Nanos::from_millis(1_000);
+const MAX: Nanos = Nanos::from_millis(3_000);
 /// Of leases: a quarter of their terms.
-const PROBE_SLICE: u64 = 500 * MILLISECOND;
-const CONCURRENT_SLICE: u64 = 1_000 * MILLISECOND;
+const PROBE_SLICE: Nanos = Nanos::from_millis(500);
+const CONCURRENT_SLICE: Nanos = Nanos::from_millis(1_000);
 
 impl Rules {
     pub(super) fn machine(self) -> Machine {
@@ -120,7 +119,7 @@ impl Model {
             phase: Phase::Closed,
             generation: 0,
             trips: 0,
-            open_until: 0,
+            open_until: Nanos::ZERO,
             results: Vec::new(),
             under_way: Vec::new(),
         }
@@ -133,13 +132,15 @@ impl Model {
     }
 
     /// How many requests hold a permit that has not expired.
-    fn out(&self, now: u64, slice: u64, is_one: impl Fn(&Request) -> bool) -> u32 {
-        let has_not_expired = |request: &&Request| now / slice - request.admitted_at / slice < 5;
+    fn out(&self, now: Nanos, slice: Nanos, is_one: impl Fn(&Request) -> bool) -> u32 {
+        let has_not_expired = |request: &&Request| {
+            now.get() / slice.get() - request.admitted_at.get() / slice.get() < 5
+        };
         let requests = self.under_way.iter().filter(|request| is_one(request));
         requests.filter(has_not_expired).count() as u32
     }
 
-    fn admit(&mut self, id: usize, now: u64) -> Result<(), Refusal> {
+    fn admit(&mut self, id: usize, now: Nanos) -> Result<(), Refusal> {
         let probes = self.out(now, PROBE_SLICE, |one| one.generation == self.generation);
         let used = probes + self.results.len() as u32;
         let limit = self.rules.max_concurrent;
@@ -163,7 +164,7 @@ impl Model {
         Ok(())
     }
 
-    fn end(&mut self, id: usize, now: u64, ended: Ended) {
+    fn end(&mut self, id: usize, now: Nanos, ended: Ended) {
         let at = self
             .under_way
             .iter()
@@ -212,8 +213,8 @@ impl Model {
         }
     }
 
-    fn open(&mut self, now: u64) {
-        self.open_until = now + (BASE << self.trips.min(10)).min(MAX);
+    fn open(&mut self, now: Nanos) {
+        self.open_until = now + (BASE * (1 << self.trips.min(10))).min(MAX);
         self.trips += 1;
         self.enter(Phase::Open);
     }
@@ -225,12 +226,12 @@ impl Model {
         answers.take_while(|ended| is_failure(*ended)).count() as u32
     }
 
-    fn window(&self, now: u64) -> Vec<Ended> {
+    fn window(&self, now: Nanos) -> Vec<Ended> {
         let results = self.results.iter().rev();
         match self.rules.window {
             Ok(milliseconds) => {
-                let bucket = (milliseconds * MILLISECOND).div_ceil(10);
-                let is_in = |time: u64| now / bucket - time / bucket < 10;
+                let bucket = Nanos::from_millis(milliseconds).get().div_ceil(10);
+                let is_in = |time: Nanos| now.get() / bucket - time.get() / bucket < 10;
                 let results = results.filter(|(time, _)| is_in(*time));
                 results.map(|(_, ended)| *ended).collect()
             }
@@ -281,7 +282,7 @@ pub(super) fn report(ticket: Ticket, ended: Ended) -> Report {
     Report {
         ticket,
         ended,
-        retry_after: 0,
+        retry_after: Nanos::ZERO,
         random: 0,
     }
 }
@@ -298,7 +299,7 @@ proptest! {
         let mut now = START;
         for (id, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Wait(milliseconds) => now += milliseconds * MILLISECOND,
+                Step::Wait(milliseconds) => now += Nanos::from_millis(milliseconds),
                 Step::Send => {
                     let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
                     state = stored(new);
@@ -344,7 +345,7 @@ fn windows_are_as_configured() {
     };
     assert_eq!(
         rules(Ok(250)).machine().window_size,
-        WindowSize::Time(250_000_000)
+        WindowSize::Time(Nanos::from_millis(250))
     );
     assert_eq!(rules(Err(7)).machine().window_size, WindowSize::Count(7));
 }

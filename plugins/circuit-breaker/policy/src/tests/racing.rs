@@ -51,7 +51,7 @@ fn exactly_the_permits_pass_when_a_circuit_half_opens() {
         first.calls(10, &failure());
         let barrier = Barrier::new(WORKERS);
         let passed = race(&config, &store, |_, world| {
-            world.advance(5 * SECOND);
+            world.advance(Nanos::from_secs(5));
             barrier.wait();
             let sent: Vec<_> = (0..8).map(|_| world.send(&[])).collect();
             sent.iter().filter(|one| !one.is_rejected()).count()
@@ -135,7 +135,7 @@ fn storms() {
         "open": {"base": "2ms", "max": "8ms"}, "half_open": {"permits": 3, "max_wait": "1m"}
     }));
     let store = MemoryStore::default();
-    let clock = AtomicU64::new(START);
+    let clock = AtomicU64::new(START.get());
     let table = World::new(config.clone()).policy.tables().next().unwrap();
     let mut shared = Shared::default();
     snapshot::begin(&mut shared.bytes, table);
@@ -143,7 +143,7 @@ fn storms() {
     let events = race(&config, &store, |worker, world| {
         let mut under_way = Vec::new();
         for i in 0..2_000_usize {
-            world.now = clock.fetch_add(20_000, Ordering::Relaxed);
+            world.now = Nanos::new(clock.fetch_add(20_000, Ordering::Relaxed));
             let tenant = ((i * 7 + worker) % 4).to_string();
             let admission = world.send(&[("x-tenant", &tenant)]);
             share(&shared, table, admission.checks[0].effects());
@@ -160,7 +160,7 @@ fn storms() {
                     _ if i % 2 == 0 => failure(),
                     _ => abandoned(),
                 };
-                world.now = clock.load(Ordering::Relaxed);
+                world.now = Nanos::new(clock.load(Ordering::Relaxed));
                 let records = world.end(one, ending);
                 share(&shared, table, &[records[0].effects.clone()]);
             }
@@ -190,10 +190,10 @@ fn storms() {
 
     let mut last = World::new(config);
     last.store = store;
-    last.now = clock.into_inner();
+    last.now = Nanos::new(clock.into_inner());
     let phases: Vec<_> = (0..4)
         .map(|tenant| {
-            last.advance(1);
+            last.advance(Nanos::new(1));
             let tenant = tenant.to_string();
             let admission = last.send(&[("x-tenant", &tenant)]);
             match admission.rejection().map(|it| it.reason) {

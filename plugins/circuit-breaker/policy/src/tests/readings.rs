@@ -51,7 +51,7 @@ fn they_close_nothing_and_make_no_failure_look_rarer() {
     }
     world.call_with(&CERTAIN, failure());
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     for request in &POSSIBLE {
         assert!(!world.call_with(request, success()), "{request:?}");
     }
@@ -67,7 +67,7 @@ fn they_are_neutral_and_never_slow() {
     ));
     for ending in [success(), failure(), abandoned(), neutral()] {
         let admission = world.send(&POSSIBLE[0]);
-        world.advance(2 * SECOND);
+        world.advance(Nanos::from_secs(2));
         let recorded = world.end(admission, ending).remove(0);
         assert_eq!(recorded.verdict, Verdict::Neutral);
         assert_eq!(recorded.author.label(), "ambiguous");
@@ -85,14 +85,20 @@ fn they_are_rejected_while_the_circuit_is_open_or_half_open() {
     };
     world.call_with(&CERTAIN, failure());
     let open = |wait| Some((Reason::CircuitOpen, wait));
-    assert_eq!(rejection(&mut world), open(5 * SECOND));
-    world.advance(5 * SECOND);
-    assert_eq!(rejection(&mut world), open(0));
+    assert_eq!(rejection(&mut world), open(Nanos::from_secs(5)));
+    world.advance(Nanos::from_secs(5));
+    assert_eq!(rejection(&mut world), open(Nanos::ZERO));
     let probe = world.send(&CERTAIN);
     assert!(!probe.is_rejected());
-    assert_eq!(rejection(&mut world), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(
+        rejection(&mut world),
+        Some((Reason::HalfOpen, Nanos::SECOND))
+    );
     world.end(probe, neutral());
-    assert_eq!(rejection(&mut world), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(
+        rejection(&mut world),
+        Some((Reason::HalfOpen, Nanos::SECOND))
+    );
     assert!(world.call_with(&CERTAIN, success()));
     assert_eq!(rejection(&mut world), None);
 }
@@ -168,7 +174,7 @@ proptest! {
             with.call_with(&POSSIBLE[which], ending(theirs));
             let passes = [&mut with, &mut without].map(|world| {
                 let passes = world.call_with(&CERTAIN, ending(fails));
-                world.advance(seconds * SECOND);
+                world.advance(Nanos::from_secs(seconds));
                 (passes, world.transitions())
             });
             prop_assert_eq!(&passes[0], &passes[1]);

@@ -8,7 +8,7 @@ use portcullis_core::reply::Reply;
 
 const GRPC: [(&str, &str); 1] = [("content-type", "application/grpc")];
 
-fn rejected(breaker: Value, after: u64, request: &[(&str, &str)]) -> Reply {
+fn rejected(breaker: Value, after: Nanos, request: &[(&str, &str)]) -> Reply {
     let mut world = World::new(one_breaker(breaker));
     world.call(failure());
     world.advance(after);
@@ -29,7 +29,7 @@ fn header(reply: &Reply, name: &str) -> Option<String> {
 
 #[test]
 fn a_plain_rejection() {
-    let reply = rejected(json!({"consecutive_failures": 1}), 0, &[]);
+    let reply = rejected(json!({"consecutive_failures": 1}), Nanos::ZERO, &[]);
     assert_eq!((reply.status, reply.grpc_status), (503, Some(14)));
     assert_eq!(reply.body, "Service unavailable\n");
     assert_eq!(header(&reply, "retry-after").unwrap(), "5");
@@ -44,10 +44,10 @@ fn a_plain_rejection() {
 #[test]
 fn the_time_left_is_rounded_up() {
     for (after, seconds, milliseconds) in [
-        (1, "5", "5000"),
-        (SECOND + 1, "4", "4000"),
-        (5 * SECOND - 1_500_000, "1", "2"),
-        (5 * SECOND - 1, "1", "1"),
+        (Nanos::new(1), "5", "5000"),
+        (Nanos::SECOND + Nanos::new(1), "4", "4000"),
+        (Nanos::from_secs(5) - Nanos::new(1_500_000), "1", "2"),
+        (Nanos::from_secs(5) - Nanos::new(1), "1", "1"),
     ] {
         let reply = rejected(json!({"consecutive_failures": 1}), after, &GRPC);
         assert_eq!(header(&reply, "retry-after").unwrap(), seconds);
@@ -64,7 +64,7 @@ fn the_configured_fallback() {
         json!({"status": 200, "body": "[]", "headers": {"Content-Type": "application/json"}});
     let reply = rejected(
         json!({"consecutive_failures": 1, "fallback": fallback}),
-        0,
+        Nanos::ZERO,
         &[],
     );
     assert_eq!((reply.status, &reply.body[..]), (200, &b"[]"[..]));
@@ -77,7 +77,7 @@ fn a_half_open_circuit_says_one_second() {
     let mut world = World::new(one_breaker(json!({"consecutive_failures": 1,
         "half_open": {"permits": 1}})));
     world.call(failure());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.send(&[]);
     let admission = world.send(&[]);
     let reply = world.policy.reply(&admission, &header_map(&GRPC)).unwrap();

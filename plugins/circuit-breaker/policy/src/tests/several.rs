@@ -35,7 +35,7 @@ fn those_before_the_one_that_rejects_get_back_what_they_gave() {
     let mut world = World::new(two());
     world.call_with(&POST, failure());
     world.call_with(&GET, failure());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     for _ in 0..10 {
         let rejected = world.send(&POST);
         let expected = [Decision::Released, Decision::Rejected(Reason::CircuitOpen)];

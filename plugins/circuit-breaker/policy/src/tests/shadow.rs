@@ -28,8 +28,8 @@ fn a_breaker_in_shadow_goes_through_its_states_and_never_rejects() {
         (0, success()),
         (0, success()),
     ] {
-        earnest.advance(wait * SECOND);
-        shadow.advance(wait * SECOND);
+        earnest.advance(Nanos::from_secs(wait));
+        shadow.advance(Nanos::from_secs(wait));
         let passes = earnest.call(ending.clone());
         let admission = shadow.send(&[]);
         assert!(!admission.is_rejected());
@@ -64,7 +64,7 @@ fn it_sees_what_the_enforcing_breakers_admit() {
     world.call(failure());
     assert!(world.send(&[]).is_rejected());
     assert_eq!(world.transitions(), [opened(Cause::Consecutive)]);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.call(failure());
     assert_eq!(
         world.transitions(),

@@ -34,7 +34,7 @@ fn is_open_for(world: &World, parts: Value, tenant: &str) -> bool {
     let Key::Hash(key) = Key::of(&request, &parts, Missing::Share, seed) else {
         panic!("no key");
     };
-    Snapshot::decode(&world.snapshots[0]).is_open(shape(&parts), key, Nanos::new(world.now))
+    Snapshot::decode(&world.snapshots[0]).is_open(shape(&parts), key, world.now)
 }
 
 #[test]
@@ -44,14 +44,14 @@ fn others_are_told_about_their_own_key() {
     let same = json!([{"header": "x-tenant"}]);
     assert!(is_open_for(&world, same.clone(), "one"));
     assert!(!is_open_for(&world, same.clone(), "two"));
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     assert!(
         !is_open_for(&world, same.clone(), "one"),
         "it can be probed"
     );
     call(&mut world, "one", failure());
     assert!(is_open_for(&world, same.clone(), "one"));
-    world.advance(10 * SECOND);
+    world.advance(Nanos::from_secs(10));
     call(&mut world, "one", success());
     assert!(!is_open_for(&world, same, "one"));
 }
@@ -63,7 +63,7 @@ fn with_another_key_any_open_circuit_counts() {
     assert!(!is_open_for(&world, other.clone(), "two"));
     call(&mut world, "one", failure());
     assert!(is_open_for(&world, other.clone(), "two"));
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     assert!(!is_open_for(&world, other, "two"));
 }
 
@@ -80,7 +80,7 @@ fn beyond_what_is_listed_any_open_circuit_counts() {
     assert!(is_open_for(&world, same(), "one more"));
     assert!(is_open_for(&world, same(), "new"));
     assert_eq!(world.gauges.open_keys, CAPACITY as i64 + 1);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     call(&mut world, "one more", success());
     assert!(!is_open_for(&world, same(), "new"));
     assert_eq!(world.gauges.open_keys, CAPACITY as i64);
@@ -102,7 +102,7 @@ fn gauges_follow_the_worst_key() {
     assert_eq!(gauges(&world), (2, 1));
     call(&mut world, "two", failure());
     assert_eq!(gauges(&world), (2, 2));
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     let probe = world.send(&[("x-tenant", "one")]);
     assert_eq!(gauges(&world), (2, 1));
     let other = world.send(&[("x-tenant", "two")]);
@@ -175,7 +175,7 @@ proptest! {
         config["max_keys"] = json!(64);
         let mut world = World::new(config);
         for (tenant, fails, wait) in calls {
-            world.advance(wait * 1_000_000);
+            world.advance(Nanos::from_millis(wait));
             let ending = if fails { failure() } else { success() };
             call(&mut world, &tenant.to_string(), ending);
         }

@@ -9,21 +9,20 @@ use super::model::{Step, ended, report, rules, steps, stored};
 use super::*;
 use portcullis_table::State as _;
 
-const MILLISECOND: u64 = 1_000_000;
 const SUCCESS: Ended = Ended::Answered(Sample {
     failed: false,
     slow: false,
 });
 
 /// Lets all of it happen, by a clock that sometimes is a little behind.
-fn reach(machine: &Machine, steps: Vec<Step>) -> (State, u64, Vec<Ticket>) {
+fn reach(machine: &Machine, steps: Vec<Step>) -> (State, Nanos, Vec<Ticket>) {
     let mut state = State::default();
     let mut tickets: Vec<Ticket> = Vec::new();
     let mut now = START;
     for (i, step) in steps.into_iter().enumerate() {
-        let read_at = now - (i as u64 % 3) * 50_000;
+        let read_at = now - Nanos::MICROSECOND * (i as u64 % 3) * 50;
         match step {
-            Step::Wait(milliseconds) => now += milliseconds * MILLISECOND,
+            Step::Wait(milliseconds) => now += Nanos::from_millis(milliseconds),
             Step::Send => {
                 let (new, admitted, _) = machine.admit(state, read_at, CANDIDATE);
                 state = stored(new);
@@ -44,8 +43,8 @@ fn reach(machine: &Machine, steps: Vec<Step>) -> (State, u64, Vec<Ticket>) {
 
 /// Sends requests, which all succeed at once, until the circuit is closed and lets them pass. Returns
 /// how many passed before that; panics if it takes longer than leases and open times can last.
-fn recover(machine: &Machine, mut state: State, mut now: u64) -> u32 {
-    let end = now + 20 * SECOND;
+fn recover(machine: &Machine, mut state: State, mut now: Nanos) -> u32 {
+    let end = now + Nanos::from_secs(20);
     let mut passed = 0;
     while state.phase != Phase::Closed {
         assert!(now < end, "stuck: {state:?}");
@@ -56,7 +55,7 @@ fn recover(machine: &Machine, mut state: State, mut now: u64) -> u32 {
                 passed += 1;
                 state = machine.record(state, now, report(ticket, SUCCESS)).0;
             }
-            Err(_) => now += 100 * MILLISECOND,
+            Err(_) => now += Nanos::from_millis(100),
         }
     }
     passed
@@ -153,8 +152,7 @@ proptest! {
     fn any_bytes_are_a_state(
         bytes in prop::collection::vec(any::<u8>(), State::default().to_bytes().len()),
         rules in rules(),
-        now in any::<u64>(),
-        retry_after in any::<u64>(),
+        [now, retry_after] in any::<[u64; 2]>().prop_map(|times| times.map(Nanos::new)),
         random in any::<u64>(),
         ended in ended(),
     ) {

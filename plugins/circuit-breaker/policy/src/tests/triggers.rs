@@ -15,7 +15,10 @@ fn a_failure_rate_opens_from_the_minimum_on() {
     assert_eq!(world.transitions(), []);
     assert!(world.call(failure()));
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
-    assert_eq!(world.rejection(), Some((Reason::CircuitOpen, 5 * SECOND)));
+    assert_eq!(
+        world.rejection(),
+        Some((Reason::CircuitOpen, Nanos::from_secs(5)))
+    );
 }
 
 /// As resilience4j: each result is looked at, and a success can be the one that makes the minimum.
@@ -66,7 +69,7 @@ fn slow() -> Value {
 /// Ends a request after so many milliseconds.
 fn call_lasting(world: &mut World, milliseconds: u64, ending: Ending) {
     let admission = world.send(&[]);
-    world.advance(milliseconds * 1_000_000);
+    world.advance(Nanos::from_millis(milliseconds));
     world.end(admission, ending);
 }
 
@@ -86,11 +89,11 @@ fn a_response_is_timed_to_its_headers() {
     let mut world = World::new(slow());
     for _ in 0..10 {
         let mut stream = world.send(&[]);
-        world.advance(SECOND);
+        world.advance(Nanos::SECOND);
         world
             .policy
             .on_response(&mut stream, &header_map(&[(":status", "101")]), world.now);
-        world.advance(3_600 * SECOND);
+        world.advance(Nanos::from_secs(3_600));
         world
             .policy
             .on_log(&mut stream, &mut success(), world.now, &mut world.store);
@@ -136,7 +139,7 @@ fn results_leave_a_window_of_time() {
         "failure_rate": 50, "minimum_requests": 4, "window": {"type": "time", "size": "10s"}
     })));
     world.calls(3, &failure());
-    world.advance(8 * SECOND);
+    world.advance(Nanos::from_secs(8));
     world.call(success());
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
 
@@ -144,9 +147,9 @@ fn results_leave_a_window_of_time() {
         "failure_rate": 50, "minimum_requests": 4, "window": {"type": "time", "size": "10s"}
     })));
     world.calls(3, &failure());
-    world.advance(10 * SECOND);
+    world.advance(Nanos::from_secs(10));
     world.calls(4, &success());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.calls(3, &failure());
     assert_eq!(world.transitions(), []);
     world.call(failure());
@@ -159,7 +162,7 @@ fn results_leave_a_window_of_results() {
         "failure_rate": 50, "minimum_requests": 4, "window": {"type": "count", "size": 4}
     })));
     world.call(failure());
-    world.advance(3_600 * SECOND);
+    world.advance(Nanos::from_secs(3_600));
     world.calls(3, &success());
     world.call(failure());
     assert_eq!(world.transitions(), []);
@@ -186,7 +189,7 @@ fn rejected_requests_do_not_count() {
     for _ in 0..100 {
         assert!(world.rejection().is_some());
     }
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.calls(2, &success());
     assert_eq!(
         world.transitions(),
@@ -213,7 +216,10 @@ fn forced_states() {
         ))
     };
     let mut open = forced("forced_open");
-    assert_eq!(open.rejection(), Some((Reason::ForcedOpen, 5 * SECOND)));
+    assert_eq!(
+        open.rejection(),
+        Some((Reason::ForcedOpen, Nanos::from_secs(5)))
+    );
     assert_eq!(open.gauges.state, 2);
 
     let mut disabled = forced("disabled");

@@ -101,7 +101,7 @@ fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Verdict
         "consecutive_failures": 1, "failures": {"upgrades": counts},
     })));
     let admission = world.send_head();
-    world.advance(SECOND);
+    world.advance(Nanos::SECOND);
     let ending = Ending {
         is_upgrade,
         ..ending
