@@ -72,7 +72,7 @@ fn grpc_conditions_that_hold_for_no_grpc_request_are_logged() {
         let host = host(&[("retry_budget", json!({"budgets": [budget]}))]);
         let warnings = warnings(&host);
         assert_eq!(warnings.is_empty(), !is_dead, "{warnings:?}");
-        let said = "budget grpc: the gRPC conditions of \"retry_on\" hold for no gRPC request";
+        let said = "budget grpc: the gRPC conditions in \"retry_on\" have no effect";
         assert!(
             warnings.iter().all(|line| line.contains(said)),
             "{warnings:?}"

@@ -5,10 +5,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use proptest::prelude::*;
 
+use super::START;
 use super::model::{Model, Ticket};
-use super::{SECOND, START};
 use crate::account::{Account, Closing, Entry};
 use crate::ledger::{Ledger, Reservation, Rules};
+use portcullis_core::time::Nanos;
 use portcullis_table::{SLOTS, State};
 
 const TAG: u64 = 7;
@@ -16,7 +17,7 @@ const TAG: u64 = 7;
 /// A ledger in its block.
 struct Book {
     rules: Rules,
-    now: u64,
+    now: Nanos,
     block: Vec<u8>,
 }
 
@@ -77,7 +78,7 @@ const PAYS: Closing = Closing {
 
 const RULES: Rules = Rules {
     ratio: 20,
-    window: 10 * SECOND,
+    window: Nanos::from_secs(10),
     min_retries_per_second: 3,
 };
 
@@ -99,11 +100,13 @@ enum Step {
         retries: usize,
         deposits: bool,
     },
-    Pass(u64),
-    Back(u64),
+    Pass(Nanos),
+    Back(Nanos),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    const SECOND: u64 = Nanos::SECOND.get();
+    let pass = |time| Step::Pass(Nanos::new(time));
     let close = (any::<prop::sample::Index>(), 0..4_usize, any::<bool>());
     let close = close.prop_map(|(which, retries, deposits)| Step::Close {
         which,
@@ -115,16 +118,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::InboundRetry),
         1 => Just(Step::CountedRetry),
         6 => close,
-        3 => (0..2 * SECOND).prop_map(Step::Pass),
-        1 => (0..30 * SECOND).prop_map(Step::Pass),
-        1 => (0..SECOND / 10).prop_map(Step::Back),
+        3 => (0..2 * SECOND).prop_map(pass),
+        1 => (0..30 * SECOND).prop_map(pass),
+        1 => (0..SECOND / 10).prop_map(|time| Step::Back(Nanos::new(time))),
     ];
     prop::collection::vec(step, 0..120)
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
     let ratio = prop_oneof![Just(0_u32), Just(20), Just(33), Just(100), 0..=1_000_u32];
-    let window = prop_oneof![Just(SECOND), Just(10 * SECOND), Just(3_600 * SECOND)];
+    let window = prop_oneof![
+        Just(Nanos::SECOND),
+        Just(Nanos::from_secs(10)),
+        Just(Nanos::from_secs(3_600))
+    ];
     (ratio, window, 0..4_u32).prop_map(|(ratio, window, min_retries_per_second)| Rules {
         ratio,
         window,
@@ -172,11 +179,11 @@ fn compare(rules: Rules, steps: &[Step]) -> Result<Model, TestCaseError> {
             }
             Step::Close { .. } => continue,
             Step::Pass(time) => {
-                book.now += time;
+                book.now += *time;
                 continue;
             }
             Step::Back(time) => {
-                book.now -= time;
+                book.now = book.now - *time;
                 continue;
             }
         };
@@ -214,7 +221,7 @@ proptest! {
         let mut used = Book::new(rules);
         let mut unused = Book::new(rules);
         take(&mut used, &before);
-        used.now += rules.window + SECOND;
+        used.now += rules.window + Nanos::SECOND;
         unused.now = used.now;
         prop_assert_eq!(take(&mut used, &after), take(&mut unused, &after));
     }
@@ -225,7 +232,7 @@ proptest! {
         let mut ledger = Ledger::from_bytes(bytes);
         prop_assert_eq!(ledger.to_bytes(), bytes);
         // Bytes of which nobody knows where they come from are counts like others.
-        for now in [0, START, u64::MAX] {
+        for now in [Nanos::ZERO, START, Nanos::MAX] {
             ledger = ledger.at(&RULES, now);
             ledger.deposit();
             let reserved = ledger.withdraw(&RULES, 10);
@@ -259,7 +266,7 @@ fn take(book: &mut Book, steps: &[Step]) -> Vec<u32> {
                 continue;
             }
             Step::Pass(time) => {
-                book.now += time;
+                book.now += *time;
                 continue;
             }
             Step::Close { .. } | Step::Back(_) => continue,
@@ -280,7 +287,7 @@ fn a_long_run_gains_nothing_and_loses_hardly_anything() {
     let mut book = Book::new(Rules { ratio: 33, ..RULES });
     let mut retries = 0;
     for step in 1..=STEPS {
-        book.now += SECOND / 100;
+        book.now += Nanos::SECOND / 100;
         retries += u64::from(book.request(2).retries());
         let seconds = step / 100 + 1;
         // The last one pays for those after it.
@@ -338,9 +345,9 @@ fn deposits_pay_for_a_window_and_no_longer() {
         book.request(0);
     }
     assert_eq!(book.balance(), 10);
-    book.now += 10 * SECOND - 1;
+    book.now += Nanos::from_secs(10) - Nanos::new(1);
     assert_eq!(book.balance(), 10);
-    book.now += 1;
+    book.now += Nanos::new(1);
     assert_eq!(book.balance(), 0);
 }
 
@@ -350,7 +357,7 @@ fn the_reserve_is_there_each_second_and_does_not_add_up() {
     assert_eq!(book.request(2).retries(), 2);
     assert_eq!(book.request(2).retries(), 1);
     assert_eq!(book.request(2).retries(), 0);
-    book.now += 100 * SECOND;
+    book.now += Nanos::from_secs(100);
     assert_eq!(book.request(10).retries(), 3);
 }
 
@@ -363,12 +370,12 @@ fn what_is_given_back_late_is_gone() {
     // Four from deposits, three from the reserve of this second.
     let reserved = book.request(7);
     assert_eq!(reserved.retries(), 7);
-    book.now += SECOND;
+    book.now += Nanos::SECOND;
     // The next second has its own reserve.
     assert_eq!(book.balance(), 3);
     assert_eq!(book.refund(reserved, 7), 4 + 3);
     let reserved = book.request(7);
-    book.now += 10 * SECOND;
+    book.now += Nanos::from_secs(10);
     assert_eq!(book.refund(reserved, 7), 3);
 }
 
@@ -381,7 +388,7 @@ fn a_refund_means_nothing_to_a_ledger_that_was_begun_anew() {
     let reserved = book.request(2);
     assert_eq!(reserved.retries(), 2);
     // Others fill the block, and the ledger has to make room.
-    book.now += 1;
+    book.now += Nanos::new(1);
     let others = (100..).take(SLOTS + 1);
     for tag in others {
         for _ in 0..20 {

@@ -132,13 +132,13 @@ fn what_conditions_need_is_given_once_and_within_bounds() {
         (
             json!({"retry_on": "5xx,retriable-status-codes"}),
             "$.budgets[0]: found \"retriable-status-codes\" in \"retry_on\" without \
-             \"retriable_status_codes\", which would never be met; expected \
+             \"retriable_status_codes\", so it would never be met; expected \
              \"retriable_status_codes\" as well, such as [409, 503]",
         ),
         (
             json!({"retry_on": "retriable-headers", "retriable_status_codes": [409]}),
             "$.budgets[0]: found \"retriable-headers\" in \"retry_on\" without \
-             \"retriable_headers\", which would never be met; expected \"retriable_headers\" as \
+             \"retriable_headers\", so it would never be met; expected \"retriable_headers\" as \
              well, such as [\"x-try-again\"]",
         ),
         (
@@ -148,11 +148,11 @@ fn what_conditions_need_is_given_once_and_within_bounds() {
         ),
         (
             json!({"retriable_status_codes": []}),
-            "$.budgets[0].retriable_status_codes: found 0 of them; expected 1 to 20",
+            "$.budgets[0].retriable_status_codes: found 0 entries; expected 1 to 20",
         ),
         (
             json!({"retriable_status_codes": many}),
-            "$.budgets[0].retriable_status_codes: found 21 of them; expected 1 to 20",
+            "$.budgets[0].retriable_status_codes: found 21 entries; expected 1 to 20",
         ),
         (
             json!({"retriable_status_codes": [409, 503, 409]}),

@@ -50,8 +50,8 @@ fn a_deposit_is_for_what_reached_an_upstream() {
             details,
         };
         assert!(attempts != 1 || evaluation.needs_flags(attempts));
-        let settlement = world.end(&mut evaluation, report);
-        assert_eq!(settlement.deposited, is_paid, "{report:?}");
+        let recorded = world.end(&mut evaluation, report);
+        assert_eq!(recorded.deposited, is_paid, "{report:?}");
         assert_eq!(world.get().granted(), u32::from(is_paid), "{report:?}");
     }
 }
@@ -80,10 +80,10 @@ fn a_request_pays_once_and_not_for_itself() {
     let mut first = world.get();
     let mut second = world.get();
     assert_eq!((first.granted(), second.granted()), (0, 0));
-    world.settle(&mut first, 1, 0);
+    world.record(&mut first, 1, 0);
     assert!(!first.needs_report());
     assert_eq!(world.get().granted(), 1);
-    world.settle(&mut second, 1, 0);
+    world.record(&mut second, 1, 0);
     assert_eq!(world.get().granted(), 1);
 }
 
@@ -94,7 +94,7 @@ fn what_reaches_nobody_pays_for_nobody() {
     for _ in 0..1_000 {
         let mut evaluation = world.get();
         assert_eq!(evaluation.granted(), 0);
-        world.settle(&mut evaluation, 0, 0);
+        world.record(&mut evaluation, 0, 0);
     }
     assert_eq!(world.store.writes, 0);
 }
@@ -107,7 +107,7 @@ fn a_request_costs_no_more_updates_than_it_needs() {
         world.store.writes = 0;
         let before = world.store.updates_left;
         let mut evaluation = world.send(&[(":method", method)]);
-        world.settle(&mut evaluation, 1, 0);
+        world.record(&mut evaluation, 1, 0);
         (before - world.store.updates_left, world.store.writes)
     };
     // Withdrawn, and given back with the deposit.
@@ -123,7 +123,7 @@ fn a_deposit_that_cannot_be_written_is_lost() {
     let mut world = World::new(one_budget(json!({"ratio": 100})));
     let mut evaluation = world.get();
     world.store.updates_left = 0;
-    assert!(!world.settle(&mut evaluation, 1, 0).deposited);
+    assert!(!world.record(&mut evaluation, 1, 0).deposited);
     world.store.updates_left = u32::MAX;
     assert_eq!(world.get().granted(), 0);
 }

@@ -20,7 +20,7 @@ fn they_pay_and_are_denied_when_there_is_nothing_left() {
         let mut retry = world.send(&RETRY);
         assert!(retry.is_inbound_retry());
         assert_eq!((retry.denial(), retry.granted()), (None, 0));
-        assert_eq!(world.settle(&mut retry, 1, 0).used, 0);
+        assert_eq!(world.record(&mut retry, 1, 0).used, 0);
     }
     let retry = world.send(&RETRY);
     assert_eq!(retry.denial(), Some(Reason::BudgetEmpty));
@@ -51,7 +51,7 @@ fn one_that_was_not_sent_on_has_its_retry_back() {
         world.succeed(5);
         let mut retry = world.send(&RETRY);
         assert_eq!(retry.denial(), None);
-        world.settle(&mut retry, attempts, 0);
+        world.record(&mut retry, attempts, 0);
         assert_eq!(world.send(&RETRY).denial().is_none(), left, "{attempts}");
     }
 }

@@ -1,7 +1,8 @@
 //! A ledger over a long time.
 
-use super::{SECOND, START};
+use super::START;
 use crate::ledger::{Ledger, Rules};
+use portcullis_core::time::Nanos;
 
 /// A hundred requests in each of ten million seconds. Each would retry twice, and every tenth gives back
 /// what it got. 0.33 is not a number that floats have: what is too much or too little in a single step
@@ -12,13 +13,13 @@ fn a_billion_steps_do_not_drift() {
     const STEPS: u64 = 1_000_000_000;
     let rules = Rules {
         ratio: 33,
-        window: 10 * SECOND,
+        window: Nanos::from_secs(10),
         min_retries_per_second: 3,
     };
     let mut ledger = Ledger::default();
     let mut used = 0;
     for step in 0..STEPS {
-        ledger = ledger.at(&rules, START + step * (SECOND / 100));
+        ledger = ledger.at(&rules, START + Nanos::SECOND / 100 * step);
         ledger.deposit();
         let reservation = ledger.withdraw(&rules, 2);
         match step % 10 {
@@ -35,6 +36,6 @@ fn a_billion_steps_do_not_drift() {
         }
     }
     assert_eq!(used, 330_000_000 + 30_000_000);
-    let later = START + (STEPS / 100 + 10) * SECOND;
+    let later = START + Nanos::from_secs(STEPS / 100 + 10);
     assert_eq!(ledger.at(&rules, later).balance(&rules), 3);
 }

@@ -25,9 +25,8 @@ use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
 use portcullis_table::memory_store::MemoryStore;
 
-const SECOND: u64 = 1_000_000_000;
 /// The beginning of a second, and of a bucket of a second.
-const START: u64 = 1_700_000_000 * SECOND;
+const START: Nanos = Nanos::from_secs(1_700_000_000);
 /// Envoy would have tried once more.
 const URX: u64 = 0x8000;
 
@@ -35,7 +34,7 @@ const URX: u64 = 0x8000;
 struct World {
     policy: RetryBudget,
     store: MemoryStore,
-    now: u64,
+    now: Nanos,
     open_breaker: Option<&'static str>,
     is_redirected: bool,
 }
@@ -51,8 +50,8 @@ impl World {
         }
     }
 
-    fn advance(&mut self, nanoseconds: u64) {
-        self.now += nanoseconds;
+    fn advance(&mut self, time: Nanos) {
+        self.now += time;
     }
 
     /// Sends a request with these headers to the cluster `orders`, if some budget is for it.
@@ -89,7 +88,7 @@ impl World {
     }
 
     /// The end of a request that was sent to the upstream so many times.
-    fn settle(&mut self, evaluation: &mut Evaluation, attempts: u64, flags: u64) -> Settlement {
+    fn record(&mut self, evaluation: &mut Evaluation, attempts: u64, flags: u64) -> Recorded {
         let report = Report {
             attempts,
             flags,
@@ -99,16 +98,16 @@ impl World {
     }
 
     /// The end of a request of which Envoy says this.
-    fn end(&mut self, evaluation: &mut Evaluation, report: Report<'_>) -> Settlement {
+    fn end(&mut self, evaluation: &mut Evaluation, report: Report<'_>) -> Recorded {
         self.policy
-            .settle(evaluation, report, self.now, &mut self.store)
+            .record(evaluation, report, self.now, &mut self.store)
     }
 
     /// So many requests, one after the other, that succeed at once.
     fn succeed(&mut self, requests: u32) {
         for _ in 0..requests {
             let mut evaluation = self.get();
-            assert_eq!(self.settle(&mut evaluation, 1, 0).used, 0);
+            assert_eq!(self.record(&mut evaluation, 1, 0).used, 0);
         }
     }
 
@@ -119,7 +118,7 @@ impl World {
             .map(|_| {
                 let mut evaluation = self.get();
                 let attempts = 1 + u64::from(evaluation.granted());
-                self.settle(&mut evaluation, attempts, URX).used
+                self.record(&mut evaluation, attempts, URX).used
             })
             .sum()
     }

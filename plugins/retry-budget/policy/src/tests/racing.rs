@@ -38,7 +38,7 @@ fn balance(config: &Value, store: &MemoryStore) -> u32 {
     let mut world = World::new(config.clone());
     world.store = store.clone();
     let mut evaluation = world.get();
-    world.settle(&mut evaluation, 0, 0);
+    world.record(&mut evaluation, 0, 0);
     evaluation.balance().unwrap()
 }
 
@@ -66,7 +66,7 @@ fn in_the_end_exactly_what_was_used_is_missing() {
             for (i, evaluation) in under_way.iter_mut().enumerate() {
                 let retries = (worker + round + i as u64) % 7 / 2;
                 let attempts = retries.min(evaluation.granted().into());
-                used += world.settle(evaluation, 1 + attempts, 0).used;
+                used += world.record(evaluation, 1 + attempts, 0).used;
             }
         }
         used
@@ -80,15 +80,15 @@ fn in_the_end_exactly_what_was_used_is_missing() {
 /// Time goes on, deposits age, and workers read the clock before they get hold of the ledger.
 #[test]
 fn the_bound_holds_while_time_goes_on() {
-    const STEP: u64 = SECOND / 1_000;
+    const STEP: u64 = Nanos::MILLISECOND.get();
     let config = one_budget(json!({
         "ratio": 20, "window": "1s", "min_retries_per_second": 3, "max_retries": 3,
     }));
-    let clock = AtomicU64::new(START);
+    let clock = AtomicU64::new(START.get());
     let used = race(&config, &MemoryStore::default(), |_, world| {
         let mut used = Vec::new();
         for _ in 0..REQUESTS {
-            world.now = clock.fetch_add(STEP, Ordering::Relaxed);
+            world.now = Nanos::new(clock.fetch_add(STEP, Ordering::Relaxed));
             used.push((world.now, world.fail(1)));
         }
         used
@@ -97,14 +97,14 @@ fn the_bound_holds_while_time_goes_on() {
     used.sort_unstable();
     // A request was made in each step. What came with an old time counts in a bucket that is newer by
     // as much as the worker was late, which cannot be more than a few steps for each other worker.
-    let late = SECOND / 10;
+    let late = Nanos::SECOND / 10;
     for start in (0..used.len()).step_by(97) {
         let mut retries = 0;
         for (end, count) in &used[start..] {
             retries += u64::from(*count);
-            let length = end - used[start].0 + 2 * late;
-            let requests = (length + SECOND) / STEP;
-            let allowed = requests / 5 + 3 * (length / SECOND + 2);
+            let length = *end - used[start].0 + late * 2;
+            let requests = (length + Nanos::SECOND).get() / STEP;
+            let allowed = requests / 5 + 3 * (length.floor_secs() + 2);
             assert!(retries <= allowed, "{retries} of {allowed}");
         }
     }

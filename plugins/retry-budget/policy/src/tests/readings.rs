@@ -24,12 +24,12 @@ fn get(path: &str) -> [(&str, &str); 2] {
 fn fate(world: &mut World, headers: &[(&str, &str)]) -> (usize, u32, Option<Reason>, bool) {
     let mut evaluation = world.send(headers);
     let attempts = 1 + u64::from(evaluation.granted());
-    let settlement = world.settle(&mut evaluation, attempts, URX);
+    let recorded = world.record(&mut evaluation, attempts, URX);
     (
         evaluation.budget().index(),
         evaluation.granted(),
-        settlement.denied,
-        settlement.deposited,
+        recorded.denied,
+        recorded.deposited,
     )
 }
 
@@ -61,7 +61,7 @@ fn readings_under_different_budgets_leave_no_retries() {
             // It is not refused, and not counted as denied if it does well.
             let mut evaluation = world.send(&get(path));
             assert_eq!(evaluation.denial(), None);
-            assert_eq!(world.settle(&mut evaluation, 1, 0).denied, None);
+            assert_eq!(world.record(&mut evaluation, 1, 0).denied, None);
             let written = world.written(&evaluation, &get(path));
             assert_eq!(line(&written, "x-envoy-max-retries").as_deref(), Some("0"));
         }

@@ -15,7 +15,7 @@ fn marks(
     response: &[(&str, &str)],
 ) -> [Option<String>; 2] {
     let mut evaluation = world.send(request);
-    world.settle(&mut evaluation, 1, 0);
+    world.record(&mut evaluation, 1, 0);
     let mut headers = header_map(response);
     world.policy.on_response(&mut evaluation, &mut headers);
     let first = line(&headers, "x-portcullis-retry");
@@ -70,7 +70,7 @@ fn a_request_that_had_fewer_than_it_should_says_stop() {
     world.succeed(1);
     let mut evaluation = world.get();
     assert_eq!(evaluation.granted(), 1);
-    world.settle(&mut evaluation, 2, URX);
+    world.record(&mut evaluation, 2, URX);
     assert!(evaluation.needs_response());
 }
 
@@ -78,7 +78,7 @@ fn a_request_that_had_fewer_than_it_should_says_stop() {
 fn nothing_is_said_of_an_answer_that_is_not_the_upstreams() {
     let mut world = empty();
     let mut evaluation = world.get();
-    world.settle(&mut evaluation, 0, 0);
+    world.record(&mut evaluation, 0, 0);
     assert!(!evaluation.needs_response());
 }
 
@@ -113,7 +113,7 @@ fn grpc_is_told_by_its_status_wherever_that_stands() {
         assert_eq!(seen, [no, minus_one.clone()], "headers, {status}");
 
         let mut evaluation = world.send(&GRPC);
-        world.settle(&mut evaluation, 1, 0);
+        world.record(&mut evaluation, 1, 0);
         let mut headers = header_map(&[(":status", "200")]);
         world.policy.on_response(&mut evaluation, &mut headers);
         assert!(headers.changes().is_empty());
