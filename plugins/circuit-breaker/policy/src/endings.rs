@@ -18,8 +18,8 @@ pub enum Author {
     Envoy,
     /// Unknown, because the breaker matches only some readings of the request.
     Ambiguous,
-    /// A filter, or an ending that is not in the table: the first word of the details if it is one of
-    /// [`WORDS`](Self::WORDS), else `other`.
+    /// A filter, or an ending that is not in the table: the first word of the details if it is
+    /// among [`labels`](Self::labels), else `other`.
     Unknown(&'static str),
 }
 

@@ -25,7 +25,7 @@
 //!                                      probes did badly
 //! ```
 //!
-//! - **CLOSED** admits all requests. Results go into the [window](machine). After each result, success or failure, the
+//! - **CLOSED** admits all requests. Results go into the window (`machine/window.rs`). After each result, success or failure, the
 //!   circuit opens if
 //!   - `consecutive`: the last `consecutive_failures` answers were failures; this needs no minimum; or
 //!   - `rate`: there are `minimum_requests` results (at most the size of a window by count), and

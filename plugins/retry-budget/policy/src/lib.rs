@@ -4,9 +4,9 @@
 //! sixteen. A budget ties the number of retries to the number of requests. If one request in ten fails, all of these can
 //! be retried; if all requests fail, one in five can (with a `ratio` of 20).
 //!
-//! A request belongs to the first budget whose `match` fits it ([`selection`] defines which one that is for a request
+//! A request belongs to the first budget whose `match` fits it (`selection.rs` defines which one that is for a request
 //! with several readings). The budget has a **ledger** for each [key](portcullis_core::key), shared by all workers; see
-//! [`ledger`]. A request deposits `ratio` / 100 of a retry, a retry withdraws a whole one, deposits are valid for
+//! `ledger/mod.rs`. A request deposits `ratio` / 100 of a retry, a retry withdraws a whole one, deposits are valid for
 //! `window`; and a reserve pays for `min_retries_per_second`.
 //!
 //! # The steps of a request
@@ -15,7 +15,7 @@
 //! advance:
 //!
 //! 1. **When the request arrives**, min(`max_retries`, what the ledger pays for) retries are withdrawn, and the router
-//!    gets this number (see [`headers`]).
+//!    gets this number (see `headers.rs`).
 //! 2. **When the response begins**, or when the stream ends without one, no more retries can follow. The use of the
 //!    request is *recorded*, in one step: unused retries are refunded to their source, and if the request reached an
 //!    upstream, its deposit is entered. (A stream may continue for hours after its response began; nothing is held that
@@ -69,7 +69,7 @@
 //!
 //! # Requests that are retries
 //!
-//! With `inbound_retries` other than `ignore`, a request whose [headers](inbound) mark it as a retry deposits nothing and
+//! With `inbound_retries` other than `ignore`, a request whose headers (see `inbound.rs`) mark it as a retry deposits nothing and
 //! has no retries of its own: retries are not retried. With
 //!
 //! - `deny`, it withdraws a retry, like a retry of this proxy, and is denied if there is none, or while the breaker is
