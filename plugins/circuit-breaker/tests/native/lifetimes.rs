@@ -1,4 +1,4 @@
-//! What circuits survive, and who shares them.
+//! The lifetime of circuits, and the instances that share them.
 
 use proxy_wasm_native_host::{Answer, FailurePolicy, Host, Request, Response, SharedData};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn a_push_starts_anew_where_a_circuit_means_something_else() {
         assert_eq!(reason(&host, ok()), "", "{different}");
         assert_eq!(gauges(&host), (0, 0), "{different}");
 
-        // Back again, the circuit is where it was, and the gauges learn of it with its next transition.
+        // With the old configuration again, the circuit is in its old state. The gauges follow at its next transition.
         host.update(vec![filter(&sensitive(json!({})))]).unwrap();
         assert_eq!(reason(&host, ok()), "circuit_open", "{different}");
         host.advance(OPEN);
@@ -83,7 +83,7 @@ fn names_keep_instances_apart() {
     assert_eq!(reason(&other, ok()), "");
 }
 
-/// A VM that crashed never returns what its streams held.
+/// A crashed VM never returns the permits of its streams.
 #[test]
 fn a_crash_while_half_open_blocks_nobody_for_good() {
     let config = sensitive(json!({"half_open": {"permits": 1, "max_wait": "8s"}}));
@@ -109,7 +109,7 @@ fn a_crash_while_half_open_blocks_nobody_for_good() {
     assert_eq!(gauges(&host), (0, 0));
 }
 
-/// What is kept does not grow with the number of keys.
+/// The stored bytes do not grow with the number of keys.
 #[test]
 fn memory_is_bounded() {
     let mut config = sensitive(json!({"key": [{"header": "x-tenant"}]}));

@@ -1,9 +1,9 @@
-//! What the log says of a configuration that does less than it seems to.
+//! Warnings about settings without effect.
 
 use proxy_wasm_native_host::{Filter, Host, LogLevel, Request};
 use serde_json::{Value, json};
 
-/// A host with these plugins, whose instances are called `edge`.
+/// A host with these plugins, each with an instance called `edge`.
 fn host(plugins: &[(&str, Value)]) -> Host {
     let filter = |(module, config): &(&str, Value)| {
         let mut config = config.clone();

@@ -17,7 +17,7 @@
 //! | 28 | probes whose responses have begun well and end with trailers |
 //! | 8 | time since which requests under way are counted |
 //! | 28 | requests under way |
-//! | 129 | the [window](super::window) |
+//! | 129 | the [`window`] |
 //!
 //! Numbers are little-endian. Any bytes are a state; all 0 is the state of a new key.
 

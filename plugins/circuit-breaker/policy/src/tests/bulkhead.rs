@@ -1,4 +1,4 @@
-//! How many requests may be under way at a time.
+//! The limit of requests under way.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -11,7 +11,7 @@ fn world() -> World {
     ))
 }
 
-/// How many requests pass that then stay under way.
+/// Sends requests that stay under way, and returns how many passed.
 fn room(world: &mut World) -> Vec<Admission> {
     let mut passed = Vec::new();
     loop {
@@ -60,14 +60,14 @@ fn what_is_lost_is_forgotten_after_its_lease() {
     world.advance(Nanos::from_secs(15));
     assert_eq!(room(&mut world).len(), 3);
     assert_eq!(world.expired(), 3);
-    // They end after all: nothing comes back twice.
+    // They end after all: no permit returns twice.
     for request in lost {
         world.end(request, success());
     }
     assert_eq!(room(&mut world).len(), 0);
 }
 
-/// It counts what is under way, whatever the circuit is doing.
+/// The bulkhead counts requests under way in every phase.
 #[test]
 fn transitions_do_not_touch_it() {
     let mut world = World::new(one_breaker(json!({

@@ -1,4 +1,4 @@
-//! What is refused, and how that is said.
+//! Invalid configurations and their errors.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -13,7 +13,7 @@ fn errors(config: Value) -> Vec<String> {
     }
 }
 
-/// The only error of a breaker with these fields, without its path before the breaker's.
+/// The only error of a breaker with these fields, with its path relative to the breaker.
 fn error(mut breaker: Value) -> String {
     breaker["name"] = json!("a");
     if breaker["consecutive_failures"].is_null() {
@@ -89,7 +89,7 @@ fn numbers_and_durations_have_bounds() {
     }
 }
 
-/// The bounds in an error are those of the field, and not those of all durations.
+/// An error shows the bounds of the field, not the bounds of all durations.
 #[test]
 fn what_is_no_duration_is_told_the_bounds_of_its_field() {
     for (breaker, expected) in [
@@ -182,13 +182,13 @@ fn open_times_are_in_order() {
         error(json!({"open": {"base": "10s", "max": "5s"}})),
         "open.max: found \"5s\"; expected at least \"base\", which is \"10s\""
     );
-    // With a base that is none, nothing is said of the maximum.
+    // With an invalid base, there is no error about the maximum.
     assert_eq!(
         error(json!({"open": {"base": "soon", "max": "1s"}})),
         "open.base: found \"soon\"; expected a duration from \"1ms\" to \"1d\", written as a whole number and one \
          of ms, s, m, h, d"
     );
-    // Without a maximum the base may be longer than the usual one.
+    // Without a maximum, the base may be longer than the default maximum.
     let mut world = World::new(one_breaker(
         json!({"consecutive_failures": 1, "open": {"base": "10m"}}),
     ));

@@ -1,4 +1,4 @@
-//! A table that is full.
+//! A full table.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -50,7 +50,7 @@ fn what_is_idle_makes_room_before_what_is_busy() {
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
 }
 
-/// The gauges count keys that are open, wherever they went.
+/// The gauges count open keys, and forget evicted ones.
 #[test]
 fn an_open_circuit_that_is_evicted_is_no_longer_counted() {
     let mut world = world(json!({"consecutive_failures": 1}));
@@ -75,7 +75,7 @@ fn an_open_circuit_that_is_evicted_is_no_longer_counted() {
     assert_eq!(passing.count(), 1);
 }
 
-/// Its permit belongs to the life that it had before.
+/// The permit belongs to the time before the eviction.
 #[test]
 fn a_request_that_outlives_its_evicted_key_returns_nothing_to_the_new_one() {
     let mut world = world(json!({"max_concurrent": 1, "consecutive_failures": 1}));

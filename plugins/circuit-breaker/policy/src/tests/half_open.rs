@@ -1,16 +1,16 @@
-//! What happens while a circuit is open, and how it closes.
+//! Open and half-open circuits.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// Opens at the first failure, and is decided by three probes.
+/// Opens at the first failure; three probes decide.
 fn config() -> Value {
     one_breaker(json!({"consecutive_failures": 1, "failure_rate": 50, "minimum_requests": 10}))
 }
 
-/// A world in which the circuit has just been opened.
+/// A world with a circuit that has just opened.
 fn opened_world(config: Value) -> World {
     let mut world = World::new(config);
     world.call(failure());
@@ -56,7 +56,7 @@ fn as_many_probes_pass_as_there_are_permits() {
     assert_eq!(world.rejection(), None);
 }
 
-/// Permits are for so many results, not for so many at a time.
+/// Permits limit the results in total, not the probes at a time.
 #[test]
 fn a_probe_that_has_ended_does_not_make_room_for_another() {
     let mut world = by_rate();
@@ -102,7 +102,7 @@ fn slow_probes_open_it_again() {
     assert_eq!(world.transitions(), expected);
 }
 
-/// A breaker without rates goes by failures in a row; three probes cannot have five of them.
+/// Without rates, failures in a row decide; three probes cannot have five of them.
 #[test]
 fn probes_in_a_row_count_up_to_those_that_decide() {
     let five = json!({"consecutive_failures": 5, "half_open": {"permits": 3}});
@@ -198,7 +198,7 @@ fn a_probe_that_is_never_heard_of_makes_room_after_max_wait() {
     assert_eq!(world.transitions(), [CLOSED]);
 }
 
-/// It is a result of this generation, so it counts; its permit has come back already.
+/// It is a result of this generation, so it counts; its permit has already expired.
 #[test]
 fn a_result_that_comes_after_its_lease_counts_but_returns_nothing() {
     let mut world = by_rate();
@@ -208,7 +208,7 @@ fn a_result_that_comes_after_its_lease_counts_but_returns_nothing() {
     let probes: Vec<_> = (0..2).map(|_| world.send(&[])).collect();
     let mut lost = lost.into_iter();
     world.end(lost.next().unwrap(), failure());
-    // One result, two out: no room.
+    // One result and two probes out: no permit is left.
     assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     for probe in probes {
         world.end(probe, success());
@@ -291,7 +291,7 @@ fn retry_after_of_a_failure_keeps_it_open() {
     assert_eq!(wait(disrespectful, &[asking("30")]), 5);
 }
 
-/// Results of more probes than a new configuration permits must not block the circuit.
+/// More results than the permits of a new configuration must not block the circuit.
 #[test]
 fn fewer_permits_in_a_new_configuration_do_not_block() {
     let breaker = |permits: u32| {

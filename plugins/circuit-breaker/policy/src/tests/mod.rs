@@ -1,7 +1,8 @@
-//! The policy, on a store in memory.
+//! The policy, with a store in memory.
 
 mod authors;
 mod bulkhead;
+mod clients;
 mod configuration;
 mod eviction;
 mod half_open;
@@ -34,28 +35,28 @@ use portcullis_table::memory_store::MemoryStore;
 
 const START: Nanos = Nanos::from_secs(1_700_000_000);
 
-/// A request without a body, which the breaker is for in all readings.
+/// A request without a body that the breaker matches in all readings.
 const CANDIDATE: Candidate = Candidate {
     is_complete: true,
     counts: true,
 };
 
-/// A plugin at work.
+/// A plugin with its state and a clock.
 struct World {
     policy: CircuitBreaker,
     store: MemoryStore,
     now: Nanos,
-    /// What happened since this was last looked at.
+    /// The events since the last call of a method that takes them.
     events: Vec<CircuitEvents>,
     snapshots: Vec<Vec<u8>>,
-    /// The sums of what the gauges of all breakers moved by.
+    /// The gauges, summed over all breakers.
     gauges: snapshot::GaugeDelta,
 }
 
 /// How a request ends.
 #[derive(Clone, Debug)]
 struct Ending {
-    /// The response's headers; none if none came.
+    /// The headers of the response; `None` if there was no response.
     headers: Option<HeaderMap>,
     trailers: Option<HeaderMap>,
     details: &'static str,
@@ -64,7 +65,7 @@ struct Ending {
     grpc_timeout: &'static str,
     is_internal: bool,
     is_upgrade: bool,
-    /// The names of the properties that were asked for.
+    /// The properties that were read.
     asked: Vec<&'static str>,
 }
 
@@ -100,7 +101,7 @@ impl Stream for Ending {
     }
 }
 
-/// A whole response of the upstream.
+/// A complete response of the upstream.
 fn answer(headers: &[(&str, &str)]) -> Ending {
     Ending {
         headers: Some(header_map(headers)),
@@ -127,7 +128,7 @@ fn failure() -> Ending {
     status("503")
 }
 
-/// A client that went before there was a response.
+/// A client that left before there was a response.
 fn abandoned() -> Ending {
     Ending {
         headers: None,
@@ -180,7 +181,7 @@ impl World {
         self.now += time;
     }
 
-    /// Lets a request with these headers come, whose headers nobody read unless a breaker needs them.
+    /// Sends a request with these headers, which are read only if a breaker needs them.
     fn send(&mut self, headers: &[(&str, &str)]) -> Admission {
         let arrival = Arrival {
             is_complete: true,
@@ -189,7 +190,7 @@ impl World {
         self.arrive(headers, arrival)
     }
 
-    /// Lets a request come whose body has yet to come.
+    /// Sends the headers of a request with a body.
     fn send_head(&mut self) -> Admission {
         let arrival = Arrival {
             is_complete: false,
@@ -225,7 +226,7 @@ impl World {
         self.log(admission, ending)
     }
 
-    /// Lets the rest of a request come.
+    /// Sends the rest of a request.
     fn complete(&mut self, admission: &mut Admission) {
         let delta = self
             .policy
@@ -235,7 +236,7 @@ impl World {
         }
     }
 
-    /// Lets the headers of a response come that has begun well.
+    /// Begins a good response.
     fn begin(&mut self, admission: &mut Admission, ending: &mut Ending) {
         let headers = ending.headers.clone().unwrap();
         self.policy.on_response(admission, &headers, self.now);
@@ -290,14 +291,14 @@ impl World {
         passes
     }
 
-    /// So many requests that end so; how many passed.
+    /// Sends this number of requests that end in this way, and returns how many passed.
     fn calls(&mut self, number: u32, ending: &Ending) -> u32 {
         (0..number)
             .map(|_| u32::from(self.call(ending.clone())))
             .sum()
     }
 
-    /// Why a request would be rejected, and for how long; it goes no further.
+    /// Sends a request, and returns why it is rejected and for how long, if it is. It has no result.
     fn rejection(&mut self) -> Option<(Reason, Nanos)> {
         let admission = self.send(&[]);
         let rejection = admission.rejection().map(|it| (it.reason, it.wait));
@@ -307,14 +308,14 @@ impl World {
         rejection
     }
 
-    /// Which phases began since this was last asked, and why circuits opened.
+    /// The phases that began since the last call, and why circuits opened.
     fn transitions(&mut self) -> Vec<(Phase, Option<Cause>)> {
         let events = std::mem::take(&mut self.events);
         let transitions = events.into_iter().filter_map(|it| it.transition);
         transitions.map(|it| (it.to, it.cause)).collect()
     }
 
-    /// How many leases expired since this was last asked.
+    /// How many leases expired since the last call.
     fn expired(&mut self) -> u32 {
         let events = std::mem::take(&mut self.events);
         events.iter().map(|it| it.leases_expired).sum()
@@ -327,7 +328,7 @@ fn policy(config: Value) -> CircuitBreaker {
     CircuitBreaker::new(config)
 }
 
-/// A configuration with this breaker alone. Without jitter, so that times are as they are told.
+/// A configuration with only this breaker, without jitter, so that times are exact.
 fn one_breaker(breaker: Value) -> Value {
     json!({"breakers": [named("a", breaker)]})
 }

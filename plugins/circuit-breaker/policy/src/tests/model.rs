@@ -1,5 +1,5 @@
-//! The rules of resilience4j, and of leases, said in another way: with lists of everything that happened.
-//! Whatever comes in whatever order, the machine does what they say.
+//! A model of the rules of resilience4j and of leases that keeps lists of all events. The machine must agree with it for
+//! every sequence of events.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -27,9 +27,9 @@ struct Model {
     generation: u32,
     trips: u32,
     open_until: Nanos,
-    /// Of this generation: when, and what.
+    /// The results of this generation, with their times.
     results: Vec<(Nanos, Ended)>,
-    /// All that have not ended.
+    /// All requests that have not ended.
     under_way: Vec<Request>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Rules {
 
 const BASE: Nanos = Nanos::from_millis(1_000);
 const MAX: Nanos = Nanos::from_millis(3_000);
-/// Of leases: a quarter of their terms.
+/// The slices of leases: a quarter of their terms.
 const PROBE_SLICE: Nanos = Nanos::from_millis(500);
 const CONCURRENT_SLICE: Nanos = Nanos::from_millis(1_000);
 
@@ -251,7 +251,7 @@ impl Model {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Send,
-    /// Which of those under way, and how.
+    /// One of the requests under way ends, in this way.
     End(prop::sample::Index, Ended),
     /// In milliseconds.
     Wait(u64),
@@ -273,7 +273,7 @@ pub(super) fn steps(number: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..number)
 }
 
-/// As the table keeps it.
+/// The state as the table stores it.
 pub(super) fn stored(state: State) -> State {
     State::from_bytes(state.to_bytes())
 }
@@ -331,7 +331,7 @@ proptest! {
     }
 }
 
-/// The extents are those of the configuration, not of the model.
+/// The machine takes the size of the window from the configuration.
 #[test]
 fn windows_are_as_configured() {
     let rules = |window| Rules {

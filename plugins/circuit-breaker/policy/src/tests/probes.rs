@@ -1,11 +1,11 @@
-//! Which permits probes hold, and when they count.
+//! The permits of probes, and the time at which they count.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// A circuit that three probes decide, and that may be probed now.
+/// A circuit that can be probed now; three probes decide.
 fn probed(breaker: Value) -> World {
     let mut world = World::new(one_breaker(breaker));
     world.calls(10, &failure());
@@ -127,7 +127,7 @@ fn what_breaks_after_the_circuit_has_closed_is_a_failure_of_then() {
     assert_eq!(world.transitions(), []);
     world.log(streams.next().unwrap(), broken(success()));
     assert_eq!(world.transitions(), [opened(Cause::Consecutive)]);
-    // And not after it has opened.
+    // It does not count after the circuit has opened.
     let records = world.log(streams.next().unwrap(), broken(success()));
     assert_eq!(records[0].effects.circuit.transition, None);
     assert!(world.rejection().is_some());

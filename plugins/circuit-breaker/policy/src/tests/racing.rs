@@ -1,4 +1,4 @@
-//! Workers that race for the same circuits, on threads of their own.
+//! Workers on threads of their own that race for the same circuits.
 #![allow(
     clippy::disallowed_methods,
     reason = "threads stand for the workers of a proxy; the policy itself has none"
@@ -11,7 +11,7 @@ use super::*;
 
 const WORKERS: usize = 8;
 
-/// Lets each worker do its work, with a policy of its own on the shared store, as in a proxy.
+/// Runs the workers, each with a policy of its own and all with one store, as in a proxy.
 fn race<T: Send>(
     config: &Value,
     store: &MemoryStore,
@@ -38,7 +38,7 @@ fn to_open(events: &[CircuitEvents]) -> usize {
     transitions.filter(|it| it.to == Phase::Open).count()
 }
 
-/// The moment everybody waits for: of all who come at once, as many pass as there are permits.
+/// Of all requests that arrive at the end of the open time, as many pass as there are permits.
 #[test]
 fn exactly_the_permits_pass_when_a_circuit_half_opens() {
     let config = one_breaker(json!({
@@ -60,7 +60,7 @@ fn exactly_the_permits_pass_when_a_circuit_half_opens() {
     }
 }
 
-/// Every result counts once: the circuit opens with the very failure that makes the rate.
+/// Every result counts once: the circuit opens with exactly the failure that reaches the rate.
 #[test]
 fn no_result_is_lost() {
     let config = one_breaker(json!({
@@ -68,7 +68,7 @@ fn no_result_is_lost() {
     }));
     let store = MemoryStore::default();
     let events = race(&config, &store, |worker, world| {
-        // One less than the minimum, all in all.
+        // One less than the minimum in total.
         let failures = if worker == 0 { 249 } else { 250 };
         world.calls(failures, &failure());
         world.events.clone()
@@ -124,9 +124,8 @@ fn never_more_are_under_way_than_may_be() {
     assert_eq!(room.count(), 5, "nothing leaked");
 }
 
-/// Circuits open, half-open and close for as long as the race goes on, while time passes: each
-/// half-open generation has at most its permits, transitions of a key follow each other as they must,
-/// and what the gauges moved by adds up.
+/// Circuits open, become half-open and close throughout the race, while time passes: each half-open generation has at most
+/// its permits, the transitions of a key follow each other in a valid order, and the gauge deltas add up.
 #[test]
 fn storms() {
     let config = one_breaker(json!({
@@ -206,7 +205,7 @@ fn storms() {
         .collect();
     let open = phases.iter().filter(|phase| **phase == Phase::Open).count();
     let gauges = shared.into_inner().unwrap().gauges;
-    // Those that could be probed now were open until they were asked.
+    // Circuits that could be probed were open until this request.
     let asked = last
         .transitions()
         .iter()
@@ -216,14 +215,14 @@ fn storms() {
     assert_eq!(opened - probed, open + asked);
 }
 
-/// The snapshot that all workers share, and what its gauges moved by.
+/// The snapshot that all workers share, and its gauges.
 #[derive(Default)]
 struct Shared {
     bytes: Vec<u8>,
     gauges: snapshot::GaugeDelta,
 }
 
-/// Notes on the common snapshot what one worker saw.
+/// Records the changes of one worker in the shared snapshot.
 fn share(shared: &Mutex<Shared>, table: TableMetadata, effects: &[Effects]) {
     for change in effects.iter().flat_map(|effects| &effects.changes) {
         let mut shared = shared.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Requests that a breaker is for in some readings only.
+//! Requests that a breaker matches only in some readings.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// Of `/payments/` only.
+/// A breaker that matches only `/payments/`.
 fn payments(mut breaker: Value) -> Value {
     breaker["match"] = json!({"path": {"prefix": "/payments/"}, "methods": ["GET"]});
     one_breaker(breaker)
@@ -18,7 +18,7 @@ fn sensitive() -> Value {
 
 const CERTAIN: [(&str, &str); 2] = [(":path", "/payments/1"), (":method", "GET")];
 
-/// Requests that some servers take for payments.
+/// Requests that some servers read as payments.
 const POSSIBLE: [[(&str, &str); 2]; 5] = [
     [(":path", "/x/..;/payments/1"), (":method", "GET")],
     [(":path", "/payments/..%2f..%2fx"), (":method", "GET")],
@@ -160,8 +160,7 @@ fn an_ambiguous_part_of_the_key_has_a_circuit_of_its_own() {
 }
 
 proptest! {
-    /// With or without them, whatever comes of them: the others are judged alike, and the circuit goes through the
-    /// same phases at the same times.
+    /// Ambiguous requests, with any results, change neither the results of others nor the times of the phases.
     #[test]
     fn the_circuit_goes_the_same_way_without_them(
         steps in prop::collection::vec((0..POSSIBLE.len(), any::<bool>(), any::<bool>(), 0..4_u64), 1..80),

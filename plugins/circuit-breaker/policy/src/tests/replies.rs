@@ -1,4 +1,4 @@
-//! What clients get in place of the upstream's answer.
+//! Responses in place of the upstream's.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -86,7 +86,7 @@ fn a_half_open_circuit_says_one_second() {
     assert_eq!(header(&reply, "x-portcullis-reason").unwrap(), "half_open");
 }
 
-/// Whoever is one too many is not told what the fallback says of the upstream.
+/// A request beyond the limit does not get the fallback, which is about the upstream.
 #[test]
 fn a_full_bulkhead_has_its_own_reply() {
     let mut world = World::new(one_breaker(json!({"max_concurrent": 1,
@@ -100,7 +100,7 @@ fn a_full_bulkhead_has_its_own_reply() {
     assert_eq!(header(&reply, "retry-after").unwrap(), "1");
 }
 
-/// What becomes of a failing response, and of the circuit.
+/// The reply to a failing response, and its result.
 fn failed(fallback: Value, mut ending: Ending) -> (Option<Reply>, Verdict) {
     let mut world = World::new(one_breaker(
         json!({"consecutive_failures": 1, "fallback": fallback}),

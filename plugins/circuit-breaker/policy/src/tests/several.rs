@@ -29,7 +29,7 @@ fn each_gets_the_result() {
     assert!(!world.call_with(&GET, success()));
 }
 
-/// The one permit of the first must not be lost to a request that the second rejects.
+/// A request that the second breaker rejects must not cost the first breaker its only permit.
 #[test]
 fn those_before_the_one_that_rejects_get_back_what_they_gave() {
     let mut world = World::new(two());
@@ -82,7 +82,7 @@ fn a_table_that_fails_lets_pass_or_rejects_as_configured() {
     }
 }
 
-/// A result that cannot be stored is lost; what the request held comes back as a lease.
+/// A result that cannot be stored is lost; the permits of the request expire.
 #[test]
 fn a_result_that_cannot_be_stored_is_told() {
     let mut world = World::new(one_breaker(json!({"consecutive_failures": 1})));

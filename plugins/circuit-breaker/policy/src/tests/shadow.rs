@@ -1,4 +1,4 @@
-//! Breakers that only look on.
+//! Breakers in shadow mode.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -1,4 +1,4 @@
-//! What others can know.
+//! Snapshots: what other plugins can read.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -20,7 +20,7 @@ fn call(world: &mut World, tenant: &str, ending: Ending) -> bool {
     world.call_with(&[("x-tenant", tenant)], ending)
 }
 
-/// What another plugin with such a key is told.
+/// The answer to another plugin with such a key.
 fn is_open_for(world: &World, parts: Value, tenant: &str) -> bool {
     let parts: Vec<KeyPart> = config::read(parts.to_string().as_bytes()).unwrap();
     let headers = header_map(&[("x-tenant", tenant)]);
@@ -67,7 +67,7 @@ fn with_another_key_any_open_circuit_counts() {
     assert!(!is_open_for(&world, other, "two"));
 }
 
-/// Nobody knows which ones are not listed.
+/// The snapshot does not say which keys are not listed.
 #[test]
 fn beyond_what_is_listed_any_open_circuit_counts() {
     let mut world = World::new(by_tenant());
@@ -166,7 +166,7 @@ fn labels_are_what_people_call_the_key() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// The gauges are what a look at all circuits would say, whatever happens to how many keys.
+    /// The gauges agree with the states of all circuits, for any number of keys and any events.
     #[test]
     fn gauges_are_exact(
         calls in prop::collection::vec((0..90_u32, any::<bool>(), 0..2_000_u64), 0..600),

@@ -1,4 +1,4 @@
-//! The view for people.
+//! The status view.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -1,4 +1,4 @@
-//! What opens a circuit.
+//! The triggers that open a circuit.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -21,7 +21,7 @@ fn a_failure_rate_opens_from_the_minimum_on() {
     );
 }
 
-/// As resilience4j: each result is looked at, and a success can be the one that makes the minimum.
+/// As in resilience4j, each result is evaluated, and a success can be the one that reaches the minimum.
 #[test]
 fn a_success_can_open_the_circuit() {
     let mut world = World::new(one_breaker(
@@ -66,7 +66,7 @@ fn slow() -> Value {
     }))
 }
 
-/// Ends a request after so many milliseconds.
+/// Ends a request after this many milliseconds.
 fn call_lasting(world: &mut World, milliseconds: u64, ending: Ending) {
     let admission = world.send(&[]);
     world.advance(Nanos::from_millis(milliseconds));
@@ -101,7 +101,7 @@ fn a_response_is_timed_to_its_headers() {
     }
 }
 
-/// Who goes early says nothing of the upstream; who had waited for too long says that it is slow.
+/// A client that leaves early says nothing about the upstream; one that waited too long shows that it is slow.
 #[test]
 fn clients_that_go_are_neutral_unless_they_had_waited() {
     let mut world = World::new(slow());
@@ -170,7 +170,7 @@ fn results_leave_a_window_of_results() {
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
 }
 
-/// More than the window can hold would never be reached.
+/// A minimum beyond the size of the window would never be reached.
 #[test]
 fn the_minimum_is_at_most_the_size_of_a_window_by_count() {
     let mut world = World::new(one_breaker(json!({
@@ -207,7 +207,7 @@ fn keys_have_circuits_of_their_own() {
     assert!(world.call_with(&[("x-tenant", "two")], success()));
 }
 
-/// A switch for a person, without results.
+/// An override of the state ignores results.
 #[test]
 fn forced_states() {
     let forced = |state: &str| {

@@ -1,4 +1,4 @@
-//! What a configuration may say.
+//! Valid and invalid configurations.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use portcullis_core::config::{Document, HasTables as _};
 
-/// All that is wrong with a configuration.
+/// The errors of a configuration.
 fn errors(config: &Value) -> Vec<String> {
     match Document::parse(config.to_string().as_bytes()).and_then(Config::read_with_tables) {
         Ok(_) => Vec::new(),
@@ -14,7 +14,7 @@ fn errors(config: &Value) -> Vec<String> {
     }
 }
 
-/// What is wrong with a budget that has this besides its name.
+/// The errors of a budget with these fields and a name.
 fn error(budget: Value) -> String {
     let errors = errors(&one_budget(budget.clone()));
     assert_eq!(errors.len(), 1, "{budget}: {errors:?}");

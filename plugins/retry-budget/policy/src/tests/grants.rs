@@ -1,4 +1,4 @@
-//! How many retries requests may have.
+//! The number of retries that requests get.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn one_in_five_is_retried_when_all_fail() {
     let mut world = World::new(one_budget(json!({"ratio": 20, "max_retries": 3})));
-    // What the last five have paid for, nobody has asked for yet.
+    // Nobody has asked yet for the retry that the last five requests paid for.
     assert_eq!(world.fail(10_000), 1_999);
 }
 
@@ -16,7 +16,7 @@ fn one_in_five_is_retried_when_all_fail() {
 fn the_reserve_comes_on_top() {
     let budget = json!({"ratio": 20, "max_retries": 3, "min_retries_per_second": 3});
     let mut world = World::new(one_budget(budget));
-    // What deposits do not pay for, the reserve does: three at once, and three more in the next second.
+    // The reserve pays where deposits do not: three at once, and three more in the next second.
     assert_eq!(world.fail(10), 1 + 3);
     world.advance(Nanos::SECOND);
     assert_eq!(world.fail(10), 2 + 3);
@@ -48,7 +48,7 @@ fn what_is_under_way_holds_its_retries() {
     for evaluation in &mut under_way {
         world.record(evaluation, 1, 0);
     }
-    // Twenty have paid for four.
+    // Twenty requests have paid for four retries.
     assert_eq!(world.get().balance(), Some(4 - 2));
 }
 
@@ -64,7 +64,7 @@ fn whatever_ends_a_request_gives_back_what_it_did_not_use() {
         let recorded = world.record(&mut evaluation, attempts, 0);
         assert_eq!(recorded.used, used);
         assert_eq!(world.get().balance(), Some(balance - 2), "{attempts}");
-        // There is nothing to settle any more.
+        // Nothing is left to record.
         assert!(!evaluation.needs_report());
     }
 }
@@ -137,7 +137,7 @@ fn an_open_breaker_leaves_no_retries() {
     assert_eq!(recorded.denied, Some(Reason::BreakerOpen));
     world.open_breaker = Some("edge/other");
     assert_eq!(world.get().granted(), 1);
-    // The request in the meantime has deposited as well.
+    // The request in between has deposited as well.
     assert_eq!(world.get().balance(), Some(10 - 2));
 }
 
@@ -157,7 +157,7 @@ fn a_retry_that_was_wanted_and_not_there_is_denied() {
     assert_eq!(evaluation.granted(), 1);
     assert_eq!(world.record(&mut evaluation, 2, 0).denied, None);
 
-    // It had as many as there can be for one request: nothing was denied.
+    // It had the maximum for one request: nothing was denied.
     world.succeed(50);
     let mut evaluation = world.get();
     assert!(!evaluation.needs_flags(3));
@@ -190,7 +190,7 @@ fn a_refund_that_cannot_be_written_leaves_what_was_reserved() {
     assert_eq!(world.record(&mut evaluation, 1, 0).balance, None);
     world.store.updates_left = u32::MAX;
     assert_eq!(world.get().balance(), Some(0));
-    // Until it leaves the window, with the deposits that it was paid from.
+    // It stays withdrawn until it leaves the window, with the deposits that paid for it.
     world.advance(Nanos::from_secs(10));
     world.succeed(10);
     assert_eq!(world.get().granted(), 2);

@@ -1,4 +1,4 @@
-//! Requests that are retries themselves.
+//! Requests that are already retries.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -25,7 +25,7 @@ fn they_pay_and_are_denied_when_there_is_nothing_left() {
     let retry = world.send(&RETRY);
     assert_eq!(retry.denial(), Some(Reason::BudgetEmpty));
     assert!(!retry.needs_report());
-    // They do not deposit: five first attempts make a retry.
+    // Retries do not deposit: five first attempts buy a retry.
     for _ in 0..100 {
         world.send(&RETRY);
     }
@@ -64,7 +64,7 @@ fn counted_ones_always_pass_and_leave_a_debt() {
         let retry = world.send(&RETRY);
         assert_eq!((retry.denial(), retry.granted()), (None, 0));
     }
-    // Ten retries are owed, which fifty requests pay for.
+    // The debt is ten retries, which fifty requests pay for.
     world.succeed(49);
     assert_eq!(world.get().balance(), Some(0));
     world.succeed(6);
@@ -156,7 +156,7 @@ fn the_reply_says_when_to_come_again() {
     }
 }
 
-/// What Envoy wrote for the request that was redirected says nothing of the next one.
+/// The number that Envoy wrote for the redirected request does not apply to the next one.
 #[test]
 fn a_request_that_a_redirect_led_to_is_no_retry() {
     let mut world = World::new(one_budget(denying()));

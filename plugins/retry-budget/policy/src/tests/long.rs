@@ -4,9 +4,8 @@ use super::START;
 use crate::ledger::{Ledger, Rules};
 use portcullis_core::time::Nanos;
 
-/// A hundred requests in each of ten million seconds. Each would retry twice, and every tenth gives back
-/// what it got. 0.33 is not a number that floats have: what is too much or too little in a single step
-/// would be there a billion times.
+/// A hundred requests in each of ten million seconds. Each retries up to twice, and every tenth returns its retries. A float
+/// cannot represent 0.33 exactly: an error in a single step would occur a billion times.
 #[test]
 #[ignore = "takes up to two minutes: make soak"]
 fn a_billion_steps_do_not_drift() {
@@ -31,7 +30,7 @@ fn a_billion_steps_do_not_drift() {
         let worth = requests * 33 / 100 + seconds * 3;
         assert!(used <= worth, "{used} of {worth} after {requests}");
         if requests % 100 == 0 {
-            // With everybody so eager, nothing is left over at the end of a second, nor lost.
+            // Every retry is used, so at the end of a second none is left and none is lost.
             assert_eq!((used, ledger.balance(&rules)), (worth, 0), "{requests}");
         }
     }

@@ -1,4 +1,4 @@
-//! The policy, on a store in memory.
+//! The policy, with a store in memory.
 
 mod account;
 mod configuration;
@@ -14,6 +14,7 @@ mod racing;
 mod readings;
 mod responses;
 mod shadow;
+mod steps;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -27,10 +28,10 @@ use portcullis_table::memory_store::MemoryStore;
 
 /// The beginning of a second, and of a bucket of a second.
 const START: Nanos = Nanos::from_secs(1_700_000_000);
-/// Envoy would have tried once more.
+/// The flag of a request that Envoy would have retried once more.
 const URX: u64 = 0x8000;
 
-/// A plugin at work.
+/// A plugin with its state and a clock.
 struct World {
     policy: RetryBudget,
     store: MemoryStore,
@@ -54,7 +55,7 @@ impl World {
         self.now += time;
     }
 
-    /// Sends a request with these headers to the cluster `orders`, if some budget is for it.
+    /// Sends a request with these headers to the cluster `orders`. `None` if no budget applies to it.
     fn try_send(&mut self, headers: &[(&str, &str)]) -> Option<Evaluation> {
         let headers = header_map(headers);
         let request = Request {
@@ -87,7 +88,7 @@ impl World {
         self.send(&[(":method", "GET")])
     }
 
-    /// The end of a request that was sent to the upstream so many times.
+    /// Ends a request that was sent to the upstream this many times.
     fn record(&mut self, evaluation: &mut Evaluation, attempts: u64, flags: u64) -> Recorded {
         let report = Report {
             attempts,
@@ -97,13 +98,13 @@ impl World {
         self.end(evaluation, report)
     }
 
-    /// The end of a request of which Envoy says this.
+    /// Ends a request with this report of Envoy.
     fn end(&mut self, evaluation: &mut Evaluation, report: Report<'_>) -> Recorded {
         self.policy
             .record(evaluation, report, self.now, &mut self.store)
     }
 
-    /// So many requests, one after the other, that succeed at once.
+    /// Sends this number of requests, one after another, which succeed at once.
     fn succeed(&mut self, requests: u32) {
         for _ in 0..requests {
             let mut evaluation = self.get();
@@ -111,8 +112,7 @@ impl World {
         }
     }
 
-    /// So many requests, one after the other, that fail however often they are retried: how many
-    /// retries there are.
+    /// Sends this number of requests, one after another, which fail with every retry, and returns the number of retries.
     fn fail(&mut self, requests: u32) -> u32 {
         (0..requests)
             .map(|_| {
@@ -137,8 +137,7 @@ fn policy(config: Value) -> RetryBudget {
     RetryBudget::new(config)
 }
 
-/// A configuration with this budget alone. Unless it says otherwise, it has no reserve, so that the
-/// arithmetic is that of the deposits.
+/// A configuration with only this budget. By default it has no reserve, so that only deposits count.
 fn one_budget(mut budget: Value) -> Value {
     budget["name"] = json!("orders");
     if budget["min_retries_per_second"].is_null() {

@@ -1,15 +1,15 @@
-//! What a ledger should do, said in another way: by looking at everything that ever happened.
+//! A model of a ledger that keeps all events.
 
 use crate::ledger::Rules;
 use portcullis_core::time::Nanos;
 
-/// All that happened to one key.
+/// All events of one key.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     rules: Rules,
     /// The time of the last event.
     latest: Nanos,
-    /// The time that counts now.
+    /// The current time of the ledger.
     at: Nanos,
     requests: Vec<Nanos>,
     retries: Vec<Retry>,
@@ -29,7 +29,7 @@ enum Source {
     Reserve,
 }
 
-/// The retries of one request, by their place in the list.
+/// The retries of one request, by their position in the list.
 #[derive(Clone, Debug)]
 pub(super) struct Ticket(Vec<usize>);
 
@@ -50,7 +50,7 @@ impl Model {
         }
     }
 
-    /// What happens before something that has happened already counts as happening with it.
+    /// An event with an earlier time than the last one counts at the time of the last one.
     fn look(&mut self, now: Nanos) {
         self.at = self.latest.max(now);
     }
@@ -61,7 +61,7 @@ impl Model {
         self.requests.push(self.at);
     }
 
-    /// Withdraws what is wanted and there, or, with `must`, what is wanted.
+    /// Withdraws as many of the wanted retries as the balance allows, or all of them with `must`.
     pub(super) fn withdraw(&mut self, now: Nanos, wanted: u32, must: bool) -> Ticket {
         self.look(now);
         let at = self.at;
@@ -79,14 +79,14 @@ impl Model {
                 is_refunded: false,
             });
         }
-        // What withdraws nothing is no event.
+        // A withdrawal of nothing is no event.
         if ticket.len() > 0 {
             self.latest = at;
         }
         ticket
     }
 
-    /// Gives back so many retries, those from deposits first.
+    /// Refunds this number of retries, first those from deposits.
     pub(super) fn refund(&mut self, now: Nanos, ticket: &Ticket, count: usize) {
         self.look(now);
         let is_kept = !self.requests.is_empty() || !self.retries.is_empty();
@@ -130,8 +130,8 @@ impl Model {
         self.at.get() / bucket - at.get() / bucket < 10
     }
 
-    /// By how much the retries of some interval exceed what the interval may have, at worst, in
-    /// hundredths of a retry. Intervals that matter begin and end with a retry.
+    /// The largest excess of the retries in any interval over the bound, in hundredths of a retry. Only intervals that begin
+    /// and end with a retry matter.
     pub(super) fn greatest_excess(&self) -> i64 {
         let used: Vec<Nanos> = self
             .retries

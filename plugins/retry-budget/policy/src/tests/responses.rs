@@ -1,4 +1,4 @@
-//! What responses tell the caller.
+//! Stop signals in responses.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -7,7 +7,7 @@ use super::*;
 
 const GRPC: [(&str, &str); 2] = [(":method", "POST"), ("content-type", "application/grpc")];
 
-/// The marks of a response with these headers to a request that was sent once: `x-portcullis-retry` and
+/// The stop signal of a response with these headers to a request that was sent once: `x-portcullis-retry` and
 /// `grpc-retry-pushback-ms`.
 fn marks(
     world: &mut World,
@@ -59,7 +59,7 @@ fn nothing_is_said_while_there_are_retries_left() {
     world.succeed(1);
     let seen = marks(&mut world, &[(":method", "GET")], &[(":status", "503")]);
     assert_eq!(seen, [None, None]);
-    // Not for methods either that are not retried here: the caller may know better.
+    // Nor for methods that are not retried here: the caller may know better.
     let seen = marks(&mut world, &[(":method", "POST")], &[(":status", "503")]);
     assert_eq!(seen, [None, None]);
 }

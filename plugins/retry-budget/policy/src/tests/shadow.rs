@@ -1,4 +1,4 @@
-//! Budgets that are tried out.
+//! Budgets in shadow mode.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -44,10 +44,10 @@ fn the_ledger_is_kept_as_in_earnest() {
             let recorded = world.record(&mut evaluation, 4, 0);
             used += recorded.used;
             denied += u32::from(recorded.denied == Some(Reason::BudgetEmpty));
-            // It does not tell callers anything.
+            // It sends no stop signal.
             assert!(!evaluation.needs_response());
         }
-        // Each fifth request could have had one.
+        // Every fifth request could have had a retry.
         assert_eq!((used, denied), (199, 1_000));
     }
 }
@@ -67,7 +67,7 @@ fn a_retry_that_would_be_denied_passes_with_a_mark() {
             Some("retry_budget;orders")
         );
         world.record(&mut retry, 1, 0);
-        // It was not paid for: five requests, and there is a retry.
+        // The retry was not charged: after five requests, there is a retry.
         world.succeed(5);
         assert_eq!(world.get().granted(), 1);
     }
