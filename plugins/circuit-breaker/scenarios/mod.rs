@@ -61,7 +61,8 @@ fn plugin(config: &Value) -> Filter {
 /// How long a circuit stays open the first time. Stories that send requests within this time take much less.
 const OPEN: Duration = Duration::from_secs(2);
 
-/// An instance called `edge` with one breaker called `all`. By default it stays open for [`OPEN`], and then twice as long.
+/// An instance called `edge` with one breaker called `all`. By default it stays open for [`OPEN`], and then twice as
+/// long.
 fn breaker(breaker: Value) -> Value {
     json!({"name": "edge", "breakers": [named("all", breaker)]})
 }

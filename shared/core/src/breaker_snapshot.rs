@@ -289,3 +289,61 @@ impl Decoder<'_> {
         Some(*first)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            table: TableMetadata {
+                identity: 1,
+                shape: 2,
+                blocks: 3,
+                is_forced_open: false,
+            },
+            unlisted_open: 4,
+            unlisted_half_open: 5,
+            entries: vec![Entry {
+                address: SlotAddress { block: 6, tag: 7 },
+                phase: Phase::Open,
+                generation: 8,
+                open_until: Nanos::new(9),
+                label: "orders".to_owned(),
+            }],
+        }
+    }
+
+    /// Plugins of different versions share snapshots, so the bytes of this version must not change.
+    #[test]
+    fn the_layout_is_stable() {
+        let mut bytes = vec![1];
+        bytes.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([2, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([3, 0, 0, 0]);
+        bytes.push(0);
+        bytes.extend([4, 0, 0, 0, 5, 0, 0, 0]);
+        bytes.extend([6, 0, 0, 0]);
+        bytes.extend([7, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.push(2);
+        bytes.extend([8, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([9, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.push(6);
+        bytes.extend(b"orders");
+        assert_eq!(snapshot().encode(), bytes);
+        assert_eq!(Snapshot::decode(&bytes), snapshot());
+        bytes.pop();
+        assert_eq!(Snapshot::decode(&bytes), Snapshot::default());
+        assert_eq!(value_name("payments"), "payments/board");
+    }
+
+    #[test]
+    fn only_a_snapshot_with_a_table_has_a_breaker() {
+        assert!(snapshot().has_breaker());
+        assert!(!Snapshot::decode(b"").has_breaker());
+        assert!(!Snapshot::decode(&Snapshot::default().encode()).has_breaker());
+    }
+}

@@ -25,8 +25,8 @@
 //!                                      probes did badly
 //! ```
 //!
-//! - **CLOSED** admits all requests. Results go into the window (`machine/window.rs`). After each result, success or failure, the
-//!   circuit opens if
+//! - **CLOSED** admits all requests. Results go into the window (`machine/window.rs`). After each result, success or
+//!   failure, the circuit opens if
 //!   - `consecutive`: the last `consecutive_failures` answers were failures; this needs no minimum; or
 //!   - `rate`: there are `minimum_requests` results (at most the size of a window by count), and
 //!     failed × 100 ≥ `failure_rate` × results; or
@@ -127,7 +127,8 @@
 //! number of blocks ([`TableMetadata::identity`]). If a new configuration does not change these, circuits keep their
 //! state; otherwise they start closed. Rates and times can be changed at any time.
 //!
-//! Beside the table, each breaker has a [`snapshot`] of its circuits, for the status view, the gauges and other plugins.
+//! Beside the table, each breaker has a [`snapshot`] of its circuits, for the status view, the gauges and other
+//! plugins.
 
 mod admission;
 mod breaker;
@@ -177,8 +178,8 @@ use portcullis_table::MemoryUse;
 ///
 /// The caller calls, for each exchange: [`on_request`](Self::on_request); then [`reply`](Self::reply) if the request is
 /// rejected, otherwise [`on_request_complete`](Self::on_request_complete), [`on_response`](Self::on_response),
-/// [`on_early_success`](Self::on_early_success), [`on_trailers`](Self::on_trailers), and [`on_log`](Self::on_log) at the
-/// end. The `needs_…` methods say which of these calls it can omit.
+/// [`on_early_success`](Self::on_early_success), [`on_trailers`](Self::on_trailers), and [`on_log`](Self::on_log) at
+/// the end. The `needs_…` methods say which of these calls it can omit.
 #[derive(Debug)]
 pub struct CircuitBreaker {
     name: Name,

@@ -46,7 +46,8 @@ impl TryFrom<String> for BreakerName {
 pub struct BreakerQuery {
     /// The budget that respects the breaker.
     pub budget: BudgetId,
-    /// A hash of the parts of the request's key. A breaker whose keys have the same parts can answer for this key alone.
+    /// A hash of the parts of the request's key. A breaker whose keys have the same parts can answer for this key
+    /// alone.
     pub shape: u64,
     /// The request's key.
     pub key: KeyHash,

@@ -1,8 +1,8 @@
 //! The headers that control Envoy's router.
 //!
 //! The router takes the number of retries from `x-envoy-max-retries`, which overrides the route's policy, and adds the
-//! conditions in `x-envoy-retry-on` and `x-envoy-retry-grpc-on` to those of the policy. Envoy removes these headers only
-//! from the requests of external clients, so anyone else could set them. Therefore the number is always set, and
+//! conditions in `x-envoy-retry-on` and `x-envoy-retry-grpc-on` to those of the policy. Envoy removes these headers
+//! only from the requests of external clients, so anyone else could set them. Therefore the number is always set, and
 //! the conditions of a client are replaced.
 //!
 //! A request that should have retries but is granted none still gets the conditions: only with them does the router
@@ -10,8 +10,8 @@
 //! denied. For a request that should have no retries (mostly a POST), 0 is enough: conditions have no effect then, and
 //! the router removes them itself.
 //!
-//! Timeouts that a client asks for, including `x-envoy-upstream-rq-per-try-timeout-ms`, are kept: they make retries more
-//! likely, but not more numerous.
+//! Timeouts that a client asks for, including `x-envoy-upstream-rq-per-try-timeout-ms`, are kept: they make retries
+//! more likely, but not more numerous.
 
 use bytes::Bytes;
 

@@ -8,9 +8,9 @@
 //! | `grpc-previous-rpc-attempts` | attempts before this one | gRPC clients (gRFC A6) |
 //! | any other | attempts before this one | callers that agreed to write it |
 //!
-//! After an internal redirect, `x-envoy-attempt-count` is ignored: this proxy has written it for the redirected request,
-//! and two attempts of that request do not make the next one a retry. (If this Envoy does not write the header, the
-//! number is still the caller's, but its retry was counted before the redirect.)
+//! After an internal redirect, `x-envoy-attempt-count` is ignored: this proxy has written it for the redirected
+//! request, and two attempts of that request do not make the next one a retry. (If this Envoy does not write the
+//! header, the number is still the caller's, but its retry was counted before the redirect.)
 //!
 //! The largest of several values counts. A value that is no number is ignored: a client that wants to hide a retry can
 //! also omit the header.

@@ -1,8 +1,8 @@
 //! Limits retries: enough for single failures, too few for a storm.
 //!
 //! When a service fails, retries multiply the load on it: three retries at each of two hops turn one request into
-//! sixteen. A budget ties the number of retries to the number of requests. If one request in ten fails, all of these can
-//! be retried; if all requests fail, one in five can (with a `ratio` of 20).
+//! sixteen. A budget ties the number of retries to the number of requests. If one request in ten fails, all of these
+//! can be retried; if all requests fail, one in five can (with a `ratio` of 20).
 //!
 //! A request belongs to the first budget whose `match` fits it (`selection.rs` defines which one that is for a request
 //! with several readings). The budget has a **ledger** for each [key](portcullis_core::key), shared by all workers; see
@@ -23,8 +23,8 @@
 //!
 //! A request whose client has gone is recorded in the same way, by what Envoy did for it. A request that was never sent
 //! to an upstream has used nothing and pays for nothing: one that a filter answers, or Envoy itself (a redirect, a
-//! direct response, no route, no healthy host, a limit of the cluster's own circuit breakers). Otherwise a scan of paths
-//! without a route would buy retries.
+//! direct response, no route, no healthy host, a limit of the cluster's own circuit breakers). Otherwise a scan of
+//! paths without a route would buy retries.
 //!
 //! # How Envoy multiplies a request
 //!
@@ -43,10 +43,10 @@
 //! where only requests count that reached an upstream.
 //!
 //! *Proof.* A request deposits once, when it is recorded. The part of the reserve is plain: it pays for a fixed number
-//! in each second. For deposits, take the last grant in *I*. It was made only if withdrawals in the ten buckets then did
-//! not exceed deposits in them, and refunds only reduce withdrawals. Then take the last grant in *I* before these ten
-//! buckets, and so on. The groups of ten buckets found in this way do not overlap, contain all grants in *I*, and lie in
-//! *I'*; the inequality holds in each of them, and so for their sum. ∎
+//! in each second. For deposits, take the last grant in *I*. It was made only if withdrawals in the ten buckets then
+//! did not exceed deposits in them, and refunds only reduce withdrawals. Then take the last grant in *I* before these
+//! ten buckets, and so on. The groups of ten buckets found in this way do not overlap, contain all grants in *I*, and
+//! lie in *I'*; the inequality holds in each of them, and so for their sum. ∎
 //!
 //! Grants are certain: no interval, no interleaving of workers and no pattern of failures exceeds this. A granted retry
 //! may be *used* a little later, while the request waits for its response: with *t* the longest such time, retries sent
@@ -54,9 +54,9 @@
 //!
 //! # The price of certainty
 //!
-//! A reserved retry is not available to another request until it is refunded. When requests arrive at a rate *r* and wait
-//! for the time *t* for their response, *r t* of them are under way (Little's law), and each holds `max_retries`. With
-//! *f* the retries used per request, all requests get the retries they want as long as
+//! A reserved retry is not available to another request until it is refunded. When requests arrive at a rate *r* and
+//! wait for the time *t* for their response, *r t* of them are under way (Little's law), and each holds `max_retries`.
+//! With *f* the retries used per request, all requests get the retries they want as long as
 //!
 //! *t* × `max_retries` ≤ (`ratio` / 100 − *f*) × `window`
 //!
@@ -64,13 +64,13 @@
 //! first requests to arrive get the retries; a longer `window` gives more room and changes nothing in the long run.
 //!
 //! Reserving less than a request can use would require a guess at how many requests will fail. A guess that was right a
-//! moment ago is wrong when an outage begins, for all requests that are under way: with an upstream that hangs, those are
-//! the requests of many seconds, and all of them would be retried at once.
+//! moment ago is wrong when an outage begins, for all requests that are under way: with an upstream that hangs, those
+//! are the requests of many seconds, and all of them would be retried at once.
 //!
 //! # Requests that are retries
 //!
-//! With `inbound_retries` other than `ignore`, a request whose headers (see `inbound.rs`) mark it as a retry deposits nothing and
-//! has no retries of its own: retries are not retried. With
+//! With `inbound_retries` other than `ignore`, a request whose headers (see `inbound.rs`) mark it as a retry deposits
+//! nothing and has no retries of its own: retries are not retried. With
 //!
 //! - `deny`, it withdraws a retry, like a retry of this proxy, and is denied if there is none, or while the breaker is
 //!   open. Then one bound covers all retries, here and at the callers.
@@ -86,13 +86,13 @@
 //!
 //! - it comes from the upstream or from Envoy's router: the request was sent at least once;
 //! - it is a failure: a status of 5xx, or a gRPC status that Envoy can retry on; and
-//! - the budget does not pay for another retry, could not give this request all the retries that it should have, or could
-//!   not be read, or the breaker is open.
+//! - the budget does not pay for another retry, could not give this request all the retries that it should have, or
+//!   could not be read, or the breaker is open.
 //!
 //! # Shadow
 //!
-//! The ledger is kept as if the budget were enforced: a request counts as having used no more retries than it would have
-//! been granted. Retries that the route's policy makes beyond that are counted as denied.
+//! The ledger is kept as if the budget were enforced: a request counts as having used no more retries than it would
+//! have been granted. Retries that the route's policy makes beyond that are counted as denied.
 //!
 //! # When the table fails
 //!
@@ -101,14 +101,15 @@
 //! could be denied is denied then). If it happens when the use of a request is recorded, the reserved retries stay
 //! withdrawn until they leave the window, and nothing is deposited.
 //!
-//! The same holds for a request for which the proxy does not provide what a budget needs; with `deny` it has no retries,
-//! and gets 503 if the proxy does not accept that either. If the proxy does not provide how often a request was sent, all
-//! granted retries count as used.
+//! The same holds for a request for which the proxy does not provide what a budget needs; with `deny` it has no
+//! retries, and gets 503 if the proxy does not accept that either. If the proxy does not provide how often a request
+//! was sent, all granted retries count as used.
 //!
 //! # Ledgers survive
 //!
-//! A table is identified by a hash of the budget's name, window, key and the number of blocks ([`Table::identity`]). If a
-//! new configuration does not change these, the counts stay, with the new ratio and reserve; otherwise they start at 0.
+//! A table is identified by a hash of the budget's name, window, key and the number of blocks ([`Table::identity`]).
+//! If a new configuration does not change these, the counts stay, with the new ratio and reserve; otherwise they start
+//! at 0.
 
 mod account;
 mod backoff;

@@ -83,7 +83,8 @@ impl RetryBudget {
     /// Refunds the unused retries and enters the deposit, in one step. Call it once for each request, as soon as its
     /// response begins or its stream ends, because no retries follow after that.
     ///
-    /// If the store gives up, the reserved retries stay withdrawn until they leave the window, and nothing is deposited.
+    /// If the store gives up, the reserved retries stay withdrawn until they leave the window, and nothing is
+    /// deposited.
     pub fn record<S: Store>(
         &self,
         evaluation: &mut Evaluation,

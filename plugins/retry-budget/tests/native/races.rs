@@ -9,8 +9,8 @@ use super::{builder, counter, name, upstream};
 const WORKERS: usize = 8;
 const REQUESTS: usize = 500;
 
-/// All workers send [`REQUESTS`] requests in parallel, of which every `nth` fails. Returns how many requests the upstream
-/// got.
+/// All workers send [`REQUESTS`] requests in parallel, of which every `nth` fails. Returns how many requests the
+/// upstream got.
 fn race(host: &Host, nth: usize) -> usize {
     let attempts = AtomicUsize::new(0);
     host.race(|worker| {
@@ -44,8 +44,8 @@ fn a_total_failure_costs_a_fifth_more() {
 #[test]
 fn a_partial_failure_costs_what_fails() {
     let host = host();
-    // One request in twenty fails with all three retries: each worker always has enough retries, once the first requests
-    // have paid.
+    // One request in twenty fails with all three retries: each worker always has enough retries, once the first
+    // requests have paid.
     let requests = (WORKERS * REQUESTS) as u64;
     race(&host, 20);
     let used = counter(&host, "retries_used");

@@ -6,8 +6,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// The endings that a client can cause alone: their details, flags and statuses, while the upstream answers everything in
-/// time.
+/// The endings that a client can cause alone: their details, flags and statuses, while the upstream answers everything
+/// in time.
 fn clients_doing() -> impl Strategy<Value = (Ending, Arrival)> {
     const RESET: &str = "upstream_reset_before_response_started{connection_termination}";
     const WITHIN: &str = "upstream_reset_after_response_started{connection_termination}";

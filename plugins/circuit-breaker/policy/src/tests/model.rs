@@ -1,5 +1,5 @@
-//! A model of the rules of resilience4j and of leases that keeps lists of all events. The machine must agree with it for
-//! every sequence of events.
+//! A model of the rules of resilience4j and of leases that keeps lists of all events. The machine must agree with it
+//! for every sequence of events.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]

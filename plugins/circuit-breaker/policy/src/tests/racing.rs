@@ -124,8 +124,8 @@ fn never_more_are_under_way_than_may_be() {
     assert_eq!(room.count(), 5, "nothing leaked");
 }
 
-/// Circuits open, become half-open and close throughout the race, while time passes: each half-open generation has at most
-/// its permits, the transitions of a key follow each other in a valid order, and the gauge deltas add up.
+/// Circuits open, become half-open and close throughout the race, while time passes: each half-open generation has at
+/// most its permits, the transitions of a key follow each other in a valid order, and the gauge deltas add up.
 #[test]
 fn storms() {
     let config = one_breaker(json!({

@@ -41,8 +41,8 @@ fn reach(machine: &Machine, steps: Vec<Step>) -> (State, Nanos, Vec<Ticket>) {
     (state, now, tickets)
 }
 
-/// Sends requests that succeed at once until the circuit is closed, and returns how many passed before that. Panics if it
-/// takes longer than leases and open times can last.
+/// Sends requests that succeed at once until the circuit is closed, and returns how many passed before that. Panics if
+/// it takes longer than leases and open times can last.
 fn recover(machine: &Machine, mut state: State, mut now: Nanos) -> u32 {
     let end = now + Nanos::from_secs(20);
     let mut passed = 0;
@@ -92,8 +92,8 @@ proptest! {
         prop_assert_eq!(machine.out(state, now), (0, 0));
     }
 
-    /// A result of an older generation changes only the number of requests under way: it makes room in the bulkhead, like a
-    /// request that ends without a result.
+    /// A result of an older generation changes only the number of requests under way: it makes room in the bulkhead,
+    /// like a request that ends without a result.
     #[test]
     fn late_results_change_nothing(rules in rules(), steps in steps(200), last in ended()) {
         let machine = rules.machine();
@@ -113,8 +113,8 @@ proptest! {
         }
     }
 
-    /// When a probe passes, at most `permits` probes are out or have a result, this one included; and there are never more
-    /// results than that.
+    /// When a probe passes, at most `permits` probes are out or have a result, this one included; and there are never
+    /// more results than that.
     #[test]
     fn probes_are_never_more_than_the_permits(
         rules in rules(),

@@ -9,8 +9,8 @@
 //!
 //! ⌊max(0, *R* × ratio − *W* × 100) / 100⌋ retries.
 //!
-//! **The reserve** pays for `min_retries_per_second` in each second of the clock, if deposits do not. Its unused part is
-//! lost at the end of the second. (In Finagle, the reserve of a whole window is available at once, and again when
+//! **The reserve** pays for `min_retries_per_second` in each second of the clock, if deposits do not. Its unused part
+//! is lost at the end of the second. (In Finagle, the reserve of a whole window is available at once, and again when
 //! that window has passed: by default a burst of 100 retries without any requests.)
 //!
 //! # Counts, not amounts
@@ -36,8 +36,8 @@
 //!
 //! # Time
 //!
-//! `now` is on the steady clock (see [`time`](portcullis_core::time)), counted from the Unix epoch. A worker whose clock
-//! is slightly behind the ledger writes into the newest bucket and second of the ledger.
+//! `now` is on the steady clock (see [`time`](portcullis_core::time)), counted from the Unix epoch. A worker whose
+//! clock is slightly behind the ledger writes into the newest bucket and second of the ledger.
 //!
 //! # Arithmetic
 //!

@@ -13,7 +13,8 @@ const SIZE: usize = 3 * 8 + BUCKETS * 2 * 4 + 4;
 /// [module](super) says what they mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
-    /// The time at which the ledger began. It distinguishes the ledger from one of the same key that was evicted before.
+    /// The time at which the ledger began. It distinguishes the ledger from one of the same key that was evicted
+    /// before.
     pub(super) begun: Nanos,
     /// The number of the newest bucket, counted from the Unix epoch.
     pub(super) newest: u64,

@@ -84,9 +84,9 @@ const NO_RESERVE: Rules = Rules {
     ..RULES
 };
 
-/// Each request uses every retry that it can get. Together they get what the ratio and the reserve pay for, except for one
-/// retry in each window: the retry that the last request of a bucket pays for is withdrawn in the next bucket, and stays
-/// withdrawn when the deposit has left the window.
+/// Each request uses every retry that it can get. Together they get what the ratio and the reserve pay for, except for
+/// one retry in each window: the retry that the last request of a bucket pays for is withdrawn in the next bucket, and
+/// stays withdrawn when the deposit has left the window.
 #[test]
 fn a_long_run_gains_nothing_and_loses_hardly_anything() {
     const STEPS: u64 = 200_000;

@@ -4,8 +4,8 @@ use super::START;
 use crate::ledger::{Ledger, Rules};
 use portcullis_core::time::Nanos;
 
-/// A hundred requests in each of ten million seconds. Each retries up to twice, and every tenth returns its retries. A float
-/// cannot represent 0.33 exactly: an error in a single step would occur a billion times.
+/// A hundred requests in each of ten million seconds. Each retries up to twice, and every tenth returns its retries. A
+/// float cannot represent 0.33 exactly: an error in a single step would occur a billion times.
 #[test]
 #[ignore = "takes up to two minutes: make soak"]
 fn a_billion_steps_do_not_drift() {

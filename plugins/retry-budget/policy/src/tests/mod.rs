@@ -112,7 +112,8 @@ impl World {
         }
     }
 
-    /// Sends this number of requests, one after another, which fail with every retry, and returns the number of retries.
+    /// Sends this number of requests, one after another, which fail with every retry, and returns the number of
+    /// retries.
     fn fail(&mut self, requests: u32) -> u32 {
         (0..requests)
             .map(|_| {

@@ -130,8 +130,8 @@ impl Model {
         self.at.get() / bucket - at.get() / bucket < 10
     }
 
-    /// The largest excess of the retries in any interval over the bound, in hundredths of a retry. Only intervals that begin
-    /// and end with a retry matter.
+    /// The largest excess of the retries in any interval over the bound, in hundredths of a retry. Only intervals that
+    /// begin and end with a retry matter.
     pub(super) fn greatest_excess(&self) -> i64 {
         let used: Vec<Nanos> = self
             .retries

@@ -19,8 +19,8 @@ fn get(path: &str) -> [(&str, &str); 2] {
     [(":method", "GET"), (":path", path)]
 }
 
-/// A request that reaches the upstream and fails: its budget, the number of granted retries, the reason for not more, and
-/// whether it paid.
+/// A request that reaches the upstream and fails: its budget, the number of granted retries, the reason for not more,
+/// and whether it paid.
 fn fate(world: &mut World, headers: &[(&str, &str)]) -> (usize, u32, Option<Reason>, bool) {
     let mut evaluation = world.send(headers);
     let attempts = 1 + u64::from(evaluation.granted());
@@ -113,8 +113,8 @@ fn the_strictest_budget_decides() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// For any spelling of a path, a request gets no more retries than each server's reading allows, and pays only into the
-    /// budget of all readings.
+    /// For any spelling of a path, a request gets no more retries than each server's reading allows, and pays only
+    /// into the budget of all readings.
     #[test]
     fn no_spelling_has_more_retries_than_a_plain_one(
         retries in prop::collection::vec(0..4_u32, 3),
