@@ -41,7 +41,7 @@ impl RespectedBreaker {
             log::warn!(
                 "portcullis retry_budget: \"respect_breaker\" names {policy}/{breaker}, but there is no such \
                  breaker, so retries ignore it: is there a circuit-breaker instance {policy} with a breaker \
-                 {breaker}, and has it the same vm_id?"
+                 {breaker} and the same vm_id?"
             );
         }
         snapshot.is_open(query.shape, query.key, query.now)

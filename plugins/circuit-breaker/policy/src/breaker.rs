@@ -16,7 +16,7 @@ use portcullis_core::matcher::Match;
 use portcullis_core::time::Nanos;
 use portcullis_table::{blocks_for, fingerprint};
 
-/// A breaker of the configuration.
+/// A breaker: it selects requests, and rejects them while their upstream fails.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",

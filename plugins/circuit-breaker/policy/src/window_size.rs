@@ -44,7 +44,7 @@ struct Fields {
 enum Kind {
     /// The results of a period of time, in ten buckets.
     Time,
-    /// A number of last results.
+    /// The last results, up to a number.
     Count,
 }
 

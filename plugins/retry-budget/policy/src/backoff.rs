@@ -22,7 +22,7 @@ use portcullis_core::time::Nanos;
 /// From a millisecond to a day.
 type Delay = BoundedDuration<1, 86_400_000>;
 
-/// A series of delays.
+/// Delay before the sender of a denied retry may try again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",

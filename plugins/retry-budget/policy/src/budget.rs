@@ -19,7 +19,7 @@ use portcullis_table::{blocks_for, fingerprint};
 /// From a second to an hour.
 type Window = BoundedDuration<1_000, 3_600_000>;
 
-/// A budget whose fields agree with each other.
+/// A budget: it limits the retries of the requests that it applies to.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
