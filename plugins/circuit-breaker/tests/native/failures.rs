@@ -27,7 +27,7 @@ fn is_snapshot(key: &[u8]) -> bool {
 }
 
 #[test]
-fn what_cannot_be_asked_passes_by_default() {
+fn a_request_passes_by_default_if_its_circuit_cannot_be_written() {
     let host = builder(&sensitive("allow")).start().unwrap();
     contend(&host, |_| true);
     assert_eq!(reason(&host, ok()), "");
@@ -40,7 +40,7 @@ fn what_cannot_be_asked_passes_by_default() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_rejected_if_that_is_wanted() {
+fn a_request_is_rejected_with_deny_if_its_circuit_cannot_be_written() {
     let host = builder(&sensitive("deny")).start().unwrap();
     contend(&host, |_| true);
     let rejected = host.send(ok());
@@ -80,7 +80,7 @@ fn without_a_snapshot_circuits_work() {
 }
 
 #[test]
-fn what_cannot_be_read_starts_anew() {
+fn circuits_that_cannot_be_read_start_closed() {
     let host = builder(&sensitive("allow")).start().unwrap();
     host.send(fails());
     let data = host.shared_data();

@@ -31,7 +31,7 @@ fn a_push_keeps_circuits_that_mean_the_same() {
 }
 
 #[test]
-fn a_push_starts_anew_where_a_circuit_means_something_else() {
+fn a_push_that_changes_the_meaning_of_circuits_closes_them() {
     for different in [
         json!({"key": ["route"]}),
         json!({"window": {"type": "count", "size": 9}}),
@@ -85,7 +85,7 @@ fn names_keep_instances_apart() {
 
 /// A crashed VM never returns the permits of its streams.
 #[test]
-fn a_crash_while_half_open_blocks_nobody_for_good() {
+fn a_crash_while_half_open_does_not_block_the_circuit_forever() {
     let config = sensitive(json!({"half_open": {"permits": 1, "max_wait": "8s"}}));
     let host = Host::builder()
         .filter(filter(&config).failure_policy(FailurePolicy::Reload))

@@ -195,7 +195,7 @@ fn a_response_that_began_well_goes_by_its_headers() {
 }
 
 #[test]
-fn what_envoy_and_filters_answer_is_theirs() {
+fn envoy_and_filters_are_the_authors_of_their_replies() {
     for (status, details, flags, author) in [
         ("200", "direct_response", 0, Author::Envoy),
         ("404", "route_not_found", 0x100, Author::Envoy),

@@ -27,7 +27,7 @@ fn room(world: &mut World) -> Vec<Admission> {
 }
 
 #[test]
-fn so_many_and_no_more() {
+fn no_more_than_the_limit_pass() {
     let mut world = world();
     let mut under_way = room(&mut world);
     assert_eq!(under_way.len(), 3);
@@ -39,7 +39,7 @@ fn so_many_and_no_more() {
 }
 
 #[test]
-fn what_ends_twice_is_counted_once() {
+fn a_request_that_ends_twice_is_counted_once() {
     let mut world = world();
     let under_way = room(&mut world);
     let mut first = under_way.into_iter().next().unwrap();
@@ -52,7 +52,7 @@ fn what_ends_twice_is_counted_once() {
 }
 
 #[test]
-fn what_is_lost_is_forgotten_after_its_lease() {
+fn a_lost_request_expires_with_its_lease() {
     let mut world = world();
     let lost = room(&mut world);
     world.advance(Nanos::from_secs(60) - Nanos::new(1));

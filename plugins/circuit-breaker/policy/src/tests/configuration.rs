@@ -91,7 +91,7 @@ fn numbers_and_durations_have_bounds() {
 
 /// An error shows the bounds of the field, not the bounds of all durations.
 #[test]
-fn what_is_no_duration_is_told_the_bounds_of_its_field() {
+fn an_invalid_duration_gets_the_bounds_of_its_field() {
     for (breaker, expected) in [
         (
             json!({"half_open": {"max_wait": "30"}}),

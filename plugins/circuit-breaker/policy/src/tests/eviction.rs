@@ -39,7 +39,7 @@ fn open_circuits_are_the_last_to_go() {
 }
 
 #[test]
-fn what_is_idle_makes_room_before_what_is_busy() {
+fn an_idle_key_makes_room_before_a_busy_one() {
     let mut world = world(json!({"failure_rate": 50, "minimum_requests": 3}));
     call(&mut world, "busy", failure());
     call(&mut world, "busy", failure());

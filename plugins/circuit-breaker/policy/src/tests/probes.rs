@@ -101,7 +101,7 @@ fn a_response_that_begins_badly_counts_at_its_end() {
 }
 
 #[test]
-fn what_breaks_later_counts_in_place_of_the_success() {
+fn a_later_break_counts_in_place_of_the_success() {
     let mut world = probed(by_rate());
     let mut streams: Vec<_> = (0..2).map(|_| world.send(&[])).collect();
     for stream in &mut streams {
@@ -115,7 +115,7 @@ fn what_breaks_later_counts_in_place_of_the_success() {
 }
 
 #[test]
-fn what_breaks_after_the_circuit_has_closed_is_a_failure_of_then() {
+fn a_break_after_the_circuit_has_closed_is_a_failure_of_that_time() {
     let mut world = probed(json!({"consecutive_failures": 2, "half_open": {"permits": 3}}));
     let mut streams: Vec<_> = (0..3).map(|_| world.send(&[])).collect();
     for stream in &mut streams {

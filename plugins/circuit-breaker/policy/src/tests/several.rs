@@ -84,7 +84,7 @@ fn a_table_that_fails_lets_pass_or_rejects_as_configured() {
 
 /// A result that cannot be stored is lost; the permits of the request expire.
 #[test]
-fn a_result_that_cannot_be_stored_is_told() {
+fn a_result_that_cannot_be_stored_is_reported() {
     let mut world = World::new(one_breaker(json!({"consecutive_failures": 1})));
     let admission = world.send(&[]);
     world.store.updates_left = 0;

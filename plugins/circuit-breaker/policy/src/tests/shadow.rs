@@ -41,7 +41,7 @@ fn a_breaker_in_shadow_goes_through_its_states_and_never_rejects() {
 }
 
 #[test]
-fn what_would_have_been_rejected_is_marked() {
+fn a_request_that_would_be_rejected_is_marked() {
     let mut world = World::new(one_breaker(
         json!({"state": "forced_open", "mode": "shadow"}),
     ));

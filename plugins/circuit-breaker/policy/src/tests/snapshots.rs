@@ -38,7 +38,7 @@ fn is_open_for(world: &World, parts: Value, tenant: &str) -> bool {
 }
 
 #[test]
-fn others_are_told_about_their_own_key() {
+fn other_plugins_learn_about_their_own_key() {
     let mut world = World::new(by_tenant());
     call(&mut world, "one", failure());
     let same = json!([{"header": "x-tenant"}]);

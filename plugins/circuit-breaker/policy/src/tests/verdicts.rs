@@ -279,7 +279,7 @@ fn the_common_case_asks_one_question() {
 }
 
 #[test]
-fn attempts_are_told_where_they_are_known() {
+fn attempts_are_reported_if_they_are_known() {
     let attempts = |ending: Ending| {
         let mut world = World::new(one_breaker(json!({"consecutive_failures": 1})));
         let admission = world.send(&[]);

@@ -106,7 +106,7 @@ fn a_long_run_gains_nothing_and_loses_hardly_anything() {
 }
 
 #[test]
-fn what_finds_nothing_writes_nothing() {
+fn an_entry_without_effect_writes_nothing() {
     let mut book = Book::new(NO_RESERVE);
     for entry in [
         Entry::Request { wanted: 0 },
@@ -125,7 +125,7 @@ fn what_finds_nothing_writes_nothing() {
 }
 
 #[test]
-fn a_ledger_that_had_to_make_room_comes_back_for_a_deposit_only() {
+fn an_evicted_ledger_returns_only_for_a_deposit() {
     let mut book = Book::new(RULES);
     let reserved = book.enter(Entry::Request { wanted: 2 }).0;
     book.block.clear();
@@ -168,7 +168,7 @@ fn the_reserve_is_there_each_second_and_does_not_add_up() {
 }
 
 #[test]
-fn what_is_given_back_late_is_gone() {
+fn a_late_refund_is_lost() {
     let mut book = Book::new(RULES);
     for _ in 0..20 {
         book.request(0);
@@ -186,7 +186,7 @@ fn what_is_given_back_late_is_gone() {
 }
 
 #[test]
-fn a_refund_means_nothing_to_a_ledger_that_was_begun_anew() {
+fn a_refund_does_not_change_a_new_ledger() {
     let mut book = Book::new(NO_RESERVE);
     for _ in 0..10 {
         book.request(0);

@@ -97,7 +97,7 @@ fn numbers_and_durations_have_bounds() {
 }
 
 #[test]
-fn what_contradicts_itself_is_refused() {
+fn a_contradictory_configuration_is_refused() {
     assert_eq!(
         error(json!({"backoff": {"strategy": "linear", "factor": 2}})),
         "$.budgets[0].backoff.factor: found a factor; only the strategy \"exponential\" has one"
@@ -126,7 +126,7 @@ fn conditions_of_retries_are_envoys() {
 }
 
 #[test]
-fn what_conditions_need_is_given_once_and_within_bounds() {
+fn the_lists_of_conditions_are_distinct_and_bounded() {
     let many: Vec<_> = (400..421).collect();
     for (budget, said) in [
         (

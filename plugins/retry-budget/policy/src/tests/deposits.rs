@@ -89,7 +89,7 @@ fn a_request_pays_once_and_not_for_itself() {
 
 /// A scan of paths without a route buys nothing, however long it is.
 #[test]
-fn what_reaches_nobody_pays_for_nobody() {
+fn a_request_without_an_upstream_buys_no_retries() {
     let mut world = World::new(one_budget(json!({"ratio": 1000, "max_retries": 10})));
     for _ in 0..1_000 {
         let mut evaluation = world.get();

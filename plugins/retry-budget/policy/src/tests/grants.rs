@@ -38,7 +38,7 @@ fn a_few_failures_are_all_retried() {
 }
 
 #[test]
-fn what_is_under_way_holds_its_retries() {
+fn a_request_under_way_holds_its_retries() {
     let mut world = World::new(one_budget(json!({"max_retries": 2})));
     world.succeed(15);
     let mut under_way: Vec<_> = (0..5).map(|_| world.get()).collect();

@@ -27,7 +27,7 @@ fn some(value: &str) -> Option<String> {
 }
 
 #[test]
-fn what_a_client_says_of_retries_is_overruled() {
+fn the_retry_headers_of_a_client_are_overridden() {
     let mut world = World::new(one_budget(json!({"ratio": 1000, "max_retries": 10})));
     world.succeed(1);
     let evaluation = world.send(&CLIENTS);

@@ -34,7 +34,7 @@ fn fate(world: &mut World, headers: &[(&str, &str)]) -> (usize, u32, Option<Reas
 }
 
 #[test]
-fn what_fits_only_possibly_is_under_the_budget_and_pays_nothing() {
+fn a_possible_fit_belongs_to_the_budget_and_does_not_pay() {
     let mut world = World::new(json!({"budgets": [below("a", 1), below("b", 2)]}));
     assert_eq!(fate(&mut world, &get("/a/x")), (0, 1, None, true));
     assert_eq!(fate(&mut world, &get("/b/x")), (1, 2, None, true));

@@ -92,7 +92,7 @@ fn an_open_breaker_says_stop() {
 }
 
 #[test]
-fn grpc_is_told_by_its_status_wherever_that_stands() {
+fn grpc_gets_the_signal_by_its_status_wherever_that_is() {
     let mut world = empty();
     for (status, is_failure) in [
         ("0", false),
@@ -125,7 +125,7 @@ fn grpc_is_told_by_its_status_wherever_that_stands() {
 }
 
 #[test]
-fn a_grpc_request_that_gets_an_http_error_is_told_at_once() {
+fn a_grpc_request_with_an_http_error_gets_the_signal_at_once() {
     let mut world = empty();
     let seen = marks(&mut world, &GRPC, &[(":status", "503")]);
     assert_eq!(seen, [yes("no"), yes("-1")]);
