@@ -1,4 +1,4 @@
-//! What happens to the few requests that find out whether it works again.
+//! Probes, which find out whether the upstream works again.
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ fn crashed(world: &mut dyn World) {
     world.crash("/");
     world.upstream(Upstream::Answers(ok()));
     world.pass(RELOAD_TIME);
-    // Each worker loads its VM anew with its next request.
+    // Each worker reloads its VM with its next request.
     for _ in 0..8 {
         world.send(Request::get("/"));
     }

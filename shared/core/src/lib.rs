@@ -11,6 +11,7 @@
 //! property tests, on `wasm32-unknown-unknown` in Node, and in Envoy. Only `shared/host` connects it with a proxy.
 
 pub mod backoff;
+pub mod breaker_snapshot;
 pub mod config;
 pub mod grpc;
 pub mod headers;

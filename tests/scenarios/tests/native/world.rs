@@ -111,7 +111,7 @@ impl NativeWorld {
     fn had_to_be(&self, line: &LogLine) -> bool {
         let is_fetch = self.about_idp && line.message.contains(" not fetched from ");
         let is_skipped_key = line.message.contains(": not used: keys[");
-        let is_breaker = line.message.contains("nothing is known of the breaker");
+        let is_breaker = line.message.contains("there is no such breaker");
         match line.level {
             LogLevel::Critical => self.crashed,
             _ => is_fetch || is_breaker || is_skipped_key,

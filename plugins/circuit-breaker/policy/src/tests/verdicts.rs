@@ -1,11 +1,11 @@
-//! Whose fault it was.
+//! The verdict on each ending.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// What comes of a request that ends so, and what was asked to find out.
+/// The verdict on a request that ends in this way, and the properties that were read for it.
 fn verdict_with(failures: Value, ending: Ending) -> (Verdict, Vec<&'static str>) {
     let mut world = World::new(one_breaker(
         json!({"consecutive_failures": 1, "failures": failures}),
@@ -21,7 +21,7 @@ fn verdict_with(failures: Value, ending: Ending) -> (Verdict, Vec<&'static str>)
     let records = world
         .policy
         .on_log(&mut admission, &mut ending, world.now, &mut world.store);
-    let opened = records[0].effects.happened.transition.is_some();
+    let opened = records[0].effects.circuit.transition.is_some();
     assert_eq!(opened, records[0].verdict == Verdict::Failure);
     (records[0].verdict, ending.asked)
 }
@@ -30,7 +30,7 @@ fn verdict(ending: Ending) -> Verdict {
     verdict_with(json!({}), ending).0
 }
 
-/// As Envoy describes what it, or a filter, has answered itself.
+/// A reply of Envoy or of a filter, as Envoy describes it.
 fn local(status: &'static str, details: &'static str, flags: u64, attempts: u32) -> Ending {
     Ending {
         details,
@@ -101,7 +101,7 @@ fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Verdict
         "consecutive_failures": 1, "failures": {"upgrades": counts},
     })));
     let admission = world.send_head();
-    world.advance(SECOND);
+    world.advance(Nanos::SECOND);
     let ending = Ending {
         is_upgrade,
         ..ending
@@ -109,7 +109,7 @@ fn verdict_of_upgrade(counts: bool, is_upgrade: bool, ending: Ending) -> Verdict
     world.end(admission, ending)[0].verdict
 }
 
-/// Servers hang up on upgrades of paths where they have none, and any client can ask for one.
+/// Servers hang up on upgrades of paths that have none, and any client can request one.
 #[test]
 fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
     for ending in unanswered() {
@@ -119,7 +119,7 @@ fn an_upgrade_that_is_not_answered_does_not_count_unless_it_is_said_to() {
     }
 }
 
-/// Nothing of it has yet to come that the upstream would wait for. Afterwards it is a tunnel.
+/// The upstream has all that it needs to answer. After its answer, the request is a tunnel.
 #[test]
 fn an_upgrade_is_complete_until_it_is_answered() {
     let ended = |is_upgrade, ending: Ending| verdict_of_upgrade(true, is_upgrade, ending);
@@ -149,7 +149,7 @@ fn replies_of_others_are_neutral() {
     }
 }
 
-/// The first is Envoy's own limit; the second the upstream's answer, which could not be retried.
+/// The first is Envoy's own limit; the second is the upstream's response, which could not be retried.
 #[test]
 fn overflow_is_neutral_but_an_overflow_of_retries_hides_nothing() {
     assert_eq!(verdict(local("503", OVERFLOW, 0x80, 1)), Verdict::Neutral);
@@ -196,7 +196,7 @@ fn configured_flags_come_before_everything() {
         of("URX", local("409", "via_upstream", 0x8000, 3)),
         Verdict::Failure
     );
-    // Neither is a failure that nothing in the configuration names an answer of the upstream.
+    // A failure that the configuration does not name is no answer of the upstream either.
     assert_eq!(of("UH", local("503", REFUSED, 0x20, 1)), Verdict::Neutral);
 }
 
@@ -240,7 +240,7 @@ fn a_grpc_status_that_never_came_is_unknown() {
         ..broken
     };
     assert_eq!(verdict_with(unknown.clone(), left).0, Verdict::Success);
-    // Plain HTTP has no gRPC status, whatever stands in its headers.
+    // Plain HTTP has no gRPC status, regardless of its headers.
     assert_eq!(verdict_with(unknown.clone(), success()).0, Verdict::Success);
 }
 
@@ -259,7 +259,7 @@ fn grpc_web_goes_by_a_status_in_its_headers() {
     assert_eq!(verdict(web(&[("grpc-status", "14")])), Verdict::Failure);
     assert_eq!(verdict(web(&[("grpc-status", "0")])), Verdict::Success);
     assert_eq!(verdict(web(&[("grpc-status", "5")])), Verdict::Success);
-    // One that stands in the body is not missing.
+    // A status in the body is not missing.
     let unknown = json!({"grpc": [2]});
     assert_eq!(verdict_with(unknown, web(&[])).0, Verdict::Success);
 }
@@ -279,7 +279,7 @@ fn the_common_case_asks_one_question() {
 }
 
 #[test]
-fn attempts_are_told_where_they_are_known() {
+fn attempts_are_reported_if_they_are_known() {
     let attempts = |ending: Ending| {
         let mut world = World::new(one_breaker(json!({"consecutive_failures": 1})));
         let admission = world.send(&[]);

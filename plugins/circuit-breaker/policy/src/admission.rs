@@ -1,80 +1,81 @@
-//! All breakers on one request.
+//! The decision of all breakers on one request.
 //!
-//! The [module](super) says what happens in which order, and why.
+//! The [crate](super) documentation defines the order of the steps.
 
-use super::asked::Asked;
-use super::breaker::Switch;
+use super::breaker::StateOverride;
 use super::circuit::{Circuit, Effects};
+use super::deadlines::ClientDeadlines;
 use super::machine::{Candidate, Ended, Refusal, Report, Ticket};
-use super::outcome::Finding;
 use super::response::Response;
+use super::verdict::Finding;
 use super::{BreakerId, CircuitBreaker};
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::key::{Key, Request, label};
 use portcullis_core::label::Label;
 use portcullis_core::readings::Fit;
+use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, Store};
 
-/// How long a client is to wait when nobody can tell, in nanoseconds.
-const WAIT: u64 = 1_000_000_000;
+/// `Retry-After` when the wait is unknown.
+const UNKNOWN_WAIT: Nanos = Nanos::SECOND;
 
-/// What came of a request, and what its response will need. The default is a request that was never
-/// seen.
+/// The decision on a request, and the state that its response needs. The default is a request that this plugin has
+/// not seen.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
     pub(super) checks: Vec<Check>,
     rejection: Option<Rejection>,
-    /// When the request was evaluated.
-    pub(super) now: u64,
-    /// When it was complete.
-    pub(super) complete_at: Option<u64>,
-    /// `None` if its headers were not read.
-    pub(super) asked: Option<Asked>,
-    pub(super) answer: Option<Answer>,
+    /// The time of the decision.
+    pub(super) now: Nanos,
+    /// The time at which the request was complete.
+    pub(super) complete_at: Option<Nanos>,
+    /// `None` if the headers of the request were not read.
+    pub(super) deadlines: Option<ClientDeadlines>,
+    pub(super) response: Option<ResponseStart>,
 }
 
-/// How much of a request has come.
+/// The part of a request that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Whether it is complete: it has neither a body nor trailers.
+    /// Whether the request is complete: it has neither a body nor trailers.
     pub is_complete: bool,
     /// Whether its headers were read.
     pub has_headers: bool,
 }
 
-/// What is remembered of the response's headers.
+/// The headers of a response, and when they arrived.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
+pub(super) struct ResponseStart {
     pub(super) response: Response,
-    /// When they came.
-    pub(super) now: u64,
-    /// For how long the upstream asked to be left alone, in nanoseconds.
-    pub(super) retry_after: u64,
+    /// The time at which they arrived.
+    pub(super) at: Nanos,
+    /// The wait that the upstream asked for, if it asked for one.
+    pub(super) retry_after: Option<Nanos>,
 }
 
 impl Admission {
-    /// Whether the request must not pass.
+    /// Whether the request is rejected.
     pub fn is_rejected(&self) -> bool {
         self.rejection.is_some()
     }
 
-    /// What came of it under each breaker that was asked, for metrics.
+    /// The decision of each breaker that applies, for metrics.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// Whether somebody waits for the outcome.
+    /// Whether a breaker waits for the result.
     pub fn needs_response(&self) -> bool {
         self.checks.iter().any(|check| check.held.is_some())
     }
 
-    /// Whether the end of the request matters, because it was not complete when it came.
+    /// Whether the end of the request matters, because it was incomplete when it arrived.
     pub fn needs_request_end(&self) -> bool {
         self.complete_at.is_none() && self.needs_response()
     }
 
-    /// Whether it matters at once if the response begins well.
-    pub fn needs_good_news(&self) -> bool {
+    /// Whether a response that begins well counts at once.
+    pub fn needs_early_success(&self) -> bool {
         let mut held = self.checks.iter().filter_map(|check| check.held.as_ref());
         held.any(|held| held.ticket.is_open_probe())
     }
@@ -84,47 +85,47 @@ impl Admission {
     }
 }
 
-/// What one breaker says of a request.
+/// The decision of one breaker on a request.
 #[derive(Clone, Debug)]
 pub struct Check {
     pub(super) breaker: BreakerId,
-    pub(super) outcome: Outcome,
+    pub(super) decision: Decision,
     pub(super) held: Option<Held>,
     pub(super) effects: Vec<Effects>,
-    /// For how long it would be rejected, in nanoseconds.
-    wait: u64,
+    /// How long the client should wait if it is rejected.
+    wait: Nanos,
 }
 
-/// A request that is under way.
+/// A request under way.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) circuit: Circuit,
     pub(super) ticket: Ticket,
-    /// What came of it, where that is known before the end.
+    /// The finding, if it is known before the end of the stream.
     pub(super) decided: Option<Finding>,
 }
 
-/// Who rejects a request, and why.
+/// A rejection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rejection {
     pub(super) breaker: BreakerId,
     pub(super) reason: Reason,
-    /// For how long to wait, in nanoseconds.
-    pub(super) wait: u64,
+    /// How long the client should wait.
+    pub(super) wait: Nanos,
 }
 
-/// What a breaker says about a request.
+/// What a breaker does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It passes.
+pub enum Decision {
+    /// It admits the request.
     Admitted,
-    /// It would pass, if another breaker did not reject it.
+    /// It admitted the request, but another breaker rejects it.
     Released,
-    /// It must not pass.
+    /// It rejects the request.
     Rejected(Reason),
-    /// It would not pass if the breaker were enforced.
+    /// It would reject the request if it were enforced.
     ShadowRejected(Reason),
-    /// It passes because its circuit could not be asked.
+    /// It admits the request because its circuit could not be read or written.
     Uncounted,
 }
 
@@ -133,15 +134,15 @@ pub enum Outcome {
 pub enum Reason {
     /// The circuit is open.
     CircuitOpen,
-    /// The circuit is half-open, and all probes are out.
+    /// The circuit is half-open and has no permit left.
     HalfOpen,
-    /// The breaker is configured to refuse everything.
+    /// The configuration forces the breaker open.
     ForcedOpen,
     /// Too many requests are under way.
     Bulkhead,
-    /// It lacks a part of the key.
+    /// The request lacks a part of the key.
     MissingKey,
-    /// The circuit could not be asked.
+    /// The circuit could not be read or written.
     Unavailable,
 }
 
@@ -174,22 +175,22 @@ impl Check {
         self.breaker
     }
 
-    /// What it says.
-    pub fn outcome(&self) -> Outcome {
-        self.outcome
+    /// Its decision.
+    pub fn decision(&self) -> Decision {
+        self.decision
     }
 
-    /// Whether the circuit could not be asked, so that `on_error` decided.
+    /// Whether the circuit could not be read or written, so that `on_error` decided.
     pub fn is_error(&self) -> bool {
         matches!(
-            self.outcome,
-            Outcome::Uncounted
-                | Outcome::Rejected(Reason::Unavailable)
-                | Outcome::ShadowRejected(Reason::Unavailable)
+            self.decision,
+            Decision::Uncounted
+                | Decision::Rejected(Reason::Unavailable)
+                | Decision::ShadowRejected(Reason::Unavailable)
         )
     }
 
-    /// What else happened.
+    /// Side effects.
     pub fn effects(&self) -> &[Effects] {
         &self.effects
     }
@@ -201,8 +202,8 @@ impl Check {
     }
 
     fn rejection(&self) -> Option<Rejection> {
-        match self.outcome {
-            Outcome::Rejected(reason) => Some(Rejection {
+        match self.decision {
+            Decision::Rejected(reason) => Some(Rejection {
                 breaker: self.breaker,
                 reason,
                 wait: self.wait,
@@ -212,20 +213,20 @@ impl Check {
     }
 
     fn in_shadow(mut self) -> Self {
-        if let Outcome::Rejected(reason) = self.outcome {
-            self.outcome = Outcome::ShadowRejected(reason);
+        if let Decision::Rejected(reason) = self.decision {
+            self.decision = Decision::ShadowRejected(reason);
         }
         self
     }
 }
 
 impl CircuitBreaker {
-    /// Evaluates a request at `now`, in nanoseconds of the [steady clock](super#time).
+    /// Decides on a request. `now` is on the [steady clock](super#time).
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
         arrival: Arrival,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Admission {
         let is_complete = arrival.is_complete;
@@ -258,20 +259,20 @@ impl CircuitBreaker {
             rejection,
             now,
             complete_at: is_complete.then_some(now),
-            asked: arrival
+            deadlines: arrival
                 .has_headers
-                .then(|| Asked::of(request.subject.headers())),
-            answer: None,
+                .then(|| ClientDeadlines::of(request.subject.headers())),
+            response: None,
         }
     }
 
-    /// What a breaker says, if the request falls under it.
+    /// The decision of a breaker, if it applies to the request.
     fn check<S: Store>(
         &self,
         id: BreakerId,
         request: &Request<'_>,
         is_complete: bool,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Option<Check> {
         let breaker = &self.get(id)?.breaker;
@@ -284,21 +285,21 @@ impl CircuitBreaker {
             is_complete,
             counts: fit.grants(),
         };
-        let check = |outcome, wait| Check {
+        let check = |decision, wait| Check {
             breaker: id,
-            outcome,
+            decision,
             held: None,
             effects: Vec::new(),
             wait,
         };
-        let rejected = |reason, wait| check(Outcome::Rejected(reason), wait);
+        let rejected = |reason, wait| check(Decision::Rejected(reason), wait);
         let base = breaker.machine.open.base;
         let key = match Key::of(request, &breaker.key, breaker.missing, store.seed()) {
             Key::Hash(key) => key,
             Key::None => return None,
             Key::Required => return Some(rejected(Reason::MissingKey, base)),
         };
-        if breaker.switch == Switch::ForcedOpen {
+        if breaker.state_override == StateOverride::ForcedOpen {
             return Some(rejected(Reason::ForcedOpen, base));
         }
         let circuit = Circuit {
@@ -310,8 +311,10 @@ impl CircuitBreaker {
         });
         let (admitted, effects) = match (result, self.on_error) {
             (Ok(result), _) => result,
-            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, 0)),
-            (Err(GaveUp), OnError::Deny) => return Some(rejected(Reason::Unavailable, WAIT)),
+            (Err(GaveUp), OnError::Allow) => return Some(check(Decision::Uncounted, Nanos::ZERO)),
+            (Err(GaveUp), OnError::Deny) => {
+                return Some(rejected(Reason::Unavailable, UNKNOWN_WAIT));
+            }
         };
         let mut check = match admitted {
             Ok(ticket) => Check {
@@ -320,28 +323,26 @@ impl CircuitBreaker {
                     ticket,
                     decided: (!candidate.counts).then_some(Finding::AMBIGUOUS),
                 }),
-                ..check(Outcome::Admitted, 0)
+                ..check(Decision::Admitted, Nanos::ZERO)
             },
-            Err(Refusal::Open { until }) => {
-                rejected(Reason::CircuitOpen, until.saturating_sub(now))
-            }
-            Err(Refusal::HalfOpen) => rejected(Reason::HalfOpen, WAIT),
-            Err(Refusal::Bulkhead) => rejected(Reason::Bulkhead, WAIT),
+            Err(Refusal::Open { until }) => rejected(Reason::CircuitOpen, until - now),
+            Err(Refusal::HalfOpen) => rejected(Reason::HalfOpen, UNKNOWN_WAIT),
+            Err(Refusal::Bulkhead) => rejected(Reason::Bulkhead, UNKNOWN_WAIT),
         };
         check.add(effects);
         Some(check)
     }
 
-    /// Gives back what was taken for a request that another breaker rejects.
-    fn release<S: Store>(&self, check: &mut Check, now: u64, store: &mut S) {
+    /// Returns the permits of a request that another breaker rejects.
+    fn release<S: Store>(&self, check: &mut Check, now: Nanos, store: &mut S) {
         let Some(held) = check.held.take() else {
             return;
         };
-        check.outcome = Outcome::Released;
+        check.decision = Decision::Released;
         let report = Report {
             ticket: held.ticket,
             ended: Ended::Neutral,
-            retry_after: 0,
+            retry_after: Nanos::ZERO,
             random: 0,
         };
         let released = self.record(check.breaker, &held.circuit, report, now, store);

@@ -1,34 +1,40 @@
-//! The window in the configuration.
+//! The size of the window, as it is configured.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::machine::{Extent, MAX_RESULTS};
+use super::machine::MAX_RESULTS;
 use portcullis_core::config::{BoundedDuration, at_member};
+use portcullis_core::time::Nanos;
 
-/// Over which results rates are computed. Default: those of 30 seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// The window of results over which rates are computed. Default: 30 seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
     schemars(with = "Fields")
 )]
 #[serde(try_from = "Fields")]
-pub(super) struct Window(Extent);
+pub(super) enum WindowSize {
+    /// The results of this time.
+    Time(Nanos),
+    /// This many results.
+    Count(u16),
+}
 
 /// From 10 milliseconds to an hour.
 type Length = BoundedDuration<10, 3_600_000>;
 
-/// Over which results rates are computed.
+/// The window of results over which rates are computed.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// What the size is of.
+    /// Unit of the size.
     #[serde(rename = "type")]
     kind: Kind,
-    /// By time: a duration from `10ms` to `1h`. By count: a number of results from 1 to 500.
+    /// With type `time`, a duration from `10ms` to `1h`. With type `count`, a number of results from 1 to 500.
     size: Size,
 }
 
@@ -36,9 +42,9 @@ struct Fields {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum Kind {
-    /// The results of some time, in ten buckets.
+    /// The results of a period of time, in ten buckets.
     Time,
-    /// The last so many results.
+    /// The last results, up to a number.
     Count,
 }
 
@@ -47,27 +53,21 @@ enum Size {
     Number(u64),
 }
 
-impl Default for Window {
+impl Default for WindowSize {
     fn default() -> Self {
-        Self(Extent::Time(Length::millis(30_000).nanos().get()))
+        Self::Time(Length::millis(30_000).nanos())
     }
 }
 
-impl Window {
-    pub(super) fn extent(self) -> Extent {
-        self.0
-    }
-}
-
-impl TryFrom<Fields> for Window {
+impl TryFrom<Fields> for WindowSize {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
         let size = |message: String| Err(at_member("size", message));
         match (fields.kind, fields.size) {
-            (Kind::Time, Size::Duration(length)) => Ok(Self(Extent::Time(length.nanos().get()))),
+            (Kind::Time, Size::Duration(length)) => Ok(Self::Time(length.nanos())),
             (Kind::Count, Size::Number(number)) => match u16::try_from(number) {
-                Ok(results @ 1..=MAX_RESULTS) => Ok(Self(Extent::Count(results))),
+                Ok(results @ 1..=MAX_RESULTS) => Ok(Self::Count(results)),
                 _ => size(format!(
                     "found {number}; expected a number of results from 1 to {MAX_RESULTS}"
                 )),

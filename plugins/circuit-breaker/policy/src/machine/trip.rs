@@ -1,11 +1,11 @@
-//! When to open.
+//! When a circuit opens.
 
 use super::window::Counts;
 use super::{Cause, Machine, State};
 
 impl Machine {
-    /// Why a circuit with these results in its window should open, if it should.
-    pub(super) fn verdict(&self, state: &State, counts: Counts) -> Option<Cause> {
+    /// The reason to open a circuit with these results in its window, if there is one.
+    pub(super) fn trip_cause(&self, state: &State, counts: Counts) -> Option<Cause> {
         if self.consecutive > 0 && state.consecutive >= self.consecutive {
             return Some(Cause::Consecutive);
         }
@@ -19,7 +19,7 @@ impl Machine {
         }
     }
 
-    /// Whether too many failed, and whether too many were slow.
+    /// Whether the failure rate and the slow rate are exceeded.
     pub(super) fn exceeds(&self, counts: Counts) -> (bool, bool) {
         let is_over = |part: u32, rate: u32| {
             rate > 0 && u64::from(part) * 100 >= u64::from(rate) * u64::from(counts.total)

@@ -1,11 +1,12 @@
-//! What others can know.
+//! Snapshots: what other plugins can read.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::super::board::{Board, CAPACITY, Moved, is_open, open, update};
+use super::super::snapshot::{GaugeDelta, begin, update};
 use super::*;
+use portcullis_core::breaker_snapshot::{CAPACITY, Snapshot};
 use portcullis_core::key::{Key, KeyPart, Missing, shape};
 
 fn by_tenant() -> Value {
@@ -19,7 +20,7 @@ fn call(world: &mut World, tenant: &str, ending: Ending) -> bool {
     world.call_with(&[("x-tenant", tenant)], ending)
 }
 
-/// What another plugin with such a key is told.
+/// The answer to another plugin with such a key.
 fn is_open_for(world: &World, parts: Value, tenant: &str) -> bool {
     let parts: Vec<KeyPart> = config::read(parts.to_string().as_bytes()).unwrap();
     let headers = header_map(&[("x-tenant", tenant)]);
@@ -33,24 +34,24 @@ fn is_open_for(world: &World, parts: Value, tenant: &str) -> bool {
     let Key::Hash(key) = Key::of(&request, &parts, Missing::Share, seed) else {
         panic!("no key");
     };
-    is_open(&world.boards[0], shape(&parts), key, world.now)
+    Snapshot::decode(&world.snapshots[0]).is_open(shape(&parts), key, world.now)
 }
 
 #[test]
-fn others_are_told_about_their_own_key() {
+fn other_plugins_learn_about_their_own_key() {
     let mut world = World::new(by_tenant());
     call(&mut world, "one", failure());
     let same = json!([{"header": "x-tenant"}]);
     assert!(is_open_for(&world, same.clone(), "one"));
     assert!(!is_open_for(&world, same.clone(), "two"));
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     assert!(
         !is_open_for(&world, same.clone(), "one"),
         "it can be probed"
     );
     call(&mut world, "one", failure());
     assert!(is_open_for(&world, same.clone(), "one"));
-    world.advance(10 * SECOND);
+    world.advance(Nanos::from_secs(10));
     call(&mut world, "one", success());
     assert!(!is_open_for(&world, same, "one"));
 }
@@ -62,11 +63,11 @@ fn with_another_key_any_open_circuit_counts() {
     assert!(!is_open_for(&world, other.clone(), "two"));
     call(&mut world, "one", failure());
     assert!(is_open_for(&world, other.clone(), "two"));
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     assert!(!is_open_for(&world, other, "two"));
 }
 
-/// Nobody knows which ones are not listed.
+/// The snapshot does not say which keys are not listed.
 #[test]
 fn beyond_what_is_listed_any_open_circuit_counts() {
     let mut world = World::new(by_tenant());
@@ -79,7 +80,7 @@ fn beyond_what_is_listed_any_open_circuit_counts() {
     assert!(is_open_for(&world, same(), "one more"));
     assert!(is_open_for(&world, same(), "new"));
     assert_eq!(world.gauges.open_keys, CAPACITY as i64 + 1);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     call(&mut world, "one more", success());
     assert!(!is_open_for(&world, same(), "new"));
     assert_eq!(world.gauges.open_keys, CAPACITY as i64);
@@ -101,7 +102,7 @@ fn gauges_follow_the_worst_key() {
     assert_eq!(gauges(&world), (2, 1));
     call(&mut world, "two", failure());
     assert_eq!(gauges(&world), (2, 2));
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     let probe = world.send(&[("x-tenant", "one")]);
     assert_eq!(gauges(&world), (2, 1));
     let other = world.send(&[("x-tenant", "two")]);
@@ -114,13 +115,13 @@ fn gauges_follow_the_worst_key() {
 
 /// Streams of an old configuration go on with their own table for a while.
 #[test]
-fn a_board_belongs_to_one_table() {
+fn a_snapshot_belongs_to_one_table() {
     let mut world = World::new(by_tenant());
     let old = world.send(&[("x-tenant", "one")]);
     let mut other = by_tenant();
     other["breakers"][0]["window"] = json!({"type": "count", "size": 10});
     let old_policy = std::mem::replace(&mut world.policy, policy(other));
-    world.open_boards();
+    world.begin_snapshots();
     let new_policy = std::mem::replace(&mut world.policy, old_policy);
     let identity = new_policy.tables().next().unwrap().identity;
     world.policy = new_policy;
@@ -133,14 +134,14 @@ fn a_board_belongs_to_one_table() {
         .on_log(&mut old, &mut ending, world.now, &mut world.store);
     let changes = &records[0].effects.changes;
     assert!(!changes.is_empty());
-    let board = &mut world.boards[0];
+    let snapshot = &mut world.snapshots[0];
     assert_eq!(
-        update(board, identity ^ 1, &changes[0]).outcome,
-        Moved::default()
+        update(snapshot, identity ^ 1, &changes[0]).outcome,
+        GaugeDelta::default()
     );
     assert_eq!(
-        update(board, identity, &changes[0]).outcome,
-        Moved {
+        update(snapshot, identity, &changes[0]).outcome,
+        GaugeDelta {
             state: 2,
             open_keys: 1
         }
@@ -153,19 +154,19 @@ fn labels_are_what_people_call_the_key() {
         ["cluster", "remote_address", {"header": "x-tenant"}, {"header": "x-none"}]})));
     let long = "é".repeat(60);
     call(&mut world, &long, failure());
-    let board = Board::decode(&world.boards[0]);
-    let label = &board.entries[0].label;
+    let snapshot = Snapshot::decode(&world.snapshots[0]);
+    let label = &snapshot.entries[0].label;
     assert!(label.starts_with("payments, 192.0.2.1, éé"), "{label}");
     assert!(label.len() <= 64);
     call(&mut world, "a", failure());
-    let board = Board::decode(&world.boards[0]);
-    assert_eq!(board.entries[1].label, "payments, 192.0.2.1, a, -");
+    let snapshot = Snapshot::decode(&world.snapshots[0]);
+    assert_eq!(snapshot.entries[1].label, "payments, 192.0.2.1, a, -");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// The gauges are what a look at all circuits would say, whatever happens to how many keys.
+    /// The gauges agree with the states of all circuits, for any number of keys and any events.
     #[test]
     fn gauges_are_exact(
         calls in prop::collection::vec((0..90_u32, any::<bool>(), 0..2_000_u64), 0..600),
@@ -174,7 +175,7 @@ proptest! {
         config["max_keys"] = json!(64);
         let mut world = World::new(config);
         for (tenant, fails, wait) in calls {
-            world.advance(wait * 1_000_000);
+            world.advance(Nanos::from_millis(wait));
             let ending = if fails { failure() } else { success() };
             call(&mut world, &tenant.to_string(), ending);
         }
@@ -188,18 +189,18 @@ proptest! {
         }
         let open_keys = phases.iter().filter(|phase| **phase == 2).count() as i64;
         let state = phases.iter().copied().max().unwrap_or(0).into();
-        prop_assert_eq!(world.gauges, Moved { state, open_keys });
+        prop_assert_eq!(world.gauges, GaugeDelta { state, open_keys });
     }
 
     #[test]
-    fn any_bytes_are_a_board(mut bytes in prop::collection::vec(any::<u8>(), 0..300), version: bool) {
+    fn any_bytes_are_a_snapshot(mut bytes in prop::collection::vec(any::<u8>(), 0..300), version: bool) {
         if let (true, Some(first)) = (version, bytes.first_mut()) {
             *first = 1;
         }
-        let board = Board::decode(&bytes);
-        prop_assert!(board.entries.len() <= CAPACITY);
-        open(&mut bytes, About::default());
-        prop_assert_eq!(Board::decode(&bytes).about, About::default());
+        let snapshot = Snapshot::decode(&bytes);
+        prop_assert!(snapshot.entries.len() <= CAPACITY);
+        begin(&mut bytes, TableMetadata::default());
+        prop_assert_eq!(Snapshot::decode(&bytes).table, TableMetadata::default());
     }
 }
 

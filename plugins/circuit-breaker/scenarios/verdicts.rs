@@ -1,4 +1,4 @@
-//! Whose fault it was.
+//! The verdict on each kind of ending.
 
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ fn grpc_trailers_only(world: &mut dyn World) {
     assert_open(world);
 }
 
-/// A response without a message, as servers send it that speak gRPC-Web themselves.
+/// A response without a message, as servers with gRPC-Web send it.
 fn grpc_web(world: &mut dyn World) {
     let response = |status: &str| {
         Response::new(200)
