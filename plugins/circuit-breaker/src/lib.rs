@@ -3,7 +3,7 @@
 //! The policy's documentation is the specification; the README in this folder is for users.
 
 mod counters;
-mod roster;
+mod retired;
 mod stream;
 
 use std::cell::Cell;
@@ -70,7 +70,7 @@ impl Plugin for CircuitBreaker {
                 .update(|bytes| snapshot::begin(bytes, table));
             breaker.counters.add_to_gauges(begun);
         }
-        roster::retire_removed(&instance, &metrics);
+        retired::retire(&instance, &metrics);
         Self {
             has_internal_clients: Cell::new(false),
             clock: SteadyClock::open(),

@@ -11,7 +11,7 @@ use portcullis_host::{Instance, Metrics};
 use crate::{Policy, counters};
 
 /// Replaces the list of breakers by the current ones, and clears the snapshots of those that were removed.
-pub(crate) fn retire_removed(instance: &Instance<Policy>, metrics: &Metrics) {
+pub(crate) fn retire(instance: &Instance<Policy>, metrics: &Metrics) {
     let now: Vec<&str> = instance.breakers().map(Name::as_str).collect();
     for breaker in instance.metric_names().replace(&now) {
         let shared = instance.shared_value(&value_name(&breaker));
