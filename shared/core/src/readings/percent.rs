@@ -90,5 +90,6 @@ mod tests {
         assert_eq!(units, [a, slash, percent, percent, four, g, percent, four]);
         let bytes: Vec<_> = Units::of(b"%25%32%66").map(Unit::byte).collect();
         assert_eq!(bytes, b"%2f");
+        assert!(has_encoding(b"%%41") && !has_encoding(b"&41%4g"));
     }
 }
