@@ -80,6 +80,7 @@ native: toolchain
 fetch: toolchain envoy ## Fetch and install what the tests need (they do it by themselves, too)
 	@cargo fetch --quiet --locked
 	@tests/get-cargo-deny > /dev/null
+	@tests/get-typos > /dev/null
 	@if command -v apt-get > /dev/null; then tests/get-debian prometheus > /dev/null; fi
 	@if command -v npm > /dev/null; then cd tests/dashboard && npm ci --silent; fi
 	@if command -v node > /dev/null; then $(MAKE) --no-print-directory $(WASM_BINDGEN_RUNNER); fi
