@@ -6,11 +6,11 @@ import { test } from "node:test";
 
 import axe from "axe-core";
 
-import { madeUpPages } from "./made-up.js";
+import { simulatedPages } from "./simulated.js";
 import { faintTexts, screenshot, untilState } from "./page.js";
 import { calm } from "./statistics.js";
 
-const { open } = madeUpPages();
+const { open } = simulatedPages();
 
 // Long names, all kinds of notices and tables, or an Envoy at rest.
 const STATES = {
@@ -107,7 +107,7 @@ test("everything can be reached with the keyboard, and has a name", async () => 
     "A Skip to the policies",
     "A n critical, n warnings",
     "INPUT Filter by name",
-    "INPUT Only what denies",
+    "INPUT Only rows that deny",
     "SELECT Counts last minute",
   ]);
   assert.ok(reached.includes("A Show jwt-auth"), reached.join());

@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { REPOSITORY } from "./demo.js";
-import { madeUpPages, noticesAfter, noticesOf } from "./made-up.js";
+import { simulatedPages, noticesAfter, noticesOf } from "./simulated.js";
 import { screenshot, until } from "./page.js";
 import { calm } from "./statistics.js";
 
-const { open, blank } = madeUpPages();
+const { open, blank } = simulatedPages();
 
 const SHOP = 'envoy_http_conn_manager_prefix="shop"';
 const CORP = 'policy="edge",provider="corp"';
@@ -127,7 +127,7 @@ const OTHERS = {
     /rate-limit edge \/ per-client \(6\)/,
   ],
   draining: [gauge("envoy_server_live{}", 0), "warning: Envoy is draining", /no new connections/],
-  "an Envoy that just started": [(seconds) => ({ gauge: { "envoy_server_uptime{}": seconds / 2 } }), "note: Envoy started less than a minute ago", /began empty/],
+  "an Envoy that just started": [(seconds) => ({ gauge: { "envoy_server_uptime{}": seconds / 2 } }), "note: Envoy started less than a minute ago", /started empty/],
 };
 
 function counterAt(series, value) {

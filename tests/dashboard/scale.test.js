@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { madeUpPages } from "./made-up.js";
+import { simulatedPages } from "./simulated.js";
 import { cell, rowsOf, screenshot, until } from "./page.js";
 import { calm, manyLimits, statistics } from "./statistics.js";
 
-const { open } = madeUpPages();
+const { open } = simulatedPages();
 const LIMITS = 1_000;
 // What a user notices as a delay, and browsers call a long task.
 const LONG = 50;
