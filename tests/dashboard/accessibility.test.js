@@ -1,4 +1,4 @@
-// The live page for everybody: axe-core, widths from a phone's on, both colour schemes, the keyboard.
+// The live page's accessibility: axe-core, widths from a phone's upwards, both colour schemes, the keyboard.
 // `make test-dashboard` gives CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
@@ -58,7 +58,7 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-// What axe-core finds, its best practices too. It waits for timers.
+// axe-core's findings, including its best practices. It waits for timers.
 async function violations(page) {
   await page.clock.resume();
   await page.evaluate(axe.source);

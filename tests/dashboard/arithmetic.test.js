@@ -8,7 +8,7 @@ import { simulatedPages } from "./simulated.js";
 const { blank } = simulatedPages();
 
 describe("the arithmetic", () => {
-  // Readings of one counter or histogram at given seconds, and what a method of the history makes of them.
+  // Readings of one counter or histogram at given seconds, and the result of a method of the history.
   async function ask(readings, method, metric, ...more) {
     return (await blank()).evaluate(async ([readings, method, metric, more]) => {
       const { History } = await import("/history.js");

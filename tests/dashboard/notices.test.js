@@ -1,5 +1,5 @@
-// What the live page says of what goes wrong: for every alert there is a notice, the worst come first, and the
-// title and the icon have the severity. `make test-dashboard` gives CHROMIUM_BIN.
+// The notices of the live page: there is one for every alert, the worst come first, and the title and the icon show the
+// severity. `make test-dashboard` gives CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -21,7 +21,7 @@ const LIMIT = 'policy="edge",limit="per-client"';
 const gauge = (series, value) => () => ({ gauge: { [series]: value } });
 const counter = (series, perSecond) => (seconds) => ({ counter: { [series]: Math.round(5 + perSecond * seconds) } });
 
-// For each alert what the statistics are then, and the notices that follow, each with a part of its text.
+// For each alert, statistics for which it fires, and the expected notices, each with a part of its text.
 const ALERTS = {
   HighErrorRate: [
     [
@@ -36,7 +36,7 @@ const ALERTS = {
       "critical: Requests fail with 5xx",
       /86\.7 % on shop.*3,600 from the cluster payments-v2, 2,640 by circuit-breaker \(edge \/ payments, circuit_open\)/,
     ],
-    [counter(`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${SHOP}}`, 3), "warning: Requests fail with 5xx", /No upstream sent them/],
+    [counter(`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${SHOP}}`, 3), "warning: Requests fail with 5xx", /Neither an upstream nor a plugin sent them/],
   ],
   ErrorBudgetBurn: [
     [counter(`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${SHOP}}`, 3), "warning: Requests fail with 5xx", /on shop/],
@@ -114,7 +114,7 @@ const ALERTS = {
   ],
 };
 
-// What has no alert, and is worth a notice.
+// Notices without an alert.
 const OTHERS = {
   "tokens that cannot be checked": [
     counter('portcullis_jwt_auth_decisions{policy="edge",rule="default",outcome="refused",reason="keys_unavailable"}', 2),
@@ -134,7 +134,7 @@ function counterAt(series, value) {
   return () => ({ counter: { [series]: value } });
 }
 
-// Statistics at rest, but for one thing. `slow` of 120 requests per second take up to a second, `slower` longer.
+// Statistics at rest, with one exception. `slow` of 120 requests per second take up to a second, `slower` longer.
 function at(trouble) {
   return (seconds) => {
     const { slow = 0, slower = 0, ...wrong } = trouble(seconds);
@@ -192,7 +192,7 @@ describe("each alert has its notice:", () => {
 });
 
 describe("an outage", () => {
-  // Everything that case I4 names, at once.
+  // An open circuit, an empty budget, and all other troubles at once.
   const outage = (seconds) => calm(seconds, {
     breaker: 2,
     counter: {

@@ -1,5 +1,5 @@
-// The policies on the live page, with made-up statistics: their numbers, why requests are refused, filters, and the
-// worst first. `make test-dashboard` gives CHROMIUM_BIN.
+// The policies on the live page, with simulated statistics: numbers, reasons for refusals, filters, and the order of
+// rows. `make test-dashboard` gives CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -140,7 +140,7 @@ describe("of many,", () => {
     assert.deepEqual((await rowsOf(page, "#circuit_breaker"))[0].slice(0, 2), ["edge / z", "3"]);
     assert.match(await page.locator("#circuit_breaker .table").first().innerText(), /19 more breakers, none of which denies\./);
 
-    // The budget of the statistics' own has 20.
+    // The budget of statistics.js has 20.
     const budgets = await page.locator("#retry_budget .legend li span").allTextContents();
     assert.deepEqual(budgets, ["edge / orders", "edge / z", "edge / y", "edge / x", "edge / w", "edge / v"]);
     assert.match(await page.locator("#retry_budget").innerText(), /21 more budgets: each has 30 or more\./);
