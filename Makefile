@@ -39,7 +39,7 @@ demo: build envoy ## Start a real Envoy with the plugins and demonstrate them (D
 	$(call say,Demo)
 	@envoy/demo $(DEMO_ARGS)
 
-test: test-native test-wasm test-envoy validate ## The tests for every change
+test: test-native test-wasm test-envoy validate ## Run the tests for every change
 
 lint: toolchain ## Check formatting, clippy, licences and advisories, generated files
 	$(call say,Formatting)

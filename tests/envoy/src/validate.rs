@@ -1,5 +1,5 @@
-//! `envoy --mode validate`: what Envoy and the plugins say to a configuration, offline; and whether
-//! `portcullis-validate` says the same.
+//! Checks a configuration offline with `envoy --mode validate`, and compares the result with that of
+//! `portcullis-validate`.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,23 +8,22 @@ use std::path::{Path, PathBuf};
 use portcullis_validate::{Severity, check};
 use tempfile::TempDir;
 
-use crate::bootstrap::{Bootstrap, Surroundings};
+use crate::bootstrap::{Bootstrap, Environment};
 use crate::filter::WasmFilter;
 use crate::log::{self, LogRecord};
 use crate::process;
 
-/// Validates one plugin's configuration in a bootstrap around it.
+/// Validates one plugin's configuration in a minimal bootstrap.
 ///
 /// # Errors
-/// What the plugin logged as errors, one message per line; what Envoy logged if the plugin said
-/// nothing. Also, where `portcullis-validate` disagrees, what it says, and where a field is deprecated, what Envoy
-/// says.
+/// The plugin's logged errors, one message per line, or Envoy's if the plugin logged none. Also the output of
+/// `portcullis-validate` if it disagrees, and Envoy's warnings about deprecated fields.
 pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
     let directory = TempDir::new().expect("a temporary directory");
     bootstrap_file(&around(filter, directory.path()))
 }
 
-/// What a plugin warns of in this mode, one message a warning. Envoy starts with such a configuration.
+/// A plugin's warnings in this mode. Envoy starts with such a configuration.
 ///
 /// # Panics
 /// If Envoy or the plugin refuses it.
@@ -37,7 +36,7 @@ pub fn warnings(filter: &WasmFilter) -> Vec<String> {
     messages.map(str::to_owned).collect()
 }
 
-/// A bootstrap around a plugin, in that directory.
+/// Writes a bootstrap with a plugin into a directory.
 fn around(filter: &WasmFilter, directory: &Path) -> PathBuf {
     let configuration = directory.join("envoy.json");
     let bootstrap = Bootstrap {
@@ -46,7 +45,7 @@ fn around(filter: &WasmFilter, directory: &Path) -> PathBuf {
     };
     // Nobody is called in this mode.
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let json = bootstrap.to_json(&Surroundings {
+    let json = bootstrap.to_json(&Environment {
         upstream: nowhere,
         refusing: nowhere,
         certificate: None,
@@ -57,7 +56,7 @@ fn around(filter: &WasmFilter, directory: &Path) -> PathBuf {
     configuration
 }
 
-/// Validates a whole Envoy configuration in YAML, as a reader would who pastes it into a file.
+/// Validates a whole Envoy configuration in YAML, like a reader who pastes it into a file.
 ///
 /// # Errors
 /// As with [`plugin`].
@@ -68,8 +67,7 @@ pub fn bootstrap(yaml: &str) -> Result<(), String> {
     bootstrap_file(&configuration)
 }
 
-/// Validates a whole Envoy configuration (JSON or YAML). Relative paths in it are looked up
-/// from the working directory.
+/// Validates a whole Envoy configuration (JSON or YAML). Relative paths in it refer to the working directory.
 ///
 /// # Errors
 /// As with [`plugin`].
@@ -120,7 +118,7 @@ fn ask_envoy(configuration: &Path) -> Result<(), String> {
     }
 }
 
-/// What Envoy logs from this level on if it accepts the configuration; as an error, if it refuses it.
+/// Envoy's log from this level on: `Ok` if it accepts the configuration, an error if it refuses it.
 fn run(configuration: &Path, level: &str) -> Result<Vec<LogRecord>, String> {
     let output = process::command(configuration)
         .args(["--mode", "validate", "--log-level", level])

@@ -6,7 +6,7 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::Reply;
-use portcullis_envoy_tests::{artifacts, bootstrap, mortal};
+use portcullis_envoy_tests::{artifacts, bootstrap, crashable};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn a_request_that_waited_in_a_vm_that_died_is_answered_before_its_keys_come() {
         {"name": "all", "require": {"provider": "corp"}},
     ]);
     let directory = tempfile::TempDir::new().unwrap();
-    let module = mortal::copy(&artifacts::module("jwt_auth"), directory.path());
+    let module = crashable::copy(&artifacts::module("jwt_auth"), directory.path());
     let plugin = WasmFilter::module("jwt-auth", module).configuration(&configuration.to_string());
     let envoy = Envoy::builder()
         .concurrency(1)

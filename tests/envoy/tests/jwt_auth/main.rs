@@ -12,18 +12,18 @@
 )]
 
 mod crash;
-mod crowds;
 mod differential;
 mod hostile;
+mod integration;
 mod key_server;
 mod outages;
 mod redirects;
 mod revocation;
 mod rotation;
-mod surroundings;
-mod switch;
+mod tcp_proxy;
 mod unreachable;
 mod validation;
+mod waiting;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -12,7 +12,7 @@ use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use serde_json::{Map, Value, json};
 
 use super::key_server::{KEYS, KeyServer, wait_until};
-use super::switch::{Lead, Switch};
+use super::tcp_proxy::{Target, TcpProxy};
 use super::{count, now, plugin};
 
 /// Something that is wrong with the cluster of a provider of that name.
@@ -135,8 +135,8 @@ fn tls_server() -> Envoy {
 }
 
 /// A cluster that speaks TLS and trusts this certificate.
-fn tls_cluster(name: &str, switch: &Switch, server: &Envoy) -> Value {
-    let mut cluster = bootstrap::cluster(name, switch.address());
+fn tls_cluster(name: &str, proxy: &TcpProxy, server: &Envoy) -> Value {
+    let mut cluster = bootstrap::cluster(name, proxy.address());
     cluster["transport_socket"] = json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
@@ -185,13 +185,13 @@ fn each_fault_is_named_and_can_be_mended() {
     let breaks_off = KeyServer::start();
     let half = Reply::new(200).body("{\"keys\":").ending(Ending::Close);
     breaks_off.answer(KEYS, half);
-    let switch = |to| Switch::new(to);
-    let distrusted = switch(Lead::To(stranger.address(TLS)));
-    let wants_tls = switch(Lead::To(tls.address(TLS)));
-    let wants_none = switch(Lead::To(tls.address(PLAIN)));
-    let closes = switch(Lead::Close);
-    let hangs = switch(Lead::Hang);
-    let silent = Switch::closed();
+    let proxy = |to| TcpProxy::new(to);
+    let distrusted = proxy(Target::Server(stranger.address(TLS)));
+    let wants_tls = proxy(Target::Server(tls.address(TLS)));
+    let wants_none = proxy(Target::Server(tls.address(PLAIN)));
+    let closes = proxy(Target::Close);
+    let hangs = proxy(Target::Hang);
+    let silent = TcpProxy::closed();
     let cluster = bootstrap::cluster;
     let mut slow = cluster("silent", silent.address());
     slow["connect_timeout"] = "0.2s".into();
@@ -199,8 +199,8 @@ fn each_fault_is_named_and_can_be_mended() {
     let file = directory.path().join("eds.json");
     write_endpoints("empty", &json!([]), &file);
     let (empty, endpoints) = discovered("empty", &server, &file);
-    let good = Lead::To(server.address());
-    let tls_port = Lead::To(tls.address(TLS));
+    let good = Target::Server(server.address());
+    let tls_port = Target::Server(tls.address(TLS));
     let terminated = "connection termination";
     let faults = [
         Fault::not_connected(

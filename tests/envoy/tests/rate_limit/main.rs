@@ -9,9 +9,9 @@
 
 mod exactness;
 mod flood;
+mod integration;
 mod pushes;
 mod routing;
-mod surroundings;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use portcullis_envoy_tests::artifacts;
 use portcullis_envoy_tests::bootstrap::{self, UPSTREAM};
+use portcullis_envoy_tests::crashable;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::WasmFilter;
-use portcullis_envoy_tests::mortal;
 use portcullis_envoy_tests::upstream::Upstream;
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
@@ -90,7 +90,7 @@ fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
         Filter::Plugin { module, config } => WasmFilter::plugin(module).configuration(config),
         Filter::MortalPlugin { module, config } => {
             let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let copy = mortal::copy(&artifacts::module(module), directory);
+            let copy = crashable::copy(&artifacts::module(module), directory);
             WasmFilter::module(module, copy).configuration(config)
         }
         Filter::Restricted {

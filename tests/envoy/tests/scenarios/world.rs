@@ -44,8 +44,8 @@ impl EnvoyWorld {
 
     /// The same; an error if a filter refuses its configuration.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
-        let is_mortal = |filter: &Filter| matches!(filter, Filter::MortalPlugin { .. });
-        let is_shared = !filters.iter().any(is_mortal);
+        let is_crashable = |filter: &Filter| matches!(filter, Filter::MortalPlugin { .. });
+        let is_shared = !filters.iter().any(is_crashable);
         let stage = match is_shared {
             true => POOL.take(),
             false => Stage::of_its_own(),
@@ -259,7 +259,7 @@ impl World for EnvoyWorld {
             let survived = response.is_ok_and(|response| response.status == 200);
             assert!(
                 !survived,
-                "no filter is mortal, or none of {path} reaches it"
+                "no filter can be made to crash, or none of {path} reaches it"
             );
         }
         self.settle();

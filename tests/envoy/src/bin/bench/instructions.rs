@@ -58,6 +58,6 @@ fn batches(variant: Variant, options: &Options) -> Measured {
     eprintln!("  {batches:.2?} thousand instructions per request");
     Measured {
         name: subject.variant.name,
-        sittings: vec![batches],
+        sessions: vec![batches],
     }
 }

@@ -4,8 +4,8 @@
 pub(crate) struct Measured {
     /// The variant's.
     pub(crate) name: String,
-    /// By sitting and by round.
-    pub(crate) sittings: Vec<Vec<f64>>,
+    /// By session and by round.
+    pub(crate) sessions: Vec<Vec<f64>>,
 }
 
 /// What is measured.
@@ -25,7 +25,7 @@ pub(crate) const INSTRUCTIONS: Table = Table {
 
 impl Table {
     /// Prints what each variant adds to the first, with the ratio to the second: over all rounds, and
-    /// that of the sittings in which it was lowest and highest.
+    /// that of the sessions in which it was lowest and highest.
     pub(crate) fn print(&self, variants: &[Measured]) {
         let Some((bare, variants)) = variants.split_first() else {
             return;
@@ -34,19 +34,19 @@ impl Table {
         println!(
             "{}: {:.decimals$} {unit} per request\n",
             bare.name,
-            at(0.5, &bare.sittings.concat())
+            at(0.5, &bare.sessions.concat())
         );
         println!("added per request, in {unit}");
         println!(
             "{:44} {:>9} {:>18} {:>9} {:>12}",
-            "", "median", "middle half", "× empty", "by sitting"
+            "", "median", "middle half", "× empty", "by session"
         );
         let mut empty = None;
         for variant in variants {
             let added: Vec<Vec<f64>> = variant
-                .sittings
+                .sessions
                 .iter()
-                .zip(&bare.sittings)
+                .zip(&bare.sessions)
                 .map(less)
                 .collect();
             let empty: &Vec<Vec<f64>> = empty.get_or_insert_with(|| added.clone());
@@ -61,9 +61,9 @@ impl Table {
             let ratio = median / at(0.5, &empty);
             let name = &variant.name;
             let middle_half = format!("{low:.decimals$} to {high:.decimals$}");
-            let by_sitting = format!("{lowest:.1} to {highest:.1}");
+            let by_session = format!("{lowest:.1} to {highest:.1}");
             println!(
-                "{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1} {by_sitting:>12}"
+                "{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1} {by_session:>12}"
             );
         }
     }

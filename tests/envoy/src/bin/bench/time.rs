@@ -9,7 +9,7 @@
 //! ours anew is nothing that an Envoy at work has to do.
 //!
 //! Where in memory an Envoy comes to lie makes a difference, too: the empty filter of one process adds
-//! 13 µs in every round, that of the next one 20. So after some rounds, a *sitting*, all Envoys are
+//! 13 µs in every round, that of the next one 20. So after some rounds, a *session*, all Envoys are
 //! started anew. Still, a number means something next to those of the same run only, the empty
 //! filter's first of all.
 
@@ -29,7 +29,7 @@ const WARM_UP_REQUESTS_OF_MANY_KEYS: usize = 300_000;
 /// At the beginning of each visit, until the caches are warm.
 const WAKING_REQUESTS: usize = 500;
 /// With the same Envoys.
-const ROUNDS_OF_A_SITTING: u32 = 10;
+const ROUNDS_PER_SESSION: u32 = 10;
 /// In each visit: some 50 ms, in which the machine hardly changes.
 const REQUESTS: usize = 2_000;
 /// The cores that Envoys and load have to themselves, so that neither moves.
@@ -43,14 +43,14 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
     let mut left = options.rounds();
     while left > 0 {
         eprintln!("measuring, {left} rounds left");
-        let rounds = left.min(ROUNDS_OF_A_SITTING);
+        let rounds = left.min(ROUNDS_PER_SESSION);
         left -= rounds;
-        for (i, (name, sitting)) in sit(options, rounds).into_iter().enumerate() {
+        for (i, (name, session)) in run_session(options, rounds).into_iter().enumerate() {
             match measured.get_mut(i) {
-                Some(measured) => measured.sittings.push(sitting),
+                Some(measured) => measured.sessions.push(session),
                 None => measured.push(Measured {
                     name,
-                    sittings: vec![sitting],
+                    sessions: vec![session],
                 }),
             }
         }
@@ -59,7 +59,7 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
 }
 
 /// So many rounds, with new Envoys.
-fn sit(options: &Options, rounds: u32) -> Vec<(String, Vec<f64>)> {
+fn run_session(options: &Options, rounds: u32) -> Vec<(String, Vec<f64>)> {
     let chosen = variants::chosen(options).into_iter();
     let start = |variant| {
         let subject = Subject::start(variant, options.upstream, Envoy::builder());
