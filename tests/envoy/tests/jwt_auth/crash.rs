@@ -1,4 +1,4 @@
-//! A VM that dies while requests wait for keys.
+//! A VM crashes while requests wait for keys.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,7 @@ use serde_json::json;
 use super::key_server::{KEYS, KeyServer, configuration};
 use super::{ISSUER, bearer, now};
 
-/// Envoy asks a dead VM nothing, and the one that takes its place knows nothing of these requests:
-/// `stream_idle_timeout` is their bound.
+/// Envoy does not call a crashed VM, and its replacement does not know these requests, so `stream_idle_timeout` ends them.
 #[test]
 fn a_request_that_waited_in_a_vm_that_died_is_answered_before_its_keys_come() {
     let issuer = Issuer::new(ISSUER, Algorithm::ES256);

@@ -1,5 +1,4 @@
-//! Key servers that Envoy does not reach: what the log says, what a request gets, and that the keys come once
-//! the fault is mended.
+//! Key servers that Envoy cannot reach: the log, the responses, and recovery after the fault.
 
 use std::fs;
 use std::path::Path;
@@ -15,15 +14,15 @@ use super::key_server::{KEYS, KeyServer, wait_until};
 use super::tcp_proxy::{Target, TcpProxy};
 use super::{count, now, plugin};
 
-/// Something that is wrong with the cluster of a provider of that name.
+/// A fault in the cluster of the provider with this name.
 struct Fault<'t> {
     name: &'static str,
     cluster: Value,
-    /// What its fetches are counted as.
+    /// The result with which its fetches are counted.
     result: &'static str,
-    /// What the log says, behind the URI.
+    /// The log's text after the URI.
     said: String,
-    /// What Envoy counts, where it says no more.
+    /// The statistic that Envoy counts, if the log does not show the cause.
     statistic: Option<&'static str>,
     mend: Box<dyn Fn() + 't>,
 }
@@ -40,7 +39,7 @@ impl<'t> Fault<'t> {
         }
     }
 
-    /// Envoy says only that there was no connection.
+    /// Envoy reports only that there was no connection.
     fn not_connected(
         name: &'static str,
         cluster: Value,
@@ -93,7 +92,7 @@ fn status(envoy: &Envoy, name: &str) -> u16 {
     envoy.client().send(&request).status
 }
 
-/// With a provider and a rule for each fault. Each has a cluster of its name, but for `unknown`.
+/// An Envoy with a provider and a rule for each fault. Each has a cluster with its name, except `unknown`.
 fn builder(faults: &[Fault<'_>], unknown: &str) -> Builder {
     let provider = |fault: &Fault<'_>| {
         let cluster = match fault.name {
@@ -124,7 +123,7 @@ fn builder(faults: &[Fault<'_>], unknown: &str) -> Builder {
     let builder = Envoy::builder().wasm(&plugin(&configuration));
     let clusters = faults.iter().map(|fault| fault.cluster.clone());
     let builder = clusters.fold(builder, |it, cluster| it.cluster(cluster));
-    // It also gives Envoy a name, which endpoints are for.
+    // It also gives Envoy a node id, which endpoint discovery needs.
     builder.replaceable_listeners()
 }
 
@@ -149,7 +148,7 @@ fn tls_cluster(name: &str, proxy: &TcpProxy, server: &Envoy) -> Value {
     cluster
 }
 
-/// A cluster whose endpoints stand in this file, and what they are to be.
+/// A cluster whose endpoints are in this file, and the file's content.
 fn discovered(name: &str, server: &KeyServer, file: &Path) -> (Value, Value) {
     let mut cluster = bootstrap::cluster(name, server.address());
     let endpoints = cluster["load_assignment"]["endpoints"].take();

@@ -6,20 +6,20 @@ use crate::{hostile, variants};
 
 /// What to measure.
 pub(crate) struct Options {
-    /// How often each variant is measured, if not as often as is usual.
+    /// Number of rounds, if not the default.
     rounds: Option<u32>,
     /// The ids of variants; all if empty.
     only: Vec<String>,
     /// Folders with other builds of the modules.
     pub(crate) against: Vec<PathBuf>,
-    /// Whether requests go to an upstream. Otherwise Envoy answers by itself.
+    /// Whether requests go to an upstream. Otherwise Envoy answers with direct responses.
     pub(crate) upstream: bool,
     /// Whether to count instructions. Otherwise CPU time is measured.
     pub(crate) instructions: bool,
 }
 
 impl Options {
-    /// Reads the arguments. The error says how they are to be.
+    /// Reads the arguments. The error explains the usage.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             rounds: None,
@@ -42,18 +42,18 @@ impl Options {
         Ok(options)
     }
 
-    /// How often each variant is measured.
+    /// Number of rounds.
     pub(crate) fn rounds(&self) -> u32 {
         self.rounds
             .unwrap_or(if self.instructions { 5 } else { 50 })
     }
 
-    /// Whether that variant is to be measured.
+    /// Whether to measure this variant.
     pub(crate) fn chooses(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == id)
     }
 
-    /// Whether hostile requests are to be measured, and nothing else.
+    /// Whether to measure only hostile requests.
     pub(crate) fn is_hostile(&self) -> bool {
         self.only == [hostile::ID]
     }

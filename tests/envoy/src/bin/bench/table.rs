@@ -1,14 +1,14 @@
-//! The results, for people.
+//! Prints the results.
 
-/// What the requests of a variant took.
+/// The cost of a variant's requests.
 pub(crate) struct Measured {
     /// The variant's.
     pub(crate) name: String,
-    /// By session and by round.
+    /// Cost per request, by session and round.
     pub(crate) sessions: Vec<Vec<f64>>,
 }
 
-/// What is measured.
+/// The measured quantity.
 pub(crate) struct Table {
     unit: &'static str,
     decimals: usize,
@@ -24,8 +24,8 @@ pub(crate) const INSTRUCTIONS: Table = Table {
 };
 
 impl Table {
-    /// Prints what each variant adds to the first, with the ratio to the second: over all rounds, and
-    /// that of the sessions in which it was lowest and highest.
+    /// Prints each variant's cost beyond the first variant, with the ratio to the second one: over all rounds, and the
+    /// lowest and the highest session.
     pub(crate) fn print(&self, variants: &[Measured]) {
         let Some((bare, variants)) = variants.split_first() else {
             return;
@@ -69,14 +69,13 @@ impl Table {
     }
 }
 
-/// By round, what one took more than the other.
+/// The difference of two variants, by round.
 fn less((all, bare): (&Vec<f64>, &Vec<f64>)) -> Vec<f64> {
     let rounds = all.iter().zip(bare);
     rounds.map(|(all, bare)| all - bare).collect()
 }
 
-/// The value below which that part of the values is: 0 for the least, 0.5 for the median, 1 for the
-/// greatest.
+/// A quantile of the values: 0 for the least, 0.5 for the median, 1 for the greatest.
 fn at(part: f64, values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
