@@ -83,14 +83,14 @@ fn known(list: &str) -> Option<Vec<String>> {
 
 fn usage(option: &str) -> String {
     format!(
-        "bench: {option} is unknown, or its value is missing or wrong. All are optional:\n\
-         \x20 --rounds N       visits to each variant (50; batches with --instructions, 5); after ten of them\n\
-         \x20                  all Envoys are started anew\n\
+        "bench: {option} is unknown, or its value is missing or invalid. All options are optional:\n\
+         \x20 --rounds N       visits to each variant (50; with --instructions, 5 batches); all Envoys\n\
+         \x20                  restart after ten visits\n\
          \x20 --only A,B       only these variants of {}\n\
-         \x20 --only hostile   the dearest requests that are known, beside plain ones\n\
-         \x20 --against DIR    also the modules in that folder, of another build; repeatable\n\
+         \x20 --only hostile   the most expensive known requests, compared with plain ones\n\
+         \x20 --against DIR    also measure the modules of another build in this folder; repeatable\n\
          \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\
-         \x20 --instructions   count instructions under valgrind, in place of CPU time: exact, and slow",
+         \x20 --instructions   count instructions under valgrind instead of CPU time: exact, but slow",
         variants::ids().collect::<Vec<_>>().join(", ")
     )
 }
