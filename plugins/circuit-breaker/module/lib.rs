@@ -1,8 +1,5 @@
-//! `dist/circuit_breaker.wasm`.
+//! The WebAssembly module `dist/circuit_breaker.wasm`.
 #![cfg(target_arch = "wasm32")]
-#![allow(
-    missing_docs,
-    reason = "the SDK's macro makes a function, for Envoy to call"
-)]
+#![allow(missing_docs, reason = "the SDK's macro defines a function for Envoy")]
 
 portcullis_host::module!(circuit_breaker::CircuitBreaker);

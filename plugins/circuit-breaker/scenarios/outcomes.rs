@@ -8,7 +8,7 @@ use super::{
     breaker, counter, failure, gauge, get, ok, plugin, reached, reason, scenario, sensitive, silent,
 };
 use crate::{
-    Answer, Cluster, Filter, HASTY_PREFIX, NO_ROUTE_PREFIX, RETRIED_PREFIX, Request, Response,
+    Answer, Cluster, Filter, SHORT_TIMEOUT_PREFIX, NO_ROUTE_PREFIX, RETRIED_PREFIX, Request, Response,
     Scenario, Upstream, World,
 };
 
@@ -111,7 +111,7 @@ fn reset(world: &mut dyn World) {
 
 fn timeout(world: &mut dyn World) {
     world.upstream(silent());
-    let response = world.send(Request::get(&format!("{HASTY_PREFIX}a")));
+    let response = world.send(Request::get(&format!("{SHORT_TIMEOUT_PREFIX}a")));
     assert_eq!(response.status, 504);
     assert_open(world);
 }

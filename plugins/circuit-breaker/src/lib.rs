@@ -82,7 +82,7 @@ impl Plugin for CircuitBreaker {
         &self.instance
     }
 
-    const NEEDS_ENDS: bool = true;
+    const NEEDS_STREAM_END: bool = true;
 
     /// Once a response has begun, the request was judged: the error is counted, and the response passes.
     fn on_error(&self, _: &mut Admission, exchange: &mut Exchange, _: Failure) -> Flow {

@@ -1,8 +1,5 @@
-//! `dist/jwt_auth.wasm`.
+//! The WebAssembly module `dist/jwt_auth.wasm`.
 #![cfg(target_arch = "wasm32")]
-#![allow(
-    missing_docs,
-    reason = "the SDK's macro makes a function, for Envoy to call"
-)]
+#![allow(missing_docs, reason = "the SDK's macro defines a function for Envoy")]
 
 portcullis_host::module!(jwt_auth::JwtAuth);

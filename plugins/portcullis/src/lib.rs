@@ -1,10 +1,10 @@
-//! All plugins, for those who want any of them: the native scenarios, `portcullis-validate`, checks of the docs.
+//! The list of all plugins, for the native scenarios, `portcullis-validate` and the checks of the documentation.
 //!
-//! This is the one list of plugins in the code. Everything else (make, schemas, scenarios, packages) goes by
-//! the folders in `plugins`.
+//! This is the only list of plugins in the code. Everything else (make, schemas, scenarios, packages) uses the
+//! folders in `plugins`.
 
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 
 /// One line for each plugin, by its [`Plugin`](portcullis_host::Plugin) type and its policy.
 macro_rules! plugins {
@@ -12,7 +12,7 @@ macro_rules! plugins {
         /// Every plugin, in alphabetical order.
         pub const ALL: &[Entry] = &[$(Entry::of::<$plugin::Policy>()),*];
 
-        /// What a module of this name, in snake case, does when it is loaded.
+        /// The function that starts the module of this name, in snake case.
         pub fn start(name: &str) -> Option<fn()> {
             $(
                 if name == <$plugin::Policy as Policy>::NAME {
@@ -32,14 +32,14 @@ plugins! {
     security_headers: SecurityHeaders,
 }
 
-/// A plugin, for those who read its configuration.
+/// A plugin and its configuration reader.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Its name in snake case, such as `rate_limit`.
     pub name: &'static str,
     /// The JSON Schema of its configuration.
     pub schema: &'static str,
-    read: fn(Document) -> Result<Surroundings, Errors>,
+    read: fn(Document) -> Result<References, Errors>,
 }
 
 impl Entry {
@@ -50,7 +50,7 @@ impl Entry {
             read: |document| {
                 let config = P::read(document)?;
                 let instance = P::instance(&config).clone();
-                Ok(P::compile(config).surroundings(&instance))
+                Ok(P::compile(config).references(&instance))
             },
         }
     }
@@ -58,8 +58,8 @@ impl Entry {
     /// Reads a configuration as the plugin does in Envoy.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub fn read(&self, document: Document) -> Result<Surroundings, Errors> {
+    /// All errors in the configuration.
+    pub fn read(&self, document: Document) -> Result<References, Errors> {
         (self.read)(document)
     }
 }

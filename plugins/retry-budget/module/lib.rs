@@ -1,8 +1,5 @@
-//! `dist/retry_budget.wasm`.
+//! The WebAssembly module `dist/retry_budget.wasm`.
 #![cfg(target_arch = "wasm32")]
-#![allow(
-    missing_docs,
-    reason = "the SDK's macro makes a function, for Envoy to call"
-)]
+#![allow(missing_docs, reason = "the SDK's macro defines a function for Envoy")]
 
 portcullis_host::module!(retry_budget::RetryBudget);

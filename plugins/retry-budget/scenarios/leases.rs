@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{balance, budget, counter, failure, ok, pay, plugin, scenario};
-use crate::{Answer, Cluster, Filter, RELOAD, Request, Response, Scenario, Upstream, World};
+use crate::{Answer, Cluster, Filter, RELOAD_TIME, Request, Response, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let with = |name, filters, story| Scenario {
@@ -41,7 +41,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         with(
             "retry_budget::what_a_crashed_vm_held_comes_back_with_time",
-            vec![Filter::MortalPlugin {
+            vec![Filter::CrashablePlugin {
                 module: "retry_budget",
                 config: crash_config().to_string(),
             }],
@@ -134,7 +134,7 @@ fn crashed(world: &mut dyn World) {
     world.upstream(Upstream::Answers(ok()));
     world.crash("/");
     world.abandon(held);
-    world.pass(RELOAD.max(Duration::from_secs(4)));
+    world.pass(RELOAD_TIME.max(Duration::from_secs(4)));
     // What was held has left the window, with the deposit that had paid for it.
     assert_eq!(world.send(Request::get("/retried/")).status, 200);
     assert_eq!(balance(world), 10);

@@ -9,8 +9,8 @@ use portcullis_core::config::Name;
 use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_host::{
-    Error, Exchange, Failure, Flow, Instance, Phase, Plugin, Property, RequestAttributes, Roster,
-    SteadyClock, TableSpec, Tables, random,
+    Error, Exchange, Failure, Flow, Instance, MetricNames, Phase, Plugin, Property,
+    RequestAttributes, SteadyClock, TableSpec, Tables, random,
 };
 pub use retry_budget_policy::RetryBudget as Policy;
 use retry_budget_policy::{BreakerQuery, BudgetId, Evaluation, Reason, Report};
@@ -28,7 +28,7 @@ pub struct RetryBudget {
     metrics: Vec<BudgetMetrics>,
     /// The breakers that budgets respect, by budget.
     breakers: Vec<Option<Respected>>,
-    roster: Roster,
+    roster: MetricNames,
 }
 
 impl Plugin for RetryBudget {
@@ -41,7 +41,7 @@ impl Plugin for RetryBudget {
             log::warn!("portcullis retry_budget \"{}\": {warning}", instance.name());
         }
         let all_metrics = instance.metrics();
-        let roster = instance.roster();
+        let roster = instance.metric_names();
         for budget in roster.replace(&live_budgets(&instance)) {
             BudgetMetrics::retire(&all_metrics, &budget);
         }
@@ -78,7 +78,7 @@ impl Plugin for RetryBudget {
         &self.instance
     }
 
-    const NEEDS_ENDS: bool = true;
+    const NEEDS_STREAM_END: bool = true;
 
     /// With `on_error: deny` a request gets no retries, and is refused where even that cannot be told to
     /// the router. Once a response has begun there are no retries any more: the error is counted.
@@ -197,7 +197,7 @@ impl Drop for RetryBudget {
     fn drop(&mut self) {
         let metrics = self.instance.metrics();
         for budget in live_budgets(&self.instance) {
-            if self.roster.lacks(budget) {
+            if self.roster.is_retired(budget) {
                 BudgetMetrics::retire(&metrics, budget);
             }
         }

@@ -1,135 +1,135 @@
-//! What a worker remembers of the blocks that it wrote last.
+//! The blocks that a worker has written last, each with its predicted version.
 
 use portcullis_core::time::Nanos;
 
-use crate::cas_predictor::{is_recent, units};
+use crate::cas_predictor::CoarseTime;
 
-/// How many blocks are remembered at most, of all tables of a plugin instance: those of one table for
-/// the default number of keys of rate-limit. So the memory of a worker does not grow with the number of
-/// tables.
-const PLACES: usize = 8_192;
+/// The most blocks in the cache, for all tables of a plugin instance. This is the number of blocks of one rate-limit
+/// table with the default number of keys. The memory of a worker thus does not grow with the number of tables.
+const CAPACITY: usize = 8_192;
 
-/// How much good luck is remembered. A guess that comes true saves about what one costs that does not.
-const MOST_LUCK: u8 = 16;
-/// So many updates are made without guesses after luck has run out.
-const REST: u32 = 256;
-/// The luck after that.
-const NEW_LUCK: u8 = 4;
+/// The upper bound of the hit score. A correct prediction saves about as much as a wrong one costs.
+const MAX_SCORE: u8 = 16;
+/// The number of updates without predictions after the score has reached 0.
+const PAUSE_UPDATES: u32 = 256;
+/// The score after the pause.
+const SCORE_AFTER_PAUSE: u8 = 4;
 
-/// A block of one of the tables.
+/// Identifies a block of one of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct At {
+pub(crate) struct BlockId {
     pub(crate) table: usize,
     pub(crate) block: u32,
 }
 
-/// The blocks of some tables, each with the version that it should have.
+/// A cache of the blocks of some tables, each with its predicted version.
 ///
-/// Where other workers write the same blocks all the time, guesses are wrong, and memory is wasted.
-/// So luck is counted for each table, and when it has run out, nothing of that table is remembered for
-/// a while.
+/// Where other workers constantly write the same blocks, predictions fail and the cache wastes memory. So each table has
+/// a hit score. When it reaches 0, the cache drops the blocks of that table and stores no more of them for a while.
 #[derive(Debug)]
 pub(crate) struct BlockCache {
-    /// A block is at the place of its number and that of its table, added, modulo the number of places:
-    /// numbers of blocks are hashes, and tables of one block have places side by side.
-    places: Vec<Option<Place>>,
-    /// By table.
-    luck: Vec<Luck>,
+    /// The index of a block is its number plus that of its table, modulo [`CAPACITY`]. Block numbers are hashes, and the
+    /// blocks of one number in several tables get neighbouring entries.
+    entries: Vec<Option<Entry>>,
+    /// One for each table.
+    scores: Vec<HitScore>,
 }
 
 #[derive(Debug)]
-struct Place {
-    at: At,
+struct Entry {
+    id: BlockId,
     bytes: Vec<u8>,
     version: u32,
-    since: u32,
+    stored_at: CoarseTime,
 }
 
 #[derive(Clone, Debug)]
-struct Luck {
-    left: u8,
-    rest: u32,
+struct HitScore {
+    score: u8,
+    /// Updates left in the pause.
+    pause: u32,
 }
 
 impl BlockCache {
     /// An empty cache for this number of tables.
     pub(crate) fn new(tables: usize) -> Self {
-        let luck = Luck {
-            left: MOST_LUCK,
-            rest: 0,
+        let score = HitScore {
+            score: MAX_SCORE,
+            pause: 0,
         };
         Self {
-            places: Vec::new(),
-            luck: vec![luck; tables],
+            entries: Vec::new(),
+            scores: vec![score; tables],
         }
     }
 
-    /// Whether to guess in the next update of a table. Call it once for each.
-    pub(crate) fn is_worth_while(&mut self, table: usize) -> bool {
-        let Some(luck) = self.luck.get_mut(table) else {
+    /// Whether to predict in the next update of a table. Call it once for each update.
+    pub(crate) fn should_predict(&mut self, table: usize) -> bool {
+        let Some(score) = self.scores.get_mut(table) else {
             return false;
         };
-        if luck.left > 0 {
+        if score.score > 0 {
             return true;
         }
-        luck.rest = luck.rest.saturating_sub(1);
-        if luck.rest == 0 {
-            luck.left = NEW_LUCK;
+        score.pause = score.pause.saturating_sub(1);
+        if score.pause == 0 {
+            score.score = SCORE_AFTER_PAUSE;
         }
         false
     }
 
-    /// A block, and the version to guess. It is forgotten here.
-    pub(crate) fn take(&mut self, at: At, now: Nanos) -> Option<(Vec<u8>, u32)> {
-        let place = self.places.get_mut(index(at))?;
-        let place = place.take_if(|place| place.at == at)?;
-        is_recent(place.since, now).then_some((place.bytes, place.version))
+    /// Removes a block, and returns it with its predicted version.
+    pub(crate) fn take(&mut self, id: BlockId, now: Nanos) -> Option<(Vec<u8>, u32)> {
+        let entry = self.entries.get_mut(index(id))?;
+        let entry = entry.take_if(|entry| entry.id == id)?;
+        let is_recent = entry.stored_at.is_recent(now);
+        is_recent.then_some((entry.bytes, entry.version))
     }
 
-    /// Remembers a block.
-    pub(crate) fn put(&mut self, at: At, bytes: Vec<u8>, version: u32, now: Nanos) {
-        if self.luck.get(at.table).is_none_or(|luck| luck.left == 0) {
+    /// Stores a block, in place of another one with the same index.
+    pub(crate) fn insert(&mut self, id: BlockId, bytes: Vec<u8>, version: u32, now: Nanos) {
+        let score = self.scores.get(id.table);
+        if score.is_none_or(|score| score.score == 0) {
             return;
         }
-        let index = index(at);
-        if self.places.len() <= index {
-            self.places.resize_with(index + 1, || None);
+        let index = index(id);
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
         }
-        if let Some(place) = self.places.get_mut(index) {
-            *place = Some(Place {
-                at,
+        if let Some(entry) = self.entries.get_mut(index) {
+            *entry = Some(Entry {
+                id,
                 bytes,
                 version,
-                since: units(now),
+                stored_at: CoarseTime::of(now),
             });
         }
     }
 
-    /// A guess was right.
-    pub(crate) fn was_right(&mut self, table: usize) {
-        if let Some(luck) = self.luck.get_mut(table) {
-            luck.left = luck.left.saturating_add(1).min(MOST_LUCK);
+    /// Records a correct prediction.
+    pub(crate) fn record_hit(&mut self, table: usize) {
+        if let Some(score) = self.scores.get_mut(table) {
+            score.score = score.score.saturating_add(1).min(MAX_SCORE);
         }
     }
 
-    /// A guess was wrong.
-    pub(crate) fn was_wrong(&mut self, table: usize) {
-        let Some(luck) = self.luck.get_mut(table) else {
+    /// Records a wrong prediction.
+    pub(crate) fn record_miss(&mut self, table: usize) {
+        let Some(score) = self.scores.get_mut(table) else {
             return;
         };
-        luck.left = luck.left.saturating_sub(1);
-        if luck.left == 0 {
-            luck.rest = REST;
-            let of_table = |place: &mut Place| place.at.table == table;
-            self.places.iter_mut().for_each(|place| {
-                place.take_if(of_table);
+        score.score = score.score.saturating_sub(1);
+        if score.score == 0 {
+            score.pause = PAUSE_UPDATES;
+            self.entries.iter_mut().for_each(|entry| {
+                entry.take_if(|entry| entry.id.table == table);
             });
         }
     }
 }
 
-fn index(at: At) -> usize {
-    at.table.wrapping_add(at.block as usize) % PLACES
+fn index(id: BlockId) -> usize {
+    id.table.wrapping_add(id.block as usize) % CAPACITY
 }
 
 #[cfg(test)]
@@ -138,87 +138,79 @@ mod tests {
 
     const SECOND: Nanos = Nanos::SECOND;
 
-    fn at(block: u32) -> At {
-        At { table: 0, block }
+    fn id(block: u32) -> BlockId {
+        BlockId { table: 0, block }
     }
 
     #[test]
-    fn a_block_is_remembered_once_and_not_for_long() {
+    fn a_block_is_returned_once_and_only_while_it_is_recent() {
         let mut cache = BlockCache::new(2);
-        cache.put(at(7), vec![1], 70, SECOND);
-        cache.put(at(8), vec![2], 80, SECOND);
+        cache.insert(id(7), vec![1], 70, SECOND);
+        cache.insert(id(8), vec![2], 80, SECOND);
 
-        assert_eq!(cache.take(at(9), SECOND), None);
-        assert_eq!(cache.take(at(7), SECOND * 2), Some((vec![1], 70)));
-        assert_eq!(cache.take(at(7), SECOND * 2), None);
-        assert_eq!(cache.take(at(8), SECOND * 20), None);
+        assert_eq!(cache.take(id(9), SECOND), None);
+        assert_eq!(cache.take(id(7), SECOND * 2), Some((vec![1], 70)));
+        assert_eq!(cache.take(id(7), SECOND * 2), None);
+        assert_eq!(cache.take(id(8), SECOND * 20), None);
     }
 
     #[test]
-    fn of_two_blocks_with_one_place_the_later_is_remembered() {
+    fn of_two_blocks_with_one_index_the_later_stays() {
         let mut cache = BlockCache::new(2);
-        let other = 7 + PLACES as u32;
-        cache.put(at(7), vec![1], 70, Nanos::ZERO);
-        cache.put(at(other), vec![2], 80, Nanos::ZERO);
+        let other = 7 + CAPACITY as u32;
+        cache.insert(id(7), vec![1], 70, Nanos::ZERO);
+        cache.insert(id(other), vec![2], 80, Nanos::ZERO);
 
-        assert_eq!(cache.take(at(7), Nanos::ZERO), None);
-        assert_eq!(cache.take(at(other), Nanos::ZERO), Some((vec![2], 80)));
+        assert_eq!(cache.take(id(7), Nanos::ZERO), None);
+        assert_eq!(cache.take(id(other), Nanos::ZERO), Some((vec![2], 80)));
     }
 
     #[test]
-    fn who_guesses_wrong_rests_for_a_while_and_holds_nothing() {
+    fn a_table_with_wrong_predictions_pauses_and_takes_no_memory() {
         let mut cache = BlockCache::new(2);
-        cache.put(at(7), vec![1], 70, Nanos::ZERO);
-        while cache.is_worth_while(0) {
-            cache.was_wrong(0);
+        cache.insert(id(7), vec![1], 70, Nanos::ZERO);
+        while cache.should_predict(0) {
+            cache.record_miss(0);
         }
-        assert_eq!(cache.take(at(7), Nanos::ZERO), None);
+        assert_eq!(cache.take(id(7), Nanos::ZERO), None);
 
-        let rest = (1..1_000).find(|_| cache.is_worth_while(0));
-        assert_eq!(rest, Some(REST as i32));
+        let pause = (1..1_000).find(|_| cache.should_predict(0));
+        assert_eq!(pause, Some(PAUSE_UPDATES as i32));
     }
 
     #[test]
-    fn as_many_right_guesses_as_wrong_ones_are_enough() {
+    fn as_many_correct_predictions_as_wrong_ones_are_enough() {
         let mut cache = BlockCache::new(2);
         for _ in 0..1_000 {
-            assert!(cache.is_worth_while(0));
-            cache.was_wrong(0);
-            cache.was_right(0);
+            assert!(cache.should_predict(0));
+            cache.record_miss(0);
+            cache.record_hit(0);
         }
     }
 
     #[test]
-    fn tables_share_the_places_and_not_the_luck() {
+    fn tables_share_the_memory_and_not_the_score() {
         let mut cache = BlockCache::new(2);
-        let other = At { table: 1, block: 9 };
-        cache.put(at(7), vec![1], 70, Nanos::ZERO);
-        cache.put(other, vec![2], 90, Nanos::ZERO);
-        while cache.is_worth_while(0) {
-            cache.was_wrong(0);
+        let other = BlockId { table: 1, block: 9 };
+        cache.insert(id(7), vec![1], 70, Nanos::ZERO);
+        cache.insert(other, vec![2], 90, Nanos::ZERO);
+        while cache.should_predict(0) {
+            cache.record_miss(0);
         }
 
-        assert_eq!(cache.take(at(7), Nanos::ZERO), None);
-        assert!(cache.is_worth_while(1));
-        assert_eq!(
-            cache.take(
-                At {
-                    table: 0,
-                    block: 10
-                },
-                Nanos::ZERO
-            ),
-            None
-        );
+        assert_eq!(cache.take(id(7), Nanos::ZERO), None);
+        assert!(cache.should_predict(1));
+        // The entry of `other`, as a block of the first table.
+        assert_eq!(cache.take(id(10), Nanos::ZERO), None);
         assert_eq!(cache.take(other, Nanos::ZERO), Some((vec![2], 90)));
 
         (0..100_u32).for_each(|table| {
-            let at = At {
+            let id = BlockId {
                 table: 1,
                 block: table * 101,
             };
-            cache.put(at, vec![0], 1, Nanos::ZERO);
+            cache.insert(id, vec![0], 1, Nanos::ZERO);
         });
-        assert!(cache.places.len() <= PLACES);
+        assert!(cache.entries.len() <= CAPACITY);
     }
 }

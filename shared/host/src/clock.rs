@@ -3,15 +3,15 @@
 use portcullis_core::time::{Nanos, UnixSeconds};
 
 use crate::abi::{self, Status};
-use crate::exchange::Error;
+use crate::error::Error;
 use crate::shared_data;
 
-/// Nanoseconds since the Unix epoch on a clock that nobody can set: the wall clock as it was when
-/// the first plugin of the process was configured, and the monotonic clock from then on. All workers
-/// that share data read the same time from it.
+/// A clock that nobody can set: it starts at the wall-clock time at which the process configured its first
+/// plugin, and then advances with the monotonic clock. All workers that share data read the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct SteadyClock {
-    /// From the monotonic clock to this one.
+    /// Nanoseconds to add to the monotonic clock. The addition wraps, because the wall clock may be the smaller
+    /// of the two.
     offset: Result<u64, Status>,
 }
 
@@ -19,9 +19,12 @@ const CLOCK: &str = "clock_time_get";
 const OFFSET: &[u8] = b"portcullis/steady_clock";
 
 impl SteadyClock {
-    /// The clock of this process, started if it was not yet. Call it when configuring.
+    /// The clock of this process; the first call starts it. Call it when configuring.
     pub fn open() -> Self {
-        let offset = || Ok(abi::wall_nanos()?.wrapping_sub(abi::monotonic_nanos()?));
+        let offset = || {
+            let wall = abi::wall_time()?;
+            Ok(wall.get().wrapping_sub(abi::monotonic_time()?.get()))
+        };
         Self {
             offset: offset().map(|offset: u64| {
                 let shared = shared_data::seeded(OFFSET, || offset.to_le_bytes());
@@ -30,19 +33,21 @@ impl SteadyClock {
         }
     }
 
-    /// The time now. An error, never a time that stands still, if Envoy does not say.
+    /// The current time. If Envoy does not provide it, this is an error, never a time that stands still.
     pub fn now(self) -> Result<Nanos, Error> {
         let now = || {
+            let offset = self.offset?;
             Ok(Nanos::new(
-                self.offset?.wrapping_add(abi::monotonic_nanos()?),
+                abi::monotonic_time()?.get().wrapping_add(offset),
             ))
         };
         now().map_err(Error::of(CLOCK))
     }
 }
 
-/// The time on the wall clock, which somebody may set: for times that come from elsewhere, as those in a token do.
+/// The time on the wall clock, which can be set. Use it only to compare with times from elsewhere, such as those in
+/// a token.
 pub fn wall_clock() -> Result<UnixSeconds, Error> {
-    let nanos = abi::wall_nanos().map_err(Error::of(CLOCK))?;
-    Ok(UnixSeconds::new(Nanos::new(nanos).floor_secs()))
+    let time = abi::wall_time().map_err(Error::of(CLOCK))?;
+    Ok(UnixSeconds::new(time.floor_secs()))
 }

@@ -1,11 +1,10 @@
-//! The encoding in which header maps cross the boundary: a count, the sizes of all names and
-//! values, then the names and values, each with a NUL behind it; numbers are 32 bits,
-//! little-endian.
+//! The encoding of header maps in the ABI: their number, the sizes of all names and values, then the names and values,
+//! each followed by a NUL. Numbers have 32 bits, little-endian.
 
 use bytes::Bytes;
 
-/// Decodes a header map. The entries share the memory of `block`. `None` when it is malformed,
-/// which no host should do.
+/// Decodes a header map. The entries share the memory of `block`. `None` if it is malformed, which a correct host
+/// never causes.
 pub(crate) fn decode(block: Vec<u8>) -> Option<Vec<(Bytes, Bytes)>> {
     if block.is_empty() {
         return Some(Vec::new());
@@ -44,8 +43,7 @@ pub(crate) fn encode<'a>(
         .sum();
     let mut block = Vec::with_capacity(4 + content);
     let size = |block: &mut Vec<u8>, size: usize| {
-        // A header map of 4 GiB does not exist; a size that is cut short would only make the
-        // host refuse the block.
+        // No header map has 4 GiB; a truncated size would only make the host refuse the block.
         block.extend_from_slice(&(size as u32).to_le_bytes());
     };
     size(&mut block, entries.len());

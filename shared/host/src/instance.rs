@@ -6,13 +6,13 @@ use portcullis_core::config::Name;
 use portcullis_core::policy::Policy;
 use portcullis_core::reply::Reply;
 
+use crate::metric_names::MetricNames;
 use crate::metrics::Metrics;
-use crate::roster::Roster;
 use crate::shared_data::SharedValue;
 use crate::tables::{TableSpec, Tables};
 
-/// A policy, and the name that it has in Envoy: instances of one name share their metrics, their tables and their
-/// shared values, over all workers and over configuration pushes.
+/// A compiled policy with its instance name. Instances of one name share their metrics, tables and shared values,
+/// across all workers and configuration pushes.
 #[derive(Debug)]
 pub struct Instance<P> {
     name: Name,
@@ -28,12 +28,12 @@ impl<P: Policy> Instance<P> {
         }
     }
 
-    /// The name of the instance.
+    /// The instance's name.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// The metrics of the instance. Define them when configuring.
+    /// The metrics of the instance. Call it when configuring.
     pub fn metrics(&self) -> Metrics {
         Metrics::new(P::NAME, &self.name)
     }
@@ -48,7 +48,7 @@ impl<P: Policy> Instance<P> {
         SharedValue::open(P::NAME, &self.name, name)
     }
 
-    /// Says in the debug log that a request is denied, and by which rule: the details of the reply name it.
+    /// Writes a denied request to the debug log. The response-code details of the reply name the rule.
     pub fn log_denial(&self, reply: &Reply) {
         log::debug!(
             "portcullis {} \"{}\": denied: {}",
@@ -58,9 +58,9 @@ impl<P: Policy> Instance<P> {
         );
     }
 
-    /// Opens the list of what the instance has metrics for. Call it when configuring.
-    pub fn roster(&self) -> Roster {
-        Roster::open(P::NAME, &self.name)
+    /// Opens the list of names that the instance has metrics for. Call it when configuring.
+    pub fn metric_names(&self) -> MetricNames {
+        MetricNames::open(P::NAME, &self.name)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The `log` crate's way to Envoy's log.
+//! The backend of the `log` crate: it writes to Envoy's log.
 //!
-//! Not the SDK's logger: it panics when a line cannot be logged, and it replaces the panic hook of
-//! the process, which natively belongs to the test host. Envoy logs a panic all the same, because
-//! Rust writes it to standard error.
+//! It replaces the SDK's logger, which panics when a line cannot be logged, and which installs a panic hook for
+//! the whole process; in a native process that hook belongs to the test host. Envoy logs panics anyway, because
+//! Rust writes them to standard error.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -31,9 +31,9 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Sends what is logged to Envoy, leaving out what Envoy would not log anyway.
+/// Sends log lines to Envoy, except those below Envoy's log level.
 pub(crate) fn init() {
-    // An error means that it is set already: natively several VMs share one process.
+    // An error means that the logger is already set: in a native process several VMs share it.
     let _ = log::set_logger(&Logger);
     log::set_max_level(match abi::log_level() {
         Ok(0) => LevelFilter::Trace,

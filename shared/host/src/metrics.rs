@@ -1,26 +1,25 @@
 //! Counters and gauges in Envoy's statistics.
 //!
-//! A statistic is called `wasmcustom.portcullis.<plugin>.<labels><metric>`, each label written
-//! `name=.=value;.;`, the instance's name first as `policy`:
+//! The name of a statistic is `wasmcustom.portcullis.<plugin>.<labels><metric>`. A label is written
+//! `name=.=value;.;`. The first label is `policy`, the name of the instance:
 //!
 //! ```text
 //! wasmcustom.portcullis.security_headers.policy=.=edge;.;rule=.=api;.;responses
 //! ```
 //!
-//! proxy-wasm knows no labels. Envoy makes them of this encoding with the rules in
-//! `envoy/stats_tags.yaml`, and Prometheus sees
-//! `portcullis_security_headers_responses{policy="edge",rule="api"}`. No value can be mistaken for
-//! the encoding, because the alphabet of names lacks `=` and `;`. Values come from the
-//! configuration only, never from traffic: Envoy does not forget a statistic.
+//! proxy-wasm has no labels. The rules in `envoy/stats_tags.yaml` make Envoy extract them from this encoding, and
+//! Prometheus sees `portcullis_security_headers_responses{policy="edge",rule="api"}`. A value cannot be confused
+//! with the encoding, because names cannot contain `=` and `;`. Values come from the configuration only, never from
+//! traffic: Envoy never deletes a statistic.
 
 use portcullis_core::config::Name;
 use portcullis_core::label::{ByLabel, Label};
 use portcullis_table::TableEvents;
 
 use crate::abi;
-use crate::throttle::warn_once;
+use crate::warnings::warn_once;
 
-/// Defines the metrics of one plugin instance, at configure time.
+/// Defines the metrics of one plugin instance. Use it when configuring.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     prefix: String,
@@ -37,15 +36,15 @@ pub struct TableMetrics {
 }
 
 impl Metrics {
-    /// The metrics of the plugin `plugin` (its name in snake case) under the instance's name.
-    pub fn new(plugin: &str, policy: &Name) -> Self {
+    /// The metrics of an instance of `plugin`, which is a name in snake case.
+    pub fn new(plugin: &str, instance: &Name) -> Self {
         Self {
-            prefix: format!("portcullis.{plugin}.policy=.={policy};.;"),
+            prefix: format!("portcullis.{plugin}.policy=.={instance};.;"),
         }
     }
 
-    /// The metrics with one more label. Its value is a name from the configuration or a word of the plugin's
-    /// own, never anything from a request.
+    /// The same metrics with one more label. Its value is a name from the configuration or a constant of the
+    /// plugin, never anything from a request.
     #[must_use]
     pub fn with(&self, label: &str, value: &str) -> Self {
         Self {
@@ -63,9 +62,9 @@ impl Metrics {
         Gauge(self.define(abi::MetricKind::Gauge, metric))
     }
 
-    /// Defines a counter for each of several things, which are told apart by this label.
+    /// Defines one counter for each value of a label.
     pub fn counters_by<T: Label>(&self, label: &str, metric: &str) -> CountersBy<T> {
-        let counter = |thing: T| self.with(label, thing.label()).counter(metric);
+        let counter = |value: T| self.with(label, value.label()).counter(metric);
         CountersBy(ByLabel::new(counter))
     }
 
@@ -84,14 +83,13 @@ impl Metrics {
         let name = format!("{}{metric}", self.prefix);
         abi::define_metric(kind, &name)
             .inspect_err(|status| {
-                log::warn!("metric {name} is not kept: proxy_define_metric: {status:?}");
+                log::warn!("metric {name} cannot be defined: proxy_define_metric: {status:?}");
             })
             .ok()
     }
 }
 
-/// A number that only grows. One that could not be defined counts nothing: metrics never stand in
-/// the way of traffic.
+/// A number that only grows. A counter that could not be defined counts nothing: metrics never block traffic.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counter(Option<u32>);
 
@@ -101,12 +99,12 @@ impl Counter {
         self.add(1);
     }
 
-    /// Counts so many events.
+    /// Counts several events.
     pub fn add(self, count: u32) {
         if let Some(id) = self.0
             && count > 0
         {
-            counted(
+            warn_of_failure(
                 "proxy_increment_metric",
                 abi::increment_metric(id, count.into()),
             );
@@ -114,21 +112,21 @@ impl Counter {
     }
 }
 
-/// A counter for each of several things: for each reason of a refusal, say.
+/// A counter for each value of a label, such as each reason of a refusal.
 #[derive(Clone, Debug)]
 pub struct CountersBy<T>(ByLabel<T, Counter>);
 
 impl<T: Label> CountersBy<T> {
-    /// Counts one event of this thing.
-    pub fn increment(&self, thing: T) {
-        if let Some(counter) = self.0.get(thing) {
+    /// Counts one event with this value.
+    pub fn increment(&self, value: T) {
+        if let Some(counter) = self.0.get(value) {
             counter.increment();
         }
     }
 }
 
 impl TableMetrics {
-    /// Counts what an operation did to the table.
+    /// Counts the events of one operation on the table.
     pub fn count(&self, events: TableEvents) {
         if events.occupied {
             self.occupancy.increment();
@@ -141,28 +139,28 @@ impl TableMetrics {
         }
     }
 
-    /// Counts an update that was given up, of a value beside the table.
+    /// Counts an abandoned update of a shared value that belongs to the table.
     pub fn count_give_up(&self) {
         self.gave_up.increment();
     }
 }
 
-/// A number that all workers move or set together. One that could not be defined shows nothing.
+/// A number that all workers change together. A gauge that could not be defined shows nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauge(Option<u32>);
 
 impl Gauge {
-    /// Moves the gauge up by one.
+    /// Adds one.
     pub fn increment(self) {
         self.add(1);
     }
 
-    /// Moves the gauge up or down. Envoy's gauges wrap below zero: take away only what was added.
+    /// Adds to the gauge or subtracts from it. Envoy's gauges wrap below zero: subtract only what was added.
     pub fn add(self, difference: i64) {
         if let Some(id) = self.0
             && difference != 0
         {
-            counted(
+            warn_of_failure(
                 "proxy_increment_metric",
                 abi::increment_metric(id, difference),
             );
@@ -172,13 +170,13 @@ impl Gauge {
     /// Sets the gauge.
     pub fn set(self, value: u64) {
         if let Some(id) = self.0 {
-            counted("proxy_record_metric", abi::record_metric(id, value));
+            warn_of_failure("proxy_record_metric", abi::record_metric(id, value));
         }
     }
 }
 
-/// Metrics never stand in the way of traffic: where they cannot be kept, the log says so.
-fn counted(call: &'static str, result: Result<(), abi::Status>) {
+/// Metrics never block traffic: a failure only goes to the log.
+fn warn_of_failure(call: &'static str, result: Result<(), abi::Status>) {
     if let Err(status) = result {
         warn_once(call, status);
     }

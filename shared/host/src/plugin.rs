@@ -1,62 +1,64 @@
-//! What a plugin is.
+//! The interface between a plugin and its host.
 
 use std::time::Duration;
 
 use portcullis_core::policy::Policy;
 use portcullis_core::reply::Reply;
 
-use crate::exchange::{Error, Exchange, Failure};
+use crate::error::{Error, Failure};
+use crate::exchange::Exchange;
 use crate::instance::Instance;
 use crate::worker::{CallId, CallResponse, Worker};
 
 /// How a stream goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Flow {
-    /// On to the next filter.
+    /// The message goes on to the next filter.
     #[default]
     Continue,
-    /// Not at all: this is the answer.
+    /// The stream ends here, with this reply.
     Reply(Reply),
-    /// Not yet: the request waits until the plugin [wakes](Worker::wake) it, and is then looked at
-    /// anew. What was changed of it stays changed. Responses cannot wait and go on.
+    /// The request waits until the plugin [wakes](Worker::wake) it, and [`Plugin::on_request`] then judges it again.
+    /// Its changes so far remain. Responses cannot wait: they continue.
     Wait,
 }
 
 /// A filter for HTTP streams.
 ///
-/// A plugin wires a policy to Envoy: it takes from the [`Exchange`] what the policy looks at, and
-/// does to it what the policy decided. One value serves all streams of a worker; what belongs to
-/// one stream is kept in its [`Stream`](Self::Stream).
+/// A plugin wires a policy to Envoy: it collects from the [`Exchange`] the facts that the policy needs, and carries
+/// out the policy's decision on it. One value serves all streams of a worker; the state of one stream is in its
+/// [`Stream`](Self::Stream).
 ///
-/// An `Err` means that Envoy refused something. A warning is logged, at most once every ten seconds, and
-/// [`on_error`](Self::on_error) decides how the stream goes on; so it does when Envoy refuses the changes
-/// that a plugin made. No stream passes because of an error alone.
+/// An `Err` means that Envoy refused something. The host logs a warning, at most once every ten seconds, and
+/// [`on_error`](Self::on_error) decides how the stream goes on. The same happens when Envoy refuses a change that the
+/// plugin made. No stream passes because of an error alone.
 ///
-/// Every plugin is a [`Chain`](crate::Chain) of one.
+/// Some callbacks come only if the module lists them in its `Cargo.toml`, under `package.metadata.envoy`; see
+/// `tools/trim`.
 pub trait Plugin: Sized + 'static {
     /// The policy.
     type Policy: Policy;
 
-    /// What is remembered of one stream. The default is a stream whose request this plugin has
-    /// not seen: another filter may have answered before.
+    /// The state of one stream. The default is a stream whose request this plugin has not seen, because another
+    /// filter answered it before.
     type Stream: Default;
 
-    /// Makes the plugin. Metrics are defined here, and tables are opened.
+    /// Creates the plugin. It defines its metrics and opens its tables here.
     fn new(instance: Instance<Self::Policy>) -> Self;
 
-    /// The instance that it was made of.
+    /// The instance that [`new`](Self::new) received.
     fn instance(&self) -> &Instance<Self::Policy>;
 
-    /// Whether the plugin depends on hearing how streams end. If Envoy does not call
-    /// [`on_response`](Self::on_response) and [`on_log`](Self::on_log), or one of them fails, each request of
-    /// the next ten seconds begins with [`on_error`](Self::on_error).
-    const NEEDS_ENDS: bool = false;
+    /// Whether the plugin depends on learning how streams end. If Envoy does not call
+    /// [`on_response`](Self::on_response) and [`on_log`](Self::on_log), or one of them fails, then for ten seconds
+    /// each request begins with [`on_error`](Self::on_error).
+    const NEEDS_STREAM_END: bool = false;
 
-    /// Something failed in the phase of the exchange: the plugin counts it, and decides how the stream
-    /// goes on. It may still change an [undecided](Failure::Undecided) exchange.
+    /// Something failed in the phase of the exchange. The plugin counts it, and decides how the stream goes on. It
+    /// may still change an [undecided](Failure::Undecided) exchange.
     ///
-    /// In the request and the response phase a reply is sent in place of the message, and if Envoy takes
-    /// no reply, the message is held. In the other phases the answer means nothing.
+    /// In the request and response phases the host sends a reply in place of the message, and holds the message if
+    /// Envoy does not accept the reply. In the other phases the host ignores the result.
     fn on_error(
         &self,
         stream: &mut Self::Stream,
@@ -64,11 +66,11 @@ pub trait Plugin: Sized + 'static {
         failure: Failure,
     ) -> Flow;
 
-    /// The request's headers have come.
+    /// The request's headers have arrived.
     fn on_request(&self, stream: &mut Self::Stream, exchange: &mut Exchange)
     -> Result<Flow, Error>;
 
-    /// The last byte of the request has come; not called for requests that are
+    /// The last byte of the request has arrived. Not called for requests that are
     /// [complete](Exchange::is_request_complete) with their headers. The module has to list `request_body` and
     /// `request_trailers` among its callbacks.
     fn on_request_end(
@@ -79,15 +81,15 @@ pub trait Plugin: Sized + 'static {
         Ok(())
     }
 
-    /// The response's headers have come, from the upstream, from a filter, or from Envoy itself.
+    /// The response's headers have arrived, from the upstream, from a filter, or from Envoy itself.
     fn on_response(
         &self,
         stream: &mut Self::Stream,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error>;
 
-    /// The response's trailers have come. Few responses but those of gRPC have any. The module has to
-    /// list `response_trailers` among its callbacks (see `tools/trim`).
+    /// The response's trailers have arrived. Few responses other than those of gRPC have any. The module has to
+    /// list `response_trailers` among its callbacks.
     fn on_trailers(
         &self,
         _stream: &mut Self::Stream,
@@ -96,34 +98,33 @@ pub trait Plugin: Sized + 'static {
         Ok(())
     }
 
-    /// The stream has ended, one way or another; called exactly once. The module has to list `log`
-    /// among its callbacks.
+    /// The stream has ended, for whatever reason. Called exactly once. The module has to list `log` among its
+    /// callbacks.
     fn on_log(&self, _stream: &mut Self::Stream, _exchange: &mut Exchange) -> Result<(), Error> {
         Ok(())
     }
 
-    /// How often [`on_tick`](Self::on_tick) is to be called, at least. It is called soon after the
-    /// configuration, too, some fifty times a second while requests wait, and more often while many of
-    /// them are woken. The module has to list
-    /// `tick` among its callbacks.
+    /// The longest time between two calls of [`on_tick`](Self::on_tick). The first call follows soon after the
+    /// configuration. While requests wait, a call comes about every 20 ms; while many woken requests are left to
+    /// judge, more often. The module has to list `tick` among its callbacks.
     fn tick_period(&self) -> Option<Duration> {
         None
     }
 
-    /// Time has passed. Every worker ticks, and Envoy's main thread, which has no streams; so does
-    /// what is left of an older configuration, for as long as the listener drains.
+    /// Time has passed. Every worker calls this, and so does Envoy's main thread, which has no streams. Instances of
+    /// an older configuration call it for as long as their listener drains.
     fn on_tick(&self, _worker: &mut Worker) -> Result<(), Error> {
         Ok(())
     }
 
-    /// The most bytes that the body of a response to a call may have. A larger one is handed over cut
-    /// short, but longer than this.
+    /// The largest body, in bytes, that a response to a call may have. A larger body arrives truncated, one byte
+    /// longer than this.
     fn max_call_body(&self) -> usize {
         0
     }
 
-    /// A call was answered: of this plugin, or of another one in the same module, whose calls are to
-    /// be left alone. The module has to list `http_call_response` among its callbacks.
+    /// The response to a call has arrived. The call may belong to another plugin in the same module: ignore
+    /// unknown ids. The module has to list `http_call_response` among its callbacks.
     fn on_call_response(
         &self,
         _worker: &mut Worker,

@@ -1,9 +1,9 @@
-//! Randomness.
+//! Random numbers.
 
 use crate::abi;
-use crate::exchange::Error;
+use crate::error::Error;
 
-/// Bytes that nobody can predict.
+/// Unpredictable bytes.
 pub fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     abi::random(&mut bytes).map_err(Error::of("random_get"))?;

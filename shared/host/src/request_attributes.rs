@@ -1,12 +1,14 @@
-//! What Envoy knows of a request beside its headers.
+//! The properties of a request that matchers and keys use.
 
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs, Request};
 use portcullis_core::matcher::Subject;
 
-use crate::exchange::{Error, Exchange, Property};
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::property::Property;
 
-/// The properties of a request that a policy needs; those that it does not are empty. Ask for them
-/// before any header is written, after which Envoy chooses the route anew.
+/// The properties of a request that a policy needs; the others are empty. Fetch them before writing any header,
+/// because Envoy then chooses the route again.
 #[derive(Debug, Default)]
 pub struct RequestAttributes {
     route: Vec<u8>,
@@ -16,18 +18,18 @@ pub struct RequestAttributes {
 }
 
 impl RequestAttributes {
-    /// Asks Envoy. A property without a value is empty; one that Envoy refuses to show is an error,
-    /// because an empty one may be treated more mildly.
+    /// Reads them from Envoy. A property without a value is empty. A property that Envoy refuses to provide is an
+    /// error, because a policy may treat an empty one more mildly.
     pub fn fetch(exchange: &Exchange, needs: Needs) -> Result<Self, Error> {
-        let ask = |needed: bool, property| {
+        let fetch = |needed: bool, property| {
             let value = needed.then(|| exchange.property(property)).transpose()?;
             Ok(value.flatten().unwrap_or_default())
         };
         Ok(Self {
-            route: ask(needs.route, Property::ROUTE_NAME)?,
-            remote_address: ask(needs.remote_address, Property::REMOTE_ADDRESS)?,
-            claims: ask(needs.claims, Property::filter_state(CLAIMS_PROPERTY))?,
-            cluster: ask(needs.cluster, Property::CLUSTER_NAME)?,
+            route: fetch(needs.route, Property::ROUTE_NAME)?,
+            remote_address: fetch(needs.remote_address, Property::REMOTE_ADDRESS)?,
+            claims: fetch(needs.claims, Property::filter_state(CLAIMS_PROPERTY))?,
+            cluster: fetch(needs.cluster, Property::CLUSTER_NAME)?,
         })
     }
 
@@ -36,7 +38,7 @@ impl RequestAttributes {
         &self.route
     }
 
-    /// The request with these headers, for what counts by key.
+    /// The request with these headers, for matchers and keys.
     pub fn request<'a>(&'a self, subject: &'a Subject<'a>) -> Request<'a> {
         Request {
             subject,

@@ -1,56 +1,51 @@
-//! Values that all workers share, changed one after the other.
+//! Values that all workers share, changed by compare-and-swap.
 //!
-//! proxy-wasm's shared data is a map in the proxy's memory, under one lock, with a name space for
-//! each `vm_id`. It has compare-and-swap, but nothing to create a key only if it is absent: a swap on
-//! an absent key always succeeds, and a swap with version 0 always overwrites. Nothing is ever
-//! deleted.
+//! proxy-wasm's shared data is a map in the proxy's memory, under one lock, with a namespace for each `vm_id`. It has
+//! compare-and-swap, but no operation that creates a key only if it is absent: a swap on an absent key always succeeds,
+//! and a swap with version 0 always overwrites. Nothing is ever deleted.
 //!
 //! # How a key is created exactly once
 //!
 //! To create a key, a worker swaps it with a **foreign version**: one that this key cannot have.
 //!
 //! - If the key is still absent, the swap succeeds, whatever the version.
-//! - If another worker has created it in the meantime, the key has a version of its own, the foreign
-//!   one does not match, and the swap fails. The worker reads the key and starts again.
+//! - If another worker has created the key in the meantime, the key has a version of its own, which differs from the
+//!   foreign one, and the swap fails. The worker reads the key and starts again.
 //!
-//! The host decides between the two under its lock, so of any number of workers that create the same
-//! key at once exactly one succeeds, and no value is overwritten that its worker has not read. There
-//! is no lock and no claim that a worker could leave behind when it dies.
+//! The host decides between the two under its lock. So of any number of workers that create the same key at once
+//! exactly one succeeds, and no worker overwrites a value that it has not read. There is no lock and no claim that a
+//! dying worker could leave behind.
 //!
-//! Which version is foreign? The host takes the versions of all keys from one counter. A version is
-//! foreign to a key if
+//! Which version is foreign? The host takes the versions of all keys from one counter. A version is foreign to a key if
 //!
-//! 1. it was given to another key: no version is given twice; or
-//! 2. it was given to any key before this one was found absent: the version of a key that was
-//!    created after that is a later one.
+//! 1. another key has got it: no version is given twice; or
+//! 2. any key has got it before this key was found absent: a key that is created later gets a later version.
 //!
-//! [`CasPredictor::latest`] returns one or the other. A version that a worker has just
-//! [asked for](crate::cas_predictor) is that of the probe, which is another key (1). One that it
-//! remembers was given before the current update began, and so before the update found the key
-//! absent (2).
+//! [`CasPredictor::latest`] returns one or the other. If it has just [checked](crate::cas_predictor), the version is
+//! that of the probe, which is another key (1). A version that it remembers was given before the current update began,
+//! and so before the update found the key absent (2).
 //!
-//! Both hold until the counter, which has 32 bits, comes round between the giving of the version and
-//! the swap. `CasPredictor` lets go of what it knows after seconds, in which no machine writes four billion
-//! values under one lock.
+//! Both hold unless the counter, which has 32 bits, wraps around between the moment at which the version is given and
+//! the swap. `CasPredictor` drops its knowledge after seconds, in which no machine writes four billion values under one
+//! lock.
 //!
-//! Only an absent key takes that path. A key that exists costs a read and a swap, as ever.
+//! Only an absent key takes this path. A key that exists costs a read and a swap, as usual.
 
 use portcullis_core::config::Name;
+use portcullis_core::time::Nanos;
 use portcullis_table::{Edit, GaveUp};
 
-use portcullis_core::time::Nanos;
-
 use crate::abi::{self, Status};
-use crate::block_cache::{At, BlockCache};
+use crate::block_cache::{BlockCache, BlockId};
 use crate::cas_predictor::{self, CasPredictor};
-use crate::throttle::warn_once;
+use crate::warnings::warn_once;
 
-/// How often a change is tried. Each attempt fails only because some other worker succeeded, so as
-/// many failures in a row mean that something is broken, not that there is much to do.
+/// The attempts to make a change. An attempt fails only because another worker succeeded, so this many failures in a
+/// row mean that something is broken, not that the load is high.
 const ATTEMPTS: u32 = 100;
 
-/// The value of a key, which gets this one if it has none. `None` when the host refuses, or when
-/// the value has another length.
+/// Reads the value of a key, after creating it with this value if it is absent. `None` if the host refuses, or if the
+/// value has another length.
 pub(crate) fn seeded<const N: usize>(
     key: &[u8],
     value: impl FnOnce() -> [u8; N],
@@ -61,7 +56,7 @@ pub(crate) fn seeded<const N: usize>(
     read(key).ok()?.value.try_into().ok()
 }
 
-/// Creates a key that was found absent; another worker may have created it since.
+/// Creates a key that was found absent. Another worker may have created it since.
 fn create(key: &[u8], value: &[u8]) -> Result<(), Status> {
     let created =
         cas_predictor::foreign().and_then(|version| abi::set_shared_data(key, value, version));
@@ -74,28 +69,28 @@ fn create(key: &[u8], value: &[u8]) -> Result<(), Status> {
     }
 }
 
-/// A change that was stored.
+/// A successful change.
 pub(crate) struct Changed<T> {
-    /// What the closure returned, the time that counts.
+    /// The outcome of the last call of the closure, which is the one that counts.
     pub(crate) outcome: T,
-    /// How often another worker came first.
+    /// How often another worker wrote first.
     pub(crate) retries: u32,
 }
 
-/// A value as it was read.
-struct Read {
+/// A value with its version.
+struct Versioned {
     value: Vec<u8>,
     /// `None` for a key that does not exist.
     version: Option<u32>,
 }
 
-fn read(key: &[u8]) -> Result<Read, GaveUp> {
+fn read(key: &[u8]) -> Result<Versioned, GaveUp> {
     match abi::shared_data(key) {
-        Ok((value, version)) => Ok(Read {
+        Ok((value, version)) => Ok(Versioned {
             value,
             version: Some(version),
         }),
-        Err(Status::NotFound) => Ok(Read {
+        Err(Status::NotFound) => Ok(Versioned {
             value: Vec::new(),
             version: None,
         }),
@@ -106,16 +101,16 @@ fn read(key: &[u8]) -> Result<Read, GaveUp> {
     }
 }
 
-/// Lets `edit` change the value of a key, as if no other worker existed: when one came first, `edit`
-/// gets the new value and starts again. A key that does not exist is created with `foreign`, which
-/// returns a version that is foreign to it, or gives up.
+/// Changes the value of a key with `edit`, as if no other worker existed: if another worker writes first, `edit` gets
+/// the new value and starts again. To create an absent key, it needs a version from `foreign`, and gives up if there is
+/// none.
 pub(crate) fn change<T>(
     key: &[u8],
     foreign: impl Fn() -> Option<u32>,
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
     for retries in 0..ATTEMPTS {
-        let Read { mut value, version } = read(key)?;
+        let Versioned { mut value, version } = read(key)?;
         let Edit { changed, outcome } = edit(&mut value);
         if !changed || swap(key, &value, version.or_else(&foreign))? {
             return Ok(Changed { outcome, retries });
@@ -124,7 +119,7 @@ pub(crate) fn change<T>(
     Err(GaveUp)
 }
 
-/// Stores a value, if the one that is there has this version, or if there is none.
+/// Stores a value, if the present one has this version or the key is absent. False if another worker wrote first.
 fn swap(key: &[u8], value: &[u8], version: Option<u32>) -> Result<bool, GaveUp> {
     match abi::set_shared_data(key, value, version.ok_or(GaveUp)?) {
         Ok(()) => Ok(true),
@@ -136,60 +131,60 @@ fn swap(key: &[u8], value: &[u8], version: Option<u32>) -> Result<bool, GaveUp> 
     }
 }
 
-/// A block of a table, and the time.
+/// A block to change, and the current time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
     pub(crate) key: &'a [u8],
-    pub(crate) at: At,
+    pub(crate) id: BlockId,
     pub(crate) now: Nanos,
 }
 
-/// The same as [`change`] for a block that this worker may remember. Then it is not read: it is
-/// written with the [version](crate::cas_predictor) that it should have, even where nothing has changed,
-/// because only that shows whether it is still as cached.
-pub(crate) fn change_remembered<T>(
+/// The same as [`change`] for a block that may be in the cache. If it is, it is not read, but written with its
+/// [predicted version](crate::cas_predictor). This write happens even if `edit` changed nothing, because only a write
+/// shows whether the cached block is current.
+pub(crate) fn change_cached<T>(
     block: Block<'_>,
     predictor: &CasPredictor,
     cache: &mut BlockCache,
     mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
 ) -> Result<Changed<T>, GaveUp> {
-    let Block { key, at, now } = block;
+    let Block { key, id, now } = block;
     let mut latest = None;
-    if let Some((mut value, version)) = cache.take(at, now) {
+    if let Some((mut value, version)) = cache.take(id, now) {
         let outcome = edit(&mut value).outcome;
         latest = predictor.latest(now);
         if swap(key, &value, Some(version))? {
-            cache.was_right(at.table);
-            remember(block, predictor, cache, value, latest);
+            cache.record_hit(id.table);
+            cache_written(block, predictor, cache, value, latest);
             return Ok(Changed {
                 outcome,
                 retries: 0,
             });
         }
-        cache.was_wrong(at.table);
-        predictor.doubt();
+        cache.record_miss(id.table);
+        predictor.record_foreign_write();
     }
     for retries in 0..ATTEMPTS {
-        let Read { mut value, version } = read(key)?;
+        let Versioned { mut value, version } = read(key)?;
         let Edit { changed, outcome } = edit(&mut value);
         if !changed {
             if let Some(version) = version {
-                cache.put(at, value, version, now);
+                cache.insert(id, value, version, now);
             }
             return Ok(Changed { outcome, retries });
         }
-        // An older one will do, too: to guess from, and to create the key.
+        // The version from before the failed swap is good enough to predict from and to create the key.
         latest = latest.or_else(|| predictor.latest(now));
         if swap(key, &value, version.or(latest))? {
-            remember(block, predictor, cache, value, latest);
+            cache_written(block, predictor, cache, value, latest);
             return Ok(Changed { outcome, retries });
         }
     }
     Err(GaveUp)
 }
 
-/// Remembers a value that was stored just now, when `latest` was given already.
-fn remember(
+/// Caches a value that was just stored. `latest` is a version that was given before.
+fn cache_written(
     block: Block<'_>,
     predictor: &CasPredictor,
     cache: &mut BlockCache,
@@ -200,23 +195,22 @@ fn remember(
         return;
     };
     let version = cas_predictor::next(latest);
-    predictor.note(version);
-    cache.put(block.at, value, version, block.now);
+    predictor.record_write(version);
+    cache.insert(block.id, value, version, block.now);
 }
 
-/// One value that all workers share, empty at first: for state that is not kept by key, which has
-/// [`Tables`](crate::Tables).
+/// One value that all workers share, initially empty. State by key belongs in [`Tables`](crate::Tables) instead.
 #[derive(Debug)]
 pub struct SharedValue {
     key: String,
 }
 
 impl SharedValue {
-    /// Opens the value of this name, and creates it if it is not there. Call it when configuring.
+    /// Opens the value of this name, and creates it if it is absent. Call it when configuring.
     ///
-    /// If the host refuses, that is logged, and updates give up.
-    pub fn open(plugin: &str, policy: &Name, name: &str) -> Self {
-        let key = format!("portcullis/{plugin}/{policy}/{name}");
+    /// If the host refuses, the log says so, and updates give up.
+    pub fn open(plugin: &str, instance: &Name, name: &str) -> Self {
+        let key = format!("portcullis/{plugin}/{instance}/{name}");
         let created = match abi::shared_data(key.as_bytes()) {
             Err(Status::NotFound) => create(key.as_bytes(), &[]),
             found => found.map(|_| ()),
@@ -227,13 +221,13 @@ impl SharedValue {
         Self { key }
     }
 
-    /// The value now.
+    /// Reads the value.
     pub fn read(&self) -> Result<Vec<u8>, GaveUp> {
         Ok(read(self.key.as_bytes())?.value)
     }
 
-    /// Lets `edit` change the value, as if no other worker existed: when one came first, `edit` gets
-    /// the new value and starts again. Only its last call counts.
+    /// Changes the value with `edit`, as if no other worker existed: if another worker writes first, `edit` gets the
+    /// new value and starts again. Only its last call counts.
     pub fn update<T>(&self, edit: impl FnMut(&mut Vec<u8>) -> Edit<T>) -> Result<T, GaveUp> {
         let foreign = || cas_predictor::foreign().ok();
         Ok(change(self.key.as_bytes(), foreign, edit)?.outcome)

@@ -1,12 +1,12 @@
-//! Signatures, checked by Envoy.
+//! Signature verification by Envoy.
 //!
-//! Envoy offers BoringSSL's verification as a foreign function, for RSA (PKCS #1 v1.5) and ECDSA. It is
-//! some ten times as fast as the same in WebAssembly. Argument and result are protobuf messages:
+//! Envoy offers BoringSSL's verification as a foreign function, for RSA (PKCS #1 v1.5) and ECDSA. It is about ten times
+//! as fast as verification in WebAssembly. Argument and result are protobuf messages:
 //! `{1: hash, 2: key, 3: signature, 4: text}` and `{1: verdict, 2: error}`.
 //!
-//! Not every proxy has it, and one that answers always "good" would be a disaster. So it is asked for
-//! signatures of which the answer is known, in `signature/`: one for each kind of key and hash, and the
-//! same over another text. (They were made with openssl; the private keys are gone.)
+//! Not every proxy has this function, and one that always answers "good" would be a disaster. So the configuration
+//! first verifies signatures with known answers, from `signature/`: a good one for each kind of key and hash, and the
+//! same signature over another text, which must fail. (They were made with openssl; the private keys were deleted.)
 
 use portcullis_core::signature::{Hash, HostSignatures};
 
@@ -14,19 +14,19 @@ use crate::abi;
 
 const FUNCTION: &str = "verify_signature";
 
-/// The wire type of a field with its length before it.
+/// The protobuf wire type of a field that its length precedes.
 const LENGTH_DELIMITED: u8 = 2;
-/// The first field, a truth value that is true. False is left out of the message.
+/// The first field, a boolean that is true. The message omits a false one.
 const VERDICT_TRUE: [u8; 2] = [1 << 3, 1];
 
-/// The verification of the proxy, if it has one that can be relied on.
+/// The proxy's verification of signatures, if it has a reliable one.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvoySignatures {
     is_reliable: bool,
 }
 
 impl EnvoySignatures {
-    /// Asks the proxy for the known answers. Call it when configuring.
+    /// Checks the proxy against known answers. Call it when configuring.
     pub fn probe() -> Self {
         let is_reliable = KNOWN.iter().all(|known| {
             let verdict = |text| verify(known.hash, known.key, known.signature, text);
@@ -35,7 +35,7 @@ impl EnvoySignatures {
         Self { is_reliable }
     }
 
-    /// Whether the proxy verifies signatures.
+    /// Whether the proxy gave all known answers.
     pub fn is_reliable(self) -> bool {
         self.is_reliable
     }
@@ -53,7 +53,7 @@ impl HostSignatures for EnvoySignatures {
     }
 }
 
-/// A signature that is good for [`TEXT`].
+/// A good signature of [`TEXT`].
 struct Known {
     hash: Hash,
     key: &'static [u8],
@@ -91,7 +91,7 @@ const KNOWN: [Known; 5] = [
     },
 ];
 
-/// `None` when this proxy cannot tell.
+/// `None` if the proxy cannot verify it.
 fn verify(hash: Hash, key: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
     let fields = [hash.name().as_bytes(), key, signature, text];
     let size = fields.iter().map(|field| field.len() + 8).sum();

@@ -94,6 +94,11 @@ impl WasmFilter {
         self
     }
 
+    /// The path of its module.
+    pub(crate) fn path(&self) -> &Path {
+        &self.module
+    }
+
     /// The filter's entry in `http_filters`.
     ///
     /// # Panics

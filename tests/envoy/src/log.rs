@@ -23,6 +23,13 @@ impl LogRecord {
         let said = self.message.strip_prefix("wasm log")?;
         Some(said.split_once(": ")?.1)
     }
+
+    /// What a plugin in the VM of this id said.
+    pub(crate) fn message_of_vm(&self, vm_id: &str) -> Option<&str> {
+        let said = self.message.strip_prefix("wasm log")?;
+        let (plugin, message) = said.split_once(": ")?;
+        (plugin.rsplit(' ').next() == Some(vm_id)).then_some(message)
+    }
 }
 
 /// Reads a log in [`FORMAT`]. Text before the first record, such as an error of the dynamic linker, is not a record.

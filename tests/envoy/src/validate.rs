@@ -1,14 +1,17 @@
 //! Checks a configuration offline with `envoy --mode validate`, and compares the result with that of
 //! `portcullis-validate`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use portcullis_validate::{Severity, check};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bootstrap::{Bootstrap, Environment};
+use crate::bootstrap::{self, Bootstrap, Environment};
+use crate::envoy::{Builder, Envoy, RefusedListeners};
 use crate::filter::WasmFilter;
 use crate::log::{self, LogRecord};
 use crate::process;
@@ -21,6 +24,69 @@ use crate::process;
 pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
     let directory = TempDir::new().expect("a temporary directory");
     bootstrap_file(&around(filter, directory.path()))
+}
+
+/// Validates configurations that Envoy should accept, like [`plugin`]. One Envoy validates all of them, because V8 needs
+/// about a second to compile a module for each process. If it refuses any, each configuration gets its own Envoy, to
+/// find the faulty one.
+pub fn plugins(filters: &[WasmFilter]) -> Vec<Result<(), String>> {
+    let directory = TempDir::new().expect("a temporary directory");
+    let all = filters.iter().enumerate().map(listener);
+    let all = write_bootstrap(directory.path(), Vec::new(), all.collect());
+    match ask_envoy(&all) {
+        Ok(()) => filters
+            .iter()
+            .map(|filter| agreed(filter, Ok(())))
+            .collect(),
+        Err(_) => filters.iter().map(plugin).collect(),
+    }
+}
+
+/// Pushes configurations that Envoy should refuse to a running Envoy, each in its own listener, like a control plane. The
+/// results are those of [`plugin`]. `accepted` has plugins of the same modules, because V8 drops a module that no VM
+/// uses.
+pub fn pushed(filters: &[WasmFilter], accepted: &[WasmFilter]) -> Vec<Result<(), String>> {
+    let mut modules = BTreeSet::new();
+    let keepers = accepted.iter().filter(|it| modules.insert(it.path()));
+    let keepers = keepers.map(|filter| filter.clone().vm_id("keeper").to_json());
+    let keepers = bootstrap::connection_manager(keepers.collect());
+    let keepers = bootstrap::listener("keepers", &keepers);
+    let with_keepers = || {
+        let builder = Envoy::builder().replaceable_listeners().concurrency(1);
+        builder.listener(keepers.clone())
+    };
+    let envoy = with_keepers().start();
+    let listeners = filters.iter().enumerate().map(listener);
+    let refused = envoy.replace_listeners(&listeners.fold(with_keepers(), Builder::listener));
+    let log = envoy.log();
+    let result = |(number, filter)| {
+        let vm = vm_id(number);
+        let errors: Vec<&str> = log
+            .iter()
+            .filter(|record| matches!(record.level.as_str(), "error" | "critical"))
+            .filter_map(|record| record.message_of_vm(&vm))
+            .collect();
+        match errors.is_empty() {
+            // Either nothing was refused, or not by the plugin.
+            true => plugin(filter),
+            false => agreed(filter, Err(errors.join("\n"))),
+        }
+    };
+    match refused {
+        Ok(()) => filters.iter().map(plugin).collect(),
+        Err(RefusedListeners) => filters.iter().enumerate().map(result).collect(),
+    }
+}
+
+/// A plugin in its own listener and VM.
+fn listener((number, filter): (usize, &WasmFilter)) -> Value {
+    let filter = filter.clone().vm_id(&vm_id(number)).to_json();
+    let manager = bootstrap::connection_manager(vec![filter]);
+    bootstrap::listener(&format!("case-{number}"), &manager)
+}
+
+fn vm_id(number: usize) -> String {
+    format!("vm-{number}")
 }
 
 /// A plugin's warnings in this mode. Envoy starts with such a configuration.
@@ -38,12 +104,17 @@ pub fn warnings(filter: &WasmFilter) -> Vec<String> {
 
 /// Writes a bootstrap with a plugin into a directory.
 fn around(filter: &WasmFilter, directory: &Path) -> PathBuf {
+    write_bootstrap(directory, vec![filter.to_json()], Vec::new())
+}
+
+fn write_bootstrap(directory: &Path, filters: Vec<Value>, listeners: Vec<Value>) -> PathBuf {
     let configuration = directory.join("envoy.json");
     let bootstrap = Bootstrap {
-        filters: vec![filter.to_json()],
+        filters,
+        listeners,
         ..Bootstrap::default()
     };
-    // Nobody is called in this mode.
+    // Envoy connects to nothing in this mode.
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let json = bootstrap.to_json(&Environment {
         upstream: nowhere,
@@ -72,7 +143,16 @@ pub fn bootstrap(yaml: &str) -> Result<(), String> {
 /// # Errors
 /// As with [`plugin`].
 pub fn bootstrap_file(configuration: &Path) -> Result<(), String> {
-    let by_envoy = ask_envoy(configuration);
+    agreed_on(configuration, ask_envoy(configuration))
+}
+
+/// Envoy's verdict on a plugin, if `portcullis-validate` agrees.
+fn agreed(filter: &WasmFilter, by_envoy: Result<(), String>) -> Result<(), String> {
+    let directory = TempDir::new().expect("a temporary directory");
+    agreed_on(&around(filter, directory.path()), by_envoy)
+}
+
+fn agreed_on(configuration: &Path, by_envoy: Result<(), String>) -> Result<(), String> {
     let text = fs::read_to_string(configuration).expect("a configuration");
     let report = check(&configuration.display().to_string(), &text, None);
     let by_us: Vec<&str> = report

@@ -9,7 +9,7 @@ use super::machine::{Extent, Machine, Term};
 use super::reply::{Details, Fallback};
 use super::times::{HalfOpen, Open, Percent, Slow, UpToADay, off};
 use super::window::Window;
-use portcullis_core::config::{Mode, Name, Whole};
+use portcullis_core::config::{BoundedInteger, Mode, Name};
 use portcullis_core::key::{self, KeyPart, Missing, Needs};
 use portcullis_core::matcher::Match;
 use portcullis_table::{blocks_for, fingerprint};
@@ -117,7 +117,7 @@ const SHORT: u64 = 1_000_000_000;
 const LAYOUT: u8 = 2;
 
 /// Up to a million of something.
-type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
+type Many<const MIN: u32> = BoundedInteger<MIN, 1_000_000>;
 
 /// A breaker: which requests, and when to stop sending them.
 #[derive(Deserialize)]
@@ -208,8 +208,8 @@ impl TryFrom<Fields> for Breaker {
             Extent::Time(_) => fields.minimum_requests.get(),
             Extent::Count(size) => fields.minimum_requests.get().min(size.into()),
         };
-        let probe_wait = fields.half_open.max_wait.nanos();
-        let concurrent_lease = fields.concurrent_lease.nanos();
+        let probe_wait = fields.half_open.max_wait.nanos().get();
+        let concurrent_lease = fields.concurrent_lease.nanos().get();
         let machine = Machine {
             extent,
             minimum,
@@ -232,7 +232,7 @@ impl TryFrom<Fields> for Breaker {
             missing: fields.missing,
             failures: fields.failures,
             machine,
-            slow_threshold: fields.slow.map(|slow| slow.threshold.nanos()),
+            slow_threshold: fields.slow.map(|slow| slow.threshold.nanos().get()),
             respects_retry_after: fields.open.respects_retry_after,
             switch: fields.state,
             fallback: fields.fallback,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::breaker::Breaker;
 use super::machine::State;
-use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_core::config::{HasTables, Mode, Name, NamedList, OnError};
 use portcullis_table::{MaxKeys, MemoryUse};
 
 /// Configuration of the circuit-breaker plugin.
@@ -90,7 +90,7 @@ fn breakers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Breaker>, 
     BREAKERS.read(deserializer, |breaker: &Breaker| &breaker.name)
 }
 
-const BREAKERS: Entries = Entries {
+const BREAKERS: NamedList = NamedList {
     one: "a breaker",
     several: "breakers",
     shown_in: "metrics",

@@ -4,18 +4,18 @@
 use serde::Deserialize;
 
 use super::machine::OpenTime;
-use portcullis_core::config::{Whole, Within, at_member};
+use portcullis_core::config::{BoundedDuration, BoundedInteger, at_member};
 
 /// A part of all, in percent.
-pub(super) type Percent = Whole<0, 100>;
+pub(super) type Percent = BoundedInteger<0, 100>;
 /// From a millisecond to a day.
-pub(super) type UpToADay = Within<1, 86_400_000>;
+pub(super) type UpToADay = BoundedDuration<1, 86_400_000>;
 /// From a millisecond to an hour.
-type UpToAnHour = Within<1, 3_600_000>;
+type UpToAnHour = BoundedDuration<1, 3_600_000>;
 
 /// A trigger that is not configured.
-pub(super) fn off<const MAX: u32>() -> Whole<0, MAX> {
-    Whole::new(0)
+pub(super) fn off<const MAX: u32>() -> BoundedInteger<0, MAX> {
+    BoundedInteger::new(0)
 }
 
 /// What is slow, and when to open for that.
@@ -51,7 +51,7 @@ struct OpenFields {
     /// The first time: `1ms` to `24h`. Default: `5s`.
     base: UpToADay,
     /// By how much longer each time that follows without having closed: 1 to 100. Default: 2.
-    factor: Whole<1, 100>,
+    factor: BoundedInteger<1, 100>,
     /// The longest time, before jitter: `1ms` to `24h`. Default: `5m`, or `base` if that is longer.
     max: Option<UpToADay>,
     /// By how many percent to vary the time, up and down. Default: 20.
@@ -65,9 +65,9 @@ impl Default for OpenFields {
     fn default() -> Self {
         Self {
             base: UpToADay::millis(5_000),
-            factor: Whole::new(2),
+            factor: BoundedInteger::new(2),
             max: None,
-            jitter: Whole::new(20),
+            jitter: BoundedInteger::new(20),
             respect_retry_after: true,
         }
     }
@@ -90,9 +90,9 @@ impl Open {
     fn of(fields: &OpenFields, max: UpToADay) -> Self {
         Self {
             time: OpenTime {
-                base: fields.base.nanos(),
+                base: fields.base.nanos().get(),
                 factor: fields.factor.get(),
-                max: max.nanos(),
+                max: max.nanos().get(),
                 jitter: fields.jitter.get(),
             },
             respects_retry_after: fields.respect_retry_after,
@@ -121,7 +121,7 @@ impl TryFrom<OpenFields> for Open {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HalfOpen {
     /// How many requests pass as probes: 1 to 1000. Default: 3.
-    pub(super) permits: Whole<1, 1_000>,
+    pub(super) permits: BoundedInteger<1, 1_000>,
     /// After what time a probe of which nothing is heard makes room for another: `1ms` to `1h`.
     /// Default: `30s`.
     pub(super) max_wait: UpToAnHour,
@@ -130,7 +130,7 @@ pub(super) struct HalfOpen {
 impl Default for HalfOpen {
     fn default() -> Self {
         Self {
-            permits: Whole::new(3),
+            permits: BoundedInteger::new(3),
             max_wait: UpToAnHour::millis(30_000),
         }
     }

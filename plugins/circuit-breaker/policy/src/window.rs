@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 
 use super::machine::{Extent, MAX_RESULTS};
-use portcullis_core::config::{Within, at_member};
+use portcullis_core::config::{BoundedDuration, at_member};
 
 /// Over which results rates are computed. Default: those of 30 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -18,7 +18,7 @@ use portcullis_core::config::{Within, at_member};
 pub(super) struct Window(Extent);
 
 /// From 10 milliseconds to an hour.
-type Length = Within<10, 3_600_000>;
+type Length = BoundedDuration<10, 3_600_000>;
 
 /// Over which results rates are computed.
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ enum Size {
 
 impl Default for Window {
     fn default() -> Self {
-        Self(Extent::Time(Length::millis(30_000).nanos()))
+        Self(Extent::Time(Length::millis(30_000).nanos().get()))
     }
 }
 
@@ -65,7 +65,7 @@ impl TryFrom<Fields> for Window {
     fn try_from(fields: Fields) -> Result<Self, String> {
         let size = |message: String| Err(at_member("size", message));
         match (fields.kind, fields.size) {
-            (Kind::Time, Size::Duration(length)) => Ok(Self(Extent::Time(length.nanos()))),
+            (Kind::Time, Size::Duration(length)) => Ok(Self(Extent::Time(length.nanos().get()))),
             (Kind::Count, Size::Number(number)) => match u16::try_from(number) {
                 Ok(results @ 1..=MAX_RESULTS) => Ok(Self(Extent::Count(results))),
                 _ => size(format!(

@@ -16,12 +16,12 @@
 
 use serde::Deserialize;
 
-use portcullis_core::config::{Whole, Within, at_member};
+use portcullis_core::config::{BoundedDuration, BoundedInteger, at_member};
 
 const MAX: u64 = 24 * 60 * 60 * 1_000;
 const SECOND: u64 = 1_000_000_000;
 
-type Delay = Within<1, MAX>;
+type Delay = BoundedDuration<1, MAX>;
 
 /// A row of delays.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -85,7 +85,7 @@ struct Fields {
     #[serde(default = "base")]
     base: Delay,
     /// By how much an exponential delay grows, from 1 to 10. Default: 2.
-    factor: Option<Whole<1, 10>>,
+    factor: Option<BoundedInteger<1, 10>>,
     /// The longest delay, from `1ms` to `24h`. Default: `30s`, or `base` if that is longer.
     max: Option<Delay>,
     /// What chance does to a delay.
@@ -94,14 +94,14 @@ struct Fields {
 }
 
 fn base() -> Delay {
-    const { Within::millis(1_000) }
+    const { BoundedDuration::millis(1_000) }
 }
 
 impl Default for Backoff {
     fn default() -> Self {
         Self {
             growth: Growth::Exponential { factor: 2 },
-            base: base().nanos(),
+            base: base().nanos().get(),
             max: 30 * SECOND,
             jitter: Jitter::default(),
         }
@@ -125,7 +125,7 @@ impl TryFrom<Fields> for Backoff {
             (Strategy::Fixed, None) => Growth::Fixed,
             (Strategy::Linear, None) => Growth::Linear,
         };
-        let base = fields.base.nanos();
+        let base = fields.base.nanos().get();
         if let Some(max) = fields.max.filter(|max| *max < fields.base) {
             let (max, base) = (max.get(), fields.base.get());
             let message =
@@ -135,7 +135,9 @@ impl TryFrom<Fields> for Backoff {
         Ok(Self {
             growth,
             base,
-            max: fields.max.map_or(default.max.max(base), Delay::nanos),
+            max: fields
+                .max
+                .map_or(default.max.max(base), |max| max.nanos().get()),
             jitter: fields.jitter,
         })
     }

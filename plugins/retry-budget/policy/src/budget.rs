@@ -9,7 +9,7 @@ use super::breaker::BreakerName;
 use super::inbound::{AttemptHeaders, InboundRetries};
 use super::ledger::Rules;
 use super::retry_on::{Conditions, RetryOn, Status, short_list};
-use portcullis_core::config::{HeaderName, Mode, Name, Whole, Within};
+use portcullis_core::config::{BoundedDuration, BoundedInteger, HeaderName, Mode, Name};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::KeyPart;
 use portcullis_core::matcher::Match;
@@ -19,7 +19,7 @@ use portcullis_table::{blocks_for, fingerprint};
 const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 
-type Window = Within<SECOND, HOUR>;
+type Window = BoundedDuration<SECOND, HOUR>;
 
 /// A budget: how many retries some requests may cost. Its fields agree with each other.
 #[derive(Clone, Debug, Deserialize)]
@@ -63,18 +63,18 @@ pub(super) struct Budget {
     pub(super) key: Vec<KeyPart>,
     /// How many retries there may be for a hundred requests, from 0 to 1000. Default: 20.
     #[serde(default = "ratio")]
-    ratio: Whole<0, 1_000>,
+    ratio: BoundedInteger<0, 1_000>,
     /// For how long a request counts, from `1s` to `1h`. Default: `10s`.
     #[serde(default = "window")]
     window: Window,
     /// How many retries there may be in each second however few requests there are, from 0 to 1000000.
     /// Default: 3.
     #[serde(default = "min_retries_per_second")]
-    min_retries_per_second: Whole<0, 1_000_000>,
+    min_retries_per_second: BoundedInteger<0, 1_000_000>,
     /// How many retries one request may have, from 0 to 10. It replaces `num_retries` of the route.
     /// Default: 1.
     #[serde(default = "max_retries")]
-    max_retries: Whole<0, 10>,
+    max_retries: BoundedInteger<0, 10>,
     /// On what Envoy retries, beside what the route says: conditions of `x-envoy-retry-on` and
     /// `x-envoy-retry-grpc-on`, separated by commas.
     retry_on: Option<RetryOn>,
@@ -110,20 +110,20 @@ pub(super) struct Budget {
     pub(super) mode: Mode,
 }
 
-fn ratio() -> Whole<0, 1_000> {
-    const { Whole::new(20) }
+fn ratio() -> BoundedInteger<0, 1_000> {
+    const { BoundedInteger::new(20) }
 }
 
 fn window() -> Window {
-    const { Within::millis(10_000) }
+    const { BoundedDuration::millis(10_000) }
 }
 
-fn min_retries_per_second() -> Whole<0, 1_000_000> {
-    const { Whole::new(3) }
+fn min_retries_per_second() -> BoundedInteger<0, 1_000_000> {
+    const { BoundedInteger::new(3) }
 }
 
-fn max_retries() -> Whole<0, 10> {
-    const { Whole::new(1) }
+fn max_retries() -> BoundedInteger<0, 10> {
+    const { BoundedInteger::new(1) }
 }
 
 fn yes() -> bool {
@@ -150,7 +150,7 @@ impl Budget {
     pub(super) fn rules(&self) -> Rules {
         Rules {
             ratio: self.ratio.get(),
-            window: self.window.nanos(),
+            window: self.window.nanos().get(),
             min_retries_per_second: self.min_retries_per_second.get(),
         }
     }
@@ -176,7 +176,7 @@ impl Budget {
     /// A hash of everything that gives a stored ledger its meaning. What its counts are worth is left
     /// out: they are counts of events.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
-        fingerprint((&self.name, self.window.nanos(), &self.key, blocks))
+        fingerprint((&self.name, self.window.nanos().get(), &self.key, blocks))
     }
 }
 

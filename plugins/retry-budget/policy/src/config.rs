@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::budget::CheckedBudget;
 use super::ledger::Ledger;
-use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_core::config::{HasTables, Mode, Name, NamedList, OnError};
 use portcullis_table::{MaxKeys, MemoryUse};
 
 /// Configuration of the retry-budget plugin.
@@ -50,7 +50,7 @@ fn budgets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CheckedBudg
     BUDGETS.read(deserializer, |checked: &CheckedBudget| &checked.budget.name)
 }
 
-const BUDGETS: Entries = Entries {
+const BUDGETS: NamedList = NamedList {
     one: "a budget",
     several: "budgets",
     shown_in: "metrics",

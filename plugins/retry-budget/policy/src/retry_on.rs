@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
-use portcullis_core::config::{HeaderName, Whole};
+use portcullis_core::config::{BoundedInteger, HeaderName};
 
 const STATUS_CODES: &str = "retriable-status-codes";
 const HEADERS: &str = "retriable-headers";
@@ -40,7 +40,7 @@ const GRPC: [&str; 5] = [
 const MAX_LISTED: usize = 20;
 
 /// A status that can be retried on: an error.
-pub(super) type Status = Whole<400, 599>;
+pub(super) type Status = BoundedInteger<400, 599>;
 
 /// Conditions as they are configured, known and separated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

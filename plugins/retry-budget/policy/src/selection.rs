@@ -15,7 +15,7 @@
 use super::inbound::InboundRetries;
 use super::{BudgetId, Compiled, RetryBudget};
 use portcullis_core::config::Mode;
-use portcullis_core::matcher::{Choice, Subject};
+use portcullis_core::matcher::{FirstMatch, Subject};
 
 /// A budget for a request.
 pub(super) struct Selection<'a> {
@@ -35,7 +35,7 @@ impl RetryBudget {
         is_redirected: bool,
     ) -> Option<Selection<'_>> {
         let conditions = self.active().map(|(_, it)| it.budget.condition.as_ref());
-        let Choice { possible, certain } = Choice::of(conditions, subject);
+        let FirstMatch { possible, certain } = FirstMatch::of(conditions, subject);
         let select = |position, is_ambiguous| {
             let (id, compiled) = self.active().nth(position)?;
             Some(Selection {

@@ -47,8 +47,8 @@ impl<'t> Fault<'t> {
         mend: impl Fn() + 't,
     ) -> Self {
         let said = format!(
-            "status 503: \"{RESET} remote connection failure\": nobody listens there, or TLS failed; \
-             Envoy's statistics say which (cluster.{name}.ssl, cluster.{name}.upstream_cx_connect_fail)"
+            "status 503: \"{RESET} remote connection failure\": nothing listens there, or TLS failed; \
+             Envoy's statistics show which (cluster.{name}.ssl, cluster.{name}.upstream_cx_connect_fail)"
         );
         Self {
             statistic: Some(statistic),
@@ -248,7 +248,7 @@ fn each_fault_is_named_and_can_be_mended() {
             "empty",
             empty,
             "Envoy could not send a request to the cluster \"empty\": it has no healthy endpoint, or \
-             capability_restriction_config leaves the call out (proxy_http_call: InternalFailure)",
+             capability_restriction_config does not allow the call (proxy_http_call: InternalFailure)",
             || write_endpoints("empty", &endpoints, &file),
         )
         .counted_as("not_sent"),

@@ -10,9 +10,9 @@ use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::upstream::Upstream;
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
-    Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
-    OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
-    RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER, TIER_PREFIX,
+    Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
+    PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX,
+    SHOP_ROUTE, SHORT_TIMEOUT, SHORT_TIMEOUT_PREFIX, SHORT_TIMEOUT_ROUTE, TIER_HEADER, TIER_PREFIX,
 };
 use serde_json::{Value, json};
 
@@ -53,7 +53,8 @@ fn routes() -> Value {
             "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
         },
     });
-    let hasty = json!({"cluster": UPSTREAM, "timeout": format!("{}s", HASTE.as_secs_f64())});
+    let hasty =
+        json!({"cluster": UPSTREAM, "timeout": format!("{}s", SHORT_TIMEOUT.as_secs_f64())});
     let prefix = |prefix: &str| json!({"prefix": prefix});
     let public = json!({
         "prefix": TIER_PREFIX,
@@ -77,7 +78,7 @@ fn routes() -> Value {
             route(SHOP_ROUTE, prefix(SHOP_PREFIX), &upstream),
             route(OTHER_ROUTE, prefix(OTHER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(RETRIED_ROUTE, prefix(RETRIED_PREFIX), &retrying),
-            route(HASTY_ROUTE, prefix(HASTY_PREFIX), &hasty),
+            route(SHORT_TIMEOUT_ROUTE, prefix(SHORT_TIMEOUT_PREFIX), &hasty),
             route(PUBLIC_ROUTE, public, &upstream),
             route(PRIVATE_ROUTE, prefix(TIER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(DEFAULT_ROUTE, elsewhere, &upstream),
@@ -88,7 +89,7 @@ fn routes() -> Value {
 fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
     let plugin = match filter {
         Filter::Plugin { module, config } => WasmFilter::plugin(module).configuration(config),
-        Filter::MortalPlugin { module, config } => {
+        Filter::CrashablePlugin { module, config } => {
             let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
             let copy = crashable::copy(&artifacts::module(module), directory);
             WasmFilter::module(module, copy).configuration(config)

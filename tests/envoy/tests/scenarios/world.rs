@@ -11,7 +11,9 @@ use portcullis_envoy_tests::envoy::{Envoy, RefusedListeners};
 use portcullis_envoy_tests::log::LogRecord;
 use portcullis_envoy_tests::message;
 use portcullis_envoy_tests::upstream;
-use portcullis_scenarios::{Cluster, Filter, Request, Response, Script, UnderWay, Upstream, World};
+use portcullis_scenarios::{
+    Cluster, Filter, PendingRequest, Request, Response, Script, Upstream, World,
+};
 
 use crate::messages::{as_received, as_response, on_the_wire, reply};
 use crate::pool::{ACTIVE, Pool, Stage};
@@ -43,7 +45,7 @@ impl EnvoyWorld {
 
     /// The same; an error if a filter refuses its configuration.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
-        let is_crashable = |filter: &Filter| matches!(filter, Filter::MortalPlugin { .. });
+        let is_crashable = |filter: &Filter| matches!(filter, Filter::CrashablePlugin { .. });
         let is_shared = !filters.iter().any(is_crashable);
         let stage = match is_shared {
             true => POOL.take(),
@@ -117,7 +119,7 @@ impl EnvoyWorld {
             .wait_for_stat_to_be(ACTIVE, &wanted, |active| active <= count);
     }
 
-    fn take(&mut self, request: UnderWay) -> Pending {
+    fn take(&mut self, request: PendingRequest) -> Pending {
         let pending = self.under_way.remove(&request.0);
         pending.expect("it was begun, and ends once")
     }
@@ -188,22 +190,22 @@ impl World for EnvoyWorld {
         responses
     }
 
-    fn begin(&mut self, request: Request) -> UnderWay {
+    fn begin(&mut self, request: Request) -> PendingRequest {
         let before = self.envoy().counter(BEGUN);
         let pending = self.start_request(request);
         self.envoy().wait_for_stat(BEGUN, before + 1);
         self.begun += 1;
         self.under_way.insert(self.begun, pending);
-        UnderWay(self.begun)
+        PendingRequest(self.begun)
     }
 
-    fn finish(&mut self, request: UnderWay) -> Response {
+    fn finish(&mut self, request: PendingRequest) -> Response {
         let response = as_response(self.take(request).response());
         self.settle();
         response
     }
 
-    fn abandon(&mut self, request: UnderWay) {
+    fn abandon(&mut self, request: PendingRequest) {
         self.take(request).disconnect();
         self.settle();
     }

@@ -23,7 +23,7 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
-use portcullis_table::memory::MemoryStore;
+use portcullis_table::memory_store::MemoryStore;
 
 const SECOND: u64 = 1_000_000_000;
 /// The beginning of a second, and of a bucket of a second.

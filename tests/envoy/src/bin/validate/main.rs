@@ -38,9 +38,6 @@ use portcullis_envoy_tests::artifacts::repository;
 use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::validate;
 
-/// Number of Envoys that run at once.
-const PARALLEL: usize = 4;
-
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// One configuration to validate.
@@ -72,26 +69,13 @@ fn main() -> Result<ExitCode, Failure> {
         _ => return Err("usage: validate [--crds FOLDER]".into()),
     };
     let mut failed = 0;
-    for some in cases.chunks(PARALLEL) {
-        let results = thread::scope(|scope| {
-            let running: Vec<_> = some
-                .iter()
-                .map(|case| scope.spawn(|| case.check.run()))
-                .collect();
-            running
-                .into_iter()
-                .map(|case| case.join())
-                .collect::<Vec<_>>()
-        });
-        for (case, result) in some.iter().zip(results) {
-            // The panic has already printed its message.
-            match result.unwrap_or_else(|_| Err("failed".to_owned())) {
-                Ok(()) => println!("ok      {}", case.name),
-                Err(reason) => {
-                    failed += 1;
-                    println!("FAILED  {}", case.name);
-                    reason.lines().for_each(|line| println!("        {line}"));
-                }
+    for (case, result) in cases.iter().zip(results(&cases)) {
+        match result {
+            Ok(()) => println!("ok      {}", case.name),
+            Err(reason) => {
+                failed += 1;
+                println!("FAILED  {}", case.name);
+                reason.lines().for_each(|line| println!("        {line}"));
             }
         }
     }
@@ -102,10 +86,58 @@ fn main() -> Result<ExitCode, Failure> {
     })
 }
 
+/// The result of each case. Plugins share Envoys: one for those to be accepted, another for those to be refused.
+fn results(cases: &[Case]) -> Vec<Result<(), String>> {
+    let accepted = cases.iter().filter_map(|case| match &case.check {
+        Check::Accepted(filter) => Some(filter.clone()),
+        _ => None,
+    });
+    let refused = cases.iter().filter_map(|case| match &case.check {
+        Check::Refused(filter, _) => Some(filter.clone()),
+        _ => None,
+    });
+    let (accepted, refused): (Vec<_>, Vec<_>) = (accepted.collect(), refused.collect());
+    thread::scope(|scope| {
+        let refused = scope.spawn(|| validate::pushed(&refused, &accepted));
+        let accepted = scope.spawn(|| validate::plugins(&accepted));
+        let others: Vec<_> = cases.iter().map(|case| case.check.run()).collect();
+        // The panic has already printed its message.
+        let mut accepted = accepted.join().unwrap_or_default().into_iter();
+        let mut refused = refused.join().unwrap_or_default().into_iter();
+        let none = || Err("no result".to_owned());
+        let mut result = |case: &Case, other: Option<Result<(), String>>| {
+            other.unwrap_or_else(|| match &case.check {
+                Check::Refused(_, expected) => {
+                    compare(refused.next().unwrap_or_else(none), expected)
+                }
+                _ => accepted
+                    .next()
+                    .unwrap_or_else(|| Err("no result".to_owned())),
+            })
+        };
+        let cases = cases.iter().zip(others);
+        cases.map(|(case, other)| result(case, other)).collect()
+    })
+}
+
+/// Whether a plugin was refused with the expected errors.
+fn compare(result: Result<(), String>, expected: &str) -> Result<(), String> {
+    let Err(said) = result else {
+        return Err("accepted".to_owned());
+    };
+    // The first line names the plugin.
+    let errors = said.split_once('\n').map_or("", |(_, errors)| errors);
+    match errors == expected.trim_end() {
+        true => Ok(()),
+        false => Err(format!("expected\n{expected}found\n{said}")),
+    }
+}
+
 impl Check {
-    fn run(&self) -> Result<(), String> {
-        match self {
-            Self::Accepted(filter) => validate::plugin(filter),
+    /// The result of a case that shares no Envoy with others.
+    fn run(&self) -> Option<Result<(), String>> {
+        Some(match self {
+            Self::Accepted(_) | Self::Refused(..) => return None,
             Self::Bootstrap(file) => validate::bootstrap_file(file),
             Self::BootstrapText(text) => validate::bootstrap(text),
             Self::Faults(faults) => match faults.as_slice() {
@@ -116,17 +148,6 @@ impl Check {
                 [] => Ok(()),
                 plugins => Err(format!("not there: {}", plugins.join(", "))),
             },
-            Self::Refused(filter, expected) => match validate::plugin(filter) {
-                Ok(()) => Err("accepted".to_owned()),
-                Err(said) => {
-                    // The first line names the plugin.
-                    let errors = said.split_once('\n').map_or("", |(_, errors)| errors);
-                    match errors == expected.trim_end() {
-                        true => Ok(()),
-                        false => Err(format!("expected\n{expected}found\n{said}")),
-                    }
-                }
-            },
-        }
+        })
     }
 }

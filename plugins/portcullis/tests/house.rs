@@ -1,0 +1,91 @@
+//! Which crate may know which: see `docs/architecture.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test reads the manifests"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The folders of all plugins.
+fn plugins() -> Vec<PathBuf> {
+    let folders = fs::read_dir(root().join("plugins")).unwrap();
+    let folders = folders.map(|folder| folder.unwrap().path());
+    let mut folders: Vec<PathBuf> = folders
+        .filter(|folder| folder.join("module").is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
+
+fn name(folder: &Path) -> &str {
+    folder.file_name().unwrap().to_str().unwrap()
+}
+
+/// The crates of this repository that a crate depends on, but for its tests.
+fn arrows(folder: &Path) -> Vec<String> {
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let (_, rest) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let dependencies = rest.split("\n[").next().unwrap().lines();
+    let names = dependencies.filter_map(|line| line.split(['.', ' ']).next());
+    let ours = |name: &&str| {
+        name.starts_with("portcullis")
+            || plugins().iter().any(|plugin| {
+                *name == self::name(plugin) || *name == format!("{}-policy", self::name(plugin))
+            })
+    };
+    names.filter(ours).map(str::to_owned).collect()
+}
+
+#[test]
+fn arrows_run_downward_only() {
+    let may = |folder: PathBuf, known: &[&str]| {
+        for arrow in arrows(&folder) {
+            assert!(
+                known.contains(&arrow.as_str()),
+                "{}: {arrow}",
+                folder.display()
+            );
+        }
+    };
+    let shared = root().join("shared");
+    may(shared.join("table"), &[]);
+    may(shared.join("core"), &["portcullis-table"]);
+    may(
+        shared.join("host"),
+        &["portcullis-core", "portcullis-table"],
+    );
+    may(root().join("tests/native-host"), &[]);
+    for plugin in plugins() {
+        let policy = format!("{}-policy", name(&plugin));
+        may(
+            plugin.join("policy"),
+            &["portcullis-core", "portcullis-table"],
+        );
+        may(
+            plugin.clone(),
+            &[
+                "portcullis-core",
+                "portcullis-table",
+                "portcullis-host",
+                &policy,
+            ],
+        );
+    }
+}
+
+/// A folder that is forgotten in the list would be built and never checked.
+#[test]
+fn every_folder_with_a_module_is_in_the_list() {
+    let folders = plugins();
+    let found = folders.iter().map(|folder| name(folder).replace('-', "_"));
+    let found: Vec<String> = found.collect();
+    let listed: Vec<&str> = portcullis::ALL.iter().map(|plugin| plugin.name).collect();
+    assert_eq!(found, listed);
+}
