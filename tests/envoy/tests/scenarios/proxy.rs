@@ -4,9 +4,9 @@ use std::path::Path;
 
 use portcullis_envoy_tests::artifacts;
 use portcullis_envoy_tests::bootstrap::{self, UPSTREAM};
+use portcullis_envoy_tests::crashable;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::WasmFilter;
-use portcullis_envoy_tests::mortal;
 use portcullis_envoy_tests::upstream::Upstream;
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
@@ -16,7 +16,7 @@ use portcullis_scenarios::{
 };
 use serde_json::{Value, json};
 
-/// Adds filters, whose VMs have that id.
+/// Adds filters, whose VMs have this id.
 pub(crate) fn with_filters(builder: Builder, vm_id: &str, filters: &[Filter]) -> Builder {
     let add = |builder, filter: &Filter| add(builder, vm_id, filter);
     filters.iter().fold(builder, add)
@@ -35,14 +35,14 @@ pub(crate) fn without_filters<'a>(
     builder.replaceable_listeners()
 }
 
-/// Keeps all modules loaded, for a listener that nobody talks to.
+/// Keeps all modules loaded, for a listener without clients.
 pub(crate) fn with_all_modules(builder: Builder) -> Builder {
     let manager = bootstrap::connection_manager(all_modules());
     builder.listener(bootstrap::listener("loaded", &manager))
 }
 
-/// The routes that every world has. `NO_ROUTE_PREFIX` is left out on the path as it came, because
-/// odd spellings of it, which are not below it, lead to the upstream like all others.
+/// The routes of every world. `NO_ROUTE_PREFIX` is excluded by the path as received, because other spellings of it lead to
+/// the upstream, like all other paths.
 fn routes() -> Value {
     let upstream = json!({"cluster": UPSTREAM});
     let retrying = json!({
@@ -91,7 +91,7 @@ fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
         Filter::Plugin { module, config } => WasmFilter::plugin(module).configuration(config),
         Filter::CrashablePlugin { module, config } => {
             let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let copy = mortal::copy(&artifacts::module(module), directory);
+            let copy = crashable::copy(&artifacts::module(module), directory);
             WasmFilter::module(module, copy).configuration(config)
         }
         Filter::Restricted {
@@ -127,7 +127,7 @@ fn deny_all() -> Value {
     })
 }
 
-/// A filter of each module, with a configuration under which it has nothing to do by itself.
+/// A filter for each module, with a configuration under which it does nothing on its own.
 fn all_modules() -> Vec<Value> {
     let name = "loaded";
     let keys = Issuer::new("a", Algorithm::ES256).jwks();

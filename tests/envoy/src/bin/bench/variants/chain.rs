@@ -1,6 +1,5 @@
-//! All five plugins on one listener, in the order of the demo, each with something to do for every
-//! request. What an operator who takes everything pays. circuit-breaker looks at what the upstream does, so
-//! it is measured with one: `--upstream`.
+//! All five plugins on one listener, in the order of the demo, each with work for every request: the cost of using
+//! everything. circuit-breaker judges the upstream, so this needs one: `--upstream`.
 
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
@@ -9,7 +8,7 @@ use serde_json::json;
 
 use super::{Filter, Variant, circuit_breaker, jwt_auth, rate_limit, retry_budget};
 
-/// Tokens are remembered, as clients send each many times.
+/// Tokens are cached, because clients send each many times.
 const TOKENS: u32 = 1_000;
 
 pub(super) fn variants() -> Vec<Variant> {

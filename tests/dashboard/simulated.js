@@ -1,4 +1,4 @@
-// Pages that read made-up statistics, on a clock that moves only with `play`.
+// Pages that read simulated statistics, on a clock that moves only with `play`.
 
 import { after, afterEach, before } from "node:test";
 
@@ -6,9 +6,9 @@ import { serveFiles } from "./files.js";
 import { openPage, startBrowser, until, untilState } from "./page.js";
 import { statistics, statusView } from "./statistics.js";
 
-// Registers what starts and stops it all. Returns {open, blank}: `blank` is a page that only has access to the live
-// page's modules.
-export function madeUpPages() {
+// Registers the hooks that start and stop the browser. Returns {open, blank}: `blank` is an empty page that can import
+// the live page's modules.
+export function simulatedPages() {
   let files;
   let browser;
   let pages = [];
@@ -25,7 +25,8 @@ export function madeUpPages() {
     files?.stop();
   });
 
-  // `at` makes the statistics after so many seconds: what `statistics` of statistics.js takes. Returns {page, play}.
+  // `at` returns the statistics after a number of seconds, as parameters of `statistics` in statistics.js. Returns
+  // {page, play}.
   let blankPage;
   async function blank() {
     if (!blankPage) {
@@ -58,8 +59,8 @@ export function madeUpPages() {
   return { open, blank };
 }
 
-// What the page's own modules make of statistics that were read every two seconds: the notices, {severity, title,
-// detail}. This takes a hundredth of the time of a page that plays them.
+// The notices, {severity, title, detail}, that the page's own modules derive from statistics read every two seconds. This
+// takes a hundredth of the time of a page that plays them.
 export function noticesAfter(page, seconds, at) {
   const texts = [];
   for (let second = 0; second <= seconds; second += 2) texts.push(statistics(second, at(second)));

@@ -1,4 +1,4 @@
-//! A TCP port in front of a server, which can be led elsewhere.
+//! A TCP proxy in front of a server, whose target can change.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,44 +6,44 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What becomes of a new connection.
+/// The fate of a new connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Lead {
-    /// It leads to this server.
-    To(SocketAddr),
-    /// It is closed once the first bytes have come.
+pub(super) enum Target {
+    /// It is forwarded to this server.
+    Server(SocketAddr),
+    /// It is closed once its first bytes have arrived.
     Close,
-    /// It is kept, and nothing comes back.
+    /// It stays open without a response.
     Hang,
 }
 
-pub(super) struct Switch {
+pub(super) struct TcpProxy {
     address: SocketAddr,
-    lead: Arc<Mutex<Lead>>,
-    /// Until connections are accepted.
+    target: Arc<Mutex<Target>>,
+    /// Set until the proxy accepts connections.
     closed: Mutex<Option<Closed>>,
 }
 
-/// A port whose queue of connections is full, so that the kernel answers no more of them.
+/// A port whose queue of connections is full, so that the kernel does not complete new ones.
 struct Closed {
     listener: TcpListener,
     _queue: Vec<TcpStream>,
 }
 
-impl Switch {
-    pub(super) fn new(lead: Lead) -> Self {
+impl TcpProxy {
+    pub(super) fn new(target: Target) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("the port just bound");
-        let lead = Arc::new(Mutex::new(lead));
-        accept(listener, Arc::clone(&lead));
+        let target = Arc::new(Mutex::new(target));
+        accept(listener, Arc::clone(&target));
         Self {
             address,
-            lead,
+            target,
             closed: Mutex::new(None),
         }
     }
 
-    /// Answers no connection before it is led somewhere.
+    /// A proxy that completes no connection before [`set`](Self::set).
     pub(super) fn closed() -> Self {
         let listener = listen_to_one();
         let address = listener.local_addr().expect("the port just bound");
@@ -51,7 +51,7 @@ impl Switch {
         let queue = std::iter::from_fn(connect).collect();
         Self {
             address,
-            lead: Arc::new(Mutex::new(Lead::Close)),
+            target: Arc::new(Mutex::new(Target::Close)),
             closed: Mutex::new(Some(Closed {
                 listener,
                 _queue: queue,
@@ -63,16 +63,16 @@ impl Switch {
         self.address
     }
 
-    /// Leads new connections elsewhere.
-    pub(super) fn set(&self, lead: Lead) {
-        *self.lead.lock().unwrap() = lead;
+    /// Sets the target of new connections.
+    pub(super) fn set(&self, target: Target) {
+        *self.target.lock().unwrap() = target;
         if let Some(closed) = self.closed.lock().unwrap().take() {
-            accept(closed.listener, Arc::clone(&self.lead));
+            accept(closed.listener, Arc::clone(&self.target));
         }
     }
 }
 
-/// A listener with room for one connection, which the standard library cannot make.
+/// A listener with a queue for one connection, which the standard library cannot create.
 fn listen_to_one() -> TcpListener {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -88,29 +88,29 @@ fn listen_to_one() -> TcpListener {
 }
 
 /// Accepts connections until the test process ends.
-fn accept(listener: TcpListener, lead: Arc<Mutex<Lead>>) {
+fn accept(listener: TcpListener, target: Arc<Mutex<Target>>) {
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let lead = *lead.lock().unwrap();
-            thread::spawn(move || serve(&connection, lead));
+            let target = *target.lock().unwrap();
+            thread::spawn(move || serve(&connection, target));
         }
     });
 }
 
-/// An error means that one of both sides has closed the connection.
-fn serve(mut connection: &TcpStream, lead: Lead) -> Option<()> {
-    match lead {
-        Lead::To(server) => {
+/// `None` means that one of the sides has closed the connection.
+fn serve(mut connection: &TcpStream, target: Target) -> Option<()> {
+    match target {
+        Target::Server(server) => {
             let server = TcpStream::connect(server).ok()?;
             let (from, to) = (connection.try_clone().ok()?, server.try_clone().ok()?);
             thread::spawn(move || pass_on(&from, &to));
             pass_on(&server, connection);
         }
-        Lead::Close => {
+        Target::Close => {
             connection.peek(&mut [0]).ok()?;
             connection.shutdown(Shutdown::Both).ok()?;
         }
-        Lead::Hang => {
+        Target::Hang => {
             io::copy(&mut connection, &mut io::sink()).ok()?;
         }
     }

@@ -1,4 +1,4 @@
-//! Names in Prometheus, the log, and gRPC over HTTP/2.
+//! The plugin with other parts of Envoy: Prometheus, the log, gRPC over HTTP/2, CORS.
 
 use std::collections::BTreeSet;
 
@@ -89,7 +89,7 @@ fn grpc_over_http2_gets_its_status_in_the_headers() {
     assert_eq!(envoy.upstream().requests().len(), 1);
 }
 
-/// HTTP/2 clients send each cookie in a field of its own.
+/// HTTP/2 clients send each cookie in its own field.
 #[test]
 fn a_cookie_is_the_same_in_a_field_of_its_own() {
     let limit = json!({"name": "session", "key": [{"cookie": "session"}], "missing": "deny",
@@ -108,7 +108,7 @@ fn a_cookie_is_the_same_in_a_field_of_its_own() {
     }
 }
 
-/// In front of the plugin, Envoy's CORS filter answers preflights, and lets pages read the denial.
+/// In front of the plugin, Envoy's CORS filter answers preflights, and allows pages to read the denial.
 #[test]
 fn behind_the_cors_filter_preflights_are_free_and_denials_can_be_read() {
     const APP: &str = "https://app.example";
@@ -148,7 +148,7 @@ fn behind_the_cors_filter_preflights_are_free_and_denials_can_be_read() {
     assert!(denied.header("ratelimit").is_some());
 }
 
-/// Some load balancers write ports. Envoy then takes the address of the load balancer itself.
+/// Some load balancers add ports. Envoy then uses the address of the load balancer itself.
 #[test]
 fn addresses_with_ports_in_x_forwarded_for_share_a_bucket() {
     let limit =

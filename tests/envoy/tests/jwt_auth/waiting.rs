@@ -1,4 +1,4 @@
-//! Many requests that wait for the same keys.
+//! Many requests wait for the same keys.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use serde_json::json;
 use super::key_server::{KEYS, KeyServer, configuration};
 use super::{ISSUER, bearer, now, plugin};
 
-/// Forged tokens of the slowest algorithm wait for a key set. When it comes, the worker has seconds of
-/// work, and serves others meanwhile.
+/// Forged tokens with the slowest algorithm wait for a key set. When it arrives, the worker has seconds of work, and
+/// serves other requests meanwhile.
 #[test]
 fn a_crowd_that_is_woken_does_not_block_the_worker() {
     const CROWD: usize = 300;
@@ -53,7 +53,7 @@ fn a_crowd_that_is_woken_does_not_block_the_worker() {
         assert_eq!(pending.response().status, 401);
     }
     println!("{CROWD} forged tokens woken: the slowest other request took {slowest:?}");
-    // All of the crowd at once takes a second or more.
+    // All waiting requests at once take a second or more.
     assert!(slowest < Duration::from_millis(400), "{slowest:?}");
     envoy.assert_no_vm_failed();
 }

@@ -1,10 +1,9 @@
-//! Copies of modules that can be made to crash.
+//! Copies of modules that a request can crash.
 //!
-//! The plugins do not panic, so the bytes that are released cannot show what becomes of a crash.
-//! The SDK does panic if its `proxy_on_vm_start` is given a context that is no root context, and
-//! Envoy calls `proxy_on_request_trailers`, which has the same type, with a stream's. A mortal copy
-//! exports that function under this name too: a request with trailers kills the VM. All else is as
-//! released.
+//! The plugins do not panic, so the released bytes cannot show the effects of a crash. But the SDK panics if its
+//! `proxy_on_vm_start` receives a context that is not a root context, and Envoy calls `proxy_on_request_trailers`, which
+//! has the same type, with a stream's. A crashable copy also exports the first function under the second name: a
+//! request with trailers crashes the VM. Everything else is as released.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +11,12 @@ use std::path::{Path, PathBuf};
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{ExternalKind, Parser, Payload};
 
-/// What a request must have for the VM to die of it.
-const DEADLY: &str = "proxy_on_request_trailers";
-/// What the VM dies of.
-const CAUSE: &str = "proxy_on_vm_start";
+/// The callback that crashes the VM.
+const CRASHING_CALLBACK: &str = "proxy_on_request_trailers";
+/// The function that panics.
+const PANICKING: &str = "proxy_on_vm_start";
 
-/// Writes a mortal copy of a module into `directory`, and returns where it is.
+/// Writes a crashable copy of a module into `directory`, and returns its path.
 ///
 /// # Panics
 /// If it is not a module of the SDK.
@@ -26,15 +25,15 @@ pub fn copy(module: &Path, directory: &Path) -> PathBuf {
         .unwrap_or_else(|error| panic!("{}: {error}: run `make build`", module.display()));
     let copy = directory
         .join(module.file_name().expect("a file"))
-        .with_extension("mortal.wasm");
-    // Tests in parallel write the same, each in one go.
+        .with_extension("crashable.wasm");
+    // Parallel tests write the same file, each with one rename.
     let next = tempfile::NamedTempFile::new_in(directory).expect("a temporary file");
-    fs::write(next.path(), mortal(&bytes)).expect("writing a temporary file");
+    fs::write(next.path(), crashable(&bytes)).expect("writing a temporary file");
     next.persist(&copy).expect("renaming a temporary file");
     copy
 }
 
-fn mortal(module: &[u8]) -> Vec<u8> {
+fn crashable(module: &[u8]) -> Vec<u8> {
     let mut copy = Module::new();
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload.expect("a module");
@@ -47,12 +46,12 @@ fn mortal(module: &[u8]) -> Vec<u8> {
                     ExternalKind::Memory => ExportKind::Memory,
                     kind => panic!("modules of the SDK export no {kind:?}"),
                 };
-                if export.name == DEADLY {
+                if export.name == CRASHING_CALLBACK {
                     continue;
                 }
                 section.export(export.name, kind, export.index);
-                if export.name == CAUSE {
-                    section.export(DEADLY, kind, export.index);
+                if export.name == PANICKING {
+                    section.export(CRASHING_CALLBACK, kind, export.index);
                 }
             }
             copy.section(&section);

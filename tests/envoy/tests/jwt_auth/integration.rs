@@ -1,4 +1,4 @@
-//! What stands around the plugin: Envoy's CORS filter, and routes that others write.
+//! The plugin with other parts of Envoy: the CORS filter, and routes that depend on its headers.
 
 use portcullis_envoy_tests::bootstrap::UPSTREAM;
 use portcullis_envoy_tests::envoy::Envoy;
@@ -42,8 +42,7 @@ fn route() -> Value {
     })
 }
 
-/// The statuses of a preflight and of a request without a token, and whether a script may read the latter's
-/// answer.
+/// The statuses of a preflight and of a request without a token, and whether a script may read the latter's response.
 fn answers(envoy: &Envoy) -> (u16, u16, bool) {
     let preflight = Request::new("OPTIONS", "/")
         .header("origin", ORIGIN)
@@ -78,7 +77,7 @@ fn envoy_s_cors_filter_stands_before_jwt_auth() {
     assert_eq!(answers(&behind), (401, 401, false));
 }
 
-/// `docs/operations.md` says so.
+/// As `docs/operations.md` says.
 #[test]
 fn whoever_writes_a_route_can_switch_the_plugin_off_there() {
     let issuer = Issuer::new(ISSUER, Algorithm::ES256);
