@@ -41,12 +41,15 @@ demo: build envoy ## Start a real Envoy with the plugins and demonstrate them (D
 
 test: test-native test-wasm test-envoy validate ## Run the tests for every change
 
-lint: toolchain ## Check formatting, clippy, licences and advisories, generated files
-	$(call say,Formatting)
+lint: toolchain ## Check formatting, spelling, clippy, docs, licences and advisories, generated files
+	$(call say,Formatting and spelling)
 	@cargo fmt --all --check
+	@"$$(tests/get-typos)"
 	$(call say,Clippy)
 	@cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	@cargo clippy --locked $(PACKAGES:%=-p %-module) --target $(TARGET) -- -D warnings
+	$(call say,Docs)
+	@RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --locked
 	$(call say,Licences$(comma) sources$(comma) advisories)
 	@deny="$$(tests/get-cargo-deny)"; \
 	"$$deny" --locked check licenses bans sources; \
