@@ -187,7 +187,7 @@ fn host(filter: Filter, keeper: impl Fn() -> Answer + Send + Sync + 'static) -> 
 }
 
 fn gate() -> Filter {
-    Filter::new("gate", portcullis_host::start::<Gate>).config("{}")
+    Filter::from_fn("gate", portcullis_host::start::<Gate>).config("{}")
 }
 
 fn open_after(milliseconds: u64) -> Answer {
@@ -308,7 +308,7 @@ fn in_a_pair_only_the_one_that_waited_looks_again() {
             ["witnessed", "waited", "opened"],
         ),
     ] {
-        let pair = Filter::new("pair", init).config(r#"{"gate": {}, "witness": {}}"#);
+        let pair = Filter::from_fn("pair", init).config(r#"{"gate": {}, "witness": {}}"#);
         let host = host(pair, || open_after(100));
         let stream = host.open(Request::get("/"));
         host.advance(Duration::from_millis(200));

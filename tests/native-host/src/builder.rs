@@ -42,6 +42,7 @@ impl Host {
                 routes: Vec::new(),
                 properties: Properties::default(),
                 attempt_counts: false,
+                tolerates_crashes: false,
             },
         }
     }
@@ -144,6 +145,13 @@ impl HostBuilder {
     /// Sets the least level that is logged, which filters can read; `Info` if not set.
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.log_level = level;
+        self
+    }
+
+    /// Lets filters crash without failing the test, as tests that feed them nonsense may want it.
+    /// [`Host::crashes`] still gives every crash.
+    pub fn tolerate_crashes(mut self) -> Self {
+        self.settings.tolerates_crashes = true;
         self
     }
 

@@ -51,7 +51,7 @@
 //!
 //! // A host with that filter, two workers, and an upstream.
 //! let host = Host::builder()
-//!     .filter(Filter::new("key", init).config("a key is needed"))
+//!     .filter(Filter::from_fn("key", init).config("a key is needed"))
 //!     .workers(2)
 //!     .upstream(|request: &Request| match request.path() {
 //!         "/down" => Answer::connect_failure(),
@@ -107,9 +107,11 @@
 )]
 
 mod abi;
+mod backtrace;
 mod builder;
 mod client;
 mod clock;
+mod failures;
 mod filter;
 mod flags;
 mod foreign;
@@ -117,6 +119,7 @@ mod grpc;
 mod headers;
 mod host;
 mod hostcalls;
+mod inspect;
 mod local_reply;
 mod logs;
 mod message;
@@ -131,12 +134,14 @@ mod state;
 mod status;
 mod stream;
 mod sync;
+mod threads;
 mod upstream;
 mod vm;
 mod worker;
 
 pub use self::builder::HostBuilder;
 pub use self::client::ClientStream;
+pub use self::failures::Crash;
 pub use self::filter::{FailurePolicy, Filter};
 pub use self::flags::ResponseFlags;
 pub use self::headers::Headers;
@@ -144,7 +149,7 @@ pub use self::host::{Host, StartError, WorkerHandle};
 pub use self::logs::{LogLevel, LogLine, Thread};
 pub use self::message::{Protocol, Request, Response};
 pub use self::metrics::MetricKind;
-pub use self::outcome::{Callback, Outcome};
+pub use self::outcome::{Action, Callback, Outcome};
 pub use self::properties::PropertyValue;
 pub use self::shared_data::{SharedData, SharedDataOperations, WriteAttempt};
 pub use self::status::Status;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
+use crate::failures::Failures;
 use crate::foreign::ForeignFunctions;
 use crate::headers::Headers;
 use crate::logs::Logs;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) queues: SharedQueues,
     pub(crate) metrics: Metrics,
     pub(crate) logs: Logs,
+    pub(crate) failures: Failures,
     pub(crate) random: Random,
     pub(crate) foreign: ForeignFunctions,
     pub(crate) clusters: BTreeMap<String, Cluster>,
@@ -42,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) properties: Properties,
     pub(crate) attempt_counts: bool,
+    pub(crate) tolerates_crashes: bool,
 }
 
 impl Shared {
@@ -52,6 +55,7 @@ impl Shared {
             queues: SharedQueues::default(),
             metrics: Metrics::default(),
             logs,
+            failures: Failures::tolerating(settings.tolerates_crashes),
             random: settings.random,
             foreign: settings.foreign,
             clusters: settings.clusters,
@@ -59,6 +63,20 @@ impl Shared {
             properties: settings.properties,
             attempt_counts: settings.attempt_counts,
             ids: AtomicU64::new(1),
+        }
+    }
+
+    /// The test calls the host: it fails if something went wrong before.
+    #[track_caller]
+    pub(crate) fn begin(&self) {
+        self.fail_if_something_went_wrong();
+        self.logs.set_mark();
+    }
+
+    #[track_caller]
+    pub(crate) fn fail_if_something_went_wrong(&self) {
+        if let Some(report) = self.failures.report(&self.logs) {
+            panic!("{report}");
         }
     }
 

@@ -71,6 +71,7 @@ impl Scenario {
 
     fn host(&self) -> Host {
         let mut host = Host::builder()
+            .tolerate_crashes()
             .cluster("up", upstream)
             .cluster("dead", |_: &Request| Answer::connect_failure())
             .empty_cluster("nohosts");
@@ -102,7 +103,9 @@ impl Scenario {
                 Some(_) => format!("vm{index}"),
                 None => "vm".to_owned(),
             };
-            let filter = Filter::new(name, probe::init).config(script).vm_id(&vm_id);
+            let filter = Filter::from_fn(name, probe::init)
+                .config(script)
+                .vm_id(&vm_id);
             let filter = filter.root_id(&format!("root{index}"));
             host = host.filter(filter.failure_policy(policy));
         }

@@ -95,7 +95,7 @@ impl HttpContext for Clock {
 }
 
 fn clock() -> Filter {
-    Filter::new("clock", || {
+    Filter::from_fn("clock", || {
         proxy_wasm::set_root_context(|_| Box::new(Clock))
     })
 }

@@ -64,7 +64,7 @@ impl Plugin for Bomb {
 
 #[test]
 fn a_new_vm_finds_the_counts() {
-    let module = Filter::new("module", portcullis_host::start::<Pair<RateLimit, Bomb>>)
+    let module = Filter::from_fn("module", portcullis_host::start::<Pair<RateLimit, Bomb>>)
         .vm_id(VM)
         .failure_policy(FailurePolicy::Reload)
         .config(json!({"rate_limit": three(json!({})), "bomb": {}}).to_string());

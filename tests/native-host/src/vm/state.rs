@@ -1,8 +1,10 @@
 //! The host's side of one VM: its contexts, and what its guest asked for during a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use log::LevelFilter;
 
 use crate::filter::{Filter, VmSpec};
 use crate::headers::Headers;
@@ -10,17 +12,28 @@ use crate::local_reply::LocalReply;
 use crate::logs::Thread;
 use crate::message::{Request, Response};
 use crate::metrics::MetricIds;
+use crate::shared_queue::Owner;
 use crate::state::{Direction, StreamState};
 
 /// Everything that the host calls of a VM's guest work on, besides what is shared between VMs.
 #[derive(Debug)]
 pub(crate) struct VmState {
+    /// A number that no other VM of the host has.
+    pub(crate) id: u64,
     pub(crate) thread: Thread,
     pub(crate) spec: VmSpec,
     contexts: BTreeMap<u32, Context>,
     last_context: u32,
     last_call: u32,
     pub(crate) metrics: MetricIds,
+    /// Root contexts that are not ready to end.
+    pub(crate) ending: BTreeSet<u32>,
+    /// The callback that is running, or ran last.
+    pub(crate) callback: &'static str,
+    /// The test itself makes the VM crash.
+    pub(crate) deliberate: bool,
+    /// The level that the guest has set for the crate `log`.
+    pub(crate) log_level: LevelFilter,
     /// The context that the host called, and the one that the guest switched to (zero for none).
     pub(crate) current: u32,
     pub(crate) effective: u32,
@@ -57,6 +70,11 @@ pub(crate) enum Action {
     },
     Done {
         root: u32,
+    },
+    /// A queue has something new, and its owner is to be told.
+    Enqueued {
+        owner: Owner,
+        token: u32,
     },
 }
 
@@ -102,14 +120,19 @@ pub(crate) struct StreamContext {
 }
 
 impl VmState {
-    pub(crate) fn new(thread: Thread, spec: VmSpec) -> Self {
+    pub(crate) fn new(id: u64, thread: Thread, spec: VmSpec) -> Self {
         Self {
+            id,
             thread,
             spec,
             contexts: BTreeMap::new(),
             last_context: 0,
             last_call: 0,
             metrics: MetricIds::default(),
+            ending: BTreeSet::new(),
+            callback: "",
+            deliberate: false,
+            log_level: LevelFilter::Trace,
             current: 0,
             effective: 0,
             asked: Asked::default(),
@@ -162,6 +185,11 @@ impl VmState {
             Context::Root(root) => Some((id, root)),
             Context::Stream(_) => None,
         }
+    }
+
+    /// The stream that a host call is about, by its number.
+    pub(crate) fn stream_id(&self) -> Option<u64> {
+        Some(self.stream()?.at.stream)
     }
 
     /// The name of the filter that is running; empty while the VM starts.

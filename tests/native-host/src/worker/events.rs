@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::logs::Thread;
 use crate::message::Response;
 use crate::shared::Shared;
+use crate::shared_queue::{Owner, QueueReady};
 use crate::upstream::{AnswerKind, Cluster};
 use crate::vm::{Action, Asked, OutgoingCall, Vm};
 
@@ -24,6 +25,8 @@ pub(crate) enum Event {
         token: u32,
         response: Option<Response>,
     },
+    /// A queue has something new.
+    Queue(QueueReady),
     /// A root context's timer fires.
     Tick { vm: Arc<Vm>, root: u32 },
 }
@@ -88,11 +91,25 @@ impl Core {
         Some(event)
     }
 
-    /// Keeps what a guest asked for until the worker gets to it.
+    /// Keeps what a guest asked for until the worker gets to it. Queues are posted at once.
     pub(crate) fn absorb(&mut self, vm: &Arc<Vm>, asked: Asked) {
-        let actions = asked.actions.into_iter();
-        self.asked
-            .extend(actions.map(|action| (Arc::clone(vm), action)));
+        for action in asked.actions {
+            match action {
+                Action::Enqueued { owner, token } => self.tell(owner, token),
+                action => self.asked.push_back((Arc::clone(vm), action)),
+            }
+        }
+    }
+
+    /// Lets the owner of a queue know that there is something in it.
+    pub(crate) fn tell(&mut self, owner: Owner, token: u32) {
+        let Owner { thread, vm, root } = owner;
+        let ready = QueueReady { vm, root, token };
+        if thread == self.thread {
+            self.schedule(Duration::ZERO, Event::Queue(ready));
+        } else {
+            self.shared.queues.post(thread, ready);
+        }
     }
 
     /// Sets a root context's timer anew; zero stops it.

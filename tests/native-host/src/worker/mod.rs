@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) use self::events::{Core, Event};
 use self::plugin::Plugins;
-pub(crate) use self::plugin::Slot;
+pub(crate) use self::plugin::{Plugin, Refusal, Slot};
 use crate::filter::Filter;
 use crate::logs::Thread;
 use crate::message::{Request, Response};
@@ -42,7 +42,7 @@ impl Worker {
 
     /// Configures a filter on a VM made for that alone, as Envoy does before it accepts a
     /// configuration. The VM's guest is not told that it ends.
-    pub(crate) fn try_out(shared: &Arc<Shared>, filter: &Arc<Filter>) -> Result<(), String> {
+    pub(crate) fn try_out(shared: &Arc<Shared>, filter: &Arc<Filter>) -> Result<(), Refusal> {
         let mut worker = Self::new(Thread::Main, Arc::clone(shared));
         let plugin = worker.plugins.load(&mut worker.core, filter)?;
         plugin.delete(&mut worker.core);
@@ -55,7 +55,7 @@ impl Worker {
     }
 
     /// Configures a plugin for the next chain, unless there is one with this configuration.
-    pub(crate) fn prepare(&mut self, filter: &Arc<Filter>) -> Result<(), String> {
+    pub(crate) fn prepare(&mut self, filter: &Arc<Filter>) -> Result<(), Refusal> {
         self.plugins.prepare(&mut self.core, filter)
     }
 
@@ -121,6 +121,7 @@ impl Worker {
     /// Does everything that is to be done now.
     pub(crate) fn run(&mut self) {
         loop {
+            self.take_posts();
             self.run_asked();
             if let Some(event) = self.core.take_due() {
                 self.handle(event);
@@ -131,6 +132,24 @@ impl Worker {
                 break;
             }
         }
+    }
+
+    /// Runs what other threads left for this one; says whether there was something.
+    pub(crate) fn run_posts(&mut self) -> bool {
+        let something = self.take_posts();
+        if something {
+            self.run();
+        }
+        something
+    }
+
+    fn take_posts(&mut self) -> bool {
+        let posts = self.core.shared.queues.take_posts(self.core.thread);
+        let something = !posts.is_empty();
+        for ready in posts {
+            self.core.schedule(Duration::ZERO, Event::Queue(ready));
+        }
+        something
     }
 
     fn run_asked(&mut self) {
@@ -155,6 +174,7 @@ impl Worker {
             Action::Call(call) => self.core.send_call(vm, call),
             Action::Tick { root, period } => self.core.set_timer(vm, root, period),
             Action::Done { root } => self.plugins.finish_ending(&mut self.core, &vm, root),
+            Action::Enqueued { owner, token } => self.core.tell(owner, token),
         }
     }
 
@@ -166,6 +186,12 @@ impl Worker {
                 });
             }
             Event::Timeout { stream } => self.act_on_stream(stream, Stream::upstream_timed_out),
+            Event::Queue(ready) => {
+                if let Some(vm) = self.plugins.vm_with_root(ready.vm, ready.root) {
+                    let called = vm.on_queue_ready(ready.root, ready.token);
+                    self.core.absorb(&vm, called.asked);
+                }
+            }
             // Nothing starts the timers of a dead VM again.
             Event::Tick { vm, .. } if vm.is_dead() => {}
             Event::Tick { vm, root } => {
@@ -209,9 +235,9 @@ impl Worker {
         self.core.absorb(vm, called.asked);
     }
 
-    /// Makes the VM of a filter crash.
-    pub(crate) fn crash(&mut self, filter: &str) {
-        self.plugins.crash(filter);
+    /// The plugin of a filter of the chain.
+    pub(crate) fn plugin(&self, filter: &str) -> Option<Arc<Plugin>> {
+        self.plugins.of_filter(filter)
     }
 
     /// Ends everything, so that no guest is left with a context when its thread ends.

@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
+use proxy_wasm::types::{Action, ContextType, Status};
 
 use super::raw::{self, Bytes};
 
@@ -32,6 +33,10 @@ struct Script {
     /// The ids of the root context and of the stream opened last, for `enter`.
     root: Cell<u32>,
     stream: Cell<u32>,
+    /// The tokens of the gRPC call and stream opened last, and of the queue.
+    grpc_call: Cell<u32>,
+    grpc_stream: Cell<u32>,
+    queue: Cell<u32>,
 }
 
 impl Script {
@@ -122,6 +127,50 @@ impl Script {
             "foreign" => show(raw::call_foreign_function(text(0), text(1))),
             "tick" => status(raw::set_tick_period(number(0) as u32)),
             "call" => call(text(0), text(1), number(2) as u64),
+            "grpc_call" => {
+                let timeout = Duration::from_millis(number(3) as u64);
+                let (metadata, message) = (grpc_metadata(arguments, 5), text(4).as_bytes());
+                token(
+                    &self.grpc_call,
+                    hostcalls::dispatch_grpc_call(
+                        text(0),
+                        text(1),
+                        text(2),
+                        metadata,
+                        Some(message),
+                        timeout,
+                    ),
+                )
+            }
+            "grpc_open" => {
+                let metadata = grpc_metadata(arguments, 3);
+                let opened = hostcalls::open_grpc_stream(text(0), text(1), text(2), metadata);
+                token(&self.grpc_stream, opened)
+            }
+            "grpc_send" => {
+                let message = text(0).trim_matches('-');
+                status(raw::grpc_send(
+                    self.grpc_stream.get(),
+                    message,
+                    text(1) == "end",
+                ))
+            }
+            "grpc_close" => status(raw::grpc_close(self.grpc_stream.get())),
+            "grpc_cancel" => status(raw::grpc_cancel(self.grpc_stream.get())),
+            "grpc_cancel_call" => status(raw::grpc_cancel(self.grpc_call.get())),
+            "queue" => {
+                let (status, queue) = raw::register_queue(text(0));
+                self.queue.set(queue);
+                format!("status {status} token {queue}")
+            }
+            "resolve" => {
+                let (status, queue) = raw::resolve_queue(text(0), text(1));
+                self.queue.set(queue);
+                format!("status {status} token {queue}")
+            }
+            "enqueue" => status(raw::enqueue(self.queue.get(), text(0))),
+            "dequeue" => show(raw::dequeue(self.queue.get())),
+            "finish" => status(raw::done()),
             "call_status" => {
                 let (message, code) = raw::call_status();
                 format!("{code} {}", show(message))
@@ -164,6 +213,24 @@ fn call(cluster: &str, path: &str, timeout: u64) -> String {
     let timeout = Duration::from_millis(timeout);
     match Caller.dispatch_http_call(cluster, headers, None, vec![], timeout) {
         Ok(_) => "ok".to_owned(),
+        Err(status) => format!("status {}", status as u32),
+    }
+}
+
+fn grpc_metadata(words: &[String], from: usize) -> Vec<(&str, &[u8])> {
+    let pairs = words.iter().skip(from);
+    let pairs = pairs.filter_map(|word| word.split_once('='));
+    pairs
+        .map(|(name, value)| (name, value.as_bytes()))
+        .collect()
+}
+
+fn token(to: &Cell<u32>, result: Result<u32, Status>) -> String {
+    match result {
+        Ok(token) => {
+            to.set(token);
+            format!("token {token}")
+        }
         Err(status) => format!("status {}", status as u32),
     }
 }
@@ -222,6 +289,34 @@ impl Context for Root {
         self.script.run("root_call", &detail);
     }
 
+    fn on_grpc_call_response(&mut self, _: u32, status: u32, size: usize) {
+        let detail = format!("status {status}, {size} bytes");
+        self.script.run("root_grpc_answer", &detail);
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("root_grpc_metadata", &count.to_string());
+    }
+
+    fn on_grpc_stream_message(&mut self, _: u32, size: usize) {
+        self.script
+            .run("root_grpc_message", &format!("{size} bytes"));
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("root_grpc_trailers", &count.to_string());
+    }
+
+    fn on_grpc_stream_close(&mut self, _: u32, status: u32) {
+        self.script
+            .run("root_grpc_closed", &format!("status {status}"));
+    }
+
+    fn on_foreign_function(&mut self, function: u32, size: usize) {
+        let detail = format!("{function} with {size} bytes");
+        self.script.run("root_foreign", &detail);
+    }
+
     /// Pausing here delays the end of the root context.
     fn on_done(&mut self) -> bool {
         self.script.run("root_done", "") == Action::Continue
@@ -238,6 +333,10 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.script.run("tick", "");
+    }
+
+    fn on_queue_ready(&mut self, _: u32) {
+        self.script.run("queue_ready", "");
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -266,6 +365,32 @@ impl Context for Stream {
     fn on_http_call_response(&mut self, _: u32, headers: usize, body: usize, trailers: usize) {
         let detail = format!("{headers} headers, {body} bytes, {trailers} trailers");
         self.script.run("call", &detail);
+    }
+
+    fn on_grpc_call_response(&mut self, _: u32, status: u32, size: usize) {
+        let detail = format!("status {status}, {size} bytes");
+        self.script.run("grpc_answer", &detail);
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("grpc_metadata", &count.to_string());
+    }
+
+    fn on_grpc_stream_message(&mut self, _: u32, size: usize) {
+        self.script.run("grpc_message", &format!("{size} bytes"));
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("grpc_trailers", &count.to_string());
+    }
+
+    fn on_grpc_stream_close(&mut self, _: u32, status: u32) {
+        self.script.run("grpc_closed", &format!("status {status}"));
+    }
+
+    fn on_foreign_function(&mut self, function: u32, size: usize) {
+        let detail = format!("{function} with {size} bytes");
+        self.script.run("foreign", &detail);
     }
 
     fn on_done(&mut self) -> bool {

@@ -1,0 +1,139 @@
+//! What a module has for itself in WebAssembly and shares with the whole process here: the panic
+//! hook, and the level of the crate `log`.
+
+use std::cell::RefCell;
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use log::LevelFilter;
+
+use super::crash;
+use super::local::with_local;
+use crate::sync::lock;
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+thread_local! {
+    static TURN: RefCell<Option<Turn>> = const { RefCell::new(None) };
+    /// The hook that this VM's guest installed.
+    static GUEST_HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+}
+
+/// A guest's permission to change what is the process's. Initialisations run alone: the SDK's
+/// `set_log_level` cannot be called for the first time on two threads at once.
+static CHANGES: RwLock<()> = RwLock::new(());
+
+#[expect(dead_code, reason = "the guards are held, not read")]
+enum Turn {
+    Alone(RwLockWriteGuard<'static, ()>),
+    AmongOthers(RwLockReadGuard<'static, ()>),
+}
+
+/// Runs the module's initialisation, and takes back what it changed in the process.
+pub(super) fn initialise(init: &(dyn Fn() + Send + Sync)) {
+    let turn = CHANGES.write().unwrap_or_else(PoisonError::into_inner);
+    take_turn(Turn::Alone(turn), init);
+}
+
+/// Runs a callback in which modules set things up, and takes back what it changed in the process.
+pub(super) fn set_up<R>(callback: impl FnOnce() -> R) -> R {
+    let turn = CHANGES.read().unwrap_or_else(PoisonError::into_inner);
+    take_turn(Turn::AmongOthers(turn), callback)
+}
+
+fn take_turn<R>(turn: Turn, run: impl FnOnce() -> R) -> R {
+    TURN.set(Some(turn));
+    let before = resting_log_level();
+    let result = run();
+    if let Some(hook) = reclaim_hook() {
+        GUEST_HOOK.set(Some(hook));
+    }
+    note_log_level(before);
+    leave();
+    result
+}
+
+/// The turn is over, one way or the other.
+pub(super) fn leave() {
+    TURN.take();
+}
+
+/// The hook of the process, apart from ours and the guests'.
+static PREVIOUS: Mutex<Option<Arc<Hook>>> = Mutex::new(None);
+
+/// Our hook, by its address.
+static OURS: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Puts our hook over the one that the process has: the panics of guests go to the host's log.
+pub(super) fn install_hook() {
+    static ONCE: Once = Once::new();
+    replace_hook(|hook| {
+        let hook = Arc::new(hook);
+        *lock(&PREVIOUS) = Some(Arc::clone(&hook));
+        hook
+    });
+    ONCE.call_once(crash::calibrate);
+}
+
+/// Puts our hook in the place of one that the guest has installed, and gives that.
+fn reclaim_hook() -> Option<Hook> {
+    let mut of_the_guest = None;
+    replace_hook(|hook| {
+        of_the_guest = Some(hook);
+        let previous = lock(&PREVIOUS).clone();
+        previous.unwrap_or_else(|| Arc::new(Box::new(|_| ())))
+    });
+    of_the_guest
+}
+
+/// Puts our hook in the place of any other. It needs to know what to do with the panics of tests.
+fn replace_hook(previous: impl FnOnce(Hook) -> Arc<Hook>) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = lock(&ONE_AT_A_TIME);
+    let hook = std::panic::take_hook();
+    if address(&hook) == OURS.load(Ordering::Relaxed) {
+        return std::panic::set_hook(hook);
+    }
+    let previous = previous(hook);
+    let ours: Hook = Box::new(move |info| on_panic(info, &previous));
+    OURS.store(address(&ours), Ordering::Relaxed);
+    std::panic::set_hook(ours);
+}
+
+fn address(hook: &Hook) -> *mut () {
+    std::ptr::from_ref(&**hook).cast::<()>().cast_mut()
+}
+
+fn on_panic(info: &PanicHookInfo<'_>, previous: &Hook) {
+    if !crash::note_panic(|| info.to_string()) {
+        return previous(info);
+    }
+    GUEST_HOOK.with_borrow(|hook| {
+        if let Some(hook) = hook {
+            hook(info);
+        }
+    });
+}
+
+/// Whether any guest has set a level yet. From then on the process's level is the most, and each VM
+/// keeps its own.
+static RAISED: AtomicBool = AtomicBool::new(false);
+
+/// The process's level before a guest may set it.
+fn resting_log_level() -> LevelFilter {
+    if RAISED.load(Ordering::Relaxed) {
+        log::set_max_level(LevelFilter::Trace);
+    }
+    log::max_level()
+}
+
+/// Takes the level that the guest has set, if it has: the SDK sets the maximum of the crate `log`.
+fn note_log_level(before: LevelFilter) {
+    let now = log::max_level();
+    if now != before {
+        RAISED.store(true, Ordering::Relaxed);
+        log::set_max_level(LevelFilter::Trace);
+        with_local(|_, vm| vm.log_level = now);
+    }
+}
