@@ -19,9 +19,16 @@ pub(crate) fn of_the_guest(backtrace: &Backtrace) -> String {
     let raised = frames
         .iter()
         .position(|frame| frame.contains("_Unwind_RaiseException"));
-    let first = raised.map_or(0, |raised| {
-        raised + frames[raised..].iter().take_while(is_panic).count()
-    });
+    let first = match raised {
+        Some(raised) => raised + frames[raised..].iter().take_while(is_panic).count(),
+        // It was no panic, but a host call.
+        None => {
+            let calls = frames
+                .iter()
+                .rposition(|frame| frame.contains("native_host::abi"));
+            calls.map_or(0, |last| last + 1)
+        }
+    };
     let is_entry = |frame: &&str| {
         let name = name(frame);
         name.contains("proxy_wasm::dispatcher::")

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
+use crate::headers::Headers;
 use crate::message::Request;
 use crate::outcome::Outcome;
 use crate::shared::Shared;
@@ -67,6 +68,12 @@ impl ClientStream {
         self.act(Stream::reset);
     }
 
+    /// What a filter holds of the stream just now; nothing if it moves, or is over. The response comes
+    /// first, where both are held.
+    pub fn held(&self) -> Option<Held> {
+        self.lock().held(self.id)
+    }
+
     /// Whether the request is over.
     pub fn is_over(&mut self) -> bool {
         if self.outcome.is_none() {
@@ -97,4 +104,18 @@ impl ClientStream {
             None => panic!("the request is still under way: {place}"),
         }
     }
+}
+
+/// What a filter holds of a stream.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Held {
+    /// The name of the filter.
+    pub filter: String,
+    /// Whether it is the response; the request otherwise.
+    pub is_response: bool,
+    /// The headers, as they are now. Filters may have let them go already.
+    pub headers: Headers,
+    /// What the filter has of the body.
+    pub body: Vec<u8>,
 }

@@ -287,8 +287,8 @@ impl Drop for Host {
 /// One worker of a [`Host`].
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerHandle<'a> {
-    host: &'a Host,
-    index: usize,
+    pub(crate) host: &'a Host,
+    pub(crate) index: usize,
 }
 
 impl WorkerHandle<'_> {

@@ -1,9 +1,12 @@
 //! What a test sees of a host: metrics, logs, shared data, timers, queues.
 
-use crate::host::Host;
-use crate::logs::LogLine;
+use std::time::Duration;
+
+use crate::host::{Host, WorkerHandle};
+use crate::logs::{LogLine, Thread};
 use crate::metrics::MetricKind;
 use crate::shared_data::SharedData;
+use crate::sync::lock;
 
 impl Host {
     /// The value of a counter, summed over all workers. Metrics of filters have the name that the
@@ -67,5 +70,41 @@ impl Host {
     /// The shared data of this host.
     pub fn shared_data(&self) -> &SharedData {
         &self.shared().shared_data
+    }
+
+    /// The number of items in a shared queue; nothing if no filter has registered it. `vm_id` is that
+    /// of the filter which did.
+    pub fn queue_size(&self, vm_id: &str, name: &str) -> Option<usize> {
+        self.shared().queues.size(vm_id, name)
+    }
+
+    /// Each tick period of a filter that ticks, on every thread where it does.
+    pub fn tick_periods(&self, filter: &str) -> Vec<(Thread, Duration)> {
+        let workers = self.threads.all().map(|worker| lock(worker));
+        let periods =
+            workers.filter_map(|worker| Some((worker.thread(), worker.tick_period(filter)?)));
+        periods.collect()
+    }
+}
+
+impl WorkerHandle<'_> {
+    /// The tick period that a filter has set on this worker; nothing if it does not tick.
+    pub fn tick_period(self, filter: &str) -> Option<Duration> {
+        lock(&self.host.threads.workers[self.index]).tick_period(filter)
+    }
+
+    /// Calls a filter's `on_foreign_function`, as extensions of Envoy may. The root context gets the
+    /// number of the function; the arguments can be read during the callback.
+    ///
+    /// # Panics
+    /// If there is no such filter, or if something went wrong before.
+    #[track_caller]
+    pub fn call_foreign_function(self, filter: &str, function: u32, arguments: &[u8]) {
+        self.host.shared().begin();
+        let threads = &self.host.threads;
+        let there = threads.on_worker(self.index, |worker| {
+            worker.call_foreign_function(filter, function, arguments)
+        });
+        assert!(there, "there is no filter {filter:?}");
     }
 }

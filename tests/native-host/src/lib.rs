@@ -109,6 +109,7 @@
 mod abi;
 mod backtrace;
 mod builder;
+mod calls;
 mod client;
 mod clock;
 mod failures;
@@ -140,10 +141,12 @@ mod vm;
 mod worker;
 
 pub use self::builder::HostBuilder;
-pub use self::client::ClientStream;
+pub use self::calls::PendingCall;
+pub use self::client::{ClientStream, Held};
 pub use self::failures::Crash;
 pub use self::filter::{FailurePolicy, Filter};
 pub use self::flags::ResponseFlags;
+pub use self::grpc::service::{GrpcReply, GrpcRequest, GrpcStage};
 pub use self::headers::Headers;
 pub use self::host::{Host, StartError, WorkerHandle};
 pub use self::logs::{LogLevel, LogLine, Thread};

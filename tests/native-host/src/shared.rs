@@ -14,7 +14,7 @@ use crate::properties::Properties;
 use crate::random::Random;
 use crate::shared_data::SharedData;
 use crate::shared_queue::SharedQueues;
-use crate::upstream::{Cluster, Route};
+use crate::upstream::{Cluster, Route, Service};
 
 /// The process-wide part of a host. Each host has its own, so hosts in one test process do not meet.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) random: Random,
     pub(crate) foreign: ForeignFunctions,
     pub(crate) clusters: BTreeMap<String, Cluster>,
+    /// gRPC services, by the cluster that they are in.
+    pub(crate) services: BTreeMap<String, Service>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) properties: Properties,
     pub(crate) attempt_counts: bool,
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) random: Random,
     pub(crate) foreign: ForeignFunctions,
     pub(crate) clusters: BTreeMap<String, Cluster>,
+    /// gRPC services, by the cluster that they are in.
+    pub(crate) services: BTreeMap<String, Service>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) properties: Properties,
     pub(crate) attempt_counts: bool,
@@ -59,6 +63,7 @@ impl Shared {
             random: settings.random,
             foreign: settings.foreign,
             clusters: settings.clusters,
+            services: settings.services,
             routes: settings.routes,
             properties: settings.properties,
             attempt_counts: settings.attempt_counts,

@@ -48,7 +48,7 @@ fn a_panic_is_logged_with_its_place() {
         .unwrap();
     assert_eq!(line.filter, "fragile");
     assert!(line.message.contains("as the script says"), "{line}");
-    assert!(line.message.contains("probe.rs:"), "{line}");
+    assert!(line.message.contains("script.rs:"), "{line}");
     assert_eq!(host.crashes().len(), 1);
 }
 

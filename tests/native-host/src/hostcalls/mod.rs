@@ -1,11 +1,17 @@
 //! What each host call does, free of pointers. [`abi`](crate::abi) gives them their C form.
 
 mod calls;
+mod grpc;
 mod maps;
 mod stream;
 
+use std::backtrace::Backtrace;
 use std::time::Duration;
 
+pub(crate) use self::grpc::GrpcTarget;
+
+use crate::failures::{Failure, FailureKind};
+use crate::foreign::CLEAR_ROUTE_CACHE;
 use crate::logs::{LogLevel, LogLine};
 use crate::properties::{Scope, Visible};
 use crate::shared::Shared;
@@ -172,11 +178,34 @@ impl Guest<'_> {
     }
 
     pub(crate) fn call_foreign_function(
-        &self,
+        &mut self,
         name: &[u8],
         arguments: &[u8],
     ) -> Result<Vec<u8>, Status> {
         let name = String::from_utf8_lossy(name);
-        self.shared.foreign.call(&name, arguments)
+        let functions = &self.shared.foreign;
+        if let Some(why) = functions.lacks(&name) {
+            self.note_what_is_not_emulated(format!("the foreign function {name:?}; {why}"));
+        }
+        let result = functions.call(&name, arguments)?;
+        if name == CLEAR_ROUTE_CACHE
+            && let Some(stream) = self.vm.stream()
+        {
+            lock(&stream.state).info.route_stale = true;
+        }
+        Ok(result)
+    }
+
+    /// The guest relies on something that Envoy does and this host does not: the test fails.
+    fn note_what_is_not_emulated(&self, message: String) {
+        self.shared.failures.push(Failure {
+            kind: FailureKind::NotEmulated,
+            filter: self.vm.filter_name(),
+            thread: self.vm.thread,
+            callback: self.vm.callback,
+            message,
+            backtrace: Some(Backtrace::force_capture()),
+            logged_before: self.shared.logs.mark(),
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod flow;
+mod held;
 mod router;
 
 use std::sync::{Arc, Mutex};
@@ -73,22 +74,6 @@ impl Stream {
 
     pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
         self.outcome.take()
-    }
-
-    /// Where the stream is, for a test that expected it to be over.
-    pub(crate) fn describe(&self) -> String {
-        let paused = |gates: &[Gate], what: &str| {
-            let held = gates.iter().position(|gate| !matches!(gate, Gate::Open));
-            held.map(|index| {
-                format!(
-                    "filter {:?} holds the {what}",
-                    self.slots[index].filter.name
-                )
-            })
-        };
-        paused(&self.response_gates, "response")
-            .or_else(|| paused(&self.request_gates, "request"))
-            .unwrap_or_else(|| "it waits for the upstream or for the rest of the request".into())
     }
 
     /// Takes what there is of a request at once: nothing else happens in between.

@@ -18,8 +18,8 @@ pub(crate) use self::crash::{next_symbol, note_panic_of_a_hook};
 use self::local::Local;
 pub(crate) use self::local::{of_the_guest, with_local};
 pub(crate) use self::state::{
-    Action, Asked, Context, OutgoingCall, RootContext, StreamContext, StreamPosition, VmState,
-    is_complete_request,
+    Action, Asked, CallKind, Context, OpenGrpc, OutgoingCall, RootContext, StreamContext,
+    StreamPosition, VmState, is_complete_request,
 };
 use crate::filter::VmSpec;
 use crate::logs::Thread;

@@ -25,6 +25,10 @@ pub(crate) struct VmState {
     contexts: BTreeMap<u32, Context>,
     last_context: u32,
     last_call: u32,
+    last_grpc_call: u32,
+    last_grpc_stream: u32,
+    /// By token.
+    pub(crate) grpc: BTreeMap<u32, OpenGrpc>,
     pub(crate) metrics: MetricIds,
     /// Root contexts that are not ready to end.
     pub(crate) ending: BTreeSet<u32>,
@@ -64,6 +68,15 @@ pub(crate) enum Action {
         at: StreamPosition,
     },
     Call(OutgoingCall),
+    /// Sends on a gRPC stream: a message, or the end, or both.
+    GrpcSend {
+        token: u32,
+        message: Option<Vec<u8>>,
+        end: bool,
+    },
+    GrpcCancel {
+        token: u32,
+    },
     Tick {
         root: u32,
         period: Duration,
@@ -85,9 +98,18 @@ pub(crate) struct StreamPosition {
     pub(crate) filter: usize,
 }
 
-/// An HTTP call of a filter. It belongs to the root context, so it outlives the stream.
+/// The kinds of calls that filters make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    Http,
+    Grpc,
+    GrpcStream,
+}
+
+/// A call of a filter. It belongs to the root context, so it outlives the stream.
 #[derive(Debug)]
 pub(crate) struct OutgoingCall {
+    pub(crate) kind: CallKind,
     pub(crate) root: u32,
     pub(crate) token: u32,
     pub(crate) cluster: String,
@@ -109,7 +131,46 @@ pub(crate) struct RootContext {
     /// The response of an HTTP call can be read only during its callback.
     pub(crate) call_response: Option<Response>,
     /// Why the last call failed that broke off. The text is there during its callback only.
-    pub(crate) call_status: (u32, &'static str),
+    pub(crate) call_status: (u32, String),
+    /// The same of gRPC: each can be read only during its callback.
+    pub(crate) grpc_metadata: Option<Headers>,
+    pub(crate) grpc_message: Option<Vec<u8>>,
+    pub(crate) grpc_trailers: Option<Headers>,
+    /// The arguments of a foreign function that the host calls.
+    pub(crate) call_data: Option<Vec<u8>>,
+}
+
+impl RootContext {
+    pub(crate) fn new(filter: Arc<Filter>) -> Self {
+        Self {
+            filter,
+            configuring: false,
+            call_response: None,
+            call_status: (0, String::new()),
+            grpc_metadata: None,
+            grpc_message: None,
+            grpc_trailers: None,
+            call_data: None,
+        }
+    }
+}
+
+/// A gRPC call or stream that the guest can name by its token.
+#[derive(Debug)]
+pub(crate) struct OpenGrpc {
+    pub(crate) root: u32,
+    pub(crate) local_closed: bool,
+    pub(crate) remote_closed: bool,
+}
+
+impl OpenGrpc {
+    pub(crate) fn of(root: u32) -> Self {
+        Self {
+            root,
+            local_closed: false,
+            remote_closed: false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -128,6 +189,9 @@ impl VmState {
             contexts: BTreeMap::new(),
             last_context: 0,
             last_call: 0,
+            last_grpc_call: 1,
+            last_grpc_stream: 2,
+            grpc: BTreeMap::new(),
             metrics: MetricIds::default(),
             ending: BTreeSet::new(),
             callback: "",
@@ -203,6 +267,15 @@ impl VmState {
     pub(crate) fn next_call_token(&mut self) -> u32 {
         self.last_call += 4;
         self.last_call
+    }
+
+    pub(crate) fn next_grpc_token(&mut self, kind: CallKind) -> u32 {
+        let last = match kind {
+            CallKind::GrpcStream => &mut self.last_grpc_stream,
+            _ => &mut self.last_grpc_call,
+        };
+        *last += 4;
+        *last
     }
 
     pub(crate) fn ask(&mut self, action: Action) {

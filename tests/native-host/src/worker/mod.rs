@@ -1,22 +1,25 @@
 //! One thread of Envoy: its VMs, its streams, and the order in which things happen on it.
 
+mod calls;
 mod events;
 mod plugin;
+mod results;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::calls::{ByHand, Call};
 pub(crate) use self::events::{Core, Event};
 use self::plugin::Plugins;
 pub(crate) use self::plugin::{Plugin, Refusal, Slot};
+use crate::client::Held;
 use crate::filter::Filter;
 use crate::logs::Thread;
-use crate::message::{Request, Response};
+use crate::message::Request;
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::stream::Stream;
-use crate::sync::lock;
 use crate::vm::{Action, Vm};
 
 /// A worker, or the main thread, which has plugins and timers but no streams.
@@ -113,6 +116,11 @@ impl Worker {
         stream.map(Stream::describe).unwrap_or_default()
     }
 
+    /// What a filter holds of a stream.
+    pub(crate) fn held(&self, id: u64) -> Option<Held> {
+        self.streams.get(&id)?.held()
+    }
+
     /// When something is due next.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.core.next_due()
@@ -172,6 +180,12 @@ impl Worker {
                 self.act_on_stream(at.stream, |stream, core| stream.close(core));
             }
             Action::Call(call) => self.core.send_call(vm, call),
+            Action::GrpcSend {
+                token,
+                message,
+                end,
+            } => self.core.send_grpc(&vm, token, message, end),
+            Action::GrpcCancel { token } => self.core.cancel_call(&vm, token),
             Action::Tick { root, period } => self.core.set_timer(vm, root, period),
             Action::Done { root } => self.plugins.finish_ending(&mut self.core, &vm, root),
             Action::Enqueued { owner, token } => self.core.tell(owner, token),
@@ -202,37 +216,48 @@ impl Worker {
                 self.core.rearm_timer(vm, root);
             }
             Event::Call {
-                vm,
-                root,
-                token,
-                response,
-            } => self.finish_call(&vm, root, token, response),
+                id,
+                version,
+                result,
+            } => self.finish_call(id, version, result),
         }
     }
 
-    fn finish_call(&mut self, vm: &Arc<Vm>, root: u32, token: u32, response: Option<Response>) {
-        let sizes = response.as_ref().map_or((0, 0, 0), |response| {
-            let body = response.body_bytes().len();
-            (response.headers.len(), body, response.trailers.len())
-        });
-        {
-            let mut state = lock(&vm.state);
-            let Some(context) = state.root_mut(root) else {
-                return;
-            };
-            // Envoy does not take the code back when a later call succeeds.
-            if response.is_none() {
-                context.call_status = CALL_RESET;
-            }
-            context.call_response = response;
-        }
-        let (headers, body, trailers) = sizes;
-        let called = vm.on_http_call_response(root, token, headers, body, trailers);
-        if let Some(context) = lock(&vm.state).root_mut(root) {
-            context.call_response = None;
-            context.call_status.1 = "";
-        }
-        self.core.absorb(vm, called.asked);
+    pub(crate) fn thread(&self) -> Thread {
+        self.core.thread
+    }
+
+    /// The period of a filter's timer.
+    pub(crate) fn tick_period(&self, filter: &str) -> Option<Duration> {
+        let plugin = self.plugins.of_filter(filter)?;
+        self.core.timer_period(&plugin.vm, plugin.root)
+    }
+
+    /// Calls a function of a filter; says whether there is one.
+    pub(crate) fn call_foreign_function(
+        &mut self,
+        filter: &str,
+        function: u32,
+        arguments: &[u8],
+    ) -> bool {
+        let Some(plugin) = self.plugins.of_filter(filter) else {
+            return false;
+        };
+        self.call_with_data(&plugin, function, arguments);
+        self.run();
+        true
+    }
+
+    /// The calls that are under way.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (u64, &Call)> {
+        self.core.calls.iter().map(|(id, call)| (*id, call))
+    }
+
+    /// The test answers a call; says whether it is still there.
+    pub(crate) fn answer_by_hand(&mut self, id: u64, reply: ByHand) -> bool {
+        let there = self.core.answer_by_hand(id, reply);
+        self.run();
+        there
     }
 
     /// The plugin of a filter of the chain.
@@ -248,6 +273,3 @@ impl Worker {
         self.plugins.shut_down(&mut self.core);
     }
 }
-
-/// The status of an HTTP call that broke off: the ABI's `BrokenConnection`.
-const CALL_RESET: (u32, &str) = (11, "reset");

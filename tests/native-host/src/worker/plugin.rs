@@ -54,12 +54,7 @@ pub(crate) struct Plugin {
 impl Plugin {
     /// Creates the root context, starts it and configures it.
     fn load(core: &mut Core, filter: &Arc<Filter>, vm: Arc<Vm>) -> Result<Arc<Self>, Refusal> {
-        let root = lock(&vm.state).insert(Context::Root(RootContext {
-            filter: Arc::clone(filter),
-            configuring: false,
-            call_response: None,
-            call_status: (0, ""),
-        }));
+        let root = lock(&vm.state).insert(Context::Root(RootContext::new(Arc::clone(filter))));
         let configuring = |now: bool| {
             if let Some(root) = lock(&vm.state).root_mut(root) {
                 root.configuring = now;

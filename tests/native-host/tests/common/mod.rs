@@ -2,6 +2,7 @@
 
 pub(crate) mod probe;
 pub(crate) mod raw;
+mod script;
 
 use proxy_wasm_native_host::{Filter, Host};
 
