@@ -106,6 +106,19 @@
     reason = "a test tool reports by panicking"
 )]
 
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+compile_error!(
+    "proxy-wasm-native-host runs on 64-bit Linux with glibc only: it stops a filter's panic in the \
+     unwinder, which must be a shared library, and it has not been tried on macOS or Windows. It is a \
+     tool for tests: name it under [dev-dependencies], which are not compiled for WebAssembly"
+);
+
+#[cfg(target_feature = "crt-static")]
+compile_error!(
+    "proxy-wasm-native-host does not work with `+crt-static`: it stops a filter's panic in the \
+     unwinder, which must be a shared library"
+);
+
 mod abi;
 mod backtrace;
 mod builder;
@@ -139,6 +152,9 @@ mod threads;
 mod upstream;
 mod vm;
 mod worker;
+
+#[doc = include_str!("../GAPS.md")]
+pub mod gaps {}
 
 pub use self::builder::HostBuilder;
 pub use self::calls::PendingCall;

@@ -188,9 +188,8 @@ impl Guest<'_> {
             self.note_what_is_not_emulated(format!("the foreign function {name:?}; {why}"));
         }
         let result = functions.call(&name, arguments)?;
-        if name == CLEAR_ROUTE_CACHE
-            && let Some(stream) = self.vm.stream()
-        {
+        let stream = self.vm.stream().filter(|_| name == CLEAR_ROUTE_CACHE);
+        if let Some(stream) = stream {
             lock(&stream.state).info.route_stale = true;
         }
         Ok(result)

@@ -267,9 +267,8 @@ impl Stream {
             filter: index,
         };
         let slot = &mut self.slots[index];
-        if let Some(plugin) = slot.plugin.as_ref().filter(|plugin| !plugin.vm.is_dead())
-            && slot.context.is_none()
-        {
+        let plugin = slot.plugin.as_ref().filter(|plugin| !plugin.vm.is_dead());
+        if let (Some(plugin), None) = (plugin, slot.context) {
             slot.context = plugin.open(core, at, &self.state);
         }
     }

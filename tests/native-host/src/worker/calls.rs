@@ -196,10 +196,10 @@ impl Core {
         ];
         call.messages.extend(message);
         for stage in stages.into_iter().flatten() {
-            if stage == GrpcStage::Ended
-                && let Some(call) = self.calls.get_mut(&id)
-            {
-                call.complete = Some(now);
+            if stage == GrpcStage::Ended {
+                self.calls
+                    .entry(id)
+                    .and_modify(|call| call.complete = Some(now));
             }
             let reply = self.ask_service(id, stage);
             self.answer_grpc(id, reply, None);

@@ -83,10 +83,10 @@ impl Core {
     pub(crate) fn take_due(&mut self) -> Option<Event> {
         let due = self.next_due()? <= self.shared.clock.monotonic();
         let (_, event) = due.then(|| self.events.pop_first()).flatten()?;
-        if let Event::Tick { vm, root } = &event
-            && let Some(timer) = self.timers.get_mut(&(vm.id(), *root))
-        {
-            timer.next = None;
+        if let Event::Tick { vm, root } = &event {
+            if let Some(timer) = self.timers.get_mut(&(vm.id(), *root)) {
+                timer.next = None;
+            }
         }
         Some(event)
     }
@@ -131,10 +131,9 @@ impl Core {
 
     /// After a tick: lets the timer go on, unless the tick stopped it or set it anew.
     pub(crate) fn rearm_timer(&mut self, vm: Arc<Vm>, root: u32) {
-        if let Some(timer) = self.timers.get(&(vm.id(), root))
-            && timer.next.is_none()
-        {
-            let period = timer.period;
+        let timer = self.timers.get(&(vm.id(), root));
+        let idle = timer.filter(|timer| timer.next.is_none());
+        if let Some(period) = idle.map(|timer| timer.period) {
             self.set_timer(vm, root, period);
         }
     }

@@ -23,11 +23,20 @@ pub(crate) struct Refusal {
     pub(crate) crashed: bool,
 }
 
+/// What to do about a logger that is there already.
+const ONE_LOGGER: &str = "\n(natively there is one logger in the process, for all filters and all VMs: \
+    let the filter go on if log::set_logger fails. If filters that call proxy_wasm::set_log_level are \
+    tested in the same program, call that first in each test.)";
+
 impl Refusal {
     fn crash(vm: Option<&Vm>, message: &str) -> Self {
         let callback = vm.map_or("_initialize", |vm| lock(&vm.state).callback);
+        let mut reason = format!("it crashed in {callback}: {message}");
+        if message.contains("SetLoggerError") {
+            reason.push_str(ONE_LOGGER);
+        }
         Self {
-            reason: format!("it crashed in {callback}: {message}"),
+            reason,
             callback,
             crashed: true,
         }
