@@ -74,6 +74,7 @@ fn a_new_vm_finds_the_counts() {
     assert_eq!(host.send(get()).status(), 200);
     // The second one: it was counted before the other plugin panicked.
     assert_eq!(host.send(Request::get("/panic")).status(), 503);
+    assert_eq!(host.expect_crash().filter, "module");
 
     assert_eq!(admitted(&host, &get(), 3), 1);
     assert_eq!(host.counter("wasm.module.vm_reload_success"), 1);

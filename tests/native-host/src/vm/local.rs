@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
-use super::{Outcome, VmState, module};
+use super::{Outcome, VmState, turn};
 use crate::shared::Shared;
 use crate::sync::lock;
 
@@ -44,10 +44,14 @@ pub(crate) fn with_local<R>(call: impl FnOnce(&Shared, &mut VmState) -> R) -> Op
         let local = local.borrow();
         let local = local.as_ref()?;
         IN_HOST.set(true);
+        let paused = turn::pause();
         let run = || call(&local.shared, &mut lock(&local.state));
         let result = catch_unwind(AssertUnwindSafe(run));
         if let Err(payload) = result {
             give_up(local, payload);
+        }
+        if paused {
+            turn::begin();
         }
         IN_HOST.set(false);
         result.ok()
@@ -57,7 +61,7 @@ pub(crate) fn with_local<R>(call: impl FnOnce(&Shared, &mut VmState) -> R) -> Op
 
 /// Hands a panic to the test that waits for this VM, and never returns.
 fn give_up(local: &Local, payload: Box<dyn Any + Send>) -> ! {
-    module::leave();
+    turn::end();
     // If nobody waits any more, there is nobody to tell.
     let _ = local.outcomes.send(Outcome::TestPanicked(payload));
     park()

@@ -7,6 +7,7 @@ mod crash;
 mod local;
 mod module;
 mod state;
+mod turn;
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -118,7 +119,7 @@ impl Vm {
         let init = Arc::clone(&spec.init.run);
         lock(&vm.state).callback = "_initialize";
         let initialise = move || {
-            module::initialise(&*init);
+            module::set_up(&*init);
             0
         };
         match vm.run(initialise) {
@@ -157,7 +158,12 @@ impl Vm {
         }
         let outcome = match callback {
             "proxy_on_vm_start" | "proxy_on_configure" => self.run(|| module::set_up(guest)),
-            _ => self.run(guest),
+            _ => self.run(|| {
+                turn::begin();
+                let value = guest();
+                turn::end();
+                value
+            }),
         };
         let (value, died) = match outcome {
             Some(Outcome::Returned(value)) => (Some(value), None),

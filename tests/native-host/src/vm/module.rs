@@ -4,59 +4,32 @@
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, Once};
 
 use log::LevelFilter;
 
-use super::crash;
 use super::local::with_local;
+use super::{crash, turn};
 use crate::sync::lock;
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
 thread_local! {
-    static TURN: RefCell<Option<Turn>> = const { RefCell::new(None) };
     /// The hook that this VM's guest installed.
     static GUEST_HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
 }
 
-/// A guest's permission to change what is the process's. Initialisations run alone: the SDK's
-/// `set_log_level` cannot be called for the first time on two threads at once.
-static CHANGES: RwLock<()> = RwLock::new(());
-
-#[expect(dead_code, reason = "the guards are held, not read")]
-enum Turn {
-    Alone(RwLockWriteGuard<'static, ()>),
-    AmongOthers(RwLockReadGuard<'static, ()>),
-}
-
-/// Runs the module's initialisation, and takes back what it changed in the process.
-pub(super) fn initialise(init: &(dyn Fn() + Send + Sync)) {
-    let turn = CHANGES.write().unwrap_or_else(PoisonError::into_inner);
-    take_turn(Turn::Alone(turn), init);
-}
-
-/// Runs a callback in which modules set things up, and takes back what it changed in the process.
-pub(super) fn set_up<R>(callback: impl FnOnce() -> R) -> R {
-    let turn = CHANGES.read().unwrap_or_else(PoisonError::into_inner);
-    take_turn(Turn::AmongOthers(turn), callback)
-}
-
-fn take_turn<R>(turn: Turn, run: impl FnOnce() -> R) -> R {
-    TURN.set(Some(turn));
+/// Runs what modules set things up in, alone, and takes back what it changed in the process.
+pub(super) fn set_up<R>(run: impl FnOnce() -> R) -> R {
+    turn::begin_alone();
     let before = resting_log_level();
     let result = run();
     if let Some(hook) = reclaim_hook() {
         GUEST_HOOK.set(Some(hook));
     }
     note_log_level(before);
-    leave();
+    turn::end();
     result
-}
-
-/// The turn is over, one way or the other.
-pub(super) fn leave() {
-    TURN.take();
 }
 
 /// The hook of the process, apart from ours and the guests'.

@@ -1,0 +1,94 @@
+//! Turns of guests: many run at once, unless one may change what is the process's.
+//!
+//! The level of the crate `log` and the panic hook belong to the process. A module that sets them in
+//! its initialisation, or when it starts and is configured, does so alone: no other guest notices, or
+//! is taken for the one that did it.
+
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::sync::lock;
+
+/// The guests that run, and the highest bit for one that runs alone, or waits to.
+static RUNNING: AtomicU32 = AtomicU32::new(0);
+const ALONE: u32 = 1 << 31;
+
+thread_local! {
+    static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
+    static GUARD: Cell<Option<MutexGuard<'static, ()>>> = const { Cell::new(None) };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    None,
+    AmongOthers,
+    Alone,
+}
+
+/// A guest begins to run, among others.
+pub(super) fn begin() {
+    let begun = wait(|| {
+        let running = RUNNING.load(Ordering::Acquire);
+        let order = Ordering::AcqRel;
+        running & ALONE == 0
+            && RUNNING
+                .compare_exchange_weak(running, running + 1, order, Ordering::Relaxed)
+                .is_ok()
+    });
+    if begun {
+        TURN.set(Turn::AmongOthers);
+    }
+}
+
+/// A guest begins to run alone.
+pub(super) fn begin_alone() {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    GUARD.set(Some(lock(&ONE_AT_A_TIME)));
+    RUNNING.fetch_or(ALONE, Ordering::AcqRel);
+    wait(|| RUNNING.load(Ordering::Acquire) == ALONE);
+    TURN.set(Turn::Alone);
+}
+
+/// The guest of this thread does not run any more, one way or the other.
+pub(super) fn end() {
+    match TURN.replace(Turn::None) {
+        Turn::None => {}
+        Turn::AmongOthers => {
+            RUNNING.fetch_sub(1, Ordering::AcqRel);
+        }
+        Turn::Alone => {
+            RUNNING.fetch_and(!ALONE, Ordering::AcqRel);
+            GUARD.take();
+        }
+    }
+}
+
+/// Lets others have a turn while the guest does not run, because a host call does: a closure of the
+/// test may start another host there. Says whether the guest has to [`begin`] again.
+pub(super) fn pause() -> bool {
+    let among_others = TURN.get() == Turn::AmongOthers;
+    if among_others {
+        end();
+    }
+    among_others
+}
+
+/// Waits until something is so; not for ever, because a guest that never returns must not keep all
+/// others from running. Says whether it is so.
+fn wait(ready: impl Fn() -> bool) -> bool {
+    const STEP: Duration = Duration::from_micros(20);
+    const ENOUGH: u32 = 100_000;
+    for round in 0..ENOUGH {
+        if ready() {
+            return true;
+        }
+        match round {
+            0..10 => std::thread::yield_now(),
+            _ => std::thread::sleep(STEP),
+        }
+    }
+    false
+}
