@@ -3,7 +3,11 @@
 //! ```sh
 //! cargo run --example cost
 //! ```
-#![allow(clippy::unwrap_used, reason = "an example reports by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "an example reports by panicking"
+)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

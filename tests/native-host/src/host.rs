@@ -38,7 +38,7 @@ pub struct StartError {
     /// What happened.
     pub reason: String,
     /// The crash, if it was one.
-    pub crash: Option<Crash>,
+    pub crash: Option<Box<Crash>>,
     /// What was logged until then.
     pub logs: Vec<LogLine>,
 }
@@ -113,7 +113,11 @@ impl Host {
             let error = StartError {
                 filter: filter.name.clone(),
                 reason,
-                crash: shared.failures.take_crashes(&shared.logs, false).pop(),
+                crash: shared
+                    .failures
+                    .take_crashes(&shared.logs, false)
+                    .pop()
+                    .map(Box::new),
                 logs: self.logs(),
             };
             self.threads

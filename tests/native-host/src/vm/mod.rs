@@ -85,10 +85,9 @@ impl Vm {
         thread: Thread,
         spec: &VmSpec,
     ) -> Result<Self, String> {
-        assert!(
-            !cfg!(panic = "abort"),
-            "the profile has `panic = \"abort\"`: a filter's panic would end the test process"
-        );
+        if cfg!(panic = "abort") {
+            panic!("the profile has `panic = \"abort\"`: a filter's panic would end the process");
+        }
         module::install_hook();
         let id = shared.next_id();
         let state = Arc::new(Mutex::new(VmState::new(id, thread, spec.clone())));
