@@ -9,7 +9,6 @@
 
 mod common;
 
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -80,27 +79,6 @@ fn a_crash_fails_the_end_of_the_host() {
 fn a_crash_at_the_very_end_fails_the_test_too() {
     let text = panic_of(|| drop(host("root_done panic")));
     assert!(text.contains("crashed in proxy_on_done on main"), "{text}");
-}
-
-thread_local! {
-    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-#[test]
-fn the_place_of_the_test_is_named() {
-    let previous = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
-        previous(info);
-    }));
-    let host = host("request_headers panic");
-    host.send(Request::get("/"));
-    let line = line!() + 1;
-    panic_of(|| host.advance(Duration::ZERO));
-    assert!(PLACE.take().starts_with(&format!("{}:{line}:", file!())));
-    let line = line!() + 1;
-    panic_of(|| drop(host.expect_crash()));
-    assert!(PLACE.take().starts_with(&format!("{}:{line}:", file!())));
 }
 
 #[test]

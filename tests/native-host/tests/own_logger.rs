@@ -1,17 +1,11 @@
-//! Filters that install loggers and panic hooks of their own. A test binary of its own, because both
-//! belong to the process.
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking"
-)]
-
-use std::cell::Cell;
+//! Filters that install a logger of their own. A test binary of its own, because the logger belongs to
+//! the process.
+#![allow(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
-use proxy_wasm_native_host::{Filter, Host, LogLevel as Level, Request};
+use proxy_wasm_native_host::{Filter, Host, Request};
 
 /// Marks every line.
 struct Logger;
@@ -36,7 +30,6 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         log::info!("a request");
-        assert!(self.get_http_request_header("x-bad").is_none(), "it is bad");
         Action::Continue
     }
 }
@@ -46,9 +39,6 @@ fn init() {
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(log::LevelFilter::Info);
     }
-    std::panic::set_hook(Box::new(|info| {
-        let _ = hostcalls::log(LogLevel::Critical, &format!("own hook: {info}"));
-    }));
     proxy_wasm::set_http_context(|_, _| Box::new(Stream));
 }
 
@@ -68,34 +58,6 @@ fn a_filter_may_have_its_own_logger() {
             .collect();
         assert_eq!(lines, ["own: a request"]);
     }
-}
-
-thread_local! {
-    static PANICS: Cell<u32> = const { Cell::new(0) };
-}
-
-#[test]
-fn a_filter_s_panic_hook_is_its_own() {
-    let previous = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        PANICS.set(PANICS.get() + 1);
-        previous(info);
-    }));
-    let host = host(init);
-    host.send(Request::get("/").header("x-bad", "1"));
-    let crash = host.expect_crash();
-    assert!(crash.message.contains("it is bad"), "{crash}");
-    let hooked = host.logs().pop().unwrap();
-    assert_eq!(hooked.level, Level::Critical);
-    assert!(
-        hooked.message.starts_with("own hook: panicked at"),
-        "{hooked}"
-    );
-    assert_eq!(PANICS.get(), 0, "that of the filter is not the test's");
-    let panic = std::panic::catch_unwind(|| panic!("of the test"));
-    assert!(panic.is_err());
-    assert_eq!(PANICS.get(), 1, "and the test's is not the filter's");
-    assert_eq!(host.logs().len(), 2, "{:?}", host.logs());
 }
 
 #[test]

@@ -22,6 +22,8 @@ thread_local! {
 /// Runs what modules set things up in, alone, and takes back what it changed in the process.
 pub(super) fn set_up<R>(run: impl FnOnce() -> R) -> R {
     turn::begin_alone();
+    // What is there before is the test's.
+    install_hook();
     let before = resting_log_level();
     let result = run();
     if let Some(hook) = reclaim_hook() {
