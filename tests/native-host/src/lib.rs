@@ -4,7 +4,7 @@
 //! The crate defines the `proxy_*` functions that the SDK imports and calls those that it exports,
 //! so a filter notices no difference, as long as Envoy is what it expects: the order of callbacks,
 //! what can be read in which phase, what a local reply passes through, and the status of every call
-//! are those of Envoy 1.40, and were recorded there. Where they are not, GAPS.md says so.
+//! are those of Envoy 1.40, and were recorded there. Where they are not, [`gaps`] says so.
 //!
 //! ```
 //! use std::time::Duration;
@@ -91,13 +91,19 @@
 //! for its VMs: within a worker everything is sequential, while workers called from several threads
 //! (see [`Host::race`]) meet in shared data and metrics as Envoy's do.
 //!
-//! Nothing is global. Hosts do not meet, and tests run in parallel. Time is virtual and stands still
-//! unless a test [advances](Host::advance) it.
+//! Hosts do not meet, and tests run in parallel. Time is virtual and stands still unless a test
+//! [advances](Host::advance) it; guests see it through the ABI, through WASI's `clock_time_get`, and
+//! through `std::time`. Randomness can be [repeated](HostBuilder::seed), that of `std` and `getrandom`
+//! too.
 //!
-//! A panic of a filter is a crash of its VM: see [`FailurePolicy`].
+//! A panic of a filter is a crash of its VM: see [`FailurePolicy`]. It fails the test unless the test
+//! [expects](Host::expect_crash) it, and so does a call of something that Envoy has and this host has
+//! not. A panic in a closure of the test (an upstream, a foreign function) fails the test as well.
 //!
-//! Guests that read WASI's clocks or randomness by themselves find `clock_time_get` and
-//! `random_get` here, with the signatures of `wasi_snapshot_preview1`.
+//! # Features
+//!
+//! - `verify-signature`: Envoy's foreign function of that name. Off by default, because of the
+//!   cryptography that it brings along.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -189,7 +189,8 @@ impl fmt::Display for Outcome {
         };
         let status = self.received.response.as_ref().map(Response::status);
         let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
-        let details = self.code_details().unwrap_or_else(|| "-".to_owned());
+        let details = self.code_details().filter(|details| !details.is_empty());
+        let details = details.as_deref().unwrap_or("-");
         let flags = self.flags();
         write!(f, "\"{line}\" {status} {flags} {details} {received} {sent}")?;
         if let Some(response) = &self.received.response {

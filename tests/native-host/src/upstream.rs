@@ -50,7 +50,8 @@ impl Answer {
         AnswerKind::NoHealthyUpstream.into()
     }
 
-    /// The upstream never answers; the route's timeout makes it 504 with flag `UT`.
+    /// The upstream never answers; the route's timeout makes it 504 with flag `UT`. The call of a filter
+    /// can be answered by hand then; see [`Host::pending_calls`](crate::Host::pending_calls).
     pub fn never() -> Self {
         AnswerKind::Never.into()
     }

@@ -168,6 +168,16 @@ fn the_callbacks_say_what_they_returned() {
     host.expect_crash();
 }
 
+#[test]
+fn a_panic_that_no_hook_sees_says_what_it_says() {
+    let init = || std::panic::resume_unwind(Box::new("without a hook"));
+    let filter = Filter::from_fn("silent", init);
+    let error = Host::builder().filter(filter).start().unwrap_err();
+    let reason = "it crashed in _initialize: without a hook";
+    assert_eq!(error.reason, reason);
+    assert!(error.to_string().contains("failures.rs"), "{error}");
+}
+
 /// A filter for connections.
 struct Network;
 

@@ -106,6 +106,10 @@ fn an_outcome_is_shown_as_a_line_of_an_access_log() {
     let outcome = host.send(Request::post("/say?it").body("abc"));
     let line = r#""POST /say?it HTTP/1.1" 200 - via_upstream 3 5 "hello""#;
     assert_eq!(outcome.to_string(), line);
+    let reply = scripted("b", "request_headers reply 403 no");
+    let refused = Host::builder().filter(reply).start().unwrap();
+    let line = r#""GET / HTTP/1.1" 403 - - 0 2 "no""#;
+    assert_eq!(refused.send(Request::get("/")).to_string(), line);
     let line = host.send(Request::get("/down")).to_string();
     assert!(line.starts_with("\"GET /down HTTP/1.1\" 503 UF upstream_reset_before"));
     let bytes = host.send(Request::get("/bytes").protocol(Protocol::Http2));

@@ -15,8 +15,8 @@ use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{catch_unwind, resume_unwind};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Once};
 
 use super::local::{Local, is_guest, park};
 use super::{Outcome, turn};
@@ -148,7 +148,7 @@ unsafe extern "C-unwind" fn _Unwind_RaiseException(exception: *mut c_void) -> c_
 /// only after [`calibrate`] has seen it.
 static LAYOUT_IS_KNOWN: AtomicBool = AtomicBool::new(false);
 
-/// `MOZ\0RUST`, by which the standard library knows its own exceptions.
+/// `MOZ\0RUST`, by which the standard library knows its own exceptions; as bytes, or as a number.
 const RUST: [u8; 8] = *b"MOZ\0RUST";
 
 /// # Safety
@@ -156,7 +156,7 @@ const RUST: [u8; 8] = *b"MOZ\0RUST";
 unsafe fn payload_of(exception: *mut c_void) -> Option<[*const c_void; 2]> {
     // SAFETY: every exception begins with its class.
     let class = unsafe { exception.cast::<u64>().read() };
-    if class.to_be_bytes() != RUST {
+    if class.to_ne_bytes() != RUST && class.to_be_bytes() != RUST {
         return None;
     }
     // SAFETY: the standard library's exceptions are seven words long, or the calibration fails.
@@ -183,9 +183,12 @@ unsafe fn text_of(exception: *mut c_void) -> Option<String> {
 
 /// Learns where the payload of a panic lies, from a panic whose payload is known.
 pub(super) fn calibrate() {
-    let payload = Box::new(0_u64);
-    PROBE.set(std::ptr::from_ref(&*payload).cast());
-    let raised = catch_unwind(|| resume_unwind(payload));
-    PROBE.set(std::ptr::null());
-    drop(raised);
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let payload = Box::new(0_u64);
+        PROBE.set(std::ptr::from_ref(&*payload).cast());
+        let raised = catch_unwind(|| resume_unwind(payload));
+        PROBE.set(std::ptr::null());
+        drop(raised);
+    });
 }

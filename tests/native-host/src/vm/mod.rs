@@ -88,7 +88,7 @@ impl Vm {
         if cfg!(panic = "abort") {
             panic!("the profile has `panic = \"abort\"`: a filter's panic would end the process");
         }
-        module::install_hook();
+        crash::calibrate();
         let id = shared.next_id();
         let state = Arc::new(Mutex::new(VmState::new(id, thread, spec.clone())));
         let (calls, incoming) = channel::<Call>();
@@ -207,8 +207,10 @@ impl Vm {
                 resume_unwind(payload)
             }
             Err(error) => {
-                let callback = lock(&self.state).callback;
-                panic!("a filter did not return from {callback}: {error}")
+                let state = lock(&self.state);
+                let (filter, callback) = (state.filter_name(), state.callback);
+                drop(state);
+                panic!("filter {filter:?} did not return from {callback}: {error}")
             }
         }
     }

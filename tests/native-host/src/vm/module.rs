@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 
 use log::LevelFilter;
 
@@ -40,15 +40,14 @@ static PREVIOUS: Mutex<Option<Arc<Hook>>> = Mutex::new(None);
 /// Our hook, by its address.
 static OURS: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Puts our hook over the one that the process has: the panics of guests go to the host's log.
-pub(super) fn install_hook() {
-    static ONCE: Once = Once::new();
+/// Puts our hook over the one that the process has: the panics of guests go to the host's log. No guest
+/// may be running, because there is no hook of ours for a moment.
+fn install_hook() {
     replace_hook(|hook| {
         let hook = Arc::new(hook);
         *lock(&PREVIOUS) = Some(Arc::clone(&hook));
         hook
     });
-    ONCE.call_once(crash::calibrate);
 }
 
 /// Puts our hook in the place of one that the guest has installed, and gives that.
