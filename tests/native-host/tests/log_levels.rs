@@ -16,6 +16,7 @@ impl RootContext for Chatty {
         if let Some(level) = self.get_plugin_configuration() {
             proxy_wasm::set_log_level(match level.as_slice() {
                 b"error" => LogLevel::Error,
+                b"trace" => LogLevel::Trace,
                 _ => LogLevel::Warn,
             });
         }
@@ -93,6 +94,11 @@ fn a_level_may_be_set_by_the_configuration() {
     assert_eq!(lines(&error), ["error"]);
     assert_eq!(lines(&warn), ["warn", "error"]);
     assert_eq!(lines(&error), ["error"]);
+    assert_eq!(
+        lines(&configured("trace")).len(),
+        5,
+        "it may be raised, too"
+    );
 }
 
 #[test]

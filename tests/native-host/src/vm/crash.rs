@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Once};
 
 use super::local::{Local, is_guest, park};
-use super::{Outcome, turn};
+use super::{Outcome, module};
 use crate::failures::{Failure, FailureKind};
 use crate::logs::{LogLevel, LogLine};
 use crate::sync::lock;
@@ -61,7 +61,7 @@ pub(crate) fn note_panic_of_a_hook(message: &str) {
 /// Reports the guest's panic and never returns.
 fn die(payload: Option<String>) -> ! {
     let backtrace = Backtrace::force_capture();
-    turn::end();
+    module::leave();
     if let Some(local) = Local::take() {
         let message = MESSAGE.take().or(payload);
         let message = message.unwrap_or_else(|| "a panic that says nothing".to_owned());

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
-use super::{Outcome, VmState, turn};
+use super::{Outcome, VmState, module, turn};
 use crate::shared::Shared;
 use crate::sync::lock;
 
@@ -61,7 +61,7 @@ pub(crate) fn with_local<R>(call: impl FnOnce(&Shared, &mut VmState) -> R) -> Op
 
 /// Hands a panic to the test that waits for this VM, and never returns.
 fn give_up(local: &Local, payload: Box<dyn Any + Send>) -> ! {
-    turn::end();
+    module::leave();
     // If nobody waits any more, there is nobody to tell.
     let _ = local.outcomes.send(Outcome::TestPanicked(payload));
     park()

@@ -24,13 +24,13 @@ pub(super) fn set_up<R>(run: impl FnOnce() -> R) -> R {
     turn::begin_alone();
     // What is there before is the test's.
     install_hook();
-    let before = resting_log_level();
+    let before = begin_log_level();
     let result = run();
     if let Some(hook) = reclaim_hook() {
         GUEST_HOOK.set(Some(hook));
     }
     note_log_level(before);
-    turn::end();
+    leave();
     result
 }
 
@@ -90,14 +90,15 @@ fn on_panic(info: &PanicHookInfo<'_>, previous: &Hook) {
     });
 }
 
-/// Whether any guest has set a level yet. From then on the process's level is the most, and each VM
-/// keeps its own.
+/// Whether any guest has set a level yet. From then on the process's level is the most while guests
+/// run among others, and each VM keeps its own.
 static RAISED: AtomicBool = AtomicBool::new(false);
 
-/// The process's level before a guest may set it.
-fn resting_log_level() -> LevelFilter {
+/// The process's level before a guest may set it: the one that the guest has set before.
+fn begin_log_level() -> LevelFilter {
     if RAISED.load(Ordering::Relaxed) {
-        log::set_max_level(LevelFilter::Trace);
+        let own = with_local(|_, vm| vm.log_level);
+        log::set_max_level(own.unwrap_or(LevelFilter::Trace));
     }
     log::max_level()
 }
@@ -107,7 +108,14 @@ fn note_log_level(before: LevelFilter) {
     let now = log::max_level();
     if now != before {
         RAISED.store(true, Ordering::Relaxed);
-        log::set_max_level(LevelFilter::Trace);
         with_local(|_, vm| vm.log_level = now);
     }
+}
+
+/// The guest's turn is over, one way or the other.
+pub(super) fn leave() {
+    if turn::is_alone() && RAISED.load(Ordering::Relaxed) {
+        log::set_max_level(LevelFilter::Trace);
+    }
+    turn::end();
 }

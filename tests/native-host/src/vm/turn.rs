@@ -52,6 +52,11 @@ pub(super) fn begin_alone() {
     TURN.set(Turn::Alone);
 }
 
+/// Whether the guest of this thread runs alone.
+pub(super) fn is_alone() -> bool {
+    TURN.get() == Turn::Alone
+}
+
 /// The guest of this thread does not run any more, one way or the other.
 pub(super) fn end() {
     match TURN.replace(Turn::None) {
