@@ -49,6 +49,18 @@ fn a_call_is_seen_and_answered_by_hand() {
 }
 
 #[test]
+fn an_answer_by_hand_takes_the_place_of_the_timeout() {
+    let host = host("request_headers call idp /key 1000\nrequest_headers pause\ncall resume 0");
+    let mut stream = host.open(Request::get("/"));
+    let call = host.pending_calls().pop().unwrap();
+    call.answer(Answer::from(Response::new(200)).after(Duration::from_secs(3)));
+    host.advance(Duration::from_secs(2));
+    assert!(!stream.is_over());
+    host.advance(Duration::from_secs(1));
+    assert!(stream.is_over());
+}
+
+#[test]
 #[should_panic(expected = "the call is over")]
 fn a_call_is_answered_once() {
     let host = host("request_headers call idp /key 1000");

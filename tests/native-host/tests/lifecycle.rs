@@ -48,6 +48,7 @@ fn a_refused_configuration_says_why() {
     let text = error.to_string();
     assert!(text.contains("on_configure returned false"), "{text}");
     assert!(text.contains("[info] bad (main): bad configure"), "{text}");
+    assert_eq!(format!("{error:?}"), text, "for tests that unwrap it");
 }
 
 #[test]
