@@ -51,6 +51,7 @@ const PANIC: &[&str] = &[
     "begin_panic",
     "begin_unwind",
     "std::panic::",
+    "std::sys::backtrace",
 ];
 
 /// Each frame with the line that says where it is.

@@ -16,6 +16,7 @@ use crate::worker::{ByHand, Worker};
 /// A call of a filter that waits for its answer: [`Answer::never`], or some time that has not passed.
 ///
 /// ```
+/// # use proxy_wasm as _;
 /// # use proxy_wasm_native_host::{Answer, Host, Request, Response};
 /// # let host = Host::builder().cluster("idp", |_: &Request| Answer::never()).start()?;
 /// for call in host.pending_calls() {

@@ -312,10 +312,10 @@ fn normalised(line: &str) -> String {
         "\"",
         "x-envoy-upstream-service-time=<ms>",
     );
-    if let Some((head, latency)) = line.split_once("backend_latency -> ")
-        && latency.parse::<u64>().is_ok()
-    {
-        line = format!("{head}backend_latency -> <ns>");
+    if let Some((head, latency)) = line.split_once("backend_latency -> ") {
+        if latency.parse::<u64>().is_ok() {
+            line = format!("{head}backend_latency -> <ns>");
+        }
     }
     line.trim_end().to_owned()
 }
@@ -354,6 +354,8 @@ fn every_scenario_comes_out_as_recorded() {
         path.extension()
             .is_some_and(|extension| extension == "trace")
     });
+    // One scenario calls `verify_signature`.
+    paths.retain(|path| cfg!(feature = "verify-signature") || !path.ends_with("foreign.trace"));
     paths.sort();
     assert!(paths.len() > 50, "only {} scenarios", paths.len());
     let mut failures = 0;
