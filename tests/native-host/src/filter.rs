@@ -54,11 +54,11 @@ impl VmSpec {
 pub(crate) struct Init {
     pub(crate) run: Arc<dyn Fn() + Send + Sync>,
     /// Modules with the same identity are the same: VMs of theirs can be shared.
-    identity: Identity,
+    pub(crate) identity: Identity,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Identity {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Identity {
     /// A function, by its address.
     Function(usize),
     /// A closure without captures, by its type.

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub(crate) use self::crash::{next_symbol, note_panic_of_a_hook};
 use self::local::Local;
 pub(crate) use self::local::{of_the_guest, with_local};
+use self::module::SetUp;
 pub(crate) use self::state::{
     Action, Asked, CallKind, Context, OpenGrpc, OutgoingCall, RootContext, StreamContext,
     StreamPosition, VmState, is_complete_request,
@@ -118,7 +119,7 @@ impl Vm {
         let init = Arc::clone(&spec.init.run);
         lock(&vm.state).callback = "_initialize";
         let initialise = move || {
-            module::set_up(&*init);
+            module::initialise(&*init);
             0
         };
         match vm.run(initialise) {
@@ -156,7 +157,16 @@ impl Vm {
             state.effective = 0;
         }
         let outcome = match callback {
-            "proxy_on_vm_start" | "proxy_on_configure" => self.run(|| module::set_up(guest)),
+            "proxy_on_vm_start" | "proxy_on_configure" => {
+                let mut state = lock(&self.state);
+                let key = state.root_mut(context);
+                let key = key.map(|root| SetUp::new(&root.filter, callback));
+                drop(state);
+                self.run(move || match key {
+                    Some(key) => module::set_up(key, guest),
+                    None => guest(),
+                })
+            }
             _ => self.run(|| {
                 turn::begin();
                 let value = guest();

@@ -2,6 +2,8 @@
 //! hook, and the level of the crate `log`.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +12,7 @@ use log::LevelFilter;
 
 use super::local::with_local;
 use super::{crash, turn};
+use crate::filter::{Filter, Identity};
 use crate::sync::lock;
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
@@ -19,19 +22,75 @@ thread_local! {
     static GUEST_HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
 }
 
-/// Runs what modules set things up in, alone, and takes back what it changed in the process.
-pub(super) fn set_up<R>(run: impl FnOnce() -> R) -> R {
+/// Runs the module's initialisation, and takes back what it changed in the process.
+pub(super) fn initialise(init: &(dyn Fn() + Send + Sync)) {
+    alone(init);
+}
+
+/// A callback of a module with some configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SetUp {
+    module: Identity,
+    callback: &'static str,
+    configuration: u64,
+}
+
+impl SetUp {
+    pub(super) fn new(filter: &Filter, callback: &'static str) -> Self {
+        let configuration = (&filter.config, &filter.vm.config);
+        Self {
+            module: filter.vm.init.identity,
+            callback,
+            configuration: BuildHasherDefault::<DefaultHasher>::new().hash_one(configuration),
+        }
+    }
+}
+
+/// What was found out in this process: whether a set-up changes something of the process's.
+static LEARNT: Mutex<BTreeMap<SetUp, bool>> = Mutex::new(BTreeMap::new());
+
+/// Runs a callback in which modules set things up, and takes back what it changed in the process. The
+/// first time it runs alone. Where that changed nothing, it runs among others from then on: it may take
+/// its time.
+pub(super) fn set_up<R>(key: SetUp, run: impl FnOnce() -> R) -> R {
+    let learnt = lock(&LEARNT).get(&key).copied();
+    let (result, changed) = match learnt {
+        Some(false) => among_others(run),
+        _ => alone(run),
+    };
+    if changed || learnt.is_none() {
+        lock(&LEARNT).insert(key, changed);
+    }
+    result
+}
+
+/// Says too whether anything was changed.
+fn alone<R>(run: impl FnOnce() -> R) -> (R, bool) {
     turn::begin_alone();
     // What is there before is the test's.
     install_hook();
     let before = begin_log_level();
     let result = run();
-    if let Some(hook) = reclaim_hook() {
-        GUEST_HOOK.set(Some(hook));
+    let hook = reclaim_hook();
+    let changed = hook.is_some() | note_log_level(before);
+    if hook.is_some() {
+        GUEST_HOOK.set(hook);
     }
-    note_log_level(before);
     leave();
-    result
+    (result, changed)
+}
+
+/// Notices a level that the guest has set after all.
+fn among_others<R>(run: impl FnOnce() -> R) -> (R, bool) {
+    turn::begin();
+    let before = log::max_level();
+    let result = run();
+    let changed = note_log_level(before);
+    if changed {
+        log::set_max_level(LevelFilter::Trace);
+    }
+    leave();
+    (result, changed)
 }
 
 /// The hook of the process, apart from ours and the guests'.
@@ -104,12 +163,14 @@ fn begin_log_level() -> LevelFilter {
 }
 
 /// Takes the level that the guest has set, if it has: the SDK sets the maximum of the crate `log`.
-fn note_log_level(before: LevelFilter) {
+fn note_log_level(before: LevelFilter) -> bool {
     let now = log::max_level();
-    if now != before {
+    let changed = now != before;
+    if changed {
         RAISED.store(true, Ordering::Relaxed);
         with_local(|_, vm| vm.log_level = now);
     }
+    changed
 }
 
 /// The guest's turn is over, one way or the other.

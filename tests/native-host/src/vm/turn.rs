@@ -91,7 +91,7 @@ fn wait(ready: impl Fn() -> bool) -> bool {
             return true;
         }
         match round {
-            0..10 => std::thread::yield_now(),
+            0..100 => std::thread::yield_now(),
             _ => std::thread::sleep(STEP),
         }
     }
