@@ -27,8 +27,8 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// Whether a guest that has set this level for the crate `log` logs a line of this one. Its panic
-    /// hook logs by another way.
+    /// Whether a guest that has set this level for the crate `log` logs a line of this one. One that has
+    /// set none logs by another way, as its panic hook does.
     pub(crate) fn passes(self, set: LevelFilter) -> bool {
         let least = match set {
             LevelFilter::Trace => Self::Trace,
@@ -36,7 +36,7 @@ impl LogLevel {
             LevelFilter::Info => Self::Info,
             LevelFilter::Warn => Self::Warn,
             LevelFilter::Error => Self::Error,
-            LevelFilter::Off => Self::Critical,
+            LevelFilter::Off => Self::Trace,
         };
         self >= least
     }

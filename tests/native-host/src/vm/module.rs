@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::panic::PanicHookInfo;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use log::LevelFilter;
 
@@ -83,11 +83,10 @@ fn alone<R>(run: impl FnOnce() -> R) -> (R, bool) {
 /// Notices a level that the guest has set after all.
 fn among_others<R>(run: impl FnOnce() -> R) -> (R, bool) {
     turn::begin();
-    let before = log::max_level();
     let result = run();
-    let changed = note_log_level(before);
+    let changed = note_log_level(resting_log_level());
     if changed {
-        log::set_max_level(LevelFilter::Trace);
+        log::set_max_level(resting_log_level());
     }
     leave();
     (result, changed)
@@ -149,16 +148,25 @@ fn on_panic(info: &PanicHookInfo<'_>, previous: &Hook) {
     });
 }
 
-/// Whether any guest has set a level yet. From then on the process's level is the most while guests
-/// run among others, and each VM keeps its own.
-static RAISED: AtomicBool = AtomicBool::new(false);
+/// The level of the process while guests run among others: the most that any guest has set, so that no
+/// line is lost, and each VM keeps its own. At first it is the test's.
+static RESTING: OnceLock<AtomicUsize> = OnceLock::new();
+
+fn resting_log_level() -> LevelFilter {
+    let level = RESTING.get_or_init(|| AtomicUsize::new(log::max_level() as usize));
+    level_of(level.load(Ordering::Relaxed))
+}
+
+fn level_of(number: usize) -> LevelFilter {
+    let mut levels = LevelFilter::iter();
+    levels.nth(number).unwrap_or(LevelFilter::Off)
+}
 
 /// The process's level before a guest may set it: the one that the guest has set before.
 fn begin_log_level() -> LevelFilter {
-    if RAISED.load(Ordering::Relaxed) {
-        let own = with_local(|_, vm| vm.log_level);
-        log::set_max_level(own.unwrap_or(LevelFilter::Trace));
-    }
+    resting_log_level();
+    let own = with_local(|_, vm| vm.log_level);
+    log::set_max_level(own.unwrap_or(LevelFilter::Off));
     log::max_level()
 }
 
@@ -167,7 +175,9 @@ fn note_log_level(before: LevelFilter) -> bool {
     let now = log::max_level();
     let changed = now != before;
     if changed {
-        RAISED.store(true, Ordering::Relaxed);
+        if let Some(resting) = RESTING.get() {
+            resting.fetch_max(now as usize, Ordering::Relaxed);
+        }
         with_local(|_, vm| vm.log_level = now);
     }
     changed
@@ -175,8 +185,8 @@ fn note_log_level(before: LevelFilter) -> bool {
 
 /// The guest's turn is over, one way or the other.
 pub(super) fn leave() {
-    if turn::is_alone() && RAISED.load(Ordering::Relaxed) {
-        log::set_max_level(LevelFilter::Trace);
+    if turn::is_alone() {
+        log::set_max_level(resting_log_level());
     }
     turn::end();
 }

@@ -36,7 +36,7 @@ pub(crate) struct VmState {
     pub(crate) callback: &'static str,
     /// The test itself makes the VM crash.
     pub(crate) deliberate: bool,
-    /// The level that the guest has set for the crate `log`.
+    /// The level that the guest has set for the crate `log`; off if it has set none.
     pub(crate) log_level: LevelFilter,
     /// The context that the host called, and the one that the guest switched to (zero for none).
     pub(crate) current: u32,
@@ -196,7 +196,7 @@ impl VmState {
             ending: BTreeSet::new(),
             callback: "",
             deliberate: false,
-            log_level: LevelFilter::Trace,
+            log_level: LevelFilter::Off,
             current: 0,
             effective: 0,
             asked: Asked::default(),
