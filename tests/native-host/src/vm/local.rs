@@ -59,6 +59,14 @@ pub(crate) fn with_local<R>(call: impl FnOnce(&Shared, &mut VmState) -> R) -> Op
     LOCAL.try_with(with).ok().flatten()
 }
 
+/// Runs something of the host's own on a VM's thread.
+pub(super) fn as_host<R>(run: impl FnOnce() -> R) -> R {
+    let before = IN_HOST.replace(true);
+    let result = run();
+    IN_HOST.set(before);
+    result
+}
+
 /// Hands a panic to the test that waits for this VM, and never returns.
 fn give_up(local: &Local, payload: Box<dyn Any + Send>) -> ! {
     module::leave();

@@ -5,11 +5,11 @@
 //! is taken for the one that did it.
 
 use std::cell::Cell;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::local::as_host;
 use crate::sync::lock;
 
 /// The guests that run, and the highest bit for one that runs alone, or waits to.
@@ -30,13 +30,12 @@ enum Turn {
 
 /// A guest begins to run, among others.
 pub(super) fn begin() {
+    let one_more = |running: u32| (running & ALONE == 0).then_some(running + 1);
     let begun = wait(|| {
-        let running = RUNNING.load(Ordering::Acquire);
         let order = Ordering::AcqRel;
-        running & ALONE == 0
-            && RUNNING
-                .compare_exchange_weak(running, running + 1, order, Ordering::Relaxed)
-                .is_ok()
+        RUNNING
+            .fetch_update(order, Ordering::Acquire, one_more)
+            .is_ok()
     });
     if begun {
         TURN.set(Turn::AmongOthers);
@@ -62,11 +61,14 @@ pub(super) fn end() {
     match TURN.replace(Turn::None) {
         Turn::None => {}
         Turn::AmongOthers => {
-            RUNNING.fetch_sub(1, Ordering::AcqRel);
+            if RUNNING.fetch_sub(1, Ordering::AcqRel) == ALONE + 1 {
+                wake();
+            }
         }
         Turn::Alone => {
             RUNNING.fetch_and(!ALONE, Ordering::AcqRel);
             GUARD.take();
+            wake();
         }
     }
 }
@@ -81,19 +83,26 @@ pub(super) fn pause() -> bool {
     among_others
 }
 
+static WAITING: Mutex<()> = Mutex::new(());
+static CHANGED: Condvar = Condvar::new();
+
+/// Lets those who wait look again.
+fn wake() {
+    drop(lock(&WAITING));
+    CHANGED.notify_all();
+}
+
 /// Waits until something is so; not for ever, because a guest that never returns must not keep all
 /// others from running. Says whether it is so.
 fn wait(ready: impl Fn() -> bool) -> bool {
-    const STEP: Duration = Duration::from_micros(20);
-    const ENOUGH: u32 = 100_000;
-    for round in 0..ENOUGH {
-        if ready() {
-            return true;
-        }
-        match round {
-            0..100 => std::thread::yield_now(),
-            _ => std::thread::sleep(STEP),
-        }
+    const ENOUGH: Duration = Duration::from_secs(5);
+    if ready() {
+        return true;
     }
-    false
+    // The wait needs the machine's clock, not the guest's.
+    as_host(|| {
+        let still = |(): &mut ()| !ready();
+        let waited = CHANGED.wait_timeout_while(lock(&WAITING), ENOUGH, still);
+        waited.is_ok_and(|(_, waited)| !waited.timed_out())
+    })
 }
