@@ -9,7 +9,7 @@ use portcullis_host::{
     RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{Evaluation, LimitEvents, LimitId, Outcome, Reason, SHADOW_HEADER};
+use rate_limit_policy::{Decision, Evaluation, LimitEvents, LimitId, Reason, SHADOW_HEADER};
 
 /// The plugin.
 #[derive(Debug)]
@@ -135,11 +135,11 @@ impl RateLimit {
             let Some(counters) = self.counters(check.limit()) else {
                 continue;
             };
-            match check.outcome() {
-                Outcome::Admitted => counters.admitted.increment(),
-                Outcome::Denied(reason) => counters.denied.increment(reason),
-                Outcome::ShadowDenied(reason) => counters.shadow_denied.increment(reason),
-                Outcome::Released | Outcome::Uncounted => {}
+            match check.decision() {
+                Decision::Admitted => counters.admitted.increment(),
+                Decision::Denied(reason) => counters.denied.increment(reason),
+                Decision::ShadowDenied(reason) => counters.shadow_denied.increment(reason),
+                Decision::Released | Decision::Uncounted => {}
             }
             if check.is_near_limit() {
                 counters.near_limit.increment();

@@ -13,6 +13,7 @@
 pub mod backoff;
 pub mod breaker_snapshot;
 pub mod config;
+pub mod evaluation;
 pub mod grpc;
 pub mod headers;
 pub mod key;

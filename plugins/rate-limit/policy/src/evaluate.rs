@@ -5,6 +5,7 @@
 use super::limiter::{Action, LimitEvents, Operation, OperationResult, Quota};
 use super::{LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
+use portcullis_core::evaluation::{self, Evaluate};
 use portcullis_core::key::{Key, Request};
 use portcullis_core::label::Label;
 use portcullis_core::time::Nanos;
@@ -37,7 +38,7 @@ impl Evaluation {
 #[derive(Clone, Debug)]
 pub struct Check {
     pub(super) limit: LimitId,
-    pub(super) outcome: Outcome,
+    pub(super) decision: Decision,
     /// The time until the request would be admitted.
     pub(super) wait: Nanos,
     /// `None` if the table could not be read.
@@ -55,19 +56,7 @@ pub(super) struct Reservation {
 }
 
 /// The decision of a limit about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// This limit admits the request.
-    Admitted,
-    /// This limit would admit the request, but another one denies it. The request does not count here.
-    Released,
-    /// This limit denies the request.
-    Denied(Reason),
-    /// This limit would deny the request if it were enforced.
-    ShadowDenied(Reason),
-    /// The request could not be counted, and passes.
-    Uncounted,
-}
+pub type Decision = evaluation::Decision<Reason>;
 
 /// Why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,22 +97,23 @@ impl Check {
     }
 
     /// Its decision.
-    pub fn outcome(&self) -> Outcome {
-        self.outcome
+    pub fn decision(&self) -> Decision {
+        self.decision
     }
 
     /// Whether the request passed and left at least 80 % of the limit used.
     pub fn is_near_limit(&self) -> bool {
-        self.outcome == Outcome::Admitted && self.quota.is_some_and(|quota| quota.is_nearly_used())
+        self.decision == Decision::Admitted
+            && self.quota.is_some_and(|quota| quota.is_nearly_used())
     }
 
     /// Whether the request could not be counted, so that `on_error` decided.
     pub fn is_error(&self) -> bool {
         matches!(
-            self.outcome,
-            Outcome::Uncounted
-                | Outcome::Denied(Reason::Unavailable)
-                | Outcome::ShadowDenied(Reason::Unavailable)
+            self.decision,
+            Decision::Uncounted
+                | Decision::Denied(Reason::Unavailable)
+                | Decision::ShadowDenied(Reason::Unavailable)
         )
     }
 
@@ -131,20 +121,40 @@ impl Check {
     pub fn events(&self) -> LimitEvents {
         self.events
     }
+}
 
-    /// The reason why the limit denies the request, enforced or not.
-    fn denial(&self) -> Option<Reason> {
-        match self.outcome {
-            Outcome::Denied(reason) | Outcome::ShadowDenied(reason) => Some(reason),
-            Outcome::Admitted | Outcome::Released | Outcome::Uncounted => None,
-        }
+impl evaluation::Check for Check {
+    type Reason = Reason;
+
+    fn decision(&mut self) -> &mut Decision {
+        &mut self.decision
+    }
+}
+
+/// One request before the limits.
+struct Round<'a, S> {
+    policy: &'a RateLimit,
+    request: &'a Request<'a>,
+    now: Nanos,
+    store: &'a mut S,
+}
+
+impl<S: Store> Evaluate for Round<'_, S> {
+    type Rule = LimitId;
+    type Check = Check;
+
+    /// A limit behind one that denies is only inspected, so that `RateLimit` headers can show it.
+    fn check(&mut self, limit: LimitId, is_denied: bool) -> Option<Check> {
+        let action = match is_denied {
+            false => Action::Reserve,
+            true => Action::Inspect,
+        };
+        self.policy
+            .check(limit, action, self.request, self.now, self.store)
     }
 
-    fn in_shadow(mut self) -> Self {
-        if let Outcome::Denied(reason) = self.outcome {
-            self.outcome = Outcome::ShadowDenied(reason);
-        }
-        self
+    fn roll_back(&mut self, check: &mut Check) {
+        self.policy.roll_back(check, self.now, self.store);
     }
 }
 
@@ -156,31 +166,15 @@ impl RateLimit {
         now: Nanos,
         store: &mut S,
     ) -> Evaluation {
-        let mut checks = Vec::with_capacity(self.limits.len());
-        let mut is_denied = false;
-        for limit in self.limits_in(Mode::Enforce) {
-            let action = match is_denied {
-                false => Action::Reserve,
-                true => Action::Inspect,
-            };
-            let check = self.check(limit, action, request, now, store);
-            is_denied |= check.as_ref().is_some_and(|check| check.denial().is_some());
-            checks.extend(check);
-        }
-        if is_denied {
-            for check in &mut checks {
-                self.roll_back(check, now, store);
-            }
-        } else {
-            for limit in self.limits_in(Mode::Shadow) {
-                let check = self.check(limit, Action::Reserve, request, now, store);
-                checks.extend(check.map(Check::in_shadow));
-            }
-        }
-        if self.mode == Mode::Shadow {
-            checks = checks.into_iter().map(Check::in_shadow).collect();
-            is_denied = false;
-        }
+        let mut round = Round {
+            policy: self,
+            request,
+            now,
+            store,
+        };
+        let enforcing = self.limits_in(Mode::Enforce);
+        let in_shadow = self.limits_in(Mode::Shadow);
+        let (checks, is_denied) = round.evaluate(self.mode, enforcing, in_shadow);
         Evaluation {
             checks,
             is_denied,
@@ -204,9 +198,9 @@ impl RateLimit {
         if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
             return None;
         }
-        let check = |outcome, wait| Check {
+        let check = |decision, wait| Check {
             limit: id,
-            outcome,
+            decision,
             wait,
             quota: None,
             reservation: None,
@@ -214,7 +208,7 @@ impl RateLimit {
         };
         let permanent = |reason| Check {
             quota: Some(Quota::none(limit.rate.per())),
-            ..check(Outcome::Denied(reason), limit.rate.per())
+            ..check(Decision::Denied(reason), limit.rate.per())
         };
         let key = match Key::of(request, &limit.key, limit.missing, store.seed()) {
             Key::Hash(key) => key,
@@ -234,33 +228,33 @@ impl RateLimit {
         let result = match (result, self.on_error) {
             (Ok(result), _) => result,
             (Err(GaveUp), _) if is_too_large => {
-                let outcome = Outcome::Denied(Reason::CostTooLarge);
-                return Some(check(outcome, limit.rate.per()));
+                let decision = Decision::Denied(Reason::CostTooLarge);
+                return Some(check(decision, limit.rate.per()));
             }
-            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, Nanos::ZERO)),
+            (Err(GaveUp), OnError::Allow) => return Some(check(Decision::Uncounted, Nanos::ZERO)),
             (Err(GaveUp), OnError::Deny) => {
-                let outcome = Outcome::Denied(Reason::Unavailable);
-                return Some(check(outcome, WAIT_WHEN_UNAVAILABLE));
+                let decision = Decision::Denied(Reason::Unavailable);
+                return Some(check(decision, WAIT_WHEN_UNAVAILABLE));
             }
         };
-        let (outcome, wait) = match result.wait {
-            _ if is_too_large => (Outcome::Denied(Reason::CostTooLarge), limit.rate.per()),
-            Nanos::ZERO => (Outcome::Admitted, Nanos::ZERO),
-            wait => (Outcome::Denied(Reason::RateLimited), wait),
+        let (decision, wait) = match result.wait {
+            _ if is_too_large => (Decision::Denied(Reason::CostTooLarge), limit.rate.per()),
+            Nanos::ZERO => (Decision::Admitted, Nanos::ZERO),
+            wait => (Decision::Denied(Reason::RateLimited), wait),
         };
-        let is_reserved = outcome == Outcome::Admitted && action == Action::Reserve;
+        let is_reserved = decision == Decision::Admitted && action == Action::Reserve;
         Some(Check {
             quota: Some(result.quota),
             reservation: is_reserved.then_some(Reservation { key, cost }),
             events: result.events,
-            ..check(outcome, wait)
+            ..check(decision, wait)
         })
     }
 
     /// Rolls back the reservation for a request that another limit denies.
     fn roll_back<S: Store>(&self, check: &mut Check, now: Nanos, store: &mut S) {
-        if check.outcome == Outcome::Admitted {
-            check.outcome = Outcome::Released;
+        if check.decision == Decision::Admitted {
+            check.decision = Decision::Released;
         }
         let Some(Reservation {
             key,

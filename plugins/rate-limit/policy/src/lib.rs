@@ -95,7 +95,7 @@ use std::fmt;
 use bytes::Bytes;
 
 pub use config::Config;
-pub use evaluate::{Check, Evaluation, Outcome, Reason};
+pub use evaluate::{Check, Decision, Evaluation, Reason};
 pub use limiter::LimitEvents;
 
 use config::ResponseHeaders;
@@ -277,7 +277,7 @@ impl RateLimit {
     /// Values of [`SHADOW_HEADER`] for the request, one for each limit that would have denied it.
     pub fn shadow_marks(&self, evaluation: &Evaluation) -> impl Iterator<Item = Bytes> {
         let checks = evaluation.checks.iter();
-        let denied = checks.filter(|check| matches!(check.outcome, Outcome::ShadowDenied(_)));
+        let denied = checks.filter(|check| matches!(check.decision, Decision::ShadowDenied(_)));
         let limits = denied.filter_map(|check| self.get(check.limit));
         limits.map(|compiled| format!("rate_limit;{}", compiled.limit.name).into())
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::RateLimit;
-use super::evaluate::{Evaluation, Outcome, Reason};
+use super::evaluate::{Decision, Evaluation, Reason};
 use portcullis_core::config::{Mode, Name, OnError, at_member};
 use portcullis_core::label::ByLabel;
 use portcullis_core::reply::{ErrorStatus, Reply, ReplyHeaders};
@@ -35,8 +35,8 @@ impl RateLimit {
     pub fn reply(&self, evaluation: &Evaluation) -> Option<Reply> {
         let denials = || {
             let checks = evaluation.checks.iter();
-            checks.filter_map(|check| match check.outcome {
-                Outcome::Denied(reason) => Some((reason, check)),
+            checks.filter_map(|check| match check.decision {
+                Decision::Denied(reason) => Some((reason, check)),
                 _ => None,
             })
         };

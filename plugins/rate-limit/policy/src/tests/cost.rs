@@ -56,7 +56,7 @@ fn a_cost_of_0_passes_and_changes_nothing() {
     assert!(world.admits(&[("x-cost", "10")]));
     world.store.writes = 0;
     let peek = world.send(&[("x-cost", "0")]);
-    assert_eq!(outcomes(&peek), [Outcome::Admitted]);
+    assert_eq!(decisions(&peek), [Decision::Admitted]);
     assert_eq!(remaining(&peek), 0);
     assert_eq!(world.store.writes, 0);
     assert!(!world.admits(&[]));
@@ -67,13 +67,13 @@ fn what_can_never_fit_is_denied_for_that_reason() {
     for algorithm in ["gcra", "sliding_window", "fixed_window"] {
         let mut world = world(json!({"algorithm": algorithm, "cost": {"header": "x-cost"}}));
         let denied = world.send(&[("x-cost", "11")]);
-        assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::CostTooLarge)]);
+        assert_eq!(decisions(&denied), [Decision::Denied(Reason::CostTooLarge)]);
         assert_eq!(remaining(&denied), 10);
         assert!(world.admits(&[("x-cost", "10")]));
         // The denial does not need the table.
         world.store.updates_left = 0;
         let denied = world.send(&[("x-cost", "11")]);
-        assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::CostTooLarge)]);
+        assert_eq!(decisions(&denied), [Decision::Denied(Reason::CostTooLarge)]);
     }
 }
 

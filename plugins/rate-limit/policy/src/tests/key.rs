@@ -24,9 +24,9 @@ pub(super) fn counted(key: Value, missing: &str, requests: &[Sent<'_>]) -> Vec<O
         let shares = |other: &Sent<'_>| {
             let mut world = World::new(config.clone());
             send(&mut world, other);
-            let checks = outcomes(&send(&mut world, request));
+            let checks = decisions(&send(&mut world, request));
             assert_eq!(checks.len(), 1, "the limit applies");
-            checks != [Outcome::Admitted]
+            checks != [Decision::Admitted]
         };
         together.push(requests[..=i].iter().position(shares));
     }
@@ -234,7 +234,7 @@ fn a_missing_part_is_shared_skipped_or_denied() {
 
     let mut deny = limit("deny");
     let denied = deny.send(&[(":method", "GET")]);
-    assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::MissingKey)]);
+    assert_eq!(decisions(&denied), [Decision::Denied(Reason::MissingKey)]);
     assert_eq!(deny.admitted(3, &[(":method", "GET"), ("x-key", "1")]), 1);
 }
 

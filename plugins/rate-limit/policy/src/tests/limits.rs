@@ -22,8 +22,8 @@ fn every_limit_that_matches_must_admit() {
     assert_eq!(world.admitted(5, POST), 2);
     assert_eq!(world.admitted(5, GET), 1);
     assert_eq!(
-        outcomes(&world.send(GET)),
-        [Outcome::Denied(Reason::RateLimited)]
+        decisions(&world.send(GET)),
+        [Decision::Denied(Reason::RateLimited)]
     );
 }
 
@@ -33,8 +33,8 @@ fn what_is_denied_consumes_nothing() {
     assert_eq!(world.admitted(100, POST), 2);
     let before = world.store.contents();
     assert_eq!(
-        outcomes(&world.send(POST)),
-        [Outcome::Released, Outcome::Denied(Reason::RateLimited)]
+        decisions(&world.send(POST)),
+        [Decision::Released, Decision::Denied(Reason::RateLimited)]
     );
     assert_eq!(world.store.contents(), before);
     // The denied requests left the capacity for others.
@@ -47,8 +47,8 @@ fn limits_after_one_that_denies_are_only_inspected() {
     world.admitted(3, GET);
     world.store.writes = 0;
     assert_eq!(
-        outcomes(&world.send(POST)),
-        [Outcome::Denied(Reason::RateLimited), Outcome::Released]
+        decisions(&world.send(POST)),
+        [Decision::Denied(Reason::RateLimited), Decision::Released]
     );
     assert_eq!(world.store.writes, 0);
 }
@@ -106,11 +106,11 @@ fn when_the_store_gives_up_on_error_decides() {
     };
     let allowed = broken("allow");
     assert!(!allowed.is_denied());
-    assert_eq!(outcomes(&allowed), [Outcome::Uncounted]);
+    assert_eq!(decisions(&allowed), [Decision::Uncounted]);
     assert!(allowed.checks()[0].is_error());
     let denied = broken("deny");
     assert!(denied.is_denied());
-    assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::Unavailable)]);
+    assert_eq!(decisions(&denied), [Decision::Denied(Reason::Unavailable)]);
     assert!(denied.checks()[0].is_error());
 }
 
@@ -121,8 +121,8 @@ fn when_a_roll_back_fails_the_reservation_stands() {
     assert_eq!(world.admitted(2, POST), 2);
     world.store.updates_left = 2;
     assert_eq!(
-        outcomes(&world.send(POST)),
-        [Outcome::Released, Outcome::Denied(Reason::RateLimited)]
+        decisions(&world.send(POST)),
+        [Decision::Released, Decision::Denied(Reason::RateLimited)]
     );
     world.store.updates_left = u32::MAX;
     assert_eq!(world.admitted(5, GET), 0);

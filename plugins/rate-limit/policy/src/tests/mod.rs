@@ -111,8 +111,8 @@ fn header_map(entries: &[(&str, &str)]) -> HeaderMap {
     )
 }
 
-fn outcomes(evaluation: &Evaluation) -> Vec<Outcome> {
-    evaluation.checks().iter().map(Check::outcome).collect()
+fn decisions(evaluation: &Evaluation) -> Vec<Decision> {
+    evaluation.checks().iter().map(Check::decision).collect()
 }
 
 fn line(headers: &HeaderMap, name: &str) -> Option<String> {

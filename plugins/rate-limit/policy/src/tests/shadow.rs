@@ -13,12 +13,12 @@ fn marks(world: &World, evaluation: &Evaluation) -> Vec<String> {
 #[test]
 fn a_shadow_limit_counts_and_marks_but_never_denies() {
     let mut world = World::new(one_limit(json!({"mode": "shadow"})));
-    assert_eq!(outcomes(&world.send(&[])), [Outcome::Admitted]);
+    assert_eq!(decisions(&world.send(&[])), [Decision::Admitted]);
     let second = world.send(&[]);
     assert!(!second.is_denied());
     assert_eq!(
-        outcomes(&second),
-        [Outcome::ShadowDenied(Reason::RateLimited)]
+        decisions(&second),
+        [Decision::ShadowDenied(Reason::RateLimited)]
     );
     assert_eq!(marks(&world, &second), ["rate_limit;a"]);
     assert!(world.policy.reply(&second).is_none());
@@ -30,15 +30,15 @@ fn it_sees_what_the_enforcing_limits_admit() {
         {"name": "shadow", "mode": "shadow", "rate": {"requests": 2, "per": "1h"}},
         {"name": "enforced", "rate": {"requests": 3, "per": "1h"}}
     ]}));
-    let denied = Outcome::Denied(Reason::RateLimited);
-    let shadow_denied = Outcome::ShadowDenied(Reason::RateLimited);
-    let seen: Vec<_> = (0..4).map(|_| outcomes(&world.send(&[]))).collect();
+    let denied = Decision::Denied(Reason::RateLimited);
+    let shadow_denied = Decision::ShadowDenied(Reason::RateLimited);
+    let seen: Vec<_> = (0..4).map(|_| decisions(&world.send(&[]))).collect();
     assert_eq!(
         seen,
         [
-            vec![Outcome::Admitted, Outcome::Admitted],
-            vec![Outcome::Admitted, Outcome::Admitted],
-            vec![Outcome::Admitted, shadow_denied],
+            vec![Decision::Admitted, Decision::Admitted],
+            vec![Decision::Admitted, Decision::Admitted],
+            vec![Decision::Admitted, shadow_denied],
             vec![denied],
         ]
     );
@@ -51,10 +51,10 @@ fn shadow_limits_do_not_see_each_other() {
         {"name": "a", "mode": "shadow", "rate": {"requests": 0, "per": "1h"}},
         {"name": "b", "mode": "shadow", "rate": {"requests": 1, "per": "1h"}}
     ]}));
-    let denied = Outcome::ShadowDenied(Reason::RateLimited);
-    assert_eq!(outcomes(&world.send(&[])), [denied, Outcome::Admitted]);
+    let denied = Decision::ShadowDenied(Reason::RateLimited);
+    assert_eq!(decisions(&world.send(&[])), [denied, Decision::Admitted]);
     let second = world.send(&[]);
-    assert_eq!(outcomes(&second), [denied, denied]);
+    assert_eq!(decisions(&second), [denied, denied]);
     assert_eq!(marks(&world, &second), ["rate_limit;a", "rate_limit;b"]);
 }
 
@@ -70,16 +70,16 @@ fn a_plugin_in_shadow_mode_decides_as_if_enforced() {
         "response_headers": ["ratelimit", "x-ratelimit"]}));
     for method in ["POST", "POST", "POST", "GET", "GET", "GET", "POST"] {
         let request = [(":method", method)];
-        let expected: Vec<_> = outcomes(&enforced.send(&request))
+        let expected: Vec<_> = decisions(&enforced.send(&request))
             .into_iter()
             .map(|outcome| match outcome {
-                Outcome::Denied(reason) => Outcome::ShadowDenied(reason),
+                Decision::Denied(reason) => Decision::ShadowDenied(reason),
                 other => other,
             })
             .collect();
         let mut evaluation = shadow.send(&request);
         assert!(!evaluation.is_denied());
-        assert_eq!(outcomes(&evaluation), expected);
+        assert_eq!(decisions(&evaluation), expected);
         let response = shadow.respond(&mut evaluation, &[]);
         assert!(response.changes().is_empty());
     }

@@ -40,13 +40,17 @@ fn assert_no_way_out(part: Value, requests: &[&[(&str, &str)]]) {
     for request in requests {
         let checks = skip.send(request);
         assert_eq!(checks.checks().len(), 1, "{request:?} is skipped by {part}");
-        admitted += usize::from(outcomes(&checks) == [Outcome::Admitted]);
+        admitted += usize::from(decisions(&checks) == [Decision::Admitted]);
     }
     assert_eq!(admitted, 1, "all of them share one bucket by {part}");
     let mut deny = world(&part, "deny");
     for request in requests {
-        let denied = outcomes(&deny.send(request));
-        assert_eq!(denied, [Outcome::Denied(Reason::MissingKey)], "{request:?}");
+        let denied = decisions(&deny.send(request));
+        assert_eq!(
+            denied,
+            [Decision::Denied(Reason::MissingKey)],
+            "{request:?}"
+        );
     }
 }
 
