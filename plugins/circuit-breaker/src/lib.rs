@@ -100,6 +100,7 @@ impl Plugin for CircuitBreaker {
         }
         let needs = self.instance.needs();
         let attributes = RequestAttributes::fetch(exchange, needs)?;
+        let now = exchange.now(self.clock)?;
         let nothing = HeaderMap::default();
         let arrival = Arrival {
             is_complete: exchange.is_request_complete(),
@@ -110,7 +111,6 @@ impl Plugin for CircuitBreaker {
             false => &nothing,
         };
         let subject = Subject::new(headers, attributes.route());
-        let now = self.clock.now()?;
         if self.instance.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }
@@ -141,7 +141,7 @@ impl Plugin for CircuitBreaker {
         if !stream.needs_response() {
             return Ok(Flow::Continue);
         }
-        let now = self.clock.now()?;
+        let now = exchange.now(self.clock)?;
         self.instance
             .on_response(stream, exchange.response()?, now.get());
         let may_fall_back = self.instance.may_fall_back(stream);
@@ -168,13 +168,9 @@ impl Plugin for CircuitBreaker {
         Ok(Flow::Reply(reply))
     }
 
-    fn on_request_end(
-        &self,
-        stream: &mut Admission,
-        _exchange: &mut Exchange,
-    ) -> Result<(), Error> {
+    fn on_request_end(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<(), Error> {
         if stream.needs_request_end() {
-            let now = self.clock.now()?;
+            let now = exchange.now(self.clock)?;
             let mut tables = self.tables.at(now);
             let moved = self
                 .instance
@@ -196,7 +192,7 @@ impl Plugin for CircuitBreaker {
             return Ok(());
         }
         let mut envoy = EnvoyStream::new(exchange);
-        let now = self.clock.now()?;
+        let now = exchange.now(self.clock)?;
         let records = self
             .instance
             .on_log(stream, &mut envoy, now.get(), &mut self.tables.at(now));

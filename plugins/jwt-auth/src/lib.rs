@@ -183,12 +183,12 @@ impl JwtAuth {
         // With a seed that can be guessed, another token could be made to look like one that was good.
         self.seeded?;
         let attributes = RequestAttributes::fetch(exchange, needs)?;
-        let subject = Subject::new(exchange.request()?, attributes.route());
         // Only what is fetched has an age by this clock, and only for that anybody waits.
         let steady = match self.fetching.is_idle() {
             true => 0,
-            false => self.clock.now()?.get(),
+            false => exchange.now(self.clock)?.get(),
         };
+        let subject = Subject::new(exchange.request()?, attributes.route());
         let moment = Moment {
             wall: wall_clock()?.get(),
             steady,

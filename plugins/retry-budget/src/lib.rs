@@ -120,11 +120,11 @@ impl Plugin for RetryBudget {
             && exchange
                 .property(Property::INTERNAL_REDIRECTS)?
                 .is_some_and(|number| !number.is_empty());
+        let now = exchange.now(self.clock)?;
         let headers = exchange.request()?;
         let subject = Subject::new(headers, attributes.route());
         let request = attributes.request(&subject);
         let is_open = |query| self.is_open(query);
-        let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
         let evaluation =
             self.instance
@@ -231,7 +231,7 @@ impl RetryBudget {
             .ok()
             .and_then(Option::as_deref)
             .unwrap_or_default();
-        let now = self.clock.now()?;
+        let now = exchange.now(self.clock)?;
         let settlement =
             self.instance
                 .settle(evaluation, report, now.get(), &mut self.tables.at(now));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::config::{Document, Errors, Name};
+use crate::config::{Document, Errors, Name, member_path};
 
 /// A policy, compiled from its configuration. Its [`Display`](fmt::Display) is the summary that an operator
 /// reads in the log: mode, rules, bounds.
@@ -47,4 +47,34 @@ pub struct Surroundings {
     pub respected_breakers: Vec<(String, String)>,
     /// Envoy clusters that it calls, each with its JSON path.
     pub clusters: Vec<(String, String)>,
+}
+
+impl Surroundings {
+    /// The same, said of a member of a larger configuration: its paths begin with that member.
+    #[must_use]
+    pub fn within(self, member: &str) -> Self {
+        let place = |found: Vec<(String, String)>| {
+            let found = found.into_iter().map(|(path, about)| {
+                let inner = path.strip_prefix('$').unwrap_or(&path);
+                (format!("{}{inner}", member_path("$", member)), about)
+            });
+            found.collect()
+        };
+        Self {
+            warnings: place(self.warnings),
+            breakers: self.breakers,
+            respected_breakers: place(self.respected_breakers),
+            clusters: place(self.clusters),
+        }
+    }
+
+    /// What two configurations say together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.warnings.extend(other.warnings);
+        self.breakers.extend(other.breakers);
+        self.respected_breakers.extend(other.respected_breakers);
+        self.clusters.extend(other.clusters);
+        self
+    }
 }
