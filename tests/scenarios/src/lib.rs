@@ -14,6 +14,8 @@
 //! [`PUBLIC_ROUTE`] and [`PRIVATE_ROUTE`]; paths below [`NO_ROUTE_PREFIX`] lead nowhere, so that
 //! Envoy itself answers 404. How often a request was sent stands in `x-envoy-attempt-count`, there
 //! and back.
+//!
+//! The plugins of a scenario run in a module each, or all in one: see [`placement`].
 
 #![allow(
     clippy::expect_used,
@@ -24,6 +26,7 @@
 
 pub mod capabilities;
 mod message;
+pub mod placement;
 
 pub mod tokens;
 mod upstream;
@@ -54,6 +57,7 @@ pub struct Scenario {
 }
 
 /// A filter in the chain.
+#[derive(Clone, Debug)]
 pub enum Filter {
     /// One of the plugins, by the name of its module in `dist`, with its configuration as JSON.
     Plugin {

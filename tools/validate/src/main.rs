@@ -17,8 +17,8 @@ FILE is a plugin's configuration in JSON; or YAML or JSON of Envoy (bootstraps, 
 configurations), Istio (WasmPlugin, TrafficExtension, EnvoyFilter) or Envoy Gateway (EnvoyExtensionPolicy).
 - is standard input.
 
-  --plugin NAME  circuit_breaker, jwt_auth, rate_limit, retry_budget or security_headers: for what does not say
-                 so by the name of its module, image, root_id, filter or file
+  --plugin NAME  circuit_breaker, jwt_auth, rate_limit, retry_budget or security_headers; or portcullis, the module
+                 of all: for what does not say so by the name of its module, image, root_id, filter or file
   --strict       take warnings for errors
   --schema       print the JSON Schema of the plugin's configuration
   --version      print the version

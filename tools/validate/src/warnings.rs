@@ -47,6 +47,9 @@ pub(crate) fn failure(found: &Found<'_>, plugin: Plugin) -> Option<String> {
         (Failure::Open, _) if plugin.name() == "jwt-auth" => {
             Some("fails open: if jwt-auth fails, requests pass without a token".to_owned())
         }
+        (Failure::Open, _) if plugin.is_one_module() => Some(
+            "fails open: if the module fails, requests pass without any of its plugins".to_owned(),
+        ),
         (Failure::Closed, Host::Envoy) => Some(
             "no `failure_policy: FAIL_RELOAD`: if the plugin fails, this worker answers 503 until Envoy \
              restarts"
@@ -78,17 +81,28 @@ pub(crate) fn clusters(document: &Node) -> Option<Vec<&str>> {
     )
 }
 
-/// A breaker that a budget respects and that no circuit-breaker has, where any is in sight.
-pub(crate) fn breaker(name: &str, vm: Vm<'_>, known: &[(Vm<'_>, String)]) -> Option<String> {
-    if vm == Vm::Own {
+/// A breaker that a budget respects and that no circuit-breaker has, where any is in sight. `own` are the breakers of
+/// the same module.
+pub(crate) fn breaker(
+    name: &str,
+    own: &[String],
+    vm: Vm<'_>,
+    known: &[(Vm<'_>, String)],
+) -> Option<String> {
+    if own.iter().any(|other| other == name) {
+        return None;
+    }
+    if vm == Vm::Own && own.is_empty() {
         return Some(
             "finds no breaker: Envoy Gateway gives each plugin a vm_id of its own, and state is shared only \
              under one"
                 .to_owned(),
         );
     }
-    let mut others = known.iter().filter(|(other, _)| *other == vm).peekable();
-    if others.peek().is_none() || others.any(|(_, other)| other == name) {
+    let in_sight = known.iter().filter(|(other, _)| *other == vm);
+    let mut others = in_sight.filter(|_| vm != Vm::Own).peekable();
+    let is_none_in_sight = own.is_empty() && others.peek().is_none();
+    if is_none_in_sight || others.any(|(_, other)| other == name) {
         return None;
     }
     Some(format!(

@@ -11,6 +11,7 @@ use portcullis_envoy_tests::envoy::{Envoy, RefusedListeners};
 use portcullis_envoy_tests::log::LogRecord;
 use portcullis_envoy_tests::message;
 use portcullis_envoy_tests::upstream;
+use portcullis_scenarios::placement::placed;
 use portcullis_scenarios::{Cluster, Filter, Request, Response, Script, UnderWay, Upstream, World};
 
 use crate::messages::{as_received, as_response, on_the_wire, reply};
@@ -68,7 +69,7 @@ impl EnvoyWorld {
     }
 
     fn replace_filters(&self, filters: &[Filter]) -> Result<(), RefusedListeners> {
-        self.stage().replace_filters(&self.vm_id, filters)
+        self.stage().replace_filters(&self.vm_id, &placed(filters))
     }
 
     /// Checks what no scenario says but all mean: no VM died unless it had to.
