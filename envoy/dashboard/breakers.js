@@ -1,4 +1,4 @@
-// Circuit-breaker's status view: which keys are not closed, why, and for how long.
+// Circuit-breaker's status view: the keys that are not closed, with reasons and times.
 
 import { html, setText } from "./dom.js";
 import { count, duration } from "./format.js";
@@ -10,8 +10,8 @@ const PATH = "portcullis/breakers";
 const HEADINGS = ["Breaker / key", "State", "Time left", "Reason", "Trips in a row", "Probes out"];
 const STATES = ["closed", "half_open", "open"];
 
-// Goes into circuit-breaker's panel: {read, update}. Without a status view (404) it shows nothing, and does not
-// ask again.
+// A part of circuit-breaker's panel: {read, update}. Without a status view (404), it shows nothing, and does not ask
+// again.
 export function createStatusView(parent) {
   const table = createTable({ caption: "Keys that are not closed", headings: HEADINGS, noun: "keys" });
   const failure = html("p", { class: "quiet" });

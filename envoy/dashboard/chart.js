@@ -1,5 +1,5 @@
-// Charts: lines over time, and states over time. Their legends have the present values, so that everything
-// in a drawing is also text; lines differ in dashes too, and states in height.
+// Charts: lines over time, and states over time. Their legends show the current values, so that the drawing's
+// information is also text. Lines also differ in their dashes, and states in height.
 
 import { html, keyedList, setAttribute, setText, svg } from "./dom.js";
 import { duration } from "./format.js";
@@ -26,7 +26,7 @@ export function lineChart(title, format) {
     drawing.replaceChildren(
       svg("path", { class: "rules", d: [0, 0.5, 1].map((part) => `M0 ${HEIGHT * part}H${WIDTH}`).join("") }),
       ...lines.map(({ points }, index) => svg("path", { class: `line line${index}`, d: path(points, x, y) })));
-    setAttribute(drawing, "aria-label", `${title}, highest ${format(highest)}; present values follow`);
+    setAttribute(drawing, "aria-label", `${title}, highest ${format(highest)}; current values follow`);
     setText(top, `up to ${format(limit)}`);
     setText(start, ago(span));
     fillLegend(lines.map(({ name, points }, index) => ({ key: `${index} ${name}`, name, index, value: format(points.at(-1)?.value) })));
@@ -34,8 +34,7 @@ export function lineChart(title, format) {
   return { element, update };
 }
 
-// What something was, over time: rows are {name, points}, a value being an index of `states`, each
-// {text, name}, the worst last.
+// States over time: rows are {name, points}; a value is an index of `states`, each {text, name}, the worst last.
 export function stateChart(title, states) {
   const rows = html("div", { class: "states" });
   const start = html("span");

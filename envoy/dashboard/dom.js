@@ -1,7 +1,6 @@
-// Makes elements and keeps them current. Text goes in as text nodes, never as markup.
+// Creates elements and updates them. Text becomes text nodes, never markup.
 //
-// Whatever a user has selected stays as it is: its text is not replaced, and lists that hold it keep their order
-// until the selection ends.
+// While a user has selected something, its text is not replaced, and lists that contain it keep their order.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -28,9 +27,9 @@ export function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-// Keeps an element's children in step with a list of items with a `key`. `make` returns an {element, update} for
-// a new item; `update` gets the item each time. `all` are the items that could be in the list: where the list keeps
-// its children, those are current too.
+// Synchronizes an element's children with a list of items that have a `key`. `make` returns {element, update} for a
+// new item; `update` receives the item each time. `all` are the items that could be in the list: while a selection
+// keeps the list as it is, its children are updated from these.
 export function keyedList(parent, make) {
   const children = new Map();
   return function update(items, all = items) {
@@ -63,7 +62,7 @@ export function pill(className = "") {
   };
 }
 
-// Asking the selection itself each time would have the browser lay out the page each time.
+// Asking the selection itself each time would make the browser lay out the page each time.
 let hasSelection = false;
 document.addEventListener("selectionchange", () => { hasSelection = !getSelection().isCollapsed; });
 

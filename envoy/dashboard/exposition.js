@@ -1,9 +1,9 @@
 // Reads Prometheus's text format, as Envoy writes it.
 //
-// A sample is {series, value}. A series is {index, name, labels, text, grows}: `index` numbers series in the
-// order in which they appeared, `text` is the name with its labels, and `grows` is true for what only counts up
-// (counters, and all series of a histogram). Each series is parsed once and then recognized by its text, so that
-// a reading of 20,000 lines costs a few milliseconds.
+// A sample is {series, value}. A series is {index, name, labels, text, grows}: `index` numbers series in order of
+// appearance, `text` is the name with its labels, and `grows` is true for counters, and for all series of a histogram.
+// Each series is parsed once and then recognized by its text, so that a reading of 20,000 lines costs a few
+// milliseconds.
 
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 const ESCAPED = { n: "\n" };
@@ -12,7 +12,7 @@ const TYPE = "# TYPE ";
 export class Exposition {
   #known = new Map(); // text -> series
 
-  // Yields the samples of a text, so that the caller can take a break between them.
+  // Yields the samples of a text, so that the caller can pause between them.
   *samples(text) {
     let family = "";
     let grows = false;

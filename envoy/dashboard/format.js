@@ -1,8 +1,8 @@
-// Numbers and lists as people read them. What is unknown is a dash.
+// Formats numbers and lists for people. A dash stands for an unknown value.
 
 const UNKNOWN = "–";
 
-// Made once: a formatter takes longer to make than to use.
+// Created once: creating a formatter takes longer than using it.
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const DIGITS = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 

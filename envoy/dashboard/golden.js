@@ -1,7 +1,7 @@
 // The golden signals, read from Envoy's own statistics: traffic, errors, latency, saturation.
 //
-// Thresholds are those of the alerts in envoy/prometheus, on the last minute. As there, errors and latency
-// are judged from 0.1 requests per second on: one failure at night is no outage.
+// The thresholds are those of the alerts in envoy/prometheus, applied to the last minute. As there, errors and latency
+// have a level only from 0.1 requests per second on, because one failure at night is not an outage.
 
 import { count } from "./format.js";
 
@@ -16,13 +16,13 @@ const ACTIVE = "envoy_cluster_upstream_rq_active";
 const OF_UPSTREAMS = "envoy_cluster_upstream_rq_xx";
 const CLASS = "envoy_response_code_class";
 
-// Envoy's own, and this page's.
+// Listeners of Envoy itself and of this page.
 const NOT_TRAFFIC = ["admin", "async-client", "dashboard"];
 
 const LEVELS = ["ok", "warning", "critical"];
 const LEAST_RATE = 0.1;
 
-// Above the first number it is a warning, above the second critical.
+// Above the first number, the level is warning; above the second, critical.
 const THRESHOLDS = { errors: [1, 5], unanswered: [20, 50], latency: [500, 1000], saturation: [70, 85] };
 
 export function listeners(history) {
@@ -30,12 +30,12 @@ export function listeners(history) {
   return [...new Set(names)].sort();
 }
 
-// Chooses series of one listener, or with "" those of all.
+// Selects the series of one listener, or with "" those of all.
 function ofListener(listener) {
   return (labels) => (listener === "" ? !NOT_TRAFFIC.includes(labels[LISTENER]) : labels[LISTENER] === listener);
 }
 
-// Each signal is {value, note, level, lines}; `level` is undefined where there is nothing to judge.
+// Each signal is {value, note, level, lines}; `level` is undefined without enough data.
 export function traffic(history, listener) {
   const where = ofListener(listener);
   const active = history.latest(history.find(ACTIVE_REQUESTS, where));
@@ -76,7 +76,7 @@ export function failuresOfUpstreams(history) {
   return [...byCluster].filter(([, failed]) => failed > 0).sort(([, left], [, right]) => right - left);
 }
 
-// The share of requests that ended without a response: those that began, and were neither answered nor are in progress.
+// The share of requests that ended without a response: they began, were not answered, and are not in progress.
 export function unanswered(history, listener) {
   const where = ofListener(listener);
   const begun = history.increase(history.find(REQUESTS, where));
@@ -99,7 +99,7 @@ export function latency(history, listener) {
   };
 }
 
-// All that can be full, the fullest first. Listeners share it.
+// All resources with a limit, the fullest first. They are common to all listeners.
 export function saturation(history) {
   const resources = [];
   for (const metric of history.names()) {
@@ -121,7 +121,7 @@ export function saturation(history) {
     value,
     name: fullest?.name,
     level: level("saturation", value),
-    note: fullest ? fullest.name : "Envoy has no overload manager, and no cluster tracks what remains",
+    note: fullest ? fullest.name : "Envoy has no overload manager, and no cluster tracks its remaining capacity",
     lines: resources.slice(0, 4),
   };
 }

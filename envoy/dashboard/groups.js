@@ -1,9 +1,9 @@
-// Series of one or more metrics by the values of some of their labels: all that belongs to one limit, say.
-// Each series is put into its group once, when it appears.
+// Groups series of one or more metrics by the values of some of their labels: for example, everything about one limit.
+// Each series enters its group once, when it appears.
 
 export const NONE = "–";
 
-// This page's own listener has security headers, too; they are not what the page is about.
+// This page's own listener also has security headers. The page does not show them.
 const OWN_POLICY = "dashboard";
 
 // Names in the order that people expect: "limit-2" before "limit-10".
@@ -13,7 +13,7 @@ export class Groups {
   #groups = new Map(); // values as text -> {key, values, name, all, columns: for each column its list of series}
   #sorted = [];
 
-  // Columns are {metric, where}, `where` being a function of labels that is optional.
+  // Columns are {metric, where}; `where` is an optional function of labels.
   constructor(history, columns, by) {
     this.history = history;
     this.by = by;

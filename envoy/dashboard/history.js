@@ -1,10 +1,10 @@
-// What was read from Envoy in the last minutes, and sums, increases, rates and quantiles of it.
+// The readings of the last minutes, and their sums, increases, rates and quantiles.
 //
 // - Times are milliseconds of a steady clock.
-// - Questions are about a list of series, which `find` and groups.js choose.
-// - A counter that goes down was reset (Envoy restarted): its new value has been added since. `latest` returns
-//   the value as Envoy shows it; everything else keeps counting.
-// - A counter that Envoy did not show yet was 0: many appear with their first event.
+// - Methods take a list of series, which `find` and groups.js select.
+// - A counter that decreases was reset, because Envoy restarted: its new value counts as added since. `latest`
+//   returns the value as Envoy shows it; all other methods continue the count.
+// - A counter that Envoy does not show yet is 0: many appear with their first event.
 // - `undefined` (in points: null) means unknown: no such series, or no reading.
 //
 // A reading is one array of numbers, indexed by the series' `index`; NaN marks what the reading does not have.
@@ -19,13 +19,13 @@ export class History {
   #last = []; // by index: the value as last shown, even if it is gone now
   #offsets = []; // by index: what a counter had before its resets
 
-  // Readings older than `span` are dropped. Readings further apart than `gap` have a gap between them.
+  // Readings older than `span` are dropped. Between readings further apart than `gap`, charts have a gap.
   constructor({ span, gap }) {
     this.span = span;
     this.gap = gap;
   }
 
-  // `start` becomes the time of the first of all readings.
+  // `start` is the time of the very first reading.
   add(time, samples) {
     for (const { series } of samples) this.register(series);
     const values = new Float64Array(this.#all.length).fill(NaN);
@@ -40,7 +40,7 @@ export class History {
     this.#readings.splice(0, tooOld);
   }
 
-  // Makes a series known before its first reading, so that this work can be spread out.
+  // Registers a series before its first reading, so that the caller can spread this work over time.
   register(series) {
     if (this.#all[series.index] !== undefined) return;
     this.#all[series.index] = series;
@@ -52,7 +52,7 @@ export class History {
     for (const take of this.#watchers.get(series.name) ?? []) take(series);
   }
 
-  // Has `take` called for each series of a metric, when it appears.
+  // Calls `take` for each series of a metric when it appears.
   watch(name, take) {
     if (!this.#watchers.has(name)) this.#watchers.set(name, []);
     this.#watchers.get(name).push(take);
@@ -75,7 +75,7 @@ export class History {
     return this.#byName.get(name) ?? [];
   }
 
-  // The series of a metric that the newest reading has, and whose labels fit.
+  // The series of a metric in the newest reading whose labels match.
   find(name, where = ANY) {
     return this.series(name).filter((series) => where(series.labels) && this.isThere(series));
   }
@@ -91,21 +91,21 @@ export class History {
     return total;
   }
 
-  // How much was added in the last `span`, or since the first reading.
+  // The increase in the last `span`, or since the first reading.
   increase(series, span = 60_000) {
     const last = this.#readings.length - 1;
     if (last < 1 || this.#sum(series, this.#readings[last]) === undefined) return undefined;
     return this.#difference(series, this.#since(last, span), last);
   }
 
-  // How much a gauge rose (or fell, if negative) in the last `span`, or since the first reading.
+  // The change of a gauge in the last `span`, or since the first reading.
   change(series, span = 60_000) {
     const last = this.#readings.length - 1;
     if (last < 1) return 0;
     return (this.#sum(series, this.#readings[last]) ?? 0) - (this.#sum(series, this.#readings[this.#since(last, span)]) ?? 0);
   }
 
-  // How often a gauge fell.
+  // The number of times that a gauge decreased.
   resets(series) {
     const values = this.values(series);
     return values.slice(1).filter(({ value }, before) => value !== null && value < (values[before].value ?? 0)).length;
@@ -117,7 +117,7 @@ export class History {
     return last < 1 ? 0 : this.#readings[last].time - this.#readings[this.#since(last, span)].time;
   }
 
-  // How much was added per second, at each reading, over the `span` before it.
+  // The increase per second at each reading, over the `span` before it.
   rates(series, span = 10_000) {
     const sums = this.#readings.map((reading) => this.#sum(series, reading) ?? 0);
     return this.#points(span, (from, to) =>

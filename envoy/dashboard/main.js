@@ -1,7 +1,7 @@
 // Reads Envoy's statistics every two seconds and shows them; see index.html.
 //
-// The state of the page: `waiting` until the first reading, `live` while they come, `stale` when none has
-// come for three times as long as it should take. Stale numbers stay, without colour, with the reason.
+// The state of the page: `waiting` until the first reading, `live` while readings arrive, `stale` when none has arrived
+// for three intervals. Stale numbers stay visible, without colour and with the reason.
 
 import { createAttention } from "./attention.js";
 import { createStatusView } from "./breakers.js";
@@ -24,7 +24,7 @@ const TIMEOUT = 4_000;
 const SPAN = 600_000;
 const MINUTE = 60_000;
 
-// Of all that Envoy counts, what is shown here; names are those of /stats.
+// The statistics that the page shows, by their names in /stats.
 const SHOWN = [
   "wasmcustom\\.portcullis\\.",
   "http\\.[^.]+\\.downstream_(rq_total|rq_\\dxx|rq_time|rq_active)$",
@@ -69,16 +69,16 @@ async function read() {
       samples.push(sample);
       if (samples.length % 100 === 0) await rest();
     }
-    if (samples.length === 0) throw new Error("The answer had no statistics in it");
+    if (samples.length === 0) throw new Error("The response had no statistics");
     history.add(performance.now(), samples);
     failure = "";
     if (history.series("portcullis_circuit_breaker_state").length > 0) await statusView.read(AbortSignal.timeout(TIMEOUT));
   } catch (error) {
-    failure = error.name === "TimeoutError" ? "No answer in time" : error.message;
+    failure = error.name === "TimeoutError" ? "No response in time" : error.message;
   }
 }
 
-// One update at a time. What is asked for meanwhile comes next.
+// One update at a time. A request during an update is handled next.
 let isShowing = false;
 let isAskedFor = false;
 
@@ -100,7 +100,7 @@ async function showAll(rest) {
   const isFirst = history.covered() === 0;
   updateAttention(found, connection().state === "live" && !isFirst);
   if (history.newest !== undefined) {
-    // From the first reading on, but a minute at least.
+    // From the first reading on, but at least a minute.
     const span = { from: Math.min(history.oldest, history.newest - MINUTE), to: history.newest };
     await rest();
     showListeners(listeners(history));

@@ -36,7 +36,7 @@ export const KINDS = [
       if (state === "live") return [];
       if (state === "waiting" && failure === "") return [];
       const last = age === undefined ? "" : ` The numbers below are ${duration(age / 1000)} old.`;
-      return [critical("Envoy cannot be read", `${failure || "It does not answer"}.${last} Is the process there, and is its admin interface reachable from this page's listener?`)];
+      return [critical("Envoy cannot be read", `${failure || "It does not respond"}.${last} Check that the process runs, and that this page's listener can reach its admin interface.`)];
     },
   },
   {
@@ -49,7 +49,7 @@ export const KINDS = [
         ...failuresOfUpstreams(history).map(([cluster, failed]) => [failed, `${count(failed)} from the cluster ${cluster}`]),
         ...refusals.filter((row) => row.minute > 0 && row.isFailure).map((row) => [row.minute, `${count(row.minute)} by ${row.title} (${row.name}, ${row.reason})`]),
       ].sort(([left], [right]) => right - left).map(([, text]) => text);
-      const from = sources.length > 0 ? ` Known sources: ${someOf(sources, 3)}.` : " No upstream sent them and no plugin: see the response flags in the access log.";
+      const from = sources.length > 0 ? ` Known sources: ${someOf(sources, 3)}.` : " Neither an upstream nor a plugin sent them: see the response flags in the access log.";
       return bySeverity(failing, (those) => [
         "Requests fail with 5xx",
         `${someOf(those.map(({ name, value }) => `${percent(value)} on ${name}`))} in the last minute.${from}`,
@@ -91,7 +91,7 @@ export const KINDS = [
     find({ history, groups }) {
       const missing = groups.filter(({ all }) => history.latest(all) > 0);
       return some(missing, critical, "Keys are missing", (names) =>
-        `jwt-auth has no usable keys of ${names}: tokens of these providers get 503. Does the cluster of jwks.remote answer?`);
+        `jwt-auth has no usable keys of ${names}: tokens of these providers get 503. Check that the cluster of jwks.remote answers.`);
     },
   },
   {
@@ -121,7 +121,7 @@ export const KINDS = [
     groups: [[{ metric: "portcullis_jwt_auth_revocation_age_seconds" }], ["policy"]],
     find: ({ history, groups }) => bySeverity(ages(history, groups, [OLD_REVOCATIONS]), (those) => [
       "The revocation list is old",
-      `${agesOf(those)}. Tokens that were revoked since are still admitted.`,
+      `${agesOf(those)}. Tokens that have been revoked since are still admitted.`,
     ]),
   },
   {
@@ -130,7 +130,7 @@ export const KINDS = [
     place: "jwt_auth",
     groups: [[{ metric: "portcullis_jwt_auth_revocation_missing" }], ["policy"]],
     find: ({ history, groups }) => some(groups.filter(({ all }) => history.latest(all) > 0), warning,
-      "The revocation list has never been fetched", (names) => `jwt-auth, policy ${names}. Does the cluster of revocation.remote answer?`),
+      "The revocation list has never been fetched", (names) => `jwt-auth, policy ${names}. Check that the cluster of revocation.remote answers.`),
   },
   {
     id: "circuits",
@@ -144,13 +144,13 @@ export const KINDS = [
       }).filter(({ state, isRecent }) => state > 0 || isRecent)
         .sort((left, right) => right.state - left.state || right.times - left.times);
       if (troubled.length === 0) return [];
-      // A circuit whose upstream never answers is open and half-open in turn.
+      // If an upstream never answers, its circuit alternates between open and half-open.
       const open = troubled.filter(({ state }) => state > 0).length;
       const title = open > 0 ? counted(open, "circuit is open", "circuits are open")
         : troubled.some(({ times }) => times >= FLAPPING) ? "Circuits open again and again" : "Circuits were open in the last minute";
       const names = troubled.map(({ name, state, times }) =>
         `${name} (${["closed", "half-open", "open"][state]}${times > 1 ? `, opened ${times} times in ten minutes` : ""})`);
-      return [warning(title, `${someOf(names, 6)}. Look at the upstream first, not at the breaker.`)];
+      return [warning(title, `${someOf(names, 6)}. Check the upstream first, not the breaker.`)];
     },
   },
   {
@@ -162,7 +162,7 @@ export const KINDS = [
       const denying = groups.map(({ name, columns }) => ({ name, denied: history.increase(columns[0]) }))
         .filter(({ denied }) => denied > 0).sort((left, right) => right.denied - left.denied)
         .map(({ name, denied }) => ({ name: `${name} (${count(denied)} in the last minute)` }));
-      return some(denying, warning, "Retry budgets deny retries", (names) => `${names}. More requests fail than retries can help: look at the upstream.`);
+      return some(denying, warning, "Retry budgets deny retries", (names) => `${names}. More requests fail than retries can help: check the upstream.`);
     },
   },
   {
@@ -184,7 +184,7 @@ export const KINDS = [
       ].map(({ plugin, series }) => ({ plugin, amount: history.increase(series, TEN_MINUTES) }))
         .filter(({ amount }) => amount > 0).map(({ plugin, amount }) => ({ name: `${plugin} (${count(amount)})` }));
       return some(failed, warning, "Plugins left requests to on_error", (names) =>
-        `In the last ten minutes: ${names}. Mostly, shared state could not be read or written in time: Envoy's log has the status.`);
+        `In the last ten minutes: ${names}. Usually, shared state could not be read or written in time. Envoy's log has the status.`);
     },
   },
   {
@@ -192,7 +192,7 @@ export const KINDS = [
     alerts: ["TableEvictions"],
     place: "policies",
     find: ({ history }) => tables(history, "evictions", "Tables are full", (names) =>
-      `Keys had to make room in the last ten minutes: ${names}. More keys are in use than max_keys.`),
+      `Keys were evicted in the last ten minutes: ${names}. More keys are in use than max_keys.`),
   },
   {
     id: "malformed",
@@ -218,7 +218,7 @@ export const KINDS = [
       const all = totals.success + totals.failure + totals.backoff;
       if (all === 0) return [];
       const text = `${counted(totals.success, "VM was", "VMs were")} reloaded since Envoy started, ${count(recent.success)} of them in the last ten minutes${totals.failure > 0 ? `; ${counted(totals.failure, "reload", "reloads")} failed` : ""}. Envoy's log has the reason of each crash.`;
-      // Before the page was opened, the time of a reload is unknown: it may have been a minute ago.
+      // The time of a reload before the page was opened is unknown: it may have been a minute ago.
       const isOld = history.newest - history.start >= TEN_MINUTES && recent.success === 0;
       return [notice(isOld ? "note" : "warning", "A plugin crashed and was reloaded", text)];
     },
@@ -228,7 +228,7 @@ export const KINDS = [
     alerts: ["EnvoyRestarts"],
     find({ history }) {
       const times = history.resets(history.find("envoy_server_uptime"));
-      return times > 0 ? [warning("Envoy restarted", `${counted(times, "time", "times")} in the last ten minutes. Limits, circuits and budgets began empty. Its last log lines and its exit status have the reason.`)] : [];
+      return times > 0 ? [warning("Envoy restarted", `${counted(times, "time", "times")} in the last ten minutes. Limits, circuits and budgets started empty. See its last log lines and its exit status.`)] : [];
     },
   },
   {
@@ -256,7 +256,7 @@ export const KINDS = [
     id: "started",
     alerts: [],
     find: ({ history }) => history.latest(history.find("envoy_server_uptime")) < 60
-      ? [notice("note", "Envoy started less than a minute ago", "Limits, circuits and budgets began empty.")] : [],
+      ? [notice("note", "Envoy started less than a minute ago", "Limits, circuits and budgets started empty.")] : [],
   },
 ];
 
@@ -279,13 +279,13 @@ function isTrouble(level) {
   return level === "critical" || level === "warning";
 }
 
-// What a golden signal is on each listener, the worst first.
+// The listeners on which a golden signal is in trouble, the worst first.
 function judged(history, signal) {
   return listeners(history).map((name) => ({ name, ...signal(history, name) }))
     .filter(({ level }) => isTrouble(level)).sort((left, right) => right.value - left.value);
 }
 
-// One notice for each severity. `write` gets those that have it, and returns title and detail.
+// One notice for each severity. `write` receives the troubles of that severity, and returns title and detail.
 function bySeverity(troubles, write) {
   return ["critical", "warning"].flatMap((severity) => {
     const those = troubles.filter(({ level }) => level === severity);

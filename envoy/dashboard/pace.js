@@ -1,8 +1,8 @@
-// Work in slices, so that the page answers clicks and keys at any time: no slice blocks it for long.
+// Runs work in short slices, so that the page always responds to clicks and keys.
 
 const SLICE = 10;
 
-// Makes a function to be awaited between pieces of work. It lets the browser go on when a slice has been used up.
+// Returns a function to await between pieces of work. It yields to the browser when the current slice is used up.
 export function createPace() {
   const channel = new MessageChannel();
   let start = performance.now();

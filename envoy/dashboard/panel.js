@@ -1,6 +1,6 @@
-// A policy's panel, as policies.js describes it; hidden where Envoy has no statistics of it.
+// A policy's panel, as policies.js describes it. It is hidden if Envoy has no statistics of the policy.
 //
-// There can be thousands of limits, so that updates are asynchronous and rest between pieces of work (pace.js).
+// There can be thousands of limits, so updates are asynchronous and pause between pieces of work (pace.js).
 
 import { lineChart, stateChart } from "./chart.js";
 import { html, keyedList, pill, setText } from "./dom.js";
@@ -11,7 +11,7 @@ import { createTable } from "./table.js";
 import { isChosen, wordsOf } from "./view.js";
 
 const TROUBLE_SPAN = 600_000;
-// As many as there are kinds of lines.
+// The number of line styles.
 const MOST_LINES = 6;
 
 export function createPanel(policy, history) {
@@ -43,7 +43,7 @@ export function createPanel(policy, history) {
     fillTroubles(troublesOf(history, prefix, policy.troubles));
     if (details.open) all.update(await allSeries(history, metrics, rest), view);
   }
-  // What is in a closed part is not kept current.
+  // A closed part is not updated.
   details.addEventListener("toggle", () => element.dispatchEvent(new Event("refresh", { bubbles: true })));
   return { title, element, content, update };
 }
@@ -55,7 +55,7 @@ function createRateChart({ lines }, history, prefix) {
   return { element: chart.element, update: (view, span) => chart.update(read(), span) };
 }
 
-// A gauge's values over time, for each policy and value of the label `each`: the worst, and how many are left out.
+// A gauge's values over time, for each policy and value of the label `each`: the worst, and the number of others.
 function createGaugeChart({ plugin, lines, states, tables: [{ noun }] }, history, prefix) {
   const { title, metric, each, format } = states ?? lines[0];
   const chart = states ? stateChart(title, states.names) : lineChart(title, format);

@@ -1,17 +1,16 @@
-// What the page shows of each policy. Metrics are called as in the plugins' READMEs, without the
-// prefix `portcullis_<plugin>_`.
+// Describes the panel of each policy. Metrics have the names of the plugins' READMEs, without the prefix
+// `portcullis_<plugin>_`.
 //
 //   lines     the chart: {name, metric, where}, a rate; or {title, metric, each, format, noun}, a gauge's value
 //             for each value of a label, the lowest first
-//   states    in its place: a gauge of states, for each value of a label
-//   tables    {caption, noun, by: labels, columns}; a column is {title, metric, where}, and a count unless it has
-//             `now: format`: a gauge, shown as it is. `denies` marks what refuses or would refuse. `worst` is a
-//             function of a gauge's value that sorts the table, the greatest first; `isBad` tells a value that
-//             stands out
+//   states    instead of `lines`: a gauge of states, for each value of a label
+//   tables    {caption, noun, by: labels, columns}; a column is {title, metric, where}, a count; with `now: format` it
+//             is a gauge, shown as it is. `denies` marks columns of requests that are or would be refused. `worst` is a
+//             function of a gauge's value that sorts the table, the greatest first; `isBad` selects values to highlight
 //   refusals  {metric, where, rule, kind, failed}: counters with the label `reason`, and the label that names the
-//             rule. `failed` chooses the reasons for which clients get a 5xx
-//   opened    {caption, metric}: the counts of a metric by its label `reason` that are no refusals
-//   troubles  {metric, text}: what should not happen, shown when it did in the last ten minutes
+//             rule. `failed` selects the reasons for which clients get a 5xx
+//   opened    {caption, metric}: a metric by its label `reason` that does not count refusals
+//   troubles  {metric, text}: events that should not happen, shown if they did in the last ten minutes
 
 import { count, duration, yesOrNo } from "./format.js";
 
@@ -20,15 +19,15 @@ const NEVER = () => false;
 const is = (outcome) => (labels) => labels.outcome === outcome;
 
 const ERRORS = { metric: "errors", text: "requests were left to on_error: shared state could not be read or written in time" };
-const EVICTIONS = { metric: "evictions", text: "keys had to make room: more are in use than max_keys" };
+const EVICTIONS = { metric: "evictions", text: "keys were evicted: more are in use than max_keys" };
 const MALFORMED = { metric: "malformed", text: "blocks of a table could not be read and were reset: does something else write under this vm_id?" };
 const GAVE_UP = { metric: "gave_up", text: "updates were given up: too many workers write the same key" };
 
-// In seconds: above these, fetches fail. They fit the defaults of `refresh`.
+// In seconds: a greater age means that fetches fail. They suit the defaults of `refresh`.
 export const OLD_KEYS = 3_600;
 export const OLD_REVOCATIONS = 900;
 
-// Reasons of jwt-auth for 503: tokens could not be checked.
+// jwt-auth's reasons for a 503: it could not check the token.
 export const UNCHECKED = ["keys_unavailable", "revocation_unavailable", "too_many_waiting", "error"];
 
 export const BREAKER_STATES = [
@@ -40,7 +39,7 @@ export const BREAKER_STATES = [
 export const POLICIES = [
   {
     plugin: "security_headers",
-    about: "Responses that got their headers, cookies that got attributes, forged requests that were refused.",
+    about: "Responses that received headers, cookies that received attributes, and forged requests that were refused.",
     lines: [{ name: "responses", metric: "responses" }, { name: "refused", metric: "cross_site_refused" }],
     tables: [{
       caption: "By rule",
@@ -54,11 +53,11 @@ export const POLICIES = [
       ],
     }],
     refusals: [{ metric: "cross_site_refused", rule: "rule", failed: NEVER }],
-    troubles: [{ metric: "errors", text: "requests and responses were left to on_error: Envoy did not show or change something" }],
+    troubles: [{ metric: "errors", text: "requests and responses were left to on_error: Envoy failed to return or change their headers" }],
   },
   {
     plugin: "jwt_auth",
-    about: "Who was admitted, who was refused, and how fresh the keys are.",
+    about: "Requests that were admitted or refused, and the age of the keys.",
     lines: [
       { name: "admitted", metric: "decisions", where: is("admitted") },
       { name: "refused", metric: "decisions", where: is("refused") },
@@ -101,7 +100,7 @@ export const POLICIES = [
   },
   {
     plugin: "rate_limit",
-    about: "Requests that passed under each limit, and requests that exceeded it.",
+    about: "Requests that each limit admitted, and requests that exceeded it.",
     lines: [{ name: "admitted", metric: "admitted" }, { name: "denied", metric: "denied" }],
     tables: [{
       caption: "By limit",
@@ -120,7 +119,7 @@ export const POLICIES = [
   },
   {
     plugin: "circuit_breaker",
-    about: "Which circuits are open, why they tripped, and what they kept from the upstreams.",
+    about: "Open circuits, the reasons why they tripped, and the requests that they kept from the upstreams.",
     states: { title: "State", metric: "state", each: "breaker", names: BREAKER_STATES },
     statusView: true,
     tables: [{
@@ -147,7 +146,7 @@ export const POLICIES = [
   },
   {
     plugin: "retry_budget",
-    about: "What is left to spend on retries, and what was spent.",
+    about: "Retries that the budgets can still grant, and retries that were made.",
     lines: [{ title: "Balance", metric: "balance", each: "budget", format: count }],
     tables: [{
       caption: "By budget",

@@ -1,4 +1,4 @@
-// What the policies refused, by plugin, rule and reason: from the labels of their counters.
+// Refusals of the policies, by plugin, rule and reason, from the labels of their counters.
 
 import { count } from "./format.js";
 import { Groups } from "./groups.js";
@@ -6,7 +6,7 @@ import { POLICIES, titleOf } from "./policies.js";
 import { createTable } from "./table.js";
 import { wordsOf } from "./view.js";
 
-// Makes a function that returns what was refused since Envoy started: {key, plugin, title, name, reason, isFailure, minute, total}.
+// Returns a function that lists the refusals since Envoy started: {key, plugin, title, name, reason, isFailure, minute, total}.
 export function createRefusals(history) {
   const sources = POLICIES.flatMap(({ plugin, refusals }) => refusals.map(({ metric, where, rule, kind, failed }) => ({
     plugin,
@@ -29,7 +29,7 @@ export function createRefusals(history) {
     })));
 }
 
-// The table that says why: the most frequent first.
+// The table of reasons, the most frequent first.
 export function createWhy(parent) {
   const table = createTable({
     caption: "Most frequent first",
@@ -39,7 +39,7 @@ export function createWhy(parent) {
     noun: "reasons",
   });
   parent.append(table.element);
-  // A first reading says nothing of the last minute.
+  // The first reading contains no information about the last minute.
   return function update(refusals, view, isFirst) {
     const shown = refusals.filter(({ minute, total }) => (view.sinceStart ? total : minute) > 0);
     const nothing = `Nothing was refused ${view.sinceStart ? "since Envoy started" : "in the last minute"}.`;
@@ -49,6 +49,6 @@ export function createWhy(parent) {
       weight: view.sinceStart ? [total] : [minute, total],
       denies: true,
       cells: () => [title, name, reason, count(minute), count(total)],
-    })), view, isFirst && !view.sinceStart ? "Counting: this takes two readings." : nothing);
+    })), view, isFirst && !view.sinceStart ? "Counting takes two readings." : nothing);
   };
 }

@@ -1,19 +1,18 @@
-// A table of which only the first rows are shown: the worst, and more when they are asked for. It can be scrolled
-// sideways, with the keyboard too, and shows at its edge that there is more.
+// A table that shows only its first rows, the worst, and more on request. It scrolls sideways, also with the keyboard,
+// and a shade at its edge shows that there is more.
 
 import { html, keyedList, setText } from "./dom.js";
 import { count } from "./format.js";
 import { isChosen } from "./view.js";
 
-// How many rows are shown at first, and after each "show more". Beyond the last, the filter is the better tool.
+// The number of rows at first, and after each "show more". Beyond the last, the filter is the better tool.
 const STEPS = [8, 40, 200];
 
-// What there is nothing to see in.
+// Values without information.
 const NOTHING = ["0", "–"];
 
-// `label` is the accessible name, which no other table of the page has; `noun` names the rows: "limits".
-// `texts` is how many of the first columns are text. A table without rows is hidden, unless `update` is
-// given a sentence to stand in their place.
+// `label` is the accessible name, unique on the page; `noun` names the rows: "limits". `texts` is the number of leading
+// columns that are text. A table without rows is hidden, unless `update` receives a sentence to show instead.
 export function createTable({ caption, label = caption, headings, noun, texts = 1 }) {
   const head = html("tr", {}, ...headings.map((heading) => html("th", { scope: "col" }, heading)));
   const body = html("tbody");
@@ -35,9 +34,9 @@ export function createTable({ caption, label = caption, headings, noun, texts = 
   more.addEventListener("click", () => ask(step + 1));
   fewer.addEventListener("click", () => ask(0));
 
-  // Rows are {key, words, weight, denies, cells, isMarked}. `weight` is what sorts them, the greatest first; those of
-  // the same weight keep their order. `cells` makes the texts, for rows that are shown only; the first is the row's heading. `isMarked` chooses the
-  // cells that stand out.
+  // Rows are {key, words, weight, denies, cells, isMarked}. `weight` sorts them, the greatest first; rows with the same
+  // weight keep their order. `cells` returns the texts of a visible row; the first is its heading. `isMarked` selects
+  // the cells to highlight.
   function update(rows, view, empty = "") {
     const chosen = rows.filter((row) => isChosen(row, view));
     chosen.sort((left, right) => compareWeights(right.weight, left.weight));
@@ -53,7 +52,7 @@ export function createTable({ caption, label = caption, headings, noun, texts = 
     more.hidden = left === 0 || next === undefined;
     setText(more, `Show ${count(Math.min(left, next - shown.length))} more`);
     fewer.hidden = step === 0 || chosen.length <= STEPS[0];
-    setText(nothing, rows.length === 0 ? empty : chosen.length === 0 ? `None of ${count(rows.length)} ${noun} is chosen by the filter.` : "");
+    setText(nothing, rows.length === 0 ? empty : chosen.length === 0 ? `The filter matches none of ${count(rows.length)} ${noun}.` : "");
     nothing.hidden = nothing.textContent === "";
     scroller.hidden = chosen.length === 0;
     element.hidden = rows.length === 0 && empty === "";
@@ -61,13 +60,13 @@ export function createTable({ caption, label = caption, headings, noun, texts = 
   return { element, update };
 }
 
-// What rows that are left out do, where some of the table's rows deny and others do not.
+// Whether hidden rows deny, in a table where some rows deny and others do not.
 function ofWhich(rows, shown) {
   if (rows.every(({ denies }) => denies !== false)) return "";
   return rows.slice(shown).some(({ denies }) => denies) ? ", some of which deny" : ", none of which denies";
 }
 
-// Weights are lists of numbers: the first that differ decide.
+// Weights are lists of numbers: the first difference decides.
 function compareWeights(left, right) {
   const index = left.findIndex((value, place) => value !== right[place]);
   return index < 0 ? 0 : left[index] - right[index];
@@ -88,7 +87,7 @@ function createRow(size) {
   };
 }
 
-// Marks the sides on which something is out of sight. Only then can the keyboard reach the scroller.
+// Marks the sides on which something is hidden. Only then is the scroller in the tab order.
 function showThatItScrolls(scroller) {
   const mark = () => {
     const { scrollLeft, clientWidth, scrollWidth } = scroller;

@@ -1,5 +1,5 @@
-// What the user has chosen to see: {words, onlyDenials, sinceStart}. It stands in the page's address, so that a
-// link shows the same.
+// The user's choices: {words, onlyDenials, sinceStart}. They are part of the page's address, so that a link shows the
+// same view.
 
 export function createView({ filter, onlyDenials, counts }, onChange) {
   const query = new URLSearchParams(location.search);
@@ -27,13 +27,13 @@ export function createView({ filter, onlyDenials, counts }, onChange) {
   return view;
 }
 
-// A row's `words` is what the filter looks in; `denies` is undefined for rows that could not deny.
+// The filter searches a row's `words`; `denies` is undefined for rows that cannot deny.
 export function isChosen({ words, denies }, view) {
   if (view.onlyDenials && denies === false) return false;
   return view.words.every((word) => words.includes(word));
 }
 
-// What the filter looks in.
+// The text that the filter searches.
 export function wordsOf(...names) {
   return names.join(" ").toLowerCase();
 }

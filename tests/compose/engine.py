@@ -1,8 +1,8 @@
-"""A Docker engine: the one that runs on this machine, or else one of our own.
+"""A Docker engine: the one that runs on this machine, or else our own.
 
-Our own is Debian's, unpacked under .tools, and runs in namespaces of its own: its bridges, mounts and
-processes are not the machine's, no port of the machine is taken, no firewall rule is changed, and
-when the test ends, however it ends, the kernel ends everything in there.
+Our own is Debian's, unpacked under .tools. It runs in its own namespaces, so that it shares no bridges, mounts or
+processes with the machine, takes no port, and changes no firewall rule. When the test ends, for whatever reason, the
+kernel ends everything in them.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ START_TIMEOUT_SECONDS = 30
 
 
 class Unavailable(Exception):
-    """Why there is no engine here."""
+    """The reason why there is no engine here."""
 
 
 class Engine:
-    """How commands reach an engine: the environment in which they run, and what compose is called."""
+    """An engine: the environment for its commands, and the command for compose."""
 
     def __init__(self, environment, compose):
         self.environment = environment
         self.compose = compose
 
     def docker(self, *words):
-        """What a docker command prints."""
+        """The output of a docker command."""
         done = subprocess.run(
             ["docker", *words], check=True, env=self.environment, stdout=subprocess.PIPE, text=True
         )
@@ -43,7 +43,7 @@ class Engine:
 
 
 def running():
-    """The engine that runs here, if one does and there is a compose for it."""
+    """The engine that runs here, if there is one, and compose is installed."""
     for compose in (["docker", "compose"], ["docker-compose"]):
         if works("docker", "version") and works(*compose, "version"):
             return Engine(dict(os.environ), compose)
@@ -57,17 +57,17 @@ def works(*command):
 
 
 def packages(*names):
-    """Where Debian's packages of these names are, unpacked."""
+    """The directory of these Debian packages, unpacked."""
     got = subprocess.run([REPOSITORY / "tests/get-debian", *names], stdout=subprocess.PIPE, text=True)
     if got.returncode != 0:
-        raise Unavailable(f"Debian's {' and '.join(names)} cannot be had")
+        raise Unavailable(f"Debian's {' and '.join(names)} cannot be fetched")
     return pathlib.Path(got.stdout.strip())
 
 
 def enter_namespaces():
-    """Starts this script again, with what our own engine needs around it. Does not return."""
+    """Starts this script again in the namespaces that our own engine needs. Does not return."""
     if os.geteuid() != 0:
-        raise Unavailable("no Docker engine runs, and starting one takes root")
+        raise Unavailable("no Docker engine runs, and starting one needs root")
     packages("docker.io", "docker-compose")
     if not works(*NAMESPACES, "true"):
         raise Unavailable("no Docker engine runs, and this machine does not allow new namespaces")
@@ -76,7 +76,7 @@ def enter_namespaces():
 
 @contextlib.contextmanager
 def own():
-    """Runs an engine until the end of the block, inside of the namespaces."""
+    """Runs an engine in the namespaces until the end of the block."""
     bring_loopback_up()
     unpacked = packages("docker.io", "docker-compose")
     with tempfile.TemporaryDirectory(prefix="portcullis-docker-") as directory:
@@ -95,14 +95,14 @@ def own():
             [
                 *("dockerd", "--host", host, "--pidfile", f"{directory}/pid"),
                 *("--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
-                # Compose makes its own bridge. Without rules a port is published by a process.
+                # Compose creates its own bridge. Without iptables rules, a process publishes each port.
                 *("--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"),
                 *("--cgroup-parent", CGROUP),
             ],
             env=environment,
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,
-            # Ctrl-C is for us: cleaning up needs the engine.
+            # Ctrl-C must not end it, because the cleanup needs the engine.
             start_new_session=True,
         )
         try:
@@ -111,14 +111,14 @@ def own():
         finally:
             daemon.terminate()
             daemon.wait()
-            # Version 1 has a hierarchy per controller, version 2 has one.
+            # Version 1 has a hierarchy for each controller, version 2 has a single one.
             for cgroup in pathlib.Path("/sys/fs/cgroup").glob(f"**/{CGROUP}"):
                 cgroup.rmdir()
 
 
 def name_iptables(unpacked, directory, environment):
-    """Lets Docker find iptables, by which containers find each other's names. Debian gives it its name when
-    it is installed: what is only unpacked has none."""
+    """Makes iptables available to Docker, which needs it so that containers resolve each other's names. Debian creates
+    this name on installation, so the unpacked package lacks it."""
     directory.mkdir()
     (directory / "iptables").symlink_to(unpacked / "usr/sbin/xtables-nft-multi")
     environment["PATH"] += f":{directory}"

@@ -1,7 +1,7 @@
-"""Images for a machine that can pull none.
+"""Images for a machine that cannot pull any.
 
-A stand-in has the programs that docker-compose.yaml and its scripts run, with the libraries that
-they need, at the paths and under the users of the image whose place it takes, and nothing else.
+A stand-in contains only the programs that docker-compose.yaml and its scripts run, and their libraries, with the paths
+and the users of the image that it replaces.
 """
 
 import io
@@ -25,7 +25,7 @@ def prometheus(engine, name, packages):
 
 
 def rust(engine, name, _):
-    """One whose `make` does nothing: what it would fetch is not to be had everywhere, and dist is full."""
+    """Its `make` does nothing: a build would need the network, and the modules are already in dist."""
     programs = {f"/bin/{program}": f"/bin/{program}" for program in ("sh", "mkdir", "chown")}
     build(engine, name, {**programs, "/bin/make": "/bin/true"}, [], directories=[])
 

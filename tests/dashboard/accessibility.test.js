@@ -1,4 +1,4 @@
-// The live page for everybody: axe-core, widths from a phone's on, both colour schemes, the keyboard.
+// The live page's accessibility: axe-core, widths from a phone's upwards, both colour schemes, the keyboard.
 // `make test-dashboard` gives CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
@@ -6,11 +6,11 @@ import { test } from "node:test";
 
 import axe from "axe-core";
 
-import { madeUpPages } from "./made-up.js";
+import { simulatedPages } from "./simulated.js";
 import { faintTexts, screenshot, untilState } from "./page.js";
 import { calm } from "./statistics.js";
 
-const { open } = madeUpPages();
+const { open } = simulatedPages();
 
 // Long names, all kinds of notices and tables, or an Envoy at rest.
 const STATES = {
@@ -58,7 +58,7 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-// What axe-core finds, its best practices too. It waits for timers.
+// axe-core's findings, including its best practices. It waits for timers.
 async function violations(page) {
   await page.clock.resume();
   await page.evaluate(axe.source);
@@ -99,7 +99,7 @@ test("everything can be reached with the keyboard, and has a name", async () => 
     reached.push(await page.evaluate(() => {
       const { tagName, textContent, ariaLabel, labels } = document.activeElement;
       const name = ariaLabel ?? labels?.[0].textContent ?? textContent;
-      return tagName === "BODY" ? tagName : `${tagName} ${name.trim()}`.slice(0, 24);
+      return tagName === "BODY" ? tagName : `${tagName} ${name.trim()}`.slice(0, 25);
     }));
   }
 
@@ -107,8 +107,8 @@ test("everything can be reached with the keyboard, and has a name", async () => 
     "A Skip to the policies",
     "A n critical, n warnings",
     "INPUT Filter by name",
-    "INPUT Only what denies",
-    "SELECT Counts last minut",
+    "INPUT Only rows that deny",
+    "SELECT Counts last minute",
   ]);
   assert.ok(reached.includes("A Show jwt-auth"), reached.join());
   assert.ok(reached.some((name) => name.startsWith("SELECT Listener")), reached.join());

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { madeUpPages } from "./made-up.js";
+import { simulatedPages } from "./simulated.js";
 
-const { blank } = madeUpPages();
+const { blank } = simulatedPages();
 
 describe("the arithmetic", () => {
-  // Readings of one counter or histogram at given seconds, and what a method of the history makes of them.
+  // Readings of one counter or histogram at given seconds, and the result of a method of the history.
   async function ask(readings, method, metric, ...more) {
     return (await blank()).evaluate(async ([readings, method, metric, more]) => {
       const { History } = await import("/history.js");

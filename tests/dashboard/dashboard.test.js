@@ -45,7 +45,7 @@ describe("before the demo", () => {
     assert.deepEqual((await rowsOf(page, "#refusals"))[0], ["rate-limit", "demo / per-key", "rate_limited", "3", "3"]);
     assert.match(await cell(page, "security_headers", "demo / api", "Responses"), /^8/);
     await until(page, () => /1 with 5xx, 3 with 4xx, of 9/.test(document.querySelector("#signals").textContent));
-    // Envoy adds up its histograms every five seconds.
+    // Envoy merges its histograms every five seconds.
     await until(page, () => / ms/.test(document.querySelectorAll("#signals .value")[2].textContent));
     await screenshot(page, "demo");
     assert.deepEqual(page.faults, []);

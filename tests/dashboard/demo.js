@@ -1,4 +1,4 @@
-// Starts Envoys on free ports, those of the demo for example, so that the tests run beside a `make demo`.
+// Starts Envoys, such as the demo's, on free ports, so that tests can run next to a `make demo`.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,8 +17,8 @@ export function startDemo(envoy) {
 }
 
 // Starts an Envoy for each of some files in the folder envoy, and waits for the admin interfaces of these ports.
-// Returns {address(port), send(path, headers, port), stop()}: ports are those in the files. `send` is for GET, to
-// the demo's shop unless a port is given, and returns the status of the answer.
+// Returns {address(port), send(path, headers, port), stop()}: ports are those in the files. `send` sends a GET request,
+// by default to the demo's shop, and returns the status of the response.
 export async function startEnvoys(envoy, files, adminPorts) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-dashboard-"));
   const texts = files.map((name) => readFileSync(join(REPOSITORY, "envoy", name), "utf8"));
@@ -49,7 +49,7 @@ export async function startEnvoys(envoy, files, adminPorts) {
   return demo;
 }
 
-// A port that is free now for each port that is named. All are held until all are chosen.
+// Maps each port to a free one. All of these are held until the last one is chosen.
 async function freePorts(texts) {
   const names = new Set(texts.flatMap((text) => [...text.matchAll(/port_value: (\d+)/g)].map(([, port]) => port)));
   const ports = new Map();
@@ -71,7 +71,7 @@ async function untilReady(port) {
   throw new Error(`no Envoy is ready on port ${port}; is something missing in dist (make build)?`);
 }
 
-// fetch cannot set the host.
+// fetch cannot set the host header.
 async function send(port, path, headers) {
   const sent = request({ host: "127.0.0.1", port, path, headers, agent: false }).end();
   const [response] = await once(sent, "response");

@@ -1,5 +1,5 @@
-// The live page of envoy/examples/live-page.yaml, as somebody sees it who copies the example. `make test-dashboard`
-// gives ENVOY_BIN and CHROMIUM_BIN.
+// The live page of envoy/examples/live-page.yaml, as users who copy the example see it. `make test-dashboard`
+// sets ENVOY_BIN and CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";

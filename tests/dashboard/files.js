@@ -1,5 +1,5 @@
-// Serves the files of the live page without Envoy, with the same Content-Security-Policy, for tests whose
-// statistics are made up.
+// Serves the files of the live page without Envoy, with the same Content-Security-Policy, for tests with simulated
+// statistics.
 
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// What the live page says of what goes wrong: for every alert there is a notice, the worst come first, and the
-// title and the icon have the severity. `make test-dashboard` gives CHROMIUM_BIN.
+// The notices of the live page: there is one for every alert, the worst come first, and the title and the icon show the
+// severity. `make test-dashboard` gives CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { REPOSITORY } from "./demo.js";
-import { madeUpPages, noticesAfter, noticesOf } from "./made-up.js";
+import { simulatedPages, noticesAfter, noticesOf } from "./simulated.js";
 import { screenshot, until } from "./page.js";
 import { calm } from "./statistics.js";
 
-const { open, blank } = madeUpPages();
+const { open, blank } = simulatedPages();
 
 const SHOP = 'envoy_http_conn_manager_prefix="shop"';
 const CORP = 'policy="edge",provider="corp"';
@@ -21,7 +21,7 @@ const LIMIT = 'policy="edge",limit="per-client"';
 const gauge = (series, value) => () => ({ gauge: { [series]: value } });
 const counter = (series, perSecond) => (seconds) => ({ counter: { [series]: Math.round(5 + perSecond * seconds) } });
 
-// For each alert what the statistics are then, and the notices that follow, each with a part of its text.
+// For each alert, statistics for which it fires, and the expected notices, each with a part of its text.
 const ALERTS = {
   HighErrorRate: [
     [
@@ -36,7 +36,7 @@ const ALERTS = {
       "critical: Requests fail with 5xx",
       /86\.7 % on shop.*3,600 from the cluster payments-v2, 2,640 by circuit-breaker \(edge \/ payments, circuit_open\)/,
     ],
-    [counter(`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${SHOP}}`, 3), "warning: Requests fail with 5xx", /No upstream sent them/],
+    [counter(`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${SHOP}}`, 3), "warning: Requests fail with 5xx", /Neither an upstream nor a plugin sent them/],
   ],
   ErrorBudgetBurn: [
     [counter(`envoy_http_downstream_rq_xx{envoy_response_code_class="5",${SHOP}}`, 3), "warning: Requests fail with 5xx", /on shop/],
@@ -114,7 +114,7 @@ const ALERTS = {
   ],
 };
 
-// What has no alert, and is worth a notice.
+// Notices without an alert.
 const OTHERS = {
   "tokens that cannot be checked": [
     counter('portcullis_jwt_auth_decisions{policy="edge",rule="default",outcome="refused",reason="keys_unavailable"}', 2),
@@ -127,14 +127,14 @@ const OTHERS = {
     /rate-limit edge \/ per-client \(6\)/,
   ],
   draining: [gauge("envoy_server_live{}", 0), "warning: Envoy is draining", /no new connections/],
-  "an Envoy that just started": [(seconds) => ({ gauge: { "envoy_server_uptime{}": seconds / 2 } }), "note: Envoy started less than a minute ago", /began empty/],
+  "an Envoy that just started": [(seconds) => ({ gauge: { "envoy_server_uptime{}": seconds / 2 } }), "note: Envoy started less than a minute ago", /started empty/],
 };
 
 function counterAt(series, value) {
   return () => ({ counter: { [series]: value } });
 }
 
-// Statistics at rest, but for one thing. `slow` of 120 requests per second take up to a second, `slower` longer.
+// Statistics at rest, with one exception. `slow` of 120 requests per second take up to a second, `slower` longer.
 function at(trouble) {
   return (seconds) => {
     const { slow = 0, slower = 0, ...wrong } = trouble(seconds);
@@ -192,7 +192,7 @@ describe("each alert has its notice:", () => {
 });
 
 describe("an outage", () => {
-  // Everything that case I4 names, at once.
+  // An open circuit, an empty budget, and all other troubles at once.
   const outage = (seconds) => calm(seconds, {
     breaker: 2,
     counter: {

@@ -1,4 +1,4 @@
-// A browser, pages in it that note what goes wrong, and what the tests ask them.
+// A browser, pages that record errors, and queries for tests.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -14,9 +14,8 @@ export function startBrowser(executablePath) {
   return chromium.launch({ executablePath, args });
 }
 
-// Opens the live page. `faults` collects errors on the console and requests to other origins;
-// `statistics` and `statusView`, if they are given, are what the page reads in place of Envoy's; its clock
-// stands still then, unless `clock` is false.
+// Opens the live page. `faults` collects errors on the console and requests to other origins. `statistics` and
+// `statusView`, if given, replace Envoy's; the page's clock then stands still, unless `clock` is false.
 export async function openPage(browser, address, options = {}) {
   const { path = "/", width = 1280, colorScheme = "light", statistics, statusView, clock = true } = options;
   const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
@@ -38,7 +37,7 @@ export async function openPage(browser, address, options = {}) {
   return page;
 }
 
-// Waits until a function of the page's document is true. It is given `argument`.
+// Waits until a function in the page returns true. It receives `argument`.
 export function until(page, isTrue, argument) {
   return page.waitForFunction(isTrue, argument, { timeout: 30_000 });
 }
@@ -47,7 +46,7 @@ export function untilState(page, state) {
   return until(page, (expected) => document.body.dataset.state === expected, state);
 }
 
-// The cell in a policy's panel, in the row and the column that are called so.
+// The text of a cell in a policy's panel, by the names of its row and column.
 export async function cell(page, panel, row, column) {
   const table = page.locator(`#${panel} table`).filter({ hasText: row }).first();
   const headings = await table.locator("thead th").allTextContents();
@@ -66,7 +65,7 @@ export async function screenshot(page, name) {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
 }
 
-// Texts whose contrast with what is behind them is less than WCAG's 4.5 to 1.
+// Texts whose contrast with their background is less than WCAG's 4.5 to 1.
 export function faintTexts(page) {
   return page.evaluate(() => {
     const channels = (color) => (color.match(/[\d.]+/g) ?? []).map(Number);

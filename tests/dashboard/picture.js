@@ -1,4 +1,4 @@
-// Takes docs/dashboard.png: the live page of a running `make demo`, while the tour is taken again and again.
+// Takes docs/dashboard.png: the live page of a running `make demo`, while the tour repeats.
 //
 //     CHROMIUM_BIN="$(command -v chromium)" node tests/dashboard/picture.js
 
@@ -10,7 +10,7 @@ import { REPOSITORY } from "./demo.js";
 import { openPage, startBrowser, untilState } from "./page.js";
 
 const SECONDS = 100;
-// As much as a README shows: the golden signals and the first panels.
+// Tall enough for the golden signals and the first panels.
 const SIZE = { width: 1280, height: 1100 };
 
 const browser = await startBrowser(process.env.CHROMIUM_BIN);

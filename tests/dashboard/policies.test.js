@@ -1,14 +1,14 @@
-// The policies on the live page, with made-up statistics: their numbers, why requests are refused, filters, and the
-// worst first. `make test-dashboard` gives CHROMIUM_BIN.
+// The policies on the live page, with simulated statistics: numbers, reasons for refusals, filters, and the order of
+// rows. `make test-dashboard` gives CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { madeUpPages } from "./made-up.js";
+import { simulatedPages } from "./simulated.js";
 import { cell, rowsOf, screenshot, until } from "./page.js";
 import { calm } from "./statistics.js";
 
-const { open } = madeUpPages();
+const { open } = simulatedPages();
 
 test("each policy has its numbers, and a breaker is seen opening", async () => {
   const breaker = (seconds) => (seconds < 400 ? 0 : seconds < 410 ? 1 : 2);
@@ -25,7 +25,7 @@ test("each policy has its numbers, and a breaker is seen opening", async () => {
   assert.equal(await cell(page, "retry_budget", "edge / orders", "Retries"), "180");
   assert.equal(await cell(page, "security_headers", "edge / api", "Responses"), "1,800");
   assert.deepEqual(await page.locator("#signals .level").allTextContents(), ["", "warning", "warning", "warning"]);
-  assert.match(await page.locator("#rate_limit .troubles").textContent(), /had to make room/);
+  assert.match(await page.locator("#rate_limit .troubles").textContent(), /were evicted/);
   await screenshot(page, "all-policies");
   assert.deepEqual(page.faults, []);
 });
@@ -57,7 +57,7 @@ test("where nothing was refused, the page says so, and not before it knows", asy
   const text = () => '# TYPE a counter\nportcullis_rate_limit_denied{policy="p",limit="l",reason="rate_limited"} 0';
   const { page, play } = await open({ text });
 
-  assert.equal(await page.locator("#refusals").innerText(), "Counting: this takes two readings.");
+  assert.equal(await page.locator("#refusals").innerText(), "Counting takes two readings.");
   assert.ok(await page.locator("#severity").isHidden());
   assert.ok(await page.getByText("Nothing needs attention.").isHidden());
   await play(4);
@@ -83,7 +83,7 @@ describe("what is shown can be chosen:", () => {
 
     await until(page, () => document.querySelectorAll("#rate_limit .table tbody tr").length === 1);
     assert.equal((await rowsOf(page, "#rate_limit"))[0][0], "edge / uploads");
-    assert.match(await page.locator("#jwt_auth").innerText(), /None of 1 rules is chosen by the filter\./);
+    assert.match(await page.locator("#jwt_auth").innerText(), /The filter matches none of 1 rules\./);
     assert.ok(await page.locator("#circuit_breaker .states").isHidden());
     assert.match(await page.locator("#rate_limit").innerText(), /1 filtered out/);
 
@@ -140,7 +140,7 @@ describe("of many,", () => {
     assert.deepEqual((await rowsOf(page, "#circuit_breaker"))[0].slice(0, 2), ["edge / z", "3"]);
     assert.match(await page.locator("#circuit_breaker .table").first().innerText(), /19 more breakers, none of which denies\./);
 
-    // The budget of the statistics' own has 20.
+    // The budget of statistics.js has 20.
     const budgets = await page.locator("#retry_budget .legend li span").allTextContents();
     assert.deepEqual(budgets, ["edge / orders", "edge / z", "edge / y", "edge / x", "edge / w", "edge / v"]);
     assert.match(await page.locator("#retry_budget").innerText(), /21 more budgets: each has 30 or more\./);

@@ -1,4 +1,4 @@
-// What Chromium makes of the responses of security-headers: revalidated pages, frames, cookies and forms.
+// Chromium's behaviour with the responses of security-headers: revalidated pages, frames, cookies and forms.
 // `make test-dashboard` gives ENVOY_BIN and CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
@@ -22,7 +22,7 @@ before(async () => {
     rules: [
       { name: "owasp", match: { path: { prefix: "/owasp/" } }, preset: "owasp" },
       { name: "features", match: { path: { exact: "/features" } }, permissions_policy: { camera: ["self"] } },
-      // A site without TLS cannot upgrade what its pages load and send.
+      // A site without TLS cannot upgrade its pages' requests.
       {
         name: "form",
         match: { path: { prefix: "/form" } },
@@ -52,7 +52,7 @@ async function inPage(action) {
 }
 
 describe("a page that is revalidated", () => {
-  // Its title at each visit: its script, which stands in the page, changes it to "ran".
+  // The page's title at each visit: its inline script changes it to "ran".
   async function titles(path) {
     const titles = [];
     for (let visit = 0; visit < 3; visit++) {
@@ -114,7 +114,7 @@ test("a feature that the upstream forbids under the former name stays forbidden"
 
 test("cookies whose names demand attributes are stored", async () => {
   await inPage(async (page) => {
-    // Chromium takes cookies that are Secure from here, without TLS.
+    // Chromium accepts Secure cookies from this host without TLS.
     await page.goto(shop.address("localhost", "/cookies"));
     await page.goto(shop.address("localhost", "/page"));
     const names = (shop.last("/page").headers.cookie ?? "").split("; ").map((cookie) => cookie.split("=")[0]);

@@ -1,20 +1,20 @@
-// The live page with a thousand limits: it never blocks for long, stays short, and leaves selections alone.
+// The live page with a thousand limits: it never blocks for long, stays short, and keeps selections.
 // `make test-dashboard` gives CHROMIUM_BIN.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { madeUpPages } from "./made-up.js";
+import { simulatedPages } from "./simulated.js";
 import { cell, rowsOf, screenshot, until } from "./page.js";
 import { calm, manyLimits, statistics } from "./statistics.js";
 
-const { open } = madeUpPages();
+const { open } = simulatedPages();
 const LIMITS = 1_000;
-// What a user notices as a delay, and browsers call a long task.
+// Users notice this as a delay, and browsers call it a long task.
 const LONG = 50;
 
-// The tasks of the page's main thread while `action` runs: milliseconds of CPU time each. Their wall time would say
-// more of what else the machine does.
+// The tasks of the page's main thread while `action` runs: milliseconds of CPU time each. Their wall time would depend
+// on the machine's other load.
 async function tasksOf(page, action) {
   const browser = page.context().browser();
   await browser.startTracing(page, { categories: ["toplevel", "disabled-by-default-devtools.timeline", "__metadata"] });

@@ -1,4 +1,4 @@
-// An Envoy with security-headers before a small web site, on free ports.
+// An Envoy with security-headers in front of a small web site, on free ports.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +13,7 @@ import { REPOSITORY } from "./demo.js";
 const START_TIMEOUT = 60_000;
 
 // {address(host, path), statuses(path), last(path, method), stop()}: `statuses` are those of the site's own
-// answers, in order.
+// responses, in order.
 export async function startShop(envoy, configuration) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-responses-"));
   const seen = [];
@@ -67,7 +67,7 @@ function answer(request, response) {
   const values = search.slice(1).split("&").filter(Boolean).map(decodeURIComponent);
   const name = pathname.split("/").at(-1);
   switch (name) {
-    // Revalidated as Express 4 does it: the 304 has no header that begins with content-.
+    // Revalidated as in Express 4: the 304 has no header that begins with content-.
     case "own-policy":
     case "no-policy": {
       if (request.headers["if-none-match"]) {

@@ -1,7 +1,7 @@
-// Made-up statistics of an Envoy with all five plugins, for what takes long to happen on a real one.
+// Simulated statistics of an Envoy with all five plugins, for events that take long on a real one.
 
-// `seconds` is how long it has been running: all counters grow with it. `breaker`: 0 closed, 1 half-open,
-// 2 open. `counter`, `gauge` and `histogram` add series to these, or replace them: undefined takes one away.
+// All counters grow with `seconds`, the time since Envoy started. `breaker`: 0 closed, 1 half-open, 2 open. `counter`,
+// `gauge` and `histogram` add or replace series; undefined removes one.
 export function statistics(seconds, { breaker = 0, counter = {}, gauge = {}, histogram = {} } = {}) {
   const n = (perSecond) => Math.round(100 + perSecond * seconds);
   const listener = 'envoy_http_conn_manager_prefix="shop"';
@@ -67,7 +67,7 @@ function lines(types) {
 
 const LISTENER = 'envoy_http_conn_manager_prefix="shop"';
 
-// What makes them those of an Envoy at rest. `counter` and `gauge` are then what goes wrong.
+// Parameters for an Envoy at rest, plus the troubles in `counter` and `gauge`.
 export function calm(seconds, { breaker = 0, counter = {}, gauge = {} } = {}) {
   return {
     breaker,
@@ -88,7 +88,7 @@ export function calm(seconds, { breaker = 0, counter = {}, gauge = {} } = {}) {
   };
 }
 
-// As many limits as a large gateway has, with all their series. The last ten deny, the very last the most.
+// The limits of a large gateway, with all their series. The last ten deny, the very last the most.
 export function manyLimits(amount, seconds) {
   const reasons = ["rate_limited", "cost_too_large", "missing_key", "unavailable"];
   const counters = { admitted: 3, near_limit: 1, errors: 0, evictions: 0, forgiven: 0, malformed: 0, cas_retries: 1, gave_up: 0 };
@@ -110,7 +110,7 @@ export function manyLimits(amount, seconds) {
   ]).join("\n");
 }
 
-// What circuit-breaker's status view says in the same state.
+// circuit-breaker's status view in the same state.
 export function statusView(breaker) {
   const key = {
     key: "payments-v2",

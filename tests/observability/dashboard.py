@@ -1,13 +1,13 @@
-"""Whether the dashboard is one that an operator can read.
+"""Checks the dashboard.
 
-Each function gives the problems that it found, as lines for a person.
+Each function yields the problems that it found, as readable lines.
 """
 
 import re
 
 from queries import documented, metrics
 
-# A panel shows one kind of values, in a unit of this kind. The first pattern that a query fits tells its kind.
+# A panel shows one kind of value, in a unit for this kind. The first pattern that matches a query determines its kind.
 KINDS = [
     (r"\brate\(|rate5m|begun_rate", {"reqps", "cps"}),
     (r"_seconds|uptime", {"s"}),
@@ -17,20 +17,20 @@ KINDS = [
     (r"_rq_time:p", {"ms"}),
     (r"", {"none"}),
 ]
-# `neutral_by` counts the same endings by their authors.
+# `neutral_by` counts the same results by their authors.
 NOT_SHOWN = {"portcullis_circuit_breaker_neutral"}
 
 
 def flaws(dashboard):
-    """What is wrong with the panels by themselves."""
+    """Problems of the panels themselves."""
     panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
     for name in ("datasource", "job", "instance", "listener"):
         if name not in variables:
-            yield f"variable {name}: there is none"
+            yield f"variable {name}: missing"
     for name in ("instance", "listener"):
         if not (variables.get(name, {}).get("multi") and variables.get(name, {}).get("includeAll")):
-            yield f"variable {name}: cannot stand for several, or for all"
+            yield f"variable {name}: must allow several values, and all"
     yield from twice("id", [panel["id"] for panel in dashboard["panels"]])
     yield from overlaps(dashboard["panels"])
     for panel in panels:
@@ -64,7 +64,7 @@ def description(panel):
 
 
 def unit(panel):
-    """A panel with values of two kinds has no unit that is right for both."""
+    """No unit is right for a panel with two kinds of values."""
     kinds = {kind(target["expr"]) for target in panel["targets"]}
     if len(kinds) > 1:
         yield f"mixes values of the units {' and '.join(sorted(kinds))}"
@@ -74,13 +74,13 @@ def unit(panel):
 
 
 def kind(query):
-    # Labels and windows say nothing of the value.
+    # Labels and windows do not determine the unit.
     query = re.sub(r"\{[^}]*\}|scalar\([^)]*\)", "", query)
     return next(min(units) for pattern, units in KINDS if re.search(pattern, query))
 
 
 def thresholds(panel):
-    """The first colour has no value, the others are further and further away, and no colour is there twice."""
+    """The first colour has no value, the values of the others increase, and every colour appears once."""
     steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
     values = [step["value"] for step in steps]
     if values and (values[0] is not None or None in values[1:] or values[1:] != sorted(set(values[1:]))):
@@ -91,7 +91,7 @@ def thresholds(panel):
 
 
 def selectors(panel):
-    """What Envoy measures can be narrowed to a job and instances, what rules record to a job at least."""
+    """Selectors of Envoy's metrics have a job and instances, those of rules at least a job."""
     for target in panel["targets"]:
         for name, labels in re.findall(r"\b([a-z][\w:]*)\{([^}]*)\}", target["expr"]):
             if name == "ALERTS":
@@ -104,7 +104,7 @@ def selectors(panel):
 
 
 def without_panel(dashboard, rules, repository):
-    """Alerts that no panel explains, and documented metrics that none shows."""
+    """Alerts that no panel explains, and documented metrics that no panel shows."""
     panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
     shown = {metric for panel in panels for metric in shown_by(panel)}
     for rule in rules:

@@ -1,4 +1,4 @@
-"""The demo and a Prometheus that scrapes it, for the time of a test."""
+"""Runs the demo, and a Prometheus that scrapes it, during a test."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 90
 
 @contextlib.contextmanager
 def demo(repository):
-    """Runs the demo, from when its tour has been taken."""
+    """Runs the demo. The block begins after its tour."""
     process = subprocess.Popen(
         [repository / "envoy/demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -26,10 +26,10 @@ def demo(repository):
         said = []
         for line in process.stdout:
             said.append(line)
-            if "goes on running" in line:
+            if "keeps running" in line:
                 break
         else:
-            sys.exit("observability: the demo did not start; it said:\n" + "".join(said[-20:]))
+            sys.exit("observability: the demo did not start. Its output:\n" + "".join(said[-20:]))
         yield
     finally:
         process.send_signal(signal.SIGTERM)
@@ -38,9 +38,9 @@ def demo(repository):
 
 @contextlib.contextmanager
 def prometheus(binary, configuration, scratch):
-    """Runs a Prometheus with the files of `configuration`, but the demo as its target."""
+    """Runs a Prometheus with the files of `configuration`, but with the demo as its target."""
     for file in configuration.glob("*.yaml"):
-        # The demo is here and not in a container, and the test has no time for five seconds.
+        # The demo does not run in a container here, and intervals of five seconds would make the test slow.
         text = file.read_text().replace("envoy:9901", "127.0.0.1:9901")
         text = re.sub(r"interval: \d+[sm]\b", "interval: 1s", text)
         pathlib.Path(scratch, file.name).write_text(text)
@@ -69,16 +69,16 @@ def prometheus(binary, configuration, scratch):
 
 
 def make_traffic(repository, server):
-    """Takes the tour again, between two scrapes: a rate needs a counter that has been seen to grow."""
+    """Takes the tour again between two scrapes, because a rate needs two different values of a counter."""
     server.wait_for_scrapes(2)
-    # What it shows does not matter here, and a limit may still be used up from the first time.
+    # Its result does not matter here, because a limit may still be used up by the first tour.
     subprocess.run([repository / "envoy/tour"], stdout=subprocess.DEVNULL)
-    # Rules that read what other rules recorded are a few evaluations behind.
+    # Rules that use other rules' results are a few evaluations behind.
     server.wait_for_scrapes(5)
 
 
 class Unanswered(Exception):
-    """What Prometheus did not say in time."""
+    """Prometheus did not report something in time."""
 
 
 class Server:
@@ -93,7 +93,7 @@ class Server:
             return json.load(reply)["data"]
 
     def query(self, expression):
-        """The samples that an expression gives; what it does not understand is an error."""
+        """The samples of an expression. An invalid expression is an error."""
         try:
             return self.get("query", query=expression)["result"]
         except urllib.error.HTTPError as error:

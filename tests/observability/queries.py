@@ -1,18 +1,18 @@
-"""What is asked of Prometheus, and whether there is an answer.
+"""Checks that the queries of the rules and the dashboard find data.
 
-Each function gives the problems that it found, as lines for a person.
+Each function yields the problems that it found, as readable lines.
 """
 
 import re
 
 from legitimately_empty import LEGITIMATELY_EMPTY
 
-# What Grafana puts in for the dashboard's variables.
+# Grafana's values for the dashboard's variables.
 VARIABLES = {"$__rate_interval": "1m", "$job": "envoy", "$instance": ".*", "$listener": ".*"}
 
 
 def unanswered(server, dashboard):
-    """Queries that fail or find nothing without an excuse, and excuses that are none any more."""
+    """Queries that fail or find nothing and are not in legitimately_empty.py, and outdated entries there."""
     used, answered, empty = set(), 0, 0
     for place, query, legend in [*of_rules(server), *of_dashboard(dashboard)]:
         try:
@@ -28,7 +28,7 @@ def unanswered(server, dashboard):
             for missing in sorted(set(re.findall(r"{{(\w+)}}", legend)) - labels):
                 yield f"{place}: nothing has the label {missing}: {query}"
         elif "ALERTS{" in query:
-            empty += 1  # as long as all is well
+            empty += 1  # as on a healthy demo
         elif excuses:
             empty += 1
             used |= excuses
@@ -44,7 +44,7 @@ def of_rules(server):
         if rule["type"] == "recording":
             yield rule["name"], rule["query"], ""
         else:
-            # An alert finds nothing as long as all is well, but what it looks at must be there.
+            # A healthy demo triggers no alert, but the metrics that the alert uses must exist.
             yield from ((rule["name"], metric, "") for metric in metrics(rule["query"]))
 
 
@@ -65,8 +65,8 @@ def filled_in(query):
 
 
 def undocumented(server, repository):
-    """Our metrics that no README has: in what Envoy tells (stats_tags.yaml may be incomplete, then a
-    label is a part of the name), and in what the rules ask for."""
+    """Metrics of ours that no README documents: those that Envoy exports (if stats_tags.yaml is incomplete, a label is
+    a part of the name), and those that the rules use."""
     told = {name for name in server.get("label/__name__/values") if name.startswith("portcullis_")}
     asked = {metric for rule in rules(server) for metric in metrics(rule["query"])}
     asked = {metric for metric in asked if metric.startswith("portcullis_") and not excused(metric)}

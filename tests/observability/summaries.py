@@ -1,7 +1,7 @@
-"""What an operator reads in an alert: the summary of each, for every set of labels that it can have.
+"""The text that an operator reads in an alert: its summary, for every set of labels that it can have.
 
-promtool renders the annotations and compares them, so the expected ones are written out here: for each alert
-the labels beside `component`, and the summary.
+promtool renders the annotations and compares them with those here: for each alert, the labels other than
+`component`, and the summary.
 """
 
 import json
@@ -10,7 +10,7 @@ import subprocess
 
 from queries import rules
 
-# Everything that can be wrong, at once: series, and their values minute by minute.
+# Everything that can be wrong, all at once: series, and their values minute by minute.
 WRONG = {
     'up{job="envoy",instance="a"}': "1x60",
     'up{job="envoy",instance="b"}': "0x60",
@@ -86,7 +86,7 @@ SUMMARIES = {
         (
             severity,
             SLO | {"window": window},
-            f"{ratio} of the requests to listener edge fail: at this rate the error budget of 30 days does not last",
+            f"{ratio} of the requests to listener edge fail: at this rate, the error budget does not last 30 days",
         )
         for severity, window, ratio in [
             ("critical", "1h", "18.75%"),
@@ -103,7 +103,7 @@ SUMMARIES = {
         ("warning", BUDGET | {"reason": "budget_empty"}, "The budget edge/shop keeps denying retries (budget_empty)")
     ],
     "RetryBudgetBreakerMissing": [
-        ("warning", BUDGET | INSTANCE, "The budget edge/shop on a knows nothing of its breaker")
+        ("warning", BUDGET | INSTANCE, "The budget edge/shop on a does not find its breaker")
     ],
     "JwksMissing": [("critical", PROVIDER | INSTANCE, "a has no keys of the provider edge/corp")],
     "JwksStale": [
@@ -122,7 +122,7 @@ SUMMARIES = {
         (
             "warning",
             INSTANCE | {"plugin": plugin, "policy": "edge", kind: name},
-            f"{plugin} edge/{name} on a keeps forgetting keys",
+            f"{plugin} edge/{name} on a keeps evicting keys",
         )
         for plugin, kind, name in [
             ("rate-limit", "limit", "ip"),
@@ -145,11 +145,11 @@ SUMMARIES = {
         ]
     ],
     "WasmVmReload": [
-        ("warning", INSTANCE | {"wasm_plugin": "jwt-auth"}, "The VM of jwt-auth on a failed and was started again"),
+        ("warning", INSTANCE | {"wasm_plugin": "jwt-auth"}, "The VM of jwt-auth on a failed and was restarted"),
         (
             "critical",
             INSTANCE | {"wasm_plugin": "jwt-auth"},
-            "The VM of jwt-auth on a failed and cannot be started again",
+            "The VM of jwt-auth on a failed and cannot be restarted",
         ),
     ],
 }
@@ -157,7 +157,7 @@ WITHOUT_ANY_TARGET = {"EnvoyDown": [("critical", {"targets": "none"}, "No Envoy 
 
 
 def misread(promtool, server, prometheus, scratch):
-    """Alerts whose annotations promtool renders in another way, and alerts without an expectation here."""
+    """Alerts whose rendered annotations differ from those here, and alerts without an entry here."""
     alerts = [rule for rule in rules(server) if rule["type"] == "alerting"]
     for name in sorted({alert["name"] for alert in alerts} - SUMMARIES.keys()):
         yield f"summaries.py: has no summary of {name}"

@@ -1,15 +1,15 @@
-//! Makes a module of each `plugins/<plugin>/scenarios`, so that scenarios run because they are there.
+//! Generates a module for each `plugins/<plugin>/scenarios`, so that no list of scenarios is necessary.
 
 use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    // Not as it was when this program was compiled: a copy of the target folder may have come with another clone.
+    // Read at run time: a copied target folder may hold this program as another clone compiled it.
     let here = env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?;
     let plugins = Path::new(&here).join("../../plugins");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=CARGO_MANIFEST_DIR");
-    // A new plugin changes the one list of them.
+    // A new plugin changes the list of plugins.
     println!("cargo::rerun-if-changed=../../plugins/portcullis/src/lib.rs");
 
     let mut modules = Vec::new();

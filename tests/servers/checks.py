@@ -1,7 +1,6 @@
-"""The properties: each sends its corpus and yields what got through, as (protocol, spelling, what was seen).
+"""The checks. Each sends its corpus and yields the spellings that passed, as (protocol, spelling, what the server read).
 
-A check first shows that it could fail: that its policy refuses the plain spelling, and that the server
-answers it.
+A check first proves that it can fail: its policy must refuse the plain spelling, and the server must answer it.
 """
 
 from clients import http1, http2
@@ -9,12 +8,12 @@ from edge import LIMIT, token
 import spellings
 
 GET, POST = b"GET", b"POST"
-# Each HTTP/2 request is made with slow code; so it gets a part of the corpus, the same in every run.
+# The HTTP/2 client is slow, so it sends only a part of the corpus, the same in every run.
 HTTP2_SHARE = 4
 
 
 class NotSetUp(Exception):
-    """The plain spelling is not treated as it should be, so that the others would show nothing."""
+    """The plain spelling has an unexpected result, so the others would prove nothing."""
 
 
 def demand(condition, what, answer):
@@ -30,13 +29,13 @@ def paths(target, other):
 
 
 def jwt_open(port):
-    """(a) Where all but /public/ needs a token, no handler but public runs without one."""
+    """(a) If everything but /public/ needs a token, no handler but public runs without one."""
     bearer = [(b"authorization", b"Bearer " + token())]
     yield from without_token(port, bearer, lambda handler: handler not in (None, "public"))
 
 
 def jwt_closed(port):
-    """(a) Where /admin needs a token, its handler does not run without one."""
+    """(a) If /admin needs a token, its handler does not run without one."""
     bearer = [(b"authorization", b"Bearer " + token())]
     yield from without_token(port, bearer, lambda handler: handler == "admin")
 
@@ -57,7 +56,7 @@ def without_token(port, bearer, is_breach):
 
 
 def jwt_method(port):
-    """(a) Where POST needs a token, no handler reads the method as POST without one."""
+    """(a) If POST needs a token, no handler reads the method as POST without one."""
     refused = http1(port, POST, b"/account/x")
     demand(refused.status == 401, "POST without a token", refused)
     for protocol, client, method, headers in methods():
@@ -76,7 +75,7 @@ def methods():
 
 
 def jwt_headers(port):
-    """(d) A header that jwt-auth sets from a claim reaches the server from nowhere else."""
+    """(d) A header that jwt-auth sets from a claim reaches the server from no other source."""
     bearer = (b"authorization", b"Bearer " + token(sub="alice"))
     plain = http1(port, GET, b"/public/x", [bearer])
     demand(plain.handler and plain.seen["x_user"] == "alice", "a token of alice", plain)
@@ -91,7 +90,7 @@ def jwt_headers(port):
 
 
 def limit_path(port):
-    """(b) However the path is written, the handler runs no more often than the limit says."""
+    """(b) However the path is written, the handler runs no more often than the limit allows."""
     exhaust(port, lambda: http1(port, GET, b"/login/x"))
     for protocol, client, path in paths("login", "public"):
         answer = client(port, GET, path)
@@ -100,7 +99,7 @@ def limit_path(port):
 
 
 def limit_method(port):
-    """(b) However the method is written, the server reads it no more often than the limit says."""
+    """(b) However the method is written, the server reads it no more often than the limit allows."""
     exhaust(port, lambda: http1(port, POST, b"/login/x"))
     for protocol, client, method, headers in methods():
         answer = client(port, method, b"/login/x", headers)
@@ -109,9 +108,9 @@ def limit_method(port):
 
 
 def limit_cookie(port):
-    """(b) A cookie's value is read by the server no more often than the limit says."""
+    """(b) A cookie's value is read by the server no more often than the limit allows."""
     exhaust(port, lambda: http1(port, GET, b"/login/x", [(b"cookie", b"session=abcdef")]))
-    # Requests that count as having no cookie have a limit of their own.
+    # Requests without a cookie have a limit of their own.
     exhaust(port, lambda: http1(port, GET, b"/login/x"))
     for lines in spellings.of_a_cookie():
         headers = [(b"cookie", line.encode("latin-1")) for line in lines]
@@ -122,7 +121,7 @@ def limit_cookie(port):
 
 
 def limit_query(port):
-    """(b) A parameter's value is read by the server no more often than the limit says."""
+    """(b) A parameter's value is read by the server no more often than the limit allows."""
     exhaust(port, lambda: http1(port, GET, b"/login/x?k=abcdef"))
     exhaust(port, lambda: http1(port, GET, b"/login/x"))
     for query in spellings.unique(spellings.of_a_query()):
@@ -132,7 +131,7 @@ def limit_query(port):
 
 
 def limit_host(port):
-    """(b) A host is read by the server no more often than the limit says, with or without a default port."""
+    """(b) A host is read by the server no more often than the limit allows, with or without a default port."""
     for plain, forms in (b"shop.example", spellings.of_a_host()), (b"[::1]", spellings.HOST_FORMS_IPV6):
         exhaust(port, lambda: http1(port, GET, b"/login/x", host=plain))
         for host in spellings.unique(forms):
@@ -143,7 +142,7 @@ def limit_host(port):
 
 
 def names(host, plain):
-    """Whether a host names that server: letter case, a final dot and the port 80 make no difference."""
+    """Whether a host names that server, whatever the letter case, with or without a final dot and port 80."""
     host = host.lower().strip()
     host = host[:-3] if host.endswith(":80") else host
     if host.startswith("["):
@@ -152,7 +151,7 @@ def names(host, plain):
 
 
 def limit_header(port):
-    """(b) A header's value is read by the server no more often than the limit says."""
+    """(b) A header's value is read by the server no more often than the limit allows."""
     exhaust(port, lambda: http1(port, GET, b"/login/x", [(b"x-api-key", b"abcdef")]))
     exhaust(port, lambda: http1(port, GET, b"/login/x"))
     for name in spellings.unique(spellings.of_a_header("x-api-key")):
@@ -166,7 +165,7 @@ def limit_header(port):
 
 
 def cross_site(port):
-    """(c) Where /hooks/ may be posted to from elsewhere, no handler but hooks runs for a foreign Origin."""
+    """(c) If /hooks/ accepts POST from other sites, no handler but hooks runs for a foreign Origin."""
     foreign = [(b"origin", b"https://evil.example")]
     refused, exempt, own = (
         http1(port, POST, b"/account/x", foreign),
@@ -183,7 +182,7 @@ def cross_site(port):
 
 
 def exhaust(port, send):
-    """Sends as much as the limit admits, and sees the next request refused."""
+    """Uses up the limit, and checks that the next request is refused."""
     for _ in range(LIMIT):
         answer = send()
         demand(answer.handler == "login", "within the limit", answer)

@@ -1,4 +1,4 @@
-"""Two clients that send what they are told to, byte for byte."""
+"""Two clients that send exactly the given bytes."""
 
 import json
 import re
@@ -14,7 +14,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 class Answer:
-    """A response: its status, and what the server's handler says it has read."""
+    """A response: its status, and the values that the server's handler has read."""
 
     def __init__(self, status, body):
         self.status = status
@@ -61,7 +61,7 @@ def is_complete(received):
 
 
 def http2(port, method, path, headers=(), host=b"shop.example"):
-    """One request on a connection of its own; nothing is checked or normalised here."""
+    """One request on a connection of its own, without any checks or normalisation."""
     config = h2.config.H2Configuration(
         header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
     )

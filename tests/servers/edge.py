@@ -71,7 +71,7 @@ POLICIES = {
 
 @contextlib.contextmanager
 def running(servers, policies):
-    """Envoy in front of these servers (by name: a port); the port of each (server, settings, policy)."""
+    """Runs Envoy in front of these servers (name: port). Returns the port of each (server, settings, policy)."""
     combinations = [(s, t, p) for s in servers for t in SETTINGS for p in policies]
     ports = dict(zip(combinations, free_ports(len(combinations))))
     bootstrap = {

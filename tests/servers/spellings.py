@@ -6,7 +6,7 @@ Everything is bytes. Lists are the same in every run; combinations are drawn wit
 import itertools
 import random
 
-# Between two segments, and for "the folder above": what some server, proxy or library takes for one.
+# Separators of segments, and parent segments, as some server, proxy or library reads them.
 SLASHES = (
     *("/", "//", "///", "/./", "/.//", "/%2e/", "/%2E/", "/;/", "/;a=b/", "/.;/", "/%3b/", "/%20/", "/%09/"),
     *("%2f", "%2F", "/%2f", "%2f/", "%252f", "%25252f", "\\", "/\\", "%5c", "%5C", "%255c", "%c0%af", "%e0%80%af"),
@@ -21,7 +21,7 @@ PARENTS = (
 
 
 def of_a_path(target, other, drawn=250):
-    """Ways to reach what serves /<target>/x, some by way of /<other>/, which has another rule."""
+    """Paths that may reach the handler of /<target>/x, some of them through /<other>/, which has another rule."""
     fixed = [*of_one_segment(target), *by_another(target, other), *in_other_forms(target, other)]
     chance = random.Random(f"{target} {other}")
     for _ in range(drawn):
@@ -82,7 +82,7 @@ def in_other_forms(target, other):
             yield f"{scheme}://{host}/{target}/x"
             yield f"{scheme}://{host}/{other}/../{target}/x"
             yield f"{scheme}://{host}/{target}/../{other}/x"
-    # Bytes that end a request line for Python's http.server, or that lenient decoders drop.
+    # Bytes that end a request line in Python's http.server, or that lenient decoders drop.
     for byte in ("\x85", "\xa0", "%85", "%a0", "%ff", "%c2"):
         yield from (f"/{target}{byte}", f"/{target}{byte}/x", f"/{byte}{target}/x", f"/{target[:2]}{byte}{target[2:]}/x")
     yield from (f"//h\\x/{target}/x", f"//\\/{target}/x")
@@ -100,7 +100,7 @@ def in_other_forms(target, other):
 
 
 def combination(target, other, chance):
-    """Some segments, written and joined in any way, of which one is the target."""
+    """Random segments and separators; one segment is the target."""
     words = [target, other, "x", target.upper(), "%" + format(ord(target[0]), "x") + target[1:], ""]
     parts = [chance.choice([*words, *PARENTS, "."]) for _ in range(chance.randint(2, 5))]
     parts.insert(chance.randint(0, len(parts)), target)
@@ -110,18 +110,18 @@ def combination(target, other, chance):
     return joined if chance.random() < 0.5 else joined.rstrip("/") + "/x"
 
 
-# A cookie or parameter is given this value; those who read it in another way are of no interest.
+# The value of a cookie or parameter. A server that reads another value does not matter.
 VALUE = "abcdef"
 
 
 def of_a_cookie():
-    """Lists of `cookie` headers of which a server may read session=abcdef."""
+    """Lists of `cookie` headers that a server may read as session=abcdef."""
     quoted = (
         *(VALUE, f'"{VALUE}"', "%61bcdef", "a%62cdef", "%61%62%63%64%65%66", '"\\141bcdef"', '"\\a\\b\\c\\d\\e\\f"'),
         *('"%61bcdef"', '"a\\bcdef"', '"\\141\\142\\143def"', f" {VALUE}", f"{VALUE} ", f"\t{VALUE}", f"{VALUE}\t"),
         *(f'"{VALUE}', f'{VALUE}"', f" \"{VALUE}\" ", f"{VALUE},x", f"{VALUE}%00", f"{VALUE}%20", "%2561bcdef"),
         *(f'"{VALUE}"x', f"{VALUE};", f"{VALUE};;", f"{VALUE};x=", f"{VALUE}; Path=/", f"{VALUE}\xa0"),
-        # What Python's str.strip takes for a blank.
+        # Python's str.strip removes these.
         *(f"{VALUE}\x85", f"\xa0{VALUE}", f"{VALUE}\xa0\x85", f"{VALUE}\x0b", f"{VALUE}\x1f", f'\xa0"{VALUE}"'),
     )
     for value in quoted:
@@ -152,7 +152,7 @@ def of_a_cookie():
 
 
 def of_a_query():
-    """Queries of which a server may read k=abcdef."""
+    """Queries that a server may read as k=abcdef."""
     names = ("k", "%6b", "%6B", "k[]", "k[0]", "k%5b%5d", "+k", "k+", "%20k", "K", "k%00", "%00k", "%256b", "k[x]", "k.0")
     values = (VALUE, "%61bcdef", "%61%62%63%64%65%66", f"{VALUE}%00", f"{VALUE}+", f"+{VALUE}", "%2561bcdef", "a%62c%64ef")
     for name, value in itertools.product(names, values):
@@ -179,7 +179,7 @@ HOST_FORMS_IPV6 = ("[::1]", "[0:0:0:0:0:0:0:1]", "[::0001]", "[0::1]", "[::0:1]"
 
 
 def of_a_header(name):
-    """Names that a server may take for this one."""
+    """Names that a server may read as this one."""
     words = name.split("-")
     yield from ("_".join(words), "_".join(words).upper(), name.upper(), name.title(), "_".join(words).title())
     if len(words) > 2:
@@ -191,7 +191,7 @@ def of_a_header(name):
 
 METHODS = ("post", "Post", "pOST", "POST ", " POST", "POST\t", "P%4fST", "POSTS", "XPOST", "POST\0", "POST,GET", "Ｐost")
 
-# Methods by another name, that frameworks or their plugins may follow.
+# Headers and parameters that override the method in some frameworks or their plugins.
 OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override", "x_http_method_override")
 
 

@@ -1,4 +1,4 @@
-//! Who is to blame, and who is not; and what becomes of breakers that are gone.
+//! The authors of failures, and breakers that were removed.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ fn grpc_names(world: &mut dyn World) {
     assert_eq!(gauge(world, "state"), 2);
 }
 
-/// The upstream heeds it, and says so.
+/// The upstream observes the deadline, and reports it.
 fn grpc_deadline(world: &mut dyn World) {
     world.upstream(Upstream::Answers(Response::grpc(4)));
     let call = |timeout| Request::grpc("/shop.Cart/Add").header("grpc-timeout", timeout);
@@ -118,9 +118,9 @@ fn gone(world: &mut dyn World) {
         [named("other", json!({"consecutive_failures": 1}))]});
     world.reconfigure(&[plugin(&other)]);
     assert_eq!((gauge(world, "state"), gauge(world, "open_keys")), (0, 0));
-    // The other one is still there, and what it knew.
+    // The other breaker is still there, with its circuits.
     assert_eq!(reason(&get(world)), "circuit_open");
-    // And if it comes again, it is a new one.
+    // If the breaker returns, it starts anew.
     world.reconfigure(&[plugin(&two())]);
     assert_eq!((gauge(world, "state"), gauge(world, "open_keys")), (0, 0));
 }

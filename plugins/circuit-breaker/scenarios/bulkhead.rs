@@ -1,4 +1,4 @@
-//! How many requests may be under way at a time.
+//! The limit of requests under way.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn lease(world: &mut dyn World) {
     world.upstream(Upstream::Answers(ok()));
     assert_eq!(get(world).status, 200);
     assert_eq!(counter(world, "leases_expired"), 1);
-    // Its end gives nothing back, and takes nothing away.
+    // Its end does not change the count.
     world.abandon(long);
     assert_eq!(get(world).status, 200);
 }

@@ -1,4 +1,4 @@
-//! What this plugin does when Envoy leaves out one of its capabilities.
+//! The plugin without one of the capabilities that Envoy can withhold.
 
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn observe(world: &mut dyn World) -> Vec<String> {
     let first = status(world.try_send(Request::get("/")).as_ref());
     world.upstream(Upstream::Answers(Response::new(500)));
     let mut last = String::new();
-    // Each worker has to have a chance to see how a stream ends.
+    // Each worker needs a chance to see a stream end.
     for _ in 0..FAILURES {
         last = status(world.try_send(Request::get("/")).as_ref());
         if last == "held" {

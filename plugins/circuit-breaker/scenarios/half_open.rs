@@ -1,4 +1,4 @@
-//! What happens to the few requests that find out whether it works again.
+//! Probes, which find out whether the upstream works again.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{
     OPEN, breaker, counter, failure, gauge, get, ok, open, reached, reason, retry_after, scenario,
     sensitive, silent,
 };
-use crate::{Answer, Cluster, Filter, RELOAD, Request, Response, Scenario, Upstream, World};
+use crate::{Answer, Cluster, Filter, RELOAD_TIME, Request, Response, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let three = breaker(json!({"consecutive_failures": 1, "half_open": {"permits": 3}}));
@@ -46,7 +46,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         Scenario {
             name: "circuit_breaker::a_probe_that_a_crashed_vm_held_comes_back",
-            filters: vec![Filter::MortalPlugin {
+            filters: vec![Filter::CrashablePlugin {
                 module: "circuit_breaker",
                 config: breaker(json!({
                     "consecutive_failures": 1, "match": {"path": {"prefix": "/guarded"}},
@@ -134,13 +134,13 @@ fn crashed(world: &mut dyn World) {
     world.arrivals(Cluster::Upstream, 1);
     world.crash("/");
     world.upstream(Upstream::Answers(ok()));
-    world.pass(RELOAD);
-    // Each worker loads its VM anew with its next request.
+    world.pass(RELOAD_TIME);
+    // Each worker reloads its VM with its next request.
     for _ in 0..8 {
         world.send(Request::get("/"));
     }
     assert_eq!(reason(&world.send(guarded())), "half_open");
-    world.pass(Duration::from_secs(5) - RELOAD);
+    world.pass(Duration::from_secs(5) - RELOAD_TIME);
     assert_eq!(world.send(guarded()).status, 200);
     assert_eq!(
         (gauge(world, "state"), counter(world, "leases_expired")),

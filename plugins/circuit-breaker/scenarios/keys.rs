@@ -1,4 +1,4 @@
-//! What has a circuit of its own.
+//! Keys: the values that have a circuit of their own.
 
 use serde_json::json;
 
@@ -65,7 +65,7 @@ fn tenants(world: &mut dyn World) {
     world.upstream(Upstream::Answers(ok()));
     assert_eq!(reason(&world.send(of("one"))), "circuit_open");
     assert_eq!(world.send(of("two")).status, 200);
-    // All that lack it share one.
+    // All requests without the header share one circuit.
     assert_eq!(reason(&world.send(Request::get("/"))), "circuit_open");
     assert_eq!(gauge(world, "open_keys"), 2);
 }
@@ -75,7 +75,7 @@ fn several(world: &mut dyn World) {
     world.upstream(Upstream::Answers(failure()));
     status(world, &shop);
     world.upstream(Upstream::Answers(ok()));
-    // What the second rejects, the first gets back: it has room for one at a time.
+    // The first breaker gets its permit back when the second rejects: it has room for one request at a time.
     for _ in 0..3 {
         assert_eq!(reason(&world.send(Request::get(&shop))), "circuit_open");
         assert_eq!(status(world, "/"), 200);

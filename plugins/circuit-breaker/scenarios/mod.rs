@@ -1,16 +1,16 @@
-//! What a user of circuit-breaker would notice.
+//! The behaviour of circuit-breaker that a user would notice.
 
-mod capabilities;
 mod authors;
 mod bulkhead;
+mod capabilities;
 mod half_open;
 mod keys;
 mod modes;
-mod outcomes;
 mod readings;
 mod replies;
 mod states;
 mod status;
+mod verdicts;
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{Answer, Filter, Request, Response, Scenario, Upstream, World};
 
-/// What is tried with capabilities left out.
+/// The requests that are sent while a capability is withheld.
 pub(crate) fn capabilities() -> crate::capabilities::Subject {
     capabilities::subject()
 }
@@ -29,7 +29,7 @@ pub fn scenarios() -> Vec<Scenario> {
         states::scenarios(),
         authors::scenarios(),
         half_open::scenarios(),
-        outcomes::scenarios(),
+        verdicts::scenarios(),
         replies::scenarios(),
         bulkhead::scenarios(),
         keys::scenarios(),
@@ -58,12 +58,11 @@ fn plugin(config: &Value) -> Filter {
     }
 }
 
-/// How long a circuit stays open, the first time. Stories that send requests before it is over take
-/// much less.
+/// How long a circuit stays open the first time. Stories that send requests within this time take much less.
 const OPEN: Duration = Duration::from_secs(2);
 
-/// An instance called `edge` with one breaker, which is called `all`, and stays open for [`OPEN`] and
-/// then twice as long, unless it says otherwise.
+/// An instance called `edge` with one breaker called `all`. By default it stays open for [`OPEN`], and then twice as
+/// long.
 fn breaker(breaker: Value) -> Value {
     json!({"name": "edge", "breakers": [named("all", breaker)]})
 }
@@ -76,7 +75,7 @@ fn named(name: &str, mut breaker: Value) -> Value {
     breaker
 }
 
-/// A breaker that opens at the first failure, and is decided by one probe.
+/// A breaker that opens at the first failure; one probe decides.
 fn sensitive() -> Value {
     breaker(json!({"consecutive_failures": 1, "half_open": {"permits": 1}}))
 }
@@ -93,7 +92,7 @@ fn get(world: &mut dyn World) -> Response {
     world.send(Request::get("/"))
 }
 
-/// Sends so many requests; how many of them reached the upstream.
+/// Sends this many requests, and returns how many of them reached the upstream.
 fn reached(world: &mut dyn World, requests: usize) -> usize {
     world.received();
     for _ in 0..requests {
@@ -111,34 +110,34 @@ fn open(world: &mut dyn World) {
     world.received();
 }
 
-/// Why a response is no answer of the upstream; empty if it is one.
+/// The reason for which a response does not come from the upstream; empty if it does.
 fn reason(response: &Response) -> String {
     response
         .get_header("x-portcullis-reason")
         .unwrap_or_default()
 }
 
-/// For how many seconds a response asks to wait; empty if it does not.
+/// How many seconds a response asks to wait; empty if it does not ask.
 fn retry_after(response: &Response) -> String {
     response.get_header("retry-after").unwrap_or_default()
 }
 
-/// An upstream that keeps its answers back for longer than any story lasts.
+/// An upstream that delays its answers for longer than any story lasts.
 fn silent() -> Upstream {
     Upstream::always(Answer::from(ok()).after(Duration::from_secs(60)))
 }
 
-/// A counter of that breaker.
+/// A counter of the breaker `all`.
 fn counter(world: &mut dyn World, metric: &str) -> u64 {
     world.counter(&name(&[], metric))
 }
 
-/// The same of a counter by reason.
+/// A counter of the breaker `all` by reason.
 fn counter_by_reason(world: &mut dyn World, metric: &str, reason: &str) -> u64 {
     world.counter(&name(&[("reason", reason)], metric))
 }
 
-/// A gauge of that breaker.
+/// A gauge of the breaker `all`.
 fn gauge(world: &mut dyn World, metric: &str) -> u64 {
     world.gauge(&name(&[], metric))
 }

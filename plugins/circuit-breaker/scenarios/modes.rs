@@ -1,4 +1,4 @@
-//! Breakers that look on, and breakers that a person has set.
+//! Shadow mode, and overrides of the state.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Requests that some servers take for those of a breaker.
+//! Requests that some servers read as those of a breaker.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What clients get in place of the upstream's answer.
+//! Responses in place of the upstream's.
 
 use serde_json::{Value, json};
 

@@ -94,7 +94,7 @@ fn longer(world: &mut dyn World) {
     world.pass(OPEN);
     assert_eq!(reached(world, 3), 3);
 
-    // Once closed, it begins with the short time again.
+    // Once closed, the circuit starts with the short time again.
     open(world);
     world.pass(OPEN);
     assert_eq!(reached(world, 1), 1);
@@ -147,7 +147,7 @@ fn reconfigured(world: &mut dyn World) {
     );
     assert_eq!((gauge(world, "state"), gauge(world, "open_keys")), (2, 1));
 
-    // By routes, it means something else, and begins anew.
+    // With the route as the key, circuits have another meaning and start closed.
     let other = breaker(json!({"consecutive_failures": 1, "key": ["route"]}));
     world.reconfigure(&[plugin(&other)]);
     assert_eq!(world.send(Request::get("/")).status, 200);

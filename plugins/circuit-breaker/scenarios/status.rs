@@ -1,4 +1,4 @@
-//! The view for people.
+//! The status view.
 
 use serde_json::{Value, json};
 
@@ -39,8 +39,7 @@ fn config(has_view: bool) -> Value {
     config
 }
 
-/// The same circuits in an instance through which none of these requests come: as on an internal
-/// listener.
+/// The same circuits in an instance that these requests do not pass, as on an internal listener.
 fn only_shows() -> Value {
     let mut config = config(true);
     config["breakers"][0]["match"] = json!({"path": {"prefix": "/elsewhere"}});

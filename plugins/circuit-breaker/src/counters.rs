@@ -1,8 +1,8 @@
 //! The metrics of one breaker.
 
-use circuit_breaker_policy::board::Moved;
+use circuit_breaker_policy::snapshot::GaugeDelta;
 use circuit_breaker_policy::{
-    Author, Cause, Check, Effects, Outcome, Phase, Reason, Recorded, Verdict,
+    Author, Cause, Check, Decision, Effects, Phase, Reason, Recorded, Verdict,
 };
 use portcullis_host::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
 use portcullis_table::GaveUp;
@@ -18,7 +18,7 @@ pub(crate) struct Counters {
     neutral_by: Vec<(&'static str, Counter)>,
     abandoned: Counter,
     late: Counter,
-    /// Attempts beyond the first.
+    /// Attempts after the first.
     attempts: Counter,
     pub(crate) fallbacks: Counter,
     opened: CountersBy<Cause>,
@@ -64,10 +64,10 @@ impl Counters {
     }
 
     pub(crate) fn count_check(&self, check: &Check) {
-        match check.outcome() {
-            Outcome::Rejected(reason) => self.rejected.increment(reason),
-            Outcome::ShadowRejected(reason) => self.shadow_rejected.increment(reason),
-            Outcome::Admitted | Outcome::Released | Outcome::Uncounted => {}
+        match check.decision() {
+            Decision::Rejected(reason) => self.rejected.increment(reason),
+            Decision::ShadowRejected(reason) => self.shadow_rejected.increment(reason),
+            Decision::Admitted | Decision::Released | Decision::Uncounted => {}
         }
         if check.is_error() {
             self.errors.increment();
@@ -99,41 +99,45 @@ impl Counters {
     }
 
     pub(crate) fn count_effects(&self, effects: &Effects) {
-        let happened = effects.happened;
-        if let Some(transition) = happened.transition {
+        let events = effects.circuit;
+        if let Some(transition) = events.transition {
             match (transition.to, transition.cause) {
                 (Phase::Open, Some(cause)) => self.opened.increment(cause),
                 (Phase::HalfOpen, _) => self.half_opened.increment(),
                 (Phase::Closed | Phase::Open, _) => self.closed.increment(),
             }
         }
-        if let Some(cause) = happened.exceeded {
+        if let Some(cause) = events.exceeded {
             self.exceeded.increment(cause);
         }
-        self.leases_expired.add(happened.leases_expired);
-        if happened.was_late {
+        self.leases_expired.add(events.leases_expired);
+        if events.was_late {
             self.late.increment();
         }
         self.table.count(effects.table);
     }
 
-    /// Moves the gauges as the board has moved.
-    pub(crate) fn move_gauges(&self, moved: Result<Moved, GaveUp>) {
-        match moved {
-            Ok(moved) => {
-                self.state.add(moved.state);
-                self.open_keys.add(moved.open_keys);
+    /// Adds the change of the snapshot to the gauges.
+    pub(crate) fn add_to_gauges(&self, delta: Result<GaugeDelta, GaveUp>) {
+        match delta {
+            Ok(delta) => {
+                self.state.add(delta.state);
+                self.open_keys.add(delta.open_keys);
             }
             Err(GaveUp) => self.table.count_give_up(),
         }
     }
 }
 
-/// Moves the gauges of a breaker that has no counters any more.
-pub(crate) fn move_gauges_of(metrics: &Metrics, breaker: &str, moved: Result<Moved, GaveUp>) {
-    if let Ok(moved) = moved {
+/// Adds to the gauges of a breaker that no longer has counters.
+pub(crate) fn add_to_gauges_of(
+    metrics: &Metrics,
+    breaker: &str,
+    delta: Result<GaugeDelta, GaveUp>,
+) {
+    if let Ok(delta) = delta {
         let metrics = metrics.with("breaker", breaker);
-        metrics.gauge("state").add(moved.state);
-        metrics.gauge("open_keys").add(moved.open_keys);
+        metrics.gauge("state").add(delta.state);
+        metrics.gauge("open_keys").add(delta.open_keys);
     }
 }

@@ -1,16 +1,16 @@
 //! The wiring of [`circuit_breaker_policy`] to Envoy.
 //!
-//! What happens and why is told there, and in this folder's README for those who configure it.
+//! The policy's documentation is the specification; the README in this folder is for users.
 
 mod counters;
-mod roster;
+mod retired;
 mod stream;
 
 use std::cell::Cell;
 
 pub use circuit_breaker_policy::CircuitBreaker as Policy;
-use circuit_breaker_policy::board::{self, About};
-use circuit_breaker_policy::{Admission, Arrival, BreakerId, Effects, SHADOW_HEADER};
+use circuit_breaker_policy::{Admission, Arrival, BreakerId, Effects, SHADOW_HEADER, snapshot};
+use portcullis_core::breaker_snapshot::{TableMetadata, value_name};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::reply::Reply;
@@ -30,16 +30,16 @@ pub struct CircuitBreaker {
     clock: SteadyClock,
     tables: Tables,
     breakers: Vec<Breaker>,
-    /// Whether a client that Envoy takes for an internal one has been seen. From then on the headers of
-    /// requests are read, because such clients can choose timeouts in them.
+    /// Whether Envoy has considered a client internal. From then on the plugin reads the headers of requests, because
+    /// internal clients can choose timeouts in them.
     has_internal_clients: Cell<bool>,
 }
 
-/// What each breaker has in Envoy beside its table.
+/// What a breaker has in Envoy, apart from its table.
 #[derive(Debug)]
 struct Breaker {
-    about: About,
-    board: SharedValue,
+    table: TableMetadata,
+    snapshot: SharedValue,
     counters: Counters,
 }
 
@@ -52,23 +52,25 @@ impl Plugin for CircuitBreaker {
         let breakers: Vec<Breaker> = instance
             .breakers()
             .zip(instance.tables())
-            .map(|(breaker, about)| Breaker {
-                about,
-                board: instance.shared_value(&format!("{breaker}/board")),
+            .map(|(breaker, table)| Breaker {
+                table,
+                snapshot: instance.shared_value(&value_name(breaker.as_str())),
                 counters: Counters::define(&metrics, breaker.as_str()),
             })
             .collect();
         let specs = breakers.iter().map(|breaker| TableSpec {
-            identity: breaker.about.identity,
+            identity: breaker.table.identity,
             metrics: breaker.counters.table,
         });
         let tables = instance.open_tables(specs);
         for breaker in &breakers {
-            let about = breaker.about;
-            let opened = breaker.board.update(|bytes| board::open(bytes, about));
-            breaker.counters.move_gauges(opened);
+            let table = breaker.table;
+            let begun = breaker
+                .snapshot
+                .update(|bytes| snapshot::begin(bytes, table));
+            breaker.counters.add_to_gauges(begun);
         }
-        roster::retire_others(&instance, &metrics);
+        retired::retire(&instance, &metrics);
         Self {
             has_internal_clients: Cell::new(false),
             clock: SteadyClock::open(),
@@ -84,7 +86,7 @@ impl Plugin for CircuitBreaker {
 
     const NEEDS_STREAM_END: bool = true;
 
-    /// Once a response has begun, the request was judged: the error is counted, and the response passes.
+    /// In the request phase, the policy may reject. Later, the error is counted and the response passes.
     fn on_error(&self, _: &mut Admission, exchange: &mut Exchange, _: Failure) -> Flow {
         for breaker in &self.breakers {
             breaker.counters.errors.increment();
@@ -117,11 +119,11 @@ impl Plugin for CircuitBreaker {
         let request = attributes.request(&subject);
         *stream = self
             .instance
-            .on_request(&request, arrival, now.get(), &mut self.tables.at(now));
+            .on_request(&request, arrival, now, &mut self.tables.at(now));
         for check in stream.checks() {
             self.counters(check.breaker(), |counters| counters.count_check(check));
             for effects in check.effects() {
-                self.note(check.breaker(), effects);
+                self.apply(check.breaker(), effects);
             }
         }
         if stream.is_rejected() {
@@ -142,10 +144,9 @@ impl Plugin for CircuitBreaker {
             return Ok(Flow::Continue);
         }
         let now = exchange.now(self.clock)?;
-        self.instance
-            .on_response(stream, exchange.response()?, now.get());
+        self.instance.on_response(stream, exchange.response()?, now);
         let may_fall_back = self.instance.may_fall_back(stream);
-        if !may_fall_back && !stream.needs_good_news() {
+        if !may_fall_back && !stream.needs_early_success() {
             return Ok(Flow::Continue);
         }
         let mut envoy = EnvoyStream::new(exchange);
@@ -153,12 +154,12 @@ impl Plugin for CircuitBreaker {
             true => self.instance.fallback(stream, &mut envoy),
             false => None,
         };
-        if fallback.is_none() && stream.needs_good_news() {
+        if fallback.is_none() && stream.needs_early_success() {
             let mut tables = self.tables.at(now);
             let counted = self
                 .instance
-                .on_good_news(stream, &mut envoy, now.get(), &mut tables);
-            self.note_all(&counted);
+                .on_early_success(stream, &mut envoy, now, &mut tables);
+            self.apply_all(&counted);
         }
         envoy.finish()?;
         let Some((breaker, reply)) = fallback else {
@@ -172,10 +173,8 @@ impl Plugin for CircuitBreaker {
         if stream.needs_request_end() {
             let now = exchange.now(self.clock)?;
             let mut tables = self.tables.at(now);
-            let moved = self
-                .instance
-                .on_request_complete(stream, now.get(), &mut tables);
-            self.note_all(&moved);
+            let delta = self.instance.on_request_complete(stream, now, &mut tables);
+            self.apply_all(&delta);
         }
         Ok(())
     }
@@ -195,37 +194,37 @@ impl Plugin for CircuitBreaker {
         let now = exchange.now(self.clock)?;
         let records = self
             .instance
-            .on_log(stream, &mut envoy, now.get(), &mut self.tables.at(now));
+            .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
         for record in records {
             if record.lacks_headers {
                 self.has_internal_clients.set(true);
             }
             self.counters(record.breaker, |counters| counters.count_record(&record));
-            self.note(record.breaker, &record.effects);
+            self.apply(record.breaker, &record.effects);
         }
         envoy.finish()
     }
 }
 
 impl CircuitBreaker {
-    /// Counts what happened to a circuit, and tells it to the board.
-    fn note(&self, breaker: BreakerId, effects: &Effects) {
+    /// Counts side effects on a circuit, and records them in the snapshot.
+    fn apply(&self, breaker: BreakerId, effects: &Effects) {
         let Some(breaker) = self.breakers.get(breaker.index()) else {
             return;
         };
         breaker.counters.count_effects(effects);
         for change in &effects.changes {
-            let identity = breaker.about.identity;
-            let noted = breaker
-                .board
-                .update(|bytes| board::update(bytes, identity, change));
-            breaker.counters.move_gauges(noted);
+            let identity = breaker.table.identity;
+            let updated = breaker
+                .snapshot
+                .update(|bytes| snapshot::update(bytes, identity, change));
+            breaker.counters.add_to_gauges(updated);
         }
     }
 
-    fn note_all(&self, effects: &[(BreakerId, Effects)]) {
+    fn apply_all(&self, effects: &[(BreakerId, Effects)]) {
         for (breaker, effects) in effects {
-            self.note(*breaker, effects);
+            self.apply(*breaker, effects);
         }
     }
 
@@ -236,9 +235,9 @@ impl CircuitBreaker {
     }
 
     fn status(&self, subject: &Subject<'_>, now: Nanos) -> Reply {
-        let boards = self.breakers.iter().map(|breaker| breaker.board.read());
-        let boards: Vec<_> = boards.map(Result::unwrap_or_default).collect();
+        let snapshots = self.breakers.iter().map(|breaker| breaker.snapshot.read());
+        let snapshots: Vec<_> = snapshots.map(Result::unwrap_or_default).collect();
         self.instance
-            .status(subject, &boards, now.get(), &mut self.tables.at(now))
+            .status(subject, &snapshots, now, &mut self.tables.at(now))
     }
 }

@@ -1,12 +1,12 @@
-//! What Envoy says of a stream.
+//! Envoy's description of a stream.
 
 use circuit_breaker_policy::Stream;
 use portcullis_host::{Error, Exchange, Property};
 
-/// Asks Envoy, and each question once.
+/// A stream that reads each property from Envoy at most once.
 ///
-/// Where Envoy refuses to answer, the stream looks like one that no upstream has answered, or whose deadline the
-/// client chose: neutral, which neither opens a circuit nor closes one.
+/// If Envoy refuses a property, the stream looks like one that no upstream has answered, or whose deadline the client
+/// chose: its verdict is neutral, which neither opens nor closes a circuit.
 pub(crate) struct EnvoyStream<'a> {
     exchange: &'a Exchange,
     code_details: Option<Vec<u8>>,
@@ -26,14 +26,14 @@ impl<'a> EnvoyStream<'a> {
         }
     }
 
-    /// Whether Envoy has answered all questions.
+    /// The first refusal, if Envoy refused a property.
     pub(crate) fn finish(self) -> Result<(), Error> {
         self.refused
     }
 
-    /// The answer to a question; `None` if it has no value, and `refused` if Envoy does not answer.
-    fn ask<T>(&mut self, answer: Result<Option<T>, Error>, refused: Option<T>) -> Option<T> {
-        answer.unwrap_or_else(|error| {
+    /// The value of a property, or `refused` if Envoy refused it.
+    fn value_or<T>(&mut self, value: Result<Option<T>, Error>, refused: Option<T>) -> Option<T> {
+        value.unwrap_or_else(|error| {
             self.refused = self.refused.and(Err(error));
             refused
         })
@@ -44,7 +44,7 @@ impl Stream for EnvoyStream<'_> {
     fn code_details(&mut self) -> Vec<u8> {
         if self.code_details.is_none() {
             let value = self.exchange.property(Property::RESPONSE_CODE_DETAILS);
-            let value = self.ask(value, None);
+            let value = self.value_or(value, None);
             self.code_details = Some(value.unwrap_or_default());
         }
         self.code_details.clone().unwrap_or_default()
@@ -55,7 +55,7 @@ impl Stream for EnvoyStream<'_> {
             Some(flags) => flags,
             None => {
                 let flags = self.exchange.number(Property::RESPONSE_FLAGS);
-                let flags = self.ask(flags, None).unwrap_or_default();
+                let flags = self.value_or(flags, None).unwrap_or_default();
                 *self.flags.insert(flags)
             }
         }
@@ -63,18 +63,19 @@ impl Stream for EnvoyStream<'_> {
 
     fn grpc_timeout(&mut self) -> Vec<u8> {
         let value = self.exchange.property(Property::GRPC_TIMEOUT);
-        self.ask(value, Some(b"0n".to_vec())).unwrap_or_default()
+        self.value_or(value, Some(b"0n".to_vec()))
+            .unwrap_or_default()
     }
 
     fn is_internal(&mut self) -> bool {
         let value = self.exchange.property(Property::IS_INTERNAL);
-        self.ask(value, Some(Vec::new())).is_some()
+        self.value_or(value, Some(Vec::new())).is_some()
     }
 
     fn is_upgrade(&mut self) -> bool {
         let mut has = |property, refused| {
             let value = self.exchange.property(property);
-            self.ask(value, refused).is_some()
+            self.value_or(value, refused).is_some()
         };
         has(Property::UPGRADE, None)
             && !has(Property::CONTENT_LENGTH, Some(Vec::new()))
@@ -86,7 +87,7 @@ impl Stream for EnvoyStream<'_> {
             Some(attempts) => attempts,
             None => {
                 let attempts = self.exchange.number(Property::ATTEMPT_COUNT);
-                let attempts = self.ask(attempts, Some(0));
+                let attempts = self.value_or(attempts, Some(0));
                 *self
                     .attempts
                     .insert(attempts.and_then(|attempts| attempts.try_into().ok()))

@@ -1,4 +1,4 @@
-//! Algorithms that Envoy does not verify: the module does it, and takes many times as long.
+//! Algorithms that Envoy does not verify: the module does, and takes many times as long.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn edwards() -> Key {
     Key::new(Algorithm::EdDSA, 1)
 }
 
-/// The key as a JWK that does not say for which algorithm it is.
+/// The key as a JWK without `alg`.
 fn any(key: &Key) -> Value {
     let mut jwk = key.jwk();
     if let Value::Object(members) = &mut jwk {
@@ -48,7 +48,7 @@ fn any(key: &Key) -> Value {
     jwk
 }
 
-/// A token that a key of this number signs with an algorithm.
+/// A token, signed with this algorithm by the key with this number.
 fn token(algorithm: Algorithm, number: u8) -> Token {
     let key = Key::new(algorithm, number);
     let id = match algorithm {
@@ -79,7 +79,7 @@ fn slow_algorithms_are_refused_unless_they_are_named(world: &mut dyn World) {
 fn a_slow_algorithm_that_is_named_is_accepted(world: &mut dyn World) {
     assert_eq!(status(world, &token(Algorithm::PS256, 1).sign()), 200);
     assert_eq!(status(world, &token(Algorithm::EdDSA, 1).sign()), 200);
-    // Of each there is one key that fits.
+    // One key fits each algorithm.
     let anonymous = token(Algorithm::PS256, 1).without_header("kid");
     assert_eq!(status(world, &anonymous.sign()), 200);
     assert_eq!(status(world, &token(Algorithm::PS384, 1).sign()), 401);
@@ -89,7 +89,7 @@ fn no_request_costs_more_than_one_slow_signature(world: &mut dyn World) {
     assert_eq!(status(world, &token(Algorithm::PS256, 2).sign()), 200);
     assert_eq!(verifications(world, "rust"), 1);
 
-    // Which of the eight keys is it?
+    // Eight keys fit.
     let anonymous = token(Algorithm::PS256, 2).without_header("kid");
     let forged = anonymous.clone().signature(&[1; 256]);
     for token in [anonymous, forged] {
@@ -98,7 +98,7 @@ fn no_request_costs_more_than_one_slow_signature(world: &mut dyn World) {
 
     assert_eq!(decisions(world, "all", "refused", "ambiguous_key"), 2);
     assert_eq!(verifications(world, "failed"), 0);
-    // Envoy tries all that fit in a fraction of the time.
+    // Envoy can try all of them in a fraction of the time.
     let fast = token(Algorithm::RS256, 2).without_header("kid");
     assert_eq!(status(world, &fast.sign()), 200);
     assert_eq!(verifications(world, "host"), 1);

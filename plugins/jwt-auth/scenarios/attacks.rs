@@ -1,4 +1,4 @@
-//! Requests that reached a handler without what its plain spelling needs.
+//! Attacks: spellings of requests that once reached a handler without its token.
 
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// gunicorn takes `SCRIPT_NAME` off the path, from 127.0.0.1 without being asked to.
+/// gunicorn removes `SCRIPT_NAME` from the path, by default for requests from 127.0.0.1.
 fn a_header_that_moves_the_path_opens_nothing(world: &mut dyn World) {
     for name in ["script_name", "path_info", "script.name"] {
         let request = Request::get("/public/admin/x").header(name, "/public");
@@ -88,7 +88,7 @@ fn a_header_that_moves_the_path_opens_nothing(world: &mut dyn World) {
     assert!(world.received().is_empty());
 }
 
-/// Bottle decodes with `errors="ignore"`, so that all of these are below `/admin`.
+/// Bottle decodes with `errors="ignore"` and reads all of these as paths below `/admin`.
 fn bytes_that_some_servers_drop_open_nothing(world: &mut dyn World) {
     for path in [
         "/ad%FFmin/x",
@@ -103,7 +103,7 @@ fn bytes_that_some_servers_drop_open_nothing(world: &mut dyn World) {
     assert!(world.received().is_empty());
 }
 
-/// To CherryPy and Python's `urlsplit` it ends at the next slash.
+/// For CherryPy and Python's `urlsplit`, the authority ends at the next slash.
 fn an_authority_in_the_path_may_have_a_backslash(world: &mut dyn World) {
     for path in ["//h\\x/admin/x", "//\\/admin", "//h\\../admin/x"] {
         let status = world.send(Request::get(path)).status;
@@ -112,7 +112,7 @@ fn an_authority_in_the_path_may_have_a_backslash(world: &mut dyn World) {
     assert!(world.received().is_empty());
 }
 
-/// Express runs the handler of `/api/x`, which believes `x-user`.
+/// Express runs the handler of `/api/x`, which trusts `x-user`.
 fn a_rule_that_possibly_fits_publishes_its_claims(world: &mut dyn World) {
     let request = with_token(Request::get("/API/x"), &token(json!({})));
     assert_eq!(world.send(request).status, 200);

@@ -1,4 +1,4 @@
-//! What this plugin does when Envoy leaves out one of its capabilities.
+//! The behaviour of the plugin if Envoy withholds a capability.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn subject() -> Subject {
     }
 }
 
-/// Beyond what a request may take that waits for keys.
+/// Longer than a request may wait for keys.
 const ONCE_TICKS_ARE_OVERDUE: Duration = Duration::from_millis(2_500);
 
 fn config() -> Value {
@@ -47,7 +47,7 @@ fn config() -> Value {
 fn observe(world: &mut dyn World) -> Vec<String> {
     world.serve(Cluster::Idp, Upstream::Answers(keys()));
     let with = |token: String| Request::get("/").header("authorization", format!("Bearer {token}"));
-    // Without ticks, requests wait in vain at first.
+    // Without ticks, the first requests wait in vain.
     world.pass(ONCE_TICKS_ARE_OVERDUE);
     let good = world.try_send(with(good_token()));
     let user = world.received().pop().map(|request| request.all("x-user"));

@@ -72,7 +72,7 @@ fn claims_come_in_headers(world: &mut dyn World) {
 }
 
 fn a_claim_that_would_become_anothers_value_is_refused(world: &mut dyn World) {
-    let spoilt = [
+    let unsafe_subjects = [
         "admin\n",
         "admin\0",
         " admin",
@@ -90,16 +90,16 @@ fn a_claim_that_would_become_anothers_value_is_refused(world: &mut dyn World) {
         r#"["admin"]"#,
         "{}",
     ];
-    for sub in spoilt {
+    for sub in unsafe_subjects {
         let response = world.send(with_token(Request::get("/"), &token(json!({ "sub": sub }))));
         assert_eq!(response.status, 403, "{sub:?}");
         assert_eq!(response.get_header("www-authenticate"), None);
-        // It is not only that such a token does not open the door: it gives no name elsewhere, either.
+        // Such a token is also refused where a request without a token passes.
         let request = with_token(Request::get("/optional/"), &token(json!({ "sub": sub })));
         assert_eq!(world.send(request).status, 403, "{sub:?}");
     }
     assert!(world.received().is_empty());
-    let count = u64::try_from(spoilt.len()).expect("a small number");
+    let count = u64::try_from(unsafe_subjects.len()).expect("a small number");
     assert_eq!(decisions(world, "rest", "refused", "claim_header"), count);
     for sub in [
         "admin",

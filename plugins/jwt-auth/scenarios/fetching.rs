@@ -1,4 +1,4 @@
-//! Keys that are fetched: rotation, and servers that fail.
+//! Remote keys: rotation, and servers that fail.
 
 use std::time::Duration;
 
@@ -52,9 +52,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             a_key_server_that_goes_down_later,
         ),
         scenario(
-            "jwt_auth::the_gauges_of_documents_that_are_gone_are_0",
+            "jwt_auth::the_gauges_of_removed_documents_are_0",
             with_revocation(),
-            the_gauges_of_documents_that_are_gone_are_0,
+            the_gauges_of_removed_documents_are_0,
         ),
         scenario(
             "jwt_auth::garbage_replaces_no_keys",
@@ -72,6 +72,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             compressed_keys_are_not_asked_for,
         ),
         scenario(
+            "jwt_auth::a_key_server_may_ask_for_a_pause_with_a_date",
+            config(),
+            a_key_server_may_ask_for_a_pause_with_a_date,
+        ),
+        scenario(
             "jwt_auth::clients_that_do_not_wait",
             config(),
             clients_that_do_not_wait,
@@ -79,7 +84,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// Keys and a list of revoked tokens, from a server that has one document for both.
+/// Keys and a revocation list, from a server with one document for both.
 fn with_revocation() -> Value {
     let remote = json!({"cluster": "idp", "uri": "https://idp.example/both", "timeout": "1s"});
     let mut config = one_provider(json!({"jwks": {"remote": remote}}));
@@ -97,12 +102,12 @@ fn document(document: &Value) -> Response {
     response
 }
 
-/// Lets the key server have these keys.
+/// Publishes these keys on the key server.
 fn publish(world: &mut dyn World, kids: &[&str]) {
     world.serve(Cluster::Idp, Upstream::Answers(document(&jwks(kids))));
 }
 
-/// Lets the key server have these keys, and waits until the plugin has them.
+/// Publishes these keys, and waits until the plugin has them.
 fn install(world: &mut dyn World, kids: &[&str]) {
     publish(world, kids);
     world.pass(seconds(3));
@@ -126,7 +131,7 @@ fn gauge(world: &mut dyn World, metric: &str) -> u64 {
 fn requests_wait_for_the_first_keys(world: &mut dyn World) {
     let slow = Answer::from(document(&jwks(&["a"]))).after(Duration::from_millis(500));
     world.serve(Cluster::Idp, Upstream::always(slow));
-    // On a real Envoy a first fetch has failed by now, and they wait for the next one.
+    // On a real Envoy, a first fetch has failed by now, and the requests wait for the next one.
     let request = || with_token(Request::get("/"), &token(json!({})));
     let responses = world.send_together(vec![request(), request(), request(), request()]);
     assert!(
@@ -170,9 +175,9 @@ fn a_rotation_costs_one_fetch_and_no_request(world: &mut dyn World) {
     assert_eq!(
         status(world, &token(json!({}))),
         200,
-        "the old key is still there"
+        "the old key is still published"
     );
-    // And when it is not, on no worker:
+    // Once it is not, no worker accepts it.
     publish(world, &["b"]);
     world.pass(seconds(12));
     for _ in 0..4 {
@@ -211,7 +216,7 @@ fn a_key_server_that_is_down_at_the_start(world: &mut dyn World) {
     assert_eq!(
         world.send(Request::get("/")).status,
         401,
-        "that needs no key"
+        "this needs no key"
     );
     assert!(fetches(world, "status") >= 1);
     assert_eq!(gauge(world, "jwks_missing"), 1);
@@ -225,8 +230,8 @@ fn a_key_server_that_is_down_at_the_start(world: &mut dyn World) {
     assert_eq!(gauge(world, "jwks_missing"), 0);
 }
 
-/// Nobody is woken by what an operator has removed.
-fn the_gauges_of_documents_that_are_gone_are_0(world: &mut dyn World) {
+/// An alert must not fire for a document that an operator has removed.
+fn the_gauges_of_removed_documents_are_0(world: &mut dyn World) {
     const GAUGES: [&str; 6] = [
         "jwks_keys",
         "jwks_age_seconds",
@@ -251,7 +256,7 @@ fn the_gauges_of_documents_that_are_gone_are_0(world: &mut dyn World) {
     world.pass(seconds(2));
     assert_eq!(GAUGES.map(|name| gauge(world, name)), [0; 6]);
 
-    // It comes again, and its server is not there.
+    // A document returns, and its server is down.
     let mut other = with_revocation();
     for source in ["/providers/corp/jwks/remote", "/revocation/remote"] {
         let source = other.pointer_mut(source).expect("a source");
@@ -278,10 +283,10 @@ fn a_key_server_that_goes_down_later(world: &mut dyn World) {
     assert_eq!(status(world, &token(json!({}))), 200);
     world.serve(Cluster::Idp, Upstream::Unreachable);
     world.pass(seconds(15));
-    // Stale, and good enough: also for a token that was never seen.
+    // Stale keys are still used, also for a new token.
     assert_eq!(status(world, &token(json!({"sub": "bob"}))), 200);
     assert!(gauge(world, "jwks_age_seconds") >= 10);
-    // Too old.
+    // Now the keys are too old.
     world.pass(seconds(20));
     assert_eq!(status(world, &token(json!({}))), 503);
     assert_eq!(gauge(world, "jwks_missing"), 1);
@@ -315,7 +320,7 @@ fn keys_may_begin_with_a_byte_order_mark(world: &mut dyn World) {
     assert_eq!(status(world, &token(json!({}))), 200);
 }
 
-/// A server that compresses all the same is named in the log.
+/// The log names a server that compresses anyway.
 fn compressed_keys_are_not_asked_for(world: &mut dyn World) {
     let mut compressed = document(&json!({})).header("content-encoding", "gzip");
     compressed.body = b"\x1f\x8b\x08\0\0\0\0\0".to_vec();
@@ -345,4 +350,25 @@ fn clients_that_do_not_wait(world: &mut dyn World) {
     assert_eq!(world.finish(stays).status, 200);
     assert_eq!(gauge(world, "waiting"), 0);
     assert_eq!(world.received().len(), 1);
+}
+
+/// Eight seconds, by the server's own clock.
+fn a_key_server_may_ask_for_a_pause_with_a_date(world: &mut dyn World) {
+    let busy = Response::new(503)
+        .header("date", "Sun, 06 Nov 1994 08:49:37 GMT")
+        .header("retry-after", "Sun, 06 Nov 1994 08:49:45 GMT");
+    world.serve(Cluster::Idp, Upstream::Answers(busy));
+    // On a real Envoy, fetches have failed by now, and the next one may be 10 s away.
+    for _ in 0..12 {
+        world.pass(seconds(1));
+        if !world.received_by(Cluster::Idp).is_empty() {
+            break;
+        }
+    }
+    world.pass(seconds(5));
+    let calls = world.received_by(Cluster::Idp);
+    assert!(calls.is_empty(), "{calls:?}");
+    publish(world, &["a"]);
+    world.pass(seconds(12));
+    assert_eq!(status(world, &token(json!({}))), 200);
 }

@@ -1,4 +1,4 @@
-//! What a user of jwt-auth would notice.
+//! Scenarios of jwt-auth: what its users notice.
 
 mod capabilities;
 mod algorithms;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::{Filter, Request, Scenario, World};
 use signer::{ISSUER, jwks};
 
-/// What is tried with capabilities left out.
+/// The test of missing capabilities.
 pub(crate) fn capabilities() -> crate::capabilities::Subject {
     capabilities::subject()
 }
@@ -46,7 +46,7 @@ pub fn scenarios() -> Vec<Scenario> {
     .collect()
 }
 
-/// What the key server of [`ISSUER`] answers.
+/// The response of the key server of [`ISSUER`].
 pub(crate) fn keys() -> crate::Response {
     crate::Response {
         body: jwks(&["a"]).to_string().into(),
@@ -54,17 +54,17 @@ pub(crate) fn keys() -> crate::Response {
     }
 }
 
-/// A token that is good until the year 2100, of the subject `ada`.
+/// A token of the subject `ada`, valid until the year 2100.
 pub(crate) fn good_token() -> String {
     signer::token(json!({}))
 }
 
-/// One that was good until the year 2001.
+/// A token that expired in the year 2001.
 pub(crate) fn expired_token() -> String {
     signer::token(json!({"exp": 1_000_000_000}))
 }
 
-/// A story of one instance of the plugin.
+/// A scenario with one instance of the plugin.
 fn scenario(name: &'static str, config: Value, story: fn(&mut dyn World)) -> Scenario {
     Scenario {
         name,
@@ -80,8 +80,8 @@ fn plugin(config: &Value) -> Filter {
     }
 }
 
-/// An instance `edge` whose provider `corp` has the key `a` and these settings, and which requires its
-/// tokens everywhere.
+/// An instance `edge` whose provider `corp` has the key `a` and these settings, and whose rule requires its tokens
+/// everywhere.
 fn one_provider(settings: Value) -> Value {
     json!({
         "name": "edge",
@@ -119,18 +119,18 @@ fn with_token(request: Request, token: &str) -> Request {
     request.header("authorization", format!("Bearer {token}"))
 }
 
-/// The status that a request for `/` with a token gets.
+/// The status of a request for `/` with a token.
 fn status(world: &mut dyn World, token: &str) -> u16 {
     world.send(with_token(Request::get("/"), token)).status
 }
 
-/// How often a rule of the instance `edge` decided so.
+/// The number of such decisions by a rule of the instance `edge`.
 fn decisions(world: &mut dyn World, rule: &str, outcome: &str, reason: &str) -> u64 {
     let labels = [("rule", rule), ("outcome", outcome), ("reason", reason)];
     world.counter(&crate::counter("jwt_auth", "edge", &labels, "decisions"))
 }
 
-/// How often the instance `edge` verified a token so.
+/// The number of such verifications by the instance `edge`.
 fn verifications(world: &mut dyn World, path: &str) -> u64 {
     let labels = [("path", path)];
     world.counter(&crate::counter(

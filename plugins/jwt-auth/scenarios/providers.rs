@@ -1,4 +1,4 @@
-//! Key sets and tokens in the shapes in which identity providers publish and issue them.
+//! Key sets and tokens in the formats of real identity providers.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn settings(provider: &Provider) -> Value {
     settings
 }
 
-/// A configuration with that provider alone.
+/// A configuration with only this provider.
 fn one(name: &str) -> Value {
     json!({
         "name": "edge",
@@ -65,7 +65,7 @@ fn one(name: &str) -> Value {
     })
 }
 
-/// A configuration with all of them; each has the requests for its name.
+/// A configuration with all providers; each one has the path with its name.
 fn all() -> Value {
     let mut providers = json!({});
     let mut rules = Vec::new();
@@ -107,7 +107,7 @@ fn the_tokens_of_real_providers_are_good(world: &mut dyn World) {
     ] {
         assert!(warnings.contains(unused), "{warnings}");
     }
-    // None is good for another.
+    // No token is valid for another provider.
     let kubernetes = Provider::named("kubernetes").token(&json!({}));
     for provider in Provider::all() {
         if provider.name() != "kubernetes" {

@@ -1,4 +1,4 @@
-//! Requests that are refused, and what their clients are told.
+//! Refused requests, and the responses to their clients.
 
 use serde_json::json;
 

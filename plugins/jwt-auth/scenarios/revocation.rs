@@ -58,7 +58,7 @@ fn a_list_revokes_tokens_on_all_workers(world: &mut dyn World) {
     let entries = crate::counter("jwt_auth", "edge", &[], "revocation_entries");
     assert_eq!(world.gauge(&entries), 3);
 
-    // If the list cannot be fetched, the last one stays.
+    // The last list stays in use while it cannot be fetched.
     world.serve(Cluster::Idp, Upstream::Unreachable);
     world.pass(Duration::from_secs(10));
     assert_eq!(status(world, &lost), 401);

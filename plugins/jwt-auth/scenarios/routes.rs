@@ -1,4 +1,4 @@
-//! The route that is judged is the one that is taken.
+//! The route that the plugin judges is the one that Envoy takes.
 
 use serde_json::{Value, json};
 

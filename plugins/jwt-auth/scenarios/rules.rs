@@ -1,4 +1,4 @@
-//! Which requests need a token.
+//! Rules: which requests need a token.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
          "require": {"provider": "corp"}, "allow_missing": true},
         {"name": "shop", "match": {"route": SHOP_ROUTE}, "require": {"provider": "corp"}},
     ]);
-    // No route here matches on a token, which is taken away where it is good.
+    // No route here matches on the token, which the plugin removes if it is valid.
     let routed = || {
         let mut config = with_rules(json!({}), rules.clone());
         set(&mut config, "stable_routes", json!(true));

@@ -1,4 +1,4 @@
-//! Deciding without acting.
+//! Shadow mode.
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ fn shadow_mode_counts_and_marks(world: &mut dyn World) {
             let header = |name: &str| received.get_header(name);
             assert_eq!(header("x-portcullis-shadow").is_some(), reason.is_some());
             assert_eq!(header("x-user").as_deref(), user);
-            // The upstream may verify it by itself for now.
+            // The upstream may still verify the token itself.
             assert_eq!(header("authorization").is_some(), token.is_some());
         }
         if let Some(reason) = reason {

@@ -1,4 +1,4 @@
-//! The issuer of these scenarios. Its tokens live until the year 2100, so no story depends on the day.
+//! The issuer in these scenarios. Its tokens are valid until the year 2100, so no scenario depends on the date.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ pub(super) const ISSUER: &str = "https://idp.example";
 /// The year 2100.
 pub(super) const LATE: u64 = 4_102_444_800;
 
-/// The key of this `kid`: one for `a`, one for `b`, one for all others.
+/// The key with this `kid`: one for `a`, one for `b`, one for all others.
 fn key(kid: &str) -> Key {
     let number = match kid {
         "a" => 1,
@@ -20,13 +20,13 @@ fn key(kid: &str) -> Key {
     Key::new(Algorithm::ES256, number).named(kid)
 }
 
-/// The JWK set of these keys.
+/// The JWK set with these keys.
 pub(super) fn jwks(kids: &[&str]) -> Value {
     let keys: Vec<Key> = kids.iter().map(|kid| key(kid)).collect();
     tokens::jwks(&keys)
 }
 
-/// A token with the usual claims and these; `null` takes a claim away.
+/// A token with the usual claims and these; `null` removes a claim.
 pub(super) fn token(claims: Value) -> String {
     token_of("a", claims)
 }
@@ -36,7 +36,7 @@ pub(super) fn token_of(kid: &str, claims: Value) -> String {
     unsigned(kid, &claims).sign()
 }
 
-/// A token as it should be, but for its signature.
+/// A token with a bad signature, and otherwise valid.
 pub(super) fn forged(claims: Value) -> String {
     unsigned("a", &claims).signed_by(&key("another")).sign()
 }

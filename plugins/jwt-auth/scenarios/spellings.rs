@@ -1,4 +1,4 @@
-//! What is like a token, in a place where a token may be, under a rule that lets requests pass that have none.
+//! Lookalikes of tokens, under a rule that admits requests without a token.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Tokens that are good, and what becomes of them.
+//! Valid tokens: access, removal and cost.
 
 use serde_json::json;
 
@@ -122,7 +122,7 @@ fn rate_limit_counts_by_verified_claims(world: &mut dyn World) {
     assert_eq!(status(world, &sub("ada")), 200);
     assert_eq!(status(world, &sub("ada")), 429);
     assert_eq!(status(world, &sub("bob")), 200);
-    // Without a token, all are counted together: what is not verified is no claim.
+    // Requests without a token are counted together: only verified claims count.
     assert_eq!(world.send(Request::get("/")).status, 200);
     assert_eq!(world.send(Request::get("/")).status, 429);
 }

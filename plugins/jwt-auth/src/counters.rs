@@ -1,26 +1,26 @@
-//! What is counted.
+//! The metrics.
 
-use jwt_auth_policy::{Decision, Grounds, JwtAuth as Policy, Reason, Verdict, Verification};
+use jwt_auth_policy::{AdmitReason, Decision, JwtAuth as Policy, Reason, Verdict, Verification};
 use portcullis_core::config::Mode;
 use portcullis_core::label::Label;
 use portcullis_host::{CountersBy, Gauge, Metrics};
 
-/// What came of a fetch.
+/// The result of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fetched {
-    /// A document that can be used.
+pub(crate) enum FetchResult {
+    /// A usable document.
     Good,
-    /// Another status than 200; Envoy's own 503 and 504 among them, when it reached nobody.
+    /// A status other than 200, including Envoy's own 503 and 504 if it could not reach the server.
     Status,
-    /// No whole response.
+    /// An incomplete response.
     BrokenOff,
-    /// A document that cannot be used.
+    /// An unusable document.
     Unusable,
-    /// Envoy did not send it: it does not know the cluster, say.
+    /// Envoy did not send the request, for example because it does not know the cluster.
     NotSent,
 }
 
-impl Label for Fetched {
+impl Label for FetchResult {
     const ALL: &'static [Self] = &[
         Self::Good,
         Self::Status,
@@ -43,7 +43,7 @@ impl Label for Fetched {
 /// The metrics of an instance.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    /// By rule; the last one is for requests that no rule is for.
+    /// By rule; the last one is for requests that no rule matches.
     decisions: Vec<Decisions>,
     verifications: CountersBy<Verification>,
     pub(crate) waiting: Gauge,
@@ -51,8 +51,8 @@ pub(crate) struct Counters {
 
 #[derive(Debug)]
 struct Decisions {
-    admitted: CountersBy<Grounds>,
-    /// Those of a rule in shadow mode are would-be refusals.
+    admitted: CountersBy<AdmitReason>,
+    /// In shadow mode, the refusals that the rule would have made.
     refused: CountersBy<Reason>,
 }
 
@@ -77,7 +77,7 @@ impl Counters {
             return;
         };
         match decision.verdict() {
-            Verdict::Admitted(grounds) => decisions.admitted.increment(grounds),
+            Verdict::Admitted(reason) => decisions.admitted.increment(reason),
             Verdict::Refused(reason) | Verdict::ShadowRefused(reason) => {
                 decisions.refused.increment(reason);
             }
@@ -104,18 +104,18 @@ impl Decisions {
     }
 }
 
-/// The metrics of a document that is fetched.
+/// The metrics of a remote document.
 #[derive(Debug)]
 pub(crate) struct DocumentCounters {
-    fetches: CountersBy<Fetched>,
+    fetches: CountersBy<FetchResult>,
     pub(crate) entries: Gauge,
     pub(crate) age: Gauge,
-    /// 1 while there is no document that can be used.
+    /// 1 while there is no usable document.
     pub(crate) missing: Gauge,
 }
 
-/// What metrics of a document are called, and whose they are.
-struct Names<'n> {
+/// The names of a document's metrics, and their label.
+struct DocumentMetricNames<'n> {
     fetches: &'static str,
     entries: &'static str,
     age: &'static str,
@@ -123,7 +123,7 @@ struct Names<'n> {
     provider: Option<(&'static str, &'n str)>,
 }
 
-impl<'n> Names<'n> {
+impl<'n> DocumentMetricNames<'n> {
     fn of(provider: Option<&'n str>) -> Self {
         match provider {
             Some(provider) => Self {
@@ -144,7 +144,7 @@ impl<'n> Names<'n> {
     }
 }
 
-impl Names<'_> {
+impl DocumentMetricNames<'_> {
     fn labelled(&self, metrics: &Metrics) -> Metrics {
         match self.provider {
             Some((label, provider)) => metrics.with(label, provider),
@@ -156,7 +156,7 @@ impl Names<'_> {
 impl DocumentCounters {
     /// The metrics of a provider's keys, or of the revocation list.
     pub(crate) fn define(metrics: &Metrics, provider: Option<&str>) -> Self {
-        let names = Names::of(provider);
+        let names = DocumentMetricNames::of(provider);
         let metrics = names.labelled(metrics);
         Self {
             fetches: metrics.counters_by("result", names.fetches),
@@ -168,14 +168,14 @@ impl DocumentCounters {
 
     /// Sets the gauges of a document that is no longer fetched to 0.
     pub(crate) fn retire(metrics: &Metrics, provider: Option<&str>) {
-        let names = Names::of(provider);
+        let names = DocumentMetricNames::of(provider);
         let metrics = names.labelled(metrics);
         for gauge in [names.entries, names.age, names.missing] {
             metrics.gauge(gauge).set(0);
         }
     }
 
-    pub(crate) fn count(&self, fetched: Fetched) {
+    pub(crate) fn count(&self, fetched: FetchResult) {
         self.fetches.increment(fetched);
     }
 }

@@ -1,32 +1,32 @@
-//! Documents that are fetched: looks at the shared values, calls, answers.
+//! Remote documents: polls of the shared values, calls to the servers, and their answers.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use jwt_auth_policy::jose::MAX_SET;
 use jwt_auth_policy::remote::{MAX_BODY, Source, Ticket};
-use jwt_auth_policy::{JwtAuth as Policy, Look, RemoteId, State};
+use jwt_auth_policy::{JwtAuth as Policy, Polled, RemoteId, State};
 use portcullis_core::config::Name;
+use portcullis_core::retry_after::retry_after;
+use portcullis_core::time::Nanos;
 use portcullis_host::{
     Call, CallId, CallResponse, Error, Instance, MetricNames, Metrics, SharedValue, Status, Worker,
-    random,
+    random, wall_clock,
 };
 use portcullis_table::Edit;
 
-use crate::counters::{DocumentCounters, Fetched};
+use crate::counters::{DocumentCounters, FetchResult};
 
-const SECOND: u64 = 1_000_000_000;
-
-/// Stands before the provider's name in what is said of its keys.
+/// The prefix of a provider's name in the log and among the metric names.
 const KEYS_OF: &str = "keys of ";
 
-/// The documents of an instance, as one worker has them.
+/// The remote documents of an instance, in one worker.
 #[derive(Debug)]
 pub(crate) struct Fetching {
     documents: Vec<Document>,
-    /// The calls that this worker waits for.
+    /// This worker's open calls.
     calls: RefCell<Vec<(CallId, RemoteId, Ticket)>>,
-    roster: MetricNames,
+    metric_names: MetricNames,
     metrics: Metrics,
 }
 
@@ -36,24 +36,24 @@ struct Document {
     source: Source,
     shared: SharedValue,
     counters: DocumentCounters,
-    /// For the log and the roster.
-    what: String,
+    /// The name in the log and among the metric names.
+    label: String,
     max_body: usize,
 }
 
-/// Where the news go.
+/// The policy, its state and the time of one callback.
 #[derive(Debug)]
-pub(crate) struct News<'a> {
+pub(crate) struct FetchContext<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) state: &'a RefCell<State>,
-    pub(crate) now: u64,
+    pub(crate) now: Nanos,
 }
 
 impl Fetching {
     pub(crate) fn open(instance: &Instance<Policy>, metrics: &Metrics) -> Self {
         let remotes = instance.remotes().filter(|_| instance.needs_request());
         let documents = remotes.map(|(id, source, provider)| {
-            let (kind, what, max_body) = match provider {
+            let (kind, label, max_body) = match provider {
                 Some(provider) => ("jwks", format!("{KEYS_OF}{provider}"), MAX_SET),
                 None => ("revocations", "revocation list".to_owned(), MAX_BODY),
             };
@@ -63,49 +63,49 @@ impl Fetching {
                 source: source.clone(),
                 shared: instance.shared_value(&value),
                 counters: DocumentCounters::define(metrics, provider.map(Name::as_str)),
-                what,
+                label,
                 max_body,
             }
         });
         let documents: Vec<Document> = documents.collect();
-        let roster = instance.metric_names();
-        let names: Vec<&str> = documents.iter().map(|it| it.what.as_str()).collect();
-        for gone in roster.replace(&names) {
-            DocumentCounters::retire(metrics, gone.strip_prefix(KEYS_OF));
+        let metric_names = instance.metric_names();
+        let names: Vec<&str> = documents.iter().map(|it| it.label.as_str()).collect();
+        for retired in metric_names.replace(&names) {
+            DocumentCounters::retire(metrics, retired.strip_prefix(KEYS_OF));
         }
         Self {
             documents,
             calls: RefCell::default(),
-            roster,
+            metric_names,
             metrics: metrics.clone(),
         }
     }
 
-    /// Whether there is anything to fetch at all.
+    /// Whether there is nothing to fetch.
     pub(crate) fn is_idle(&self) -> bool {
         self.documents.is_empty()
     }
 
-    /// The most bytes that any document may have.
+    /// The size limit of the largest document.
     pub(crate) fn max_body(&self) -> usize {
         let sizes = self.documents.iter().map(|document| document.max_body);
         sizes.max().unwrap_or(0)
     }
 
-    /// Looks at each document for which it is time.
-    pub(crate) fn on_tick(&self, worker: &mut Worker, news: &News<'_>) {
+    /// Polls each document whose poll is due.
+    pub(crate) fn on_tick(&self, worker: &mut Worker, context: &FetchContext<'_>) {
         for document in &self.documents {
-            self.look(document, worker, news);
+            self.poll(document, worker, context);
         }
     }
 
-    /// A call was answered, perhaps one of these.
+    /// Handles the answer to a call, which may be another plugin's.
     pub(crate) fn on_answer(
         &self,
         worker: &mut Worker,
         call: CallId,
         response: &CallResponse,
-        news: &News<'_>,
+        context: &FetchContext<'_>,
     ) {
         let mut calls = self.calls.borrow_mut();
         let Some(position) = calls.iter().position(|(id, ..)| *id == call) else {
@@ -114,63 +114,66 @@ impl Fetching {
         let (_, remote, ticket) = calls.swap_remove(position);
         drop(calls);
         if let Some(document) = self.documents.get(remote.index()) {
-            document.finish(ticket, response, news);
-            self.look(document, worker, news);
+            document.finish(ticket, response, context);
+            self.poll(document, worker, context);
         }
     }
 
-    fn look(&self, document: &Document, worker: &mut Worker, news: &News<'_>) {
-        let News { policy, state, now } = news;
+    fn poll(&self, document: &Document, worker: &mut Worker, context: &FetchContext<'_>) {
+        let FetchContext { policy, state, now } = context;
         let mut state = state.borrow_mut();
-        if !policy.is_time_to_look(&state, document.id, *now) {
+        if !policy.is_poll_due(&state, document.id, *now) {
             return;
         }
-        let look = |bytes: &mut Vec<u8>| policy.look(&mut state, document.id, bytes, *now);
-        // A value that cannot be written is looked at again with the next tick.
-        let look = document.shared.update(look).unwrap_or(Look::Nothing);
+        let poll = |bytes: &mut Vec<u8>| policy.poll(&mut state, document.id, bytes, *now);
+        // If the value cannot be written, the next tick polls again.
+        let polled = document.shared.update(poll).unwrap_or(Polled::Unchanged);
         if let Some(age) = policy.age(&state, document.id, *now) {
-            document.counters.age.set(age / SECOND);
+            document.counters.age.set(age.floor_secs());
         }
         let is_missing = !policy.is_usable(&state, document.id, *now);
         document.counters.missing.set(is_missing.into());
         drop(state);
-        match look {
-            Look::Nothing => {}
-            Look::Pause => worker.wake(),
-            Look::Installed(installed) => {
-                let what = &document.what;
-                log::info!("portcullis jwt_auth: {what}: {} entries", installed.entries);
+        match polled {
+            Polled::Unchanged => {}
+            Polled::Postponed => worker.wake(),
+            Polled::Installed(installed) => {
+                let label = &document.label;
+                log::info!(
+                    "portcullis jwt_auth: {label}: {} entries",
+                    installed.entries
+                );
                 for skipped in installed.skipped {
-                    log::warn!("portcullis jwt_auth: {what}: not used: {skipped}");
+                    log::warn!("portcullis jwt_auth: {label}: not used: {skipped}");
                 }
                 document.counters.entries.set(installed.entries as u64);
                 worker.wake();
             }
-            Look::Refused(problem) => {
-                log::warn!("portcullis jwt_auth: {}: {problem}", document.what);
+            Polled::Rejected(problem) => {
+                log::warn!("portcullis jwt_auth: {}: {problem}", document.label);
             }
-            Look::Fetch(ticket) => match document.send(worker) {
+            Polled::Fetch(ticket) => match document.send(worker) {
                 Ok(call) => {
                     let mut calls = self.calls.borrow_mut();
-                    // An older call was given up, if Envoy never answered it.
+                    // An older call was abandoned: Envoy never answered it.
                     calls.retain(|(_, remote, _)| *remote != document.id);
                     calls.push((call, document.id, ticket));
                 }
                 Err(error) => {
                     let problem = not_sent(error, document.source.cluster.as_str());
-                    document.fail(ticket, Fetched::NotSent, &problem, None, news);
+                    document.fail(ticket, FetchResult::NotSent, &problem, None, context);
                 }
             },
         }
     }
 }
 
-/// An instance looks at its documents for as long as it is there, and sets their gauges.
+/// An old instance keeps setting its gauges until it is dropped, so it sets them to 0 only then.
 impl Drop for Fetching {
     fn drop(&mut self) {
         for document in &self.documents {
-            if self.roster.is_retired(&document.what) {
-                DocumentCounters::retire(&self.metrics, document.what.strip_prefix(KEYS_OF));
+            if self.metric_names.is_retired(&document.label) {
+                DocumentCounters::retire(&self.metrics, document.label.strip_prefix(KEYS_OF));
             }
         }
     }
@@ -194,93 +197,92 @@ impl Document {
         worker.call(&Call {
             cluster: cluster.as_str(),
             headers: &headers,
-            timeout: Duration::from_nanos(schedule.timeout),
+            timeout: Duration::from(schedule.timeout),
         })
     }
 
-    fn finish(&self, ticket: Ticket, response: &CallResponse, news: &News<'_>) {
+    fn finish(&self, ticket: Ticket, response: &CallResponse, context: &FetchContext<'_>) {
         match response.status() {
-            Some(200) => match self.check(response, news) {
-                Ok(()) => self.succeed(ticket, text(response), news),
-                Err(problem) => self.fail(ticket, Fetched::Unusable, &problem, None, news),
+            Some(200) => match self.check(response, context) {
+                Ok(()) => self.succeed(ticket, text(response), context),
+                Err(problem) => self.fail(ticket, FetchResult::Unusable, &problem, None, context),
             },
             Some(status) => {
                 let cluster = self.source.cluster.as_str();
                 let problem = format!("status {status}{}", explanation(response, cluster));
-                self.fail(
-                    ticket,
-                    Fetched::Status,
-                    &problem,
-                    retry_after(response),
-                    news,
-                );
+                let pause = requested_pause(response);
+                self.fail(ticket, FetchResult::Status, &problem, pause, context);
             }
             None => self.fail(
                 ticket,
-                Fetched::BrokenOff,
+                FetchResult::BrokenOff,
                 "the connection was reset, or the response broke off",
                 None,
-                news,
+                context,
             ),
         }
     }
 
-    fn check(&self, response: &CallResponse, news: &News<'_>) -> Result<(), String> {
+    fn check(&self, response: &CallResponse, context: &FetchContext<'_>) -> Result<(), String> {
         if let Some(encoding) = encoding(response) {
             return Err(format!(
                 "content-encoding: {encoding}, which the request does not accept"
             ));
         }
-        let mut state = news.state.borrow_mut();
-        news.policy.check(&mut state, self.id, text(response))
+        let mut state = context.state.borrow_mut();
+        context.policy.prepare(&mut state, self.id, text(response))
     }
 
-    fn succeed(&self, ticket: Ticket, body: &[u8], news: &News<'_>) {
+    fn succeed(&self, ticket: Ticket, body: &[u8], context: &FetchContext<'_>) {
         let random = random_number();
         let schedule = &self.source.schedule;
-        // Whoever is given up on fetches again when the lease has run out.
+        // If the value cannot be written, a worker fetches again when the lease has run out.
         let _ = self.shared.update(|bytes| {
-            let Edit { changed, .. } = schedule.succeed(bytes, ticket, news.now, body, random);
+            let Edit { changed, .. } = schedule.succeed(bytes, ticket, context.now, body, random);
             Edit {
                 changed,
                 outcome: (),
             }
         });
-        self.counters.count(Fetched::Good);
-        news.policy.fetched(&mut news.state.borrow_mut(), self.id);
+        self.counters.count(FetchResult::Good);
+        context
+            .policy
+            .fetch_ended(&mut context.state.borrow_mut(), self.id);
     }
 
     fn fail(
         &self,
         ticket: Ticket,
-        fetched: Fetched,
+        fetched: FetchResult,
         problem: &str,
-        retry_after: Option<u64>,
-        news: &News<'_>,
+        pause: Option<Nanos>,
+        context: &FetchContext<'_>,
     ) {
         let random = random_number();
         let schedule = &self.source.schedule;
         let _ = self
             .shared
-            .update(|bytes| schedule.fail(bytes, ticket, news.now, random, retry_after));
+            .update(|bytes| schedule.fail(bytes, ticket, context.now, random, pause));
         self.counters.count(fetched);
         log::warn!(
             "portcullis jwt_auth: {} not fetched from {}: {problem}",
-            self.what,
+            self.label,
             self.source.uri
         );
-        news.policy.fetched(&mut news.state.borrow_mut(), self.id);
+        context
+            .policy
+            .fetch_ended(&mut context.state.borrow_mut(), self.id);
     }
 }
 
-/// Enough for what Envoy says of a connection that failed, with the fault of TLS.
+/// The length of Envoy's text about a failed connection, including a TLS error.
 const MAX_EXPLANATION: usize = 300;
 
-/// What Envoy says if it has no connection. Up to 1.38.0 it goes on with the reason.
+/// The end of Envoy's text if it has no connection. Up to 1.38.0, the reason follows.
 const NOT_CONNECTED: &str = "reset reason: remote connection failure";
 
-/// What the body of an error says. Where there is no answer, it is Envoy that explains why, such as
-/// `upstream connect error … connection timeout`. Of a document in markup only the status counts.
+/// The text of an error response. Without an answer from the server, Envoy explains why, for example
+/// `upstream connect error … connection timeout`. Markup is left out.
 fn explanation(response: &CallResponse, cluster: &str) -> String {
     let text: String = String::from_utf8_lossy(&response.body)
         .chars()
@@ -296,28 +298,28 @@ fn explanation(response: &CallResponse, cluster: &str) -> String {
     }
     match text.ends_with(NOT_CONNECTED) {
         true => format!(
-            ": {text:?}: nobody listens there, or TLS failed; Envoy's statistics say which \
+            ": {text:?}: nothing listens there, or TLS failed; Envoy's statistics show which \
              (cluster.{cluster}.ssl, cluster.{cluster}.upstream_cx_connect_fail)"
         ),
         false => format!(": {text:?}"),
     }
 }
 
-/// How the body is compressed, if it is.
+/// The compression of the body, if any.
 fn encoding(response: &CallResponse) -> Option<String> {
     let encoding = response.headers.as_ref()?.get("content-encoding")?;
     let is_none = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
     (!is_none).then(|| String::from_utf8_lossy(encoding).into_owned())
 }
 
-/// The body without a byte order mark, with which some servers begin JSON (RFC 8259, section 8.1).
+/// The body without a byte order mark, which some servers put before JSON (RFC 8259, section 8.1).
 fn text(response: &CallResponse) -> &[u8] {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let body = response.body.as_slice();
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
-/// Why Envoy did not even send a call.
+/// The reason why Envoy did not send a call.
 fn not_sent(error: Error, cluster: &str) -> String {
     let why = match error {
         Error::Host {
@@ -329,21 +331,19 @@ fn not_sent(error: Error, cluster: &str) -> String {
             ..
         } => format!(
             "Envoy could not send a request to the cluster {cluster:?}: it has no healthy endpoint, or \
-             capability_restriction_config leaves the call out"
+             capability_restriction_config does not allow the call"
         ),
         _ => return error.to_string(),
     };
     format!("{why} ({error})")
 }
 
-/// For how long the server wants to be left alone, in nanoseconds. A date is not understood.
-fn retry_after(response: &CallResponse) -> Option<u64> {
-    let value = response.headers.as_ref()?.get("retry-after")?;
-    let seconds: u64 = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
-    Some(seconds.saturating_mul(SECOND))
+/// The pause that the server asks for with `Retry-After`.
+fn requested_pause(response: &CallResponse) -> Option<Nanos> {
+    retry_after(response.headers.as_ref()?, wall_clock().ok()?)
 }
 
-/// Without randomness, workers are only less evenly spread over time.
+/// Without randomness, fetches are only less evenly spread over time.
 fn random_number() -> u64 {
     random().map_or(0, u64::from_le_bytes)
 }

@@ -1,19 +1,20 @@
 //! The wiring of [`jwt_auth_policy`] to Envoy.
 //!
-//! What happens and why is told there, and in this folder's README for those who configure it.
+//! The policy's documentation specifies the behaviour; the README in this folder describes the configuration.
 
 mod counters;
 mod fetching;
-mod waiting;
+mod wait_slots;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 pub use jwt_auth_policy::JwtAuth as Policy;
-use jwt_auth_policy::{Decision, Moment, Patience, State, Verdict};
+use jwt_auth_policy::{Decision, Now, State, Verdict, WaitStatus};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
+use portcullis_core::time::Nanos;
 use portcullis_host::{
     CallId, CallResponse, EnvoySignatures, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
     RequestAttributes, SteadyClock, Worker, random, wall_clock,
@@ -21,32 +22,32 @@ use portcullis_host::{
 use portcullis_table::Seed;
 
 use counters::Counters;
-use fetching::{Fetching, News};
-use waiting::{Waiting, WaitingRoom};
+use fetching::{FetchContext, Fetching};
+use wait_slots::{WaitSlot, WaitSlots};
 
 /// The plugin.
 #[derive(Debug)]
 pub struct JwtAuth {
     instance: Instance<Policy>,
     state: RefCell<State>,
-    /// Whether nobody can predict the seed of the caches.
+    /// Whether the seed of the caches is random.
     seeded: Result<(), Error>,
     clock: SteadyClock,
     signatures: EnvoySignatures,
     fetching: Fetching,
     counters: Counters,
-    room: WaitingRoom,
-    /// When the first of those who wait has waited for long enough.
-    deadline: Cell<u64>,
+    wait_slots: WaitSlots,
+    /// The earliest end of a wait.
+    deadline: Cell<Nanos>,
 }
 
-/// No request, and none that waits.
-const NEVER: u64 = u64::MAX;
+/// No request waits.
+const NEVER: Nanos = Nanos::MAX;
 
 impl Plugin for JwtAuth {
     type Policy = Policy;
-    /// Since when the request waits, if it does.
-    type Stream = Option<Waiting>;
+    /// The slot of the request while it waits.
+    type Stream = Option<WaitSlot>;
 
     fn new(instance: Instance<Policy>) -> Self {
         let metrics = instance.metrics();
@@ -55,8 +56,8 @@ impl Plugin for JwtAuth {
         let signatures = EnvoySignatures::probe();
         if !signatures.is_reliable() {
             log::info!(
-                "portcullis jwt_auth: this Envoy verifies no signatures for modules; they are \
-                 verified in WebAssembly, which takes some ten times as long"
+                "portcullis jwt_auth: this Envoy verifies no signatures for modules; the plugin verifies \
+                 them in WebAssembly, which takes about ten times as long"
             );
         }
         for (provider, skipped) in instance.skipped_keys() {
@@ -68,7 +69,7 @@ impl Plugin for JwtAuth {
             clock: SteadyClock::open(),
             signatures,
             fetching: Fetching::open(&instance, &metrics),
-            room: WaitingRoom::new(counters.waiting),
+            wait_slots: WaitSlots::new(counters.waiting),
             deadline: Cell::new(NEVER),
             counters,
             instance,
@@ -81,18 +82,18 @@ impl Plugin for JwtAuth {
 
     fn on_request(
         &self,
-        waiting: &mut Option<Waiting>,
+        slot: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
         if !self.instance.needs_request() {
             return Ok(Flow::Continue);
         }
-        let decision = self.decide(waiting, exchange)?;
+        let decision = self.decide(slot, exchange)?;
         if let Verdict::Wait { until } = decision.verdict() {
             self.deadline.set(self.deadline.get().min(until));
             return Ok(Flow::Wait);
         }
-        *waiting = None;
+        *slot = None;
         self.counters.count(&decision);
         self.log(&decision);
         if let Some(reply) = self.instance.reply(&decision) {
@@ -107,18 +108,18 @@ impl Plugin for JwtAuth {
 
     fn on_error(
         &self,
-        waiting: &mut Option<Waiting>,
+        slot: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
         failure: Failure,
     ) -> Flow {
         if exchange.phase() != Phase::Request {
             return Flow::Continue;
         }
-        *waiting = None;
+        *slot = None;
         let decision = match (failure, exchange.request()) {
             (Failure::Undecided, Ok(headers)) => {
                 let decision = self.instance.on_error();
-                // Whatever passes, passes without made-up claims.
+                // Nothing passes with claim headers that a client forged.
                 self.instance.apply(&decision, headers);
                 decision
             }
@@ -132,22 +133,21 @@ impl Plugin for JwtAuth {
         reply.map_or(Flow::Continue, Flow::Reply)
     }
 
-    fn on_response(&self, _: &mut Option<Waiting>, _: &mut Exchange) -> Result<Flow, Error> {
+    fn on_response(&self, _: &mut Option<WaitSlot>, _: &mut Exchange) -> Result<Flow, Error> {
         Ok(Flow::Continue)
     }
 
     fn tick_period(&self) -> Option<Duration> {
-        let period = self
-            .instance
-            .period()
-            .filter(|_| self.instance.needs_request());
-        period.map(Duration::from_nanos)
+        let period = self.instance.poll_period();
+        period
+            .filter(|_| self.instance.needs_request())
+            .map(Duration::from)
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
-        let news = self.news()?;
-        self.fetching.on_tick(worker, &news);
-        if news.now >= self.deadline.get() {
+        let context = self.fetch_context()?;
+        self.fetching.on_tick(worker, &context);
+        if context.now >= self.deadline.get() {
             self.deadline.set(NEVER);
             worker.wake();
         }
@@ -164,8 +164,8 @@ impl Plugin for JwtAuth {
         call: CallId,
         response: &CallResponse,
     ) -> Result<(), Error> {
-        let news = self.news()?;
-        self.fetching.on_answer(worker, call, response, &news);
+        let context = self.fetch_context()?;
+        self.fetching.on_answer(worker, call, response, &context);
         Ok(())
     }
 }
@@ -173,53 +173,53 @@ impl Plugin for JwtAuth {
 impl JwtAuth {
     fn decide(
         &self,
-        waiting: &mut Option<Waiting>,
+        slot: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Decision, Error> {
         let needs = Needs {
             route: self.instance.needs_route(),
             ..Needs::default()
         };
-        // With a seed that can be guessed, another token could be made to look like one that was good.
+        // With a predictable seed, an attacker could craft a token that the cache takes for a valid one.
         self.seeded?;
         let attributes = RequestAttributes::fetch(exchange, needs)?;
-        // Only what is fetched has an age by this clock, and only for that anybody waits.
+        // Only fetched documents have an age on this clock, and requests wait only for those.
         let steady = match self.fetching.is_idle() {
-            true => 0,
-            false => exchange.now(self.clock)?.get(),
+            true => Nanos::ZERO,
+            false => exchange.now(self.clock)?,
         };
         let subject = Subject::new(exchange.request()?, attributes.route());
-        let moment = Moment {
-            wall: wall_clock()?.get(),
+        let now = Now {
+            wall: wall_clock()?,
             steady,
         };
-        let patience = match waiting {
-            Some(waiting) => Patience::Waited(steady.saturating_sub(waiting.since)),
-            None if self.room.is_full() => Patience::Exhausted,
-            None => Patience::Waited(0),
+        let wait_status = match slot {
+            Some(slot) => WaitStatus::Waited(steady - slot.since),
+            None if self.wait_slots.are_taken() => WaitStatus::NoSlot,
+            None => WaitStatus::Waited(Nanos::ZERO),
         };
         let decision = self.instance.decide(
             &subject,
             &mut self.state.borrow_mut(),
-            moment,
-            patience,
+            now,
+            wait_status,
             &self.signatures,
         );
         if let Verdict::Wait { .. } = decision.verdict() {
-            waiting.get_or_insert_with(|| self.room.enter(steady));
+            slot.get_or_insert_with(|| self.wait_slots.take(steady));
         }
         Ok(decision)
     }
 
-    fn news(&self) -> Result<News<'_>, Error> {
-        Ok(News {
+    fn fetch_context(&self) -> Result<FetchContext<'_>, Error> {
+        Ok(FetchContext {
             policy: &self.instance,
             state: &self.state,
-            now: self.clock.now()?.get(),
+            now: self.clock.now()?,
         })
     }
 
-    /// Tells what the client is not told. Never a token, nor anything that stands in one.
+    /// Logs the details that the client must not learn. Never logs a token, or any part of one.
     fn log(&self, decision: &Decision) {
         if let Verdict::Refused(reason) | Verdict::ShadowRefused(reason) = decision.verdict() {
             log::debug!(

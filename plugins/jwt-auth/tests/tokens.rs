@@ -1,4 +1,4 @@
-//! Whether the tokens that tests make are what they say.
+//! Checks that the tokens of the test harness verify with jwt-auth.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 

@@ -1,11 +1,11 @@
-//! All plugins: the list of them, for the native scenarios, `portcullis-validate` and checks of the docs, and all of
-//! them as one [chain](Portcullis), which is the module `dist/portcullis.wasm`.
+//! All plugins: the list of them, for the native scenarios, `portcullis-validate` and the checks of the
+//! documentation, and all of them as one [chain](Portcullis), which is the module `dist/portcullis.wasm`.
 //!
-//! This is the one list of plugins in the code. Everything else (make, schemas, scenarios, packages) goes by
-//! the folders in `plugins`.
+//! This is the only list of plugins in the code. Everything else (make, schemas, scenarios, packages) uses the
+//! folders in `plugins`.
 
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 use portcullis_host::{Chain, Pair};
 
 /// All plugins in one module, in the order in which requests pass them; `portcullis_policy` gives the reasons for
@@ -27,7 +27,7 @@ macro_rules! plugins {
         /// Every plugin, in alphabetical order.
         pub const ALL: &[Entry] = &[$(Entry::of::<$plugin::Policy>()),*];
 
-        /// What a module of this name, in snake case, does when it is loaded.
+        /// The function that starts the module of this name, in snake case.
         pub fn start(name: &str) -> Option<fn()> {
             if name == ONE_MODULE.name {
                 return Some(portcullis_host::start::<Portcullis>);
@@ -61,18 +61,18 @@ pub const ONE_MODULE: Entry = Entry {
     schema: include_str!("../schema.json"),
     read: |document| {
         let config = Portcullis::read(document)?;
-        Ok(Portcullis::surroundings(config))
+        Ok(Portcullis::references(config))
     },
 };
 
-/// A module, for those who read its configuration.
+/// A module and its configuration reader.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Its name in snake case, such as `rate_limit`.
     pub name: &'static str,
     /// The JSON Schema of its configuration.
     pub schema: &'static str,
-    read: fn(Document) -> Result<Surroundings, Errors>,
+    read: fn(Document) -> Result<References, Errors>,
 }
 
 impl Entry {
@@ -83,7 +83,7 @@ impl Entry {
             read: |document| {
                 let config = P::read(document)?;
                 let instance = P::instance(&config).clone();
-                Ok(P::compile(config).surroundings(&instance))
+                Ok(P::compile(config).references(&instance))
             },
         }
     }
@@ -91,8 +91,8 @@ impl Entry {
     /// Reads a configuration as the module does in Envoy.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub fn read(&self, document: Document) -> Result<Surroundings, Errors> {
+    /// All errors in the configuration.
+    pub fn read(&self, document: Document) -> Result<References, Errors> {
         (self.read)(document)
     }
 }

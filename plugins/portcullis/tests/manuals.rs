@@ -1,4 +1,4 @@
-//! What all plugins' READMEs have in common.
+//! Requirements for the READMEs of all plugins.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -17,7 +17,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap()
 }
 
-/// And not to an explanation of its own.
+/// No README explains `match` itself.
 #[test]
 fn every_readme_leads_to_the_one_explanation_of_match() {
     let mut readmes = 0;

@@ -1,4 +1,4 @@
-//! Responses that say what their requests did cost.
+//! Responses that report the cost of their requests.
 
 use serde_json::json;
 
@@ -42,24 +42,24 @@ fn a_response_charges_more_into_debt(world: &mut dyn World) {
         "what was reserved stands"
     );
 
-    // 5 are left; of 1000, 30 are charged at most, which is 25 too many.
+    // 5 remain. At most 30 of the 1000 are charged, which leaves a debt of 25.
     upstream_charges(world, "1000");
     assert_eq!(remaining(world, Request::get("/")), Some(0));
     let denied = world.send(Request::get("/"));
     assert_eq!(denied.status, 429);
-    // 26 × 6 minutes until one more fits.
+    // It takes 26 × 6 minutes until one more fits.
     assert_eq!(denied.get_header("retry-after").as_deref(), Some("9360"));
 }
 
 fn a_response_gives_back_what_was_not_used(world: &mut dyn World) {
     upstream_charges(world, "1");
     for left in (1..=5).rev() {
-        // The response shows what is left once it is settled.
+        // The response shows the remaining amount after its own refund.
         assert_eq!(remaining(world, Request::get("/")), Some(left + 4));
     }
     upstream_charges(world, "0");
     assert_eq!(remaining(world, Request::get("/")), Some(5));
-    // What the upstream did not answer costs what was reserved.
+    // If the upstream does not answer, the reservation stands.
     world.upstream(Upstream::Unreachable);
     assert_eq!(statuses(world, &Request::get("/"), 2), [503, 429]);
 }

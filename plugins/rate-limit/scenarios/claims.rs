@@ -1,4 +1,4 @@
-//! The hand-over of verified claims, and that no client can forge it.
+//! Verified claims from jwt-auth, which no client can forge.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn claims_are_told_apart_by_value(world: &mut dyn World) {
             ],
             vec![with(&json!({"sub": "bob"}))],
             vec![with(&json!({"sub": 7})), with(&json!({"sub": 7}))],
-            // A list is no value.
+            // A list does not count as a value.
             vec![
                 Request::get("/"),
                 with(&json!({"other": "ada"})),

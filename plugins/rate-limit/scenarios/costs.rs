@@ -1,4 +1,4 @@
-//! What a request counts.
+//! Costs of requests.
 
 use serde_json::json;
 
@@ -46,10 +46,10 @@ fn cost(cost: &str) -> Request {
 fn a_fixed_cost_counts_for_every_request(world: &mut dyn World) {
     assert_eq!(remaining(world, Request::get("/")), Some(6));
     assert_eq!(remaining(world, Request::get("/")), Some(2));
-    // Two are left, which is not enough, and stay.
+    // Two remain, which are not enough, and stay.
     let denied = world.send(Request::get("/"));
     assert_eq!(denied.status, 429);
-    // 2 × 6 minutes are lacking.
+    // It takes 2 × 6 minutes until four are available.
     assert_eq!(denied.get_header("retry-after").as_deref(), Some("720"));
     assert_eq!(remaining(world, Request::get("/")), Some(2));
 }
@@ -57,9 +57,9 @@ fn a_fixed_cost_counts_for_every_request(world: &mut dyn World) {
 fn a_header_says_what_a_request_costs(world: &mut dyn World) {
     assert_eq!(remaining(world, cost("5")), Some(95));
     assert_eq!(remaining(world, Request::get("/")), Some(93), "the default");
-    assert_eq!(remaining(world, cost("many")), Some(91), "no number");
-    assert_eq!(remaining(world, cost("-1")), Some(89), "no whole number");
-    assert_eq!(remaining(world, cost("99999999999")), Some(79), "the most");
+    assert_eq!(remaining(world, cost("many")), Some(91), "not a number");
+    assert_eq!(remaining(world, cost("-1")), Some(89), "not a whole number");
+    assert_eq!(remaining(world, cost("99999999999")), Some(79), "the maximum");
     let several = cost("1").header("x-cost", "3");
     assert_eq!(remaining(world, several), Some(76), "the largest of them");
 }
@@ -68,7 +68,7 @@ fn a_cost_of_zero_only_looks(world: &mut dyn World) {
     assert_eq!(remaining(world, cost("0")), Some(2));
     assert_eq!(remaining(world, cost("0")), Some(2));
     assert_eq!(statuses(world, &cost("1"), 3), [200, 200, 429]);
-    // Also when nothing is left.
+    // A cost of 0 passes even if nothing remains.
     let look = world.send(cost("0"));
     assert_eq!(look.status, 200);
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_cost_that_never_fits_is_denied_for_that_reason(world: &mut dyn World) {
         counter_by_reason(world, "all", "cost_too_large", "denied"),
         1
     );
-    // It consumed nothing: all of it still fits.
+    // The denied request consumed nothing: the full cost still fits.
     assert_eq!(statuses(world, &cost("3"), 2), [200, 429]);
     assert_eq!(counter_by_reason(world, "all", "rate_limited", "denied"), 1);
 }

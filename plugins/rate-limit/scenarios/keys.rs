@@ -1,4 +1,4 @@
-//! What is counted apart, and what together.
+//! Keys: requests that are counted separately, and requests that share a count.
 
 use std::net::IpAddr;
 
@@ -74,7 +74,7 @@ pub(super) fn one_per_key(key: Value) -> Value {
     json!({"limits": [{"name": "one", "key": key, "rate": {"requests": 1, "per": "1h"}}]})
 }
 
-/// Sends all requests. Those of one list are counted together, so that only its first passes.
+/// Sends all requests. The requests of one list share a count, so that only the first passes.
 pub(super) fn assert_counted_apart<const N: usize>(
     world: &mut dyn World,
     lists: [Vec<Request>; N],
@@ -101,7 +101,7 @@ fn clients_are_told_apart_by_address(world: &mut dyn World) {
         [
             vec![from("192.0.2.1"), from("192.0.2.1")],
             vec![from("192.0.2.2")],
-            // One customer has at least a /64.
+            // A customer has at least a /64.
             vec![from("2001:db8::1"), from("2001:db8::ffff:0:0:1")],
             vec![from("2001:db8:0:1::1")],
         ],
@@ -164,8 +164,7 @@ fn headers_are_told_apart_by_value(world: &mut dyn World) {
             vec![with(b"a"), with(b"a")],
             vec![with(b"A")],
             vec![with(b"\xff\xfe"), with(b"\xff\xfe")],
-            // Without it, with nothing in it, or with several: who hides has one count with all
-            // others who do.
+            // Requests without the header, with an empty one, or with several values share a count.
             vec![
                 Request::get("/"),
                 with(b""),

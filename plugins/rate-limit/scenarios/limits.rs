@@ -1,11 +1,11 @@
-//! One limit, and time.
+//! One limit over time.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{counter, counter_by_reason, scenario, statuses};
-use crate::{Filter, RELOAD, Request, Scenario, World};
+use crate::{Filter, RELOAD_TIME, Request, Scenario, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
@@ -54,7 +54,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         Scenario {
             name: "rate_limit::the_counts_survive_the_crash_of_a_vm",
-            filters: vec![Filter::MortalPlugin {
+            filters: vec![Filter::CrashablePlugin {
                 module: "rate_limit",
                 config: json!({"limits": [{"name": "a", "key": [{"header": "x-api-key"}],
                     "missing": "skip", "rate": {"requests": 3, "per": "365d"}}]})
@@ -65,7 +65,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// Three requests in that time.
+/// A limit of three requests per `per`.
 fn window(algorithm: &str, per: &str, prefix: &str) -> Value {
     json!({
         "name": algorithm, "algorithm": algorithm,
@@ -75,7 +75,7 @@ fn window(algorithm: &str, per: &str, prefix: &str) -> Value {
 }
 
 fn a_burst_is_admitted_and_then_429(world: &mut dyn World) {
-    // 100 an hour are one every 36 seconds.
+    // 100 an hour is one every 36 seconds.
     for left in ["2", "1", "0"] {
         let response = world.send(Request::get("/"));
         let header = |name| response.get_header(name).unwrap_or_default();
@@ -110,7 +110,7 @@ fn a_burst_is_admitted_and_then_429(world: &mut dyn World) {
     assert!(world.received().is_empty());
 
     assert_eq!(counter(world, "per-client", "admitted"), 3);
-    // Of three, two are less than 80 %.
+    // Two of three are less than 80 %.
     assert_eq!(counter(world, "per-client", "near_limit"), 1);
     for (reason, count) in [
         ("rate_limited", 1),
@@ -143,7 +143,7 @@ fn a_window_admits_so_many(world: &mut dyn World) {
 }
 
 fn retry_after_is_enough(world: &mut dyn World) {
-    // A window may end meanwhile, but not twice.
+    // One window may end in the meantime, but not two.
     let denied = (0..7)
         .map(|_| world.send(Request::get("/")))
         .find(|response| response.status == 429)
@@ -166,11 +166,11 @@ fn a_rate_of_zero_denies_everything(world: &mut dyn World) {
 fn the_counts_survive_the_crash_of_a_vm(world: &mut dyn World) {
     let request = Request::get("/").header("x-api-key", "a");
     assert_eq!(statuses(world, &request, 2), [200, 200]);
-    // Without a key, so that it passes whatever is left.
+    // The limit skips this request, which has no key.
     world.crash("/");
-    world.pass(RELOAD);
-    // Each worker loads its VM anew with its next request.
+    world.pass(RELOAD_TIME);
+    // Each worker starts a new VM with its next request.
     statuses(world, &Request::get("/"), 8);
-    // One is left of three.
+    // One of three remains.
     assert_eq!(statuses(world, &request, 2), [200, 429]);
 }

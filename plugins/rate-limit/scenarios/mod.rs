@@ -1,4 +1,4 @@
-//! What a user of rate-limit would notice.
+//! The behaviour of rate-limit that users notice.
 
 mod capabilities;
 mod charging;
@@ -7,7 +7,7 @@ mod costs;
 mod keys;
 mod limits;
 mod replies;
-mod several;
+mod several_limits;
 mod shadow;
 mod spellings;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{Filter, Request, Scenario, World};
 
-/// What is tried with capabilities left out.
+/// The test with restricted capabilities.
 pub(crate) fn capabilities() -> crate::capabilities::Subject {
     capabilities::subject()
 }
@@ -24,7 +24,7 @@ pub(crate) fn capabilities() -> crate::capabilities::Subject {
 pub fn scenarios() -> Vec<Scenario> {
     [
         limits::scenarios(),
-        several::scenarios(),
+        several_limits::scenarios(),
         shadow::scenarios(),
         keys::scenarios(),
         spellings::scenarios(),
@@ -54,26 +54,26 @@ fn plugin(config: &Value) -> Filter {
     }
 }
 
-/// A counter of the instance called `edge`.
+/// A counter of the instance `edge`.
 fn counter(world: &mut dyn World, limit: &str, metric: &str) -> u64 {
     let labels = [("limit", limit)];
     world.counter(&crate::counter("rate_limit", "edge", &labels, metric))
 }
 
-/// The same of a counter by reason.
+/// A counter by reason of the instance `edge`.
 fn counter_by_reason(world: &mut dyn World, limit: &str, reason: &str, metric: &str) -> u64 {
     let labels = [("limit", limit), ("reason", reason)];
     world.counter(&crate::counter("rate_limit", "edge", &labels, metric))
 }
 
-/// Sends a request so many times, and returns the statuses.
+/// Sends a request this many times and returns the statuses.
 fn statuses(world: &mut dyn World, request: &Request, times: usize) -> Vec<u16> {
     (0..times)
         .map(|_| world.send(request.clone()).status)
         .collect()
 }
 
-/// What is left according to the `RateLimit` header, which must show one limit.
+/// The remaining amount in the `RateLimit` header, which must show one limit.
 fn remaining(world: &mut dyn World, request: Request) -> Option<u32> {
     let field = world.send(request).get_header("ratelimit")?;
     let (_, rest) = field.split_once(";r=")?;

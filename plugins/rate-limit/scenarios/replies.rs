@@ -1,4 +1,4 @@
-//! What a client is told.
+//! Replies to denied requests.
 
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn a_problem_names_all_limits_that_deny(world: &mut dyn World) {
         denied.get_header("content-type").as_deref(),
         Some("application/problem+json")
     );
-    // The longer one: before that no request would pass.
+    // The longer wait: no request passes before.
     assert_eq!(denied.get_header("retry-after").as_deref(), Some("3600"));
     let problem: Value = serde_json::from_slice(&denied.body).unwrap_or_default();
     assert_eq!(
@@ -96,7 +96,7 @@ fn grpc_gets_a_status_of_its_own(world: &mut dyn World) {
     assert_eq!(world.received().len(), 1);
 
     let denied = world.send(call);
-    assert_eq!(denied.status, 200, "what is wrong is said in grpc-status");
+    assert_eq!(denied.status, 200, "the error is in grpc-status");
     for (name, value) in [
         ("content-type", "application/grpc"),
         // RESOURCE_EXHAUSTED

@@ -1,4 +1,4 @@
-//! Limits that are tried out, and limits that are off.
+//! Limits in shadow mode, and limits that are off.
 
 use serde_json::json;
 
@@ -68,7 +68,7 @@ fn a_limit_in_shadow_marks_and_never_denies(world: &mut dyn World) {
     let mark = Some("rate_limit;trial".to_owned());
     assert_eq!(marks, [None, mark.clone(), mark]);
     assert_eq!(counter(world, "trial", "admitted"), 1);
-    // What the enforced limit denies, the other one does not see.
+    // The limit in shadow mode does not see requests that the enforced limit denies.
     assert_eq!(
         counter_by_reason(world, "trial", "rate_limited", "shadow_denied"),
         2
@@ -106,6 +106,6 @@ fn off_does_nothing(world: &mut dyn World) {
     assert_eq!(response.status, 200);
     assert_eq!(response.get_header("ratelimit-policy"), None);
     assert_eq!(counter(world, "off", "admitted"), 0);
-    // There is one that is on.
+    // The other limit is on.
     assert_eq!(statuses(world, &Request::get("/on"), 1), [429]);
 }

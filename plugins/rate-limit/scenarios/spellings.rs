@@ -1,4 +1,4 @@
-//! Spellings of one value are one key, as the servers behind read them.
+//! All spellings of a value are one key, as servers read them.
 
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ fn a_cookie_has_one_bucket_for_all_its_spellings(world: &mut dyn World) {
             vec![cookie("session=YWJj+/==")],
             vec![cookie("session=YWJk+/==")],
             vec![cookie("session=s%3Aabc.d%2Be")],
-            // Servers find different values here: they share one bucket, with those without a cookie.
+            // Servers read different values here: the requests share a bucket with those without a cookie.
             vec![
                 Request::get("/"),
                 cookie("session=a; session=b"),

@@ -1,6 +1,6 @@
 //! The wiring of [`rate_limit_policy`] to Envoy.
 //!
-//! What happens and why is told there, and in this folder's README for those who configure it.
+//! The policy's documentation is the specification; the README in this folder is for users.
 
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
@@ -9,7 +9,7 @@ use portcullis_host::{
     RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{Evaluation, LimitId, Outcome, Reason, SHADOW_HEADER, TableEffects};
+use rate_limit_policy::{Evaluation, LimitEvents, LimitId, Outcome, Reason, SHADOW_HEADER};
 
 /// The plugin.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ struct Counters {
 
 impl Plugin for RateLimit {
     type Policy = Policy;
-    /// What came of the request; `None` if this plugin has not seen it.
+    /// The evaluation of the request; `None` if this plugin has not seen it.
     type Stream = Option<Evaluation>;
 
     fn new(instance: Instance<Policy>) -> Self {
@@ -62,7 +62,7 @@ impl Plugin for RateLimit {
         &self.instance
     }
 
-    /// Once a response has begun, the request was judged: the error is counted, and the response passes.
+    /// Once a response has begun, the request has been decided: the error is counted, and the response passes.
     fn on_error(&self, _: &mut Option<Evaluation>, exchange: &mut Exchange, _: Failure) -> Flow {
         for counters in &self.counters {
             counters.errors.increment();
@@ -91,7 +91,7 @@ impl Plugin for RateLimit {
         let subject = Subject::new(headers, attributes.route());
         let request = attributes.request(&subject);
         let tables = &mut self.tables.at(now);
-        let evaluation = self.instance.on_request(&request, now.get(), tables);
+        let evaluation = self.instance.on_request(&request, now, tables);
         self.count(&evaluation);
 
         if evaluation.is_denied()
@@ -119,12 +119,10 @@ impl Plugin for RateLimit {
         let now = exchange.now(self.clock)?;
         let response = exchange.response()?;
         let tables = &mut self.tables.at(now);
-        let events = self
-            .instance
-            .on_response(evaluation, response, now.get(), tables);
+        let events = self.instance.on_response(evaluation, response, now, tables);
         for (limit, events) in events {
             if let Some(counters) = self.counters(limit) {
-                counters.count_table(events);
+                counters.count_events(events);
             }
         }
         Ok(Flow::Continue)
@@ -149,7 +147,7 @@ impl RateLimit {
             if check.is_error() {
                 counters.errors.increment();
             }
-            counters.count_table(check.table());
+            counters.count_events(check.events());
         }
     }
 
@@ -171,8 +169,8 @@ impl Counters {
         }
     }
 
-    fn count_table(&self, effects: TableEffects) {
-        self.table.count(effects.events);
-        self.forgiven.add(effects.forgiven);
+    fn count_events(&self, events: LimitEvents) {
+        self.table.count(events.table);
+        self.forgiven.add(events.forgiven);
     }
 }

@@ -40,8 +40,7 @@ fn respecting() -> Value {
     }))
 }
 
-/// A breaker that opens when requests to `/trip` fail twice in a row, and stands in nobody's way but
-/// theirs.
+/// A breaker that opens when requests to `/trip` fail twice in a row, and rejects no others.
 fn watch() -> Filter {
     breaker("watch")
 }
@@ -60,7 +59,7 @@ fn breaker(name: &str) -> Filter {
     }
 }
 
-/// Retries go on without it, and it may come later.
+/// Retries ignore a missing breaker, and it may be configured later.
 fn missing_breaker(world: &mut dyn World) {
     assert_eq!(gauge(world, "breaker_missing"), 1);
     pay(world, 5);
@@ -73,7 +72,7 @@ fn missing_breaker(world: &mut dyn World) {
     world.send(Request::post("/"));
     assert_eq!(gauge(world, "breaker_missing"), 0);
 
-    // Gone with another push.
+    // The next push removes it.
     world.reconfigure(&[breaker("other"), plugin(&respecting())]);
     world.send(Request::post("/"));
     assert_eq!(gauge(world, "breaker_missing"), 1);
@@ -84,7 +83,7 @@ fn gone(world: &mut dyn World) {
     assert!(gauge(world, "balance") > 0);
     assert_eq!(gauge(world, "breaker_missing"), 1);
 
-    // A request that is under way still counts there, and is the last to do so.
+    // A request under way is the last to count there.
     let slow = Answer::from(Response::new(200)).after(Duration::from_millis(500));
     world.upstream(Upstream::always(slow));
     let under_way = world.begin(Request::get("/"));
@@ -98,7 +97,7 @@ fn gone(world: &mut dyn World) {
         (0, 0)
     );
 
-    // It may come again, and do nothing.
+    // It may return, disabled.
     world.reconfigure(&[plugin(&respecting())]);
     pay(world, 1);
     assert!(gauge(world, "balance") > 0);

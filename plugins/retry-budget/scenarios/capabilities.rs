@@ -1,4 +1,4 @@
-//! What this plugin does when Envoy leaves out one of its capabilities.
+//! The plugin without one of the capabilities that Envoy can withhold.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn observe(world: &mut dyn World) -> Vec<String> {
     let get = || Request::get(RETRIED_PREFIX);
     let first = status(world.try_send(get()).as_ref());
     world.upstream(Upstream::Answers(Response::new(500)));
-    // What was paid in is soon used up.
+    // The deposits are soon used up.
     for _ in 0..5 {
         world.try_send(get());
     }

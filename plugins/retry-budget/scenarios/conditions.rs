@@ -1,4 +1,4 @@
-//! On what Envoy retries.
+//! The conditions on which Envoy retries.
 
 use serde_json::json;
 
@@ -47,10 +47,10 @@ fn empty_without_policy(world: &mut dyn World) {
         assert_eq!(world.send(Request::get("/")).status, 503);
         sent += world.received().len();
     }
-    // Each second request has paid for one: the last has it.
+    // Every second request pays for a retry: the last request has it.
     assert_eq!(sent, 4 + 1);
     assert_eq!(counter_by_reason(world, "denied", "budget_empty"), 4);
-    // A request that nobody wants to retry is not denied anything.
+    // A request that should not be retried is not counted as denied.
     world.send(Request::post("/"));
     assert_eq!(counter_by_reason(world, "denied", "budget_empty"), 4);
 }
@@ -75,7 +75,7 @@ fn nothing_to_retry(world: &mut dyn World) {
     assert_eq!(counter_by_reason(world, "denied", "budget_empty"), 1);
 }
 
-/// How often the upstream gets a request that it answers so.
+/// How often the upstream gets a request that it answers in this way.
 fn attempts(world: &mut dyn World, path: &str, response: Response) -> usize {
     let status = response.status;
     world.upstream(Upstream::Answers(response));
@@ -90,10 +90,10 @@ fn statuses(world: &mut dyn World) {
         assert_eq!(attempts(world, path, Response::new(418)), 2, "{path}");
         assert_eq!(attempts(world, path, Response::new(404)), 1, "{path}");
     }
-    // The route's own conditions hold as well.
+    // The route's own conditions apply as well.
     assert_eq!(attempts(world, "/", failure()), 1);
     assert_eq!(attempts(world, "/retried/", failure()), 2);
-    // No client can name others.
+    // A client cannot add conditions.
     world.upstream(Upstream::Answers(Response::new(404)));
     let asking = Request::get("/").header("x-envoy-retriable-status-codes", "404");
     world.send(asking);

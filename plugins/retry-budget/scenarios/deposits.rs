@@ -1,4 +1,4 @@
-//! Which requests pay for retries: those that reached an upstream.
+//! Deposits: requests pay if they reached an upstream.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ fn reached(world: &mut dyn World) {
     assert_eq!(balance(world), 8);
 }
 
-/// What is under way has not paid yet, not even for itself.
+/// A request under way has not paid yet, not even for itself.
 fn when_answered(world: &mut dyn World) {
     world.upstream(Upstream::Answers(failure()));
     for attempts in [1, 2, 2] {
@@ -110,7 +110,7 @@ fn ambiguous(world: &mut dyn World) {
     }
     world.received();
     assert_eq!(counter(world, "deposits"), 4);
-    // Below one budget or the other, by how the upstream takes `;`, dots and escaped slashes.
+    // It belongs to one budget or the other, depending on how the upstream reads `;`, dots and escaped slashes.
     for path in [
         "/other-budget/..;/retried/a",
         "/other-budget/..%2fretried/a",
@@ -120,7 +120,7 @@ fn ambiguous(world: &mut dyn World) {
         assert_eq!(world.send(Request::get(path)).status, 503, "{path}");
         assert_eq!(world.received().len(), 1, "{path}");
     }
-    // In another letter case the path is most likely the same, and is retried, but pays for nothing.
+    // In another letter case the path is most likely the same: it is retried, but does not pay.
     assert_eq!(world.send(Request::get("/Other-Budget/a")).status, 503);
     assert_eq!(counter(world, "deposits"), 4);
     assert_eq!(world.send(Request::get("/retried/a")).status, 503);

@@ -1,4 +1,4 @@
-//! Requests that are retries themselves.
+//! Requests that are already retries.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn denying() -> Value {
     }))
 }
 
-/// With something to draw on that no request has to pay for.
+/// A budget with a reserve, so that no request has to pay first.
 fn one_in_reserve() -> Value {
     budget(json!({"inbound_retries": "deny", "min_retries_per_second": 1}))
 }

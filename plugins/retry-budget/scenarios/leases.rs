@@ -1,11 +1,11 @@
-//! What is reserved comes back, whatever happens.
+//! Reserved retries return in every case.
 
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::{balance, budget, counter, failure, ok, pay, plugin, scenario};
-use crate::{Answer, Cluster, Filter, RELOAD, Request, Response, Scenario, Upstream, World};
+use crate::{Answer, Cluster, Filter, RELOAD_TIME, Request, Response, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let with = |name, filters, story| Scenario {
@@ -41,7 +41,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         with(
             "retry_budget::what_a_crashed_vm_held_comes_back_with_time",
-            vec![Filter::MortalPlugin {
+            vec![Filter::CrashablePlugin {
                 module: "retry_budget",
                 config: crash_config().to_string(),
             }],
@@ -59,7 +59,7 @@ fn two_retries() -> serde_json::Value {
     budget(json!({"max_retries": 2, "ratio": 50}))
 }
 
-/// With something to draw on that no request has to pay for.
+/// A budget with a reserve, so that no request has to pay first.
 fn five_in_reserve() -> serde_json::Value {
     budget(json!({"max_retries": 2, "min_retries_per_second": 5}))
 }
@@ -75,7 +75,7 @@ fn client_leaves(world: &mut dyn World) {
     world.abandon(request);
     assert_eq!(balance(world), 5);
 
-    // One that had been sent twice when its client left has used one.
+    // A request that had been sent twice when its client left has used one retry.
     world.upstream(Upstream::at_first(
         1,
         failure(),
@@ -85,7 +85,7 @@ fn client_leaves(world: &mut dyn World) {
     world.arrivals(Cluster::Upstream, 2);
     world.abandon(request);
     assert_eq!(counter(world, "retries_used"), 1);
-    // Eleven requests have paid for five and a half.
+    // Eleven requests have paid for five and a half retries.
     assert_eq!(balance(world), 4);
 }
 
@@ -121,7 +121,7 @@ fn answered_before(world: &mut dyn World) {
     assert_eq!(counter(world, "deposits"), 0);
 }
 
-/// The window is short, so that the story can wait until it is over, and begins with the first request.
+/// The window is short, so that the story can wait until it is over. It begins with the first request.
 fn crash_config() -> serde_json::Value {
     budget(json!({"max_retries": 10, "ratio": 1000, "window": "3s"}))
 }
@@ -134,8 +134,8 @@ fn crashed(world: &mut dyn World) {
     world.upstream(Upstream::Answers(ok()));
     world.crash("/");
     world.abandon(held);
-    world.pass(RELOAD.max(Duration::from_secs(4)));
-    // What was held has left the window, with the deposit that had paid for it.
+    world.pass(RELOAD_TIME.max(Duration::from_secs(4)));
+    // The reserved retry has left the window, with the deposit that paid for it.
     assert_eq!(world.send(Request::get("/retried/")).status, 200);
     assert_eq!(balance(world), 10);
 }

@@ -1,4 +1,4 @@
-//! What a user of retry-budget would notice.
+//! The behaviour of retry-budget that a user would notice.
 
 mod capabilities;
 mod breakers;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{Filter, Request, Response, Scenario, World};
 
-/// What is tried with capabilities left out.
+/// The requests that are sent while a capability is withheld.
 pub(crate) fn capabilities() -> crate::capabilities::Subject {
     capabilities::subject()
 }
@@ -54,9 +54,8 @@ fn plugin(config: &Value) -> Filter {
     }
 }
 
-/// An instance called `edge` with one budget, which is called `all`. Unless it says otherwise, it has no
-/// reserve and forgets nothing while the story lasts, so that the numbers do not depend on the time that
-/// it takes.
+/// An instance called `edge` with one budget called `all`. By default it has no reserve and a window that outlasts the
+/// story, so that the numbers do not depend on its duration.
 fn budget(mut budget: Value) -> Value {
     budget["name"] = json!("all");
     for (field, value) in [
@@ -70,22 +69,22 @@ fn budget(mut budget: Value) -> Value {
     json!({"name": "edge", "budgets": [budget]})
 }
 
-/// A counter of that budget.
+/// A counter of the budget `all`.
 fn counter(world: &mut dyn World, metric: &str) -> u64 {
     world.counter(&name(&[], metric))
 }
 
-/// The same of a counter by reason.
+/// A counter of the budget `all` by reason.
 fn counter_by_reason(world: &mut dyn World, metric: &str, reason: &str) -> u64 {
     world.counter(&name(&[("reason", reason)], metric))
 }
 
-/// A gauge of that budget.
+/// A gauge of the budget `all`.
 fn gauge(world: &mut dyn World, metric: &str) -> u64 {
     world.gauge(&name(&[], metric))
 }
 
-/// For how many retries there is something.
+/// The number of retries that the budget pays for.
 fn balance(world: &mut dyn World) -> u64 {
     gauge(world, "balance")
 }
@@ -95,7 +94,7 @@ fn name(more: &[(&str, &str)], metric: &str) -> String {
     crate::counter("retry_budget", "edge", &labels, metric)
 }
 
-/// Sends so many requests that succeed at once, which pay for retries later.
+/// Sends this number of requests that succeed at once, to pay for retries later.
 fn pay(world: &mut dyn World, requests: u32) {
     world.upstream(crate::Upstream::Answers(ok()));
     for _ in 0..requests {

@@ -1,4 +1,4 @@
-//! Which requests are retried, and who decides on it.
+//! Which requests are retried.
 
 use serde_json::json;
 
@@ -63,7 +63,7 @@ fn clients_ask(world: &mut dyn World) {
             .header("x-envoy-retriable-status-codes", "503")
     };
     pay(world, 20);
-    // No policy, no retries: there is one to be had, but nobody who configured on what.
+    // The budget would pay, but there is no policy with conditions, so there are no retries.
     assert_eq!(attempts(world, asking("/")), 1);
     assert_eq!(attempts(world, asking("/retried/")), 2);
 }
@@ -85,7 +85,7 @@ fn first_match(world: &mut dyn World) {
     assert_eq!(counter(world, "deposits"), 0);
     assert_eq!(attempts(world, Request::get("/retried/b")), 2);
     assert_eq!(counter(world, "deposits"), 1);
-    // Nobody said anything about other routes.
+    // Other routes are not configured.
     assert_eq!(attempts(world, Request::get("/")), 1);
     assert_eq!(counter(world, "deposits"), 1);
 }

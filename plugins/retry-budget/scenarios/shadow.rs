@@ -1,4 +1,4 @@
-//! Budgets that are tried out.
+//! Budgets in shadow mode.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 
 const MARK: &str = "x-portcullis-shadow";
 
-/// The route's own policy goes on to give each request three retries.
+/// The route's own policy still gives each request three retries.
 fn nothing_done(world: &mut dyn World) {
     world.upstream(Upstream::Answers(failure()));
     for _ in 0..11 {

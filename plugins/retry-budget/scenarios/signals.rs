@@ -1,4 +1,4 @@
-//! What callers are told.
+//! Stop signals for callers.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn stop(world: &mut dyn World) {
     pay(world, 10);
     world.upstream(Upstream::Answers(failure()));
     let marks = [0, 1, 2].map(|_| world.send(Request::get("/retried/")).get_header(MARK));
-    // There were two retries: the second one was the last.
+    // There were two retries; the second one was the last.
     let no = Some("no".to_owned());
     assert_eq!(marks, [None, no.clone(), no]);
 

@@ -1,4 +1,4 @@
-//! An upstream that fails, in part or altogether.
+//! An upstream that fails, partly or completely.
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ const RETRIED: &str = "/retried/";
 
 fn one_in_five(world: &mut dyn World) {
     world.upstream(Upstream::Answers(failure()));
-    // The first has nothing to draw on; after that each five pay for one.
+    // The first request finds an empty budget; after that, five requests pay for one retry.
     for _ in 0..41 {
         assert_eq!(world.send(Request::get(RETRIED)).status, 503);
     }
@@ -47,7 +47,7 @@ fn one_in_five(world: &mut dyn World) {
     assert_eq!(counter(world, "deposits"), 41);
     assert_eq!(counter(world, "retries_granted"), 8);
     assert_eq!(counter(world, "retries_used"), 8);
-    // Every request could have had three.
+    // Every request could have had three retries.
     assert_eq!(counter_by_reason(world, "denied", "budget_empty"), 41);
     assert_eq!(balance(world), 0);
 }
@@ -61,7 +61,7 @@ fn together(world: &mut dyn World) {
     assert_eq!(counter(world, "retries_used"), attempts as u64 - 40);
 }
 
-/// Each tenth request fails when it is first sent, and there are two retries for each ten requests.
+/// Every tenth request fails when it is first sent, and ten requests buy two retries.
 fn a_few_failures(world: &mut dyn World) {
     pay(world, 10);
     world.upstream(Upstream::script(|request| {
@@ -76,7 +76,7 @@ fn a_few_failures(world: &mut dyn World) {
     assert_eq!(world.received().len(), 100 + 10);
     assert_eq!(counter(world, "retries_used"), 10);
     assert_eq!(counter_by_reason(world, "denied", "budget_empty"), 0);
-    // A hundred and ten requests have paid for twenty-two.
+    // A hundred and ten requests have paid for twenty-two retries.
     assert_eq!(balance(world), 12);
 }
 

@@ -1,9 +1,9 @@
 //! The wiring of [`retry_budget_policy`] to Envoy.
 //!
-//! What happens and why is told there, and in this folder's README for those who configure it.
+//! The policy's documentation is the specification; the README in this folder is for users.
 
 mod metrics;
-mod respected;
+mod respected_breaker;
 
 use portcullis_core::config::Name;
 use portcullis_core::label::Label as _;
@@ -16,7 +16,7 @@ pub use retry_budget_policy::RetryBudget as Policy;
 use retry_budget_policy::{BreakerQuery, BudgetId, Evaluation, Reason, Report};
 
 use metrics::BudgetMetrics;
-use respected::Respected;
+use respected_breaker::RespectedBreaker;
 
 /// The plugin.
 #[derive(Debug)]
@@ -24,16 +24,16 @@ pub struct RetryBudget {
     instance: Instance<Policy>,
     clock: SteadyClock,
     tables: Tables,
-    /// By budget.
+    /// The metrics of each budget.
     metrics: Vec<BudgetMetrics>,
-    /// The breakers that budgets respect, by budget.
-    breakers: Vec<Option<Respected>>,
-    roster: MetricNames,
+    /// The breaker that each budget respects.
+    breakers: Vec<Option<RespectedBreaker>>,
+    metric_names: MetricNames,
 }
 
 impl Plugin for RetryBudget {
     type Policy = Policy;
-    /// What came of the request; `None` if no budget is for it, or if this plugin has not seen it.
+    /// The decision on the request; `None` if no budget applies to it, or if this plugin has not seen it.
     type Stream = Option<Evaluation>;
 
     fn new(instance: Instance<Policy>) -> Self {
@@ -41,8 +41,8 @@ impl Plugin for RetryBudget {
             log::warn!("portcullis retry_budget \"{}\": {warning}", instance.name());
         }
         let all_metrics = instance.metrics();
-        let roster = instance.metric_names();
-        for budget in roster.replace(&live_budgets(&instance)) {
+        let metric_names = instance.metric_names();
+        for budget in metric_names.replace(&live_budgets(&instance)) {
             BudgetMetrics::retire(&all_metrics, &budget);
         }
         let metrics: Vec<BudgetMetrics> = instance
@@ -59,16 +59,16 @@ impl Plugin for RetryBudget {
         let breakers = instance.breakers().zip(&metrics);
         let breakers = breakers.map(|(breaker, metrics)| {
             let missing = metrics.breaker_missing;
-            // An older configuration may have named one.
+            // An older configuration may have set it.
             missing.set(0);
             let breaker = breaker.filter(|_| instance.needs_request());
-            Some(Respected::open(breaker?, missing))
+            Some(RespectedBreaker::open(breaker?, missing))
         });
         Self {
             clock: SteadyClock::open(),
             tables: instance.open_tables(specs),
             breakers: breakers.collect(),
-            roster,
+            metric_names,
             instance,
             metrics,
         }
@@ -80,8 +80,8 @@ impl Plugin for RetryBudget {
 
     const NEEDS_STREAM_END: bool = true;
 
-    /// With `on_error: deny` a request gets no retries, and is refused where even that cannot be told to
-    /// the router. Once a response has begun there are no retries any more: the error is counted.
+    /// With `on_error: deny`, a request gets no retries, and is denied if the plugin cannot even tell the router so.
+    /// Once a response has begun, no retries follow: the error is only counted.
     fn on_error(
         &self,
         _: &mut Option<Evaluation>,
@@ -126,20 +126,20 @@ impl Plugin for RetryBudget {
         let request = attributes.request(&subject);
         let is_open = |query| self.is_open(query);
         let tables = &mut self.tables.at(now);
-        let evaluation =
-            self.instance
-                .on_request(&request, is_redirected, now.get(), tables, is_open);
+        let evaluation = self
+            .instance
+            .on_request(&request, is_redirected, now, tables, is_open);
         let Some(evaluation) = evaluation else {
             return Ok(Flow::Continue);
         };
         if let Some(metrics) = self.metrics(evaluation.budget()) {
             metrics.count(&evaluation);
         }
-        self.log(&evaluation, evaluation.denial(), "a retry is denied");
+        self.log(&evaluation, evaluation.denial(), "retry denied");
         if evaluation.denial().is_some() && evaluation.is_enforced() {
-            // It only spreads the clients that come back.
-            let chance = random().map_or(0, u64::from_le_bytes);
-            let reply = self.instance.reply(&evaluation, chance);
+            // It only spreads out the clients that return.
+            let random = random().map_or(0, u64::from_le_bytes);
+            let reply = self.instance.reply(&evaluation, random);
             *stream = Some(evaluation);
             return Ok(reply.map_or(Flow::Continue, Flow::Reply));
         }
@@ -156,11 +156,11 @@ impl Plugin for RetryBudget {
         let Some(evaluation) = stream else {
             return Ok(Flow::Continue);
         };
-        let settled = self.settle(evaluation, exchange);
+        let recorded = self.record(evaluation, exchange);
         if evaluation.needs_response() {
             self.instance.on_response(evaluation, exchange.response()?);
         }
-        settled.map(|()| Flow::Continue)
+        recorded.map(|()| Flow::Continue)
     }
 
     fn on_trailers(
@@ -180,24 +180,24 @@ impl Plugin for RetryBudget {
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
         match stream {
-            Some(evaluation) => self.settle(evaluation, exchange),
+            Some(evaluation) => self.record(evaluation, exchange),
             None => Ok(()),
         }
     }
 }
 
-/// The budgets that do anything.
+/// The budgets that are not off.
 fn live_budgets(policy: &Policy) -> Vec<&str> {
     let budgets = policy.budgets().filter(|_| policy.needs_request());
     budgets.map(Name::as_str).collect()
 }
 
-/// Requests on old connections have set gauges for as long as this instance was there.
+/// While this instance existed, requests on old connections set gauges. Those of removed budgets are cleared.
 impl Drop for RetryBudget {
     fn drop(&mut self) {
         let metrics = self.instance.metrics();
         for budget in live_budgets(&self.instance) {
-            if self.roster.is_retired(budget) {
+            if self.metric_names.is_retired(budget) {
                 BudgetMetrics::retire(&metrics, budget);
             }
         }
@@ -205,9 +205,9 @@ impl Drop for RetryBudget {
 }
 
 impl RetryBudget {
-    /// Gives back what the request did not use, if that was not done before. Where Envoy does not say
-    /// what it used, that is everything.
-    fn settle(&self, evaluation: &mut Evaluation, exchange: &Exchange) -> Result<(), Error> {
+    /// Records the retries that the request used, unless that is done already. If Envoy does not provide the number of
+    /// attempts, all granted retries count as used.
+    fn record(&self, evaluation: &mut Evaluation, exchange: &Exchange) -> Result<(), Error> {
         if !evaluation.needs_report() {
             return Ok(());
         }
@@ -232,17 +232,17 @@ impl RetryBudget {
             .and_then(Option::as_deref)
             .unwrap_or_default();
         let now = exchange.now(self.clock)?;
-        let settlement =
-            self.instance
-                .settle(evaluation, report, now.get(), &mut self.tables.at(now));
-        self.log(evaluation, settlement.denied, "no more retries");
+        let recorded = self
+            .instance
+            .record(evaluation, report, now, &mut self.tables.at(now));
+        self.log(evaluation, recorded.denied, "no more retries");
         if let Some(metrics) = self.metrics(evaluation.budget()) {
-            metrics.count_settlement(evaluation, &settlement);
+            metrics.count_recorded(evaluation, &recorded);
         }
         attempts.and(flags).map(|_| ()).and(details.map(|_| ()))
     }
 
-    /// One line for a request that is denied retries, or is one and is denied.
+    /// Logs a request that is denied retries, or a retry that is denied.
     fn log(&self, evaluation: &Evaluation, denial: Option<Reason>, what: &str) {
         if let Some(reason) = denial {
             log::debug!(

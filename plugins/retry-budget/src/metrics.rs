@@ -1,7 +1,7 @@
-//! What is counted of each budget.
+//! The metrics of each budget.
 
 use portcullis_host::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
-use retry_budget_policy::{Evaluation, Reason, Settlement};
+use retry_budget_policy::{Evaluation, Reason, Recorded};
 
 /// The metrics of one budget.
 #[derive(Debug)]
@@ -40,14 +40,14 @@ impl BudgetMetrics {
         }
     }
 
-    /// Sets the gauges of a budget that is gone to 0, but for `occupancy`: its keys still take memory.
+    /// Sets the gauges of a removed budget to 0, except `occupancy`: its keys still take memory.
     pub(crate) fn retire(metrics: &Metrics, budget: &str) {
         for gauge in ["balance", "breaker_missing"] {
             metrics.with("budget", budget).gauge(gauge).set(0);
         }
     }
 
-    /// Counts what was decided about a request.
+    /// Counts the decision on a request.
     pub(crate) fn count(&self, evaluation: &Evaluation) {
         if evaluation.is_inbound_retry() {
             self.inbound_retries.increment();
@@ -66,20 +66,20 @@ impl BudgetMetrics {
         self.table.count(evaluation.table());
     }
 
-    /// Counts what came of it in the end.
-    pub(crate) fn count_settlement(&self, evaluation: &Evaluation, settlement: &Settlement) {
-        if settlement.deposited {
+    /// Counts what the request used.
+    pub(crate) fn count_recorded(&self, evaluation: &Evaluation, recorded: &Recorded) {
+        if recorded.deposited {
             self.deposits.increment();
         }
-        self.retries_used.add(settlement.used);
-        if let Some(reason) = settlement.denied {
+        self.retries_used.add(recorded.used);
+        if let Some(reason) = recorded.denied {
             match evaluation.is_enforced() {
                 true => self.denied.increment(reason),
                 false => self.shadow_denied.increment(reason),
             }
         }
-        self.show(settlement.balance);
-        self.table.count(settlement.table);
+        self.show(recorded.balance);
+        self.table.count(recorded.table);
     }
 
     fn show(&self, balance: Option<u32>) {

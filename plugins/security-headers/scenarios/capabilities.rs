@@ -1,4 +1,4 @@
-//! What this plugin does when Envoy leaves out one of its capabilities.
+//! The behaviour of this plugin when Envoy withholds one of its capabilities.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
-//! What a user of security-headers would notice.
+//! The behaviour of security-headers that users notice.
 
 mod capabilities;
-mod framing;
+mod frame_ancestors;
 mod requests;
 mod responses;
 mod revalidation;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{Filter, Response, Scenario};
 
-/// What is tried with capabilities left out.
+/// The test with restricted capabilities.
 pub(crate) fn capabilities() -> crate::capabilities::Subject {
     capabilities::subject()
 }
@@ -118,7 +118,7 @@ pub fn scenarios() -> Vec<Scenario> {
     });
     scenarios.extend(spellings::scenarios());
     scenarios.extend(revalidation::scenarios());
-    scenarios.extend(framing::scenarios());
+    scenarios.extend(frame_ancestors::scenarios());
     scenarios
 }
 
@@ -133,7 +133,7 @@ fn counter(labels: &[(&str, &str)], metric: &str) -> String {
     crate::counter("security_headers", "edge", labels, metric)
 }
 
-/// helmet 8.3's headers, but for HSTS, which does not belong on a plain connection.
+/// helmet 8.3's headers without HSTS, which does not belong on a plain connection.
 const HELMET: [(&str, &str); 11] = [
     (
         "content-security-policy",
@@ -153,7 +153,7 @@ const HELMET: [(&str, &str); 11] = [
     ("x-xss-protection", "0"),
 ];
 
-/// Where cross-site requests are refused, pages must not hide the origin of their own forms.
+/// If cross-site requests are refused, pages must not hide the origin of their own forms.
 fn assert_helmet_with_checks(response: &Response) {
     for (name, value) in HELMET {
         let value = match name {

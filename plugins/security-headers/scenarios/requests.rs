@@ -1,4 +1,4 @@
-//! Which rule a request selects, and which requests are refused.
+//! Selection of rules, and refusal of requests.
 
 use super::{HELMET, assert_helmet, assert_helmet_with_checks, counter};
 use crate::{Request, Response, SHOP_PREFIX, Upstream, World};
@@ -16,7 +16,7 @@ pub(super) fn a_rule_cannot_be_dodged_by_spelling(world: &mut dyn World) {
         "/api%2forders",
         "/api\\orders",
         "/./api/./orders",
-        // Those that only some servers take for it.
+        // Only some servers read these as the path of the rule.
         "/api/../orders",
         "/%2561pi/orders",
         "/API/orders",
@@ -77,7 +77,7 @@ pub(super) fn a_cross_site_post_is_refused(world: &mut dyn World) {
         Request::post("/pay")
             .header("sec-fetch-site", "cross-site")
             .header("origin", "https://app.example"),
-        // Not a browser.
+        // The client is not a browser.
         Request::post("/pay"),
     ] {
         assert_eq!(world.send(allowed.clone()).status, 200, "{allowed:?}");
@@ -113,7 +113,7 @@ pub(super) fn bytes_that_are_not_text_pass_unharmed(world: &mut dyn World) {
             .header("x-bytes", b"\xff\xfe response")
             .header("set-cookie", b"a=\xff"),
     ));
-    // The second request shows that the first did not kill the VM.
+    // The second request shows that the first did not crash the VM.
     for _ in 0..2 {
         let response = world.send(
             Request::post("/")

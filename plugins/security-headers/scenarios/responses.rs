@@ -1,4 +1,4 @@
-//! What becomes of responses.
+//! Headers of responses.
 
 use super::{assert_helmet, counter};
 use crate::{NO_ROUTE_PREFIX, Request, Response, Upstream, World};
@@ -27,7 +27,7 @@ pub(super) fn hsts_goes_over_tls_only(world: &mut dyn World) {
 
     assert_eq!(hsts(Request::get("/")), None);
     assert_eq!(hsts(Request::get("/").tls()), value);
-    // A client's word for it is not enough.
+    // A client's claim of TLS is not enough.
     assert_eq!(
         hsts(Request::get("/").header("x-forwarded-proto", "https")),
         None
@@ -108,7 +108,7 @@ pub(super) fn every_response_has_a_nonce_of_its_own(world: &mut dyn World) {
         }
     }
 
-    // The page that a 304 revives carries the nonce of its own policy.
+    // A page that a 304 revalidates has the nonce of its stored policy.
     world.upstream(Upstream::Answers(Response::new(304).without_body()));
     let revived = world.send(Request::get("/"));
     assert_eq!(revived.status, 304);
@@ -153,7 +153,7 @@ pub(super) fn header_actions(world: &mut dyn World) {
         Some("DENY")
     );
     assert_eq!(changed.get_header("x-app").as_deref(), Some("cart"));
-    // As one line or as two: both mean the same, and Envoy joins some headers.
+    // One line or two mean the same, and Envoy joins some headers.
     let vary = changed.all("vary").join(",");
     let vary: Vec<&str> = vary.split(',').map(str::trim).collect();
     assert_eq!(vary, ["accept", "origin"]);

@@ -1,4 +1,4 @@
-//! Answers that update a response which the browser has stored.
+//! Responses that update one that the browser has stored.
 
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ fn a_304_gets_no_header(world: &mut dyn World) {
         assert_eq!(response.status, 304);
         assert_eq!(security_headers(&response), [""; 0]);
     }
-    // A header that the upstream repeats is passed on as it is.
+    // A header that the upstream repeats passes unchanged.
     let repeated = not_modified()
         .header("cache-control", "private, max-age=60")
         .header("content-security-policy", "default-src https:");
@@ -88,7 +88,7 @@ fn a_304_gets_no_header(world: &mut dyn World) {
         response.all("content-security-policy"),
         ["default-src https:"]
     );
-    // The next page is given all of them.
+    // The next page gets all of them.
     world.upstream(Upstream::Answers(Response::new(200)));
     let page = world.send(Request::get("/"));
     assert!(page.get_header("content-security-policy").is_some());

@@ -1,4 +1,4 @@
-//! Requests that a server may read in more than one way: a rule that grants needs all readings.
+//! Requests that servers may read in several ways: a rule that grants needs every reading.
 
 use serde_json::{Value, json};
 
@@ -70,8 +70,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// Paths that some server takes for one below this folder, and Envoy for another one, or the other way
-/// round.
+/// Paths that some server reads as below this folder and Envoy does not, or the reverse.
 fn ambiguous(folder: &str) -> Vec<String> {
     let capital = folder.to_uppercase();
     vec![
@@ -117,13 +116,13 @@ fn a_check_needs_one_reading(world: &mut dyn World) {
     for path in &ambiguous {
         assert_eq!(world.send(foreign(path)).status, 403, "{path}");
     }
-    // The rule that refused is the one that is counted.
+    // The refusal is counted under the rule that refused.
     let refused = counter(
         &[("rule", "admin"), ("reason", "origin")],
         "cross_site_refused",
     );
     assert_eq!(world.counter(&refused), 1 + ambiguous.len() as u64);
-    // A request of one's own passes however it is spelled.
+    // A request of the page's own site passes in any spelling.
     for path in &ambiguous {
         let own = Request::post(path).header("sec-fetch-site", "same-origin");
         assert_eq!(world.send(own).status, 200, "{path}");
@@ -163,7 +162,7 @@ fn a_rule_that_weakens_needs_every_reading(world: &mut dyn World) {
         let cookie = header("set-cookie");
         assert!(cookie.contains("; Secure"), "{path} {cookie}");
         assert!(cookie.ends_with("; SameSite=Strict"), "{path} {cookie}");
-        // It takes nothing from anybody.
+        // The possible rule adds a header that weakens nothing.
         assert_eq!(header("x-embed"), "1", "{path}");
     }
 }
@@ -205,7 +204,7 @@ fn a_nonce_of_a_client_reaches_nobody(world: &mut dyn World) {
             .collect();
         assert!(values.is_empty(), "{path}: {values:?}");
 
-        // Whether a page may need a nonce is a question of restriction, too.
+        // A rule with a nonce restricts, so one reading is enough.
         let is_page = path.to_lowercase().contains("pages");
         let nonce = received.get_header("x-csp-nonce");
         assert_eq!(nonce.is_some(), is_page, "{path}");

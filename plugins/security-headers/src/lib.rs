@@ -1,6 +1,6 @@
 //! The wiring of [`security_headers_policy`] to Envoy.
 //!
-//! What happens and why is told there, and in this folder's README for those who configure it.
+//! The policy's documentation is the specification; the README in this folder is for users.
 
 use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
@@ -29,7 +29,7 @@ struct Counters {
     shadow_refused: CountersBy<Reason>,
 }
 
-/// What the response needs to know of the request.
+/// The state of a request that its response needs.
 #[derive(Debug, Default)]
 pub struct Stream {
     selection: Option<Selection>,
@@ -57,7 +57,6 @@ impl Plugin for SecurityHeaders {
         &self.instance
     }
 
-    /// The ends of streams say nothing to this plugin.
     fn on_error(&self, stream: &mut Stream, exchange: &mut Exchange, failure: Failure) -> Flow {
         self.errors.increment();
         let unmatched = Selection::default();
@@ -116,7 +115,7 @@ impl Plugin for SecurityHeaders {
         let tls = self.instance.needs_tls(selection) && {
             match exchange.property(Property::TLS_VERSION) {
                 Ok(version) => version.is_some(),
-                // Without TLS the other headers are set, should the response pass.
+                // If the response passes, it gets all headers but HSTS.
                 Err(error) => {
                     let response = exchange.response()?;
                     self.instance

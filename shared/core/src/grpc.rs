@@ -1,22 +1,22 @@
-//! gRPC and gRPC-Web, told apart by the content type.
+//! Recognises gRPC and gRPC-Web by the content type.
 //!
-//! gRPC-Web (`application/grpc-web`, `application/grpc-web-text`) is for browsers, which show no trailers. Its
-//! status stands at the end of the body, where no filter looks, except when there is no message: then it
-//! stands in the headers, as in gRPC.
+//! gRPC-Web (`application/grpc-web`, `application/grpc-web-text`) is for browsers, which do not expose trailers.
+//! Its status is at the end of the body, where no filter looks. Only a response without a message has it in the
+//! headers, as in gRPC.
 
 use crate::headers::HeaderMap;
 
 /// The kind of a gRPC message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grpc {
-    /// gRPC over HTTP/2: the status is in the trailers, or in the headers.
+    /// gRPC over HTTP/2: the status is in the trailers or in the headers.
     Http2,
-    /// gRPC-Web: the status is in the headers, or in the body.
+    /// gRPC-Web: the status is in the headers or in the body.
     Web,
 }
 
 impl Grpc {
-    /// The kind that the content type names, such as `application/grpc+proto`; none of plain HTTP.
+    /// The kind that the content type names, such as `application/grpc+proto`; `None` for plain HTTP.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let content_type = headers.get("content-type")?;
         let rest = content_type.strip_prefix(b"application/grpc")?;

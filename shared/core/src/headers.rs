@@ -1,18 +1,17 @@
-//! The headers of one message, as bytes, and what a policy changed in them.
+//! The headers of one message, as bytes, and the changes that a policy made to them.
 //!
-//! A header value is a sequence of bytes that need not be UTF-8, a name may stand there several
-//! times, and order counts: nothing here merges, reorders or re-encodes. Names are lower-case, as
-//! proxies hand them over; pseudo headers (`:path`) are ordinary entries.
+//! A header value is a sequence of bytes that need not be UTF-8, a name may occur several times, and order
+//! matters: nothing here merges, reorders or re-encodes headers. Names are lower-case, as proxies pass them;
+//! pseudo-headers (`:path`) are ordinary entries.
 //!
-//! Every change is applied to the map and noted, so that the next policy sees it and the host can
-//! carry it out. Later changes of a header take the place of earlier ones, so the host carries out no change that
-//! nobody would see.
+//! The map applies and records every change, so that the next policy sees it and the host can carry it out. A later
+//! change of a header replaces the earlier ones, so the host carries out no change that nobody would see.
 
 use bytes::Bytes;
 
 use crate::readings::is_spelling_of;
 
-/// The request header that marks requests which shadow mode let pass.
+/// The request header that marks requests which pass only because of shadow mode.
 pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 
 /// The headers (or trailers) of one message.
@@ -24,16 +23,16 @@ pub struct HeaderMap {
     added: Vec<Bytes>,
 }
 
-/// One change to a header map, in the order in which it was made.
+/// One change to a header map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The header has this value and no other.
+    /// Replace all values of the header by this one.
     Set(Bytes, Bytes),
-    /// The header has this value too.
+    /// Add this value to the header, as a line of its own.
     Append(Bytes, Bytes),
-    /// The header is gone.
+    /// Remove the header.
     Remove(Bytes),
-    /// The header has these values, one line each.
+    /// Replace all values of the header by these, one line each.
     SetLines(Bytes, Vec<Bytes>),
 }
 
@@ -59,8 +58,8 @@ impl HeaderMap {
         }
     }
 
-    /// Makes this a map of the same entries, without changes, in the memory that it has.
-    pub fn become_as_received(&mut self, other: &Self) {
+    /// Copies the entries of another map and forgets all changes. Reuses the memory of this map.
+    pub fn reset_to(&mut self, other: &Self) {
         self.entries.clone_from(&other.entries);
         self.changes.clear();
         self.added.clear();
@@ -84,8 +83,8 @@ impl HeaderMap {
         self.get(name).is_some()
     }
 
-    /// The lines that a server may read as this header, with the names that they have: its own, and
-    /// every other [spelling](is_spelling_of) of it.
+    /// All lines that a server may read as this header, with their names: its own name, and every other
+    /// [spelling](is_spelling_of) of it.
     pub fn spellings(&self, name: &str) -> impl Iterator<Item = &(Bytes, Bytes)> {
         self.entries
             .iter()
@@ -97,7 +96,7 @@ impl HeaderMap {
         self.entries.iter()
     }
 
-    /// Gives the header this one value, in place of all that it had.
+    /// Replaces all values of the header by this one.
     pub fn set(&mut self, name: Bytes, value: Bytes) {
         let mut lines = self.entries.iter_mut().filter(|(other, _)| *other == name);
         let is_absent = match (lines.next(), lines.next()) {
@@ -118,7 +117,7 @@ impl HeaderMap {
         self.replace_changes(Change::Set(name, value));
     }
 
-    /// Gives the header one more line.
+    /// Adds one line to the header.
     pub fn append(&mut self, name: Bytes, value: Bytes) {
         let is_absent = !self.entries.iter().any(|(other, _)| *other == name);
         self.note_addition(&name, is_absent);
@@ -133,7 +132,7 @@ impl HeaderMap {
         }
     }
 
-    /// Removes every line of the header. False when there was none, which is not a change.
+    /// Removes every line of the header. Returns false if it had none; then nothing is recorded.
     pub fn remove(&mut self, name: Bytes) -> bool {
         let before = self.entries.len();
         self.entries.retain(|(other, _)| *other != name);
@@ -150,18 +149,18 @@ impl HeaderMap {
         removed
     }
 
-    /// Removes every line that a server may read as this header, under each
-    /// [spelling](is_spelling_of) of its name. False when there was none, which is not a change.
+    /// Removes every line that a server may read as this header, under each [spelling](is_spelling_of) of its
+    /// name. Returns false if there was none; then nothing is recorded.
     pub fn remove_spellings(&mut self, name: &str) -> bool {
         self.remove_each(|other| is_spelling_of(other, name))
     }
 
-    /// As [`remove_spellings`](Self::remove_spellings), but the header itself stays.
+    /// Like [`remove_spellings`](Self::remove_spellings), but keeps the lines with the exact name.
     pub fn remove_other_spellings(&mut self, name: &str) -> bool {
         self.remove_each(|other| is_spelling_of(other, name) && other != name.as_bytes())
     }
 
-    /// Removes the headers with these names.
+    /// Removes the headers whose names are meant.
     fn remove_each(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> bool {
         let mut removed = false;
         while let Some((name, _)) = self.entries.iter().find(|(name, _)| is_meant(name)) {
@@ -170,7 +169,7 @@ impl HeaderMap {
         removed
     }
 
-    /// Gives the header these lines, in place of all that it had.
+    /// Replaces all lines of the header by these.
     pub fn set_lines(&mut self, name: Bytes, lines: Vec<Bytes>) {
         self.replace_lines(&name, &lines);
         self.replace_changes(Change::SetLines(name, lines));
@@ -196,12 +195,12 @@ impl HeaderMap {
         }
     }
 
-    /// What was changed so far. For the same header, no change undoes an earlier one.
+    /// All changes so far. No change undoes an earlier one of the same header.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// The new lines stand where the first old one stood.
+    /// Puts the new lines where the first old one was.
     fn replace_lines(&mut self, name: &Bytes, lines: &[Bytes]) {
         let at = self
             .entries
@@ -216,7 +215,7 @@ impl HeaderMap {
     }
 }
 
-/// Whether a text is a token (RFC 9110, section 5.6.2), as names of headers and methods are.
+/// Whether a text is a token (RFC 9110, section 5.6.2), as header names and methods must be.
 pub fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text

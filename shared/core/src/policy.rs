@@ -1,4 +1,4 @@
-//! What every policy is to those who load it: a configuration that can be read, and its meaning.
+//! The interface through which plugins and tools load a policy.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{Document, Errors, Name, member_path};
 
-/// A policy, compiled from its configuration. Its [`Display`](fmt::Display) is the summary that an operator
-/// reads in the log: mode, rules, bounds.
+/// A policy, compiled from its configuration. Its [`Display`](fmt::Display) is the summary for the log: mode,
+/// rules, bounds.
 pub trait Policy: fmt::Display + Sized + 'static {
     /// The plugin's name in snake case: in metrics, in the log, and as the name of its module.
     const NAME: &'static str;
@@ -18,39 +18,40 @@ pub trait Policy: fmt::Display + Sized + 'static {
     /// The configuration, valid by construction.
     type Config: DeserializeOwned;
 
-    /// Reads a configuration. The verdict depends on the text alone, because a configuration that fails on
-    /// one worker only cannot be mended.
+    /// Reads a configuration. The result depends only on the text: nobody could fix a configuration that fails on
+    /// only some workers.
     fn read(document: Document) -> Result<Self::Config, Errors> {
         document.read()
     }
 
-    /// The name of the instance that a configuration describes.
+    /// The name of the plugin instance that a configuration describes.
     fn instance(config: &Self::Config) -> &Name;
 
     /// Compiles a configuration.
     fn compile(config: Self::Config) -> Self;
 
-    /// What the configuration says of its surroundings. `instance` is the name of this instance.
-    fn surroundings(&self, _instance: &Name) -> Surroundings {
-        Surroundings::default()
+    /// The parts of the configuration that refer to other plugins and clusters. `instance` is the name of this
+    /// instance.
+    fn references(&self, _instance: &Name) -> References {
+        References::default()
     }
 }
 
-/// What a valid configuration means for what stands around it: other plugins and Envoy's clusters.
+/// What a valid configuration refers to outside itself: other plugins and Envoy clusters.
 #[derive(Debug, Default)]
-pub struct Surroundings {
+pub struct References {
     /// Settings that have no effect, each with its JSON path.
     pub warnings: Vec<(String, String)>,
-    /// Circuit breakers that this instance defines, as `instance/breaker`.
+    /// Circuit breakers that this instance defines, each as `instance/breaker`.
     pub breakers: Vec<String>,
-    /// Circuit breakers that it reads, each with its JSON path.
+    /// Circuit breakers whose state this instance reads, each with its JSON path.
     pub respected_breakers: Vec<(String, String)>,
-    /// Envoy clusters that it calls, each with its JSON path.
+    /// Envoy clusters that this instance calls, each with its JSON path.
     pub clusters: Vec<(String, String)>,
 }
 
-impl Surroundings {
-    /// The same, said of a member of a larger configuration: its paths begin with that member.
+impl References {
+    /// The same references from a member of a larger configuration: their paths begin with that member.
     #[must_use]
     pub fn within(self, member: &str) -> Self {
         let place = |found: Vec<(String, String)>| {
@@ -68,7 +69,7 @@ impl Surroundings {
         }
     }
 
-    /// What two configurations say together.
+    /// The references of two configurations together.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.warnings.extend(other.warnings);

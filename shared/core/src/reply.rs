@@ -1,4 +1,4 @@
-//! An answer in place of the upstream's, and the parts of it that a configuration can set.
+//! A response that a plugin sends instead of the upstream's, and the parts of it that users can configure.
 
 use std::fmt;
 
@@ -8,23 +8,23 @@ use serde::{Deserialize, Deserializer, de};
 use crate::config::{HeaderValue, is_framing};
 use crate::headers::is_token;
 
-/// A response made here. Envoy fills in `content-length`, and for gRPC requests makes a gRPC status
-/// of it.
+/// A response that a plugin sends itself. Envoy adds `content-length`, and turns it into a gRPC status for a gRPC
+/// request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The status for a gRPC request; without one, Envoy derives it from the HTTP status.
+    /// The status of a gRPC request. If it is `None`, Envoy derives it from the HTTP status.
     pub grpc_status: Option<u32>,
     /// The response-code details for Envoy's access log: short, without spaces.
     pub details: Bytes,
-    /// Headers beside those that Envoy sets, in order.
+    /// Headers in addition to those that Envoy sets, in order.
     pub headers: Vec<(Bytes, Bytes)>,
-    /// The body; `text/plain` unless `headers` say otherwise.
+    /// The body. Its type is `text/plain` unless `headers` say otherwise.
     pub body: Bytes,
 }
 
-/// The status of a reply that refuses: 400 to 599.
+/// The HTTP status of a denial, from 400 to 599.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u16")]
 pub struct ErrorStatus<const DEFAULT: u16>(u16);
@@ -68,7 +68,7 @@ impl<const DEFAULT: u16> schemars::JsonSchema for ErrorStatus<DEFAULT> {
     }
 }
 
-/// Headers to add to a reply, each once.
+/// Headers to add to a reply. Each name occurs once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyHeaders(Vec<(Bytes, Bytes)>);
 
@@ -78,13 +78,13 @@ impl ReplyHeaders {
         self.0.iter()
     }
 
-    /// Whether a header of this name is among them.
+    /// Whether there is a header of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| other == name)
     }
 }
 
-/// Headers that Portcullis writes itself, or those that begin so.
+/// Headers that Portcullis writes itself, and prefixes of such headers.
 const OWN: [&str; 3] = ["ratelimit", "ratelimit-policy", "retry-after"];
 const OWN_PREFIXES: [&str; 2] = ["x-ratelimit-", "x-portcullis-"];
 
@@ -111,7 +111,7 @@ impl TryFrom<String> for ReplyHeaderName {
     }
 }
 
-/// An object of names and values.
+/// Reads a JSON object of header names and values.
 impl<'de> Deserialize<'de> for ReplyHeaders {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -132,8 +132,8 @@ impl<'de> Deserialize<'de> for ReplyHeaders {
                     let HeaderValue(value) = members.next_value()?;
                     if headers.0.iter().any(|(other, _)| *other == name) {
                         return Err(de::Error::custom(format!(
-                            "found {:?} twice; expected each header once: letter case does not \
-                             count",
+                            "found {:?} twice; expected each header once: names are \
+                             case-insensitive",
                             String::from_utf8_lossy(&name)
                         )));
                     }

@@ -1,6 +1,6 @@
 //! Signatures that a host verifies for a policy.
 
-/// The hash function of a signature that the host verifies.
+/// The hash function of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
     /// SHA-256.
@@ -12,7 +12,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// The name by which Envoy knows it.
+    /// The name that Envoy uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -22,14 +22,14 @@ impl Hash {
     }
 }
 
-/// A host that verifies RSA PKCS#1 v1.5 and ECDSA signatures much faster than a module can.
+/// A host that verifies RSA PKCS#1 v1.5 and ECDSA signatures, much faster than a WebAssembly module can.
 pub trait HostSignatures {
-    /// Whether the host verifies anything at all. If not, the module verifies everything, slowly.
+    /// Whether the host can verify signatures. If not, the module verifies all of them itself, slowly.
     fn is_available(&self) -> bool {
         true
     }
 
-    /// Whether the signature of the message is good; none if this host cannot tell.
+    /// Whether the signature of the message is valid; `None` if this host cannot verify it.
     ///
     /// The key is a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in DER. An ECDSA signature is an
     /// `Ecdsa-Sig-Value` (RFC 3279 §2.2.3) in DER, an RSA signature is plain.

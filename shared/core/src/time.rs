@@ -1,22 +1,22 @@
-//! Time, as a policy is given it.
+//! The types of time, one for each clock.
 //!
-//! Policies read no clock. State is kept by a **steady** clock, which nobody can set, in [`Nanos`]; the times in
-//! tokens and `Retry-After` dates are on the **wall** clock, in [`UnixSeconds`]. The two never meet in one
-//! expression.
+//! Policies do not read clocks; the host passes the time. State uses the **steady** clock, which nobody can set, in
+//! [`Nanos`]. Times in tokens and dates in `Retry-After` use the **wall** clock, in [`UnixSeconds`]. The types keep
+//! the two from being mixed.
 
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
-/// Nanoseconds: a length of time, or a time on the steady clock, which is a length since its start.
+/// Nanoseconds: a duration, or a time on the steady clock, which is the duration since the clock started.
 ///
-/// Arithmetic saturates: a clock that seems to go back has not moved, and what lies beyond [`MAX`](Self::MAX), in
-/// 584 years, never comes.
+/// Arithmetic saturates: a clock that seems to run backwards has not moved, and a time beyond
+/// [`MAX`](Self::MAX), which is 584 years, never comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nanos(u64);
 
 impl Nanos {
-    /// No time at all; the start of the clock.
+    /// No time; also the start of the clock.
     pub const ZERO: Self = Self(0);
     /// One microsecond.
     pub const MICROSECOND: Self = Self(1_000);
@@ -27,17 +27,17 @@ impl Nanos {
     /// A time that never comes.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// This many nanoseconds.
+    /// A number of nanoseconds.
     pub const fn new(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// This many milliseconds.
+    /// A number of milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(Self::MILLISECOND.0))
     }
 
-    /// This many seconds.
+    /// A number of seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(Self::SECOND.0))
     }
@@ -52,7 +52,7 @@ impl Nanos {
         self.0.div_ceil(Self::MILLISECOND.0)
     }
 
-    /// In whole seconds, rounded up: a client that waits this long does not come too early.
+    /// In whole seconds, rounded up, so that a client that waits this long does not return too early.
     pub const fn ceil_secs(self) -> u64 {
         self.0.div_ceil(Self::SECOND.0)
     }
@@ -93,7 +93,7 @@ impl Mul<u64> for Nanos {
     }
 }
 
-/// By zero: zero, rather than a panic.
+/// Division by zero gives zero instead of a panic.
 impl Div<u64> for Nanos {
     type Output = Self;
 
@@ -108,7 +108,7 @@ impl Sum for Nanos {
     }
 }
 
-/// A length of time beyond 584 years is [`MAX`](Nanos::MAX).
+/// More than 584 years become [`MAX`](Nanos::MAX).
 impl From<std::time::Duration> for Nanos {
     fn from(duration: std::time::Duration) -> Self {
         Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
@@ -121,12 +121,12 @@ impl From<Nanos> for std::time::Duration {
     }
 }
 
-/// Seconds since the Unix epoch on the wall clock, as `NumericDate` of RFC 7519 without fractions.
+/// Seconds since the Unix epoch on the wall clock, like a `NumericDate` of RFC 7519 without a fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixSeconds(u64);
 
 impl UnixSeconds {
-    /// This many seconds since the epoch.
+    /// A number of seconds since the epoch.
     pub const fn new(seconds: u64) -> Self {
         Self(seconds)
     }
@@ -136,13 +136,13 @@ impl UnixSeconds {
         self.0
     }
 
-    /// This much later, in seconds.
+    /// The time this many seconds later.
     #[must_use]
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// How many seconds have passed since an earlier time; 0 if it is later.
+    /// The seconds since an earlier time; 0 if that time is later.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

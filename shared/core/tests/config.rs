@@ -1,4 +1,4 @@
-//! What a user is told about a configuration.
+//! The error reports that users see.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// A configuration that has everything a plugin's has.
+/// A configuration with all kinds of fields that plugins have.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Config {
@@ -67,7 +67,7 @@ fn read(text: &str) -> Result<Config, Errors> {
     config::read(text.as_bytes())
 }
 
-/// The report on a configuration, one line for each error; empty when it is valid.
+/// The error report, one line per error; empty if the configuration is valid.
 fn report(text: &str) -> Vec<String> {
     let result = read(text).map(|_| String::new());
     let report = result.unwrap_or_else(|errors| errors.to_string());
@@ -254,7 +254,7 @@ fn a_report_ends() {
     assert_eq!(errors.iter().count(), 51);
     assert_eq!(
         errors.to_string().lines().last(),
-        Some("$: 50 errors and perhaps more; these are the first")
+        Some("$: 50 errors or more; these are the first")
     );
 
     let twice: Vec<_> = (0..1000).map(|i| format!(r#""m{}": 1"#, i / 2)).collect();
@@ -347,7 +347,7 @@ proptest! {
         let _ = config::read::<Config>(&bytes);
     }
 
-    /// Every report is about something, and valid JSON that is refused says where.
+    /// No report is empty, and errors in valid JSON have a path.
     #[test]
     fn no_json_makes_it_panic_or_go_on_for_ever(text in json()) {
         if let Err(errors) = read(&text) {

@@ -1,6 +1,7 @@
-//! The values that configurations share: durations and names.
+//! Values that all configurations share: durations and names.
 
 use portcullis_core::config::{self, Duration, Name};
+use portcullis_core::time::Nanos;
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -50,6 +51,17 @@ fn durations_are_written_with_a_unit() {
     }
     let zero = config::read::<Duration>(b"\"0ms\"").unwrap();
     assert_eq!(zero.to_string(), "0s");
+}
+
+#[test]
+fn durations_beyond_the_clock_never_end() {
+    let nanos = |text: &str| {
+        let duration = config::read::<Duration>(format!("{text:?}").as_bytes());
+        duration.unwrap().nanos()
+    };
+    assert_eq!(nanos("250ms"), Nanos::from_millis(250));
+    assert_eq!(nanos("365d"), Nanos::from_secs(31_536_000));
+    assert_eq!(nanos("3652500d"), Nanos::MAX);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the manuals say of `match`.
+//! Checks the documentation of `match`.
 
 use bytes::Bytes;
 use portcullis_core::config;
@@ -9,7 +9,8 @@ use portcullis_core::readings::Fit;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MATCHING: &str = include_str!("../../../docs/matching.md");
-/// The table of examples, row by row: what fits for certain, what possibly, and what does not.
+
+/// The table of examples: certain matches, possible matches and others.
 #[test]
 fn the_examples_of_matching_are_true() {
     let mut lines = MATCHING

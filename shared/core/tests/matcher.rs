@@ -1,4 +1,4 @@
-//! Which requests a rule is for.
+//! The requests that a rule applies to.
 
 use bytes::Bytes;
 use portcullis_core::config;
@@ -23,12 +23,12 @@ fn headers(entries: &[(&str, &[u8])]) -> HeaderMap {
     )
 }
 
-/// How a rule fits a request with these headers on the route `shop`.
+/// The result of a rule for a request with these headers on the route `shop`.
 fn fit(json: &str, entries: &[(&str, &[u8])]) -> Fit {
     rule(json).fit(&Subject::new(&headers(entries), b"shop"))
 }
 
-/// Whether a rule fits for certain.
+/// Whether the match is certain.
 fn fits(json: &str, entries: &[(&str, &[u8])]) -> bool {
     fit(json, entries) == Fit::Certain
 }
@@ -51,19 +51,19 @@ fn host_fit(host: &str, authority: &str) -> Fit {
     )
 }
 
-/// Whether a rule for this host possibly fits.
+/// Whether the match of a rule for this host is possible or certain.
 fn host_fits(host: &str, authority: &str) -> bool {
     host_fit(host, authority).restricts()
 }
 
 #[test]
-fn a_match_that_names_nothing_is_for_every_request() {
+fn a_match_without_conditions_is_for_every_request() {
     assert!(fits("{}", &[]));
     assert!(fits("{}", &[(":path", b"/a"), (":method", b"GET")]));
 }
 
 #[test]
-fn all_that_is_named_must_hold() {
+fn all_conditions_must_hold() {
     let json = r#"{"path": {"prefix": "/api/"}, "methods": ["GET", "HEAD"], "hosts": ["a.example"],
                    "headers": [{"name": "x-a", "exact": "1"}, {"name": "x-b", "present": true}],
                    "route": "shop"}"#;
@@ -109,7 +109,7 @@ fn a_path_fits_possibly_if_a_reading_does() {
         (r#"{"prefix": "/admin/"}"#, "/x/..;/admin/"),
         (r#"{"regex": "/admin/.+"}"#, "/public/..%2fadmin//x"),
         (r#"{"prefix": "/admin/"}"#, "/%25252e"),
-        // Express does not look at letter case and a final slash.
+        // Express ignores letter case and a trailing slash.
         (r#"{"exact": "/admin"}"#, "/admin/"),
         (r#"{"exact": "/admin/"}"#, "/admin"),
         (r#"{"prefix": "/admin/"}"#, "/admin"),
@@ -179,7 +179,7 @@ fn hosts_do_not_depend_on_letter_case_port_or_final_dot() {
 }
 
 #[test]
-fn a_star_stands_for_one_label_or_more() {
+fn a_wildcard_stands_for_one_label_or_more() {
     for authority in ["a.example", "A.B.Example:80", "a.example."] {
         assert!(host_fits("*.example", authority), "{authority}");
     }

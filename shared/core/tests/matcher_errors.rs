@@ -1,4 +1,4 @@
-//! What a user is told about a rule that could never match.
+//! The errors for rules that could never match.
 
 use portcullis_core::config;
 use portcullis_core::matcher::Match;
@@ -7,7 +7,7 @@ use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// The report on a rule; empty when it is valid.
+/// The error report on a rule; empty if it is valid.
 fn errors(json: &str) -> String {
     config::read::<Match>(json.as_bytes())
         .map_or_else(|errors| errors.to_string(), |_| String::new())
@@ -42,7 +42,7 @@ fn a_mistake_in_a_regex_is_shown_where_it_is() {
 
 #[test]
 fn a_regex_that_takes_too_much_is_refused() {
-    // Each takes too much in one place: the program, the table, the states while they are found.
+    // Each exceeds one limit: that of the program, of the table, or of the states during compilation.
     let alphabet: String = ('A'..='Z').chain('a'..='z').collect();
     let table = format!("/({alphabet}){{30}}");
     for regex in [
@@ -61,7 +61,7 @@ fn a_regex_that_takes_too_much_is_refused() {
 }
 
 #[test]
-fn a_regex_may_be_nested_so_deep_and_no_deeper() {
+fn the_nesting_of_a_regex_is_bounded() {
     let nested = |depth| {
         let regex = "(".repeat(depth) + "/" + &")".repeat(depth);
         errors(&format!(r#"{{"path": {{"regex": {regex:?}}}}}"#))
@@ -113,13 +113,13 @@ fn rules_that_can_never_match_are_refused() {
         (
             r#"{"headers": [{"name": ":path", "exact": "/"}, {"name": "Host", "exact": "a"}]}"#,
             "$.headers[0].name: found \":path\"; expected the name of a header\n\
-             $.headers[1].name: found \"Host\"; expected another header: a proxy does not see this one, use \"hosts\" of a match, or \"host\" of a key"
+             $.headers[1].name: found \"Host\"; expected another header: plugins do not see this one; use \"hosts\" of a match, or \"host\" of a key"
                 .to_owned(),
         ),
     ] {
         assert_eq!(errors(json), expected);
     }
-    // What is left after an error is no error of its own.
+    // The empty list that remains after an error is not an error of its own.
     assert_eq!(errors(r#"{"methods": ["get"]}"#).lines().count(), 1);
 }
 
@@ -195,7 +195,7 @@ fn exactly_one_condition_is_expected() {
 }
 
 proptest! {
-    /// Every text either makes a rule or is refused where it stands.
+    /// Every text either makes a rule or is refused with its path.
     #[test]
     fn no_text_in_a_rule_makes_it_panic(
         text: String,

@@ -1,4 +1,4 @@
-//! Spellings of a path, and the form in which they are compared.
+//! Spellings of a path and their canonical form.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ fn canonical(target: &[u8]) -> Option<Vec<u8>> {
     CanonicalPath::new(target).map(|path| path.as_bytes().to_vec())
 }
 
-/// Checks a table of targets and their canonical forms, and names each row that is wrong.
+/// Checks a table of targets and their canonical forms. Reports every wrong row.
 fn check(table: &[(&[u8], &[u8])]) {
     let wrong: Vec<_> = table
         .iter()
@@ -115,7 +115,7 @@ fn encodings_hide_nothing() {
 }
 
 #[test]
-fn one_round_of_decoding_only() {
+fn encodings_are_decoded_once() {
     check(&[
         (b"/%2561dmin", b"/%61dmin"),
         (b"/%252e%252e/admin", b"/%2e%2e/admin"),
@@ -126,7 +126,7 @@ fn one_round_of_decoding_only() {
 }
 
 #[test]
-fn what_encodes_nothing_stays() {
+fn a_percent_sign_that_encodes_nothing_stays() {
     check(&[
         (b"/a%", b"/a%"),
         (b"/a%4", b"/a%4"),
@@ -158,7 +158,7 @@ fn path_parameters_are_dropped() {
         (b"/a;\\..\\admin", b"/admin"),
         (b"/;", b"/"),
         (b"/a/;b", b"/a/"),
-        // Servers that know parameters look for them before they decode.
+        // Servers that support parameters remove them before decoding.
         (b"/a;b%2fc/d", b"/a/d"),
         (b"/admin%3bx", b"/admin;x"),
         (b"/admin/%3Bx/y", b"/admin/;x/y"),
@@ -167,7 +167,7 @@ fn path_parameters_are_dropped() {
 }
 
 #[test]
-fn a_very_long_path_is_no_burden() {
+fn a_very_long_path_takes_linear_time() {
     let up_and_down = b"/a/..".repeat(100_000);
     assert_eq!(canonical(&up_and_down).unwrap(), b"/");
     let mut deep = b"/a".repeat(100_000);
@@ -177,13 +177,13 @@ fn a_very_long_path_is_no_burden() {
 }
 
 #[test]
-fn what_is_no_path_has_no_form() {
+fn only_a_path_has_a_canonical_form() {
     for target in ["", "*", "admin", "\\admin", "%2fadmin", "?x", "http://a/b"] {
         assert_eq!(canonical(target.as_bytes()), None, "{target}");
     }
 }
 
-/// A canonical path of plain characters, and a spelling of it that a client might try.
+/// A canonical path of plain characters, and a random spelling of it.
 fn path_and_spelling() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let segment = "[a-zA-Z0-9_.~-]{0,5}[a-z]";
     let detour = prop_oneof![
@@ -218,7 +218,7 @@ fn path_and_spelling() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     })
 }
 
-/// Bytes of which many mean something in a path.
+/// Paths with many special bytes.
 fn target(length: Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         4 => prop::sample::select(&b"/./.%;\\25cCeEfF?#ab"[..]),
@@ -250,7 +250,7 @@ proptest! {
         prop_assert!(!path.contains(&b'\\'));
     }
 
-    /// What was decoded may look like another encoding; all else has reached its last form.
+    /// A decoded byte may be part of another encoding. Apart from that, the form is stable.
     #[test]
     fn a_second_round_changes_nothing_but_encodings(target in target(0..40)) {
         let path = canonical(&target).unwrap();

@@ -1,4 +1,4 @@
-//! The bytes of one block. The [module](super) describes them.
+//! One block. The [crate](super) documents the layout.
 
 use std::marker::PhantomData;
 
@@ -7,52 +7,52 @@ use super::SLOTS;
 const VERSION: u8 = 1;
 const TAG: usize = size_of::<u64>();
 
-/// What a table keeps for each key. The default is the state of a key that was never seen.
+/// The state that a table keeps for each key. The default is the state of a new key.
 pub trait State: Copy + Default {
-    /// The state as bytes: an array.
+    /// The encoded state: an array of bytes.
     type Bytes: AsRef<[u8]> + for<'a> TryFrom<&'a [u8]>;
 
-    /// Whether blocks remember what was evicted from them, which [`WhenFull::Strict`] needs. States
+    /// Whether blocks remember the states that were evicted from them, which [`WhenFull::Strict`] needs. States
     /// that cannot be compared by strictness have no floor.
     const HAS_FLOOR: bool = true;
 
     /// Encodes the state.
     fn to_bytes(self) -> Self::Bytes;
 
-    /// Decodes the state. All bytes mean something: what they mean is up to the state.
+    /// Decodes the state. Every array of bytes must decode to some state.
     fn from_bytes(bytes: Self::Bytes) -> Self;
 
-    /// The mildest state that is at least as strict as both, now and whatever happens to it and to
-    /// them. Only states [with a floor](Self::HAS_FLOOR) are asked.
+    /// The mildest state that is at least as strict as both, now and after any further events. It is called only for
+    /// states [with a floor](Self::HAS_FLOOR).
     fn join(self, _other: Self) -> Self {
         self
     }
 }
 
-/// What a key gets that takes the place of another one.
+/// The state with which a new key starts in a full block, where it evicts another key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WhenFull {
-    /// A clean start.
+    /// A clean state: the new key is not charged for the evicted one.
     #[default]
     Forgive,
-    /// The state of the key that made room.
+    /// At least the state of the evicted key, so that eviction never helps a client.
     Strict,
 }
 
-/// What an update of one key did.
+/// The result of an update of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update<S, T> {
-    /// What the closure returned.
+    /// The result that the closure returned.
     pub outcome: T,
-    /// Whether the block is different now.
+    /// Whether the block changed.
     pub changed: bool,
-    /// Whether the key took a slot that was never used before.
+    /// Whether the key took an unused slot.
     pub occupied: bool,
-    /// The tag of the key whose slot the key took.
+    /// The tag of the key whose slot this key took.
     pub replaced: Option<u64>,
-    /// The state that was lost, if it was not expired.
+    /// The evicted state, if it had not expired.
     pub evicted: Option<S>,
 }
 
@@ -64,13 +64,13 @@ pub struct Block<'a, S> {
     state: PhantomData<S>,
 }
 
-/// Where a key goes.
+/// The place of a key in its block.
 enum Place<S> {
-    /// It is there already.
+    /// The slot that the key already has.
     Held(usize, S),
-    /// A slot that was never used.
+    /// An unused slot.
     Free,
-    /// The slot of another key, with its tag.
+    /// The slot of another key, with its tag and state.
     Victim(usize, u64, S),
 }
 
@@ -83,7 +83,7 @@ impl<'a, S: State> Block<'a, S> {
     /// The size of a block all of whose slots are in use, in bytes.
     pub const MAX_SIZE: usize = Self::HEADER + SLOTS * Self::SLOT;
 
-    /// Reads the bytes as a block. If they are none, they become an empty one.
+    /// Reads the bytes as a block. If they are not a valid block, they become an empty one.
     pub fn new(bytes: &'a mut Vec<u8>) -> Self {
         let was_malformed = !bytes.is_empty() && !Self::is_well_formed(bytes);
         if was_malformed || bytes.is_empty() {
@@ -108,12 +108,12 @@ impl<'a, S: State> Block<'a, S> {
             })
     }
 
-    /// Whether there were bytes that are no block of this version. What they held is lost.
+    /// Whether the bytes were not a block of this version. Their content is lost.
     pub fn was_malformed(&self) -> bool {
         self.was_malformed
     }
 
-    /// How many slots are in use, expired ones included.
+    /// The number of slots in use, including expired ones.
     pub fn len(&self) -> usize {
         self.slots().count()
     }
@@ -123,24 +123,24 @@ impl<'a, S: State> Block<'a, S> {
         self.len() == 0
     }
 
-    /// The state of a key, if the block has it.
+    /// The state of a key, if the block contains it.
     pub fn get(&self, tag: u64) -> Option<S> {
         self.find(tag).map(|(_, state)| state)
     }
 
-    /// Updates the state of a key that the block has or will have.
+    /// Updates the state of a key, which may be new to the block.
     ///
-    /// `decide` gets the key's state and returns the new one, or `None` to leave everything as it
-    /// is. The state of a key that is not there is the default or, if it would have to take the slot
-    /// of another key, what `when_full` says.
+    /// `decide` gets the state of the key and returns the new one, or `None` to change nothing. A new key has the
+    /// default state, or the one that `when_full` defines if it would evict another key. `eviction_cost` is 0 for an
+    /// expired state.
     pub fn update<T>(
         &mut self,
         tag: u64,
         when_full: WhenFull,
-        harm: impl Fn(S) -> u128,
+        eviction_cost: impl Fn(S) -> u128,
         decide: impl FnOnce(S) -> (Option<S>, T),
     ) -> Update<S, T> {
-        let place = self.place(tag, &harm);
+        let place = self.place(tag, &eviction_cost);
         let (new, outcome) = decide(match place {
             Place::Held(_, state) => state,
             Place::Victim(_, _, victim) if when_full == WhenFull::Strict => {
@@ -170,7 +170,7 @@ impl<'a, S: State> Block<'a, S> {
                 }
                 self.write(slot, tag, new);
                 replaced = Some(victim_tag);
-                evicted = Some(victim).filter(|victim| harm(*victim) > 0);
+                evicted = Some(victim).filter(|victim| eviction_cost(*victim) > 0);
             }
         }
         Update {
@@ -182,7 +182,7 @@ impl<'a, S: State> Block<'a, S> {
         }
     }
 
-    /// Changes the state of a key that the block has; false if it has not.
+    /// Changes the state of a key. Returns false if the block does not contain it.
     pub fn amend(&mut self, tag: u64, change: impl FnOnce(S) -> S) -> bool {
         let found = self.find(tag);
         if let Some((slot, state)) = found {
@@ -191,7 +191,7 @@ impl<'a, S: State> Block<'a, S> {
         found.is_some()
     }
 
-    fn place(&self, tag: u64, harm: impl Fn(S) -> u128) -> Place<S> {
+    fn place(&self, tag: u64, eviction_cost: impl Fn(S) -> u128) -> Place<S> {
         if let Some((slot, state)) = self.find(tag) {
             return Place::Held(slot, state);
         }
@@ -199,13 +199,13 @@ impl<'a, S: State> Block<'a, S> {
             return Place::Free;
         }
         let slots = self.slots().enumerate();
-        let victim = slots.min_by_key(|(_, (_, state))| harm(*state));
+        let victim = slots.min_by_key(|(_, (_, state))| eviction_cost(*state));
         victim.map_or(Place::Free, |(slot, (tag, state))| {
             Place::Victim(slot, tag, state)
         })
     }
 
-    /// Only the state that is found is decoded: there are large ones.
+    /// Decodes only the state that it finds, because states can be large.
     fn find(&self, tag: u64) -> Option<(usize, S)> {
         let tag = tag.to_le_bytes();
         let mut slots = self.encoded().enumerate();

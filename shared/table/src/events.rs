@@ -1,12 +1,12 @@
-//! What operations do to their table.
+//! Events in a table, for metrics.
 
-/// What an operation did to its table beside what was asked for, for metrics.
+/// Side effects of an operation on its table, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableEvents {
-    /// It took a slot that was never used before.
+    /// The operation took an unused slot.
     pub occupied: bool,
-    /// It evicted a key whose state had not expired.
+    /// The operation evicted a key whose state had not expired.
     pub evicted: bool,
-    /// It found a block that it could not read, and started it again.
+    /// The operation found an unreadable block and replaced it by an empty one.
     pub malformed: bool,
 }

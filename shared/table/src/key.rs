@@ -1,4 +1,4 @@
-//! From a key to its place.
+//! Hashes keys to their blocks and tags.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -6,18 +6,18 @@ use std::hash::{Hash, Hasher};
 use siphasher::sip::SipHasher13 as SipHasher64;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-/// Random bytes that make the hash of a process its own.
+/// Random bytes that make the key hash of a process unpredictable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed([u8; 16]);
 
 impl Seed {
-    /// A seed of bytes that nobody can predict.
+    /// A seed from unpredictable bytes.
     pub fn new(random: [u8; 16]) -> Self {
         Self(random)
     }
 }
 
-/// Without the bytes: who knows them can aim at a block.
+/// Hides the bytes: anybody who knows them can choose keys that share a block.
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(…)")
@@ -26,12 +26,12 @@ impl fmt::Debug for Seed {
 
 /// Hashes a key part by part.
 ///
-/// Each part is preceded by its length, so that (`a`, `b_c`) and (`a_b`, `c`) are two keys; a part
-/// that is missing differs from every part that is there.
+/// Each part is preceded by its length, so that (`a`, `b_c`) and (`a_b`, `c`) are different keys. A missing part
+/// differs from every other part.
 #[derive(Clone, Debug)]
 pub struct KeyHasher(SipHasher13);
 
-/// Stands for the length of a missing part. No part is that long.
+/// The length that marks a missing part. No part is that long.
 const MISSING: u64 = u64::MAX;
 
 impl KeyHasher {
@@ -46,7 +46,7 @@ impl KeyHasher {
         self.0.write(part);
     }
 
-    /// Adds a part that is missing.
+    /// Adds a missing part.
     pub fn missing_part(&mut self) {
         self.0.write(&MISSING.to_le_bytes());
     }
@@ -61,7 +61,7 @@ impl KeyHasher {
     }
 }
 
-/// The hash of a key: its block and its tag there.
+/// The hash of a key: its block, and its tag within the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyHash {
     place: u64,
@@ -69,21 +69,22 @@ pub struct KeyHash {
 }
 
 impl KeyHash {
-    /// The block of the key in a table of so many blocks, which is a power of two.
+    /// The block of the key in a table with this number of blocks, a power of two.
     pub fn block(self, blocks: u32) -> u32 {
         let mask = u64::from(blocks).saturating_sub(1);
         // The mask has 32 bits.
         (self.place & mask) as u32
     }
 
-    /// What tells the key from the others of its block.
+    /// The tag, which distinguishes the key from the others of its block.
     pub fn tag(self) -> u64 {
         self.tag
     }
 }
 
-/// A hash of what gives a state its meaning, the same in every worker and after every configuration push:
-/// states of equal fingerprints can be kept. Not for keys that clients choose, because it has no seed.
+/// A hash of everything that gives a state its meaning. It is the same in every worker and after every configuration
+/// update, so a state stays usable while its fingerprint does. It has no seed, so do not use it for keys that clients
+/// choose.
 pub fn fingerprint(meaning: impl Hash) -> u64 {
     let mut hasher = SipHasher64::new();
     meaning.hash(&mut hasher);

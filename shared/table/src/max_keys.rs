@@ -1,10 +1,10 @@
-//! A number of keys in the configuration.
+//! The number of keys of a table, in a configuration.
 
 use serde::Deserialize;
 
 use super::MAX_KEYS;
 
-/// A number of keys that a table can be made for.
+/// The number of keys that a table has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
 pub struct MaxKeys<const DEFAULT: u32>(u32);

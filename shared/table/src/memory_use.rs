@@ -1,12 +1,12 @@
-//! How much memory full tables take.
+//! The memory that full tables occupy.
 
 use std::fmt;
 use std::iter::Sum;
 
 use super::{Block, State};
 
-/// What a proxy needs for each block beside its bytes: the key, and a node and a bucket of the map that
-/// it is kept in. Measured with Envoy 1.40.
+/// The overhead of each block in a proxy, in bytes: the key, and a node and a bucket of the map that contains it.
+/// Measured with Envoy 1.40.
 const BESIDE_A_BLOCK: u64 = 112;
 
 const MIB: u64 = 1 << 20;
@@ -14,16 +14,15 @@ const GIB: u64 = 1 << 30;
 
 /// The memory of one or more tables whose blocks all exist and are full, in bytes.
 ///
-/// A table costs memory as keys come, so this is what a flood of keys can make of it.
+/// A table uses memory only as keys arrive, so this is the maximum that a flood of keys can cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemoryUse(u64);
 
 impl MemoryUse {
-    /// The most that all tables of one plugin instance may take: 4 GiB.
+    /// The limit for all tables of one plugin instance together: 4 GiB.
     ///
-    /// `max_keys` holds for each rule, so many rules add up to more than anybody meant. Hardly any proxy
-    /// has more memory than this for everything it does; a thousand limits of rate-limit's default size
-    /// (2.9 GiB) stay below.
+    /// `max_keys` applies to each rule, so many rules can add up to far more than intended. Hardly any proxy has more
+    /// memory than this in total; a thousand limits of rate-limit's default size (2.9 GiB) stay below.
     pub const MAX: Self = Self(4 * GIB);
 
     /// The memory of a table with this number of blocks.
@@ -31,8 +30,8 @@ impl MemoryUse {
         Self(blocks as u64 * (Block::<S>::MAX_SIZE as u64 + BESIDE_A_BLOCK))
     }
 
-    /// Checks the sum of some tables, the sizes of which follow from `max_keys`, against
-    /// [`MAX`](Self::MAX).
+    /// Checks the sum of the tables against [`MAX`](Self::MAX). `max_keys` is the setting that determines their
+    /// sizes.
     pub fn check(max_keys: u32, tables: impl Iterator<Item = Self>) -> Result<(), String> {
         let (mut count, mut sum) = (0_u32, Self::default());
         for table in tables.filter(|table| *table > Self::default()) {

@@ -1,4 +1,4 @@
-//! A filter that does nothing. What it costs is the least that any filter in WebAssembly does.
+//! A filter that does nothing. Its cost is the minimum for any filter in WebAssembly.
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs, reason = "`main!` makes a public function without")]
 

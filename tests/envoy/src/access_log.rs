@@ -1,4 +1,4 @@
-//! Envoy's access log: what it itself says about a request when all is over.
+//! Envoy's access log: its record of a request that has ended.
 
 use serde_json::{Value, json};
 
@@ -9,17 +9,17 @@ pub struct AccessLogEntry {
     pub method: String,
     /// The request target, as the client sent it unless Envoy was told to normalise paths.
     pub target: String,
-    /// The status that the client was sent; 0 if it was gone before there was one.
+    /// The status that Envoy sent to the client; 0 if the client disconnected first.
     pub status: u16,
     /// Response flags, comma-separated (`UF`, `UC`, `NR`, `DC` …), or `-` for none.
     pub flags: String,
-    /// Why the response is what it is (`via_upstream`, `route_not_found` …).
+    /// The origin of the response (`via_upstream`, `route_not_found` …).
     pub details: String,
-    /// How often the upstream was tried.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
-/// The `json_format` that makes such entries.
+/// The `json_format` of these entries.
 pub(crate) fn format() -> Value {
     json!({
         "method": "%REQ(:METHOD)%",

@@ -1,4 +1,4 @@
-//! Where the things that `make` fetches and builds are: Envoy and the plugins' modules.
+//! Paths of the files that `make` fetches and builds: Envoy and the plugins' modules.
 
 use std::env;
 use std::fs;
@@ -13,7 +13,7 @@ pub fn repository() -> &'static Path {
 /// The Envoy to test with: `ENVOY_BIN`, or else the one that `envoy/get-envoy` fetched.
 ///
 /// # Panics
-/// If there is none, saying what to do.
+/// If it is missing, with instructions.
 pub fn envoy() -> PathBuf {
     if let Some(chosen) = env::var_os("ENVOY_BIN").filter(|path| !path.is_empty()) {
         let chosen = PathBuf::from(chosen);
@@ -46,17 +46,17 @@ pub fn module(plugin: &str) -> PathBuf {
     repository().join(file)
 }
 
-/// The module that does nothing, which `make bench` builds.
+/// The module that does nothing, from `make bench`.
 pub fn empty_filter() -> PathBuf {
     unshipped("empty_filter")
 }
 
-/// The module that stands in for jwt-auth, which `make test-envoy` builds.
+/// The module that stands in for jwt-auth, from `make test-envoy`.
 pub fn claims_filter() -> PathBuf {
     unshipped("claims_filter")
 }
 
-/// A module that cargo has built and that is not in `dist`.
+/// A module in cargo's target folder instead of `dist`.
 fn unshipped(module: &str) -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let file = format!("wasm32-wasip1/release/{module}.wasm");

@@ -1,4 +1,4 @@
-//! Envoy's configuration: a small, fixed shape around what a test sets.
+//! Envoy's configuration: a small, fixed frame around the test's settings.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,18 +7,18 @@ use serde_json::{Map, Value, json};
 
 use crate::tls::Certificate;
 
-/// The cluster of the scripted upstream, to which everything goes that no other route takes.
+/// The cluster of the scripted upstream, the target of all requests without another route.
 pub const UPSTREAM: &str = "upstream";
 /// A cluster whose only endpoint refuses connections.
 pub const REFUSING: &str = "refusing";
-/// More of anything than a test has at a time.
+/// A limit that no test reaches.
 const NO_LIMIT: u32 = 100_000;
 /// The listener without TLS.
 pub const PLAIN: &str = "plain";
 /// The listener with TLS.
 pub const TLS: &str = "tls";
 
-/// What a test may set; see the methods of [`crate::envoy::Builder`].
+/// The settings of a test; see the methods of [`crate::envoy::Builder`].
 #[derive(Default)]
 pub(crate) struct Bootstrap {
     pub(crate) filters: Vec<Value>,
@@ -29,34 +29,34 @@ pub(crate) struct Bootstrap {
     pub(crate) connection_manager: Map<String, Value>,
 }
 
-/// What the harness puts around Envoy.
-pub(crate) struct Surroundings<'a> {
+/// The harness's parts around Envoy.
+pub(crate) struct Environment<'a> {
     /// The endpoint of [`UPSTREAM`].
     pub(crate) upstream: SocketAddr,
     /// The endpoint of [`REFUSING`].
     pub(crate) refusing: SocketAddr,
-    /// Of the TLS listener; without it there is no such listener.
+    /// The certificate of the TLS listener; without it, there is no such listener.
     pub(crate) certificate: Option<&'a Certificate>,
-    /// The file to write.
+    /// The access log.
     pub(crate) access_log: &'a Path,
-    /// The file to read listeners from and to watch, so that they can be replaced.
+    /// The file from which Envoy reads listeners, and which it watches, so that they can be replaced.
     pub(crate) listeners: Option<&'a Path>,
 }
 
 impl Bootstrap {
     /// The whole configuration. Envoy chooses all ports that it listens on.
-    pub(crate) fn to_json(&self, around: &Surroundings<'_>) -> Value {
+    pub(crate) fn to_json(&self, environment: &Environment<'_>) -> Value {
         let mut clusters = vec![
-            cluster(UPSTREAM, around.upstream),
-            cluster(REFUSING, around.refusing),
+            cluster(UPSTREAM, environment.upstream),
+            cluster(REFUSING, environment.refusing),
         ];
         clusters.extend_from_slice(&self.clusters);
         let mut bootstrap = json!({
             "admin": {"address": any_port()},
             "static_resources": {"clusters": clusters},
         });
-        match around.listeners {
-            None => bootstrap["static_resources"]["listeners"] = self.listeners(around).into(),
+        match environment.listeners {
+            None => bootstrap["static_resources"]["listeners"] = self.listeners(environment).into(),
             Some(file) => {
                 bootstrap["node"] = json!({"id": "envoy", "cluster": "tests"});
                 bootstrap["dynamic_resources"]["lds_config"] = json!({
@@ -71,19 +71,19 @@ impl Bootstrap {
         bootstrap
     }
 
-    /// The listeners that [`Surroundings::listeners`] is to contain.
-    pub(crate) fn discovered_listeners(&self, around: &Surroundings<'_>) -> Vec<Value> {
-        let mut listeners = self.listeners(around);
+    /// The content for [`Environment::listeners`].
+    pub(crate) fn discovered_listeners(&self, environment: &Environment<'_>) -> Vec<Value> {
+        let mut listeners = self.listeners(environment);
         for listener in &mut listeners {
             listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
         }
         listeners
     }
 
-    fn listeners(&self, around: &Surroundings<'_>) -> Vec<Value> {
-        let manager = self.connection_manager(around.access_log);
+    fn listeners(&self, environment: &Environment<'_>) -> Vec<Value> {
+        let manager = self.connection_manager(environment.access_log);
         let mut listeners = vec![listener(PLAIN, &manager)];
-        if let Some(certificate) = around.certificate {
+        if let Some(certificate) = environment.certificate {
             let mut tls = listener(TLS, &manager);
             tls["filter_chains"][0]["transport_socket"] = transport_socket(certificate);
             listeners.push(tls);
@@ -101,8 +101,8 @@ impl Bootstrap {
         };
         let mut manager = connection_manager(self.filters.clone());
         manager["stat_prefix"] = "ingress".into();
-        // How long a connection that Envoy ends over HTTP/1 stays half open: 1 s by default, which each
-        // test of a response broken off would wait for.
+        // Time for which a connection stays half open after Envoy ends it over HTTP/1. The default of 1 s would delay
+        // each test of an incomplete response.
         manager["delayed_close_timeout"] = "0.02s".into();
         manager["route_config"] = json!({"virtual_hosts": [{
             "name": "all",
@@ -125,7 +125,7 @@ impl Bootstrap {
     }
 }
 
-/// An HTTP connection manager with those filters, the router behind them, and no routes.
+/// An HTTP connection manager with these filters, then the router, and no routes.
 pub fn connection_manager(mut filters: Vec<Value>) -> Value {
     filters.push(json!({
         "name": "envoy.filters.http.router",
@@ -163,7 +163,7 @@ pub fn cluster(name: &str, endpoint: SocketAddr) -> Value {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "2s",
-        // By default three retries at a time and a thousand requests: not what a test is about.
+        // The defaults, three concurrent retries and a thousand requests, would affect tests.
         "circuit_breakers": {"thresholds": [{
             "max_connections": NO_LIMIT,
             "max_pending_requests": NO_LIMIT,

@@ -1,4 +1,4 @@
-//! A client that sends exactly what it is told, and shows exactly what came back.
+//! A client that sends exactly the given messages, and returns exactly the received ones.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::message::{Request, Response};
 use crate::runtime::{PATIENCE, runtime};
 use crate::tls::SERVER_NAME;
 
-/// Where and how to connect. Got from an [`crate::envoy::Envoy`], or made for any address.
+/// An address and a protocol, from an [`crate::envoy::Envoy`] or for any address.
 #[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -91,8 +91,8 @@ impl Client {
         })
     }
 
-    /// Opens a connection for several requests. Envoy ties a connection to one worker, so that
-    /// they are all served by the same one.
+    /// Opens a connection for several requests. A connection belongs to one worker of Envoy, so that worker serves
+    /// them all.
     ///
     /// # Panics
     /// If the connection or the TLS handshake fails.
@@ -159,7 +159,7 @@ impl Connection {
     }
 }
 
-/// A request that is under way. Dropping it lets it run on.
+/// A request in flight. Dropping this does not cancel it.
 pub struct Pending(JoinHandle<io::Result<Response>>);
 
 impl Pending {
@@ -172,14 +172,13 @@ impl Pending {
         response.unwrap_or_else(|error| panic!("no response: {error}"))
     }
 
-    /// Whether the response is here, or will never be.
+    /// Whether the response has arrived, or can no longer arrive.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }
 
-    /// Closes the connection (over HTTP/2 after resetting the stream), as a user does who goes
-    /// away. The request may not even have been sent: wait first for a sign that it was, such
-    /// as [`crate::upstream::Upstream::wait_for_requests`].
+    /// Closes the connection (over HTTP/2, after resetting the stream), like a user who leaves. The request may not even
+    /// have been sent, so first wait for a sign of it, such as [`crate::upstream::Upstream::wait_for_requests`].
     pub fn disconnect(self) {
         self.0.abort();
         // Cancelled or just finished: either way the connection is gone now.

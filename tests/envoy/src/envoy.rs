@@ -1,4 +1,4 @@
-//! A running Envoy, and what a test asks of it.
+//! A running Envoy, and queries for tests.
 
 mod builder;
 mod listeners;
@@ -29,11 +29,10 @@ pub use listeners::RefusedListeners;
 
 /// A running Envoy with its scripted upstream.
 ///
-/// Dropping it ends the process; if that happens because the test failed, the end of Envoy's
-/// log is printed first. All methods take `&self`, so that the tests of a file may share one in
-/// a `static`; it is then ended with the test process.
+/// Dropping it ends the process. If the test has failed, the end of Envoy's log is printed first. All methods take
+/// `&self`, so that the tests of a file can share an Envoy in a `static`; it then ends with the test process.
 pub struct Envoy {
-    // Fields are dropped in this order: Envoy ends before what it talks to and writes into.
+    // Fields are dropped in this order: Envoy ends before its upstreams and its files.
     process: Process,
     admin: Client,
     addresses: BTreeMap<String, SocketAddr>,
@@ -79,10 +78,10 @@ impl Envoy {
         chain
     }
 
-    /// Where a listener listens.
+    /// The address of a listener.
     ///
     /// # Panics
-    /// If there is none of that name.
+    /// If no listener has this name.
     pub fn address(&self, listener: &str) -> SocketAddr {
         let known = &self.addresses;
         *known
@@ -95,31 +94,31 @@ impl Envoy {
         &self.upstream
     }
 
-    /// What Envoy's admin interface answers to a GET.
+    /// The response of Envoy's admin interface to a GET.
     ///
     /// # Panics
-    /// If that is not a 200.
+    /// If its status is not 200.
     pub fn admin(&self, target: &str) -> String {
         let response = self.admin.send(&Request::get(target));
         assert_eq!(response.status, 200, "{target}: {}", response.text());
         response.text()
     }
 
-    /// All counters and gauges now.
+    /// All counters and gauges.
     pub fn stats(&self) -> Stats {
         Stats::parse(&self.admin("/stats?format=json"))
     }
 
-    /// The counters and gauges whose names fit a regular expression, now. Much cheaper than all.
+    /// The counters and gauges whose names match a regular expression. Much cheaper than all of them.
     pub fn stats_like(&self, pattern: &str) -> Stats {
         let pattern = percent_encoded(pattern);
         Stats::parse(&self.admin(&format!("/stats?format=json&filter={pattern}")))
     }
 
-    /// The value of a counter or gauge now.
+    /// The value of a counter or gauge.
     ///
     /// # Panics
-    /// If Envoy has none of that name, so that a misspelt one does not pass for 0.
+    /// If Envoy has none with this name, so that a misspelt name does not count as 0.
     pub fn counter(&self, name: &str) -> u64 {
         let stats = self.stats();
         stats.get(name).unwrap_or_else(|| {
@@ -131,18 +130,18 @@ impl Envoy {
         })
     }
 
-    /// Waits until a counter or gauge has that value.
+    /// Waits until a counter or gauge has this value.
     ///
     /// # Panics
-    /// If it does not come to have it.
+    /// After a timeout.
     pub fn wait_for_stat(&self, name: &str, value: u64) {
         self.wait_for_stat_to_be(name, &value.to_string(), |found| found == value);
     }
 
-    /// Waits until a counter or gauge has a value that is `wanted`.
+    /// Waits until `is_wanted` accepts the value of a counter or gauge; `wanted` describes it.
     ///
     /// # Panics
-    /// If it does not come to have one.
+    /// After a timeout.
     pub fn wait_for_stat_to_be(&self, name: &str, wanted: &str, is_wanted: impl Fn(u64) -> bool) {
         wait_for(|| match self.stats_like(&format!("^{name}$")).get(name) {
             Some(found) if is_wanted(found) => Ok(()),
@@ -150,20 +149,20 @@ impl Envoy {
         });
     }
 
-    /// The statistics as Prometheus gets them.
+    /// The statistics in Prometheus's format.
     pub fn prometheus(&self) -> String {
         self.admin("/stats/prometheus")
     }
 
-    /// What Envoy and the plugins logged so far.
+    /// The log of Envoy and the plugins so far.
     pub fn log(&self) -> Vec<LogRecord> {
         log::parse(&self.process.log())
     }
 
-    /// Waits until Envoy logged the end of so many requests, and returns all of them.
+    /// Waits until Envoy has logged the end of `count` requests, and returns all of them.
     ///
     /// # Panics
-    /// If they do not end.
+    /// After a timeout.
     pub fn wait_for_access_log(&self, count: usize) -> Vec<AccessLogEntry> {
         wait_for(|| {
             let log = fs::read_to_string(&self.access_log).unwrap_or_default();
@@ -177,21 +176,20 @@ impl Envoy {
         })
     }
 
-    /// Checks that no plugin has panicked, trapped, or logged anything critical, and that no VM
-    /// had to be replaced because of it.
+    /// Checks that no plugin has panicked, trapped, or logged a critical message, and that no VM was replaced.
     ///
     /// # Panics
-    /// If that happened, saying what.
+    /// Otherwise, with the reason.
     pub fn assert_no_vm_failed(&self) {
         self.assert_no_vm_failed_since(0);
     }
 
-    /// The same, but the log counts only from its record `first` on.
+    /// The same, for the log from its record `first` on.
     ///
     /// # Panics
-    /// If that happened, saying what.
+    /// Otherwise, with the reason.
     pub fn assert_no_vm_failed_since(&self, first: usize) {
-        // Envoy's own word for a trap is an error of its wasm runtime; a plugin's is its own matter.
+        // Envoy logs a trap as an error of its wasm runtime. Errors that plugins log do not count.
         let failed = |record: &LogRecord| match record.level.as_str() {
             "critical" => true,
             "error" => record.logger == "wasm" && record.plugin_message().is_none(),
@@ -215,8 +213,7 @@ impl Envoy {
     }
 }
 
-/// Looks again and again, until `look` finds what is waited for. Its error says what that is
-/// and what there is instead.
+/// Calls `look` until it succeeds. Its error describes the expected and the current state.
 fn wait_for<T>(look: impl Fn() -> Result<T, String>) -> T {
     let started = Instant::now();
     loop {
@@ -228,7 +225,7 @@ fn wait_for<T>(look: impl Fn() -> Result<T, String>) -> T {
     }
 }
 
-/// For a query: every byte as `%` and two digits, so that there is nothing to think about.
+/// For a query: encodes every byte, so that none needs special care.
 fn percent_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

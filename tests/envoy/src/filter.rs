@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{artifacts, yaml};
 
-/// What the example says that each plugin may call, and be called for.
+/// The example with each plugin's capabilities.
 static CAPABILITIES: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
     let file = artifacts::repository().join("envoy/examples/capability-restriction.yaml");
     let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
@@ -24,8 +24,8 @@ static CAPABILITIES: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
 
 /// A wasm plugin as an HTTP filter.
 ///
-/// Its VM is shared with other plugins of the same `vm_id` and module. It restarts after a trap
-/// (`FAIL_RELOAD`), so that one panic does not turn the rest of a test into 503s.
+/// Plugins with the same `vm_id` and module share a VM. It restarts after a trap (`FAIL_RELOAD`), so that one panic does
+/// not turn the rest of a test into 503s.
 #[derive(Clone, Debug)]
 pub struct WasmFilter {
     name: String,
@@ -36,21 +36,21 @@ pub struct WasmFilter {
 }
 
 impl WasmFilter {
-    /// A plugin of this repository, such as `security-headers`, as `make build` left it.
+    /// A plugin of this repository, such as `security-headers`, from `make build`.
     ///
-    /// It may do no more than `envoy/examples/capability-restriction.yaml` says, so that every test is
-    /// one of that list, too: of a call that is not allowed Envoy logs an error, and
-    /// [`assert_no_vm_failed`](crate::envoy::Envoy::assert_no_vm_failed) finds it.
+    /// It has only the capabilities in `envoy/examples/capability-restriction.yaml`, so every test also tests that list:
+    /// Envoy logs an error about a forbidden call, which
+    /// [`assert_no_vm_failed`](crate::envoy::Envoy::assert_no_vm_failed) finds.
     pub fn plugin(name: &str) -> Self {
         let mut plugin = Self::module(name, artifacts::module(name));
         plugin.capabilities = CAPABILITIES.get(&name.replace('_', "-")).cloned();
         plugin
     }
 
-    /// The same without one of the capabilities that it has.
+    /// The same filter without one of its capabilities.
     ///
     /// # Panics
-    /// If it does not have it.
+    /// If it does not have this capability.
     #[must_use]
     pub fn without_capability(mut self, name: &str) -> Self {
         let allowed = self
@@ -73,37 +73,36 @@ impl WasmFilter {
         }
     }
 
-    /// Sets the plugin's configuration, the text of a JSON object; `{}` without this.
+    /// Sets the plugin's configuration, the text of a JSON object. The default is `{}`.
     #[must_use]
     pub fn configuration(mut self, json: &str) -> Self {
         self.configuration = string_value(json);
         self
     }
 
-    /// Sets the configuration to any protobuf message in JSON form, with its `@type`. For tests
-    /// of what a plugin does with a `Struct`, say.
+    /// Sets the configuration to any protobuf message in JSON form, with its `@type`: for example, to test a `Struct`.
     #[must_use]
     pub fn configuration_any(mut self, message: Value) -> Self {
         self.configuration = message;
         self
     }
 
-    /// Sets the VM's id, which is the name space of shared data; `portcullis` without this.
+    /// Sets the VM's id, which is the namespace of shared data. The default is `portcullis`.
     #[must_use]
     pub fn vm_id(mut self, vm_id: &str) -> Self {
         self.vm_id = vm_id.to_owned();
         self
     }
 
-    /// Where its module is.
+    /// The path of its module.
     pub(crate) fn path(&self) -> &Path {
         &self.module
     }
 
-    /// The filter as it stands in `http_filters`.
+    /// The filter's entry in `http_filters`.
     ///
     /// # Panics
-    /// If the module is missing, saying what to do.
+    /// If the module is missing, with instructions.
     pub fn to_json(&self) -> Value {
         assert!(
             self.module.is_file(),

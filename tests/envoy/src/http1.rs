@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire, byte by byte, for the client and the scripted upstream alike.
+//! HTTP/1.1 on the wire, byte by byte, for the client and the scripted upstream.
 
 mod encode;
 
@@ -13,7 +13,7 @@ pub(crate) use encode::{encode_reply, encode_request};
 /// More fields than any test sends; Envoy's own limit is 100.
 const MAX_FIELDS: usize = 256;
 
-/// A connection that reads whole messages. What was read beyond a message is kept for the next.
+/// A connection that reads whole messages. Bytes after a message are kept for the next one.
 pub(crate) struct Wire<S> {
     stream: S,
     unread: Vec<u8>,
@@ -55,11 +55,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(Some(request))
     }
 
-    /// Reads a final response, skipping informational ones. `to_head` says that it answers a
-    /// HEAD request and so has no body.
+    /// Reads a final response and skips informational ones. `to_head`: it answers a HEAD request, so it has no body.
     ///
-    /// An error means that no header arrived; a response cut off in its body is one with
-    /// `complete: false`.
+    /// An error means that no header arrived. If the body is cut off, the response has `complete: false`.
     pub(crate) async fn read_response(&mut self, to_head: bool) -> io::Result<Response> {
         let mut response = self.read_response_head().await?;
         while (100..200).contains(&response.status) {
@@ -113,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Adds to `body` and `trailers` what arrives, so that they hold it also after an error.
+    /// Adds the received bytes to `body` and `trailers`, which keep them after an error.
     async fn read_body(
         &mut self,
         framing: Framing,
@@ -191,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-/// How the end of a body is found.
+/// The framing of a body.
 enum Framing {
     Length(usize),
     Chunked,
@@ -199,7 +197,7 @@ enum Framing {
 }
 
 impl Framing {
-    /// `None`: the fields do not say.
+    /// `None`: the fields do not specify it.
     fn of(headers: &Headers) -> io::Result<Option<Self>> {
         if headers.get("transfer-encoding").is_some() {
             return Ok(Some(Self::Chunked));

@@ -19,8 +19,7 @@ use crate::upstream::{Ending, Reply};
 
 /// Sends a request and reads its response.
 ///
-/// An error means that no header arrived; a response reset in its body is one with
-/// `complete: false`.
+/// An error means that no header arrived. If the stream is reset in the body, the response has `complete: false`.
 pub(crate) async fn exchange(
     sender: SendRequest<Bytes>,
     request: &Request,
@@ -31,7 +30,7 @@ pub(crate) async fn exchange(
         .send_request(request_head(request)?, ended)
         .map_err(io::Error::other)?;
     if !ended {
-        // Envoy may have answered already, and then takes no more of the request. What counts is the answer.
+        // If Envoy has already answered, it accepts no more of the request. Only the response counts.
         let _ = send_body(&mut stream, &request.body, &request.trailers);
     }
     let (head, mut body) = response.await.map_err(io::Error::other)?.into_parts();
@@ -64,7 +63,7 @@ pub(crate) async fn read_request(request: http::Request<RecvStream>) -> io::Resu
     Ok(request)
 }
 
-/// Sends a reply with its ending. `close` is told when the connection is to be closed.
+/// Sends a reply with its ending. `close` is notified if the connection must be closed.
 pub(crate) async fn send_reply(
     mut respond: SendResponse<Bytes>,
     reply: &Reply,
@@ -92,7 +91,7 @@ pub(crate) async fn send_reply(
         return Ok(send_body(&mut stream, &reply.body, &reply.trailers)?);
     }
     stream.send_data(Bytes::copy_from_slice(&reply.body), false)?;
-    // What follows would overtake the header and the data, which are only queued yet.
+    // A reset now would overtake the header and the data, which are still queued.
     tokio::time::sleep(SETTLE).await;
     match reply.ending {
         Ending::Complete => {}
@@ -103,8 +102,7 @@ pub(crate) async fn send_reply(
     Ok(())
 }
 
-/// Does not return: the stream stays open until the connection is gone, because dropping it
-/// would reset it first.
+/// Never returns: the stream must stay open until the connection is closed, because dropping it would reset it.
 async fn close_connection(close: &Notify) {
     close.notify_one();
     std::future::pending().await
@@ -140,7 +138,7 @@ fn send_body(
     stream.send_trailers(trailers)
 }
 
-/// Adds to `body` and `trailers` what arrives, so that they hold it also after an error.
+/// Adds the received bytes to `body` and `trailers`, which keep them after an error.
 async fn read_body(
     stream: &mut RecvStream,
     body: &mut Vec<u8>,

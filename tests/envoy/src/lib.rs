@@ -1,4 +1,4 @@
-//! Starts a real Envoy for tests, between a client and an upstream that do as they are told.
+//! Starts a real Envoy for tests, between a client and a scripted upstream.
 //!
 //! ```no_run
 //! use portcullis_envoy_tests::envoy::Envoy;
@@ -19,14 +19,12 @@
 //! assert_eq!(envoy.wait_for_access_log(1)[0].flags, "-");
 //! ```
 //!
-//! Everything is synchronous and bounded in time; whatever goes wrong is a panic that says
-//! what, with Envoy's log. Ports are Envoy's own choice and read back from it, so that any
-//! number of tests run at once. An Envoy is up in about 50 ms (without plugins), so that a test
-//! can well have one of its own.
+//! All calls are synchronous and have a timeout. A failure panics with its reason and Envoy's log. Envoy chooses its
+//! ports, so any number of tests can run at once. It starts in about 50 ms (without plugins), so that each test can
+//! have its own.
 //!
-//! It needs an Envoy (`make envoy`, or `ENVOY_BIN`) and for plugins the built modules
-//! (`make build`). Tests that need them live in this crate's `tests/` and nowhere else: all
-//! other crates of the workspace are tested without Envoy.
+//! The crate needs an Envoy (`make envoy`, or `ENVOY_BIN`), and for plugins the built modules (`make build`). Only the
+//! tests in this crate's `tests/` need them: all other crates of the workspace are tested without Envoy.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -39,6 +37,7 @@ pub mod access_log;
 pub mod artifacts;
 pub mod bootstrap;
 pub mod client;
+pub mod crashable;
 pub mod envoy;
 pub mod filter;
 mod http1;
@@ -46,7 +45,6 @@ mod http2;
 pub mod load;
 pub mod log;
 pub mod message;
-pub mod mortal;
 mod process;
 mod runtime;
 pub mod stats;

@@ -1,4 +1,4 @@
-//! A number of requests, as fast as they are answered.
+//! Sends a number of requests as fast as they are answered.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,10 +12,9 @@ use tokio::task::JoinSet;
 use crate::http1::{Wire, encode_request};
 use crate::message::Request;
 
-/// Sends so many requests in all, over so many connections at once (HTTP/1.1, kept alive), each of
-/// which waits for a response before it sends again. `request` makes the request of each number,
-/// counted from 0; requests of neighbouring numbers are under way at the same time. All of it
-/// happens on the calling thread.
+/// Sends `requests` requests over `connections` concurrent connections (HTTP/1.1, kept alive). Each connection waits for
+/// a response before it sends again. `request` returns the request with a number, starting at 0; requests with adjacent
+/// numbers are in flight at the same time. Everything runs on the calling thread.
 ///
 /// Returns the statuses, by number.
 ///
@@ -53,7 +52,7 @@ struct Load<F> {
     address: SocketAddr,
     requests: usize,
     request: F,
-    /// The number that no connection has taken yet.
+    /// The next number to send.
     next: AtomicUsize,
 }
 

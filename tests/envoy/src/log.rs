@@ -1,6 +1,6 @@
-//! Envoy's own log, and in it what the plugins say.
+//! Envoy's log, including the plugins' messages.
 
-/// Begins every record. Messages may have several lines, and this character is in none.
+/// Begins every record. Messages may have several lines, but never contain this character.
 const START: char = '\u{1e}';
 
 /// The `--log-format` that this module reads.
@@ -11,15 +11,14 @@ pub(crate) const FORMAT: &str = "\u{1e}[%l][%n] %v";
 pub struct LogRecord {
     /// `info`, `warning`, `error` …
     pub level: String,
-    /// The part of Envoy that speaks: `wasm`, `main`, `config` …
+    /// The part of Envoy that logs: `wasm`, `main`, `config` …
     pub logger: String,
     /// The message, possibly of several lines.
     pub message: String,
 }
 
 impl LogRecord {
-    /// What a plugin said, without Envoy's `wasm log <root_id> <vm_id>: ` in front; `None` if
-    /// it was Envoy that spoke.
+    /// A plugin's message, without Envoy's prefix `wasm log <root_id> <vm_id>: `; `None` for Envoy's own messages.
     pub fn plugin_message(&self) -> Option<&str> {
         let said = self.message.strip_prefix("wasm log")?;
         Some(said.split_once(": ")?.1)
@@ -33,14 +32,13 @@ impl LogRecord {
     }
 }
 
-/// Reads a log in [`FORMAT`]. What comes before the first record (a crash of the dynamic
-/// linker, say) is no record.
+/// Reads a log in [`FORMAT`]. Text before the first record, such as an error of the dynamic linker, is not a record.
 pub(crate) fn parse(log: &str) -> Vec<LogRecord> {
     let records = log.split(START).skip(1);
     records.filter_map(parse_record).collect()
 }
 
-/// The last lines of a log, to show to someone.
+/// The last lines of a log, for an error message.
 pub(crate) fn tail(log: &str) -> String {
     const LINES: usize = 60;
     let log = log.replace(START, "");

@@ -1,18 +1,18 @@
-//! HTTP messages as bytes: what the client sends and sees, what the upstream received.
+//! HTTP messages as bytes, as the client sends and receives them, and as the upstream receives them.
 //!
-//! Nothing is normalised. Header order, duplicates, the case of names and bytes that are not
-//! UTF-8 are what a filter may get wrong, so a test must be able to send and to see them.
+//! Nothing is normalised. A filter may mishandle header order, duplicates, the case of names, or bytes that are not
+//! UTF-8, so a test must be able to send and see them.
 
 use std::fmt;
 
-/// Header or trailer fields in their order, duplicates kept.
+/// Header or trailer fields in order, with duplicates.
 ///
-/// Look-ups ignore the case of ASCII letters in names, as HTTP does.
+/// Look-ups ignore the case of ASCII letters in names, as in HTTP.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Headers {
-    /// Adds a field after all others.
+    /// Adds a field at the end.
     pub fn push(&mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
         self.0.push((name.into(), value.into()));
     }
@@ -64,7 +64,7 @@ impl fmt::Debug for Headers {
 /// A request: one to send, or one that the upstream received.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The method, in the case it was written.
+    /// The method, in its original case.
     pub method: String,
     /// The request target (HTTP/2: `:path`) exactly as on the wire, with its query: `/a/../b?c`.
     pub target: String,
@@ -105,7 +105,7 @@ impl Request {
         }
     }
 
-    /// Adds a header field after those already there, also if one has the same name.
+    /// Adds a header field after the existing ones, even if one has the same name.
     #[must_use]
     pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push(name, value);
@@ -132,7 +132,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// A response as the client saw it.
+/// A response as the client received it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code of the final response; informational ones (1xx) are skipped.
@@ -143,8 +143,7 @@ pub struct Response {
     pub body: Vec<u8>,
     /// Trailer fields.
     pub trailers: Headers,
-    /// Whether the response ended as it should. False if the connection was closed or the
-    /// stream reset after the header fields, in the middle of the body.
+    /// Whether the response is complete. False if the connection was closed or the stream was reset in the body.
     pub complete: bool,
 }
 

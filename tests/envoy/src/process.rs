@@ -1,4 +1,4 @@
-//! One Envoy process: started, watched, ended. No other process is ever touched.
+//! Starts, watches and ends one Envoy process, and touches no other process.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::{artifacts, log};
 
-/// A running Envoy with its log. Dropping it kills Envoy and waits for its end.
+/// A running Envoy with its log. Dropping it kills Envoy and waits for its exit.
 pub(crate) struct Process {
     envoy: Child,
     guard: Child,
@@ -16,7 +16,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts that command. The log goes to `directory`, which is Envoy's alone.
+    /// Starts a command. The log goes to `directory`, which only this Envoy uses.
     pub(crate) fn start(mut command: Command, directory: &Path) -> io::Result<Self> {
         let log = directory.join("envoy.log");
         let mut envoy = command
@@ -37,12 +37,12 @@ impl Process {
         self.envoy.id()
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub(crate) fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
         self.envoy.try_wait()
     }
 
-    /// All that Envoy has logged so far.
+    /// Envoy's log so far.
     pub(crate) fn log(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
@@ -54,18 +54,18 @@ impl Drop for Process {
         if std::thread::panicking() {
             eprintln!("--- the end of Envoy's log ---\n{}", log::tail(&self.log()));
         }
-        // The guard first: it must not outlive the process whose number it knows.
+        // The guard first, because it must not outlive the process whose id it holds.
         end(&mut self.guard);
         end(&mut self.envoy);
     }
 }
 
-/// Envoy's command line but for what serving and validating do not have in common.
+/// The part of Envoy's command line that serving and validating have in common.
 pub(crate) fn command(configuration: &Path) -> Command {
     command_under(&[], configuration)
 }
 
-/// The same, run by a tool: its program and arguments, if there are any.
+/// The same, run by a tool: its program and arguments, or none.
 pub(crate) fn command_under(tool: &[OsString], configuration: &Path) -> Command {
     let mut command = match tool.split_first() {
         None => Command::new(artifacts::envoy()),
@@ -79,9 +79,9 @@ pub(crate) fn command_under(tool: &[OsString], configuration: &Path) -> Command 
         .arg("--config-path")
         .arg(configuration)
         .args(["--log-format", log::FORMAT])
-        // Several Envoys run at once; without hot restart they have nothing in common.
+        // Several Envoys run at once. Without hot restart, they share nothing.
         .arg("--disable-hot-restart");
-    // The tags that users are told to merge in the same way.
+    // The tags, merged as the documentation recommends.
     let stats_tags = artifacts::repository().join("envoy/stats_tags.yaml");
     if let Ok(stats_tags) = fs::read_to_string(stats_tags) {
         command.arg("--config-yaml").arg(stats_tags);
@@ -89,9 +89,8 @@ pub(crate) fn command_under(tool: &[OsString], configuration: &Path) -> Command 
     command
 }
 
-/// Ends Envoy when this process is gone, however it went: `Drop` runs neither for a value in a
-/// `static` nor when a test run is killed. The guard waits on a pipe that only this process
-/// holds open.
+/// Ends Envoy when this process ends for any reason: `Drop` does not run for a value in a `static`, nor when a test run
+/// is killed. The guard waits on a pipe that only this process holds open.
 fn guard(envoy: u32, directory: &Path) -> io::Result<Child> {
     Command::new("sh")
         .args(["-c", r#"read -r _; kill -9 "$1"; rm -rf "$2""#, "guard"])
@@ -104,7 +103,7 @@ fn guard(envoy: u32, directory: &Path) -> io::Result<Child> {
 }
 
 fn end(child: &mut Child) {
-    // Both fail only for a process that has already ended and been waited for.
+    // Both fail only if the process has already been waited for.
     let _ = child.kill();
     let _ = child.wait();
 }

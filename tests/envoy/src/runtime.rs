@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// How long anything may take that a test waits for. Reaching it is always a failure, so it is
-/// generous: build machines are slow and run other things at the same time.
+/// The timeout for everything that a test waits for. It is generous, because reaching it is always a failure, and build
+/// machines are slow and busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between two looks at something that can only be polled (a file, Envoy's admin interface).
+/// The interval for polling a file or Envoy's admin interface.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How long the start of a response has to reach Envoy before the upstream breaks it off. TCP
-/// and HTTP/2 both let a reset overtake what is still queued, and neither tells when it left.
+/// The time for the start of a response to reach Envoy before the upstream resets it. In TCP and HTTP/2, a reset can
+/// overtake queued data, and neither reports when the data was sent.
 pub(crate) const SETTLE: Duration = Duration::from_millis(20);
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {

@@ -1,9 +1,8 @@
-//! Envoy's statistics at one moment.
+//! A snapshot of Envoy's statistics.
 //!
-//! Counters and gauges are shared by Envoy's threads and show at once what happened before.
-//! Yet a filter's `on_log` runs after the client has its response: for what is counted there
-//! wait with [`crate::envoy::Envoy::wait_for_stat`]. Histograms are collected from the threads
-//! from time to time (5 seconds) and are in the Prometheus text only.
+//! Envoy's threads share counters and gauges, so these are current. But a filter's `on_log` runs after the client has
+//! its response: for counters from there, use [`crate::envoy::Envoy::wait_for_stat`]. Envoy merges histograms every 5
+//! seconds; only the Prometheus format has them.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +13,12 @@ use serde_json::Value;
 pub struct Stats(BTreeMap<String, u64>);
 
 impl Stats {
-    /// The value of a counter or gauge; `None` if Envoy has none of that name.
+    /// The value of a counter or gauge; `None` if Envoy has none with this name.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.0.get(name).copied()
     }
 
-    /// Those whose name begins so, in the order of their names.
+    /// Those whose names have this prefix, in the order of their names.
     pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, u64)> {
         self.0
             .range(prefix.to_owned()..)
@@ -27,7 +26,7 @@ impl Stats {
             .take_while(move |(name, _)| name.starts_with(prefix))
     }
 
-    /// Reads `/stats?format=json`. Text readouts and histograms are left out.
+    /// Reads `/stats?format=json`, without text readouts and histograms.
     pub(crate) fn parse(json: &str) -> Self {
         let stats: Value = serde_json::from_str(json).expect("Envoy's stats are JSON");
         let stats = stats["stats"].as_array().expect("a list of stats");

@@ -1,4 +1,4 @@
-//! A certificate that lives as long as one test, and a client that trusts it and no other.
+//! A certificate for one test, and a client that trusts only this one.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use rcgen::{CertifiedKey, KeyPair};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// The name in the certificate, which is the one that clients ask for.
+/// The name in the certificate, which clients request.
 pub(crate) const SERVER_NAME: &str = "test.example";
 
 /// A self-signed certificate with its key.

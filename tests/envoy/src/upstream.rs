@@ -1,4 +1,4 @@
-//! A service behind Envoy that answers from a closure and remembers what it was asked.
+//! A service behind Envoy that answers from a closure and records its requests.
 
 mod port;
 mod reply;
@@ -21,11 +21,11 @@ use crate::runtime::{PATIENCE, POLL_INTERVAL, runtime};
 pub use port::RefusingPort;
 pub use reply::{Ending, Reply};
 
-/// What an upstream answers. It may block: each call has a thread of its own.
+/// Returns the reply to a request. It may block, because each call has its own thread.
 type Script = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
-/// A scripted upstream on a loopback port. Speaks HTTP/1.1 and HTTP/2 (without TLS), whichever
-/// the connection begins with. Stops, and closes its connections, when dropped.
+/// A scripted upstream on a loopback port. It detects HTTP/1.1 or HTTP/2 (without TLS) for each connection. Dropping it
+/// stops it and closes its connections.
 pub struct Upstream {
     port: RefusingPort,
     shared: Arc<Shared>,
@@ -44,7 +44,7 @@ struct State {
 }
 
 impl Upstream {
-    /// Starts an upstream that answers every request with what `script` makes of it.
+    /// Starts an upstream that answers every request with the result of `script`.
     pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -62,16 +62,16 @@ impl Upstream {
         upstream
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// Closes all connections and refuses new ones, as if the service did not run.
+    /// Closes all connections and refuses new ones, like a service that is not running.
     pub fn refuse_connections(&self) {
         if let Some(accepting) = self.accepting().take() {
             accepting.abort();
-            // Cancelled, because it does not end by itself. The listener is closed now.
+            // Cancelled, because it does not end on its own. This closes the listener.
             let _ = runtime().block_on(accepting);
         }
     }
@@ -82,12 +82,12 @@ impl Upstream {
         self.accepting().get_or_insert_with(accept);
     }
 
-    /// Answers from another closure from now on.
+    /// Replaces the script.
     pub fn set_script(&self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         self.shared.state().script = Arc::new(script);
     }
 
-    /// Forgets the requests received so far, and answers every request with an empty 200 from now on.
+    /// Forgets the requests received so far, and answers with an empty 200 from now on.
     pub fn reset(&self) {
         let mut state = self.shared.state();
         state.script = Arc::new(|_| Reply::new(200));
@@ -101,10 +101,10 @@ impl Upstream {
         self.shared.state().received.clone()
     }
 
-    /// Waits until at least so many requests were received, answered or not; returns them all.
+    /// Waits until at least `count` requests have been received, answered or not. Returns them all.
     ///
     /// # Panics
-    /// If they do not come.
+    /// After a timeout.
     pub fn wait_for_requests(&self, count: usize) -> Vec<Request> {
         let fewer = |state: &mut State| state.received.len() < count;
         let arrival = &self.shared.arrival;
@@ -142,7 +142,7 @@ impl Shared {
             .expect("nothing panics while it holds the state")
     }
 
-    /// Remembers the request and asks the script.
+    /// Records the request and calls the script.
     async fn answer(&self, request: Request) -> io::Result<Reply> {
         let script = {
             let mut state = self.state();
@@ -161,7 +161,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
-            // An error means that Envoy closed the connection, which is its right.
+            // An error means that Envoy closed the connection, which is allowed.
             let _ = match speaks_http2(&stream).await {
                 Ok(true) => serve_http2(stream, shared).await,
                 Ok(false) => serve_http1(stream, shared).await,
@@ -171,8 +171,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Whether the connection preface of HTTP/2 (`PRI * HTTP/2.0`) comes first. Its second letter
-/// tells it from POST, PUT and PATCH.
+/// Whether the connection begins with the preface of HTTP/2 (`PRI * HTTP/2.0`). Its second letter distinguishes it from
+/// POST, PUT and PATCH.
 async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut start = [0; 2];
     while stream.peek(&mut start).await? == 1 {

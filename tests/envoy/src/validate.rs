@@ -1,5 +1,5 @@
-//! `envoy --mode validate`: what Envoy and the plugins say to a configuration, offline; and whether
-//! `portcullis-validate` says the same.
+//! Checks a configuration offline with `envoy --mode validate`, and compares the result with that of
+//! `portcullis-validate`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,26 +10,25 @@ use portcullis_validate::{Severity, check};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bootstrap::{self, Bootstrap, Surroundings};
+use crate::bootstrap::{self, Bootstrap, Environment};
 use crate::envoy::{Builder, Envoy, RefusedListeners};
 use crate::filter::WasmFilter;
 use crate::log::{self, LogRecord};
 use crate::process;
 
-/// Validates one plugin's configuration in a bootstrap around it.
+/// Validates one plugin's configuration in a minimal bootstrap.
 ///
 /// # Errors
-/// What the plugin logged as errors, one message per line; what Envoy logged if the plugin said
-/// nothing. Also, where `portcullis-validate` disagrees, what it says, and where a field is deprecated, what Envoy
-/// says.
+/// The plugin's logged errors, one message per line, or Envoy's if the plugin logged none. Also the output of
+/// `portcullis-validate` if it disagrees, and Envoy's warnings about deprecated fields.
 pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
     let directory = TempDir::new().expect("a temporary directory");
     bootstrap_file(&around(filter, directory.path()))
 }
 
-/// Validates configurations that Envoy should accept, as [`plugin`] does. One Envoy takes all of them, because V8
-/// takes about a second to compile a module for each process. If it refuses, each gets an Envoy of its own, to find
-/// the culprit.
+/// Validates configurations that Envoy should accept, like [`plugin`]. One Envoy validates all of them, because V8 needs
+/// about a second to compile a module for each process. If it refuses any, each configuration gets its own Envoy, to
+/// find the faulty one.
 pub fn plugins(filters: &[WasmFilter]) -> Vec<Result<(), String>> {
     let directory = TempDir::new().expect("a temporary directory");
     let all = filters.iter().enumerate().map(listener);
@@ -43,9 +42,9 @@ pub fn plugins(filters: &[WasmFilter]) -> Vec<Result<(), String>> {
     }
 }
 
-/// Shows configurations that Envoy should refuse to one that runs, each in a listener of its own, as a control plane
-/// would push them. The results are those of [`plugin`]. `accepted` has plugins of the same modules: V8 forgets a
-/// module that no VM runs.
+/// Pushes configurations that Envoy should refuse to a running Envoy, each in its own listener, like a control plane. The
+/// results are those of [`plugin`]. `accepted` has plugins of the same modules, because V8 drops a module that no VM
+/// uses.
 pub fn pushed(filters: &[WasmFilter], accepted: &[WasmFilter]) -> Vec<Result<(), String>> {
     let mut modules = BTreeSet::new();
     let keepers = accepted.iter().filter(|it| modules.insert(it.path()));
@@ -68,7 +67,7 @@ pub fn pushed(filters: &[WasmFilter], accepted: &[WasmFilter]) -> Vec<Result<(),
             .filter_map(|record| record.message_of_vm(&vm))
             .collect();
         match errors.is_empty() {
-            // Nothing was refused, or not by the plugin.
+            // Either nothing was refused, or not by the plugin.
             true => plugin(filter),
             false => agreed(filter, Err(errors.join("\n"))),
         }
@@ -79,7 +78,7 @@ pub fn pushed(filters: &[WasmFilter], accepted: &[WasmFilter]) -> Vec<Result<(),
     }
 }
 
-/// A plugin in a listener and a VM of its own.
+/// A plugin in its own listener and VM.
 fn listener((number, filter): (usize, &WasmFilter)) -> Value {
     let filter = filter.clone().vm_id(&vm_id(number)).to_json();
     let manager = bootstrap::connection_manager(vec![filter]);
@@ -90,7 +89,7 @@ fn vm_id(number: usize) -> String {
     format!("vm-{number}")
 }
 
-/// What a plugin warns of in this mode, one message a warning. Envoy starts with such a configuration.
+/// A plugin's warnings in this mode. Envoy starts with such a configuration.
 ///
 /// # Panics
 /// If Envoy or the plugin refuses it.
@@ -103,7 +102,7 @@ pub fn warnings(filter: &WasmFilter) -> Vec<String> {
     messages.map(str::to_owned).collect()
 }
 
-/// A bootstrap around a plugin, in that directory.
+/// Writes a bootstrap with a plugin into a directory.
 fn around(filter: &WasmFilter, directory: &Path) -> PathBuf {
     write_bootstrap(directory, vec![filter.to_json()], Vec::new())
 }
@@ -115,9 +114,9 @@ fn write_bootstrap(directory: &Path, filters: Vec<Value>, listeners: Vec<Value>)
         listeners,
         ..Bootstrap::default()
     };
-    // Nobody is called in this mode.
+    // Envoy connects to nothing in this mode.
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let json = bootstrap.to_json(&Surroundings {
+    let json = bootstrap.to_json(&Environment {
         upstream: nowhere,
         refusing: nowhere,
         certificate: None,
@@ -128,7 +127,7 @@ fn write_bootstrap(directory: &Path, filters: Vec<Value>, listeners: Vec<Value>)
     configuration
 }
 
-/// Validates a whole Envoy configuration in YAML, as a reader would who pastes it into a file.
+/// Validates a whole Envoy configuration in YAML, like a reader who pastes it into a file.
 ///
 /// # Errors
 /// As with [`plugin`].
@@ -139,8 +138,7 @@ pub fn bootstrap(yaml: &str) -> Result<(), String> {
     bootstrap_file(&configuration)
 }
 
-/// Validates a whole Envoy configuration (JSON or YAML). Relative paths in it are looked up
-/// from the working directory.
+/// Validates a whole Envoy configuration (JSON or YAML). Relative paths in it refer to the working directory.
 ///
 /// # Errors
 /// As with [`plugin`].
@@ -200,7 +198,7 @@ fn ask_envoy(configuration: &Path) -> Result<(), String> {
     }
 }
 
-/// What Envoy logs from this level on if it accepts the configuration; as an error, if it refuses it.
+/// Envoy's log from this level on: `Ok` if it accepts the configuration, an error if it refuses it.
 fn run(configuration: &Path, level: &str) -> Result<Vec<LogRecord>, String> {
     let output = process::command(configuration)
         .args(["--mode", "validate", "--log-level", level])

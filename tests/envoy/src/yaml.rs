@@ -1,36 +1,36 @@
-//! What users copy: YAML, whole files and blocks of READMEs, with plugins and their configurations in it.
+//! The YAML that users copy, in files and in blocks of READMEs, with the plugins and their configurations.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A plugin as it stands in YAML.
+/// A plugin in YAML.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plugin {
-    /// Its name, such as `rate-limit`, taken from where its module is.
+    /// Its name, such as `rate-limit`, from the path of its module.
     pub name: String,
-    /// Its configuration, as the plugin gets it.
+    /// Its configuration, as the plugin receives it.
     pub configuration: String,
-    /// `capability_restriction_config`, where there is one.
+    /// `capability_restriction_config`, if present.
     pub capabilities: Option<Value>,
 }
 
-/// The documents of a YAML text. Anchors are followed, as Envoy does.
+/// The documents of a YAML text, with anchors resolved, as in Envoy.
 ///
 /// # Errors
-/// What is wrong with the text, and where.
+/// The error in the text, with its place.
 pub fn documents(text: &str) -> Result<Vec<Value>, String> {
     yaml_serde::Deserializer::from_str(text)
         .map(|document| Value::deserialize(document).map_err(|error| error.to_string()))
         .collect()
 }
 
-/// All plugins in a document, wherever they are in it: Envoy's filters, Istio's `WasmPlugin` and
+/// All plugins in a document, anywhere in it: Envoy's filters, Istio's `WasmPlugin` and
 /// `TrafficExtension`, Envoy Gateway's `EnvoyExtensionPolicy`.
 ///
 /// # Errors
-/// What a plugin lacks.
+/// The missing part of a plugin.
 pub fn plugins(document: &Value) -> Result<Vec<Plugin>, String> {
     let mut found = Vec::new();
     find(document, &mut found)?;
@@ -82,8 +82,8 @@ fn find(value: &Value, found: &mut Vec<Plugin>) -> Result<(), String> {
     }
 }
 
-/// What leaves one reading of a request, in Envoy's connection manager: pointers, each with the value that
-/// does. `docs/security.md` says what each is for.
+/// The settings of Envoy's connection manager that leave one reading of a request: JSON pointers with values.
+/// `docs/security.md` explains them.
 const ONE_READING: [(&str, &str); 4] = [
     ("/normalize_path", "true"),
     ("/merge_slashes", "true"),
@@ -94,9 +94,8 @@ const ONE_READING: [(&str, &str); 4] = [
     ),
 ];
 
-/// Which settings the HTTP connection managers in a document lack, so that a request could be read in more
-/// than one way: one line for each, with the manager's `stat_prefix`. A part of one in a
-/// manual has no such name.
+/// The settings that HTTP connection managers in a document lack, so that a request could be read in several ways: one
+/// line for each, with the manager's `stat_prefix`. A fragment in a manual has no such name.
 pub fn ambiguities(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     if is_connection_manager(document) {
@@ -125,7 +124,7 @@ pub fn ambiguities(document: &Value) -> Vec<String> {
     found
 }
 
-/// By its type, or, where a manual shows a part of one, by its filters.
+/// Recognized by its type, or, for a fragment in a manual, by its filters.
 fn is_connection_manager(value: &Value) -> bool {
     let kind = value.get("@type").and_then(Value::as_str);
     kind.is_some_and(|kind| kind.ends_with(".v3.HttpConnectionManager"))

@@ -1,5 +1,5 @@
-//! What shows on a real Envoy only: names in Prometheus, the log, HTTP/2, sizes and load. All else
-//! that a user would notice is a scenario.
+//! Behaviour that only a real Envoy shows: names in Prometheus, the log, HTTP/2, sizes and load. Everything else that a
+//! user would notice is a scenario.
 
 #![allow(
     clippy::expect_used,
@@ -22,7 +22,7 @@ fn plugin(configuration: &Value) -> WasmFilter {
     WasmFilter::plugin("security-headers").configuration(&configuration.to_string())
 }
 
-/// One rule, whose name has all kinds of characters that a name may have.
+/// One rule, whose name has all kinds of allowed characters.
 fn edge() -> WasmFilter {
     plugin(&json!({
         "name": "edge",
@@ -32,8 +32,8 @@ fn edge() -> WasmFilter {
     }))
 }
 
-/// As a page on another site sends it; without a body, because Envoy closes an HTTP/1.1 connection
-/// when it has answered before the body was there.
+/// A request from a page on another site. It has no body, because Envoy closes an HTTP/1.1 connection if it answers before
+/// the body has arrived.
 fn from_elsewhere() -> Request {
     Request::new("POST", "/pay").header("origin", "https://elsewhere.example")
 }
@@ -134,7 +134,7 @@ fn http2_is_no_different() {
     assert_nosniff(&refused);
 }
 
-/// The browser's origin is the host that it asked for, whatever host the redirect leads to.
+/// The browser's origin is the host of its request, whatever the host of the redirect.
 #[test]
 fn an_internal_redirect_to_another_host_makes_no_cross_site_request() {
     let route = json!({"match": {"prefix": "/pay"}, "route": {
@@ -166,14 +166,14 @@ fn an_internal_redirect_to_another_host_makes_no_cross_site_request() {
         .collect();
     assert_eq!(hosts, [Some("shop.example"), Some("backend.example")]);
 
-    // What a client claims to have asked for does not count.
+    // The client's own claim about its original host does not count.
     let forged = from("http://evil.example").header("x-envoy-original-url", "http://evil.example/");
     for request in [from("http://backend.example"), forged] {
         assert_eq!(envoy.client().send(&request).status, 403);
     }
 }
 
-/// As the README says: no filter sees these.
+/// No filter sees these, as the README says.
 #[test]
 fn replies_that_come_before_the_filters_lack_the_headers() {
     let envoy = Envoy::builder().wasm(&edge()).start();

@@ -1,5 +1,5 @@
-//! Spellings of a path on a real Envoy, with what Envoy can normalise and without it: whatever comes
-//! through is what its plain spelling would have been.
+//! Spellings of a path on a real Envoy, with and without its normalisation: every spelling that passes is treated like its
+//! plain spelling.
 
 #![allow(
     clippy::expect_used,
@@ -13,7 +13,7 @@ use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::Reply;
 use serde_json::{Value, json};
 
-/// Ways from one folder to its neighbour that some server takes for a way.
+/// Paths from one folder to its neighbour, as some server resolves them.
 const WAYS: [&str; 26] = [
     "/..",
     "/../.",
@@ -91,7 +91,7 @@ fn envoy(plugin: &str, configuration: &Value, settings: Value) -> Envoy {
         .start()
 }
 
-/// Sends a target as it is. What the upstream got, if it got anything; otherwise the status.
+/// Sends a target unchanged. Returns the target at the upstream, or the status if the request did not reach it.
 fn send(envoy: &Envoy, target: &str) -> Result<String, u16> {
     let bytes = format!("GET {target} HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n");
     match envoy.client().send_bytes(bytes.as_bytes()) {
@@ -103,7 +103,7 @@ fn send(envoy: &Envoy, target: &str) -> Result<String, u16> {
     }
 }
 
-/// Case A1: nothing gets from a folder that needs a token to one that does not, or the other way.
+/// No spelling leads from a folder that needs a token to one that does not, or vice versa.
 #[test]
 fn no_spelling_opens_a_path_without_a_token() {
     let configuration = json!({
@@ -121,7 +121,7 @@ fn no_spelling_opens_a_path_without_a_token() {
         assert_eq!(send(&envoy, "/admin/x"), Err(401));
         for target in [dodges("/admin", "/public/"), dodges("/public", "/admin/")].concat() {
             match send(&envoy, &target) {
-                // Envoy itself has made it plain.
+                // Envoy itself has normalised it.
                 Ok(received) => assert!(
                     (is_plain(&received) && received.starts_with("/public/"))
                         || (received == target && target.starts_with("/public/x")),
@@ -145,7 +145,7 @@ fn no_spelling_opens_a_path_without_a_token() {
     }
 }
 
-/// Case A2: a limit counts whatever may be below its path.
+/// A limit counts every request that may be below its path.
 #[test]
 fn no_spelling_escapes_a_limit() {
     let configuration = json!({"limits": [{
@@ -178,12 +178,12 @@ fn is_plain(target: &str) -> bool {
     !target.contains(['%', ';', '\\']) && !target.contains("..") && !target.contains("//")
 }
 
-/// Whether some server may find `/admin/` in one of our targets.
+/// Whether some server may read one of our targets as below `/admin/`.
 fn names_admin(target: &str) -> bool {
     target.to_ascii_lowercase().contains("admin")
 }
 
-/// HTTP/2 lets a client send methods in any letter case (case A8); werkzeug runs them as usual.
+/// HTTP/2 clients can send methods in any letter case; Werkzeug accepts them.
 #[test]
 fn the_letter_case_of_a_method_opens_nothing() {
     let configuration = json!({

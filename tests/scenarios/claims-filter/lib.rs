@@ -1,9 +1,8 @@
-//! Stands in for jwt-auth in scenarios: it believes every bearer token, and takes the token itself
-//! for the claims.
+//! A stand-in for jwt-auth in scenarios. It trusts every bearer token and uses the token itself as the claims.
 //!
-//! `authorization: Bearer {"sub": "ada"}` hands over `{"sub": "ada"}` as the verified claims of the
-//! request, in the way that `rate_limit::key::claim` of the policy crate defines. The SDK is used
-//! as any filter's author would, so that nothing of the plugins proves itself right.
+//! `authorization: Bearer {"sub": "ada"}` passes `{"sub": "ada"}` on as the verified claims of the request, in the
+//! filter state that `portcullis_core::key::claim` defines. It uses only the SDK and no code of the plugins, so that
+//! the plugins are not tested against themselves.
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -15,7 +14,7 @@ mod module {
     proxy_wasm::main! {{ super::start(); }}
 }
 
-/// Registers the filter with the SDK: what its module does when it is loaded.
+/// Registers the filter with the SDK. Loading the module calls this.
 pub fn start() {
     proxy_wasm::set_root_context(|_| Box::new(Claims));
 }

@@ -1,9 +1,8 @@
-//! What happens when Envoy may not be called, or may not call: each plugin, with each capability left out
-//! in turn.
+//! Capability restrictions: each plugin without each of its capabilities (host calls and callbacks) in turn.
 //!
-//! What is observed makes a table for each plugin in `docs/operations.md`, which is the same in both
-//! worlds. Every plugin has `on_error: deny`, so that the tables show which failures it notices: what it
-//! answers with 503 there, it lets pass with `allow`, and counts it in both cases.
+//! The observations make a table for each plugin in `docs/operations.md`, which is the same in both worlds. Every
+//! plugin has `on_error: deny`, so that the tables show which failures it notices: a request that it answers with 503
+//! here would pass with `allow`. The plugin counts it in both cases.
 //!
 //! ```sh
 //! PORTCULLIS_WRITE_TABLES=1 cargo test -p portcullis-scenarios --test native -- capabilities
@@ -18,29 +17,29 @@ use libtest_mimic::Trial;
 
 use crate::{Filter, Response, World};
 
-/// Starts a world, or says why it does not start.
+/// Starts a world. The error says why it does not start.
 pub type Start<W> = fn(&[Filter]) -> Result<W, String>;
 
-/// What is observed of one plugin.
+/// A plugin and the observations to make.
 pub(crate) struct Subject {
-    /// As in `envoy/examples/capability-restriction.yaml`.
+    /// The name in `envoy/examples/capability-restriction.yaml`.
     pub(crate) name: &'static str,
     pub(crate) config: fn() -> serde_json::Value,
-    /// The heads of the columns that `observe` fills.
+    /// The headings of the columns that `observe` fills.
     pub(crate) columns: &'static [&'static str],
     pub(crate) observe: fn(&mut dyn World) -> Vec<String>,
-    /// How the names of counters begin that count errors, each after the instance's name.
+    /// The prefixes of counters of errors, each with the name of the instance.
     pub(crate) errors: &'static [&'static str],
 }
 
-/// The example whose lists are tried.
+/// The example with the capabilities of each plugin.
 const EXAMPLE: &str = "envoy/examples/capability-restriction.yaml";
-/// The page that has the tables.
+/// The page with the tables.
 const PAGE: &str = "docs/operations.md";
-/// With this variable in the environment, the page is written rather than checked.
+/// If this environment variable is set, the test writes the page instead of checking it.
 const WRITE: &str = "PORTCULLIS_WRITE_TABLES";
 
-/// For each plugin a test that its table is as things are in this world.
+/// For each plugin, a test that compares its table with the behaviour in this world.
 pub(crate) fn trials<W: World + 'static>(start: Start<W>) -> Vec<Trial> {
     let subjects = crate::capability_subjects().into_iter();
     let trial = |subject: Subject| {
@@ -60,7 +59,7 @@ fn in_repository(file: &str) -> PathBuf {
         .join(file)
 }
 
-/// Compares a table with that of the page, or writes it there.
+/// Compares a table with the one on the page, or writes it there.
 fn compare(plugin: &str, table: &str) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock();
@@ -84,7 +83,7 @@ fn compare(plugin: &str, table: &str) {
     );
 }
 
-/// The names in the list of a plugin, in their order.
+/// The capabilities in a plugin's list, in order.
 fn capabilities<'a>(example: &'a str, plugin: &str) -> Vec<&'a str> {
     let head = format!("- name: {plugin}");
     let lines = example.lines().map(str::trim);
@@ -123,7 +122,7 @@ fn table<W: World>(subject: &Subject, capabilities: &[&str], start: Start<W>) ->
     format!("\n| left out | {columns} | counted | log |\n|{lines}\n{rows}\n")
 }
 
-/// Some rows spend their time waiting.
+/// The number of rows that run concurrently. Some spend their time waiting.
 const AT_A_TIME: usize = 2;
 
 fn row<W: World>(subject: &Subject, without: Option<&str>, start: Start<W>) -> String {
@@ -158,7 +157,7 @@ fn row<W: World>(subject: &Subject, without: Option<&str>, start: Start<W>) -> S
     )
 }
 
-/// The status of a response, or that none came.
+/// The status of a response, or `held` if there is none.
 pub(crate) fn status(response: Option<&Response>) -> String {
     response.map_or("held".to_owned(), |response| response.status.to_string())
 }

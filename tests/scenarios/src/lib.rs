@@ -1,21 +1,26 @@
-//! What a user of Portcullis would notice, written once.
+//! Scenarios: the behaviour that users of Portcullis would notice, written once and run on every host.
 //!
-//! A [`Scenario`] is a chain of filters and a story told through a [`World`]: requests that
-//! clients send, what the services behind do, what both of them see, and what the statistics say.
-//! There are two worlds. On the native host (`tests`, here) a scenario takes milliseconds and
-//! time is virtual; on a real Envoy (`tests/envoy/tests`) it shows that the first one told the
-//! truth.
+//! A [`Scenario`] is a chain of filters and a story. The story acts through a [`World`]: clients send requests,
+//! services respond, and the story checks what both receive and what the statistics say. There are two worlds. On the
+//! native host (`tests`, here), a scenario takes milliseconds and time is virtual. On a real Envoy
+//! (`tests/envoy/tests`), the same scenario shows that the native host behaves like Envoy.
 //!
-//! Both worlds have the same [clusters](Cluster) and the same routes: every path leads to the
-//! upstream, on a route called [`DEFAULT_ROUTE`]; paths below [`SHOP_PREFIX`] on one called
-//! [`SHOP_ROUTE`], below [`RETRIED_PREFIX`] on [`RETRIED_ROUTE`], which retries, below
-//! [`HASTY_PREFIX`] on [`HASTY_ROUTE`], which does not wait for long; paths below
-//! [`OTHER_PREFIX`] lead to another cluster; below [`TIER_PREFIX`] a header decides between
-//! [`PUBLIC_ROUTE`] and [`PRIVATE_ROUTE`]; paths below [`NO_ROUTE_PREFIX`] lead nowhere, so that
-//! Envoy itself answers 404. How often a request was sent stands in `x-envoy-attempt-count`, there
-//! and back.
+//! Both worlds have the same [clusters](Cluster) and the same routes:
 //!
-//! The plugins of a scenario run in a module each, or all in one: see [`placement`].
+//! | path | route | cluster |
+//! |---|---|---|
+//! | below [`SHOP_PREFIX`] | [`SHOP_ROUTE`] | [`Cluster::Upstream`] |
+//! | below [`RETRIED_PREFIX`] | [`RETRIED_ROUTE`], which retries | [`Cluster::Upstream`] |
+//! | below [`SHORT_TIMEOUT_PREFIX`] | [`SHORT_TIMEOUT_ROUTE`], which times out early | [`Cluster::Upstream`] |
+//! | below [`OTHER_PREFIX`] | [`OTHER_ROUTE`] | [`Cluster::Other`] |
+//! | below [`TIER_PREFIX`], with [`TIER_HEADER`]: [`PUBLIC_TIER`] | [`PUBLIC_ROUTE`] | [`Cluster::Upstream`] |
+//! | below [`TIER_PREFIX`], otherwise | [`PRIVATE_ROUTE`] | [`Cluster::Other`] |
+//! | below [`NO_ROUTE_PREFIX`] | none: Envoy itself answers 404 | |
+//! | any other | [`DEFAULT_ROUTE`] | [`Cluster::Upstream`] |
+//!
+//! Requests and responses have the number of attempts in `x-envoy-attempt-count`.
+//!
+//! The plugins of a scenario run in one module each, or all in one module: see [`placement`].
 
 #![allow(
     clippy::expect_used,
@@ -28,10 +33,10 @@ pub mod capabilities;
 mod message;
 pub mod placement;
 
+pub mod contract;
 pub mod tokens;
 mod upstream;
 mod world;
-pub mod worlds;
 
 // The scenarios of each plugin, from `plugins/*/scenarios`.
 include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
@@ -41,57 +46,58 @@ use libtest_mimic::{Arguments, Trial};
 pub use message::{Request, Response};
 pub use upstream::{Answer, Cluster, Script, Upstream};
 pub use world::{
-    DEFAULT_ROUTE, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE,
-    PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RELOAD, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES,
-    RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER, TIER_PREFIX, UnderWay, World, counter,
+    DEFAULT_ROUTE, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE,
+    PUBLIC_TIER, PendingRequest, RELOAD_TIME, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON,
+    SHOP_PREFIX, SHOP_ROUTE, SHORT_TIMEOUT, SHORT_TIMEOUT_PREFIX, SHORT_TIMEOUT_ROUTE, TIER_HEADER,
+    TIER_PREFIX, World, counter,
 };
 
-/// One story, and the filters it is about.
+/// A story and the filters that it tests.
 pub struct Scenario {
-    /// Its name among the tests: `plugin::what_it_shows`.
+    /// The name of the test: `plugin::what_it_shows`.
     pub name: &'static str,
-    /// The filters, the one nearest to the client first.
+    /// The filters. The first one is closest to the client.
     pub filters: Vec<Filter>,
-    /// What happens, with assertions.
+    /// The events and assertions.
     pub story: fn(&mut dyn World),
 }
 
-/// A filter in the chain.
+/// A filter in a chain.
 #[derive(Clone, Debug)]
 pub enum Filter {
-    /// One of the plugins, by the name of its module in `dist`, with its configuration as JSON.
+    /// A plugin, by the name of its module in `dist`, with its configuration in JSON.
     Plugin {
         /// Such as `security_headers`.
         module: &'static str,
         /// The configuration.
         config: String,
     },
-    /// The same, but [`World::crash`] can make it crash. There can be one in the chain.
-    MortalPlugin {
+    /// A plugin that [`World::crash`] can crash. A chain can have one.
+    CrashablePlugin {
         /// Such as `security_headers`.
         module: &'static str,
         /// The configuration.
         config: String,
     },
-    /// The same, but without one of the capabilities that it has elsewhere.
+    /// A plugin from which one capability is withheld.
     Restricted {
         /// Such as `security_headers`.
         module: String,
         /// The configuration.
         config: String,
-        /// The name of a host call or callback; `None` leaves nothing out.
+        /// The name of a host call or callback; `None` withholds nothing.
         without: Option<String>,
     },
-    /// A filter that is not ours and answers every request with 403.
+    /// A foreign filter that answers every request with 403.
     DenyAll,
-    /// A stand-in for jwt-auth, `claims-filter`: with `authorization: Bearer <JSON object>` that
-    /// object is handed over as the verified claims.
+    /// `claims-filter`, a stand-in for jwt-auth: it passes the object in `authorization: Bearer <JSON object>` on as
+    /// the verified claims.
     Claims,
 }
 
-/// The main function of a test program: each scenario is a test, in a world of its own, which `start` makes
-/// for its filters. When the story has ended, `check` looks for what no scenario says but all mean.
-/// `try_start` is for filters that may refuse to start.
+/// The main function of a test program. Each scenario is a test in a world of its own, which `start` creates with its
+/// filters. After the story, `check` verifies the expectations that all scenarios share. `try_start` is for filters
+/// that may refuse to start.
 pub fn run<W: World + 'static>(
     start: fn(&[Filter]) -> W,
     try_start: capabilities::Start<W>,
@@ -111,7 +117,7 @@ pub fn run<W: World + 'static>(
 }
 
 fn all() -> Vec<Scenario> {
-    let mut scenarios = worlds::scenarios();
+    let mut scenarios = contract::scenarios();
     scenarios.extend(scenarios_of_plugins());
     scenarios
 }

@@ -1,21 +1,21 @@
-//! Requests and responses as the two ends of the wire see them.
+//! Requests and responses as clients and services see them.
 
 use std::net::IpAddr;
 
 /// A request, as the client sends it or the upstream receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Such as `GET`.
+    /// The method, such as `GET`.
     pub method: String,
-    /// The path with the query, exactly as on the wire.
+    /// The path and the query, exactly as on the wire.
     pub path: String,
     /// The `host` header or `:authority`.
     pub host: String,
     /// Whether the client's connection is TLS.
     pub tls: bool,
-    /// Whether it is HTTP/2; the upstream is then spoken to in HTTP/2 as well.
+    /// Whether the connection is HTTP/2. The connection to the upstream is HTTP/2 then, too.
     pub http2: bool,
-    /// The client's address as the proxy trusts it; that of the connection if `None`.
+    /// The client's address that the proxy trusts; `None` for the address of the connection.
     pub client: Option<IpAddr>,
     /// All other headers, in order; names are lower-case.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -34,11 +34,11 @@ pub struct Response {
     pub body: Vec<u8>,
     /// The trailers, in order; names are lower-case.
     pub trailers: Vec<(String, Vec<u8>)>,
-    /// Whether it broke off: this is all that came of it.
+    /// Whether the response broke off: nothing arrived after this.
     pub broken_off: bool,
 }
 
-/// An empty message as gRPC frames it.
+/// An empty gRPC message with its frame.
 const GRPC_MESSAGE: &[u8] = &[0; 5];
 
 impl Request {
@@ -80,25 +80,25 @@ impl Request {
         .header("te", "trailers")
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.into(), value.as_ref().to_vec()));
         self
     }
 
-    /// The same to another host.
+    /// Sets the host.
     pub fn host(mut self, host: &str) -> Self {
         self.host = host.into();
         self
     }
 
-    /// The same from a client of that address.
+    /// Sets the client's address.
     pub fn from(mut self, client: impl Into<IpAddr>) -> Self {
         self.client = Some(client.into());
         self
     }
 
-    /// The same over TLS.
+    /// Uses TLS.
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
@@ -109,7 +109,7 @@ impl Request {
         lines(&self.headers, name)
     }
 
-    /// The only value of a header; `None` without it. Panics when there are several lines.
+    /// The only value of a header; `None` if it is absent. Panics if there are several lines.
     pub fn get_header(&self, name: &str) -> Option<String> {
         only(&self.headers, name)
     }
@@ -137,8 +137,7 @@ impl Response {
         .trailer("grpc-status", status.to_string())
     }
 
-    /// A gRPC response without a message: the `grpc-status` stands among the headers, and nothing
-    /// follows ("trailers only").
+    /// A gRPC response without a message: `grpc-status` is a header, and nothing follows ("trailers only").
     pub fn grpc_trailers_only(status: u32) -> Self {
         Self::new(200)
             .without_body()
@@ -146,25 +145,25 @@ impl Response {
             .header("grpc-status", status.to_string())
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.into(), value.as_ref().to_vec()));
         self
     }
 
-    /// The same with one more trailer.
+    /// Adds a trailer.
     pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.trailers.push((name.into(), value.as_ref().to_vec()));
         self
     }
 
-    /// The same without its end: the connection is reset while more was announced.
+    /// Breaks the response off: the connection is reset before the announced end.
     pub fn broken_off(mut self) -> Self {
         self.broken_off = true;
         self
     }
 
-    /// The same without a body.
+    /// Removes the body.
     pub fn without_body(mut self) -> Self {
         self.body.clear();
         self
@@ -175,12 +174,12 @@ impl Response {
         lines(&self.headers, name)
     }
 
-    /// The only value of a header; `None` without it. Panics when there are several lines.
+    /// The only value of a header; `None` if it is absent. Panics if there are several lines.
     pub fn get_header(&self, name: &str) -> Option<String> {
         only(&self.headers, name)
     }
 
-    /// The only value of a trailer; `None` without it. Panics when there are several lines.
+    /// The only value of a trailer; `None` if it is absent. Panics if there are several lines.
     pub fn get_trailer(&self, name: &str) -> Option<String> {
         only(&self.trailers, name)
     }

@@ -74,7 +74,7 @@ fn alone(filter: &Filter) -> Filter {
         Value::Object(members).to_string()
     };
     match filter {
-        Filter::MortalPlugin { module, config } => Filter::MortalPlugin {
+        Filter::CrashablePlugin { module, config } => Filter::CrashablePlugin {
             module: MODULE,
             config: member(module, config),
         },

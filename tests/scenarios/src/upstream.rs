@@ -1,4 +1,4 @@
-//! What the services behind the proxy do.
+//! The behaviour of the services behind the proxy.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use crate::{Request, Response};
 /// The services behind the proxy, each a cluster of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cluster {
-    /// Where requests go that no other route takes.
+    /// The default destination of requests.
     Upstream,
-    /// Where the route [`OTHER_ROUTE`](crate::OTHER_ROUTE) leads.
+    /// The destination of [`OTHER_ROUTE`](crate::OTHER_ROUTE).
     Other,
-    /// A key server, for the calls that filters make; no route leads there.
+    /// A key server for calls from filters. No route leads there.
     Idp,
 }
 
@@ -30,13 +30,13 @@ impl Cluster {
     }
 }
 
-/// What a service does with requests.
+/// The behaviour of a service.
 pub enum Upstream {
-    /// It answers so.
+    /// It sends this response to every request.
     Answers(Response),
-    /// It cannot be reached.
+    /// It is unreachable.
     Unreachable,
-    /// It does with each request what this says; see [`Upstream::script`].
+    /// A script decides for each request; see [`Upstream::script`].
     Scripted(Script),
 }
 
@@ -44,18 +44,18 @@ pub enum Upstream {
 pub type Script = Box<dyn FnMut(&Request) -> Answer + Send>;
 
 impl Upstream {
-    /// Asks this what to do with each request. A retried request is asked for once per attempt.
+    /// Calls `script` for each request, and for each attempt of a retried request.
     pub fn script(script: impl FnMut(&Request) -> Answer + Send + 'static) -> Self {
         Self::Scripted(Box::new(script))
     }
 
-    /// Does the same with every request.
+    /// Gives the same answer to every request.
     pub fn always(answer: impl Into<Answer>) -> Self {
         let answer = answer.into();
         Self::script(move |_| answer.clone())
     }
 
-    /// Does something else with the first so many requests.
+    /// Gives the first requests a different answer.
     pub fn at_first(times: usize, first: impl Into<Answer>, afterwards: impl Into<Answer>) -> Self {
         let (first, afterwards) = (first.into(), afterwards.into());
         let mut left = times;
@@ -79,17 +79,17 @@ impl fmt::Debug for Upstream {
     }
 }
 
-/// What a service does with one request.
+/// The answer of a service to one request.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// What it sends; `None` is not even a header.
+    /// The response; `None` closes the connection without sending anything.
     pub response: Option<Response>,
-    /// How long it waits before that.
+    /// The delay before the response.
     pub delay: Duration,
 }
 
 impl Answer {
-    /// It closes the connection without a word.
+    /// Closes the connection without sending anything.
     pub fn reset() -> Self {
         Self {
             response: None,
@@ -97,7 +97,7 @@ impl Answer {
         }
     }
 
-    /// The same, but later.
+    /// Delays the answer.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;

@@ -1,140 +1,137 @@
-//! The stage on which stories are told.
+//! The interface between stories and the proxy that they run on.
 
 use std::time::Duration;
 
 use crate::{Cluster, Filter, Request, Response, Upstream};
 
-/// The name of the route for every path that has no other.
+/// The name of the route for all paths without another route.
 pub const DEFAULT_ROUTE: &str = "default";
 /// The name of the route for paths below [`SHOP_PREFIX`].
 pub const SHOP_ROUTE: &str = "shop";
-/// Paths that begin so are on [`SHOP_ROUTE`].
+/// The prefix of paths on [`SHOP_ROUTE`].
 pub const SHOP_PREFIX: &str = "/shop/";
 /// The name of the route for paths below [`OTHER_PREFIX`].
 pub const OTHER_ROUTE: &str = "other";
-/// Paths that begin so are on [`OTHER_ROUTE`], which leads to [`Cluster::Other`].
+/// The prefix of paths on [`OTHER_ROUTE`], which leads to [`Cluster::Other`].
 pub const OTHER_PREFIX: &str = "/other/";
 /// The name of the route for paths below [`RETRIED_PREFIX`].
 pub const RETRIED_ROUTE: &str = "retried";
-/// Paths that begin so are on [`RETRIED_ROUTE`], whose requests are sent again up to [`RETRIES`]
-/// times, at once, when [`RETRY_ON`] says so.
+/// The prefix of paths on [`RETRIED_ROUTE`], which immediately retries a request up to [`RETRIES`] times under the
+/// conditions of [`RETRY_ON`].
 pub const RETRIED_PREFIX: &str = "/retried/";
-/// The conditions of [`RETRIED_ROUTE`].
+/// The retry conditions of [`RETRIED_ROUTE`].
 pub const RETRY_ON: &str = "5xx,reset,connect-failure";
-/// How often [`RETRIED_ROUTE`] retries.
+/// The maximum number of retries of [`RETRIED_ROUTE`].
 pub const RETRIES: u32 = 3;
-/// The name of the route for paths below [`HASTY_PREFIX`].
-pub const HASTY_ROUTE: &str = "hasty";
-/// Paths that begin so are on [`HASTY_ROUTE`], which waits no longer than [`HASTE`] for an answer.
-pub const HASTY_PREFIX: &str = "/hasty/";
-/// The timeout of [`HASTY_ROUTE`].
-pub const HASTE: Duration = Duration::from_millis(300);
-/// Paths that begin so are on [`PUBLIC_ROUTE`] or [`PRIVATE_ROUTE`].
+/// The name of the route for paths below [`SHORT_TIMEOUT_PREFIX`].
+pub const SHORT_TIMEOUT_ROUTE: &str = "hasty";
+/// The prefix of paths on [`SHORT_TIMEOUT_ROUTE`], which waits at most [`SHORT_TIMEOUT`] for a response.
+pub const SHORT_TIMEOUT_PREFIX: &str = "/hasty/";
+/// The timeout of [`SHORT_TIMEOUT_ROUTE`].
+pub const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
+/// The prefix of paths on [`PUBLIC_ROUTE`] or [`PRIVATE_ROUTE`].
 pub const TIER_PREFIX: &str = "/tier/";
-/// The header that decides between the two.
+/// The header that selects one of these routes.
 pub const TIER_HEADER: &str = "x-tier";
-/// The value of [`TIER_HEADER`] that leads to [`PUBLIC_ROUTE`].
+/// The value of [`TIER_HEADER`] that selects [`PUBLIC_ROUTE`].
 pub const PUBLIC_TIER: &str = "free";
 /// The name of the route for paths below [`TIER_PREFIX`] with [`TIER_HEADER`]: [`PUBLIC_TIER`].
 pub const PUBLIC_ROUTE: &str = "public";
 /// The name of the route for all other paths below [`TIER_PREFIX`]. It leads to [`Cluster::Other`].
 pub const PRIVATE_ROUTE: &str = "private";
-/// Paths that begin so have no route.
+/// The prefix of paths without a route.
 pub const NO_ROUTE_PREFIX: &str = "/no-route/";
 
-/// How long after a [crash](World::crash) a VM is loaded again at the latest.
-pub const RELOAD: Duration = Duration::from_secs(2);
+/// The maximum time between a [crash](World::crash) and the reload of the VM.
+pub const RELOAD_TIME: Duration = Duration::from_secs(2);
 
-/// A proxy of several workers with a chain of filters, clients before it and services behind it.
+/// A proxy with several workers and a chain of filters, between clients and services.
 ///
-/// Every request comes over a connection of its own, so that any worker may serve it.
+/// Every request uses a connection of its own, so that any worker may serve it.
 pub trait World {
-    /// Decides what a service does from now on. At first every service answers 200 with an empty
-    /// body.
+    /// Sets the behaviour of a service from now on. Initially, every service answers 200 with an empty body.
     fn serve(&mut self, cluster: Cluster, upstream: Upstream);
 
-    /// Decides what [`Cluster::Upstream`] does from now on.
+    /// Sets the behaviour of [`Cluster::Upstream`] from now on.
     fn upstream(&mut self, upstream: Upstream) {
         self.serve(Cluster::Upstream, upstream);
     }
 
-    /// Sends a request and waits for the whole response, however long that takes.
+    /// Sends a request and waits for the whole response for as long as necessary.
     ///
     /// # Panics
     /// If the response breaks off.
     fn send(&mut self, request: Request) -> Response;
 
-    /// Sends a request and waits for the whole response for a few seconds; `None` if none comes: the
-    /// client then goes away.
+    /// Sends a request and waits a few seconds for the whole response. If none arrives, the client disconnects and
+    /// the result is `None`.
     fn try_send(&mut self, request: Request) -> Option<Response>;
 
-    /// Sends requests at the same time, and waits for all responses; they are in the order of the
-    /// requests.
+    /// Sends requests at the same time and waits for all responses, which it returns in the order of the requests.
     ///
     /// # Panics
     /// If a response breaks off.
     fn send_together(&mut self, requests: Vec<Request>) -> Vec<Response>;
 
-    /// Sends a request and leaves it under way: held by a filter, or with a service. Whether it has
-    /// reached a service, [`World::arrivals`] tells.
-    fn begin(&mut self, request: Request) -> UnderWay;
+    /// Sends a request and leaves it pending, in a filter or in a service. [`World::arrivals`] shows whether it has
+    /// reached a service.
+    fn begin(&mut self, request: Request) -> PendingRequest;
 
-    /// Waits for the response to a request that is under way, however long that takes. It may be
-    /// one that [broke off](Response::broken_off).
+    /// Waits for the response to a pending request for as long as necessary. The response may have [broken
+    /// off](Response::broken_off).
     ///
     /// # Panics
-    /// If no response comes.
-    fn finish(&mut self, request: UnderWay) -> Response;
+    /// If no response arrives.
+    fn finish(&mut self, request: PendingRequest) -> Response;
 
-    /// Lets the client of a request that is under way go away, and waits until the filters know.
-    fn abandon(&mut self, request: UnderWay);
+    /// Disconnects the client of a pending request, and waits until the filters have noticed.
+    fn abandon(&mut self, request: PendingRequest);
 
-    /// Waits until so many requests have reached a service since this or [`World::received_by`] was
-    /// last asked, and returns them.
+    /// Waits until `count` requests have reached a service since the last call of this or [`World::received_by`], and
+    /// returns them.
     ///
     /// # Panics
-    /// If they do not come.
+    /// If they do not arrive.
     fn arrivals(&mut self, cluster: Cluster, count: usize) -> Vec<Request>;
 
-    /// The requests that have reached a service since this or [`World::arrivals`] was last asked:
-    /// the calls of filters too, and a retried request once per attempt.
+    /// The requests that have reached a service since the last call of this or [`World::arrivals`]. They include
+    /// calls from filters, and every attempt of a retried request.
     fn received_by(&mut self, cluster: Cluster) -> Vec<Request>;
 
-    /// The same of [`Cluster::Upstream`].
+    /// The requests that [`Cluster::Upstream`] has [received](World::received_by).
     fn received(&mut self) -> Vec<Request> {
         self.received_by(Cluster::Upstream)
     }
 
-    /// The value of a counter, by the name under which the plugin defined it; see [`counter`].
+    /// The value of a counter. `name` is the name that the plugin defined; see [`counter`].
     fn counter(&mut self, name: &str) -> u64;
 
-    /// The sum of all counters whose names begin so; 0 if there are none.
+    /// The sum of all counters whose names have this prefix; 0 if there are none.
     fn sum_of_counters(&mut self, prefix: &str) -> u64;
 
-    /// What the plugins have logged as warnings or worse.
+    /// All warnings and errors in the log.
     fn warnings(&mut self) -> Vec<String>;
 
-    /// The value of a gauge, by the name under which the plugin defined it; see [`counter`].
+    /// The value of a gauge. `name` is the name that the plugin defined; see [`counter`].
     fn gauge(&mut self, name: &str) -> u64;
 
-    /// Lets time pass: virtual on the native host, real on Envoy.
+    /// Lets time pass: virtual time on the native host, real time on Envoy.
     fn pass(&mut self, time: Duration);
 
-    /// Makes the VM of the [`Filter::MortalPlugin`] crash on every worker. The filter hears no more
-    /// of what is under way. Requests get 503 until the VM is loaded again, by the first request
-    /// after [`RELOAD`].
+    /// Crashes the VM of the [`Filter::CrashablePlugin`] on every worker. The filter receives no more events of
+    /// pending requests. New requests get 503 until the first request after [`RELOAD_TIME`] reloads the VM.
     ///
-    /// `path` is one whose requests all filters let pass.
+    /// `path` is a path that all filters allow.
     fn crash(&mut self, path: &str);
 
-    /// Puts another chain of filters in place, as a control plane does. What is under way stays
-    /// with the old one, for two seconds at least.
+    /// Replaces the chain of filters, as a control plane does. Pending requests stay with the old chain for at least
+    /// two seconds.
     fn reconfigure(&mut self, filters: &[Filter]);
 }
 
-/// A request that is under way; see [`World::begin`].
+/// A pending request; see [`World::begin`].
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UnderWay(pub usize);
+pub struct PendingRequest(pub usize);
 
 /// The name of a counter or gauge of a plugin instance (see `shared/host`, `metrics`).
 pub fn counter(plugin: &str, policy: &str, labels: &[(&str, &str)], metric: &str) -> String {

@@ -1,4 +1,4 @@
-// Express with cookie-parser, as most applications set it up: routes ignore letter case.
+// Express with cookie-parser, with its usual settings: routes ignore letter case.
 const express = require("express");
 const cookieParser = require("cookie-parser");
 
@@ -20,7 +20,7 @@ for (const handler of ["admin", "public", "login", "hooks", "account"]) {
     });
   });
 }
-// A path that cannot be decoded is no news.
+// A path that cannot be decoded is expected, so it is not logged.
 app.use((error, request, response, next) => response.status(400).json({ handler: null }));
 
 app.listen(Number(process.argv[2]), "127.0.0.1");

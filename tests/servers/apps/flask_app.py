@@ -1,4 +1,4 @@
-"""Flask, behind gunicorn: routes by the decoded path, HTTP methods as they come."""
+"""Flask, behind gunicorn: it routes by the decoded path, and does not change methods."""
 
 from flask import Flask, request
 

@@ -1,4 +1,4 @@
-"""Python's wsgiref, with an application that finds its handlers as file servers find files.
+"""Python's wsgiref, with an application that resolves paths as file servers do.
 
 The path is resolved with posixpath.normpath, as http.server's SimpleHTTPRequestHandler does.
 """

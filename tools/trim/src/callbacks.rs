@@ -1,4 +1,4 @@
-//! Which exports of a module stay.
+//! Selects the exports that a module keeps.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,11 @@ use wasmparser::{ExternalKind, Parser, Payload};
 
 use crate::Failure;
 
-/// What Envoy calls in a module. Every other export stays: the memory, `_initialize`, the version of
-/// the ABI.
+/// The prefix of callbacks. All other exports stay: the memory, `_initialize` and the version of the ABI.
 const PREFIX: &str = "proxy_on_";
 
-/// The callbacks that every module needs: the host's `malloc`, the beginning and the end of contexts
-/// (without `delete`, the SDK would keep each stream for ever), and the configuration.
+/// The callbacks that every module needs: the allocator for the host, the start and the end of contexts (without
+/// `delete`, the SDK would keep every stream forever), and the configuration.
 pub(crate) const ALWAYS: [&str; 5] = [
     "memory_allocate",
     "context_create",
@@ -21,8 +20,8 @@ pub(crate) const ALWAYS: [&str; 5] = [
     "configure",
 ];
 
-/// The module without the callbacks that are neither in [`ALWAYS`] nor in this list (both without
-/// the prefix `proxy_on_`). All else is the same, byte by byte.
+/// Removes all callbacks except those in [`ALWAYS`] and in this list (both without the prefix `proxy_on_`). All other
+/// bytes of the module stay the same.
 pub(crate) fn keep(module: &[u8], callbacks: &[&str]) -> Result<Vec<u8>, Failure> {
     let wanted: BTreeSet<&str> = ALWAYS.iter().chain(callbacks).copied().collect();
     if wanted.len() < ALWAYS.len() + callbacks.len() {
@@ -71,7 +70,7 @@ fn kind(kind: ExternalKind) -> Result<ExportKind, Failure> {
 mod tests {
     use super::*;
 
-    /// A module with these exports beside the memory, and with something in every other section.
+    /// A module with these exports in addition to the memory, and with content in every other section.
     fn module(exports: &[&str]) -> Vec<u8> {
         let exports: String = exports
             .iter()

@@ -1,12 +1,10 @@
-//! From the module that cargo builds to the one in `dist`: the callbacks that its plugin does not
-//! use are left out.
+//! Turns the module that cargo builds into the one in `dist`: removes the callbacks that its plugin does not use.
 //!
-//! Envoy looks up by name which callbacks a module exports, and enters the module for each of them,
-//! on every stream. The SDK exports all there are and does nothing in most; an entry costs about
-//! 0.3 µs all the same. What a module does not export, Envoy answers by itself, and in the same way:
-//! "go on", "done" (`context.cc` in proxy-wasm-cpp-host).
+//! Envoy looks up the callbacks that a module exports, and calls each of them on every stream. The SDK exports all
+//! callbacks and does nothing in most of them, but every call costs about 0.3 µs. If a module does not export a
+//! callback, Envoy itself returns the same result: "continue" or "done" (`context.cc` in proxy-wasm-cpp-host).
 //!
-//! Each module says in its `Cargo.toml` which callbacks it needs beside those that all do
+//! The `Cargo.toml` of each module lists the callbacks that it needs in addition to those of all modules
 //! ([`ALWAYS`](callbacks::ALWAYS)):
 //!
 //! ```toml
@@ -14,8 +12,8 @@
 //! callbacks = ["request_headers", "response_headers"]
 //! ```
 //!
-//! A plugin whose callback is not there is never called, and no compiler notices. The scenarios on a
-//! real Envoy do: they run the modules of `dist`.
+//! If a callback is missing from the list, Envoy never calls it, and no compiler notices. The scenarios on a real
+//! Envoy do notice, because they run the modules in `dist`.
 
 mod callbacks;
 
@@ -47,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What cargo says of this workspace.
+/// The metadata of this workspace, from cargo.
 struct Workspace(Value);
 
 impl Workspace {
@@ -62,7 +60,7 @@ impl Workspace {
         }
     }
 
-    /// Writes the module of a package, `rate-limit-module`, to `rate_limit.wasm` in a folder.
+    /// Writes the module of a package such as `rate-limit-module` to `rate_limit.wasm` in a folder.
     fn trim(&self, package: &str, folder: &Path) -> Result<(), Failure> {
         let callbacks = self
             .callbacks(package)
@@ -75,7 +73,7 @@ impl Workspace {
             callbacks::keep(&module, &callbacks).map_err(|error| format!("{package}: {error}"))?;
         let name = library.strip_suffix("_module").unwrap_or(&library);
         let output = folder.join(format!("{name}.wasm"));
-        // A file that did not change keeps its time, for what depends on it.
+        // An unchanged file keeps its time, so that make does not rebuild what depends on it.
         if fs::read(&output).ok().as_ref() != Some(&trimmed) {
             fs::write(&output, trimmed)
                 .map_err(|error| format!("{}: {error}", output.display()))?;
@@ -91,7 +89,7 @@ impl Workspace {
         serde_json::from_value(callbacks.clone()).ok()
     }
 
-    /// Where cargo has put the modules.
+    /// The folder with the modules that cargo built.
     fn target(&self) -> Result<PathBuf, Failure> {
         let target = self.0.get("target_directory").and_then(Value::as_str);
         let target = target.ok_or("cargo names no target directory")?;

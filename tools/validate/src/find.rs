@@ -1,48 +1,49 @@
-//! Where plugins stand in a document: Envoy's filters, and the resources of Istio and Envoy Gateway.
+//! Finds plugins in a document: Envoy filters, and resources of Istio and Envoy Gateway.
 
 use crate::plugin::Plugin;
 use crate::yaml::Node;
 
-/// A WebAssembly plugin, of Portcullis or not.
+/// A WebAssembly plugin, from Portcullis or another vendor.
 #[derive(Debug)]
-pub(crate) struct Found<'a> {
-    /// What its author calls it.
+pub(crate) struct FoundPlugin<'a> {
+    /// The name that its author gave it.
     pub(crate) label: &'a str,
     pub(crate) plugin: Option<Plugin>,
     pub(crate) line: usize,
     pub(crate) configuration: Configuration<'a>,
-    pub(crate) host: Host,
-    /// What becomes of requests when it cannot run, and the line where that stands.
+    pub(crate) platform: Platform,
+    /// The treatment of requests while the plugin cannot run.
     pub(crate) failure: Failure,
+    /// The line that configures it, or that of the plugin.
     pub(crate) failure_line: usize,
     /// Whether Envoy fetches the module itself.
     pub(crate) is_remote: bool,
-    /// Which plugins share state: those of one value.
+    /// Plugins with the same value share state.
     pub(crate) vm: Vm<'a>,
-    /// The connection manager around it.
+    /// The connection manager that contains it.
     pub(crate) manager: Option<&'a Node>,
 }
 
-/// Who reads the document.
+/// The software that reads the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Host {
+pub(crate) enum Platform {
     Envoy,
     Istio,
     Gateway,
 }
 
-/// What the plugin gets as its configuration.
+/// The configuration that the plugin receives.
 #[derive(Debug)]
 pub(crate) enum Configuration<'a> {
-    /// No bytes.
+    /// An empty one.
     Missing,
     /// The text of a scalar.
     Text(&'a Node),
-    /// A value that becomes JSON.
+    /// A value that is converted to JSON.
     Value(&'a Node),
-    /// A protobuf message that is no text.
+    /// A protobuf message other than a string.
     Protobuf(&'a Node),
-    /// Something that Envoy itself refuses.
+    /// Something that Envoy itself refuses, with the expected form.
     Wrong(&'a Node, &'static str),
 }
 
@@ -56,34 +57,34 @@ pub(crate) enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vm<'a> {
     Named(&'a str),
-    /// One that no other plugin has.
+    /// A VM of its own.
     Own,
 }
 
-/// All plugins in a document, wherever they are in it.
-pub(crate) fn plugins(document: &Node) -> Vec<Found<'_>> {
+/// All plugins in a document, at any depth.
+pub(crate) fn plugins(document: &Node) -> Vec<FoundPlugin<'_>> {
     let mut found = Vec::new();
-    walk(document, Around::default(), &mut found);
+    walk(document, Context::default(), &mut found);
     found
 }
 
-/// What stands around a value.
+/// The context of a value.
 #[derive(Clone, Copy, Default)]
-struct Around<'a> {
+struct Context<'a> {
     manager: Option<&'a Node>,
     filter: Option<&'a str>,
 }
 
-fn walk<'a>(node: &'a Node, mut around: Around<'a>, found: &mut Vec<Found<'a>>) {
+fn walk<'a>(node: &'a Node, mut context: Context<'a>, found: &mut Vec<FoundPlugin<'a>>) {
     if node.is_object() {
         if is_connection_manager(node) {
-            around.manager = Some(node);
+            context.manager = Some(node);
         }
         if node.get("typed_config").is_some() {
-            around.filter = node.text_at(&["name"]);
+            context.filter = node.text_at(&["name"]);
         }
         if node.at(&["vm_config", "code"]).is_some() {
-            found.push(in_envoy(node, around));
+            found.push(in_envoy(node, context));
         }
         match node.text_at(&["kind"]) {
             Some("WasmPlugin") => found.extend(in_istio(node, node.get("spec"))),
@@ -96,11 +97,11 @@ fn walk<'a>(node: &'a Node, mut around: Around<'a>, found: &mut Vec<Found<'a>>) 
         }
     }
     for child in node.children() {
-        walk(child, around, found);
+        walk(child, context, found);
     }
 }
 
-/// By its type, or, in a part of one, by its filters.
+/// Recognises a connection manager by its type, and a fragment of one by its filters.
 fn is_connection_manager(node: &Node) -> bool {
     let kind = node.text_at(&["@type"]);
     kind.is_some_and(|kind| kind.ends_with(".HttpConnectionManager"))
@@ -108,7 +109,7 @@ fn is_connection_manager(node: &Node) -> bool {
 }
 
 /// `PluginConfig` of Envoy.
-fn in_envoy<'a>(node: &'a Node, around: Around<'a>) -> Found<'a> {
+fn in_envoy<'a>(node: &'a Node, context: Context<'a>) -> FoundPlugin<'a> {
     let remote = node.text_at(&["vm_config", "code", "remote", "http_uri", "uri"]);
     let local = node.text_at(&["vm_config", "code", "local", "filename"]);
     let name = node.text_at(&["name"]);
@@ -117,7 +118,7 @@ fn in_envoy<'a>(node: &'a Node, around: Around<'a>) -> Found<'a> {
         remote,
         node.text_at(&["root_id"]),
         name,
-        around.filter,
+        context.filter,
     ];
     let policy = node.get("failure_policy");
     let fail_open = node.get("fail_open");
@@ -126,21 +127,22 @@ fn in_envoy<'a>(node: &'a Node, around: Around<'a>) -> Found<'a> {
         (Some("FAIL_OPEN"), _) | (None, Some("true")) => Failure::Open,
         _ => Failure::Closed,
     };
-    Found {
-        label: first(&[name, around.filter, local, remote]),
+    FoundPlugin {
+        label: first(&[name, context.filter, local, remote]),
         plugin: identify(&names),
         line: node.line,
         configuration: envoy_configuration(node.get("configuration")),
-        host: Host::Envoy,
+        platform: Platform::Envoy,
         failure,
         failure_line: policy.or(fail_open).map_or(node.line, |it| it.line),
         is_remote: node.at(&["vm_config", "code", "remote"]).is_some(),
         vm: Vm::Named(node.text_at(&["vm_config", "vm_id"]).unwrap_or_default()),
-        manager: around.manager,
+        manager: context.manager,
     }
 }
 
-/// `configuration` is any message of protobuf; plugins get the text of a string, and the bytes of others.
+/// `configuration` is a protobuf message of any type. Plugins receive the text of a string, and the bytes of any
+/// other message.
 fn envoy_configuration(configuration: Option<&Node>) -> Configuration<'_> {
     let Some(message) = configuration.filter(|node| !node.is_null()) else {
         return Configuration::Missing;
@@ -170,7 +172,7 @@ fn envoy_configuration(configuration: Option<&Node>) -> Configuration<'_> {
 }
 
 /// `WasmPlugin`, or `TrafficExtension` with the same fields in `spec.wasm`.
-fn in_istio<'a>(resource: &'a Node, wasm: Option<&'a Node>) -> Option<Found<'a>> {
+fn in_istio<'a>(resource: &'a Node, wasm: Option<&'a Node>) -> Option<FoundPlugin<'a>> {
     let wasm = wasm?;
     let url = wasm.text_at(&["url"]);
     let plugin_name = wasm.text_at(&["pluginName"]);
@@ -181,15 +183,15 @@ fn in_istio<'a>(resource: &'a Node, wasm: Option<&'a Node>) -> Option<Found<'a>>
         Some("FAIL_OPEN") => Failure::Open,
         _ => Failure::Closed,
     };
-    Some(Found {
+    Some(FoundPlugin {
         label: first(&[name, plugin_name, url]),
         plugin: identify(&[url, plugin_name, name]),
         line: resource.line,
         configuration: value(wasm.get("pluginConfig")),
-        host: Host::Istio,
+        platform: Platform::Istio,
         failure,
         failure_line: strategy.map_or(resource.line, |it| it.line),
-        // Istio's agent fetches it, and gives Envoy a file.
+        // Istio's agent fetches the module and passes a file to Envoy.
         is_remote: false,
         vm: Vm::Named(""),
         manager: None,
@@ -197,7 +199,7 @@ fn in_istio<'a>(resource: &'a Node, wasm: Option<&'a Node>) -> Option<Found<'a>>
 }
 
 /// One plugin of `EnvoyExtensionPolicy`.
-fn in_gateway(wasm: &Node) -> Found<'_> {
+fn in_gateway(wasm: &Node) -> FoundPlugin<'_> {
     let url = wasm
         .text_at(&["code", "image", "url"])
         .or_else(|| wasm.text_at(&["code", "http", "url"]));
@@ -207,12 +209,12 @@ fn in_gateway(wasm: &Node) -> Found<'_> {
         Some("true") => Failure::Open,
         _ => Failure::Closed,
     };
-    Found {
+    FoundPlugin {
         label: first(&[name, url]),
         plugin: identify(&[url, wasm.text_at(&["rootID"]), name]),
         line: wasm.line,
         configuration: value(wasm.get("config")),
-        host: Host::Gateway,
+        platform: Platform::Gateway,
         failure,
         failure_line: fail_open.map_or(wasm.line, |it| it.line),
         is_remote: true,
@@ -228,7 +230,8 @@ fn value(configuration: Option<&Node>) -> Configuration<'_> {
     }
 }
 
-/// The first name that is one of a plugin counts: the module says more than the filter.
+/// The plugin of the first name that is a plugin's. Callers put the module first: it is more reliable than the
+/// filter.
 fn identify(names: &[Option<&str>]) -> Option<Plugin> {
     names.iter().flatten().find_map(|name| Plugin::called(name))
 }

@@ -1,9 +1,8 @@
-//! Checks configurations of the plugins before Envoy does, with the plugins' own readers: the same verdict, in
-//! the same words.
+//! Checks configurations of the plugins before Envoy does, with the plugins' own readers. The results and messages
+//! are the same as in Envoy.
 //!
-//! [`check`] takes the text of a file: a plugin's configuration in JSON, or YAML with plugins anywhere in it
-//! (Envoy's bootstraps and fragments, Istio's and Envoy Gateway's resources). Envoy's own settings are not
-//! checked.
+//! [`check`] takes the text of a file: a plugin's configuration in JSON, or YAML that contains plugins (Envoy
+//! bootstraps and fragments, resources of Istio and Envoy Gateway). It does not check Envoy's own settings.
 
 mod find;
 mod lines;
@@ -13,43 +12,43 @@ mod yaml;
 
 use std::fmt;
 
-use find::{Configuration, Found};
+use find::{Configuration, FoundPlugin};
 use lines::Lines;
 pub use plugin::Plugin;
-use portcullis_core::policy::Surroundings;
+use portcullis_core::policy::References;
 use yaml::Node;
 
-/// Something to say about a file.
+/// A problem in a file, or a note about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The line in the file, from 1.
     pub line: usize,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The plugin that it is about.
+    /// The plugin, if the finding is about one.
     pub plugin: Option<Plugin>,
-    /// What Envoy would log of an error, without the plugin's name: JSON path, what was found, what is
-    /// allowed.
+    /// The message. For an error, it is the one that Envoy would log, without the plugin's name: JSON path, what was
+    /// found, what is allowed.
     pub message: String,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Refused.
+    /// The plugin refuses the configuration.
     Error,
-    /// It loads, and will not work as it seems to say.
+    /// The configuration loads, but does not work as it appears to.
     Warning,
-    /// What was not checked.
+    /// Something was not checked.
     Note,
 }
 
-/// What came of a file.
+/// The result for a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many configurations were read.
+    /// The number of configurations that were read.
     pub configurations: usize,
-    /// By line.
+    /// All findings, sorted by line.
     pub findings: Vec<Finding>,
 }
 
@@ -69,7 +68,7 @@ impl fmt::Display for Finding {
 }
 
 impl Report {
-    /// How many findings are of this severity.
+    /// The number of findings of a severity.
     pub fn count(&self, severity: Severity) -> usize {
         let findings = self.findings.iter();
         findings
@@ -78,8 +77,8 @@ impl Report {
     }
 }
 
-/// Checks a file. `plugin` says of which plugin everything is that does not say so itself; the name of a file
-/// says it, too.
+/// Checks a file. Configurations whose plugin cannot be identified, neither by themselves nor by the name of the
+/// file, are for `plugin`.
 pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
     let mut report = Report::default();
     let is_json = file.ends_with(".json") || text.trim_start().starts_with('{');
@@ -98,8 +97,8 @@ pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
                 1,
                 Severity::Error,
                 None,
-                "not checked: nothing says which plugin this is for; use --plugin, or name the file after \
-                 it, such as rate_limit.json",
+                "not checked: the plugin is unknown; use --plugin, or name the file after the plugin, such as \
+                 rate_limit.json",
             ),
             (None, Ok(_)) => report.add(1, Severity::Note, None, "no plugin in this file"),
         },
@@ -108,7 +107,7 @@ pub fn check(file: &str, text: &str, plugin: Option<Plugin>) -> Report {
     report
 }
 
-/// Whether a document is Envoy's or of Kubernetes, or has a plugin in it.
+/// Whether a document belongs to Envoy or Kubernetes, or contains a plugin.
 fn holds_more_than_a_configuration(document: &Node) -> bool {
     let members = [
         "static_resources",
@@ -120,7 +119,7 @@ fn holds_more_than_a_configuration(document: &Node) -> bool {
     members.iter().any(|name| document.get(name).is_some()) || !find::plugins(document).is_empty()
 }
 
-/// `rate_limit.json`, or anything in a folder `rate-limit`.
+/// The plugin of `rate_limit.json`, or of any file in a folder `rate-limit`.
 fn by_file(file: &str) -> Option<Plugin> {
     let mut names = file.rsplit('/');
     names
@@ -129,12 +128,12 @@ fn by_file(file: &str) -> Option<Plugin> {
         .or_else(|| names.next().and_then(Plugin::called))
 }
 
-/// A configuration that was read, for what depends on others.
+/// A valid configuration, kept for checks that involve several.
 struct Checked<'a> {
     plugin: Plugin,
-    found: Found<'a>,
+    found: FoundPlugin<'a>,
     lines: Lines,
-    read: Surroundings,
+    read: References,
 }
 
 fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Report) {
@@ -153,8 +152,8 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
         for found in plugins {
             let Some(plugin) = found.plugin.or(plugin) else {
                 let message = format!(
-                    "{}: not checked: neither its module nor its name says which plugin of Portcullis it is; \
-                     if it is one, use --plugin",
+                    "{}: not checked: neither its module nor its name identifies a plugin of Portcullis; if it is \
+                     one, use --plugin",
                     found.label
                 );
                 report.add(found.line, Severity::Note, None, message);
@@ -176,7 +175,7 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
                     .is_none_or(|known| known.contains(&cluster.as_str()));
                 if !is_known {
                     let line = lines.find(path);
-                    let message = format!("{path}: {cluster:?} is no cluster of this bootstrap");
+                    let message = format!("{path}: {cluster:?} is not a cluster of this bootstrap");
                     report.add(line, Severity::Warning, Some(plugin), message);
                 }
             }
@@ -189,7 +188,7 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
         }
     }
     for manager in managers {
-        for (line, warning) in warnings::one_reading(manager) {
+        for (line, warning) in warnings::normalization(manager) {
             report.add(line, Severity::Warning, None, warning);
         }
     }
@@ -234,10 +233,9 @@ impl Report {
     fn check_configuration(
         &mut self,
         plugin: Plugin,
-        found: &Found<'_>,
-    ) -> (Lines, Option<Surroundings>) {
-        /// The beginning of any message with a field 1 that is a message with a field 2; the readers
-        /// recognise it.
+        found: &FoundPlugin<'_>,
+    ) -> (Lines, Option<References>) {
+        /// The start of any message with a field 1 that is a message with a field 2. The readers recognise it.
         const PROTOBUF: &[u8] = b"\x0a\x02\x12\x00";
 
         let (text, lines) = match found.configuration {
@@ -266,7 +264,7 @@ impl Report {
         (lines, read)
     }
 
-    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<Surroundings> {
+    fn read(&mut self, plugin: Plugin, text: &[u8], lines: &Lines) -> Option<References> {
         self.configurations += 1;
         match plugin.read(text) {
             Ok(read) => {

@@ -1,4 +1,4 @@
-//! In which line of a file a JSON path is.
+//! Maps JSON paths to lines of a file.
 
 use portcullis_core::config::member_path;
 use std::collections::BTreeMap;
@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 /// Lines by JSON path.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    /// The line of the whole.
+    /// The line where the whole value begins.
     first: usize,
-    /// Whether the lines of the JSON text are lines of the file.
+    /// Whether each line of the JSON text is a line of the file.
     is_text: bool,
     by_path: BTreeMap<String, usize>,
 }
 
 impl Lines {
-    /// The whole begins in this line; the lines of its parts are unknown, or inserted later.
+    /// A value that begins at this line. The lines of its parts are unknown, or inserted later.
     pub(crate) fn at(first: usize) -> Self {
         Self {
             first,
@@ -23,12 +23,12 @@ impl Lines {
         }
     }
 
-    /// The first of two equal paths counts.
+    /// Adds the line of a path, unless it is known already.
     pub(crate) fn insert(&mut self, path: &str, line: usize) {
         self.by_path.entry(path.to_owned()).or_insert(line);
     }
 
-    /// The line of the value at this path, or of the innermost one around it that is known.
+    /// The line of the value at this path, or of the innermost enclosing value whose line is known.
     pub(crate) fn find(&self, path: &str) -> usize {
         let mut path = Some(path);
         while let Some(inner) = path {
@@ -40,7 +40,7 @@ impl Lines {
         self.first
     }
 
-    /// The line in the file of a line in the JSON text, both from 1.
+    /// Converts a line of the JSON text to a line of the file, both counted from 1.
     pub(crate) fn of_text(&self, line: usize) -> usize {
         match self.is_text {
             true => self.first + line.saturating_sub(1),
@@ -48,8 +48,7 @@ impl Lines {
         }
     }
 
-    /// The lines in a JSON text, whose first line is `first`. What is no valid JSON has the lines of its
-    /// valid beginning.
+    /// The lines in a JSON text whose first line is `first`. Of invalid JSON, only the valid beginning has lines.
     pub(crate) fn of_json(text: &str, first: usize) -> Self {
         let mut scanner = Scanner {
             rest: text,
@@ -64,7 +63,7 @@ impl Lines {
     }
 }
 
-/// serde_json's own limit.
+/// The limit of serde_json.
 const MAX_DEPTH: usize = 128;
 
 struct Scanner<'a> {
@@ -74,7 +73,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    /// A value, that of a member with the line of its name. `None` where the text ends or is no JSON.
+    /// Scans a value. `line` is that of the name, if the value is a member. `None` where the text ends or is invalid.
     fn value(&mut self, path: &str, line: usize, depth: usize) -> Option<()> {
         if depth > MAX_DEPTH {
             return None;
@@ -139,7 +138,7 @@ impl Scanner<'_> {
         serde_json::from_str(text).ok()
     }
 
-    /// The next character that is no white space.
+    /// Skips whitespace and returns the next character.
     fn peek(&mut self) -> Option<char> {
         let trimmed = self.rest.trim_start();
         let skipped = self.rest.strip_suffix(trimmed).unwrap_or_default();
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_ends_the_search() {
+    fn invalid_json_ends_the_scan() {
         for text in ["", "{", "[1,", "{\"a\" 1}", "\"", &"[".repeat(100_000)] {
             Lines::of_json(text, 1);
         }

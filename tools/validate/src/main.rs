@@ -7,19 +7,20 @@ use std::{env, fs};
 use portcullis_validate::{Plugin, Report, Severity, check};
 
 const HELP: &str = "\
-Checks configurations of Portcullis with the plugins' own readers: the same verdict as in Envoy, in the same
-words, with file and line. It does not check Envoy's own settings.
+Checks configurations of Portcullis with the plugins' own readers: the results and messages are the same as in
+Envoy, with file and line. It does not check Envoy's own settings.
 
 usage: portcullis-validate [--plugin NAME] [--strict] FILE...
        portcullis-validate --plugin NAME --schema
 
-FILE is a plugin's configuration in JSON; or YAML or JSON of Envoy (bootstraps, listeners, extension
+FILE is a plugin's configuration in JSON, or YAML or JSON for Envoy (bootstraps, listeners, extension
 configurations), Istio (WasmPlugin, TrafficExtension, EnvoyFilter) or Envoy Gateway (EnvoyExtensionPolicy).
 - is standard input.
 
-  --plugin NAME  circuit_breaker, jwt_auth, rate_limit, retry_budget or security_headers; or portcullis, the module
-                 of all: for what does not say so by the name of its module, image, root_id, filter or file
-  --strict       take warnings for errors
+  --plugin NAME  the plugin, if the module, image, root_id, filter or file name does not identify it:
+                 circuit_breaker, jwt_auth, rate_limit, retry_budget, security_headers, or
+                 portcullis for the module of all plugins
+  --strict       treat warnings as errors
   --schema       print the JSON Schema of the plugin's configuration
   --version      print the version
 
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // A reader that is gone, such as `head`, has no use for the rest.
+    // A reader such as `head` may have closed the pipe. It does not need the rest.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::from(code)
 }
@@ -58,7 +59,7 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Wanted, String> {
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--plugin" => {
-                let name = given.next().ok_or("--plugin takes a name")?;
+                let name = given.next().ok_or("--plugin needs a name")?;
                 plugin = Some(Plugin::named(&name).ok_or(format!("no plugin is named {name:?}"))?);
             }
             "--strict" => is_strict = true,
@@ -76,7 +77,7 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Wanted, String> {
     }
     match (wants_schema, plugin) {
         (true, Some(plugin)) if files.is_empty() => Ok(Wanted::Print(plugin.schema().to_owned())),
-        (true, _) => Err("--schema takes --plugin, and no file".to_owned()),
+        (true, _) => Err("--schema needs --plugin, and takes no file".to_owned()),
         (false, _) if files.is_empty() => Err("no file".to_owned()),
         (false, _) => Ok(Wanted::Check(Arguments {
             plugin,
@@ -86,7 +87,7 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Wanted, String> {
     }
 }
 
-/// What to print, and the exit status.
+/// Checks the files. Returns the text to print and the exit status.
 fn run(arguments: &Arguments) -> (String, u8) {
     let mut text = String::new();
     let (mut configurations, mut errors, mut warnings) = (0, 0, 0);

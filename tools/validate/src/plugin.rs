@@ -1,10 +1,10 @@
-//! The plugins and the module of all of them, with their own readers of configurations.
+//! The plugins and the module of all plugins, and their configuration readers.
 
 use std::fmt;
 
 use portcullis::Entry;
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::Surroundings;
+use portcullis_core::policy::References;
 
 /// One of the plugins, or the module of all of them.
 #[derive(Clone, Copy)]
@@ -38,8 +38,8 @@ impl Plugin {
         Self::all().find(|plugin| plugin.name() == name)
     }
 
-    /// The plugin that a module's file, an image, a filter or a `root_id` is called after: by its name alone,
-    /// behind `portcullis-`, or with a version behind it.
+    /// The plugin that gives its name to a module file, an image, a filter or a `root_id`. The name may have the
+    /// prefix `portcullis-` and a version as a suffix.
     pub(crate) fn called(name: &str) -> Option<Self> {
         let file = name
             .rsplit('/')
@@ -60,7 +60,7 @@ impl Plugin {
     }
 
     /// Reads a configuration as the plugin does in Envoy.
-    pub(crate) fn read(self, text: &[u8]) -> Result<Surroundings, Errors> {
+    pub(crate) fn read(self, text: &[u8]) -> Result<References, Errors> {
         self.0.read(Document::parse(text)?)
     }
 }

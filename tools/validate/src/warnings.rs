@@ -1,12 +1,12 @@
-//! What loads, and will not work as it seems to say.
+//! Warnings: configurations that load, but do not work as they appear to.
 
-use crate::find::{Failure, Found, Host, Vm};
+use crate::find::{Failure, FoundPlugin, Platform, Vm};
 use crate::plugin::Plugin;
 use crate::yaml::Node;
 
-/// What leaves one reading of a request, in Envoy's connection manager: fields, each with the value that does.
-/// `docs/security.md` says what each is for.
-const ONE_READING: [(&[&str], &str); 4] = [
+/// Settings of Envoy's connection manager that remove ambiguity from requests, each with the recommended value.
+/// `docs/security.md` explains them.
+const NORMALIZATION: [(&[&str], &str); 4] = [
     (&["normalize_path"], "true"),
     (&["merge_slashes"], "true"),
     (&["path_with_escaped_slashes_action"], "REJECT_REQUEST"),
@@ -19,16 +19,16 @@ const ONE_READING: [(&[&str], &str); 4] = [
     ),
 ];
 
-/// Which settings a connection manager lacks, so that a request could be read in more than one way: the line
-/// and the warning.
-pub(crate) fn one_reading(manager: &Node) -> Vec<(usize, String)> {
-    let lacking = ONE_READING.iter().filter_map(|(path, wanted)| {
+/// Warns about missing settings of a connection manager, without which servers interpret some requests differently.
+/// Returns lines and warnings.
+pub(crate) fn normalization(manager: &Node) -> Vec<(usize, String)> {
+    let lacking = NORMALIZATION.iter().filter_map(|(path, wanted)| {
         let setting = manager.at(path);
         if setting.and_then(Node::text) == Some(*wanted) {
             return None;
         }
         let warning = format!(
-            "not set: {}: {wanted}: servers read some requests in more than one way",
+            "{}: {wanted} is not set: servers interpret some requests in different ways",
             path.join(".")
         );
         Some((setting.unwrap_or(manager).line, warning))
@@ -36,12 +36,12 @@ pub(crate) fn one_reading(manager: &Node) -> Vec<(usize, String)> {
     lacking.collect()
 }
 
-/// What becomes of requests while a plugin cannot run.
-pub(crate) fn failure(found: &Found<'_>, plugin: Plugin) -> Option<String> {
-    match (found.failure, found.host) {
-        (Failure::Open, Host::Envoy | Host::Gateway) if found.is_remote => Some(format!(
-            "fails open, and Envoy fetches the module: while the module is missing, and if {} refuses its \
-             configuration, requests pass without it, and Envoy says so only in its log",
+/// Warns about the treatment of requests while a plugin cannot run.
+pub(crate) fn failure(found: &FoundPlugin<'_>, plugin: Plugin) -> Option<String> {
+    match (found.failure, found.platform) {
+        (Failure::Open, Platform::Envoy | Platform::Gateway) if found.is_remote => Some(format!(
+            "fails open, and Envoy fetches the module: while the module is missing, or if {} refuses its \
+             configuration, requests bypass the plugin, and only Envoy's log shows that",
             plugin.name()
         )),
         (Failure::Open, _) if plugin.name() == "jwt-auth" => {
@@ -50,12 +50,12 @@ pub(crate) fn failure(found: &Found<'_>, plugin: Plugin) -> Option<String> {
         (Failure::Open, _) if plugin.is_one_module() => Some(
             "fails open: if the module fails, requests pass without any of its plugins".to_owned(),
         ),
-        (Failure::Closed, Host::Envoy) => Some(
+        (Failure::Closed, Platform::Envoy) => Some(
             "no `failure_policy: FAIL_RELOAD`: if the plugin fails, this worker answers 503 until Envoy \
              restarts"
                 .to_owned(),
         ),
-        (Failure::Closed, Host::Istio) => Some(
+        (Failure::Closed, Platform::Istio) => Some(
             "no `failStrategy: FAIL_RELOAD` (since Istio 1.27): if the plugin fails, this worker answers 503 \
              until the proxy restarts"
                 .to_owned(),
@@ -64,7 +64,7 @@ pub(crate) fn failure(found: &Found<'_>, plugin: Plugin) -> Option<String> {
     }
 }
 
-/// The names of a bootstrap's clusters, if it has all there are.
+/// The names of the clusters in a bootstrap; `None` if there may be others.
 pub(crate) fn clusters(document: &Node) -> Option<Vec<&str>> {
     let resources = document.get("static_resources")?;
     if document.at(&["dynamic_resources", "cds_config"]).is_some()
@@ -81,7 +81,7 @@ pub(crate) fn clusters(document: &Node) -> Option<Vec<&str>> {
     )
 }
 
-/// A breaker that a budget respects and that no circuit-breaker has, where any is in sight. `own` are the breakers of
+/// Warns about a breaker that a budget respects and that no known circuit-breaker defines. `own` lists the breakers of
 /// the same module.
 pub(crate) fn breaker(
     name: &str,
@@ -94,8 +94,8 @@ pub(crate) fn breaker(
     }
     if vm == Vm::Own && own.is_empty() {
         return Some(
-            "finds no breaker: Envoy Gateway gives each plugin a vm_id of its own, and state is shared only \
-             under one"
+            "cannot find any breaker: Envoy Gateway gives each plugin its own vm_id, and plugins share state only \
+             within one vm_id"
                 .to_owned(),
         );
     }
@@ -106,6 +106,6 @@ pub(crate) fn breaker(
         return None;
     }
     Some(format!(
-        "{name:?} is no breaker of the circuit-breaker with this vm_id: retries go on without it"
+        "{name:?} is not a breaker of a circuit-breaker with this vm_id: retries continue without it"
     ))
 }

@@ -1,4 +1,4 @@
-//! The command, as it is run in somebody's CI.
+//! The command as users run it in CI.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -25,7 +25,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// What is said of a file stands in the file beside it; `…` there is anything up to the end of the line.
+/// Compares the output for a file with the text file next to it, in which `…` matches the rest of the line.
 fn says_what_it_should(file: &str) {
     let output = validate(&[file]).output().unwrap();
     let found = text(&output);
@@ -75,7 +75,7 @@ fn a_configuration_is_known_by_its_file_or_by_the_option() {
     assert!(text(&output).contains("rate_limit.json:3: error: rate-limit: $.mdoe: unknown field"));
     assert_eq!(output.status.code(), Some(1));
 
-    // Values of a chart, say.
+    // Such as the values of a Helm chart.
     let no_plugin = folder.path().join("values.yaml");
     fs::write(&no_plugin, "replicas: 2\n").unwrap();
     let output = validate(&["--plugin", "rate_limit", no_plugin.to_str().unwrap()])
@@ -86,7 +86,7 @@ fn a_configuration_is_known_by_its_file_or_by_the_option() {
 
     let of_nobody = of_nobody.to_str().unwrap();
     let output = validate(&[of_nobody]).output().unwrap();
-    assert!(text(&output).contains("nothing says which plugin this is for; use --plugin"));
+    assert!(text(&output).contains("the plugin is unknown; use --plugin"));
     assert_eq!(output.status.code(), Some(1));
 
     let output = validate(&["--plugin", "rate_limit", of_nobody])

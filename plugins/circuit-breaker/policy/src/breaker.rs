@@ -5,16 +5,18 @@ use std::hash::Hash;
 use serde::Deserialize;
 
 use super::failures::Failures;
-use super::machine::{Extent, Machine, Term};
-use super::reply::{Details, Fallback};
+use super::fallback::Fallback;
+use super::machine::{Machine, Term};
+use super::reply::Details;
 use super::times::{HalfOpen, Open, Percent, Slow, UpToADay, off};
-use super::window::Window;
-use portcullis_core::config::{Mode, Name, Whole};
+use super::window_size::WindowSize;
+use portcullis_core::config::{BoundedInteger, Mode, Name};
 use portcullis_core::key::{self, KeyPart, Missing, Needs};
 use portcullis_core::matcher::Match;
+use portcullis_core::time::Nanos;
 use portcullis_table::{blocks_for, fingerprint};
 
-/// A breaker: which requests, and when to stop sending them.
+/// A breaker: it selects requests, and rejects them while their upstream fails.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -24,41 +26,40 @@ use portcullis_table::{blocks_for, fingerprint};
 #[serde(try_from = "Fields")]
 pub(super) struct Breaker {
     pub(super) name: Name,
-    /// None: all requests.
+    /// `None`: all requests.
     pub(super) condition: Option<Match>,
     pub(super) key: Vec<KeyPart>,
     pub(super) missing: Missing,
     pub(super) failures: Failures,
     pub(super) machine: Machine,
-    /// In nanoseconds.
-    pub(super) slow_threshold: Option<u64>,
+    pub(super) slow_threshold: Option<Nanos>,
     pub(super) respects_retry_after: bool,
-    pub(super) switch: Switch,
+    pub(super) state_override: StateOverride,
     pub(super) fallback: Fallback,
-    /// Of replies, for the access log.
+    /// The response-code details of its replies.
     pub(super) details: Details,
     pub(super) mode: Mode,
-    probe_wait: u64,
-    concurrent_lease: u64,
+    probe_wait: Nanos,
+    concurrent_lease: Nanos,
 }
 
 impl Breaker {
-    /// What a decision depends on.
+    /// The parts of a request that a decision depends on.
     pub(super) fn needs(&self) -> Needs {
         Needs::of(self.condition.as_ref(), &self.key)
     }
 
-    /// Whether requests matter to it.
+    /// Whether the breaker looks at requests.
     pub(super) fn is_active(&self) -> bool {
-        self.mode != Mode::Off && self.switch != Switch::Disabled
+        self.mode != Mode::Off && self.state_override != StateOverride::Disabled
     }
 
-    /// Whether it keeps the state of circuits.
+    /// Whether the breaker keeps state.
     pub(super) fn has_circuits(&self) -> bool {
-        self.is_active() && self.switch != Switch::ForcedOpen
+        self.is_active() && self.state_override != StateOverride::ForcedOpen
     }
 
-    /// How many blocks its table has in a plugin of this mode; 0 if it needs none.
+    /// The number of blocks of its table if the plugin has this mode; 0 if it needs no table.
     pub(super) fn blocks(&self, mode: Mode, max_keys: u32) -> u32 {
         let is_one_key = self.key.iter().all(KeyPart::is_constant);
         match (self.has_circuits(), is_one_key) {
@@ -69,37 +70,47 @@ impl Breaker {
         }
     }
 
-    /// The key parts, as a number: see [`board`](super::board).
+    /// A hash of the parts of the key, for the [snapshot](portcullis_core::breaker_snapshot).
     pub(super) fn shape(&self) -> u64 {
         key::shape(&self.key)
     }
 
-    /// A hash of everything that gives a stored state its meaning: equal identities may use each
-    /// other's states.
+    /// A hash of everything that gives a stored state its meaning. Tables with equal identities can exchange states.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
-        let state = (self.machine.extent, self.probe_wait, self.concurrent_lease);
-        fingerprint((LAYOUT, &self.name, &self.key, blocks, self.switch, state))
+        let state = (
+            self.machine.window_size,
+            self.probe_wait,
+            self.concurrent_lease,
+        );
+        fingerprint((
+            LAYOUT,
+            &self.name,
+            &self.key,
+            blocks,
+            self.state_override,
+            state,
+        ))
     }
 }
 
-/// What a breaker does instead of going by results.
+/// An override of the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Switch {
-    /// It goes by results.
+pub(super) enum StateOverride {
+    /// No override: results decide.
     #[default]
     Auto,
-    /// It refuses everything.
+    /// Reject every request.
     ForcedOpen,
-    /// It lets everything pass, and records nothing.
+    /// Let every request pass and record nothing.
     Disabled,
-    /// It lets everything pass, and records.
+    /// Let every request pass, record results, and report exceeded triggers.
     MetricsOnly,
 }
 
-impl Switch {
-    /// As in a configuration.
+impl StateOverride {
+    /// The override as the configuration names it.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -110,75 +121,76 @@ impl Switch {
     }
 }
 
-/// For how long a probe holds a permit that uploads, or whose response has begun well, at most: a second.
-const SHORT: u64 = 1_000_000_000;
+/// The longest term of a probe that uploads, or whose response has begun well.
+const SHORT: Nanos = Nanos::SECOND;
 
-/// Of the state of a circuit, see `machine/state.rs`: no version reads the states of another.
+/// The version of the layout of states, see `machine/state.rs`. No version reads the states of another.
 const LAYOUT: u8 = 2;
 
-/// Up to a million of something.
-type Many<const MIN: u32> = Whole<MIN, 1_000_000>;
+/// A number up to a million.
+type UpToAMillion<const MIN: u32> = BoundedInteger<MIN, 1_000_000>;
 
-/// A breaker: which requests, and when to stop sending them.
+/// A breaker: it selects requests, and rejects them while their upstream fails.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The name of the breaker, in metrics: unique.
+    /// Name of the breaker, unique; used in metrics.
     name: Name,
-    /// Which requests the breaker is for. Without it: all.
+    /// Requests that this breaker applies to. Default: all.
     #[serde(rename = "match")]
     condition: Option<Match>,
-    /// What has a circuit of its own. Without it, there is one circuit for all.
+    /// Values that have a circuit of their own. Empty: one circuit for all requests.
     #[serde(default)]
     key: Vec<KeyPart>,
-    /// What happens to a request that lacks a part of the key.
+    /// Treatment of requests that lack a part of the key.
     #[serde(default)]
     missing: Missing,
-    /// Over which results rates are computed.
+    /// Window of results over which rates are computed.
     #[serde(default)]
-    window: Window,
-    /// How many results there have to be before rates count; at most the size of a window by count.
+    window: WindowSize,
+    /// Number of results before rates count; at most the size of a window by count.
     #[serde(default = "minimum_requests")]
-    minimum_requests: Many<1>,
-    /// From how many percent of failures on to open. 0: never for that.
+    minimum_requests: UpToAMillion<1>,
+    /// Failure percentage that opens the circuit; 0 disables this trigger.
     #[serde(default = "off::<100>")]
     failure_rate: Percent,
-    /// After how many failures in a row to open. 0: never for that.
+    /// Number of failures in a row that opens the circuit, regardless of `minimum_requests`; 0 disables this
+    /// trigger.
     #[serde(default = "off::<1_000_000>")]
-    consecutive_failures: Many<0>,
-    /// What is slow, and when to open for that.
+    consecutive_failures: UpToAMillion<0>,
+    /// Slow responses, and how many of them open the circuit.
     slow: Option<Slow>,
-    /// What counts as a failure.
+    /// Results that count as failures, and results that do not count.
     #[serde(default)]
     failures: Failures,
-    /// For how long to stay open.
+    /// How long the circuit stays open.
     #[serde(default)]
     open: Open,
-    /// How to find out whether to close again.
+    /// How a half-open circuit finds out whether to close.
     #[serde(default)]
     half_open: HalfOpen,
-    /// How many requests may be under way at a time. 0: any number.
+    /// Number of requests that may be in flight at a time, for each key; 0 means no limit.
     #[serde(default = "off::<1_000_000>")]
-    max_concurrent: Many<0>,
-    /// After what time a request under way is no longer counted: only those that were lost should
-    /// last that long.
+    max_concurrent: UpToAMillion<0>,
+    /// Time after which `max_concurrent` no longer counts a request in flight, because it may have been lost: `1ms` to
+    /// `24h`. Choose it longer than any request lasts.
     #[serde(default = "concurrent_lease")]
     concurrent_lease: UpToADay,
-    /// Whether to go by results.
+    /// Override of the state.
     #[serde(default)]
-    state: Switch,
-    /// The answer in place of the upstream's.
+    state: StateOverride,
+    /// Response to clients while the circuit is not closed.
     #[serde(default)]
     fallback: Fallback,
-    /// Whether to enforce the breaker, only to count, or to ignore it. The plugin's own `mode` holds
-    /// too: the milder one counts.
+    /// Enforce the breaker, only count and mark, or ignore it. The milder of this mode and the plugin's `mode`
+    /// applies.
     #[serde(default)]
     mode: Mode,
 }
 
-fn minimum_requests() -> Many<1> {
-    Many::new(20)
+fn minimum_requests() -> UpToAMillion<1> {
+    UpToAMillion::new(20)
 }
 
 fn concurrent_lease() -> UpToADay {
@@ -196,22 +208,22 @@ impl TryFrom<Fields> for Breaker {
         let consecutive = fields.consecutive_failures.get();
         let max_concurrent = fields.max_concurrent.get();
         let can_refuse = failure_rate > 0 || slow_rate > 0 || consecutive > 0 || max_concurrent > 0;
-        if fields.state == Switch::Auto && !can_refuse {
+        if fields.state == StateOverride::Auto && !can_refuse {
             return Err(
-                "found a breaker that never opens; expected at least one of: failure_rate, \
+                "found a breaker that never rejects a request; expected at least one of: failure_rate, \
                  consecutive_failures, slow with a rate, max_concurrent"
                     .to_owned(),
             );
         }
-        let extent = fields.window.extent();
-        let minimum = match extent {
-            Extent::Time(_) => fields.minimum_requests.get(),
-            Extent::Count(size) => fields.minimum_requests.get().min(size.into()),
+        let window_size = fields.window;
+        let minimum = match window_size {
+            WindowSize::Time(_) => fields.minimum_requests.get(),
+            WindowSize::Count(size) => fields.minimum_requests.get().min(size.into()),
         };
         let probe_wait = fields.half_open.max_wait.nanos();
         let concurrent_lease = fields.concurrent_lease.nanos();
         let machine = Machine {
-            extent,
+            window_size,
             minimum,
             failure_rate,
             slow_rate,
@@ -222,7 +234,7 @@ impl TryFrom<Fields> for Breaker {
             short_term: Term::new(probe_wait.min(SHORT)),
             max_concurrent,
             concurrent_term: Term::new(concurrent_lease),
-            only_measures: fields.state == Switch::MetricsOnly,
+            is_metrics_only: fields.state == StateOverride::MetricsOnly,
         };
         Ok(Self {
             details: Details::of(&fields.name),
@@ -234,7 +246,7 @@ impl TryFrom<Fields> for Breaker {
             machine,
             slow_threshold: fields.slow.map(|slow| slow.threshold.nanos()),
             respects_retry_after: fields.open.respects_retry_after,
-            switch: fields.state,
+            state_override: fields.state,
             fallback: fields.fallback,
             mode: fields.mode,
             probe_wait,

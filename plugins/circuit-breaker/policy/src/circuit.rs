@@ -1,23 +1,25 @@
-//! One operation on the circuit of a key, in the table.
+//! Operations on the circuit of a key in the table.
 
-use super::board::{Change, Entry, Now, Place};
-use super::evaluate::Held;
-use super::machine::{Happened, Machine, Phase, Report, State, Ticket};
+use super::admission::Held;
+use super::machine::{CircuitEvents, Machine, Report, State, Ticket};
+use super::snapshot::{Change, KeyState};
 use super::{BreakerId, CircuitBreaker};
+use portcullis_core::breaker_snapshot::{Entry, Phase, SlotAddress};
+use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, GaveUp, KeyHash, Store, TableEvents, WhenFull};
 
-/// What an operation did beside what was asked for.
+/// Side effects of an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// What happened to the circuit.
-    pub happened: Happened,
-    /// What happened to the table.
+    /// Side effects on the circuit.
+    pub circuit: CircuitEvents,
+    /// Side effects on the table.
     pub table: TableEvents,
-    /// What to note on the board, in this order.
+    /// Changes to record in the snapshot, in this order.
     pub changes: Vec<Change>,
 }
 
-/// Which circuit, and its name for people.
+/// A circuit, by its key, and its label for people.
 #[derive(Clone, Debug)]
 pub(super) struct Circuit {
     pub(super) key: KeyHash,
@@ -31,24 +33,24 @@ impl CircuitBreaker {
         id: BreakerId,
         circuit: &Circuit,
         report: Report,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Result<Effects, GaveUp> {
         let recorded = self.change(id, circuit, now, store, |machine, state| {
-            let (state, happened) = machine.record(state, now, report);
-            (state, (), happened)
+            let (state, events) = machine.record(state, now, report);
+            (state, (), events)
         });
         recorded.map(|((), effects)| effects)
     }
 
-    /// Notes how far the probe of a ticket has come; the new ticket.
+    /// Records the progress of a probe, and updates its ticket.
     pub(super) fn advance<S: Store>(
         &self,
         id: BreakerId,
         held: &mut Held,
-        now: u64,
+        now: Nanos,
         store: &mut S,
-        step: impl Fn(&Machine, State, Ticket) -> (State, Ticket, Happened),
+        step: impl Fn(&Machine, State, Ticket) -> (State, Ticket, CircuitEvents),
     ) -> Effects {
         let ticket = held.ticket;
         let advanced = self.change(id, &held.circuit, now, store, |machine, state| {
@@ -59,59 +61,59 @@ impl CircuitBreaker {
                 held.ticket = ticket;
                 effects
             }
-            // It goes on as before, and its permit comes back as a lease does.
+            // The probe keeps its ticket, and its permit expires on its own.
             Err(GaveUp) => Effects::default(),
         }
     }
 
-    /// Lets `step` change the state of a key, as the machine of its breaker does.
+    /// Changes the state of a key with `step`.
     pub(super) fn change<S: Store, T>(
         &self,
         id: BreakerId,
         circuit: &Circuit,
-        now: u64,
+        now: Nanos,
         store: &mut S,
-        step: impl Fn(&Machine, State) -> (State, T, Happened),
+        step: impl Fn(&Machine, State) -> (State, T, CircuitEvents),
     ) -> Result<(T, Effects), GaveUp> {
         let compiled = self.get(id).ok_or(GaveUp)?;
         let machine = &compiled.breaker.machine;
-        let place = Place {
+        let address = SlotAddress {
             block: circuit.key.block(compiled.blocks),
             tag: circuit.key.tag(),
         };
-        store.update(id.index(), place.block, |bytes| {
+        store.update(id.index(), address.block, |bytes| {
             let mut block = Block::<State>::new(bytes);
             let malformed = block.was_malformed();
-            let harm = |state| machine.harm(state, now);
-            let update = block.update(place.tag, WhenFull::Forgive, harm, |old| {
-                let (new, outcome, happened) = step(machine, old);
-                ((new != old).then_some(new), (outcome, happened, new))
+            let eviction_cost = |state| machine.eviction_cost(state, now);
+            let update = block.update(address.tag, WhenFull::Forgive, eviction_cost, |old| {
+                let (new, outcome, events) = step(machine, old);
+                ((new != old).then_some(new), (outcome, events, new))
             });
-            let (outcome, happened, new) = update.outcome;
+            let (outcome, events, new) = update.outcome;
             let mut changes = Vec::new();
             let victim = update.replaced.zip(update.evicted);
             if let Some((tag, victim)) = victim.filter(|(_, it)| it.phase != Phase::Closed) {
                 changes.push(Change {
-                    was: victim.phase,
-                    now: Now::Gone(Place { tag, ..place }),
+                    before: victim.phase,
+                    after: KeyState::Evicted(SlotAddress { tag, ..address }),
                 });
             }
-            // Not where closed keys drive out closed ones: in a flood of keys that is every request.
-            if update.occupied || happened.transition.is_some() {
-                let from = happened.transition.map(|transition| transition.from);
+            // Not if a closed key replaces a closed key: in a flood of keys that is every request.
+            if update.occupied || events.transition.is_some() {
+                let from = events.transition.map(|transition| transition.from);
                 changes.push(Change {
-                    was: from.unwrap_or(new.phase),
-                    now: Now::Is(Entry {
-                        place,
+                    before: from.unwrap_or(new.phase),
+                    after: KeyState::Present(Entry {
+                        address,
                         phase: new.phase,
                         generation: new.generation,
-                        until: new.open_until,
+                        open_until: new.open_until,
                         label: circuit.label.clone(),
                     }),
                 });
             }
             let effects = Effects {
-                happened,
+                circuit: events,
                 table: TableEvents {
                     occupied: update.occupied,
                     evicted: update.evicted.is_some(),

@@ -1,10 +1,10 @@
-//! What is configured.
+//! The configuration of the plugin.
 
 use serde::{Deserialize, Deserializer};
 
 use super::breaker::Breaker;
 use super::machine::State;
-use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_core::config::{HasTables, Mode, Name, NamedList, OnError};
 use portcullis_table::{MaxKeys, MemoryUse};
 
 /// Configuration of the circuit-breaker plugin.
@@ -16,27 +16,27 @@ use portcullis_table::{MaxKeys, MemoryUse};
 )]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The name of this instance, in metrics. Instances of one name share their circuits.
+    /// Instance name, used in metrics. Instances with the same name share their circuits.
     #[serde(default)]
     pub name: Name,
-    /// Whether to act, only to count and mark, or to do nothing.
+    /// Enforce the breakers, only count and mark, or do nothing.
     #[serde(default)]
     pub(super) mode: Mode,
-    /// What happens to a request when the state of its circuit cannot be read or written.
+    /// Treatment of requests whose circuit cannot be read or written.
     #[serde(default)]
     pub(super) on_error: OnError,
-    /// For how many keys at a time each breaker has room.
+    /// Number of keys that each breaker can hold at a time.
     #[serde(default)]
     pub(super) max_keys: MaxKeys<4_096>,
-    /// The path under which the circuits can be looked at, as JSON: for an internal listener.
+    /// Path that shows the circuits as JSON, for an internal listener.
     pub(super) status_path: Option<StatusPath>,
-    /// The breakers. All that match are asked.
+    /// Breakers. Every breaker that matches applies to a request.
     #[serde(deserialize_with = "breakers")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) breakers: Vec<Breaker>,
 }
 
-/// A path, without query.
+/// A path without a query.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -90,7 +90,7 @@ fn breakers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Breaker>, 
     BREAKERS.read(deserializer, |breaker: &Breaker| &breaker.name)
 }
 
-const BREAKERS: Entries = Entries {
+const BREAKERS: NamedList = NamedList {
     one: "a breaker",
     several: "breakers",
     shown_in: "metrics",

@@ -1,31 +1,30 @@
-//! Who ended an exchange: the table of endings.
+//! The table of endings: who ended an exchange.
 //!
-//! Envoy says in its *response-code details* why an exchange ended as it did. This table names the author of
-//! each. Its sources are Envoy's documentation ("Response code details"), `stream_info.h`, the router and
-//! the connection manager, and the matrix of endings on a real Envoy
-//! (`tests/envoy/tests/circuit_breaker/matrix`).
+//! Envoy's *response-code details* give the reason for which an exchange ended. This table names the author of each
+//! ending. Its sources are Envoy's documentation ("Response code details"), `stream_info.h`, the router and the
+//! connection manager, and the matrix of endings on a real Envoy (`tests/envoy/tests/circuit_breaker/matrix`).
 //!
-//! Details are not a stable interface. An ending that the table does not know is neutral, and is counted by
-//! its first word: most of them are local replies of other filters.
+//! Details are not a stable interface. An ending that is not in the table is neutral, and is counted by the first word
+//! of its details: most of these are local replies of other filters.
 
 /// Who ended an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Author {
     /// The upstream.
     Upstream,
-    /// The client, or a deadline that it chose, or used up.
+    /// The client, or a deadline that it chose or used up.
     Client,
     /// Envoy itself.
     Envoy,
-    /// Not asked: the breaker is for some readings of the request only.
+    /// Unknown, because the breaker matches only some readings of the request.
     Ambiguous,
-    /// A filter, or something that the table does not know: the first word of the details, if that is one of
-    /// [`WORDS`](Self::WORDS), else `other`.
+    /// A filter, or an ending that is not in the table: the first word of the details if it is
+    /// among [`labels`](Self::labels), else `other`.
     Unknown(&'static str),
 }
 
 impl Author {
-    /// First words of the details of Envoy's own filters, and of ours, which are counted apart.
+    /// First words of the details of Envoy's filters and of ours. Each has a counter of its own.
     const WORDS: [&str; 16] = [
         "adaptive",
         "admission",
@@ -76,28 +75,27 @@ impl Author {
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The upstream has answered: its response says how it went.
+    /// The upstream answered. Its response decides.
     Answered,
-    /// The upstream has answered with a redirect, which Envoy follows itself.
+    /// The upstream answered with a redirect that Envoy follows itself.
     Redirected,
-    /// No connection to the upstream, or no host.
+    /// There was no connection to the upstream, or no host.
     Unreachable,
     /// The upstream broke off before its response began.
     BrokeBefore,
     /// The upstream broke off within its response.
     BrokeWithin,
-    /// The upstream was too late for a deadline that begins when the request is complete.
+    /// The upstream missed a deadline that starts when the request is complete.
     Late,
-    /// A deadline passed that begins with the request: the client's upload uses it up, and the client can
-    /// choose it.
+    /// A deadline passed that starts with the request. The client's upload uses it up, and the client can choose it.
     Overdue,
-    /// The client has gone.
+    /// The client disconnected.
     Left,
-    /// Somebody else did it.
+    /// Another author ended it.
     By(Author),
 }
 
-/// Details as a whole, or as far as the first brace.
+/// Details as a whole, or up to the first brace.
 const WHOLE: &[(&str, Ending)] = &[
     ("via_upstream", Ending::Answered),
     ("internal_redirect", Ending::Redirected),
@@ -137,7 +135,7 @@ const WHOLE: &[(&str, Ending)] = &[
         "request_headers_failed_strict_check",
         Ending::By(Author::Client),
     ),
-    // The host that could not be resolved stands in the request.
+    // The request names the host that could not be resolved.
     ("dns_resolution_failure", Ending::By(Author::Client)),
     ("cluster_not_found", Ending::By(Author::Envoy)),
     ("direct_response", Ending::By(Author::Envoy)),
@@ -173,7 +171,7 @@ const WHOLE: &[(&str, Ending)] = &[
     ("unconditional_drop_overload", Ending::By(Author::Envoy)),
 ];
 
-/// Why the router lost a stream to the upstream: before its response, and within it.
+/// The reasons for which the router lost a stream to the upstream: before its response, and within it.
 const RESETS: &[(&str, Ending, Ending)] = &[
     (
         "connection_failure",
@@ -207,7 +205,7 @@ const RESETS: &[(&str, Ending, Ending)] = &[
         Ending::BrokeWithin,
     ),
     ("protocol_error", Ending::BrokeBefore, Ending::BrokeWithin),
-    // The target of a tunnel, which the client names, could not be reached.
+    // The target of a tunnel could not be reached. The client names the target.
     (
         "connect_error",
         Ending::By(Author::Client),
@@ -216,7 +214,7 @@ const RESETS: &[(&str, Ending, Ending)] = &[
 ];
 
 impl Ending {
-    /// What Envoy's details mean.
+    /// The ending that Envoy's details describe.
     pub(super) fn of(details: &[u8]) -> Self {
         let mut parts = details.splitn(2, |byte| matches!(byte, b'{' | b'('));
         let whole = parts.next().unwrap_or_default();
@@ -231,7 +229,7 @@ impl Ending {
             match reset {
                 Some((_, before, _)) if !is_within => *before,
                 Some((_, _, within)) => *within,
-                // Overflow, a reset by Envoy itself, and whatever comes to be.
+                // Overflow, a reset by Envoy itself, and unknown reasons.
                 None => Self::By(Author::Envoy),
             }
         };
@@ -243,7 +241,7 @@ impl Ending {
         if let Some((_, ending)) = WHOLE.iter().find(|(name, _)| name.as_bytes() == whole) {
             return *ending;
         }
-        // What the codecs find wrong in a request.
+        // Errors that the codecs find in a request.
         let is_codec = |name: &&[u8]| details.starts_with(name);
         match [&b"http1."[..], b"http2.", b"http3."].iter().any(is_codec) {
             true => Self::By(Author::Client),

@@ -1,4 +1,4 @@
-//! What counts as a failure, and what does not count.
+//! Results that count as failures, and results that do not count.
 
 use std::fmt;
 
@@ -7,31 +7,31 @@ use serde::{Deserialize, Deserializer, de};
 use super::flags::{Flag, UPSTREAM_FAILED};
 use super::grpc::GrpcStatus;
 
-/// What counts as a failure, and what does not count.
+/// Results that count as failures, and results that do not count.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Failures {
-    /// HTTP statuses: numbers, or classes such as `5xx`. Default: `5xx` without 501, 505 and 510, by which a
-    /// server refuses a kind of request.
+    /// HTTP statuses that are failures: numbers, or classes such as `5xx`. Default: `5xx` without 501, 505 and 510,
+    /// which refuse a kind of request that the client chooses. An explicit `5xx` includes them.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Statuses>"))]
     statuses: Option<Vec<Statuses>>,
-    /// Statuses of gRPC responses, by name (`"UNAVAILABLE"`) or number. Default: `DEADLINE_EXCEEDED` (4),
+    /// gRPC statuses that are failures, by name (`"UNAVAILABLE"`) or number. Default: `DEADLINE_EXCEEDED` (4),
     /// `INTERNAL` (13), `UNAVAILABLE` (14) and `DATA_LOSS` (15).
     grpc: Vec<GrpcStatus>,
-    /// Flags of Envoy's access log. Default: UH, UT, UR, UF, UC and UPE.
+    /// Flags of Envoy's access log that are failures. A flag that is not about the upstream takes precedence over
+    /// everything else. Default: UH, UT, UR, UF, UC and UPE.
     flags: Vec<Flag>,
-    /// Responses that do not count, neither as failures nor as successes: HTTP statuses as in `statuses`, and
-    /// gRPC statuses by name.
+    /// Responses that are neither failures nor successes: HTTP statuses as in `statuses`, and gRPC statuses by name.
     ignored: Vec<Ignored>,
-    /// Whether a request for an upgrade (a WebSocket) that the upstream leaves unanswered counts: it is late, or
-    /// breaks off. Off by default, because many servers hang up on an upgrade of a path that has none, and any
-    /// client can ask for one. Turn it on for a breaker whose `match` leads to WebSockets only.
+    /// Whether it is a failure if the upstream leaves an upgrade (a WebSocket) unanswered: it is late, or breaks off.
+    /// Default: false, because many servers hang up on an upgrade of a path that has none, and any client can request
+    /// one. Set it for breakers that match only WebSockets.
     upgrades: bool,
 }
 
-/// Statuses by which a server refuses a kind of request: its method, its version of HTTP, a missing
-/// extension (RFC 9110, section 15.6; RFC 2774). A client chooses these.
+/// Statuses with which a server refuses a kind of request: its method, its HTTP version, a missing extension
+/// (RFC 9110, section 15.6; RFC 2774). The client chooses these.
 const REFUSING_KINDS: [u16; 3] = [501, 505, 510];
 
 impl Default for Failures {
@@ -68,7 +68,7 @@ impl Failures {
         ignored.any(|one| matches!(one, Ignored::Grpc(GrpcStatus(one)) if status == *one))
     }
 
-    /// Whether an upgrade counts that the upstream leaves unanswered.
+    /// Whether an upgrade that the upstream leaves unanswered counts.
     pub(super) fn has_upgrades(&self) -> bool {
         self.upgrades
     }
@@ -80,7 +80,7 @@ impl Failures {
     }
 }
 
-/// Some HTTP statuses.
+/// An HTTP status, or a class of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Statuses {
     /// The first digit.

@@ -1,14 +1,13 @@
-//! The flags of Envoy's access log (`%RESPONSE_FLAGS%`): names, and bits in the property
-//! `response.flags`.
+//! The flags of Envoy's access log (`%RESPONSE_FLAGS%`): their names, and their bits in the property `response.flags`.
 
 use serde::Deserialize;
 
-/// A flag, by its place in [`NAMES`], which is its bit.
+/// A flag, by its position in [`NAMES`], which is the number of its bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Flag(u8);
 
-/// In the order of Envoy's bits.
+/// The names in the order of Envoy's bits.
 const NAMES: [&str; 29] = [
     "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC",
     "URX", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR",
@@ -28,22 +27,21 @@ const SI: Flag = Flag(16);
 const UPE: Flag = Flag(23);
 const DR: Flag = Flag(28);
 
-/// The upstream could not be reached, broke off, or was too late. Not UMSDR and DF, which clients can bring
-/// about alone: with `x-envoy-upstream-stream-duration-ms`, which Envoy takes from everybody, and with the
+/// The upstream could not be reached, broke off, or was too late. UMSDR and DF are not among them, because a client
+/// can cause them alone: with `x-envoy-upstream-stream-duration-ms`, which Envoy accepts from everybody, and with the
 /// name of a host that does not exist.
 pub(super) const UPSTREAM_FAILED: [Flag; 6] = [UH, UT, UR, UF, UC, UPE];
 
-/// Flags that say what the upstream did, and count where the [table](super::endings) says so, too.
+/// Flags about the upstream. They count only if the [table of endings](super::endings) names the upstream, too.
 pub(super) const OF_UPSTREAM: u64 = bits(&[UH, UT, UR, UF, UC, UPE, LR, SI]);
 
-/// The fault filter held the request back.
+/// The fault filter delayed the request.
 pub(super) const DELAYED: u64 = bits(&[DI]);
 
-/// The client has gone.
+/// The client has disconnected.
 pub(super) const CLIENT_GONE: u64 = bits(&[DC, DR]);
 
-/// What may be said of a response that did come from the upstream, whole: retries were used up, or no
-/// more were allowed.
+/// Flags that a complete response of the upstream can have: retries were used up, or no more were allowed.
 pub(super) const WITH_UPSTREAM_RESPONSE: u64 = bits(&[UO, URX]);
 
 const fn bits(mut flags: &[Flag]) -> u64 {
@@ -94,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// As Envoy writes them, seen live.
+    /// Values that a real Envoy wrote.
     #[test]
     fn names_and_bits_agree() {
         let bits = [

@@ -1,4 +1,4 @@
-//! Statuses of gRPC in the configuration.
+//! gRPC statuses in the configuration.
 
 use std::fmt;
 
@@ -24,12 +24,12 @@ pub(super) const NAMES: [&str; 16] = [
     "UNAUTHENTICATED",
 ];
 
-/// A status of gRPC other than OK, 0: by name or number.
+/// A gRPC status other than OK (0): by name or number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GrpcStatus(pub(super) u32);
 
 impl GrpcStatus {
-    /// The status of this name.
+    /// The status with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         let place = NAMES.iter().position(|known| *known == name)?;
         u32::try_from(place + 1).ok().map(Self)
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for GrpcStatus {
             type Value = GrpcStatus;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a status of gRPC: a number from 1 to 16, or one of ")?;
+                f.write_str("a gRPC status: a number from 1 to 16, or one of ")?;
                 f.write_str(&NAMES.join(", "))
             }
 

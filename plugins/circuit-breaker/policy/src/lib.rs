@@ -1,14 +1,14 @@
-//! Requests are kept away from what cannot answer them, with the rules of resilience4j, at the proxy.
+//! Keeps requests away from upstreams that cannot answer them, with the rules of resilience4j.
 //!
-//! Each breaker has a **circuit** for each key (the parts are described in [`key`](portcullis_core::key)): a cluster,
-//! a route, a tenant. Its state is kept in a [table](portcullis_table) that all workers share, and each step
-//! is one atomic change of it, so what is said here holds for all workers together.
+//! Each breaker has a **circuit** for each key (see [`key`](portcullis_core::key)): a cluster, a route, a tenant. All
+//! workers share the state of a circuit in a [table](portcullis_table), and each step is one atomic change of it, so
+//! this description holds for all workers together.
 //!
 //! # Time
 //!
-//! All times are nanoseconds on the **steady** clock that [`rate_limit`](crate::rate_limit) describes.
-//! Workers read it before they get hold of a state, so `now` may be a little earlier than that of the
-//! state's last change; nothing is undone then.
+//! All times are on the **steady** clock, which nobody can set (see [`time`](portcullis_core::time)). A worker reads
+//! the clock before it changes a state, so `now` may be slightly earlier than the last change of the state. Nothing is
+//! undone in that case.
 //!
 //! # States
 //!
@@ -25,149 +25,150 @@
 //!                                      probes did badly
 //! ```
 //!
-//! - **CLOSED** admits all. Results go into the [window](machine); after each of them, success or
+//! - **CLOSED** admits all requests. Results go into the window (`machine/window.rs`). After each result, success or
 //!   failure, the circuit opens if
 //!   - `consecutive`: the last `consecutive_failures` answers were failures; this needs no minimum; or
 //!   - `rate`: there are `minimum_requests` results (at most the size of a window by count), and
 //!     failed × 100 ≥ `failure_rate` × results; or
-//!   - `slow`: the same with `slow.rate`. A response is slow if its headers took longer than
-//!     `slow.threshold` from when the request was complete; a slow failure is both.
-//! - **OPEN** rejects all, for `open.base` × `open.factor`ⁿ, at most `open.max`, where *n* counts the
-//!   times it opened since it was last closed, this one not included; then ± `open.jitter` percent, evenly
-//!   spread, so that many proxies do not probe at once. It is never shorter than what `Retry-After` of any
-//!   failure since the last transition asked for (at most `open.max`), if that is to be respected.
-//!   The first request after that time finds the circuit half-open. Until one comes, it is called
+//!   - `slow`: the same with `slow.rate`. A response is slow if its headers took longer than `slow.threshold`, counted
+//!     from when the request was complete. A slow failure counts as both.
+//! - **OPEN** rejects all requests for `open.base` × `open.factor`ⁿ, at most `open.max`, where *n* is the number of
+//!   times it opened since it was last closed, without this one; then ± `open.jitter` percent, evenly distributed, so
+//!   that many proxies do not probe at the same time. With `open.respect_retry_after`, it stays open at least as long
+//!   as `Retry-After` of any failure since the last transition asked for (at most `open.max`).
+//!   The first request after that time makes the circuit half-open. Until one arrives, the circuit is still called
 //!   open, with no time left.
-//! - **HALF_OPEN** admits `half_open.permits` requests in all, the probes, and rejects the others. After
+//! - **HALF_OPEN** admits `half_open.permits` requests in total, the probes, and rejects the others. After
 //!   min(`minimum_requests`, `permits`) results it opens or closes by the same rates as above.
-//!   With `consecutive_failures` it opens as soon as that many probes in a row have failed, or all
-//!   that are decided by, if these are fewer.
+//!   With `consecutive_failures` it opens as soon as that many probes in a row have failed, or all probes that decide,
+//!   if these are fewer.
 //!
-//! Each transition begins a **generation**. A request carries that of its admission, and if the circuit
-//! has gone on since, its result is late, and counts nowhere. With each generation the window, the
-//! failures in a row and the results of probes begin anew.
+//! Each transition begins a **generation**. A request carries the generation of its admission. If the circuit has had
+//! a transition since then, the result is late, and is ignored. Each generation starts with an empty window, no
+//! failures in a row, and no results of probes.
 //!
 //! # Results
 //!
-//! An outcome has an author, and only the upstream's doing says anything of the upstream: `endings.rs` is the table
-//! of authors, `outcome.rs` makes a verdict of it when the stream has ended. **Neutral** requests give back what
-//! they took and count nowhere. So do those that the client **abandoned**, or whose deadline it chose or used up,
-//! before there was a response; but with a `slow.rate`, one that had waited longer than the threshold is a result,
-//! neither success nor failure, and slow. Requests that were rejected were never sent, and never count.
+//! An outcome has an author, and only the upstream's own actions say anything about the upstream: `endings.rs` is the
+//! table of authors, `verdict.rs` derives the verdict when the stream has ended. **Neutral** requests return their
+//! permits and do not count. The same holds for requests that the client **abandoned** before there was a response, or
+//! whose deadline it chose or used up; but with a `slow.rate`, such a request that had waited longer than the
+//! threshold is a slow result, neither success nor failure. Rejected requests were never sent, and never count.
 //!
-//! A condition that a request fits in some readings only ([`Fit::Possible`](portcullis_core::readings::Fit): `/x/..;/payments`)
-//! restricts it and no more: an open or half-open circuit rejects the request, it is counted among those under way,
-//! but it is never a probe, and neutral whatever comes of it, because another service may have answered. A part of
-//! the key that is ambiguous has a circuit of its own, so these count there.
+//! A `match` that fits a request only in some readings ([`Fit::Possible`](portcullis_core::readings::Fit):
+//! `/x/..;/payments`) can only restrict the request: an open or half-open circuit rejects it, and it counts among the
+//! requests under way, but it is never a probe, and its result is neutral, because another service may have answered.
+//! An ambiguous part of the key has a circuit of its own, so these requests count there.
 //!
-//! Whatever a client can do alone, it opens no circuit: a deadline that it may have chosen, an upload that it
-//! may have stalled, a tunnel that it may have closed are not held against the upstream.
+//! A client alone can open no circuit: a deadline that it may have chosen, an upload that it may have stalled, and a
+//! tunnel that it may have closed are not held against the upstream.
 //!
-//! Time counts from when the request is complete ([`on_request_complete`](CircuitBreaker::on_request_complete));
-//! before that the upstream owes no answer, and nothing is slow.
+//! Time counts from when the request is complete ([`on_request_complete`](CircuitBreaker::on_request_complete)).
+//! Before that, the upstream owes no answer, and nothing is slow.
 //!
 //! A request that Envoy retries or hedges is one request with one result, the last one. An internal redirect is a
-//! success, and what follows it a request of its own. Mirrored requests pass no filters.
+//! success, and the request that follows it has a result of its own. Mirrored requests pass no filters.
 //!
 //! # Permits are leases
 //!
-//! A probe that is never heard of again (its worker crashed, its stream was lost) would block the
-//! circuit for good. So it is a lease: after `half_open.max_wait`, at the latest 5/4 of that, its permit
-//! comes back by itself (`machine/leases.rs`), and another request may be a probe in its place. Should it
-//! end after all, in the same generation, its result counts: it is true, and if it did not count, a
-//! circuit whose probes all take longer than `max_wait` would stay half-open for good. No permit comes
-//! back twice. So
-//! - a probe passes only if, with it, at most `permits` probes of the generation are out (and not
-//!   expired) or have a result;
-//! - the verdict falls with the min(`minimum_requests`, `permits`)th result, whichever probes these are
-//!   of, so there are never more; whoever is still out then is late;
-//! - only where leases expire, or uploads are under way, can more than `permits` requests of one generation reach what
-//!   is protected.
+//! A probe that disappears (its worker crashed, its stream was lost) would block the circuit forever. So its permit is
+//! a lease: after `half_open.max_wait`, at the latest after 5/4 of that time, it expires on its own
+//! (`machine/leases.rs`), and another request can be a probe in its place. If the probe ends after all, in the same
+//! generation, its result counts, because it is true, and because otherwise a circuit whose probes all take longer
+//! than `max_wait` would stay half-open forever. No permit returns twice. So
+//! - a probe passes only if, with it, at most `permits` probes of the generation are out (and not expired) or have a
+//!   result;
+//! - the min(`minimum_requests`, `permits`)th result decides, whichever probes it comes from, so there are never more
+//!   results; probes that are still out are late then;
+//! - more than `permits` requests of one generation can reach the upstream only if leases expire or uploads are under
+//!   way.
 //!
-//! A response that begins well decides its probe at once, a gRPC response after a second at the latest; a probe whose
-//! request is not complete takes no permit from those that are, and holds its own for a second (`machine/probes.rs`).
+//! A response that begins well counts at once as the result of its probe, a gRPC response after a second at the latest.
+//! A probe with an incomplete request takes no permit from complete requests, and holds its own for a second
+//! (`machine/probes.rs`).
 //!
-//! `max_concurrent` is a **bulkhead** for each key: so many requests may be under way at a time, in any
-//! state, counted in and out in the same way, with leases of `concurrent_lease`. A request that lasts
-//! longer (a WebSocket) is no longer counted. The count is not touched by transitions.
+//! `max_concurrent` is a **bulkhead** for each key: the number of requests that may be under way at a time, in any
+//! state, counted in the same way, with leases of `concurrent_lease`. A request that lasts longer (a WebSocket) is no
+//! longer counted. Transitions do not change this count.
 //!
 //! # Several breakers
 //!
-//! All enforcing breakers that match are asked in the order of the configuration, until one rejects. Then
-//! those before it get back what they gave, and the request is neutral there.
+//! The policy asks all enforcing breakers that match, in the order of the configuration, until one rejects. Then the
+//! breakers before it take their permits back, and the request is neutral there.
 //!
-//! # Without results
+//! # Overrides
 //!
-//! `state: forced_open` rejects everything that matches; `disabled` does nothing at all; `metrics_only`
-//! admits everything, records it, and says when a trigger is exceeded that was not before.
+//! `state: forced_open` rejects every request that matches; `disabled` does nothing; `metrics_only` admits every
+//! request, records it, and reports when a trigger becomes exceeded.
 //!
 //! # Shadow
 //!
-//! - A breaker in shadow mode sees the requests that the enforcing breakers admit. Its circuits go
-//!   through their states as they would in earnest: a request that it would have rejected goes on
-//!   with a mark, and its result counts nowhere; those that it would have admitted count, probes included.
-//! - With the whole plugin in shadow mode everything is decided as it would be in earnest; only then the
-//!   request goes on.
+//! - A breaker in shadow mode sees the requests that the enforcing breakers admit. Its circuits go through their states
+//!   as if it were enforced: a request that it would reject goes on with a mark, and its result is ignored; the results
+//!   of requests that it would admit count, probes included.
+//! - With the whole plugin in shadow mode, every decision is made as if it were enforced, but each request goes on.
 //!
 //! # When the table fails
 //!
-//! A [`Store`](portcullis_table::Store) gives up when other workers came between too often. If that happens to
-//! an admission, `on_error` says whether the request passes unseen, or is rejected with 503. If it
-//! happens to a result, that is lost, and what was taken comes back as a lease does.
+//! A [`Store`](portcullis_table::Store) gives up if other workers interfere too often. If that happens to an admission,
+//! `on_error` determines whether the request passes unseen or is rejected with 503. If it happens to a result, the
+//! result is lost, and the permits of the request expire on their own.
 //!
-//! The same holds for a request of which the proxy does not say what a breaker needs. A stream of which it
-//! does not say how it ended is neutral, and a breaker that does not hear how streams end can never open:
-//! for the next ten seconds `on_error` decides about each request.
+//! The same holds for a request for which the proxy does not provide what a breaker needs. A stream for which it does
+//! not provide how it ended is neutral, and a breaker that does not learn how streams end can never open: for the next
+//! ten seconds, `on_error` decides about each request.
 //!
 //! # Memory
 //!
-//! In a full block of the table the key of the least harm makes room: closed ones first, those with the
-//! fewest results before others, half-open ones next, open ones last. The newcomer starts closed.
+//! In a full block of the table, the key with the lowest eviction cost makes room: closed circuits first, those with
+//! the fewest results before others, then half-open ones, then open ones. The new key starts closed.
 //!
-//! A table is identified by a hash of the breaker's name, key, window, `max_wait`, `concurrent_lease`,
-//! `state` and the number of blocks ([`Table::identity`]). If a new configuration leaves these as they are,
-//! circuits stay as they are, else they start closed. Rates and times can be changed at any time.
+//! A table is identified by a hash of the breaker's name, key, window, `max_wait`, `concurrent_lease`, `state` and the
+//! number of blocks ([`TableMetadata::identity`]). If a new configuration does not change these, circuits keep their
+//! state; otherwise they start closed. Rates and times can be changed at any time.
 //!
-//! What is known beside the table, to show it and to tell other plugins, is on the [`board`].
+//! Beside the table, each breaker has a [`snapshot`] of its circuits, for the status view, the gauges and other
+//! plugins.
 
-mod asked;
-pub mod board;
+mod admission;
 mod breaker;
 mod circuit;
 mod config;
+mod deadlines;
 mod endings;
-mod evaluate;
 mod failures;
+mod fallback;
 mod flags;
 mod grpc;
 mod machine;
-mod outcome;
 mod policy;
+mod recording;
 mod reply;
 mod response;
-mod retry_after;
-mod settle;
+pub mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
 mod times;
-mod window;
+mod verdict;
+mod window_size;
 
 use std::fmt;
 
 use bytes::Bytes;
 
+pub use admission::{Admission, Arrival, Check, Decision, Reason};
 pub use circuit::Effects;
 pub use config::Config;
 pub use endings::Author;
-pub use evaluate::{Admission, Arrival, Check, Outcome, Reason};
-pub use machine::{Cause, Happened, Phase, Transition};
-pub use outcome::{Finding, Stream, Verdict};
-pub use settle::Recorded;
+pub use machine::{Cause, CircuitEvents, Transition};
+pub use recording::Recorded;
+pub use verdict::{Finding, Stream, Verdict};
 
-use board::About;
-use breaker::{Breaker, Switch};
+use breaker::{Breaker, StateOverride};
 use config::StatusPath;
+pub use portcullis_core::breaker_snapshot::Phase;
+use portcullis_core::breaker_snapshot::TableMetadata;
 use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
 pub use portcullis_core::headers::SHADOW_HEADER;
 use portcullis_core::key::Needs;
@@ -175,16 +176,16 @@ use portcullis_table::MemoryUse;
 
 /// The policy, compiled.
 ///
-/// For each exchange: [`on_request`](Self::on_request), then [`reply`](Self::reply) if it rejects, else
-/// [`on_request_complete`](Self::on_request_complete), [`on_response`](Self::on_response),
-/// [`on_good_news`](Self::on_good_news), [`on_trailers`](Self::on_trailers) and at last [`on_log`](Self::on_log).
-/// The `needs_…` methods say which of them the caller can leave out.
+/// The caller calls, for each exchange: [`on_request`](Self::on_request); then [`reply`](Self::reply) if the request is
+/// rejected, otherwise [`on_request_complete`](Self::on_request_complete), [`on_response`](Self::on_response),
+/// [`on_early_success`](Self::on_early_success), [`on_trailers`](Self::on_trailers), and [`on_log`](Self::on_log) at
+/// the end. The `needs_…` methods say which of these calls it can omit.
 #[derive(Debug)]
 pub struct CircuitBreaker {
     name: Name,
     mode: Mode,
     on_error: OnError,
-    /// Of all tables, at most.
+    /// The most memory that all tables take.
     memory: MemoryUse,
     status_path: Option<StatusPath>,
     breakers: Vec<Compiled>,
@@ -194,11 +195,11 @@ pub struct CircuitBreaker {
 #[derive(Debug)]
 struct Compiled {
     breaker: Breaker,
-    /// How many blocks its table has; 0 if it needs none.
+    /// The number of blocks of its table; 0 if it needs no table.
     blocks: u32,
 }
 
-/// A breaker of the configuration. Its [`index`](Self::index) is also the number of its table.
+/// A breaker, by its position in the configuration. Its [`index`](Self::index) is also the number of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerId(usize);
 
@@ -228,7 +229,7 @@ impl CircuitBreaker {
             needs: Needs::default(),
         };
         let needs = policy.active().map(Breaker::needs);
-        // Whether a response is replaced is decided before it is too late to know what the client asked for.
+        // A decision to replace a response needs the deadlines of the client, and cannot wait until the stream ends.
         let falls_back = policy.active().any(|breaker| breaker.fallback.on_failure);
         let others = Needs {
             headers: policy.has_status() || falls_back,
@@ -243,27 +244,27 @@ impl CircuitBreaker {
         self.breakers.iter().map(|compiled| &compiled.breaker.name)
     }
 
-    /// What the tables of all breakers are, in the same order. Tables of one identity, and of the same
-    /// plugin instance, are one table.
-    pub fn tables(&self) -> impl Iterator<Item = About> {
+    /// The metadata of the tables of all breakers, in the same order. Within one plugin instance, tables with the same
+    /// identity are one table.
+    pub fn tables(&self) -> impl Iterator<Item = TableMetadata> {
         self.breakers
             .iter()
-            .map(|Compiled { breaker, blocks }| About {
+            .map(|Compiled { breaker, blocks }| TableMetadata {
                 identity: breaker.identity(*blocks),
                 shape: breaker.shape(),
                 blocks: *blocks,
                 is_forced_open: self.mode == Mode::Enforce
                     && breaker.mode == Mode::Enforce
-                    && breaker.switch == Switch::ForcedOpen,
+                    && breaker.state_override == StateOverride::ForcedOpen,
             })
     }
 
-    /// Whether requests matter at all.
+    /// Whether the policy looks at requests.
     pub fn needs_request(&self) -> bool {
         self.has_status() || self.active().next().is_some()
     }
 
-    /// What of a request matters. Headers that do not may be left out of the subject.
+    /// The parts of a request that decisions depend on. The subject may lack headers that are not among them.
     pub fn needs(&self) -> Needs {
         self.needs
     }
@@ -273,10 +274,10 @@ impl CircuitBreaker {
         self.status_path.is_some() && self.mode != Mode::Off
     }
 
-    /// The values of [`SHADOW_HEADER`] for the request, one for each breaker that would have rejected it.
+    /// The values of [`SHADOW_HEADER`] for the request, one for each breaker that would reject it.
     pub fn shadow_marks(&self, admission: &Admission) -> impl Iterator<Item = Bytes> {
         let checks = admission.checks.iter();
-        let rejected = checks.filter(|check| matches!(check.outcome, Outcome::ShadowRejected(_)));
+        let rejected = checks.filter(|check| matches!(check.decision, Decision::ShadowRejected(_)));
         let breakers = rejected.filter_map(|check| self.get(check.breaker));
         breakers.map(|compiled| format!("circuit_breaker;{}", compiled.breaker.name).into())
     }
@@ -285,7 +286,7 @@ impl CircuitBreaker {
         self.breakers.get(breaker.0)
     }
 
-    /// The breakers of a mode that are not disabled; none if the plugin is off.
+    /// The breakers with this mode that are not disabled; none if the plugin is off.
     fn breakers_in(&self, mode: Mode) -> impl Iterator<Item = BreakerId> {
         let breakers = match self.mode {
             Mode::Enforce | Mode::Shadow => &self.breakers[..],
@@ -324,8 +325,8 @@ impl fmt::Display for CircuitBreaker {
             if breaker.mode != Mode::Enforce {
                 write!(f, " ({})", breaker.mode)?;
             }
-            if breaker.switch != Switch::Auto {
-                write!(f, " ({})", breaker.switch.label())?;
+            if breaker.state_override != StateOverride::Auto {
+                write!(f, " ({})", breaker.state_override.label())?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! This policy, for those who load it.
+//! The policy as the host loads it.
 
 use portcullis_core::config::{Document, Errors, HasTables as _, Name};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 
 use crate::{CircuitBreaker, Config};
 
@@ -22,11 +22,11 @@ impl Policy for CircuitBreaker {
         Self::new(config)
     }
 
-    fn surroundings(&self, instance: &Name) -> Surroundings {
+    fn references(&self, instance: &Name) -> References {
         let names = self.breakers();
-        Surroundings {
+        References {
             breakers: names.map(|name| format!("{instance}/{name}")).collect(),
-            ..Surroundings::default()
+            ..References::default()
         }
     }
 }

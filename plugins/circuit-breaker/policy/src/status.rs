@@ -1,22 +1,21 @@
-//! The circuits as JSON, for people.
+//! The status view: the circuits as JSON.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::board::{Board, Entry};
-use super::breaker::{Breaker, Switch};
-use super::machine::{Phase, State};
+use super::breaker::{Breaker, StateOverride};
+use super::machine::State;
 use super::{BreakerId, CircuitBreaker, Compiled};
+use portcullis_core::breaker_snapshot::{Entry, Phase, Snapshot};
 use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_core::readings::path::Paths;
 use portcullis_core::reply::Reply;
+use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, Store};
 
-const MILLISECOND: u64 = 1_000_000;
-
 impl CircuitBreaker {
-    /// Whether a request asks for the status view.
+    /// Whether a request is for the status view.
     pub fn is_for_status(&self, subject: &Subject<'_>) -> bool {
         let own = self.status_path.as_ref();
         own.is_some_and(|own| {
@@ -25,22 +24,28 @@ impl CircuitBreaker {
         })
     }
 
-    /// The status view. `boards` are those of the breakers, in their order; one that could not be read
-    /// is empty.
+    /// The status view. `snapshots` are those of the breakers, in their order; a snapshot that could not be read is
+    /// empty.
     pub fn status<S: Store>(
         &self,
         subject: &Subject<'_>,
-        boards: &[Vec<u8>],
-        now: u64,
+        snapshots: &[Vec<u8>],
+        now: Nanos,
         store: &mut S,
     ) -> Reply {
         if subject.method() != b"GET" {
             return reply(405, "allow", "GET", Bytes::new());
         }
-        let breakers = self.breakers.iter().zip(boards).enumerate();
+        let breakers = self.breakers.iter().zip(snapshots).enumerate();
         let breakers: Vec<Value> = breakers
-            .map(|(i, (compiled, board))| {
-                view(BreakerId(i), compiled, &Board::decode(board), now, store)
+            .map(|(i, (compiled, snapshot))| {
+                view(
+                    BreakerId(i),
+                    compiled,
+                    &Snapshot::decode(snapshot),
+                    now,
+                    store,
+                )
             })
             .collect();
         let body = json!({"policy": self.name.as_str(), "breakers": breakers});
@@ -65,22 +70,22 @@ fn reply(status: u16, header: &'static str, value: &'static str, body: Bytes) ->
 fn view<S: Store>(
     id: BreakerId,
     compiled: &Compiled,
-    board: &Board,
-    now: u64,
+    snapshot: &Snapshot,
+    now: Nanos,
     store: &mut S,
 ) -> Value {
     let breaker = &compiled.breaker;
-    let state = match breaker.switch {
-        Switch::Auto => board.worst().label(),
-        switch => switch.label(),
+    let state = match breaker.state_override {
+        StateOverride::Auto => snapshot.worst_phase().label(),
+        state_override => state_override.label(),
     };
-    let mut entries: Vec<&Entry> = board.entries.iter().collect();
-    // The worst first.
+    let mut entries: Vec<&Entry> = snapshot.entries.iter().collect();
+    // The worst phase first.
     entries.sort_by_key(|entry| (std::cmp::Reverse(entry.phase), &entry.label));
     let keys = entries.into_iter().filter_map(|entry| {
-        let read = store.update(id.index(), entry.place.block, |bytes| Edit {
+        let read = store.update(id.index(), entry.address.block, |bytes| Edit {
             changed: false,
-            outcome: Block::<State>::new(bytes).get(entry.place.tag),
+            outcome: Block::<State>::new(bytes).get(entry.address.tag),
         });
         let state = read.ok().flatten()?;
         Some(circuit(breaker, &entry.label, &state, now))
@@ -89,14 +94,14 @@ fn view<S: Store>(
         "name": breaker.name.as_str(),
         "mode": breaker.mode.to_string(),
         "state": state,
-        "open_keys": board.count(Phase::Open),
-        "half_open_keys": board.count(Phase::HalfOpen),
-        "keys_not_shown": board.beyond(),
+        "open_keys": snapshot.count(Phase::Open),
+        "half_open_keys": snapshot.count(Phase::HalfOpen),
+        "keys_not_shown": snapshot.unlisted(),
         "keys": keys.collect::<Vec<_>>(),
     })
 }
 
-fn circuit(breaker: &Breaker, label: &str, state: &State, now: u64) -> Value {
+fn circuit(breaker: &Breaker, label: &str, state: &State, now: Nanos) -> Value {
     let machine = &breaker.machine;
     let counts = match state.phase {
         Phase::HalfOpen => state.probed,
@@ -104,7 +109,7 @@ fn circuit(breaker: &Breaker, label: &str, state: &State, now: u64) -> Value {
     };
     let (under_way, probes) = machine.out(*state, now);
     let time_left = match state.phase {
-        Phase::Open => state.open_until.saturating_sub(now).div_ceil(MILLISECOND),
+        Phase::Open => (state.open_until - now).ceil_millis(),
         Phase::Closed | Phase::HalfOpen => 0,
     };
     json!({

@@ -1,36 +1,35 @@
-//! The parts of a breaker's configuration that are about time: what is slow, how long to stay open, and
-//! how to find out whether to close.
+//! The parts of a breaker's configuration that are about time: slow responses, the open time, and half-open circuits.
 
 use serde::Deserialize;
 
-use super::machine::OpenTime;
-use portcullis_core::config::{Whole, Within, at_member};
+use portcullis_core::backoff::{Backoff, Jitter};
+use portcullis_core::config::{BoundedDuration, BoundedInteger, at_member};
 
-/// A part of all, in percent.
-pub(super) type Percent = Whole<0, 100>;
+/// A percentage.
+pub(super) type Percent = BoundedInteger<0, 100>;
 /// From a millisecond to a day.
-pub(super) type UpToADay = Within<1, 86_400_000>;
+pub(super) type UpToADay = BoundedDuration<1, 86_400_000>;
 /// From a millisecond to an hour.
-type UpToAnHour = Within<1, 3_600_000>;
+type UpToAnHour = BoundedDuration<1, 3_600_000>;
 
-/// A trigger that is not configured.
-pub(super) fn off<const MAX: u32>() -> Whole<0, MAX> {
-    Whole::new(0)
+/// The default of triggers and limits: disabled.
+pub(super) fn off<const MAX: u32>() -> BoundedInteger<0, MAX> {
+    BoundedInteger::new(0)
 }
 
-/// What is slow, and when to open for that.
+/// Which responses are slow, and how many of them open the circuit.
 #[derive(Clone, Copy, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Slow {
-    /// A response whose headers take longer is slow: `1ms` to `1h`.
+    /// A response is slow if its headers take longer than this, counted from the end of the request: `1ms` to `1h`.
     pub(super) threshold: UpToAnHour,
-    /// From how many percent of slow responses on to open. 0: never for that.
+    /// Percentage of slow responses that opens the circuit; 0 disables this trigger.
     #[serde(default = "off::<100>")]
     pub(super) rate: Percent,
 }
 
-/// For how long to stay open.
+/// How long a circuit stays open.
 #[derive(Clone, Copy, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -39,25 +38,26 @@ pub(super) struct Slow {
 )]
 #[serde(try_from = "OpenFields")]
 pub(super) struct Open {
-    pub(super) time: OpenTime,
+    pub(super) time: Backoff,
     pub(super) respects_retry_after: bool,
 }
 
-/// For how long to stay open.
+/// How long a circuit stays open.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
 struct OpenFields {
-    /// The first time: `1ms` to `24h`. Default: `5s`.
+    /// Open time when the circuit opens for the first time: `1ms` to `24h`. Default: `5s`.
     base: UpToADay,
-    /// By how much longer each time that follows without having closed: 1 to 100. Default: 2.
-    factor: Whole<1, 100>,
-    /// The longest time, before jitter: `1ms` to `24h`. Default: `5m`, or `base` if that is longer.
+    /// Factor by which the open time grows each time the circuit opens again without having closed: 1 to 100.
+    /// Default: 2.
+    factor: BoundedInteger<1, 100>,
+    /// Longest open time, before jitter: `1ms` to `24h`. Default: `5m`, or `base` if that is longer.
     max: Option<UpToADay>,
-    /// By how many percent to vary the time, up and down. Default: 20.
+    /// Percentage by which the open time varies at random, up and down. Default: 20.
     jitter: Percent,
-    /// Whether to stay open for as long as `Retry-After` of a failure says, at most `max`. Default:
-    /// true.
+    /// Whether a circuit stays open at least as long as a failure asked for in `Retry-After`, but no longer than
+    /// `max`. Default: true.
     respect_retry_after: bool,
 }
 
@@ -65,9 +65,9 @@ impl Default for OpenFields {
     fn default() -> Self {
         Self {
             base: UpToADay::millis(5_000),
-            factor: Whole::new(2),
+            factor: BoundedInteger::new(2),
             max: None,
-            jitter: Whole::new(20),
+            jitter: BoundedInteger::new(20),
             respect_retry_after: true,
         }
     }
@@ -76,12 +76,12 @@ impl Default for OpenFields {
 impl Default for Open {
     fn default() -> Self {
         let fields = OpenFields::default();
-        Self::of(&fields, fields.usual_max())
+        Self::of(&fields, fields.default_max())
     }
 }
 
 impl OpenFields {
-    fn usual_max(&self) -> UpToADay {
+    fn default_max(&self) -> UpToADay {
         UpToADay::millis(300_000).max(self.base)
     }
 }
@@ -89,11 +89,13 @@ impl OpenFields {
 impl Open {
     fn of(fields: &OpenFields, max: UpToADay) -> Self {
         Self {
-            time: OpenTime {
+            time: Backoff {
                 base: fields.base.nanos(),
                 factor: fields.factor.get(),
                 max: max.nanos(),
-                jitter: fields.jitter.get(),
+                jitter: Jitter::PlusMinus {
+                    percent: fields.jitter.get(),
+                },
             },
             respects_retry_after: fields.respect_retry_after,
         }
@@ -104,7 +106,7 @@ impl TryFrom<OpenFields> for Open {
     type Error = String;
 
     fn try_from(fields: OpenFields) -> Result<Self, String> {
-        let max = fields.max.unwrap_or(fields.usual_max());
+        let max = fields.max.unwrap_or(fields.default_max());
         if max < fields.base {
             let (max, base) = (max.get(), fields.base.get());
             let message =
@@ -115,22 +117,21 @@ impl TryFrom<OpenFields> for Open {
     }
 }
 
-/// How to find out whether to close again.
+/// How a half-open circuit finds out whether to close.
 #[derive(Clone, Copy, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HalfOpen {
-    /// How many requests pass as probes: 1 to 1000. Default: 3.
-    pub(super) permits: Whole<1, 1_000>,
-    /// After what time a probe of which nothing is heard makes room for another: `1ms` to `1h`.
-    /// Default: `30s`.
+    /// Number of requests that pass as probes: 1 to 1000. Default: 3.
+    pub(super) permits: BoundedInteger<1, 1_000>,
+    /// Time after which a probe without a result frees its permit for another request: `1ms` to `1h`. Default: `30s`.
     pub(super) max_wait: UpToAnHour,
 }
 
 impl Default for HalfOpen {
     fn default() -> Self {
         Self {
-            permits: Whole::new(3),
+            permits: BoundedInteger::new(3),
             max_wait: UpToAnHour::millis(30_000),
         }
     }

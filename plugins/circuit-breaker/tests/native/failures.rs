@@ -12,7 +12,7 @@ fn sensitive(on_error: &str) -> Value {
     config
 }
 
-/// Somebody else always writes those values just before the plugin does.
+/// Another writer always writes these values just before the plugin does.
 fn contend(host: &Host, is_contended: fn(&[u8]) -> bool) {
     host.shared_data().before_each_write(move |data, attempt| {
         if is_contended(attempt.key.as_ref()) {
@@ -22,12 +22,12 @@ fn contend(host: &Host, is_contended: fn(&[u8]) -> bool) {
     });
 }
 
-fn is_board(key: &[u8]) -> bool {
+fn is_snapshot(key: &[u8]) -> bool {
     key.ends_with(b"/board")
 }
 
 #[test]
-fn what_cannot_be_asked_passes_by_default() {
+fn a_request_passes_by_default_if_its_circuit_cannot_be_written() {
     let host = builder(&sensitive("allow")).start().unwrap();
     contend(&host, |_| true);
     assert_eq!(reason(&host, ok()), "");
@@ -40,7 +40,7 @@ fn what_cannot_be_asked_passes_by_default() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_rejected_if_that_is_wanted() {
+fn a_request_is_rejected_with_deny_if_its_circuit_cannot_be_written() {
     let host = builder(&sensitive("deny")).start().unwrap();
     contend(&host, |_| true);
     let rejected = host.send(ok());
@@ -64,23 +64,23 @@ fn a_result_that_is_lost_holds_nothing_for_good() {
     assert_eq!(status(&host)["keys"][0]["under_way"], 0);
 }
 
-/// The board is for people and for other plugins; circuits do not need it.
+/// The snapshot is for people and for other plugins; circuits do not need it.
 #[test]
-fn without_a_board_circuits_work() {
+fn without_a_snapshot_circuits_work() {
     let host = builder(&sensitive("allow")).start().unwrap();
-    contend(&host, is_board);
+    contend(&host, is_snapshot);
     host.send(fails());
     assert_eq!(reason(&host, ok()), "circuit_open");
-    assert_eq!(gauges(&host), (0, 0), "nobody could tell");
+    assert_eq!(gauges(&host), (0, 0), "no snapshot could be written");
     assert!(counter(&host, "gave_up") > 0);
     host.shared_data().leave_writes_alone();
     host.advance(OPEN);
     host.send(fails());
-    assert_eq!(gauges(&host), (2, 1), "and now it could");
+    assert_eq!(gauges(&host), (2, 1), "and now it can");
 }
 
 #[test]
-fn what_cannot_be_read_starts_anew() {
+fn circuits_that_cannot_be_read_start_closed() {
     let host = builder(&sensitive("allow")).start().unwrap();
     host.send(fails());
     let data = host.shared_data();

@@ -1,4 +1,4 @@
-//! What circuits survive, and who shares them.
+//! The lifetime of circuits, and the instances that share them.
 
 use proxy_wasm_native_host::{Answer, FailurePolicy, Host, Request, Response, SharedData};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn a_push_keeps_circuits_that_mean_the_same() {
 }
 
 #[test]
-fn a_push_starts_anew_where_a_circuit_means_something_else() {
+fn a_push_that_changes_the_meaning_of_circuits_closes_them() {
     for different in [
         json!({"key": ["route"]}),
         json!({"window": {"type": "count", "size": 9}}),
@@ -45,7 +45,7 @@ fn a_push_starts_anew_where_a_circuit_means_something_else() {
         assert_eq!(reason(&host, ok()), "", "{different}");
         assert_eq!(gauges(&host), (0, 0), "{different}");
 
-        // Back again, the circuit is where it was, and the gauges learn of it with its next transition.
+        // With the old configuration again, the circuit is in its old state. The gauges follow at its next transition.
         host.update(vec![filter(&sensitive(json!({})))]).unwrap();
         assert_eq!(reason(&host, ok()), "circuit_open", "{different}");
         host.advance(OPEN);
@@ -83,9 +83,9 @@ fn names_keep_instances_apart() {
     assert_eq!(reason(&other, ok()), "");
 }
 
-/// A VM that crashed never returns what its streams held.
+/// A crashed VM never returns the permits of its streams.
 #[test]
-fn a_crash_while_half_open_blocks_nobody_for_good() {
+fn a_crash_while_half_open_does_not_block_the_circuit_forever() {
     let config = sensitive(json!({"half_open": {"permits": 1, "max_wait": "8s"}}));
     let host = Host::builder()
         .filter(filter(&config).failure_policy(FailurePolicy::Reload))
@@ -109,7 +109,7 @@ fn a_crash_while_half_open_blocks_nobody_for_good() {
     assert_eq!(gauges(&host), (0, 0));
 }
 
-/// What is kept does not grow with the number of keys.
+/// The stored bytes do not grow with the number of keys.
 #[test]
 fn memory_is_bounded() {
     let mut config = sensitive(json!({"key": [{"header": "x-tenant"}]}));

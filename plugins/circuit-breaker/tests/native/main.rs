@@ -1,5 +1,4 @@
-//! What circuit-breaker owes to a host with several workers: what only the native host can bring about
-//! on purpose.
+//! circuit-breaker on a host with several workers, in situations that only the native host can create on purpose.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +34,7 @@ fn filter(config: &Value) -> Filter {
         .config(config.to_string())
 }
 
-/// Before an upstream that fails where the path says so.
+/// A host whose upstream fails for the path `/fails`.
 fn builder(config: &Value) -> HostBuilder {
     Host::builder().filter(filter(config)).upstream(upstream)
 }
@@ -52,14 +51,14 @@ fn fails() -> Request {
     Request::get("/fails")
 }
 
-/// Why a request is rejected; empty if it is not.
+/// The reason for which a request is rejected; empty if it is not.
 fn reason(host: &Host, request: Request) -> String {
     let outcome = host.send(request);
     let reason = outcome.response().header_value("x-portcullis-reason");
     reason.unwrap_or_default().to_owned()
 }
 
-/// What the status view says of the breaker.
+/// The breaker in the status view.
 fn status(host: &Host) -> Value {
     let body = host.send(Request::get(STATUS_PATH)).response().body_bytes();
     let view: Value = serde_json::from_slice(&body).unwrap();

@@ -1,4 +1,4 @@
-//! Workers that race for real.
+//! Workers that really run in parallel.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -98,8 +98,7 @@ fn never_more_are_under_way_than_may_be() {
     assert_eq!(status(&host)["keys"][0]["under_way"], 0);
 }
 
-/// Circuits of many keys open and close on all workers. What the gauges say then is what stands in the
-/// table.
+/// Circuits of many keys open and close on all workers. The gauges then agree with the table.
 #[test]
 fn gauges_are_exact_after_a_storm() {
     let host = host(json!({

@@ -1,14 +1,14 @@
-//! Claims as request headers for the upstream. [`claim_value`] says which claim becomes which value.
+//! Claims as request headers for the upstream. [`claim_value`] defines the values.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
-use super::claim_value::{self, Uncarried};
+use super::claim_value::{self, ClaimValueError};
 use crate::jose::Object;
 use portcullis_core::config::{FRAMING, HeaderName, Text};
 use portcullis_core::readings::is_spelling_of;
 
-/// Headers that say who sent a request, whereto, and on which way: none of them is a claim's place.
+/// Headers that identify a request's client, target or path through proxies: a claim must not replace them.
 const RESERVED: [&str; 6] = [
     "authorization",
     "cookie",
@@ -59,24 +59,24 @@ impl TryFrom<HeaderName> for ClaimHeader {
             || RESERVED_PREFIXES.iter().any(begins_like);
         match is_reserved {
             true => Err(format!(
-                "found {name:?}; expected another header: this one has a meaning already"
+                "found {name:?}; expected another header: this one already has a meaning"
             )),
             false => Ok(Self(Bytes::copy_from_slice(name.as_bytes()))),
         }
     }
 }
 
-/// Two names that many servers take for one.
+/// The error for two names that many servers treat as one.
 pub(super) fn two_spellings(one: &ClaimHeader, other: &ClaimHeader) -> String {
     format!(
-        "found the headers {:?} and {:?}; expected one of them: CGI, WSGI and others do not tell \
-         the two names apart",
+        "found the headers {:?} and {:?}; expected one of them: CGI, WSGI and others treat the two \
+         names as one",
         one.as_str(),
         other.as_str()
     )
 }
 
-/// `claims_to_headers`: headers, and the paths of the claims that they get. Each header once.
+/// `claims_to_headers`: headers, and the paths of the claims that fill them. Each header once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClaimHeaders(Vec<(ClaimHeader, Text)>);
 
@@ -86,7 +86,7 @@ impl ClaimHeaders {
     }
 
     /// The headers for these claims.
-    pub(super) fn of(&self, claims: &Object) -> Result<Vec<(Bytes, Bytes)>, Uncarried> {
+    pub(super) fn of(&self, claims: &Object) -> Result<Vec<(Bytes, Bytes)>, ClaimValueError> {
         let mut headers = Vec::with_capacity(self.0.len());
         for (header, path) in &self.0 {
             let claim = claims.at(path.as_str());
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for ClaimHeaders {
                         return Err(de::Error::custom(match *other == header {
                             true => format!(
                                 "found {:?} twice; expected each header once: letter case does not \
-                                 count",
+                                 matter",
                                 header.as_str()
                             ),
                             false => two_spellings(other, &header),

@@ -1,4 +1,4 @@
-//! Rules, compiled: names of providers are positions, and each place is looked at once.
+//! Compiled rules: providers are positions instead of names, and each place is searched once.
 
 use std::borrow::Cow;
 
@@ -16,13 +16,13 @@ use portcullis_core::matcher::Match;
 pub(super) struct CompiledRule {
     pub(super) name: Name,
     pub(super) condition: Option<Match>,
-    /// The milder one of the rule's and the plugin's.
+    /// The milder one of the rule's mode and the plugin's.
     pub(super) mode: Mode,
-    /// None: nothing is required.
+    /// `None`: the rule requires nothing.
     pub(super) requirement: Option<Requirement>,
 }
 
-/// Which tokens a request has to have.
+/// The tokens that a request must have.
 #[derive(Debug)]
 pub(super) struct Requirement {
     /// All of these, the client's first.
@@ -31,19 +31,19 @@ pub(super) struct Requirement {
     pub(super) conditions: Conditions,
 }
 
-/// One token: where it may be, and who may have issued it if it is there.
+/// One required token: the places where it may be, each with the providers that may have issued it there.
 #[derive(Debug)]
 pub(super) struct TokenSpec {
     pub(super) places: Vec<(Place, Vec<ProviderId>)>,
 }
 
 impl CompiledRule {
-    /// Whether the name of the route matters.
+    /// Whether the rule matches on the name of the route.
     pub(super) fn needs_route(&self) -> bool {
         self.condition.as_ref().is_some_and(Match::needs_route)
     }
 
-    /// The position of a provider in the list is its id.
+    /// Compiles a rule. The position of a provider in the list is its id.
     pub(super) fn new(rule: Rule, mode: Mode, providers: &[(Name, Provider)]) -> Self {
         let spec = |names: Vec<&Name>| {
             let mut spec = TokenSpec { places: Vec::new() };
@@ -72,10 +72,10 @@ impl CompiledRule {
     }
 }
 
-/// A token in a request, not verified.
+/// A token in a request, not yet verified.
 #[derive(Debug)]
 pub(super) struct Found<'h> {
-    /// The positions of the places where it is; never empty.
+    /// The positions of the places where it was found; never empty.
     pub(super) places: Vec<usize>,
     pub(super) token: Cow<'h, [u8]>,
 }
@@ -88,8 +88,7 @@ impl TokenSpec {
         }
     }
 
-    /// Looks for the token. Every place is looked at, since there must not be another one, nor anything
-    /// like a token beside it.
+    /// Searches every place for the token: there must be neither a second token nor a lookalike beside it.
     pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Search<Found<'h>>, Reason> {
         let mut found: Option<Found<'h>> = None;
         let mut is_like = false;
@@ -117,7 +116,7 @@ impl TokenSpec {
         }
     }
 
-    /// Who may have issued a token that is in these places: who may in each of them.
+    /// The providers that may have issued a token in these places: those that may in each of them.
     pub(super) fn providers(&self, places: &[usize]) -> Cow<'_, [ProviderId]> {
         let mut providers = places.iter().map(|place| {
             let place = self.places.get(*place);
@@ -135,7 +134,7 @@ impl TokenSpec {
         }
     }
 
-    /// Takes the token away.
+    /// Removes the token.
     pub(super) fn strip(&self, places: &[usize], headers: &mut HeaderMap) {
         for place in places {
             if let Some((place, _)) = self.places.get(*place) {

@@ -1,4 +1,4 @@
-//! What is configured.
+//! The configuration.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::provider::Provider;
 use super::reroute;
 use super::rule::{Require, Rule};
 use crate::revocation;
-use portcullis_core::config::{Entries, Mode, Name, OnError};
+use portcullis_core::config::{BoundedInteger, Mode, Name, NamedList, OnError};
 use portcullis_core::readings::is_spelling_of;
 
-/// The rule label of requests that no rule is for.
+/// The rule label of requests that no rule matches.
 pub(super) const NO_RULE: &str = "unmatched";
 
 /// Configuration of the jwt-auth plugin.
@@ -26,7 +26,7 @@ pub(super) const NO_RULE: &str = "unmatched";
 )]
 #[serde(try_from = "Fields")]
 pub struct Config {
-    /// The name of this instance, in metrics and as the realm of challenges.
+    /// Instance name, used in metrics and as the realm of challenges.
     pub name: Name,
     pub(super) mode: Mode,
     pub(super) on_error: OnError,
@@ -36,7 +36,7 @@ pub struct Config {
     pub(super) ambiguous: Ambiguous,
     pub(super) bypass_cors_preflight: bool,
     pub(super) stable_routes: Option<bool>,
-    pub(super) revocation: revocation::Config,
+    pub(super) revocation: revocation::RevocationConfig,
     pub(super) cache: Cache,
 }
 
@@ -49,44 +49,45 @@ pub struct Config {
 )]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The name of this instance, in metrics and as the realm of challenges. Instances of one name
-    /// share the keys that they fetch.
+    /// Instance name, used in metrics and as the realm of challenges. Instances with the same name and `vm_id` share
+    /// the keys that they fetch.
     #[serde(default)]
     name: Name,
-    /// Whether to act, only to count and mark, or to do nothing.
+    /// `enforce`; `shadow`: decide, count and mark, but let every request pass; `off`.
     #[serde(default)]
     mode: Mode,
-    /// What happens to a request that Envoy does not hand over, and to a token while the revocation
-    /// list could not be fetched yet. Default: `deny`. (Without keys, no token is ever accepted.)
+    /// Result when Envoy does not provide what the verdict depends on (headers, route, time), and for tokens while no
+    /// revocation list has arrived yet. It never replaces a key: a token without a verified signature does not pass.
+    /// Default: `deny`.
     #[serde(default = "deny")]
     on_error: OnError,
-    /// The issuers of tokens, by a name of their own.
+    /// Token issuers, under names that you choose.
     #[serde(default)]
     providers: BTreeMap<Name, Provider>,
-    /// Which requests need which token. The first one that matches decides.
+    /// The tokens that requests need. The first rule that matches decides.
     #[serde(deserialize_with = "rules")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     rules: Vec<Rule>,
-    /// What happens to a request that no rule is for.
+    /// Treatment of requests that no rule matches. Default: `deny`.
     #[serde(default)]
     unmatched: Unmatched,
-    /// What happens to a request whose path leads to different rules, depending on how a server reads
-    /// it. Default: `deny`.
+    /// Treatment of a request whose path leads to different rules, depending on how a server reads it. Default:
+    /// `deny`.
     #[serde(default)]
     ambiguous: Ambiguous,
-    /// Whether CORS preflights pass. `false` where Envoy's own CORS filter stands in front and answers
+    /// Whether CORS preflights pass without a token. Set `false` if Envoy's own CORS filter comes first and answers
     /// them. Default: `true`.
     #[serde(default = "yes")]
     bypass_cors_preflight: bool,
-    /// `true` asserts that no route of Envoy matches on what this plugin changes in a request: headers of
-    /// claims, and the headers, cookies and query parameters that have tokens. `false`: some do, so
-    /// requests in which clients send headers of claims are refused. Default: as `false` where a rule
-    /// looks at the route; elsewhere such headers are removed.
+    /// `true` asserts that no route in Envoy matches on anything that this plugin changes in a request: claim headers,
+    /// and the headers, cookies and query parameters that hold tokens. `false`: some routes do, so requests in which
+    /// the client sends a claim header are refused. Default: as `false` if a rule matches on the route; otherwise such
+    /// headers are removed.
     stable_routes: Option<bool>,
     /// Tokens that are no longer accepted.
     #[serde(default)]
-    revocation: revocation::Config,
-    /// The cache of tokens that were verified.
+    revocation: revocation::RevocationConfig,
+    /// The cache of verified tokens.
     #[serde(default)]
     cache: Cache,
 }
@@ -99,65 +100,44 @@ fn deny() -> OnError {
     OnError::Deny
 }
 
-/// What happens to a request that no rule is for.
+/// Treatment of requests that no rule matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Unmatched {
-    /// It is denied, with status 403.
+    /// The request is denied with status 403.
     #[default]
     Deny,
-    /// It passes.
+    /// The request passes.
     Allow,
 }
 
-/// What happens to a request whose path leads to different rules.
+/// Treatment of a request whose path leads to different rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Ambiguous {
-    /// It is refused, with status 400.
+    /// The request is refused with status 400.
     #[default]
     Deny,
-    /// It has to meet all of these rules.
+    /// The request must meet all of these rules.
     Strictest,
 }
 
-/// The cache of tokens that were verified, in each worker.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+/// The cache of verified tokens, one in each worker.
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Cache {
-    /// How many tokens of 2 KiB there is room for, at most 100000; 0: no cache. Default: 1000.
-    pub(super) tokens: CacheTokens,
+    /// Number of verified tokens of 2 KiB that each worker can remember, at most 100000; larger tokens take more
+    /// space. 0: no cache. Default: 1000.
+    pub(super) tokens: BoundedInteger<0, 100_000>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(with = "u32", inline)
-)]
-#[serde(try_from = "u64")]
-pub(super) struct CacheTokens(pub(super) u32);
-
-const MAX_CACHE_TOKENS: u32 = 100_000;
-
-impl Default for CacheTokens {
+impl Default for Cache {
     fn default() -> Self {
-        Self(1_000)
-    }
-}
-
-impl TryFrom<u64> for CacheTokens {
-    type Error = String;
-
-    fn try_from(tokens: u64) -> Result<Self, String> {
-        match u32::try_from(tokens) {
-            Ok(tokens) if tokens <= MAX_CACHE_TOKENS => Ok(Self(tokens)),
-            _ => Err(format!(
-                "found {tokens}; expected a whole number from 0 to {MAX_CACHE_TOKENS}"
-            )),
+        Self {
+            tokens: const { BoundedInteger::new(1_000) },
         }
     }
 }
@@ -167,13 +147,13 @@ fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Err
     match rules.iter().any(|rule| rule.name.as_str() == NO_RULE) {
         false => Ok(rules),
         true => Err(de::Error::custom(format!(
-            "found a rule named {NO_RULE:?}; expected another name: in metrics, this is for requests \
-             that no rule is for"
+            "found a rule named {NO_RULE:?}; expected another name: in metrics, this one stands for \
+             requests that no rule matches"
         ))),
     }
 }
 
-const RULES: Entries = Entries {
+const RULES: NamedList = NamedList {
     one: "a rule",
     several: "rules",
     shown_in: "metrics",
@@ -207,7 +187,7 @@ impl TryFrom<Fields> for Config {
     }
 }
 
-/// What has to hold among all providers.
+/// Checks the providers against each other.
 fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
     let mut issuers = BTreeMap::new();
     for (name, provider) in providers {
@@ -215,7 +195,7 @@ fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
         if is_named && let Some(other) = issuers.insert(&provider.issuer, name) {
             return Err(format!(
                 "found providers {:?} and {:?} with the same \"issuer\"; expected each issuer once: \
-                 it decides whose keys verify a token",
+                 it selects the keys that verify a token",
                 other.as_str(),
                 name.as_str()
             ));
@@ -227,8 +207,8 @@ fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
             .find(|header| sources().any(|source| header.is_spelled(source)))
         {
             return Err(format!(
-                "found provider {:?} to set the header {:?}, where tokens are looked for; expected \
-                 another one: what clients send in it is removed",
+                "found provider {:?} that sets the header {:?}, which is also a place for tokens; expected \
+                 another header: the plugin removes this one if a client sends it",
                 name.as_str(),
                 header.as_str()
             ));
@@ -246,8 +226,8 @@ fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
                 |other: &&str| *other != source && is_spelling_of(other.as_bytes(), source);
             if let Some(other) = sources().find(is_alike) {
                 return Err(format!(
-                    "found the headers {source:?} and {other:?} in \"from\"; expected one of them: a \
-                     token under another spelling of its header is refused"
+                    "found the headers {source:?} and {other:?} in \"from\"; expected one of them: the \
+                     plugin refuses a token under another spelling of its header"
                 ));
             }
         }
@@ -255,15 +235,15 @@ fn check_providers(providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
     Ok(())
 }
 
-/// What has to hold between a rule and the providers.
+/// Checks a rule against the providers.
 fn check_rule(rule: &Rule, providers: &BTreeMap<Name, Provider>) -> Result<(), String> {
     let headers = || providers.values().flat_map(Provider::headers);
     if let Some(condition) = &rule.condition
         && let Some(header) = headers().find(|header| condition.looks_at(header.as_str()))
     {
         return Err(format!(
-            "found a match on the header {:?}; expected another one: this is set by a provider, and \
-             what clients send in it is removed",
+            "found a match on the header {:?}; expected another header: a provider sets this one, and \
+             the plugin removes it if a client sends it",
             header.as_str()
         ));
     }
@@ -286,8 +266,8 @@ fn check_rule(rule: &Rule, providers: &BTreeMap<Name, Provider>) -> Result<(), S
             .find(|(_, provider)| provider.issuer == Issuer::Any)
     {
         return Err(format!(
-            "found {:?}, which has no \"issuer\", in \"any\" beside others; expected {{\"provider\": {:?}}}: \
-             without issuer, nothing says whose token it is",
+            "found {:?}, which has no \"issuer\", in \"any\" with other providers; expected \
+             {{\"provider\": {:?}}}: without an issuer, a token does not say which provider it belongs to",
             name.as_str(),
             name.as_str()
         ));
@@ -298,15 +278,15 @@ fn check_rule(rule: &Rule, providers: &BTreeMap<Name, Provider>) -> Result<(), S
     }
 }
 
-/// Several tokens of one request have to be in different places, and to set different headers.
+/// Several tokens of one request must be in different places and set different headers.
 fn check_all(required: &[(&Name, &Provider)]) -> Result<(), String> {
     for (i, (name, provider)) in required.iter().enumerate() {
         for (other_name, other) in required.iter().take(i) {
             let both = format!("{:?} and {:?}", other_name.as_str(), name.as_str());
             if provider.from.iter().any(|place| other.from.contains(place)) {
                 return Err(format!(
-                    "found {both} in \"all\", whose \"from\" have a place in common; expected \
-                     different ones: each has a token of its own"
+                    "found {both} in \"all\" with a common place in \"from\"; expected different places: \
+                     each provider has its own token"
                 ));
             }
             let mut headers = provider.headers();
@@ -315,7 +295,7 @@ fn check_all(required: &[(&Name, &Provider)]) -> Result<(), String> {
             {
                 return Err(format!(
                     "found {both} in \"all\", which both set the header {:?}; expected different \
-                     ones",
+                     headers",
                     header.as_str()
                 ));
             }

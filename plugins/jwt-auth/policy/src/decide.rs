@@ -1,29 +1,31 @@
-//! What is to become of a request. The [module](super) is the specification.
+//! The decision about a request. The [module](super) is the specification.
 
 use super::compiled::{Found, Requirement};
-use super::decision::{Accepted, Decision, Moment, Patience, Verdict};
+use super::config::Ambiguous;
+use super::decision::{Accepted, Decision, Now, Verdict, WaitStatus};
 use super::place::Search;
-use super::reason::{Grounds, Reason};
+use super::reason::{AdmitReason, Reason};
 use super::state::State;
 use super::verified::Verified;
 use super::verify::Rejection;
-use super::{Ambiguous, JwtAuth, RuleId};
+use super::{JwtAuth, RuleId};
 use crate::jose::HostSignatures;
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::matcher::{Choice, Subject};
+use portcullis_core::matcher::{FirstMatch, Subject};
+use portcullis_core::time::Nanos;
 
 impl JwtAuth {
     /// Decides about a request.
     ///
-    /// If it is to wait, ask again when there is news ([`look`](Self::look)), and at the time that the
-    /// verdict names.
+    /// After [`Verdict::Wait`], decide again when a [`poll`](Self::poll) says so, and at the time that the verdict
+    /// names.
     pub fn decide(
         &self,
         subject: &Subject<'_>,
         state: &mut State,
-        moment: Moment,
-        patience: Patience,
+        now: Now,
+        wait_status: WaitStatus,
         host: &impl HostSignatures,
     ) -> Decision {
         if self.guards_routes && self.has_claim_header(subject.headers()) {
@@ -35,16 +37,16 @@ impl JwtAuth {
             let verdict = Verdict::Refused(Reason::AmbiguousPath);
             return Decision::new(None, self.mode, verdict);
         }
-        // A rule that may be the first one is met, too, and what it found is not forgotten: the server
-        // may take the request for one of that rule.
+        // The request must also meet each rule that may be the first one, and those rules' tokens count: the server
+        // may read the request as one of theirs.
         let (mut tokens, mut verifications) = (Vec::new(), Vec::new());
         for position in choice.possible {
             let decision = self.decide_by(
                 Some(RuleId(position)),
                 subject,
                 state,
-                moment,
-                patience,
+                now,
+                wait_status,
                 host,
             );
             if matches!(decision.verdict, Verdict::Refused(_) | Verdict::Wait { .. }) {
@@ -57,8 +59,8 @@ impl JwtAuth {
             choice.certain.map(RuleId),
             subject,
             state,
-            moment,
-            patience,
+            now,
+            wait_status,
             host,
         );
         decision.verifications.extend(verifications);
@@ -68,67 +70,67 @@ impl JwtAuth {
         decision
     }
 
-    /// Decides by one rule, or by none.
+    /// Decides by one rule, or without a rule.
     fn decide_by(
         &self,
         id: Option<RuleId>,
         subject: &Subject<'_>,
         state: &mut State,
-        moment: Moment,
-        patience: Patience,
+        now: Now,
+        wait_status: WaitStatus,
         host: &impl HostSignatures,
     ) -> Decision {
         let rule = id.and_then(|id| self.rules.get(id.0));
         let mode = rule.map_or(self.mode, |rule| rule.mode);
-        let admitted = |grounds| Decision::new(id, mode, Verdict::Admitted(grounds));
+        let admitted = |reason| Decision::new(id, mode, Verdict::Admitted(reason));
         if self.is_preflight(subject) {
-            return admitted(Grounds::Preflight);
+            return admitted(AdmitReason::Preflight);
         }
         let Some(rule) = rule else {
             return match self.admits_unmatched {
-                true => admitted(Grounds::NoRule),
+                true => admitted(AdmitReason::NoRule),
                 false => Decision::new(None, mode, Verdict::Refused(Reason::NoRule)),
             };
         };
         let Some(requirement) = &rule.requirement else {
-            return admitted(Grounds::NotRequired);
+            return admitted(AdmitReason::NotRequired);
         };
-        let mut decision = admitted(Grounds::Verified);
+        let mut decision = admitted(AdmitReason::Verified);
         let outcome = self.meet(
             requirement,
             subject.headers(),
             state,
-            moment,
+            now,
             host,
             &mut decision,
         );
         decision.verdict = match outcome {
-            Ok(grounds) => Verdict::Admitted(grounds),
+            Ok(reason) => Verdict::Admitted(reason),
             Err(rejection) => {
                 decision.detail = rejection.detail;
                 self.refuse(
                     rejection,
                     mode,
                     state,
-                    moment,
-                    patience,
-                    &mut decision.pause,
+                    now,
+                    wait_status,
+                    &mut decision.retry_after,
                 )
             }
         };
         decision
     }
 
-    /// The decision about a request of which Envoy does not say what is needed to judge it.
+    /// The decision about a request if Envoy withholds something that the verdict depends on.
     pub fn on_error(&self) -> Decision {
         match self.on_error {
-            OnError::Allow => Decision::new(None, self.mode, Verdict::Admitted(Grounds::Error)),
+            OnError::Allow => Decision::new(None, self.mode, Verdict::Admitted(AdmitReason::Error)),
             OnError::Deny => self.on_refused_change(),
         }
     }
 
-    /// The decision about a request that Envoy refuses to change. `on_error` is no excuse: the request may
-    /// still bear the names of claims that a client made up.
+    /// The decision about a request that Envoy refuses to change. `on_error` does not apply: the request may still
+    /// have claim headers that its client forged.
     pub fn on_refused_change(&self) -> Decision {
         let verdict = match self.mode {
             Mode::Enforce => Verdict::Refused(Reason::Error),
@@ -137,21 +139,20 @@ impl JwtAuth {
         Decision::new(None, self.mode, verdict)
     }
 
-    /// Whether a client has sent a header that only tokens may set, in any spelling.
+    /// Whether the client has sent a header that only tokens may set, in any spelling.
     fn has_claim_header(&self, headers: &HeaderMap) -> bool {
         let mut names = self.claim_headers.iter();
         names.any(|name| headers.spellings(name).next().is_some())
     }
 
-    fn choose(&self, subject: &Subject<'_>) -> Choice {
-        Choice::of(
+    fn choose(&self, subject: &Subject<'_>) -> FirstMatch {
+        FirstMatch::of(
             self.rules.iter().map(|rule| rule.condition.as_ref()),
             subject,
         )
     }
 
-    /// Whether a browser only asks what it may do, and that passes. A request with credentials or a body
-    /// asks for more.
+    /// Whether the request is a CORS preflight that passes. A request with credentials or a body is not one.
     fn is_preflight(&self, subject: &Subject<'_>) -> bool {
         let headers = subject.headers();
         let has = |name| headers.contains(name);
@@ -168,21 +169,21 @@ impl JwtAuth {
             && !has_body()
     }
 
-    /// Whether the readings of the path lead to different rules, and that is refused.
-    fn is_ambiguous(&self, choice: &Choice, subject: &Subject<'_>) -> bool {
+    /// Whether the readings of the path lead to different rules, and the configuration refuses that.
+    fn is_ambiguous(&self, choice: &FirstMatch, subject: &Subject<'_>) -> bool {
         self.ambiguous == Ambiguous::Deny && !choice.possible.is_empty() && !subject.has_one_path()
     }
 
-    /// Whether the request has what is required.
+    /// Checks whether the request meets a requirement.
     fn meet(
         &self,
         requirement: &Requirement,
         headers: &HeaderMap,
         state: &mut State,
-        moment: Moment,
+        now: Now,
         host: &impl HostSignatures,
         decision: &mut Decision,
-    ) -> Result<Grounds, Rejection> {
+    ) -> Result<AdmitReason, Rejection> {
         let mut missing = 0;
         let mut is_doubtful = false;
         let mut wanted = None;
@@ -196,12 +197,12 @@ impl JwtAuth {
                 }
             };
             let providers = spec.providers(&places);
-            match self.verify(&token, &providers, state, moment, host) {
+            match self.verify(&token, &providers, state, now, host) {
                 Ok((verified, verification)) => {
                     decision.verifications.push(verification);
-                    if let Err(uncarried) = verified.headers {
+                    if let Err(error) = verified.headers {
                         return Err(Rejection {
-                            detail: uncarried.label(),
+                            detail: error.label(),
                             ..Reason::ClaimHeader.into()
                         });
                     }
@@ -221,13 +222,13 @@ impl JwtAuth {
                 }
             }
         }
-        // Without one of the tokens, it makes no difference what becomes of the others.
+        // If one of the tokens is missing, the result for the others makes no difference.
         match missing {
             0 => {}
             all if all == requirement.tokens.len() && requirement.allow_missing => {
                 return match is_doubtful {
                     true => Err(Reason::NotAToken.into()),
-                    false => Ok(Grounds::NoToken),
+                    false => Ok(AdmitReason::NoToken),
                 };
             }
             _ => return Err(Reason::NoToken.into()),
@@ -240,51 +241,51 @@ impl JwtAuth {
                 } = &*token.verified;
                 let provider = self.provider(*provider);
                 let skew = provider.map_or(0, |provider| provider.times.clock_skew);
-                requirement.conditions.check(claims, moment.wall, skew)?;
-                Ok(Grounds::Verified)
+                requirement.conditions.check(claims, now.wall, skew)?;
+                Ok(AdmitReason::Verified)
             }
             (None, None) => Err(Reason::NoToken.into()),
         }
     }
 
-    /// Refuses a request, or lets it wait for what could change that.
+    /// Refuses a request, or lets it wait for a document that could change the verdict.
     fn refuse(
         &self,
         rejection: Rejection,
         mode: Mode,
         state: &mut State,
-        moment: Moment,
-        patience: Patience,
-        pause: &mut u64,
+        now: Now,
+        wait_status: WaitStatus,
+        retry_after: &mut Nanos,
     ) -> Verdict {
         let refused = |reason| match mode {
             Mode::Shadow => Verdict::ShadowRefused(reason),
             Mode::Enforce | Mode::Off => Verdict::Refused(reason),
         };
         let wanted = rejection.wanted;
-        let Some(watch) = wanted.and_then(|remote| state.watches.get_mut(remote.0)) else {
+        let Some(remote) = wanted.and_then(|remote| state.remotes.get_mut(remote.0)) else {
             return refused(rejection.reason);
         };
-        *pause = watch.pause(moment.steady);
-        let patience_left = match patience {
-            Patience::Waited(waited) => watch.timeout().saturating_sub(waited),
-            Patience::Exhausted => 0,
+        *retry_after = remote.fetch_in(now.steady);
+        let time_left = match wait_status {
+            WaitStatus::Waited(waited) => remote.timeout() - waited,
+            WaitStatus::NoSlot => Nanos::ZERO,
         };
-        // Whoever makes up key ids does not wait until the next fetch.
-        let longest_pause = match rejection.reason {
-            Reason::UnknownKey => 0,
-            _ => patience_left,
+        // A client that invents key ids does not wait until the next fetch.
+        let longest_wait = match rejection.reason {
+            Reason::UnknownKey => Nanos::ZERO,
+            _ => time_left,
         };
-        if *pause > 0 && *pause >= longest_pause {
+        if *retry_after > Nanos::ZERO && *retry_after >= longest_wait {
             return refused(rejection.reason);
         }
-        watch.want();
-        match patience {
+        remote.request_fetch();
+        match wait_status {
             _ if mode != Mode::Enforce => refused(rejection.reason),
-            Patience::Exhausted => refused(Reason::TooManyWaiting),
-            Patience::Waited(_) if patience_left == 0 => refused(rejection.reason),
-            Patience::Waited(_) => Verdict::Wait {
-                until: moment.steady.saturating_add(patience_left),
+            WaitStatus::NoSlot => refused(Reason::TooManyWaiting),
+            WaitStatus::Waited(_) if time_left == Nanos::ZERO => refused(rejection.reason),
+            WaitStatus::Waited(_) => Verdict::Wait {
+                until: now.steady + time_left,
             },
         }
     }

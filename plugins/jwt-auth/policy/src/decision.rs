@@ -1,72 +1,73 @@
-//! What is to become of a request, as a value.
+//! What becomes of a request, as a value.
 
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::RuleId;
-use super::reason::{Grounds, Reason};
+use super::reason::{AdmitReason, Reason};
 use super::verified::Verified;
 use super::verify::Verification;
 use portcullis_core::config::Mode;
+use portcullis_core::time::{Nanos, UnixSeconds};
 
-/// The time by both clocks.
+/// The current time on both clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Of the wall clock, in seconds since the Unix epoch: what tokens say of time.
-    pub wall: u64,
-    /// Of the steady clock, in nanoseconds: for what is fetched.
-    pub steady: u64,
+pub struct Now {
+    /// The wall clock, for the times in tokens.
+    pub wall: UnixSeconds,
+    /// The steady clock, for fetched documents.
+    pub steady: Nanos,
 }
 
 /// Whether a request may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// It may, and has waited for so many nanoseconds.
-    Waited(u64),
-    /// It may not: too many wait already.
-    Exhausted,
+pub enum WaitStatus {
+    /// It may, and has waited this long.
+    Waited(Nanos),
+    /// It may not: as many requests as allowed wait already.
+    NoSlot,
 }
 
-/// What is to become of a request.
+/// What becomes of a request.
 #[derive(Debug)]
 pub struct Decision {
     pub(super) rule: Option<RuleId>,
     pub(super) mode: Mode,
     pub(super) verdict: Verdict,
     pub(super) detail: &'static str,
-    /// The tokens that are good, and where they are in the request.
+    /// The valid tokens, and their places in the request.
     pub(super) tokens: Vec<Accepted>,
     pub(super) verifications: Vec<Verification>,
-    /// For how long a document that is missing will not come, in nanoseconds.
-    pub(super) pause: u64,
+    /// Time until the next fetch of a missing document.
+    pub(super) retry_after: Nanos,
 }
 
-/// What is to become of a request.
+/// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It passes.
-    Admitted(Grounds),
+    Admitted(AdmitReason),
     /// It must not pass.
     Refused(Reason),
-    /// It would not pass if the rule and the plugin were in earnest.
+    /// It passes only because the rule or the plugin is in shadow mode.
     ShadowRefused(Reason),
-    /// It waits for a document, at most until this time of the steady clock.
+    /// It waits for a document.
     Wait {
-        /// The time.
-        until: u64,
+        /// The time on the steady clock at which the wait ends at the latest.
+        until: Nanos,
     },
 }
 
-/// A token that is good.
+/// A valid token.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) verified: Rc<Verified>,
     /// The rule that requires it.
     pub(super) rule: Option<RuleId>,
-    /// Which of the required tokens it is.
+    /// Its position among the tokens that the rule requires.
     pub(super) spec: usize,
-    /// The positions of the places where it is.
+    /// The positions of the places where it was found.
     pub(super) places: Vec<usize>,
 }
 
@@ -83,21 +84,21 @@ impl Decision {
             detail: "",
             tokens: Vec::new(),
             verifications: Vec::new(),
-            pause: 0,
+            retry_after: Nanos::ZERO,
         }
     }
 
-    /// The rule that has decided; `None` if no rule is for the request.
+    /// The rule that decided; `None` if no rule matches the request.
     pub fn rule(&self) -> Option<RuleId> {
         self.rule
     }
 
-    /// What is to become of the request.
+    /// What becomes of the request.
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
 
-    /// More on why it is refused, for the log; empty if there is no more.
+    /// Details of a refusal for the log; possibly empty.
     pub fn detail(&self) -> &'static str {
         self.detail
     }
@@ -107,7 +108,7 @@ impl Decision {
         &self.verifications
     }
 
-    /// The claims of the client's token as JSON, if there is one that is good.
+    /// The claims of the client's token as JSON, if it is valid.
     pub fn claims(&self) -> Option<&Bytes> {
         self.tokens.first().map(|token| &token.verified.payload)
     }

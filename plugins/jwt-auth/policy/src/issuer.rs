@@ -1,4 +1,4 @@
-//! Whose tokens a provider's are.
+//! The issuer of a provider's tokens.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -6,31 +6,30 @@ use serde_json::Value;
 use crate::jose::Object;
 use portcullis_core::config::Text;
 
-/// Stands for a tenant in an issuer, as in the discovery documents of Entra.
+/// The placeholder for a tenant in an issuer, as in Entra's discovery documents.
 const TENANT: &str = "{tenantid}";
 
 /// The claim that names the tenant.
 const TENANT_CLAIM: &str = "tid";
 
-/// What the claim `iss` has to be.
+/// The required value of the claim `iss`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Issuer {
-    /// This, byte by byte.
+    /// This value, byte by byte.
     Exactly(String),
-    /// What stands before the tenant and after it; the tenant is that of the claim `tid`.
+    /// The text before and after the tenant, which the claim `tid` names.
     OfTenant(String, String),
-    /// Anything, or nothing.
+    /// Any value, or none.
     Any,
 }
 
 impl Issuer {
-    /// Whether there is one such claim only.
+    /// Whether only one value is accepted.
     pub(super) fn is_exact(&self) -> bool {
         matches!(self, Self::Exactly(_))
     }
 
-    /// Whether these claims are the issuer's. It signs both claims, so the tenant of its token is the one
-    /// that it says.
+    /// Whether these claims belong to the issuer. It signs both claims, so they state the token's real tenant.
     pub(super) fn accepts(&self, claims: &Object) -> bool {
         let text = |name| claims.get(name).and_then(Value::as_str);
         match self {
@@ -47,13 +46,13 @@ impl Issuer {
     }
 }
 
-/// A GUID or a domain: what cannot change the meaning of the rest.
+/// Whether a text is like a GUID or a domain, which cannot change the meaning of the rest of the issuer.
 fn is_tenant(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     !text.is_empty() && text.bytes().all(is_part)
 }
 
-/// A text, or `null`. A field of this type needs `deserialize_with`, or one that is missing is `null`, too.
+/// A string, or `null`. A field of this type needs `deserialize_with`; without it, a missing field counts as `null`.
 impl<'de> Deserialize<'de> for Issuer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Option::<Text>::deserialize(deserializer)? {
@@ -73,8 +72,8 @@ fn read(text: &str) -> Result<Issuer, String> {
             Ok(Issuer::OfTenant(before.to_owned(), after.to_owned()))
         }
         _ => Err(format!(
-            "found {text:?}; expected the claim \"iss\" as it is in tokens, without \"{{\", \"}}\" and \
-             \"*\"; {TENANT:?} may stand in it once, behind something else, for the claim {TENANT_CLAIM:?}"
+            "found {text:?}; expected the claim \"iss\" as it appears in tokens, without \"{{\", \"}}\" and \
+             \"*\"; it may contain {TENANT:?} once, after other text, for the claim {TENANT_CLAIM:?}"
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! Where a provider's keys are, and which of them count.
+//! The source of a provider's keys, and which of them are accepted.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -19,30 +19,29 @@ use portcullis_core::matcher::not_exactly_one;
 #[serde(try_from = "Fields")]
 pub(super) struct Jwks {
     pub(super) keys: Keys,
-    /// What `use` may say of a key, if it says anything.
+    /// The accepted values of a key's `use`, if it has that member.
     pub(super) uses: Vec<String>,
 }
 
-/// Where the keys are.
+/// The source of the keys.
 #[derive(Debug)]
 pub(super) enum Keys {
-    /// In the configuration; `None` if there are none there, so that every token is refused.
+    /// The configuration; `None` without any key, so that every token is refused.
     Inline(Option<KeySet>),
-    /// On a server.
+    /// A server.
     Remote(Source),
 }
 
-/// Where keys are: exactly one of `inline` and `remote`.
+/// The source of the keys: exactly one of `inline` and `remote`.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// A JWK set.
+    /// The JWK set itself.
     inline: Option<Map<String, Value>>,
-    /// A server that has one.
+    /// A server with a JWK set.
     remote: Option<Source>,
-    /// What the member `use` of a key may be; a key without it is used. `jwt-svid` for SPIFFE. Default:
-    /// `sig`.
+    /// Accepted values of a key's member `use`; a key without `use` is accepted. `jwt-svid` for SPIFFE. Default: `sig`.
     #[serde(default = "uses", deserialize_with = "at_least_one")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     uses: Vec<Text>,
@@ -74,7 +73,7 @@ impl TryFrom<Fields> for Jwks {
     }
 }
 
-/// A set without a key, which says that no token is accepted, is written as it would be fetched.
+/// Reads an inline set. An empty one is valid, and accepts no token.
 fn inline(set: &Map<String, Value>, uses: &[String]) -> Result<Option<KeySet>, String> {
     let keys = set.get("keys").and_then(Value::as_array);
     if keys.is_some_and(Vec::is_empty) {

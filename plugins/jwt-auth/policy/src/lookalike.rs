@@ -1,22 +1,22 @@
-//! What is like a token in a place where a token may be, and is not found there.
+//! Lookalikes: text that resembles a token, in a place where a token may be, and is not one.
 //!
-//! A request is *without a token* only if every server would agree. A rule with `allow_missing` would
-//! otherwise let through a token that nobody verified, and a server that reads more leniently would find
-//! it. What is like a token is refused where a request without one would pass, and beside a token, where
-//! the next server could take it for that. Where a token is required, it is as missing as before:
+//! A request is *without a token* only if every server would agree. Otherwise a rule with `allow_missing` would admit
+//! a token that nobody verified, and a more lenient server would find it. A lookalike is refused where a request
+//! without a token would pass, and beside a token, where the next server could prefer the lookalike. Where a token is
+//! required, a lookalike counts as a missing one:
 //!
-//! - **Header**: another spelling of its name ([`is_spelling_of`]) with any value. With a prefix such as
-//!   `Bearer `, a line that does not begin so, unless it is plainly another credential: empty, or a scheme
-//!   (RFC 9110, section 11.4) with a blank after it, in visible ASCII, without the prefix's word anywhere,
-//!   and without a JWT. So `Basic dXNlcjpwYXNz` is no token, but `Bearer:x`, `Basic x, Bearer y`,
-//!   `Bearer<tab>x`, `Token eyJ….….…` and a bare `eyJ….….…` are like one.
-//! - **Cookie**, **query**: what [`cookie::is_read_as`] and [`query::is_read_as`] take for this name, there
-//!   or behind what divides for some servers only: a comma, a blank or a control character in a cookie; `;`,
-//!   `#` or another `?` in a query.
-//! - A cookie or parameter whose name differs by letter case (ASP.NET) or `-` and `_` is often another
-//!   one by right. It is like a token if its value is like a JWT.
+//! - **Header**: another spelling of its name ([`is_spelling_of`]) with any value. With a prefix such as `Bearer `, a
+//!   line that begins with other text, unless it is clearly another credential: empty, or a scheme (RFC 9110, section
+//!   11.4) with a blank after it, in visible ASCII, without the prefix's word anywhere, and without a JWT. So
+//!   `Basic dXNlcjpwYXNz` is not a lookalike, but `Bearer:x`, `Basic x, Bearer y`, `Bearer<tab>x`, `Token eyJ….….…`
+//!   and a bare `eyJ….….…` are.
+//! - **Cookie**, **query**: a name that [`cookie::is_read_as`] or [`query::is_read_as`] reads as this one, also after
+//!   a separator that only some servers recognise: a comma, a blank or a control character in a cookie; `;`, `#` or
+//!   another `?` in a query.
+//! - A cookie or parameter whose name differs by letter case (ASP.NET) or by `-` and `_` is often legitimately another
+//!   one. It is a lookalike if its value resembles a JWT.
 //!
-//! An empty value is no token, in any spelling.
+//! An empty value is neither a token nor a lookalike, in any spelling.
 
 use std::borrow::Cow;
 
@@ -25,14 +25,14 @@ use portcullis_core::key::{cookie, query};
 use portcullis_core::readings::is_spelling_of;
 use portcullis_core::readings::value::{Escapes, decode};
 
-/// Whether a header is there under another spelling of its name.
+/// Whether a header is present under another spelling of its name.
 pub(super) fn in_other_headers(headers: &HeaderMap, name: &str) -> bool {
     headers
         .spellings(name)
         .any(|(other, value)| other != name.as_bytes() && !value.trim_ascii().is_empty())
 }
 
-/// Whether a line that does not begin with the prefix is like a token. The prefix is in lower case.
+/// Whether a line that does not begin with the prefix is a lookalike. The prefix is in lower case.
 pub(super) fn in_line(line: &[u8], prefix: &str) -> bool {
     let line = line.trim_ascii();
     if line.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn in_line(line: &[u8], prefix: &str) -> bool {
     !is_text || !is_scheme || has_word(line, word) || has_word(&decoded, word) || has_jwt(&decoded)
 }
 
-/// Whether there is a cookie that some server may take for the one of this name, beside those that
+/// Whether there is a cookie that some server may read as the one of this name, in addition to those that
 /// [`cookie::values`] finds.
 pub(super) fn in_cookies(headers: &HeaderMap, name: &str) -> bool {
     let is_like = |piece: &[u8]| is_like(piece, name, cookie::is_read_as(piece, name));
@@ -59,8 +59,8 @@ pub(super) fn in_cookies(headers: &HeaderMap, name: &str) -> bool {
     })
 }
 
-/// Whether there is a query parameter that some server may take for the one of this name, beside
-/// those that [`query::values`] finds.
+/// Whether there is a query parameter that some server may read as the one of this name, in addition to those that
+/// [`query::values`] finds.
 pub(super) fn in_query(headers: &HeaderMap, name: &str) -> bool {
     let target = headers.get(":path").map_or(&b""[..], |path| &path[..]);
     let end = target.iter().position(|byte| *byte == b'#');
@@ -80,12 +80,12 @@ pub(super) fn in_query(headers: &HeaderMap, name: &str) -> bool {
     all.any(|piece| is_like(piece, name, query::is_read_as(piece, name)))
 }
 
-/// What the bytes divide that do so for some servers only, or are no part of the query.
+/// The pieces between bytes that are separators for some servers only, or lie outside the query.
 fn pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| matches!(byte, b';' | b'#' | b'?' | b'&'))
 }
 
-/// Whether `name=value` is like a token, which some servers read as the one of this name or not.
+/// Whether `name=value` is a lookalike. `is_read_as` says whether some server reads the name as this one.
 fn is_like(piece: &[u8], name: &str, is_read_as: bool) -> bool {
     let mut halves = piece.splitn(2, |byte| *byte == b'=');
     let own = halves.next().unwrap_or_default().trim_ascii();
@@ -99,7 +99,7 @@ fn is_like(piece: &[u8], name: &str, is_read_as: bool) -> bool {
     (is_read_as && !is_other_by_right) || is_akin()
 }
 
-/// Whether the word stands there by itself; letter case does not count.
+/// Whether the line has the word, separated from other letters and digits; letter case does not matter.
 fn has_word(line: &[u8], word: &str) -> bool {
     let word = word.as_bytes();
     if word.is_empty() {
@@ -112,13 +112,12 @@ fn has_word(line: &[u8], word: &str) -> bool {
     })
 }
 
-/// How a JSON object begins in base64url: `{` and a quote, blank, line feed, tab or carriage return.
+/// The beginnings of a JSON object in base64url: `{` and a quote, blank, line feed, tab or carriage return.
 const OBJECTS: [&[u8]; 9] = [
     b"eyI", b"eyJ", b"eyK", b"eyL", b"eyA", b"eyB", b"ewo", b"ewk", b"ew0",
 ];
 
-/// Whether there is something in the shape of a JWT: three parts with dots between, of which the first is
-/// a JSON object.
+/// Whether the text contains the shape of a JWT: three parts separated by dots, the first of them a JSON object.
 fn has_jwt(text: &[u8]) -> bool {
     let is_of_jwt = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let mut runs = text.split(|byte| !is_of_jwt(*byte));
@@ -129,7 +128,7 @@ fn has_jwt(text: &[u8]) -> bool {
     })
 }
 
-/// The text with percent-encodings decoded to the end, and `+` as a blank.
+/// The text with percent-encodings decoded repeatedly, and `+` as a blank.
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     match text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         true => Cow::Owned(decode(text, Escapes::Query)),

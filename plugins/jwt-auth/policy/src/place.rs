@@ -1,16 +1,15 @@
-//! Where a token is looked for, and how it is taken away from there.
+//! The places of tokens: how to find a token there, and how to remove it.
 //!
-//! - **Header**: the value after `prefix`. The prefix has to stand at the very beginning; letter case
-//!   does not count, as for every authentication scheme (RFC 9110, section 11.1), and where the prefix
-//!   ends with a blank, more of them may follow (RFC 6750, section 2.1). A line that does not begin
-//!   so has no token. A header that has one must not have a second line that says something else: which
-//!   of the two the upstream goes by is unknown.
+//! - **Header**: the text after `prefix`. The line must begin with the prefix. Its letter case does not matter, as for
+//!   every authentication scheme (RFC 9110, section 11.1), and further blanks may follow a prefix that ends with one
+//!   (RFC 6750, section 2.1). A line that begins with other text has no token. A header with a token must not have a
+//!   second line with another value: the policy cannot know which of the two the upstream uses.
 //! - **Cookie**: see [`cookie`]. **Query**: see [`query`]; the value is decoded.
-//! - What only resembles a token, or is one for some servers, is none, but is not as good as none either:
-//!   see [`lookalike`].
-//! - The same token several times is one token, in one place or in several: proxies that hand a token over
-//!   in a header leave it in the cookie (Cloudflare Access), and browsers send one cookie of each path.
-//! - An empty value is no token: that is what a cookie looks like after logging out.
+//! - Text that only resembles a token, or is one for some servers, is neither a token nor a missing one: see
+//!   [`lookalike`].
+//! - The same token several times is one token, in one place or in several: proxies that send a token in a header
+//!   leave it in the cookie (Cloudflare Access), and browsers send one cookie for each path.
+//! - An empty value is not a token: a cookie looks like this after logging out.
 
 use std::borrow::Cow;
 use std::ptr;
@@ -42,7 +41,7 @@ pub(super) enum Place {
     /// The prefix is in lower case.
     Header {
         name: HeaderName,
-        /// The same, to take it away by.
+        /// The name again, as the header map needs it.
         bytes: Bytes,
         prefix: String,
     },
@@ -55,23 +54,23 @@ pub(super) enum Place {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The name of a header.
+    /// Name of a header.
     header: Option<HeaderName>,
-    /// What stands before the token in the header, such as `Bearer ` (which is the default for
-    /// `authorization`); letter case does not count.
+    /// Text before the token in the header; its letter case does not matter. Default: none, or `Bearer ` for
+    /// `authorization`.
     prefix: Option<String>,
-    /// The name of a cookie.
+    /// Name of a cookie.
     cookie: Option<Text>,
-    /// The name of a query parameter.
+    /// Name of a query parameter. A last resort: browsers, proxies and logs store URLs.
     query: Option<Text>,
 }
 
-/// What is in a place.
+/// The content of a place.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Search<T> {
     /// A token.
     Found(T),
-    /// Something that is like a token, and is not one.
+    /// Text that resembles a token and is not one.
     Lookalike,
     /// No token.
     Nothing,
@@ -122,7 +121,7 @@ impl Place {
         let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
         if !prefix.bytes().all(is_visible) || prefix.starts_with(' ') {
             return Err(format!(
-                "found \"prefix\": {prefix:?}; expected visible ASCII and blanks, not at the beginning"
+                "found \"prefix\": {prefix:?}; expected visible ASCII, with blanks but not at the beginning"
             ));
         }
         Ok(Self::Header {
@@ -132,7 +131,7 @@ impl Place {
         })
     }
 
-    /// The header that the token is in, unless it is a cookie or in the query.
+    /// The name of the header; `None` for a cookie or a parameter.
     pub(super) fn header_name(&self) -> Option<&str> {
         match self {
             Self::Header { name, .. } => Some(name.as_str()),
@@ -148,7 +147,7 @@ impl Place {
                 let mut tokens = lines().filter_map(|line| after(prefix, line));
                 let token = tokens.next().map(Cow::Borrowed);
                 if let Some(token) = token.as_deref() {
-                    // The first one is this very text, which need not be compared byte by byte.
+                    // The first line holds this very slice, which needs no comparison byte by byte.
                     let is_it = |other: &[u8]| ptr::eq(other, token) || other == token;
                     if !lines().all(|line| after(prefix, line).is_some_and(is_it)) {
                         return Err(Reason::SeveralTokens);
@@ -176,7 +175,7 @@ impl Place {
         }
     }
 
-    /// Takes the token away. All else stays as it is, byte by byte.
+    /// Removes the token. Everything else stays as it is, byte by byte.
     pub(super) fn strip(&self, headers: &mut HeaderMap) {
         match self {
             Self::Header { bytes, .. } => {
@@ -200,14 +199,14 @@ impl Place {
     }
 }
 
-/// What stands after the prefix, if that is not nothing.
+/// The text after the prefix, unless it is empty.
 fn after<'l>(prefix: &str, line: &'l [u8]) -> Option<&'l [u8]> {
     let (start, rest) = line.split_at_checked(prefix.len())?;
     let token = rest.trim_ascii();
     (start.eq_ignore_ascii_case(prefix.as_bytes()) && !token.is_empty()).then_some(token)
 }
 
-/// The value that is not empty, if there is one only, perhaps several times.
+/// The only value that is not empty, possibly repeated.
 fn only<'h>(values: impl Iterator<Item = Cow<'h, [u8]>>) -> Result<Option<Cow<'h, [u8]>>, Reason> {
     let mut tokens = values.filter(|value| !value.is_empty());
     let token = tokens.next();
@@ -217,7 +216,7 @@ fn only<'h>(values: impl Iterator<Item = Cow<'h, [u8]>>) -> Result<Option<Cow<'h
     }
 }
 
-/// A line without the cookies of this name; none if nothing is left of it.
+/// A line without the cookies of this name; `None` if nothing is left.
 fn without_cookie(line: &Bytes, name: &str) -> Option<Bytes> {
     let cookies = || line.split(|byte| *byte == b';');
     if !cookies().any(|cookie| cookie::is_named(cookie, name)) {

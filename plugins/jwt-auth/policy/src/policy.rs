@@ -1,8 +1,11 @@
-//! This policy, for those who load it.
+//! The policy as hosts and tools load it.
 
-use portcullis_core::config::{Name, member_path};
-use portcullis_core::policy::{Policy, Surroundings};
+use std::fmt;
 
+use portcullis_core::config::{Mode, Name, member_path};
+use portcullis_core::policy::{Policy, References};
+
+use super::keys::Keys;
 use crate::{Config, JwtAuth};
 
 impl Policy for JwtAuth {
@@ -18,7 +21,7 @@ impl Policy for JwtAuth {
         Self::new(config)
     }
 
-    fn surroundings(&self, _: &Name) -> Surroundings {
+    fn references(&self, _: &Name) -> References {
         let jwks =
             |provider: &Name| format!("{}.jwks", member_path("$.providers", provider.as_str()));
         let skipped = self.skipped_keys().map(|(provider, skipped)| {
@@ -32,10 +35,38 @@ impl Policy for JwtAuth {
             };
             (path, source.cluster.as_str().to_owned())
         });
-        Surroundings {
+        References {
             warnings: skipped.collect(),
             clusters: clusters.collect(),
-            ..Surroundings::default()
+            ..References::default()
         }
+    }
+}
+
+/// `mode enforce, providers: corp (keys from https://idp.example/keys), partner (2 keys), rules: public, default`.
+impl fmt::Display for JwtAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {}, providers:", self.mode)?;
+        for (i, (name, provider)) in self.providers.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {name} (")?;
+            match &provider.keys {
+                Keys::Remote(source) => write!(f, "keys from {}", source.uri)?,
+                Keys::Inline(set) => {
+                    let keys = set.as_ref().map_or(0, |set| set.keys().len());
+                    write!(f, "{keys} keys")?;
+                }
+            }
+            f.write_str(")")?;
+        }
+        f.write_str(", rules:")?;
+        for (i, rule) in self.rules.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {}", rule.name)?;
+            if rule.mode != Mode::Enforce {
+                write!(f, " ({})", rule.mode)?;
+            }
+        }
+        Ok(())
     }
 }

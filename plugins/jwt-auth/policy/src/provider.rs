@@ -1,4 +1,4 @@
-//! Whoever issues tokens, and what is expected of them.
+//! The issuers of tokens, and the requirements on their tokens.
 
 use serde::Deserialize;
 
@@ -7,10 +7,9 @@ use super::issuer::Issuer;
 use super::keys::{Jwks, Keys};
 use super::place::Place;
 use super::scope::at_least_one;
-use super::times::Times;
+use super::validity::TimeSettings;
 use crate::jose::Algorithm;
-use crate::remote::between;
-use portcullis_core::config::{Duration, Text, at_member};
+use portcullis_core::config::{BoundedDuration, Text, at_member};
 
 /// An issuer of tokens.
 #[derive(Debug, Deserialize)]
@@ -22,16 +21,16 @@ use portcullis_core::config::{Duration, Text, at_member};
 #[serde(try_from = "Fields")]
 pub(super) struct Provider {
     pub(super) issuer: Issuer,
-    /// None: any.
+    /// `None`: any.
     audiences: Option<Vec<Text>>,
-    /// Those that a token may be signed with; never a symmetric one with keys that are fetched.
+    /// The allowed algorithms; never a symmetric one with remote keys.
     pub(super) algorithms: Vec<Algorithm>,
     types: Vec<TokenType>,
     pub(super) keys: Keys,
-    /// What `use` may say of a key.
+    /// The accepted values of a key's `use`.
     pub(super) uses: Vec<String>,
     pub(super) from: Vec<Place>,
-    pub(super) times: Times,
+    pub(super) times: TimeSettings,
     pub(super) forward: bool,
     pub(super) payload_header: Option<ClaimHeader>,
     pub(super) claim_headers: ClaimHeaders,
@@ -53,13 +52,13 @@ impl Provider {
         }
     }
 
-    /// Whether tokens of this type are accepted. One that does not say is a `JWT`.
+    /// Whether tokens of this type are accepted. A token without `typ` is a `JWT`.
     pub(super) fn accepts_type(&self, typ: Option<&str>) -> bool {
         let typ = TokenType::from(typ.unwrap_or("JWT"));
         self.types.contains(&typ)
     }
 
-    /// Whether a request with a token of this provider is changed on its way.
+    /// Whether the policy changes a request with a token of this provider.
     pub(super) fn changes_requests(&self) -> bool {
         !self.forward || self.headers().next().is_some()
     }
@@ -70,8 +69,7 @@ impl Provider {
     }
 }
 
-/// A media type as in `typ`: letter case and `application/` in front do not count (RFC 7515, section
-/// 4.1.9).
+/// A media type as in `typ`: letter case and a leading `application/` do not matter (RFC 7515, section 4.1.9).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -102,48 +100,48 @@ impl From<&str> for TokenType {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The claim `iss` of its tokens, compared byte by byte. `{tenantid}` in it stands for the claim `tid`
-    /// (Entra). `null`: whatever it is, if it is there at all (SPIFFE); then no rule names the provider
-    /// beside others.
+    /// The claim `iss` of its tokens, compared byte by byte. `{tenantid}` in it stands for the claim `tid` (Entra).
+    /// `null`: any `iss`, or none (SPIFFE); such a provider stands alone in `require` (not in `any` with others).
     #[serde(deserialize_with = "Issuer::deserialize")]
     issuer: Issuer,
-    /// The claim `aud` names at least one of these. Without it, any token of the issuer is accepted,
-    /// also one for another service.
+    /// The claim `aud` must contain one of these, compared byte by byte. Without this field, any token of the issuer
+    /// is accepted, also one for another service.
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     audiences: Option<Vec<Text>>,
-    /// What tokens may be signed with. Default: those of RS256, RS384, RS512, ES256 and ES384 that the
-    /// keys allow. The others have to be named: for RSA-PSS and EdDSA, each signature takes the worker
-    /// milliseconds; with HMAC, the key can also sign. An inline key that is for RSA-PSS or EdDSA only
-    /// names it, too.
+    /// Allowed signature algorithms. Default: those of RS256, RS384, RS512, ES256 and ES384 that the keys allow. The
+    /// others must be named here: RSA-PSS and EdDSA take the worker milliseconds per signature, and an HMAC key can
+    /// also sign. An inline key that serves only RSA-PSS or only EdDSA also allows that algorithm.
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     algorithms: Option<Vec<Algorithm>>,
-    /// What the header `typ` may be. A token without it is a `JWT`.
+    /// Accepted values of the header `typ`, without regard to letter case and a leading `application/`. A token
+    /// without `typ` is a `JWT`. Default: `JWT` and `at+jwt`.
     #[serde(default = "types", deserialize_with = "at_least_one")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     types: Vec<TokenType>,
     /// The keys.
     jwks: Jwks,
-    /// Where a token is looked for. Default: the `Authorization` header with the scheme `Bearer`.
+    /// Places to look for a token. Default: the `Authorization` header with the scheme `Bearer`.
     #[serde(default, deserialize_with = "some")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     from: Option<Vec<Place>>,
-    /// How far clocks may differ, at most `10m`.
-    #[serde(default = "clock_skew", deserialize_with = "between::<_, 0, 600_000>")]
-    clock_skew: Duration,
-    /// Whether a token must have `exp`.
+    /// Tolerated difference between clocks, at most `10m`. Default: `60s`.
+    #[serde(default = "clock_skew")]
+    clock_skew: BoundedDuration<0, 600_000>,
+    /// Whether a token must have `exp`. Default: `true`.
     #[serde(default = "yes")]
     require_expiration: bool,
-    /// How long a token may live, from `iat` to `exp`: from `1s` to `3650d`.
+    /// Longest lifetime of a token, from `iat` to `exp`: from `1s` to `3650d`. Without `iat`, the remaining lifetime
+    /// counts.
     #[serde(default, deserialize_with = "lifetime")]
-    max_lifetime: Option<Duration>,
-    /// Whether the upstream gets the token, too.
+    max_lifetime: Option<Lifetime>,
+    /// Whether the upstream also gets the token.
     #[serde(default)]
     forward: bool,
-    /// A header that gets the payload, as it stands in the token (base64url).
+    /// Request header for the payload, in base64url without padding, as in the token.
     forward_payload_header: Option<ClaimHeader>,
-    /// Headers that get a claim each: `{"x-user": "sub"}`.
+    /// Request headers, and the paths of the claims that fill them: `{"x-user": "sub"}`.
     #[serde(default)]
     claims_to_headers: ClaimHeaders,
 }
@@ -152,14 +150,17 @@ fn types() -> Vec<TokenType> {
     vec!["JWT".into(), "at+jwt".into()]
 }
 
-fn clock_skew() -> Duration {
-    Duration::from_secs(60)
+fn clock_skew() -> BoundedDuration<0, 600_000> {
+    const { BoundedDuration::millis(60_000) }
 }
 
+type Lifetime = BoundedDuration<1_000, 315_360_000_000>;
+
+/// Reads a lifetime; `null` is not one.
 fn lifetime<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    between::<_, 1_000, 315_360_000_000>(deserializer).map(Some)
+) -> Result<Option<Lifetime>, D::Error> {
+    Lifetime::deserialize(deserializer).map(Some)
 }
 
 fn yes() -> bool {
@@ -188,7 +189,7 @@ impl TryFrom<Fields> for Provider {
             if places.as_slice().contains(place) {
                 return Err(at_member(
                     "from",
-                    "found one place twice; expected each once",
+                    "found one place twice; expected each place once",
                 ));
             }
         }
@@ -198,7 +199,7 @@ impl TryFrom<Fields> for Provider {
             match names.find(|name| name.is_spelled(header.as_str())) {
                 Some(name) if name == header => {
                     let message = format!(
-                        "found {:?}, which is in \"claims_to_headers\", too; expected each header once",
+                        "found {:?}, which is also in \"claims_to_headers\"; expected each header once",
                         header.as_str()
                     );
                     return Err(at_member("forward_payload_header", message));
@@ -216,10 +217,10 @@ impl TryFrom<Fields> for Provider {
             keys,
             uses,
             from,
-            times: Times {
-                clock_skew: fields.clock_skew.as_secs(),
+            times: TimeSettings {
+                clock_skew: fields.clock_skew.get().as_secs(),
                 require_expiration: fields.require_expiration,
-                max_lifetime: fields.max_lifetime.map(Duration::as_secs),
+                max_lifetime: fields.max_lifetime.map(|longest| longest.get().as_secs()),
             },
             forward: fields.forward,
             payload_header,
@@ -228,9 +229,9 @@ impl TryFrom<Fields> for Provider {
     }
 }
 
-/// The algorithms that tokens may be signed with. Symmetric ones have to be named: who can verify then
-/// can sign, and that must not happen by default. So have slow ones, here or by an inline key that is
-/// for nothing else: with them, anybody can make the worker spend milliseconds on a request.
+/// The allowed signature algorithms. Symmetric ones must be named: anybody who can verify with such a key can also
+/// sign, which must not happen by default. Slow ones must be named too, here or by an inline key that serves nothing
+/// else: with them, any client can make the worker spend milliseconds on a request.
 fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorithm>, String> {
     let served = match keys {
         Keys::Inline(Some(set)) => set.algorithms(),
@@ -247,7 +248,7 @@ fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorith
         return match usual.is_empty() {
             false => Ok(usual),
             true => Err(format!(
-                "found none, and secret keys only; expected some of: {}",
+                "found none, with secret keys only; expected some of: {}",
                 list(&served)
             )),
         };
@@ -255,11 +256,11 @@ fn algorithms(named: Option<Vec<Algorithm>>, keys: &Keys) -> Result<Vec<Algorith
     match (named.iter().find(|name| !served.contains(name)), keys) {
         (None, _) => Ok(named),
         (Some(name), Keys::Remote(_)) => Err(format!(
-            "found {name}, which is symmetric; with keys that are fetched, expected any of: {}",
+            "found {name}, which is symmetric; expected, with remote keys, any of: {}",
             list(&served)
         )),
         (Some(name), Keys::Inline(_)) => Err(format!(
-            "found {name}, which no key is for; expected any of: {}",
+            "found {name}, for which there is no key; expected any of: {}",
             list(&served)
         )),
     }

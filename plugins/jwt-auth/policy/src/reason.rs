@@ -1,9 +1,9 @@
-//! Why a request passes or is refused.
+//! The reasons for admitting or refusing a request.
 
 use bytes::Bytes;
 use portcullis_core::label::{ByLabel, Label};
 
-/// The response-code details of the refusals of a rule, for Envoy's access log: `jwt_refused{expired,admin}`.
+/// The response-code details of a rule's refusals, for Envoy's access log: `jwt_refused{expired,admin}`.
 #[derive(Debug)]
 pub(super) struct Details(ByLabel<Reason, Bytes>);
 
@@ -18,10 +18,10 @@ impl Details {
     }
 }
 
-/// Why a request may pass.
+/// The reason for admitting a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grounds {
-    /// It has what its rule requires.
+pub enum AdmitReason {
+    /// It meets its rule.
     Verified,
     /// It has no token, and its rule has `allow_missing`.
     NoToken,
@@ -29,14 +29,14 @@ pub enum Grounds {
     NotRequired,
     /// It is a CORS preflight.
     Preflight,
-    /// No rule is for it, and `unmatched` is `allow`.
+    /// No rule matches it, and `unmatched` is `allow`.
     NoRule,
-    /// It could not be judged, and `on_error` is `allow`.
+    /// Envoy withheld something that the verdict depends on, and `on_error` is `allow`.
     Error,
 }
 
 /// The value of the metric label `reason`.
-impl Label for Grounds {
+impl Label for AdmitReason {
     const ALL: &'static [Self] = &[
         Self::Verified,
         Self::NoToken,
@@ -58,14 +58,14 @@ impl Label for Grounds {
     }
 }
 
-/// What a client is told: the error codes of RFC 6750 and RFC 9470, and those that these do not have.
+/// The part of a reason that the client learns: the error codes of RFC 6750 and RFC 9470, and responses without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// 401 without an error code: there are no credentials.
+pub(super) enum ErrorClass {
+    /// 401 without an error code: the request has no credentials.
     Authenticate,
     /// 400 `invalid_request`.
     InvalidRequest,
-    /// 400 that has nothing to do with tokens.
+    /// 400 for a fault that does not concern tokens.
     BadRequest,
     /// 401 `invalid_token`.
     InvalidToken,
@@ -73,16 +73,16 @@ pub(super) enum Answer {
     InsufficientScope,
     /// 401 `insufficient_user_authentication`.
     StepUp,
-    /// 403: no token would help.
+    /// 403 that no other token would avoid.
     Forbidden,
     /// 503.
     Unavailable,
 }
 
-/// The reasons, each with its name in metrics and logs, and its answer.
+/// The reasons, each with its label in metrics and logs, and its error class.
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $reason:ident = $label:literal: $answer:ident,)*) => {
-        /// Why a request is refused. Metrics and logs tell it; the client is told its class only.
+    ($($(#[$doc:meta])* $reason:ident = $label:literal: $error_class:ident,)*) => {
+        /// The reason for refusing a request. Metrics and logs show it; the client learns only its class.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $($(#[$doc])* $reason,)*
@@ -100,10 +100,10 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// What the client is told.
-            pub(super) fn answer(self) -> Answer {
+            /// What the client learns.
+            pub(super) fn error_class(self) -> ErrorClass {
                 match self {
-                    $(Self::$reason => Answer::$answer,)*
+                    $(Self::$reason => ErrorClass::$error_class,)*
                 }
             }
         }
@@ -111,20 +111,20 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// It has no token, or not all that are required.
+    /// It lacks a required token.
     NoToken = "no_token": Authenticate,
-    /// No rule is for it, and `unmatched` is `deny`.
+    /// No rule matches it, and `unmatched` is `deny`.
     NoRule = "no_rule": Forbidden,
-    /// Its path has several readings, which lead to different rules.
+    /// The readings of its path lead to different rules.
     AmbiguousPath = "ambiguous_path": BadRequest,
-    /// It has a header that only tokens may set, and a rule looks at the route.
+    /// It has a header that only tokens may set, and a rule matches on the route.
     ClientClaimHeader = "client_claim_header": BadRequest,
-    /// It has several tokens, or one in several places.
+    /// It has several tokens.
     SeveralTokens = "several_tokens": InvalidRequest,
-    /// What stands in the token's place has characters that no token has, or something like a token is
-    /// there where it counts for some servers only.
+    /// The text in the token's place has characters that no token has, or a lookalike is somewhere that only some
+    /// servers read.
     NotAToken = "not_a_token": InvalidRequest,
-    /// The token is not a signed JWT, or not strictly one.
+    /// The token is not strictly a signed JWT.
     Malformed = "malformed": InvalidToken,
     /// No provider that the rule allows in this place is the token's issuer.
     Issuer = "issuer": InvalidToken,
@@ -136,40 +136,40 @@ reasons! {
     NoExpiration = "no_expiration": InvalidToken,
     /// The token has expired.
     Expired = "expired": InvalidToken,
-    /// The token's `nbf` has not come yet.
+    /// The token's `nbf` is in the future.
     NotYetValid = "not_yet_valid": InvalidToken,
-    /// The token was issued (`iat`) in the future.
+    /// The token's `iat` is in the future.
     IssuedInFuture = "issued_in_future": InvalidToken,
-    /// The token lives for longer than `max_lifetime`.
+    /// The token lives longer than `max_lifetime`.
     Lifetime = "lifetime": InvalidToken,
     /// The token is for another audience.
     Audience = "audience": InvalidToken,
     /// The token is revoked.
     Revoked = "revoked": InvalidToken,
-    /// The provider has no key of the token's `kid`.
+    /// The provider has no key with the token's `kid`.
     UnknownKey = "unknown_key": InvalidToken,
-    /// The key of the token's `kid` is for other algorithms.
+    /// The key with the token's `kid` is for other algorithms.
     WrongKey = "wrong_key": InvalidToken,
-    /// The token has no `kid`, and too many keys would have to be tried.
+    /// The token has no `kid` and too many keys fit it, or two different keys with its `kid` fit it.
     AmbiguousKey = "ambiguous_key": InvalidToken,
-    /// The signature is not good.
+    /// The signature is bad.
     Signature = "signature": InvalidToken,
     /// The token lacks a scope.
     Scope = "scope": InsufficientScope,
-    /// A claim is not as the rule requires.
+    /// A claim lacks the value that the rule requires.
     Claim = "claim": InsufficientScope,
-    /// A claim cannot be carried in its header without becoming another's value.
+    /// A header cannot carry a claim: the value could be read as another one.
     ClaimHeader = "claim_header": Forbidden,
     /// The user was authenticated by other means than the rule requires.
     AuthenticationContext = "authentication_context": StepUp,
     /// The user was authenticated too long ago.
     AuthenticationAge = "authentication_age": StepUp,
-    /// The provider's keys could not be fetched yet, or have not been for too long.
+    /// The provider's keys have not been fetched yet, or are too old.
     KeysUnavailable = "keys_unavailable": Unavailable,
-    /// The revocation list could not be fetched yet.
+    /// The revocation list has not been fetched yet.
     RevocationUnavailable = "revocation_unavailable": Unavailable,
-    /// Too many requests wait for keys or a revocation list.
+    /// Too many requests wait for keys or a revocation list already.
     TooManyWaiting = "too_many_waiting": Unavailable,
-    /// Envoy did not hand over the request.
+    /// Envoy withheld something that the verdict depends on, or refused a change.
     Error = "error": Unavailable,
 }

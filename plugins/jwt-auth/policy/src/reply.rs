@@ -1,28 +1,29 @@
-//! The answer to a request that is refused (RFC 6750, section 3; RFC 9470, section 3).
+//! The response to a refused request (RFC 6750, section 3; RFC 9470, section 3).
 //!
 //! | reason | status | challenge |
 //! |---|---|---|
 //! | no token | 401 | `Bearer realm="edge"` |
-//! | several tokens, what is none, or what is like one | 400 | … `error="invalid_request"` |
-//! | a token that is not valid, whatever is wrong with it | 401 | … `error="invalid_token"` |
-//! | a scope or a claim is missing | 403 | … `error="insufficient_scope", scope="admin"` |
-//! | authenticated too long ago or by other means | 401 | … `error="insufficient_user_authentication", acr_values="mfa", max_age="900"` |
-//! | a path with several readings, or a claim header of the client's where rules look at the route | 400 | |
+//! | several tokens, text that is not a token, or a lookalike | 400 | … `error="invalid_request"` |
+//! | an invalid token, for any reason | 401 | … `error="invalid_token"` |
+//! | a missing scope or claim | 403 | … `error="insufficient_scope", scope="admin"` |
+//! | authenticated by other means, or too long ago | 401 | … `error="insufficient_user_authentication", acr_values="mfa", max_age="900"` |
+//! | a path with several readings, or a client's own claim header where rules match on the route | 400 | |
 //! | no rule, or a claim that its header cannot carry | 403 | |
-//! | no keys, no revocation list, too many waiting | 503 | `Retry-After` instead |
+//! | no keys, no revocation list, too many requests waiting | 503 | none, but `Retry-After` |
 //!
-//! The realm is the name of the instance, never anything that the client sent. `scope` has all scopes
-//! of the rule; it is left out where the rule has none and a claim is missing.
+//! The realm is the name of the instance, never text from the client. `scope` lists all scopes of the rule; it is
+//! absent if the rule has none and a claim is missing.
 
 use bytes::Bytes;
 
 use super::decision::{Decision, Verdict};
-use super::reason::{Answer, Reason};
+use super::reason::{ErrorClass, Reason};
 use super::rule::Conditions;
 use super::scope::Scope;
 use super::step_up::StepUp;
 use super::{JwtAuth, RuleId};
 use portcullis_core::reply::Reply;
+use portcullis_core::time::Nanos;
 
 const WWW_AUTHENTICATE: Bytes = Bytes::from_static(b"www-authenticate");
 const CACHE_CONTROL: Bytes = Bytes::from_static(b"cache-control");
@@ -34,35 +35,37 @@ const UNAVAILABLE: u32 = 14;
 const UNAUTHENTICATED: u32 = 16;
 
 impl JwtAuth {
-    /// The answer to a request that is refused.
+    /// The response to a refused request; `None` for any other.
     pub fn reply(&self, decision: &Decision) -> Option<Reply> {
         let Verdict::Refused(reason) = decision.verdict else {
             return None;
         };
-        let answer = reason.answer();
-        let (status, grpc_status, body) = match answer {
-            Answer::Authenticate => (401, UNAUTHENTICATED, "Authentication required\n"),
-            Answer::InvalidToken => (401, UNAUTHENTICATED, "Invalid token\n"),
-            Answer::StepUp => (401, UNAUTHENTICATED, "Stronger authentication required\n"),
-            Answer::InvalidRequest | Answer::BadRequest => (400, INVALID_ARGUMENT, "Bad request\n"),
-            Answer::InsufficientScope | Answer::Forbidden => {
+        let class = reason.error_class();
+        let (status, grpc_status, body) = match class {
+            ErrorClass::Authenticate => (401, UNAUTHENTICATED, "Authentication required\n"),
+            ErrorClass::InvalidToken => (401, UNAUTHENTICATED, "Invalid token\n"),
+            ErrorClass::StepUp => (401, UNAUTHENTICATED, "Stronger authentication required\n"),
+            ErrorClass::InvalidRequest | ErrorClass::BadRequest => {
+                (400, INVALID_ARGUMENT, "Bad request\n")
+            }
+            ErrorClass::InsufficientScope | ErrorClass::Forbidden => {
                 (403, PERMISSION_DENIED, "Forbidden\n")
             }
-            Answer::Unavailable => (503, UNAVAILABLE, "Authentication unavailable\n"),
+            ErrorClass::Unavailable => (503, UNAVAILABLE, "Authentication unavailable\n"),
         };
-        let told = match answer {
-            Answer::Unavailable => Some((RETRY_AFTER, retry_after(decision.pause))),
+        let header = match class {
+            ErrorClass::Unavailable => Some((RETRY_AFTER, retry_after(decision.retry_after))),
             _ => self
-                .challenge(answer, decision.rule)
+                .challenge(class, decision.rule)
                 .map(|challenge| (WWW_AUTHENTICATE, challenge)),
         };
-        let told = told.map(|(name, value)| (name, Bytes::from(value)));
+        let header = header.map(|(name, value)| (name, Bytes::from(value)));
         let no_store = (CACHE_CONTROL, Bytes::from_static(b"no-store"));
         Some(Reply {
             status,
             grpc_status: Some(grpc_status),
             details: self.details(decision.rule, reason),
-            headers: told.into_iter().chain([no_store]).collect(),
+            headers: header.into_iter().chain([no_store]).collect(),
             body: Bytes::from_static(body.as_bytes()),
         })
     }
@@ -77,25 +80,27 @@ impl JwtAuth {
             .unwrap_or_default()
     }
 
-    fn challenge(&self, answer: Answer, rule: Option<RuleId>) -> Option<String> {
+    fn challenge(&self, class: ErrorClass, rule: Option<RuleId>) -> Option<String> {
         let requirement = rule.and_then(|id| self.rules.get(id.0)?.requirement.as_ref());
         let conditions = requirement.map(|requirement| &requirement.conditions);
-        let (error, more) = match answer {
-            Answer::Authenticate => (None, String::new()),
-            Answer::InvalidRequest => (Some("invalid_request"), String::new()),
-            Answer::InvalidToken => (Some("invalid_token"), String::new()),
-            Answer::InsufficientScope => (
+        let (error, more) = match class {
+            ErrorClass::Authenticate => (None, String::new()),
+            ErrorClass::InvalidRequest => (Some("invalid_request"), String::new()),
+            ErrorClass::InvalidToken => (Some("invalid_token"), String::new()),
+            ErrorClass::InsufficientScope => (
                 Some("insufficient_scope"),
                 conditions.map(scope).unwrap_or_default(),
             ),
-            Answer::StepUp => {
+            ErrorClass::StepUp => {
                 let step_up = conditions.and_then(|conditions| conditions.step_up.as_ref());
                 (
                     Some("insufficient_user_authentication"),
                     step_up.map(StepUp::parameters).unwrap_or_default(),
                 )
             }
-            Answer::BadRequest | Answer::Forbidden | Answer::Unavailable => return None,
+            ErrorClass::BadRequest | ErrorClass::Forbidden | ErrorClass::Unavailable => {
+                return None;
+            }
         };
         let error = error
             .map(|error| format!(", error=\"{error}\""))
@@ -113,6 +118,6 @@ fn scope(conditions: &Conditions) -> String {
 }
 
 /// Whole seconds, at least one.
-fn retry_after(nanoseconds: u64) -> String {
-    nanoseconds.div_ceil(1_000_000_000).max(1).to_string()
+fn retry_after(wait: Nanos) -> String {
+    wait.ceil_secs().max(1).to_string()
 }

@@ -1,21 +1,20 @@
-//! The route that is judged is the one that is taken.
+//! The route that the policy judges must be the one that Envoy takes.
 //!
-//! Envoy chooses the route again when a WebAssembly filter has written request headers (proxy-wasm ABI
-//! 0.2.1: Envoy's `Context::onHeadersModified`), with the headers as they are then. It does so after the
-//! filter is done, and `xds.route_name` is the old name until then: no call of the host chooses the route at
-//! once, and none writes a header without that. So where a rule looks at the route, what this policy changes
-//! must not lead to another one:
+//! After a WebAssembly filter has written request headers, Envoy chooses the route again, with the new headers
+//! (proxy-wasm ABI 0.2.1: Envoy's `Context::onHeadersModified`). It does so once the filter has finished, and
+//! `xds.route_name` is the old name until then: no host call chooses the route at once, and none writes a header
+//! without this effect. So if a rule matches on the route, the policy's changes must not lead to another one:
 //!
-//! - **Headers that a client sends** in place of claims are removed from every request. A request that has
-//!   one is refused ([`Reason::ClientClaimHeader`](super::Reason)), before anything is judged.
-//! - **After a token is verified**, the token is taken away and claims are set. A configuration is refused
-//!   if the request could then be on the route of a rule that asks for more than the one that it has met.
-//!   That rule is at, or behind, the first that looks at the route (those before it decide as they did), and
-//!   has other tokens or conditions. No rule at all, where `unmatched` is `deny`, asks for more, too.
+//! - **A client's claim headers** would have to be removed. A request with one is refused
+//!   ([`Reason::ClientClaimHeader`](super::Reason)), before any rule is evaluated.
+//! - **After a token is verified**, the policy removes it and sets claims. A configuration is refused if the request
+//!   could then be on the route of a rule with stricter requirements than the one that it has met. Such a rule is the
+//!   first one that matches on the route, or a later one (earlier rules decide as before), and has other tokens or
+//!   conditions. No rule, with `unmatched: deny`, is stricter, too.
 //!
-//! What routes match on is not known here. With `stable_routes` the configuration asserts that none matches
-//! on what is changed, and nothing is refused. `stable_routes: false` says that some do: then requests with
-//! such headers are refused whatever the rules look at, for the sake of filters behind that look at the route.
+//! The policy does not know what routes match on. `stable_routes: true` asserts that no route matches on anything that
+//! the policy changes; then nothing is refused. `stable_routes: false` states that some do: then requests with such
+//! headers are refused whatever the rules match on, for the sake of later filters that use the route.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +24,7 @@ use super::rule::{Require, Rule};
 use portcullis_core::config::{Mode, Name};
 use portcullis_core::matcher::Match;
 
-/// Whether each rule that changes requests can be trusted on whatever route they are then.
+/// Checks that no rule's changes can lead a request to the route of a stricter rule.
 pub(super) fn check(
     rules: &[Rule],
     providers: &BTreeMap<Name, Provider>,
@@ -49,10 +48,10 @@ pub(super) fn check(
             None => continue,
         };
         return Err(format!(
-            "rule {:?}: found a provider {:?} that changes request headers (it takes tokens away or \
-             sets claims), beside rules that look at the route; Envoy then chooses the route again, \
-             and {where_to}; expected \"stable_routes\": true, if no route of Envoy matches on these \
-             headers, cookies or query parameters, or rules that do not look at the route",
+            "rule {:?}: found a provider {:?} that changes request headers (it removes tokens or sets \
+             claims), together with rules that match on the route; Envoy then chooses the route again, \
+             and {where_to}; expected \"stable_routes\": true, if no route in Envoy matches on these \
+             headers, cookies or query parameters, or rules that do not match on the route",
             rule.name.as_str(),
             provider.as_str(),
         ));
@@ -60,7 +59,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Whether a request that has met the one rule meets the other.
+/// Whether a request that meets one rule also meets the other.
 fn is_met_with(rule: &Rule, other: &Rule) -> bool {
     other.require == Require::None
         || other.mode == Mode::Shadow

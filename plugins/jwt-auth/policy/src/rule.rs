@@ -1,4 +1,4 @@
-//! Which requests need which token.
+//! The tokens that requests need.
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -8,6 +8,7 @@ use super::step_up::StepUp;
 use crate::jose::Object;
 use portcullis_core::config::{Mode, Name, Text, at_member};
 use portcullis_core::matcher::Match;
+use portcullis_core::time::UnixSeconds;
 
 /// A rule of the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,7 +20,7 @@ use portcullis_core::matcher::Match;
 #[serde(try_from = "Fields")]
 pub(super) struct Rule {
     pub(super) name: Name,
-    /// None: all requests.
+    /// `None`: all requests.
     pub(super) condition: Option<Match>,
     pub(super) require: Require,
     pub(super) allow_missing: bool,
@@ -27,26 +28,26 @@ pub(super) struct Rule {
     pub(super) mode: Mode,
 }
 
-/// What is required: tokens of providers.
+/// Required tokens, by provider.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Require {
-    /// Nothing. Tokens are not looked at.
+    /// No token. The plugin ignores tokens.
     None,
     /// A token of this provider.
     Provider(Name),
-    /// A token of one of these.
+    /// A token of one of these providers.
     #[serde(deserialize_with = "each_once")]
     Any(Vec<Name>),
-    /// A token of each of these. The first one is the client's: its claims are published, and
-    /// `scopes`, `claims` and `step_up` are about it.
+    /// A token of each of these providers. The first one is the client's: its claims are published, and `scopes`,
+    /// `claims` and `step_up` apply to it.
     #[serde(deserialize_with = "each_once")]
     All(Vec<Name>),
 }
 
 impl Require {
-    /// Each inner list stands for one token, which one of the providers in it has to issue.
+    /// Each inner list stands for one token, which any of its providers may issue.
     pub(super) fn tokens(&self) -> Vec<Vec<&Name>> {
         match self {
             Self::None => Vec::new(),
@@ -71,7 +72,7 @@ fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Name>, D:
     Ok(names)
 }
 
-/// What is required of the claims of a token that is valid.
+/// Requirements on the claims of a valid token.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     pub(super) scopes: Vec<Scope>,
@@ -80,7 +81,7 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    /// Whether claims that are as required here are as required there.
+    /// Whether claims that meet these conditions also meet the other ones.
     pub(super) fn include(&self, other: &Self) -> bool {
         let Self {
             scopes,
@@ -92,8 +93,13 @@ impl Conditions {
             && (step_up.is_none() || *step_up == self.step_up)
     }
 
-    /// Whether the claims are as required. What the client could mend last is checked last.
-    pub(super) fn check(&self, claims: &Object, now: u64, clock_skew: u64) -> Result<(), Reason> {
+    /// Checks the claims. The step-up comes last: the client can fix that, and only if the rest is met.
+    pub(super) fn check(
+        &self,
+        claims: &Object,
+        now: UnixSeconds,
+        clock_skew: u64,
+    ) -> Result<(), Reason> {
         if !self.scopes.iter().all(|scope| scope.is_in(claims)) {
             return Err(Reason::Scope);
         }
@@ -111,31 +117,31 @@ impl Conditions {
     }
 }
 
-/// Which requests need which token.
+/// The tokens that requests need.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The name of the rule, in metrics: unique.
+    /// Unique name of the rule, used in metrics.
     name: Name,
-    /// Which requests the rule is for. Without it: all.
+    /// Requests to which the rule applies. Default: all.
     #[serde(rename = "match")]
     condition: Option<Match>,
-    /// Which tokens a request needs.
+    /// Tokens that a request needs.
     require: Require,
-    /// Whether a request without any token passes. One with a token that is not valid does not.
+    /// Whether a request without any token passes. A request with an invalid token never does.
     #[serde(default)]
     allow_missing: bool,
-    /// Scopes that the token has to have, all of them.
+    /// Scopes that the token needs, all of them.
     #[serde(default)]
     scopes: Vec<Scope>,
-    /// Claims by their paths (`realm_access.roles`), and what they have to be, all of them.
+    /// Paths of claims (`realm_access.roles`) and their required values, all of them.
     #[serde(default)]
     claims: std::collections::BTreeMap<Text, Expected>,
-    /// How the user has to be authenticated.
+    /// How and when the user must have been authenticated.
     step_up: Option<StepUp>,
-    /// Whether to act, only to count and mark, or to ignore the rule, as if it were not there. The
-    /// plugin's own `mode` holds too: the milder one counts.
+    /// `enforce`; `shadow`: decide, count and mark, but let every request pass; `off`: as if the rule did not exist.
+    /// The milder of this `mode` and the plugin's applies.
     #[serde(default)]
     mode: Mode,
 }
@@ -151,7 +157,7 @@ impl TryFrom<Fields> for Rule {
         };
         if fields.require == Require::None {
             if fields.allow_missing {
-                let message = "found true with \"require\": \"none\", which never asks";
+                let message = "found true with \"require\": \"none\", which needs no token";
                 return Err(at_member("allow_missing", message));
             }
             let Conditions {
@@ -161,8 +167,8 @@ impl TryFrom<Fields> for Rule {
             } = &conditions;
             if !scopes.is_empty() || !claims.is_empty() || step_up.is_some() {
                 return Err(
-                    "found \"scopes\", \"claims\" or \"step_up\" with \"require\": \"none\", where \
-                     there is no token that could have them"
+                    "found \"scopes\", \"claims\" or \"step_up\" with \"require\": \"none\", which needs \
+                     no token that could meet them"
                         .to_owned(),
                 );
             }

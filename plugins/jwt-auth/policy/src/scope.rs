@@ -21,8 +21,8 @@ impl Scope {
         &self.0
     }
 
-    /// Whether a token has the scope: in `scope`, a text with blanks between (RFC 8693, section 4.2), or
-    /// in `scp`, which is the same or an array. If both are there, either will do.
+    /// Whether a token has the scope, in `scope` or `scp`: a string with blanks between the scopes (RFC 8693, section
+    /// 4.2), or an array. If the token has both claims, either may contain the scope.
     pub(super) fn is_in(&self, claims: &Object) -> bool {
         ["scope", "scp"]
             .into_iter()
@@ -48,28 +48,28 @@ impl TryFrom<String> for Scope {
     }
 }
 
-/// Whether a text may stand, among others with blanks between, in a quoted string of a challenge.
+/// Whether a text may be one of several words in a quoted string of a challenge.
 pub(super) fn is_quotable(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
     !text.is_empty() && text.bytes().all(is_allowed)
 }
 
-/// What a claim has to be.
+/// The required value of a claim.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Expected {
-    /// It is this value.
+    /// The claim is this value.
     Equals(Scalar),
-    /// It is one of these, or an array with at least one of them.
+    /// The claim is one of these values, or an array with at least one of them.
     #[serde(deserialize_with = "at_least_one")]
     Any(Vec<Scalar>),
-    /// It is an array with all of these (or, of one value, just that).
+    /// The claim is an array with all of these values (or, for a single value, that value itself).
     #[serde(deserialize_with = "at_least_one")]
     All(Vec<Scalar>),
 }
 
-/// A text, a whole number or a truth value. Types count: `"1"` is not `1`.
+/// A string, a whole number or a boolean. Types matter: `"1"` is not `1`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "Value")]
@@ -89,7 +89,7 @@ impl TryFrom<Value> for Scalar {
             Value::String(text) => Ok(Self::Text(text)),
             Value::Bool(truth) => Ok(Self::Truth(truth)),
             other => number.map(Self::Number).ok_or_else(|| {
-                format!("found {other}; expected a text, a whole number, true or false")
+                format!("found {other}; expected a string, a whole number, true or false")
             }),
         }
     }
@@ -114,7 +114,7 @@ impl Scalar {
 }
 
 impl Expected {
-    /// Whether the claim at this path is so; one that is not there is not.
+    /// Whether the claim at this path has the required value; an absent one does not.
     pub(super) fn holds(&self, path: &Text, claims: &Object) -> bool {
         let Some(claim) = claims.at(path.as_str()) else {
             return false;
@@ -127,7 +127,7 @@ impl Expected {
     }
 }
 
-/// A list that is not empty.
+/// Reads a list that is not empty.
 pub(super) fn at_least_one<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -137,7 +137,7 @@ where
     match list.is_empty() {
         false => Ok(list),
         true => Err(serde::de::Error::custom(
-            "found an empty array; expected at least one",
+            "found an empty array; expected at least one item",
         )),
     }
 }

@@ -1,84 +1,85 @@
-//! What one worker keeps from one request to the next.
+//! The state that one worker keeps between requests.
 
-use super::cache::TokenCache;
-use super::forgeries::Forgeries;
+use super::bad_signatures::BadSignatureCache;
+use super::remote_state::{RemoteEvent, RemoteState};
+use super::token_cache::TokenCache;
 use super::verified::Verified;
-use super::watch::{Seen, Watch};
 use super::{JwtAuth, ProviderId, RemoteId, RemoteKind};
-use crate::jose::{KeySet, LastHeader};
+use crate::jose::{HeaderCache, KeySet};
 use crate::remote::{Ticket, View};
 use crate::revocation::RevocationList;
+use portcullis_core::time::{Nanos, UnixSeconds};
 use portcullis_table::{Edit, KeyHash, KeyHasher, Seed};
 
-/// So many characters at the end of a token are three quarters as many bytes of its signature. The
-/// shortest signatures are of 43.
+/// The number of characters at the end of a token that are hashed. They hold three quarters as many bytes of its
+/// signature. The shortest signatures have 43 characters.
 const END: usize = 64;
 
-/// The state of one worker: keys and lists that were fetched, and tokens that were verified.
+/// The state of one worker: fetched keys and lists, and verified tokens.
 #[derive(Debug)]
 pub struct State {
     seed: Seed,
     /// By [`RemoteId`].
-    pub(super) watches: Vec<Watch>,
-    /// By [`ProviderId`](super::ProviderId); those of the configuration are not here.
+    pub(super) remotes: Vec<RemoteState>,
+    /// By [`ProviderId`]; the configuration's own keys are not here.
     pub(super) key_sets: Vec<Option<KeySet>>,
-    /// From the configuration, and from the server once it was there.
+    /// From the configuration and, once it has arrived, from the server.
     pub(super) revoked: RevocationList,
     pub(super) tokens: TokenCache,
-    pub(super) forgeries: Forgeries,
-    pub(super) last_header: LastHeader,
-    /// What was fetched and read last, until it is taken over.
-    checked: Option<Checked>,
+    pub(super) bad_signatures: BadSignatureCache,
+    pub(super) header_cache: HeaderCache,
+    /// The document that was fetched and parsed last, until it is installed.
+    prepared: Option<Prepared>,
 }
 
-/// A document that is read, but not taken over. Reading one is the dearest thing that a worker does at
-/// once, so who fetches it does it once.
+/// A document that is parsed, but not installed. Parsing is a worker's most expensive single step, so the worker
+/// that fetches a document parses it only once.
 #[derive(Debug)]
-struct Checked {
+struct Prepared {
     remote: RemoteId,
     body: Vec<u8>,
     content: Content,
 }
 
-/// What is in a document.
+/// The content of a document.
 #[derive(Debug)]
 enum Content {
     Keys(ProviderId, KeySet),
     Revocations(RevocationList),
 }
 
-/// What became of a look at a remote document.
+/// The result of polling a remote document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Nothing that matters.
-    Nothing,
-    /// It is time to fetch it, and this worker is to do that.
+pub enum Polled {
+    /// Nothing changed.
+    Unchanged,
+    /// A fetch is due, and this worker must start it.
     Fetch(Ticket),
-    /// This worker has another one now. Requests that wait are to be looked at again.
+    /// This worker has installed a new document. Decide again about the requests that wait.
     Installed(Installed),
-    /// Another one is there, which cannot be used.
-    Refused(String),
-    /// What requests wait for does not come soon. They are to be looked at again.
-    Pause,
+    /// The stored document is new, and unusable.
+    Rejected(String),
+    /// The document that requests wait for will not come soon. Decide again about them.
+    Postponed,
 }
 
-/// A document that a worker has taken over.
+/// A document that a worker has installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
     /// The number of keys, or of revoked tokens.
     pub entries: usize,
-    /// What could not be used of it, and why.
+    /// Its unusable entries, each with the reason.
     pub skipped: Vec<String>,
 }
 
 impl State {
-    /// Whether there is a document, and it is not too old.
-    pub(super) fn is_usable(&self, remote: RemoteId, now: u64) -> bool {
-        let watch = self.watches.get(remote.0);
-        watch.is_some_and(|watch| watch.is_usable(now))
+    /// Whether the document exists and is not too old.
+    pub(super) fn is_usable(&self, remote: RemoteId, now: Nanos) -> bool {
+        let remote = self.remotes.get(remote.0);
+        remote.is_some_and(|remote| remote.is_usable(now))
     }
 
-    /// Hashes a token together with those who may have issued it: for others it may be good.
+    /// Hashes a token together with the providers that may have issued it: for others it may be valid.
     pub(super) fn hash_for(&self, token: &[u8], providers: &[ProviderId]) -> KeyHash {
         let mut hasher = KeyHasher::new(&self.seed);
         hasher.part(token);
@@ -88,8 +89,8 @@ impl State {
         hasher.finish()
     }
 
-    /// Hashes the end of a token, by which good ones are found. Not those that are bad: anybody can give
-    /// one the end of another.
+    /// Hashes the end of a token, the key of the token cache. Bad tokens need the other hash: anybody can give
+    /// one token the end of another.
     pub(super) fn hash_end(&self, token: &[u8]) -> KeyHash {
         let mut hasher = KeyHasher::new(&self.seed);
         hasher.part(token.last_chunk::<END>().map_or(token, |end| &end[..]));
@@ -98,85 +99,84 @@ impl State {
 }
 
 impl JwtAuth {
-    /// The state of a worker that has not seen anything yet. The seed is random.
+    /// The initial state of a worker. The seed is random.
     pub fn state(&self, seed: Seed) -> State {
         State {
-            watches: self
+            remotes: self
                 .remotes
                 .iter()
-                .map(|remote| Watch::new(remote.source.schedule))
+                .map(|remote| RemoteState::new(remote.source.schedule))
                 .collect(),
             key_sets: self.providers.iter().map(|_| None).collect(),
             revoked: RevocationList::inline(&self.revoked, &seed),
             tokens: TokenCache::new(self.cache_tokens),
-            forgeries: Forgeries::default(),
-            last_header: LastHeader::default(),
-            checked: None,
+            bad_signatures: BadSignatureCache::default(),
+            header_cache: HeaderCache::default(),
+            prepared: None,
             seed,
         }
     }
 
-    /// Whether to [`look`](Self::look) now.
-    pub fn is_time_to_look(&self, state: &State, remote: RemoteId, now: u64) -> bool {
-        let watch = state.watches.get(remote.0);
-        watch.is_some_and(|watch| watch.is_time(now))
+    /// Whether to [`poll`](Self::poll) now.
+    pub fn is_poll_due(&self, state: &State, remote: RemoteId, now: Nanos) -> bool {
+        let remote = state.remotes.get(remote.0);
+        remote.is_some_and(|remote| remote.is_poll_due(now))
     }
 
-    /// Looks at the shared value of a remote document, at `now` of the steady clock, and takes over
-    /// what is new there.
-    pub fn look(
+    /// Reads the shared value of a remote document and installs a new one.
+    pub fn poll(
         &self,
         state: &mut State,
         remote: RemoteId,
         bytes: &mut Vec<u8>,
-        now: u64,
-    ) -> Edit<Look> {
-        let Some(watch) = state.watches.get_mut(remote.0) else {
+        now: Nanos,
+    ) -> Edit<Polled> {
+        let Some(remote_state) = state.remotes.get_mut(remote.0) else {
             return Edit {
                 changed: false,
-                outcome: Look::Nothing,
+                outcome: Polled::Unchanged,
             };
         };
-        let Edit { changed, outcome } = watch.look(bytes, now);
-        if outcome != Seen::Other {
-            // It is the one that was there before.
-            state.checked = None;
+        let Edit { changed, outcome } = remote_state.poll(bytes, now);
+        if outcome != RemoteEvent::Changed {
+            // The prepared document equals the installed one.
+            state.prepared = None;
         }
         let outcome = match outcome {
-            Seen::Nothing => Look::Nothing,
-            Seen::Fetch(ticket) => Look::Fetch(ticket),
-            Seen::Pause => Look::Pause,
-            Seen::Other => match self.install(state, remote, View::read(bytes).body) {
-                Ok(installed) => Look::Installed(installed),
-                Err(problem) => Look::Refused(problem),
+            RemoteEvent::Nothing => Polled::Unchanged,
+            RemoteEvent::Fetch(ticket) => Polled::Fetch(ticket),
+            RemoteEvent::Postponed => Polled::Postponed,
+            RemoteEvent::Changed => match self.install(state, remote, View::read(bytes).body) {
+                Ok(installed) => Polled::Installed(installed),
+                Err(problem) => Polled::Rejected(problem),
             },
         };
         Edit { changed, outcome }
     }
 
-    /// A fetch has ended: the next look is to be now.
-    pub fn fetched(&self, state: &mut State, remote: RemoteId) {
-        if let Some(watch) = state.watches.get_mut(remote.0) {
-            watch.hurry();
+    /// Makes the next poll due at once: a fetch has ended.
+    pub fn fetch_ended(&self, state: &mut State, remote: RemoteId) {
+        if let Some(remote_state) = state.remotes.get_mut(remote.0) {
+            remote_state.poll_soon();
         }
     }
 
-    /// How old the document is that a worker has, in nanoseconds.
-    pub fn age(&self, state: &State, remote: RemoteId, now: u64) -> Option<u64> {
-        state.watches.get(remote.0)?.age(now)
+    /// The age of the document that a worker has.
+    pub fn age(&self, state: &State, remote: RemoteId, now: Nanos) -> Option<Nanos> {
+        state.remotes.get(remote.0)?.age(now)
     }
 
-    /// Whether requests can be judged by a document.
-    pub fn is_usable(&self, state: &State, remote: RemoteId, now: u64) -> bool {
+    /// Whether a document is usable for decisions.
+    pub fn is_usable(&self, state: &State, remote: RemoteId, now: Nanos) -> bool {
         state.is_usable(remote, now)
     }
 
-    /// Whether a document that was fetched may be stored; else, why not. The next [`look`](Self::look) at it
-    /// does not read it again.
-    pub fn check(&self, state: &mut State, remote: RemoteId, body: &[u8]) -> Result<(), String> {
-        state.checked = None;
-        let content = self.read(state, remote, body)?;
-        state.checked = Some(Checked {
+    /// Parses a fetched document. Store it only if this succeeds; the next [`poll`](Self::poll) installs it without
+    /// parsing it again.
+    pub fn prepare(&self, state: &mut State, remote: RemoteId, body: &[u8]) -> Result<(), String> {
+        state.prepared = None;
+        let content = self.parse(state, remote, body)?;
+        state.prepared = Some(Prepared {
             remote,
             body: body.to_vec(),
             content,
@@ -184,7 +184,7 @@ impl JwtAuth {
         Ok(())
     }
 
-    fn read(&self, state: &State, remote: RemoteId, body: &[u8]) -> Result<Content, String> {
+    fn parse(&self, state: &State, remote: RemoteId, body: &[u8]) -> Result<Content, String> {
         match self.remotes.get(remote.0).map(|remote| remote.kind) {
             Some(RemoteKind::Keys(id)) => {
                 let uses = self.provider(id).map(|provider| &provider.uses[..]);
@@ -205,11 +205,12 @@ impl JwtAuth {
         remote: RemoteId,
         body: &[u8],
     ) -> Result<Installed, String> {
-        let checked = state.checked.take();
-        let checked = checked.filter(|checked| checked.remote == remote && checked.body == body);
-        let content = match checked {
-            Some(checked) => checked.content,
-            None => self.read(state, remote, body)?,
+        let prepared = state.prepared.take();
+        let prepared =
+            prepared.filter(|prepared| prepared.remote == remote && prepared.body == body);
+        let content = match prepared {
+            Some(prepared) => prepared.content,
+            None => self.parse(state, remote, body)?,
         };
         match content {
             Content::Keys(provider, set) => {
@@ -221,14 +222,13 @@ impl JwtAuth {
                     *place = Some(set);
                 }
                 state.tokens.retain(|token| token.provider != provider);
-                state.forgeries.clear();
+                state.bad_signatures.clear();
                 Ok(installed)
             }
             Content::Revocations(list) => {
                 let inline = RevocationList::inline(&self.revoked, &state.seed);
                 state.revoked = inline.merge(list);
                 let revoked = &state.revoked;
-                // As if clocks stood still: that an entry dies makes no token valid again.
                 state.tokens.retain(|token| !is_listed(revoked, token));
                 Ok(Installed {
                     entries: state.revoked.len(),
@@ -239,13 +239,15 @@ impl JwtAuth {
     }
 }
 
+/// Whether a token is listed, even in an expired entry: the end of an entry makes no token valid again.
 fn is_listed(revoked: &RevocationList, token: &Verified) -> bool {
+    let epoch = UnixSeconds::default();
     token
         .identity()
-        .is_some_and(|(iss, jti)| revoked.contains(iss, jti, 0, 0))
+        .is_some_and(|(iss, jti)| revoked.contains(iss, jti, epoch, 0))
 }
 
-/// A set of public keys. A server that hands out secrets has made a mistake.
+/// A set of public keys. A server that publishes secrets has made a mistake.
 fn key_set(body: &[u8], uses: &[String]) -> Result<KeySet, String> {
     let set = KeySet::parse_for(body, uses).map_err(|error| error.to_string())?;
     match set.is_symmetric() {

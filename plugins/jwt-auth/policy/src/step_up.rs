@@ -1,16 +1,17 @@
-//! How the user was authenticated (RFC 9470).
+//! Step-up authentication (RFC 9470): how and when the user must have been authenticated.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::reason::Reason;
 use super::scope::{at_least_one, is_quotable};
-use super::times::seconds_of;
+use super::validity::numeric_date;
 use crate::jose::Object;
 use portcullis_core::config::Duration;
+use portcullis_core::time::UnixSeconds;
 
-/// How a user has to be authenticated, by the claims `acr` and `auth_time`. A client that is refused
-/// is told so (RFC 9470), and sends the user to authenticate again.
+/// How and when the user must have been authenticated, by the claims `acr` and `auth_time`. A refused client learns
+/// the requirement from the challenge (RFC 9470), and can ask the user to authenticate again.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -19,21 +20,21 @@ use portcullis_core::config::Duration;
 )]
 #[serde(try_from = "Fields")]
 pub(super) struct StepUp {
-    /// Any of these; empty if it does not matter.
+    /// Any of these; empty: no requirement.
     acr: Vec<Context>,
     max_age: Option<Duration>,
 }
 
-/// At least one of these.
+/// At least one of the two fields.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The claim `acr` is one of these.
+    /// Accepted values of the claim `acr`.
     #[serde(default, deserialize_with = "contexts")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     acr: Option<Vec<Context>>,
-    /// The claim `auth_time` is not further back than this.
+    /// Longest time since the claim `auth_time`.
     max_age: Option<Duration>,
 }
 
@@ -60,7 +61,7 @@ impl TryFrom<Fields> for StepUp {
     }
 }
 
-/// An authentication context class reference, as it may stand in a challenge.
+/// An authentication context class reference that can be quoted in a challenge.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -84,8 +85,13 @@ impl TryFrom<String> for Context {
 }
 
 impl StepUp {
-    /// Whether the user was authenticated so. `now` and `clock_skew` are in seconds.
-    pub(super) fn check(&self, claims: &Object, now: u64, clock_skew: u64) -> Result<(), Reason> {
+    /// Checks how and when the user was authenticated. `clock_skew` is in seconds.
+    pub(super) fn check(
+        &self,
+        claims: &Object,
+        now: UnixSeconds,
+        clock_skew: u64,
+    ) -> Result<(), Reason> {
         let acr = claims.get("acr").and_then(Value::as_str);
         let is_accepted = |acr| self.acr.iter().any(|accepted| accepted.0 == acr);
         if !self.acr.is_empty() && !acr.is_some_and(is_accepted) {
@@ -94,18 +100,15 @@ impl StepUp {
         let Some(max_age) = self.max_age else {
             return Ok(());
         };
-        let authenticated = claims.get("auth_time").and_then(seconds_of);
-        let is_recent = |time: u64| {
-            let latest = time.saturating_add(max_age.as_secs());
-            now <= latest.saturating_add(clock_skew)
-        };
+        let authenticated = claims.get("auth_time").and_then(numeric_date);
+        let is_recent = |time: UnixSeconds| now <= time.plus(max_age.as_secs()).plus(clock_skew);
         match authenticated.is_some_and(is_recent) {
             true => Ok(()),
             false => Err(Reason::AuthenticationAge),
         }
     }
 
-    /// The parameters of the challenge that say what is required.
+    /// The parameters of the challenge that state the requirement.
     pub(super) fn parameters(&self) -> String {
         let acr: Vec<&str> = self.acr.iter().map(|context| context.0.as_str()).collect();
         let acr = match acr.is_empty() {

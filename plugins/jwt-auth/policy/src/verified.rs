@@ -1,24 +1,24 @@
-//! A token that was found to be good, and what follows from that.
+//! A verified token, with everything that requests need of it.
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::ProviderId;
-use super::claim_value::Uncarried;
+use super::claim_value::ClaimValueError;
 use super::provider::Provider;
-use super::times::Window;
+use super::validity::Validity;
 use crate::jose::{Object, Token};
 
-/// A token that is valid, as long as nothing changes. Everything that costs something is prepared.
+/// A token that is valid until its time, its keys or the revocation list change. All expensive work is done.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) provider: ProviderId,
-    pub(super) window: Window,
+    pub(super) validity: Validity,
     pub(super) claims: Object,
     /// The claims as JSON.
     pub(super) payload: Bytes,
-    /// The headers for the upstream, if its claims can be carried there.
-    pub(super) headers: Result<Vec<(Bytes, Bytes)>, Uncarried>,
+    /// The headers for the upstream, if they can carry its claims.
+    pub(super) headers: Result<Vec<(Bytes, Bytes)>, ClaimValueError>,
 }
 
 impl Verified {
@@ -26,7 +26,7 @@ impl Verified {
         token: Token<'_>,
         id: ProviderId,
         provider: &Provider,
-        window: Window,
+        validity: Validity,
     ) -> Self {
         let payload_header = provider.payload_header.as_ref().map(|header| {
             let mut parts = token.compact().split('.');
@@ -41,20 +41,20 @@ impl Verified {
         let (payload, claims) = token.into_payload();
         Self {
             provider: id,
-            window,
+            validity,
             claims,
             payload: payload.into(),
             headers,
         }
     }
 
-    /// What a revocation list knows the token by: `iss` and `jti`.
+    /// The identity of the token in a revocation list: `iss` and `jti`.
     pub(super) fn identity(&self) -> Option<(&str, &str)> {
         identity(&self.claims)
     }
 }
 
-/// What a revocation list knows a token by: `iss` and `jti`.
+/// The identity of a token in a revocation list: `iss` and `jti`.
 pub(super) fn identity(claims: &Object) -> Option<(&str, &str)> {
     let text = |name| claims.get(name).and_then(Value::as_str);
     Some((text("iss")?, text("jti")?))

@@ -1,7 +1,7 @@
-//! One token: is it good?
+//! Verification of one token.
 //!
-//! The checks stand in the order of their cost, so that what is plainly wrong is refused before any
-//! signature is verified; [`JwtAuth`] tells the order.
+//! The checks run in the order of their cost, so that an obviously invalid token is refused before a signature is
+//! verified. The [crate's documentation](crate) lists them.
 
 use portcullis_core::label::Label;
 use std::rc::Rc;
@@ -10,25 +10,27 @@ use super::keys::Keys;
 use super::provider::Provider;
 use super::reason::Reason;
 use super::state::State;
+use super::validity::Validity;
 use super::verified::{Verified, identity};
-use super::{JwtAuth, Moment, ProviderId, RemoteId};
+use super::{JwtAuth, Now, ProviderId, RemoteId};
 use crate::jose::{HostSignatures, KeySet, MAX_TOKEN, Malformed, NoKey, Object, Token, VerifiedBy};
 use portcullis_core::config::OnError;
+use portcullis_core::time::{Nanos, UnixSeconds};
 use portcullis_table::KeyHash;
 
-/// How it was found out whether a signature is good.
+/// How a signature was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verification {
-    /// The token was in the cache.
+    /// The token cache has the token.
     Cache,
-    /// Envoy has verified it.
+    /// Envoy verified it.
     Host,
-    /// It was verified in WebAssembly.
+    /// The module verified it in WebAssembly.
     Rust,
-    /// It was verified, and is not good.
+    /// Envoy or the module found it to be bad.
     Failed,
-    /// It is not good, which was known.
-    KnownForgery,
+    /// The bad-signature cache has the token.
+    KnownBadSignature,
 }
 
 /// The value of the metric label `path`.
@@ -38,7 +40,7 @@ impl Label for Verification {
         Self::Host,
         Self::Rust,
         Self::Failed,
-        Self::KnownForgery,
+        Self::KnownBadSignature,
     ];
 
     fn label(self) -> &'static str {
@@ -47,19 +49,19 @@ impl Label for Verification {
             Self::Host => "host",
             Self::Rust => "rust",
             Self::Failed => "failed",
-            Self::KnownForgery => "known_forgery",
+            Self::KnownBadSignature => "known_forgery",
         }
     }
 }
 
-/// Why a token is not accepted.
+/// The reason why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
     pub(super) reason: Reason,
-    /// What exactly, for the log.
+    /// More detail, for the log.
     pub(super) detail: &'static str,
     pub(super) verification: Option<Verification>,
-    /// A remote document that could change the verdict.
+    /// The remote document that could change the verdict.
     pub(super) wanted: Option<RemoteId>,
 }
 
@@ -75,46 +77,45 @@ impl From<Reason> for Rejection {
 }
 
 impl JwtAuth {
-    /// Judges a token that any of the providers may have issued.
+    /// Verifies a token that any of the providers may have issued.
     pub(super) fn verify(
         &self,
         token: &[u8],
         providers: &[ProviderId],
         state: &mut State,
-        moment: Moment,
+        now: Now,
         host: &impl HostSignatures,
     ) -> Result<(Rc<Verified>, Verification), Rejection> {
         if token.len() > MAX_TOKEN {
             return Err(malformed(Malformed::TooLong));
         }
         let end = state.hash_end(token);
-        if let Some(known) = self.known(token, end, providers, state, moment) {
+        if let Some(known) = self.known(token, end, providers, state, now) {
             return Ok((known, Verification::Cache));
         }
         let hash = state.hash_for(token, providers);
-        if state.forgeries.contains(hash) {
+        if state.bad_signatures.contains(hash) {
             return Err(Rejection {
-                verification: Some(Verification::KnownForgery),
+                verification: Some(Verification::KnownBadSignature),
                 ..Reason::Signature.into()
             });
         }
-        let parsed =
-            Token::parse_after(&mut state.last_header, token).map_err(|fault| {
-                match token.iter().all(|byte| is_credential(*byte)) {
-                    true => malformed(fault),
-                    false => Reason::NotAToken.into(),
-                }
-            })?;
+        let parsed = Token::parse_cached(&mut state.header_cache, token).map_err(|fault| {
+            match token.iter().all(|byte| is_credential(*byte)) {
+                true => malformed(fault),
+                false => Reason::NotAToken.into(),
+            }
+        })?;
         let (id, provider) = self
             .issuer(parsed.claims(), providers)
             .ok_or(Reason::Issuer)?;
-        let window = provider.check(&parsed, moment.wall)?;
-        self.check_revocation(&parsed, provider, state, moment)?;
-        let (set, wanted) = self.key_set(id, provider, state, moment)?;
+        let validity = provider.check(&parsed, now.wall)?;
+        self.check_revocation(&parsed, provider, state, now)?;
+        let (set, wanted) = self.key_set(id, provider, state, now)?;
         let verified = signature(&parsed, provider, set, wanted, host);
         match verified {
             Ok(by) => {
-                let verified = Rc::new(Verified::new(parsed, id, provider, window));
+                let verified = Rc::new(Verified::new(parsed, id, provider, validity));
                 state.tokens.insert(end, token, &verified);
                 let by = match by {
                     VerifiedBy::Host => Verification::Host,
@@ -124,27 +125,27 @@ impl JwtAuth {
             }
             Err(rejection) => {
                 if rejection.reason == Reason::Signature {
-                    state.forgeries.insert(hash);
+                    state.bad_signatures.insert(hash);
                 }
                 Err(rejection)
             }
         }
     }
 
-    /// A token that was verified before, and is as good as then.
+    /// A token from the cache, if it is still valid and usable here.
     fn known(
         &self,
         token: &[u8],
         end: KeyHash,
         providers: &[ProviderId],
         state: &mut State,
-        moment: Moment,
+        now: Now,
     ) -> Option<Rc<Verified>> {
         let known = state.tokens.get(end, token)?;
-        let is_good = known.window.contains(moment.wall)
-            && self.may_use_keys(known.provider, state, moment.steady);
+        let is_good = known.validity.contains(now.wall)
+            && self.may_use_keys(known.provider, state, now.steady);
         if !is_good {
-            // What is wrong now is found out the long way.
+            // The full verification finds the reason.
             state.tokens.remove(end);
             return None;
         }
@@ -153,7 +154,7 @@ impl JwtAuth {
             .is_some_and(|provider| provider.issuer.is_exact());
         let is_allowed = match is_exact {
             true => providers.contains(&known.provider),
-            // Among other providers, one that is named exactly may go before.
+            // Another provider with this exact issuer may have priority here.
             false => self
                 .issuer(&known.claims, providers)
                 .is_some_and(|(id, _)| id == known.provider),
@@ -161,7 +162,7 @@ impl JwtAuth {
         is_allowed.then_some(known)
     }
 
-    /// The provider whose token this claims to be; one that is named exactly goes before one with tenants.
+    /// The provider whose issuer the claims name; an exact issuer has priority over one with tenants.
     fn issuer(&self, claims: &Object, providers: &[ProviderId]) -> Option<(ProviderId, &Provider)> {
         let find = |is_exact: bool| {
             let mut providers = providers
@@ -179,18 +180,18 @@ impl JwtAuth {
         token: &Token<'_>,
         provider: &Provider,
         state: &State,
-        moment: Moment,
+        now: Now,
     ) -> Result<(), Rejection> {
         let Some((iss, jti)) = identity(token.claims()) else {
             return Ok(());
         };
         let skew = provider.times.clock_skew;
-        if state.revoked.contains(iss, jti, moment.wall, skew) {
+        if state.revoked.contains(iss, jti, now.wall, skew) {
             return Err(Reason::Revoked.into());
         }
         let missing = self
             .revocations
-            .filter(|remote| !state.is_usable(*remote, moment.steady));
+            .filter(|remote| !state.is_usable(*remote, now.steady));
         match (missing, self.on_error) {
             (Some(remote), OnError::Deny) => Err(Rejection {
                 wanted: Some(remote),
@@ -200,13 +201,13 @@ impl JwtAuth {
         }
     }
 
-    /// The keys of a provider, and the document that they are from.
+    /// The keys of a provider, and their document.
     fn key_set<'s>(
         &'s self,
         id: ProviderId,
         provider: &'s Provider,
         state: &'s State,
-        moment: Moment,
+        now: Now,
     ) -> Result<(&'s KeySet, Option<RemoteId>), Rejection> {
         match (&provider.keys, self.keys_of(id)) {
             (Keys::Inline(set), _) => {
@@ -218,7 +219,7 @@ impl JwtAuth {
             }
             (Keys::Remote(_), remote) => {
                 let set = state.key_sets.get(id.0).and_then(Option::as_ref);
-                let set = set.filter(|_| self.may_use_keys(id, state, moment.steady));
+                let set = set.filter(|_| self.may_use_keys(id, state, now.steady));
                 let set = set.ok_or(Rejection {
                     wanted: remote,
                     ..Reason::KeysUnavailable.into()
@@ -228,31 +229,31 @@ impl JwtAuth {
         }
     }
 
-    /// Whether keys that were fetched are not too old by now.
-    fn may_use_keys(&self, id: ProviderId, state: &State, now: u64) -> bool {
+    /// Whether a provider's keys are inline, or fetched and not too old.
+    fn may_use_keys(&self, id: ProviderId, state: &State, now: Nanos) -> bool {
         self.keys_of(id)
             .is_none_or(|remote| state.is_usable(remote, now))
     }
 }
 
 impl Provider {
-    /// All but keys and signature; the time is in seconds.
-    fn check(&self, token: &Token<'_>, now: u64) -> Result<super::times::Window, Reason> {
+    /// Checks everything that needs neither keys nor the signature.
+    fn check(&self, token: &Token<'_>, now: UnixSeconds) -> Result<Validity, Reason> {
         if !self.algorithms.contains(&token.header().algorithm) {
             return Err(Reason::Algorithm);
         }
         if !self.accepts_type(token.header().typ.as_deref()) {
             return Err(Reason::Type);
         }
-        let window = self.times.check(token.claims(), now)?;
+        let validity = self.times.check(token.claims(), now)?;
         match self.accepts_audience(token.claims().get("aud")) {
-            true => Ok(window),
+            true => Ok(validity),
             false => Err(Reason::Audience),
         }
     }
 }
 
-/// Verifies the signature with the keys that may be meant.
+/// Verifies the signature with each key that the token may mean.
 fn signature(
     token: &Token<'_>,
     provider: &Provider,

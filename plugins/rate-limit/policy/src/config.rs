@@ -1,4 +1,4 @@
-//! What is configured.
+//! The top level of the configuration.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::limit::Limit;
 use super::reply::ReplyTemplate;
-use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_core::config::{HasTables, Mode, Name, NamedList, OnError};
 use portcullis_table::{MaxKeys, MemoryUse, WhenFull};
 
 /// Configuration of the rate-limit plugin.
@@ -18,42 +18,45 @@ use portcullis_table::{MaxKeys, MemoryUse, WhenFull};
 )]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The name of this instance, in metrics. Instances of one name share their counts.
+    /// Name of this instance, used in metrics. Instances with the same name and `vm_id` share their counts.
+    /// Default: `default`.
     #[serde(default)]
     pub name: Name,
-    /// Whether to act, only to count and mark, or to do nothing.
+    /// `enforce` acts; `shadow` decides, counts and marks requests, but lets all of them pass; `off` does nothing.
+    /// Default: `enforce`.
     #[serde(default)]
     pub(super) mode: Mode,
-    /// What happens to a request when the counts cannot be read or written.
+    /// Result when the counts cannot be read or written, or Envoy does not provide a value that a limit counts
+    /// by. Default: `allow`.
     #[serde(default)]
     pub(super) on_error: OnError,
-    /// For how many keys at a time each limit has room.
+    /// Number of keys that each limit can hold at a time, from 1 to 4194304. Default: 65536.
     #[serde(default)]
     pub(super) max_keys: MaxKeys<65_536>,
-    /// What a new key gets when there is no room.
+    /// Treatment of a new key whose block is full. Default: `forgive`.
     #[serde(default)]
     pub(super) when_full: WhenFull,
-    /// The limits. All that match are checked.
+    /// The limits. Every limit that matches a request is checked, and each enforcing one must admit it.
     #[serde(deserialize_with = "limits")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) limits: Vec<Limit>,
-    /// What responses tell of the limits.
+    /// Response headers that show the limits. Default: none.
     #[serde(default, deserialize_with = "each_once")]
     #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
     pub(super) response_headers: Vec<ResponseHeaders>,
-    /// The answer to a request that is denied.
+    /// Response to a denied request.
     #[serde(default)]
     pub(super) reply: ReplyTemplate,
 }
 
-/// Headers that tell of the limits.
+/// A set of response headers that show the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) enum ResponseHeaders {
     /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers.
     #[serde(rename = "ratelimit")]
     RateLimit,
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's own filters write them.
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` as Envoy's own filters write them.
     #[serde(rename = "x-ratelimit")]
     XRateLimit,
 }
@@ -74,7 +77,7 @@ fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Limit>, D::E
     LIMITS.read(deserializer, |limit: &Limit| &limit.name)
 }
 
-const LIMITS: Entries = Entries {
+const LIMITS: NamedList = NamedList {
     one: "a limit",
     several: "limits",
     shown_in: "metrics, headers and replies",
@@ -84,6 +87,6 @@ fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ResponseH
     let kinds = Vec::<ResponseHeaders>::deserialize(deserializer)?;
     match kinds.iter().collect::<BTreeSet<_>>().len() == kinds.len() {
         true => Ok(kinds),
-        false => Err(de::Error::custom("expected each kind of headers once")),
+        false => Err(de::Error::custom("found a value twice; expected each once")),
     }
 }

@@ -1,4 +1,4 @@
-//! What a request counts.
+//! Costs: the units that a request consumes.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::rate::Amount;
 use portcullis_core::config::{HeaderName, at_member};
 use portcullis_core::headers::HeaderMap;
 
-/// What one request counts: always the same, or what a header says.
+/// The cost of a request: a constant, or the value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cost {
     Fixed(Amount),
@@ -23,7 +23,7 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// What this request counts.
+    /// The cost of this request.
     pub(super) fn of(&self, request: &HeaderMap) -> u32 {
         match self {
             Self::Fixed(cost) => cost.get(),
@@ -31,8 +31,8 @@ impl Cost {
         }
     }
 
-    /// What a request counts that says nothing.
-    pub(super) fn usual(&self) -> Amount {
+    /// The cost of a request without a cost header.
+    pub(super) fn default_amount(&self) -> Amount {
         match self {
             Self::Fixed(cost) => *cost,
             Self::InHeader(header) => header.default,
@@ -44,7 +44,7 @@ impl Cost {
     }
 }
 
-/// What one request counts is in a header, which something that can be trusted must have set.
+/// A request header with the cost, which a trusted component must set.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -59,7 +59,7 @@ pub(super) struct CostHeader {
 }
 
 impl CostHeader {
-    /// The largest value counts. A line that is no number counts as the default.
+    /// The largest of all lines. A line that is not a number stands for the default.
     fn cost(&self, request: &HeaderMap) -> u32 {
         let lines = request.get_all(self.name.as_str());
         let costs = lines.map(|line| number(line).unwrap_or(self.default.get()));
@@ -70,18 +70,18 @@ impl CostHeader {
     }
 }
 
-/// What one request counts is in a header, which something that can be trusted must have set. Of
-/// several values the largest counts.
+/// A request header with the cost of the request, which a trusted component must set. The largest of several
+/// values applies.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct CostFields {
-    /// The name of the request header. Its value is a whole number.
+    /// Name of the request header. Its value is a whole number.
     header: HeaderName,
-    /// What a request counts when the header is missing or no number.
+    /// Cost of a request whose header is missing or not a whole number. Default: 1.
     #[serde(default = "one")]
     default: Amount,
-    /// The most that a request counts, whatever the header says.
+    /// Highest cost of a request: greater values of the header count as this one. Default: 1000000000.
     #[serde(default = "no_maximum")]
     max: Amount,
 }
@@ -115,7 +115,7 @@ impl TryFrom<CostFields> for CostHeader {
     }
 }
 
-/// A number or an object.
+/// Reads a number or an object.
 impl<'de> Deserialize<'de> for Cost {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -154,21 +154,22 @@ impl schemars::JsonSchema for Cost {
     }
 }
 
-/// The response says what the request did cost. What was reserved for it and this are settled.
+/// A response header with the actual cost of the request. The difference from the reserved cost is charged or
+/// refunded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChargeResponse {
-    /// The name of the response header. Its value is a whole number; without one, what was reserved
-    /// stands. Of several values the largest counts.
+    /// Name of the response header. Its value is a whole number; without one, the reserved cost stands. The
+    /// largest of several values applies.
     header: HeaderName,
-    /// The most that one response can charge.
+    /// Highest cost that a response can report: greater values count as this one. Default: 1000000000.
     #[serde(default = "no_maximum")]
     max: Amount,
 }
 
 impl ChargeResponse {
-    /// What the request did cost, if the response says so.
+    /// The cost that the response reports.
     pub(super) fn actual(&self, response: &HeaderMap) -> Option<u32> {
         let lines = response.get_all(self.header.as_str());
         let actual = lines.filter_map(number).max()?;
@@ -176,7 +177,7 @@ impl ChargeResponse {
     }
 }
 
-/// The whole number in a header line; one that is too large for 32 bits counts as the largest.
+/// The whole number in a header line; a number above 32 bits becomes `u32::MAX`.
 pub(super) fn number(line: &Bytes) -> Option<u32> {
     let digits = line.trim_ascii();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {

@@ -1,84 +1,84 @@
-//! All limits on one request.
+//! The evaluation of all limits on one request.
 //!
-//! The [module](super) says what happens in which order, and why.
+//! The [module](super) describes the order of the steps and the reasons for it.
 
-use super::limiter::{Action, Operation, Quota, TableEffects};
+use super::limiter::{Action, LimitEvents, Operation, OperationResult, Quota};
 use super::{LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::key::{Key, Request};
 use portcullis_core::label::Label;
+use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
-/// How long a client is to wait that could not be counted, in nanoseconds.
-const WAIT_WHEN_UNAVAILABLE: u64 = 1_000_000_000;
+/// Retry-After when the count is unavailable.
+const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
 
-/// What came of a request. The default is a request that was never seen.
+/// The result of a request. The default is a request that the plugin never saw.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
     pub(super) checks: Vec<Check>,
     pub(super) is_denied: bool,
-    /// When the request was evaluated.
-    pub(super) now: u64,
+    pub(super) evaluated_at: Nanos,
 }
 
 impl Evaluation {
-    /// Whether the request must not pass.
+    /// Whether the request is denied.
     pub fn is_denied(&self) -> bool {
         self.is_denied
     }
 
-    /// What came of it under each limit that it falls under, for metrics.
+    /// The result under each limit that applies, for metrics.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 }
 
-/// What came of a request under one limit.
+/// The result of a request under one limit.
 #[derive(Clone, Debug)]
 pub struct Check {
     pub(super) limit: LimitId,
     pub(super) outcome: Outcome,
-    /// For how long the request would not be admitted, in nanoseconds.
-    pub(super) wait: u64,
-    /// Unknown if the table could not be read.
+    /// The time until the request would be admitted.
+    pub(super) wait: Nanos,
+    /// `None` if the table could not be read.
     pub(super) quota: Option<Quota>,
-    /// What was spent and not given back.
-    pub(super) held: Option<Held>,
-    table: TableEffects,
+    /// The cost that is reserved and not rolled back.
+    pub(super) reservation: Option<Reservation>,
+    events: LimitEvents,
 }
 
-/// A cost that was spent on a key.
+/// A cost that was spent on a key, and may be refunded.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
+pub(super) struct Reservation {
     pub(super) key: KeyHash,
     pub(super) cost: u32,
 }
 
-/// What a limit says about a request.
+/// The decision of a limit about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It passes.
+    /// This limit admits the request.
     Admitted,
-    /// It would pass, if another limit did not deny it. It is not counted here.
+    /// This limit would admit the request, but another one denies it. The request does not count here.
     Released,
-    /// It must not pass.
+    /// This limit denies the request.
     Denied(Reason),
-    /// It would not pass if the limit were enforced.
+    /// This limit would deny the request if it were enforced.
     ShadowDenied(Reason),
-    /// It passes because it could not be counted.
+    /// The request could not be counted, and passes.
     Uncounted,
 }
 
 /// Why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Too much is used already.
+    /// The remaining capacity is less than the cost.
     RateLimited,
-    /// It costs more than the limit admits at once, ever.
+    /// The cost is more than the limit ever admits at once.
     CostTooLarge,
-    /// It lacks a part of the key.
+    /// A part of the key is missing.
     MissingKey,
-    /// It could not be counted.
+    /// The request could not be counted.
     Unavailable,
 }
 
@@ -107,12 +107,12 @@ impl Check {
         self.limit
     }
 
-    /// What it says.
+    /// Its decision.
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// Whether the request passed and at least 80 % of the limit are used now.
+    /// Whether the request passed and left at least 80 % of the limit used.
     pub fn is_near_limit(&self) -> bool {
         self.outcome == Outcome::Admitted && self.quota.is_some_and(|quota| quota.is_nearly_used())
     }
@@ -127,12 +127,12 @@ impl Check {
         )
     }
 
-    /// What the check did to the limit's table.
-    pub fn table(&self) -> TableEffects {
-        self.table
+    /// The effects of the check on the limit's table.
+    pub fn events(&self) -> LimitEvents {
+        self.events
     }
 
-    /// Why the limit denies the request, enforced or not.
+    /// The reason why the limit denies the request, enforced or not.
     fn denial(&self) -> Option<Reason> {
         match self.outcome {
             Outcome::Denied(reason) | Outcome::ShadowDenied(reason) => Some(reason),
@@ -149,11 +149,11 @@ impl Check {
 }
 
 impl RateLimit {
-    /// Evaluates a request at `now`, in nanoseconds of the [steady clock](super#time).
+    /// Evaluates a request at `now` on the [steady clock](super#time).
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Evaluation {
         let mut checks = Vec::with_capacity(self.limits.len());
@@ -169,7 +169,7 @@ impl RateLimit {
         }
         if is_denied {
             for check in &mut checks {
-                self.release(check, now, store);
+                self.roll_back(check, now, store);
             }
         } else {
             for limit in self.limits_in(Mode::Shadow) {
@@ -184,23 +184,23 @@ impl RateLimit {
         Evaluation {
             checks,
             is_denied,
-            now,
+            evaluated_at: now,
         }
     }
 
-    /// What a limit says, if the request falls under it.
+    /// Checks one limit; `None` if it does not apply to the request.
     fn check<S: Store>(
         &self,
         id: LimitId,
         action: Action,
         request: &Request<'_>,
-        now: u64,
+        now: Nanos,
         store: &mut S,
     ) -> Option<Check> {
         let compiled = self.get(id)?;
         let limit = &compiled.limit;
         let condition = limit.condition.as_ref();
-        // A limit restricts.
+        // A limit restricts, so a possible match is enough.
         if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
             return None;
         }
@@ -209,20 +209,20 @@ impl RateLimit {
             outcome,
             wait,
             quota: None,
-            held: None,
-            table: TableEffects::default(),
+            reservation: None,
+            events: LimitEvents::default(),
         };
-        let never = |reason| Check {
+        let permanent = |reason| Check {
             quota: Some(Quota::none(limit.rate.per())),
             ..check(Outcome::Denied(reason), limit.rate.per())
         };
         let key = match Key::of(request, &limit.key, limit.missing, store.seed()) {
             Key::Hash(key) => key,
             Key::None => return None,
-            Key::Required => return Some(never(Reason::MissingKey)),
+            Key::Required => return Some(permanent(Reason::MissingKey)),
         };
         let Some(limiter) = &limit.limiter else {
-            return Some(never(Reason::RateLimited));
+            return Some(permanent(Reason::RateLimited));
         };
         let cost = limit.cost.of(request.subject.headers());
         let is_too_large = cost > limiter.capacity();
@@ -230,6 +230,63 @@ impl RateLimit {
             true => (Action::Inspect, 0),
             false => (action, cost),
         };
+        let result = self.apply(id, action, key, cost, now, store);
+        let result = match (result, self.on_error) {
+            (Ok(result), _) => result,
+            (Err(GaveUp), _) if is_too_large => {
+                let outcome = Outcome::Denied(Reason::CostTooLarge);
+                return Some(check(outcome, limit.rate.per()));
+            }
+            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, Nanos::ZERO)),
+            (Err(GaveUp), OnError::Deny) => {
+                let outcome = Outcome::Denied(Reason::Unavailable);
+                return Some(check(outcome, WAIT_WHEN_UNAVAILABLE));
+            }
+        };
+        let (outcome, wait) = match result.wait {
+            _ if is_too_large => (Outcome::Denied(Reason::CostTooLarge), limit.rate.per()),
+            Nanos::ZERO => (Outcome::Admitted, Nanos::ZERO),
+            wait => (Outcome::Denied(Reason::RateLimited), wait),
+        };
+        let is_reserved = outcome == Outcome::Admitted && action == Action::Reserve;
+        Some(Check {
+            quota: Some(result.quota),
+            reservation: is_reserved.then_some(Reservation { key, cost }),
+            events: result.events,
+            ..check(outcome, wait)
+        })
+    }
+
+    /// Rolls back the reservation for a request that another limit denies.
+    fn roll_back<S: Store>(&self, check: &mut Check, now: Nanos, store: &mut S) {
+        if check.outcome == Outcome::Admitted {
+            check.outcome = Outcome::Released;
+        }
+        let Some(Reservation {
+            key,
+            cost: cost @ 1..,
+        }) = check.reservation.take()
+        else {
+            return;
+        };
+        let refund = Action::Refund { spent_at: now };
+        if let Ok(result) = self.apply(check.limit, refund, key, cost, now, store) {
+            check.quota = Some(result.quota);
+        }
+    }
+
+    /// Applies an operation to a key of a limit.
+    pub(super) fn apply<S: Store>(
+        &self,
+        id: LimitId,
+        action: Action,
+        key: KeyHash,
+        cost: u32,
+        now: Nanos,
+        store: &mut S,
+    ) -> Result<OperationResult, GaveUp> {
+        let compiled = self.get(id).ok_or(GaveUp)?;
+        let limiter = compiled.limit.limiter.as_ref().ok_or(GaveUp)?;
         let operation = Operation {
             action,
             cost,
@@ -238,44 +295,6 @@ impl RateLimit {
             when_full: self.when_full,
         };
         let block = key.block(compiled.blocks);
-        let result = store.update(id.index(), block, |block| limiter.apply(operation, block));
-        let standing = match (result, self.on_error) {
-            (Ok(standing), _) => standing,
-            (Err(GaveUp), _) if is_too_large => {
-                let outcome = Outcome::Denied(Reason::CostTooLarge);
-                return Some(check(outcome, limit.rate.per()));
-            }
-            (Err(GaveUp), OnError::Allow) => return Some(check(Outcome::Uncounted, 0)),
-            (Err(GaveUp), OnError::Deny) => {
-                let outcome = Outcome::Denied(Reason::Unavailable);
-                return Some(check(outcome, WAIT_WHEN_UNAVAILABLE));
-            }
-        };
-        let (outcome, wait) = match standing.wait {
-            _ if is_too_large => (Outcome::Denied(Reason::CostTooLarge), limit.rate.per()),
-            0 => (Outcome::Admitted, 0),
-            wait => (Outcome::Denied(Reason::RateLimited), wait),
-        };
-        let is_held = outcome == Outcome::Admitted && action == Action::Reserve;
-        Some(Check {
-            quota: Some(standing.quota),
-            held: is_held.then_some(Held { key, cost }),
-            table: standing.table,
-            ..check(outcome, wait)
-        })
-    }
-
-    /// Gives back what was reserved for a request that another limit denies.
-    fn release<S: Store>(&self, check: &mut Check, now: u64, store: &mut S) {
-        if check.outcome == Outcome::Admitted {
-            check.outcome = Outcome::Released;
-        }
-        let Some(held) = check.held.take().filter(|held| held.cost > 0) else {
-            return;
-        };
-        let refund = Action::Refund { spent_at: now };
-        if let Ok(standing) = self.adjust(check.limit, held, refund, now, store) {
-            check.quota = Some(standing.quota);
-        }
+        store.update(id.index(), block, |block| limiter.apply(operation, block))
     }
 }

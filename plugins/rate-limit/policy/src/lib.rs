@@ -1,15 +1,15 @@
-//! How often something may be asked for: exact, keyed, in bounded memory.
+//! Rate limits: exact, keyed, in bounded memory.
 //!
-//! A request falls under each limit whose `match` fits it. For each of them it has a key (the parts are
-//! described in [`key`](portcullis_core::key)) and a cost, and the limit's algorithm decides on the small state that the
-//! [table](portcullis_table) holds for the key.
+//! A limit applies to each request that its `match` fits. The request has a key (see
+//! [`key`](portcullis_core::key)) and a cost there, and the limit's algorithm decides from the small state that
+//! the [table](portcullis_table) holds for the key.
 //!
 //! # Time
 //!
-//! All times are nanoseconds since the Unix epoch, reckoned by a **steady** clock: the wall clock as it
-//! was when the process started, plus what the monotonic clock has counted since. Windows are thus
-//! aligned to the hours and days that people know, and a wall clock that is stepped hands out nothing.
-//! Where workers disagree by some microseconds, nothing more is admitted (see `algorithm/mod.rs`).
+//! All times are nanoseconds since the Unix epoch on a **steady** clock: the wall clock at the start of the
+//! process, plus the monotonic clock since then. So windows are aligned to the hours and days of the wall clock,
+//! but setting the wall clock admits nothing. Workers that disagree by some microseconds admit nothing more
+//! either (see `algorithm/mod.rs`).
 //!
 //! # Algorithms
 //!
@@ -17,81 +17,76 @@
 //!
 //! | | state | a cost *c* is admitted if | an interval of length *t* admits at most |
 //! |---|---|---|---|
-//! | `gcra` | TAT, the time at which all is paid for at one request in *T* = ⌈per / requests⌉ | max(TAT, *now*) + *c T* ≤ *now* + burst × *T* | burst + *t* / *T* |
-//! | `sliding_window` | counts of this window and of the one before, which fades out | current + previous × rest / per + *c* ≤ requests | requests × (1 + *t* / per) |
-//! | `fixed_window` | count of this window | count + *c* ≤ requests | requests for each window that it touches |
+//! | `gcra` | TAT, the time at which all usage has recovered at one request per *T* = ⌈per / requests⌉ | max(TAT, *now*) + *c T* ≤ *now* + burst × *T* | burst + *t* / *T* |
+//! | `sliding_window` | counts of the current and the previous window, of which the latter fades out | current + previous × rest / per + *c* ≤ requests | requests × (1 + *t* / per) |
+//! | `fixed_window` | count of the current window | count + *c* ≤ requests | requests for each window that it touches |
 //!
 //! # Several limits
 //!
-//! A request passes if every enforcing limit admits it, and one that does not pass consumes nothing
-//! anywhere. No store can change several values at once, so this is done in steps, in the order of the
-//! configuration:
+//! A request passes if every enforcing limit admits it. A denied request consumes nothing in any limit. No store
+//! can change several values atomically, so the policy works in steps, in the order of the configuration:
 //!
 //! 1. Each enforcing limit **reserves** the cost if it admits it, until one denies.
-//! 2. If one did, the limits after it are only looked at, so that the reply can name all limits that
-//!    are violated and a time at which none will be; and what the limits before it have reserved is
-//!    given back, **rolled back**.
+//! 2. After a denial, the policy only inspects the remaining limits, so that the reply can name all violated
+//!    limits and a time at which none of them denies. It **rolls back** the reservations of the limits before.
 //!
-//! Between reservation and roll-back, some microseconds, other requests see less than is left: they can
-//! be denied although they would fit, by at most the sum of what is reserved at that moment and will be
-//! rolled back. They are never admitted where they would not fit. When nothing is under way, each limit
-//! holds what the admitted requests consumed. (What waiting has paid for between a reservation and its
-//! roll-back is given back with it; `algorithm/gcra.rs` says how little that is.) Limits that deny often
-//! belong in front: nothing has to be rolled back then.
+//! Between reservation and roll-back, for some microseconds, other requests see less capacity than there is. A
+//! request that fits can be denied then, by at most the sum of the reservations that will be rolled back; a
+//! request that does not fit is never admitted. When no request is in progress, each limit holds exactly what the
+//! admitted requests consumed. (A roll-back also returns what has recovered since the reservation;
+//! `algorithm/gcra.rs` says how little that is.) Limits that deny often belong first: roll-backs are rare then.
 //!
 //! # Shadow
 //!
-//! - A limit in shadow mode sees what it would see if it were enforced beside the others: the requests
-//!   that the enforcing limits admit. It keeps its own state, in which a request that it would have
-//!   denied consumes nothing, whatever other limits in shadow mode think of it.
-//! - With the whole plugin in shadow mode, everything is decided as it would be in earnest, roll-backs
-//!   included; only then the request goes on.
+//! - A limit in shadow mode sees the requests that it would see if it were enforced beside the others: those that
+//!   the enforcing limits admit. It keeps its own state. A request that it would have denied consumes nothing
+//!   there, whatever other limits in shadow mode decide.
+//! - If the whole plugin is in shadow mode, it decides as if it were enforced, roll-backs included, and then lets
+//!   the request pass.
 //!
 //! # Costs
 //!
-//! - A cost of 0 is always admitted and changes nothing; it tells where the key stands.
-//! - A cost that is more than an unused key admits can never pass. Where it is constant, the
-//!   configuration is refused; where it comes from a header, the request is denied for that reason.
-//! - `charge_response` settles what the response says against what was reserved. More is charged even
-//!   if it is not there, as a **debt**: the key is denied until it is paid for. Less is refunded. This
-//!   is done once, with the first headers of the response. Without them (the client has gone, the
-//!   upstream did not answer), and without that header, what was reserved stands.
+//! - A cost of 0 is always admitted and changes nothing; it shows the current state of the key.
+//! - A cost above the capacity of an unused key can never pass. If it is constant, the configuration is refused;
+//!   if it comes from a header, the request is denied for that reason.
+//! - `charge_response` charges or refunds the difference between the cost in the response and the reservation. A
+//!   charge beyond the remaining capacity becomes a **debt**: the key is denied until it has recovered. This
+//!   happens once, with the first response headers. The reservation stands if no response headers arrive (the
+//!   client has disconnected, the upstream did not answer) or the header is missing.
 //!
-//! # What is denied for good
+//! # Permanent denials
 //!
-//! A rate of 0 denies everything. So does `missing: deny` where a part of the key is missing. No waiting
-//! helps there, nor with a cost that can never pass; the reply's `Retry-After` is then the time of the
-//! rate.
+//! A rate of 0 denies everything, and `missing: deny` denies requests without a part of the key. Waiting does not
+//! help there, nor with a cost that can never pass; the reply's `Retry-After` is then the period of the rate.
 //!
 //! # When the table fails
 //!
-//! A [`Store`](portcullis_table::Store) gives up when other workers came between too often. If that happens
-//! to a reservation, `on_error` says whether the request passes this limit uncounted, or is denied with
-//! 503. If it happens to a roll-back or a settlement, what was reserved stays consumed: never the other
-//! way round.
+//! A [`Store`](portcullis_table::Store) gives up when other workers write the same block too often. If that
+//! happens to a reservation, `on_error` decides: the request passes this limit uncounted, or is denied with 503.
+//! If it happens to a roll-back, a charge or a refund, the reservation stands: the error never admits more.
 //!
-//! The same holds for a request of which the proxy does not say what a limit counts by (address, route,
-//! claims, headers), or for which it has no clock: it has no key, and is not counted under an empty one, which
-//! all clients would share. No limit is asked then. Once there is a response, the request was judged: an
-//! error is counted, and the response passes.
+//! The same applies if the proxy does not provide a value that a limit counts by (address, route, claims,
+//! headers), or the clock: the request has no key, and does not count under an empty one, which all clients would
+//! share. The policy then checks no limit at all. Once a response exists, the request has been decided: the error
+//! is counted, and the response passes.
 //!
-//! # Counts survive
+//! # Configuration pushes
 //!
-//! A table is identified by a hash of the limit's name, algorithm, rate, key and the number of blocks
-//! ([`Table::identity`]). If a new configuration leaves these as they are, the counts stay; else they
-//! start anew, because the old ones would mean something else.
+//! A hash of the limit's name, algorithm, rate, key and number of blocks identifies its table
+//! ([`Table::identity`]). A new configuration with the same values keeps the counts. Otherwise the limit starts
+//! with an empty table, because the old counts would mean something else.
 
 mod algorithm;
 mod config;
 mod cost;
 mod evaluate;
-mod fields;
 mod limit;
 mod limiter;
+mod on_response;
 mod policy;
 mod rate;
 mod reply;
-mod settle;
+mod response_headers;
 #[cfg(test)]
 mod tests;
 
@@ -101,21 +96,21 @@ use bytes::Bytes;
 
 pub use config::Config;
 pub use evaluate::{Check, Evaluation, Outcome, Reason};
-pub use limiter::TableEffects;
+pub use limiter::LimitEvents;
 
 use config::ResponseHeaders;
-use fields::Policy;
 use limit::Limit;
 use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
 pub use portcullis_core::headers::SHADOW_HEADER;
 use portcullis_core::key::Needs;
 use portcullis_table::{MemoryUse, WhenFull};
 use reply::{Details, ReplyTemplate};
+use response_headers::QuotaPolicy;
 
 /// The policy, compiled.
 ///
 /// For each exchange: [`on_request`](Self::on_request), then [`reply`](Self::reply) if it denies, else
-/// [`on_response`](Self::on_response). The `needs_…` methods tell what the caller can spare itself.
+/// [`on_response`](Self::on_response). The `needs_…` methods say which steps the caller can skip.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -124,6 +119,7 @@ use reply::{Details, ReplyTemplate};
 /// use portcullis_core::headers::HeaderMap;
 /// use portcullis_core::key::Request;
 /// use portcullis_core::matcher::Subject;
+/// use portcullis_core::time::Nanos;
 /// use rate_limit_policy::RateLimit;
 /// use portcullis_table::{Edit, GaveUp, Seed, Store};
 ///
@@ -158,10 +154,10 @@ use reply::{Details, ReplyTemplate};
 ///     claims: b"",
 ///     cluster: b"",
 /// };
-/// let now = 1_700_000_000_000_000_000;
+/// let now = Nanos::from_secs(1_700_000_000);
 /// assert!(!policy.on_request(&request, now, &mut store).is_denied());
 ///
-/// let second = policy.on_request(&request, now + 1_000_000_000, &mut store);
+/// let second = policy.on_request(&request, now + Nanos::SECOND, &mut store);
 /// assert!(second.is_denied());
 /// let reply = policy.reply(&second).ok_or("no reply")?;
 /// assert_eq!(reply.status, 429);
@@ -173,7 +169,7 @@ pub struct RateLimit {
     mode: Mode,
     on_error: OnError,
     when_full: WhenFull,
-    /// Of all tables, at most.
+    /// Upper bound of all tables.
     memory: MemoryUse,
     limits: Vec<Compiled>,
     response_headers: Vec<ResponseHeaders>,
@@ -186,10 +182,10 @@ pub struct RateLimit {
 #[derive(Debug)]
 struct Compiled {
     limit: Limit,
-    /// How many blocks its table has.
+    /// The number of blocks of its table.
     blocks: u32,
-    policy: Policy,
-    /// Of its replies.
+    quota_policy: QuotaPolicy,
+    /// The response-code details of its replies.
     details: Details,
 }
 
@@ -209,7 +205,7 @@ impl LimitId {
 pub struct Table {
     /// The number of blocks; 0 if it needs no table.
     pub blocks: u32,
-    /// Tables of one identity, and of the same plugin instance, are one table.
+    /// Tables with the same identity, of the same plugin instance, are one table.
     pub identity: u64,
 }
 
@@ -218,7 +214,7 @@ impl RateLimit {
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
         let compile = |limit: Limit| Compiled {
-            policy: Policy::of(&limit),
+            quota_policy: QuotaPolicy::of(&limit),
             details: Details::of(&limit.name),
             blocks: limit.blocks(max_keys),
             limit,
@@ -248,7 +244,7 @@ impl RateLimit {
         policy
     }
 
-    /// The names of all limits; [`LimitId::index`] is the position.
+    /// The names of all limits, by [`LimitId::index`].
     pub fn limits(&self) -> impl Iterator<Item = &Name> {
         self.limits.iter().map(|compiled| &compiled.limit.name)
     }
@@ -263,12 +259,12 @@ impl RateLimit {
             })
     }
 
-    /// Whether requests matter at all.
+    /// Whether [`on_request`](Self::on_request) does anything.
     pub fn needs_request(&self) -> bool {
         self.needs_request
     }
 
-    /// What of a request matters. Headers that do not may be left out of the subject.
+    /// The parts of a request that [`on_request`](Self::on_request) reads. The caller may leave out the others.
     pub fn needs(&self) -> Needs {
         self.needs
     }
@@ -278,7 +274,7 @@ impl RateLimit {
         self.needs_response
     }
 
-    /// The values of [`SHADOW_HEADER`] for the request, one for each limit that would have denied it.
+    /// Values of [`SHADOW_HEADER`] for the request, one for each limit that would have denied it.
     pub fn shadow_marks(&self, evaluation: &Evaluation) -> impl Iterator<Item = Bytes> {
         let checks = evaluation.checks.iter();
         let denied = checks.filter(|check| matches!(check.outcome, Outcome::ShadowDenied(_)));
@@ -296,7 +292,7 @@ impl RateLimit {
         self.limits.get(limit.0)
     }
 
-    /// The limits of a mode; none if the plugin is off.
+    /// The limits in a mode; empty if the plugin is off.
     fn limits_in(&self, mode: Mode) -> impl Iterator<Item = LimitId> {
         let limits = match self.mode {
             Mode::Enforce | Mode::Shadow => &self.limits[..],

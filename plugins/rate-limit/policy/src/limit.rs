@@ -13,24 +13,24 @@ use portcullis_core::key::{KeyPart, Missing, Needs};
 use portcullis_core::matcher::Match;
 use portcullis_table::{MemoryUse, blocks_for, fingerprint};
 
-/// A limit: how often something may be asked for.
+/// A limit on how often something may be requested.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "LimitFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "LimitFields")]
 pub(super) struct Limit {
     pub(super) name: Name,
-    /// None: all requests.
+    /// `None` for all requests.
     pub(super) condition: Option<Match>,
     pub(super) key: Vec<KeyPart>,
     pub(super) missing: Missing,
     pub(super) rate: Rate,
-    /// The burst, where it is not that of the rate.
+    /// The burst, if it differs from the requests of the rate.
     pub(super) burst: Option<u32>,
-    /// None: everything is denied, because the rate is 0.
+    /// `None` if the rate is 0, which denies everything.
     pub(super) limiter: Option<Limiter>,
     algorithm: AlgorithmName,
     pub(super) cost: Cost,
@@ -39,7 +39,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// What a decision depends on.
+    /// The parts of a request that a decision depends on.
     pub(super) fn needs(&self) -> Needs {
         let of_cost = Needs {
             headers: self.cost.needs_headers(),
@@ -48,7 +48,7 @@ impl Limit {
         Needs::of(self.condition.as_ref(), &self.key).and(of_cost)
     }
 
-    /// How many blocks its table has; 0 if it needs none.
+    /// The number of blocks of its table; 0 if it needs none.
     pub(super) fn blocks(&self, max_keys: u32) -> u32 {
         let is_idle = self.mode == Mode::Off || self.limiter.is_none();
         let is_one_key = self.key.iter().all(KeyPart::is_constant);
@@ -59,70 +59,71 @@ impl Limit {
         }
     }
 
-    /// What that table takes at most.
+    /// The memory of that table when full.
     pub(super) fn memory(&self, max_keys: u32) -> MemoryUse {
         let blocks = self.blocks(max_keys);
         let limiter = self.limiter.as_ref();
         limiter.map_or_else(MemoryUse::default, |limiter| limiter.memory(blocks))
     }
 
-    /// A hash of everything that gives a stored state its meaning: equal identities may use each
-    /// other's states. What decides about single requests only is left out (`match`, `cost`,
-    /// `missing`, `mode`, also `burst`: the state of GCRA does not depend on it).
+    /// A hash of everything that gives a stored state its meaning: limits with the same identity can use each
+    /// other's states. It leaves out the fields that only concern single requests (`match`, `cost`, `missing`,
+    /// `mode`), and `burst`, which the state of GCRA does not depend on.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
         fingerprint((&self.name, self.algorithm, self.rate, &self.key, blocks))
     }
 }
 
-/// How a limit counts.
+/// Algorithm of a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum AlgorithmName {
-    /// Like a token bucket: `burst` at once, and then evenly.
+    /// Generic cell rate algorithm, equivalent to a token bucket: `burst` at once, then evenly at the rate.
     #[default]
     Gcra,
-    /// So many in any time, estimated from two windows.
+    /// Sliding window, interpolated from the current and the previous window.
     SlidingWindow,
-    /// So many in each window of the clock.
+    /// A count for each window of the clock: a `per` of `1h` ends on the hour, `24h` at midnight UTC.
     FixedWindow,
 }
 
-/// A limit: how often something may be asked for.
+/// A limit on how often something may be requested.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
-struct Fields {
-    /// The name of the limit, in metrics, response headers and replies: unique.
+struct LimitFields {
+    /// Unique name of the limit, used in metrics, response headers and replies.
     name: Name,
-    /// Which requests the limit is for. Without it: all.
+    /// Requests that the limit applies to. Default: all.
     #[serde(rename = "match")]
     condition: Option<Match>,
-    /// What is counted apart. Without it, everything is counted together.
+    /// Values that are counted separately: requests with the same combination share a count. Default: one count
+    /// for all requests.
     #[serde(default)]
     key: Vec<KeyPart>,
-    /// How many requests are admitted in what time.
+    /// Number of requests per period.
     rate: Rate,
-    /// How many requests may come at once, at least 1; only with `gcra`. Default: those of the rate.
+    /// Number of requests that may arrive at once, at least 1; only with `gcra`. Default: the `requests` of the
+    /// rate.
     burst: Option<Amount>,
-    /// How to count.
+    /// Algorithm. Default: `gcra`.
     #[serde(default)]
     algorithm: AlgorithmName,
-    /// What one request counts.
+    /// Units that one request consumes. Default: 1.
     #[serde(default)]
     cost: Cost,
-    /// The response says what the request did cost.
+    /// Response header with the actual cost of the request. Default: none.
     charge_response: Option<ChargeResponse>,
-    /// What happens to a request that lacks a part of the key.
+    /// Treatment of requests that lack a part of the key. Default: `share`.
     #[serde(default)]
     missing: Missing,
-    /// Whether to enforce the limit, only to count, or to ignore it. The plugin's own `mode` holds
-    /// too: the milder one counts.
+    /// Mode of this limit. The milder of this and the top-level `mode` applies. Default: `enforce`.
     #[serde(default)]
     mode: Mode,
 }
 
-impl Fields {
+impl LimitFields {
     fn limiter(&self) -> Result<Option<Limiter>, String> {
         let Self { rate, burst, .. } = self;
         let (requests, per) = (rate.requests.get(), rate.per());
@@ -152,7 +153,7 @@ impl Fields {
                 let burst = burst.unwrap_or(rate.requests);
                 let gcra = Gcra::new(requests, per, burst.get()).ok_or_else(|| {
                     let message = format!(
-                        "found {burst} at {rate}; expected a burst that is paid for in ten years"
+                        "found {burst} at {rate}; expected a burst that recovers within ten years"
                     );
                     at_member("burst", message)
                 })?;
@@ -166,16 +167,16 @@ impl Fields {
     }
 }
 
-impl TryFrom<Fields> for Limit {
+impl TryFrom<LimitFields> for Limit {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: LimitFields) -> Result<Self, String> {
         let limiter = fields.limiter()?;
-        let usual = fields.cost.usual();
+        let default = fields.cost.default_amount();
         let capacity = limiter.as_ref().map(Limiter::capacity);
-        if let Some(capacity) = capacity.filter(|capacity| usual.get() > *capacity) {
+        if let Some(capacity) = capacity.filter(|capacity| default.get() > *capacity) {
             let message = format!(
-                "found {usual}; expected at most {capacity}, which is all that is ever admitted at once"
+                "found {default}; expected at most {capacity}, the most that is ever admitted at once"
             );
             return Err(at_member("cost", message));
         }

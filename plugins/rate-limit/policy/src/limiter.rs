@@ -1,9 +1,10 @@
-//! An algorithm at work on a block of the table.
+//! Operations of a limit's algorithm on a block of the table.
 
 use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
+use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, MemoryUse, TableEvents, WhenFull};
 
-/// How a limit limits.
+/// The algorithm of a limit, with its parameters.
 #[derive(Clone, Debug)]
 pub(super) enum Limiter {
     Gcra(Gcra),
@@ -21,7 +22,7 @@ impl Limiter {
         }
     }
 
-    /// What a table with this number of blocks takes at most.
+    /// The memory of a full table with this number of blocks.
     pub(super) fn memory(&self, blocks: u32) -> MemoryUse {
         match self {
             Self::Gcra(_) => MemoryUse::of_table::<<Gcra as Algorithm>::State>(blocks),
@@ -34,8 +35,8 @@ impl Limiter {
         }
     }
 
-    /// Carries out an operation on a block.
-    pub(super) fn apply(&self, operation: Operation, block: &mut Vec<u8>) -> Edit<Standing> {
+    /// Applies an operation to a block.
+    pub(super) fn apply(&self, operation: Operation, block: &mut Vec<u8>) -> Edit<OperationResult> {
         match self {
             Self::Gcra(gcra) => operation.apply(gcra, block),
             Self::SlidingWindow(window) => operation.apply(window, block),
@@ -44,62 +45,62 @@ impl Limiter {
     }
 }
 
-/// Something to do with the state of a key.
+/// An operation on the state of a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operation {
     pub(super) action: Action,
-    /// In requests; at most the capacity, unless it is charged.
+    /// In requests; at most the capacity, except for a charge or a refund.
     pub(super) cost: u32,
-    pub(super) now: u64,
-    /// Of the key, in its block.
+    pub(super) now: Nanos,
+    /// The tag of the key in its block.
     pub(super) tag: u64,
     pub(super) when_full: WhenFull,
 }
 
-/// What to do with the cost.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Spend it if it is admitted.
+    /// Spend the cost if it is admitted.
     Reserve,
-    /// Only say whether it is.
+    /// Only find out whether the cost is admitted.
     Inspect,
-    /// Spend it, admitted or not.
+    /// Spend the cost, admitted or not.
     Charge,
-    /// Give it back; it was spent at this time.
-    Refund { spent_at: u64 },
+    /// Return the cost, which was spent at this time.
+    Refund { spent_at: Nanos },
 }
 
-/// Where a key stands after an operation.
+/// The state of a key after an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// For how long the cost is not admitted, in nanoseconds; 0 if it is.
-    pub(super) wait: u64,
+pub(super) struct OperationResult {
+    /// The time until the cost is admitted; 0 if it is admitted now.
+    pub(super) wait: Nanos,
     pub(super) quota: Quota,
-    pub(super) table: TableEffects,
+    pub(super) events: LimitEvents,
 }
 
-/// What is left of a limit.
+/// The remaining part of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quota {
     /// The cost that an unused key admits at once.
     pub(super) capacity: u32,
     /// The largest cost that is admitted now.
     pub(super) remaining: u32,
-    /// For how long it will not be more, in nanoseconds; 0 if there is no more.
-    pub(super) reset_after: u64,
+    /// The time until more remains; 0 if nothing is used.
+    pub(super) reset_after: Nanos,
 }
 
-/// What an operation did to its table, for metrics.
+/// The effects of an operation on the limit's table, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableEffects {
-    /// As of any table.
-    pub events: TableEvents,
-    /// How many requests of the evicted key are forgiven.
+pub struct LimitEvents {
+    /// The effects that operations have on any table.
+    pub table: TableEvents,
+    /// The usage of the evicted key that is forgiven, in requests.
     pub forgiven: u32,
 }
 
 impl Operation {
-    fn apply<A: Algorithm>(self, algorithm: &A, bytes: &mut Vec<u8>) -> Edit<Standing> {
+    fn apply<A: Algorithm>(self, algorithm: &A, bytes: &mut Vec<u8>) -> Edit<OperationResult> {
         let Self {
             cost,
             now,
@@ -108,8 +109,8 @@ impl Operation {
             ..
         } = self;
         let mut block = Block::new(bytes);
-        let mut table = TableEffects {
-            events: TableEvents {
+        let mut events = LimitEvents {
+            table: TableEvents {
                 malformed: block.was_malformed(),
                 ..TableEvents::default()
             },
@@ -119,33 +120,33 @@ impl Operation {
             let refund = |state| algorithm.refund(state, now, cost, spent_at);
             let changed = block.amend(tag, refund);
             let state = block.get(tag).unwrap_or_default();
-            let outcome = Standing {
-                wait: 0,
+            let outcome = OperationResult {
+                wait: Nanos::ZERO,
                 quota: Quota::of(algorithm, state, now),
-                table,
+                events,
             };
             return Edit {
-                changed: changed || table.events.malformed,
+                changed: changed || events.table.malformed,
                 outcome,
             };
         }
-        let harm = |state| algorithm.used(state, now);
-        let update = block.update(tag, when_full, harm, |old| {
-            // What costs nothing is always admitted.
+        let eviction_cost = |state| algorithm.used(state, now);
+        let update = block.update(tag, when_full, eviction_cost, |old| {
+            // A cost of 0 is always admitted.
             let wait = match self.action {
                 Action::Reserve | Action::Inspect if cost > 0 => algorithm.wait(old, now, cost),
-                _ => 0,
+                _ => Nanos::ZERO,
             };
-            let is_spent = cost > 0 && wait == 0 && self.action != Action::Inspect;
+            let is_spent = cost > 0 && wait == Nanos::ZERO && self.action != Action::Inspect;
             let new = is_spent.then(|| algorithm.spend(old, now, cost));
             let quota = Quota::of(algorithm, new.unwrap_or(old), now);
             (new, (wait, quota))
         });
         let (wait, quota) = update.outcome;
-        table.events.occupied = update.occupied;
+        events.table.occupied = update.occupied;
         if let Some(victim) = update.evicted {
-            table.events.evicted = true;
-            table.forgiven = match when_full {
+            events.table.evicted = true;
+            events.forgiven = match when_full {
                 WhenFull::Forgive => {
                     let remaining = algorithm.remaining(victim, now);
                     algorithm.capacity().saturating_sub(remaining)
@@ -154,15 +155,19 @@ impl Operation {
             };
         }
         Edit {
-            changed: update.changed || table.events.malformed,
-            outcome: Standing { wait, quota, table },
+            changed: update.changed || events.table.malformed,
+            outcome: OperationResult {
+                wait,
+                quota,
+                events,
+            },
         }
     }
 }
 
 impl Quota {
-    /// That of a limit that admits nothing, for as long as it is shown.
-    pub(super) fn none(reset_after: u64) -> Self {
+    /// The quota of a limit that admits nothing.
+    pub(super) fn none(reset_after: Nanos) -> Self {
         Self {
             capacity: 0,
             remaining: 0,
@@ -170,17 +175,17 @@ impl Quota {
         }
     }
 
-    /// Whether at least 80 % are used.
+    /// Whether at least 80 % of the capacity is used.
     pub(super) fn is_nearly_used(&self) -> bool {
         u64::from(self.remaining) * 5 <= u64::from(self.capacity)
     }
 
-    fn of<A: Algorithm>(algorithm: &A, state: A::State, now: u64) -> Self {
+    fn of<A: Algorithm>(algorithm: &A, state: A::State, now: Nanos) -> Self {
         let capacity = algorithm.capacity();
         let remaining = algorithm.remaining(state, now);
         let reset_after = match remaining < capacity {
             true => algorithm.wait(state, now, remaining + 1),
-            false => 0,
+            false => Nanos::ZERO,
         };
         Self {
             capacity,

@@ -1,13 +1,14 @@
-//! So many requests in so much time.
+//! Rates: a number of requests per period.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use portcullis_core::config::Within;
+use portcullis_core::config::BoundedDuration;
+use portcullis_core::time::Nanos;
 
-/// A number of requests, or what one request counts: at most a billion, so that sums and products
-/// stay far from the bounds of the integers.
+/// A number of requests or a cost: at most a billion, so that sums and products stay far from the bounds of the
+/// integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "u64")]
 pub(super) struct Amount(u32);
@@ -52,34 +53,33 @@ impl schemars::JsonSchema for Amount {
     }
 }
 
-/// The time that a rate is about: from a millisecond to 365 days.
-type Period = Within<1, 31_536_000_000>;
+/// The period of a rate: from a millisecond to 365 days.
+type Period = BoundedDuration<1, 31_536_000_000>;
 
-/// How many requests are admitted in what time.
+/// Number of requests per period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rate {
-    /// How many requests. 0 denies all of them.
+    /// Number of requests. 0 denies all requests.
     pub(super) requests: Amount,
-    /// In what time, from `1ms` to `365d`.
+    /// The period, from `1ms` to `365d`.
     per: Period,
 }
 
-const SECOND: u64 = 1_000_000_000;
-
 impl Rate {
-    /// The time in nanoseconds, at least 1.
-    pub(super) fn per(self) -> u64 {
-        // A year has some 3 × 10¹⁶ of them.
+    /// The period, at least a millisecond.
+    pub(super) fn per(self) -> Nanos {
         self.per.nanos()
     }
 
-    /// The same rate, or the next lower one, for whole seconds: so many requests in so many seconds.
+    /// The number of requests and of whole seconds of the same rate, or of the next lower one that whole seconds
+    /// can express.
     pub(super) fn in_seconds(self) -> (u64, u64) {
-        let seconds = self.per().div_ceil(SECOND);
-        let scaled = u128::from(self.requests.0) * u128::from(seconds) * u128::from(SECOND)
-            / u128::from(self.per());
+        let seconds = self.per().ceil_secs();
+        let requests = u128::from(self.requests.0);
+        let length = u128::from(seconds) * u128::from(Nanos::SECOND.get());
+        let scaled = requests * length / u128::from(self.per().get());
         (u64::try_from(scaled).unwrap_or(u64::MAX), seconds)
     }
 }
@@ -89,9 +89,4 @@ impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} per {}", self.requests, self.per.get())
     }
-}
-
-/// Nanoseconds in whole seconds, rounded up.
-pub(super) fn seconds(nanoseconds: u64) -> u64 {
-    nanoseconds.div_ceil(SECOND)
 }

@@ -1,4 +1,4 @@
-//! The answer to a request that is denied.
+//! Replies to denied requests.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::RateLimit;
 use super::evaluate::{Evaluation, Outcome, Reason};
-use super::rate::seconds;
 use portcullis_core::config::{Mode, Name, OnError, at_member};
 use portcullis_core::label::ByLabel;
 use portcullis_core::reply::{ErrorStatus, Reply, ReplyHeaders};
@@ -16,23 +15,23 @@ const RESOURCE_EXHAUSTED: u32 = 8;
 /// The gRPC status of a request that could not be counted.
 const UNAVAILABLE: u32 = 14;
 
-/// The response-code details where no limit could be asked.
-const UNJUDGED: Bytes = Bytes::from_static(b"rate_limited_unavailable");
+/// The response-code details if no limit could be checked.
+const UNAVAILABLE_DETAILS: Bytes = Bytes::from_static(b"rate_limited_unavailable");
 
 const CONTENT_TYPE: Bytes = Bytes::from_static(b"content-type");
 const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
 
 impl RateLimit {
-    /// The answer to a request that no limit could judge, because the proxy refused to say or to do
-    /// something; `None` if it passes: `on_error` is `allow`, or no limit is enforced.
+    /// The reply to a request that no limit could check, because the proxy refused to provide or change something;
+    /// `None` if the request passes: `on_error` is `allow`, or no limit is enforced.
     pub fn on_error(&self) -> Option<Reply> {
         let is_enforced =
             self.mode == Mode::Enforce && self.active().any(|limit| limit.mode == Mode::Enforce);
         let is_denied = is_enforced && self.on_error == OnError::Deny;
-        is_denied.then(|| self.reply.unavailable(UNJUDGED))
+        is_denied.then(|| self.reply.unavailable(UNAVAILABLE_DETAILS))
     }
 
-    /// The answer to a request that is denied.
+    /// The reply to a denied request; `None` if it is not denied.
     pub fn reply(&self, evaluation: &Evaluation) -> Option<Reply> {
         let denials = || {
             let checks = evaluation.checks.iter();
@@ -50,7 +49,7 @@ impl RateLimit {
             true => {
                 let limits = over_limit().filter_map(|(_, check)| self.get(check.limit));
                 let names = limits.map(|compiled| compiled.limit.name.as_str());
-                let wait = seconds(wait).max(1);
+                let wait = wait.ceil_secs().max(1);
                 self.reply
                     .over_limit(details.of_reason(reason), names, wait)
             }
@@ -84,14 +83,14 @@ impl Details {
     }
 }
 
-/// The answer to a request that is denied.
+/// Response to a denied request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "ReplyFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "ReplyFields")]
 pub(super) struct ReplyTemplate {
     status: u16,
     headers: ReplyHeaders,
@@ -104,30 +103,30 @@ enum Body {
     Problem,
 }
 
-/// The answer to a request that is denied.
+/// Response to a denied request.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
-struct Fields {
-    /// The HTTP status, from 400 to 599. Default: 429.
+struct ReplyFields {
+    /// HTTP status, from 400 to 599. Default: 429.
     status: ErrorStatus<429>,
-    /// The body of a reply in text. Default: `Too many requests` and a line feed.
+    /// Body for the format `text`. Default: `Too many requests` and a line feed.
     body: Option<String>,
-    /// Headers to add.
+    /// Additional response headers.
     headers: ReplyHeaders,
-    /// What the body is.
+    /// Format of the body. Default: `text`.
     format: Format,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 enum Format {
-    /// `body`, as plain text unless `headers` have a `content-type`.
+    /// `body`, sent as plain text unless `headers` have a `content-type`.
     #[default]
     #[serde(rename = "text")]
     Text,
-    /// `application/problem+json` (RFC 9457) of the type `quota-exceeded`, with the names of the
-    /// limits in `violated-policies`.
+    /// `application/problem+json` (RFC 9457) of the type `quota-exceeded`, with the names of the violated limits
+    /// in `violated-policies`.
     #[serde(rename = "problem+json")]
     Problem,
 }
@@ -142,10 +141,10 @@ impl Default for ReplyTemplate {
     }
 }
 
-impl TryFrom<Fields> for ReplyTemplate {
+impl TryFrom<ReplyFields> for ReplyTemplate {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: ReplyFields) -> Result<Self, String> {
         let default = Self::default();
         let body = match (fields.format, fields.body) {
             (Format::Text, None) => default.body,
@@ -170,7 +169,7 @@ impl TryFrom<Fields> for ReplyTemplate {
 }
 
 impl ReplyTemplate {
-    /// The answer to a request that violates these limits. `retry_after` is in seconds.
+    /// The reply to a request that violates these limits. `retry_after` is in seconds.
     pub(super) fn over_limit<'a>(
         &self,
         details: Bytes,
@@ -195,7 +194,7 @@ impl ReplyTemplate {
         }
     }
 
-    /// The answer to a request that could not be counted.
+    /// The reply to a request that could not be counted.
     pub(super) fn unavailable(&self, details: Bytes) -> Reply {
         let status = 503;
         let (content_type, body) = match &self.body {

@@ -1,4 +1,4 @@
-//! Blocks are created with the first key that needs them, by whichever worker comes first.
+//! The first key that needs a block creates it, on any worker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,8 +38,8 @@ fn a_table_that_nobody_uses_takes_no_memory() {
     assert_eq!(counter(&host, "l299", "admitted"), 1);
 }
 
-/// Just before each of the writes by which a request is counted, another worker counts one of the same
-/// key. Whichever creates the block, both requests count.
+/// Just before one of the writes that count a request, another worker counts a request with the same key. Both
+/// requests count, whichever worker creates the block.
 #[test]
 fn two_workers_that_create_a_block_at_once_lose_no_count() {
     let mut interrupted = 0;
@@ -68,13 +68,13 @@ fn two_workers_that_create_a_block_at_once_lose_no_count() {
     }
     assert!(
         interrupted >= 2,
-        "the other worker came in between {interrupted} times"
+        "the other worker wrote in between {interrupted} times"
     );
 }
 
-/// A worker that is gone before it has created a block holds nobody up.
+/// A worker that disappears holds up no other one.
 #[test]
-fn nobody_waits_for_a_worker_that_is_gone() {
+fn no_worker_waits_for_one_that_is_gone() {
     let data = SharedData::new();
     let gone = host(&data, 2);
     assert_eq!(admitted(&gone, &with_key("a"), 1), 1);
@@ -88,8 +88,8 @@ fn nobody_waits_for_a_worker_that_is_gone() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Four workers and a few new keys: at some of its writes, one worker is overtaken by another,
-    /// which is itself overtaken by a third. Versions may come round. Every key gets exactly its limit.
+    /// Four workers and a few new keys: at some of its writes, a worker is overtaken by another one, which can be
+    /// overtaken by a third. Versions may wrap. Every key gets exactly its limit.
     #[test]
     fn workers_that_overtake_each_other_lose_no_count(
         requests in proptest::collection::vec((0..4_usize, 0..4_usize), 1..40),
@@ -139,7 +139,7 @@ proptest! {
             let (sent, passed) = (sent[key].load(Ordering::Relaxed), passed[key].load(Ordering::Relaxed));
             prop_assert_eq!(passed, sent.min(LIMIT), "key {} of {} requests", key, sent);
             let more = admitted(&hosts[0], &with_key(&format!("key-{key}")), LIMIT);
-            prop_assert_eq!(passed + more, LIMIT, "key {} after all", key);
+            prop_assert_eq!(passed + more, LIMIT, "key {} at the end", key);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A table that is contended, broken, or does not answer.
+//! Tables that are contended or corrupt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,8 +15,7 @@ fn three(on_error: &str) -> Value {
     config
 }
 
-/// Another worker writes the block (the same bytes), each of so many times just before a filter
-/// does.
+/// Another worker writes the same bytes to the block just before the filter does, this many times.
 fn contend(data: &SharedData, times: u32) {
     let left = Arc::new(AtomicU32::new(times));
     data.before_each_write(move |data, attempt| {
@@ -38,7 +37,7 @@ fn get(host: &Host) -> u16 {
 }
 
 #[test]
-fn who_comes_second_starts_again() {
+fn an_overtaken_update_is_repeated() {
     let host = builder(&three("deny")).start().unwrap();
     contend(host.shared_data(), 5);
 
@@ -46,12 +45,12 @@ fn who_comes_second_starts_again() {
 
     assert_eq!(counter(&host, "all", "cas_retries"), 5);
     assert_eq!(counter(&host, "all", "gave_up"), 0);
-    // It was counted once.
+    // The request counted once.
     assert_eq!(admitted(&host, &Request::get("/"), 3), 2);
 }
 
 #[test]
-fn what_cannot_be_counted_is_allowed_by_default() {
+fn a_request_that_cannot_be_counted_is_allowed_by_default() {
     let host = builder(&three("allow")).start().unwrap();
     contend(host.shared_data(), u32::MAX);
 
@@ -60,13 +59,13 @@ fn what_cannot_be_counted_is_allowed_by_default() {
     assert_eq!(counter(&host, "all", "gave_up"), 5);
     assert_eq!(counter(&host, "all", "errors"), 5);
     assert_eq!(counter(&host, "all", "admitted"), 0);
-    // Nothing of it was counted.
+    // None of the requests counted.
     host.shared_data().leave_writes_alone();
     assert_eq!(admitted(&host, &Request::get("/"), 4), 3);
 }
 
 #[test]
-fn what_cannot_be_counted_is_denied_if_that_is_wanted() {
+fn a_request_that_cannot_be_counted_is_denied_with_on_error_deny() {
     let host = builder(&three("deny")).start().unwrap();
     contend(host.shared_data(), u32::MAX);
 

@@ -1,4 +1,4 @@
-//! What counts survive, and who shares them.
+//! The lifetime of counts, and the instances that share them.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{VM, admitted, builder, config, filter};
 
-/// Three requests an hour, and what else is said.
+/// Three requests an hour, with more fields.
 fn three(more: Value) -> Value {
     let mut limit = json!({"name": "all", "rate": {"requests": 3, "per": "1h"}});
     if let (Some(limit), Value::Object(more)) = (limit.as_object_mut(), more) {
@@ -25,7 +25,7 @@ fn get() -> Request {
     Request::get("/")
 }
 
-/// Panics over requests to `/panic`.
+/// A plugin that panics on requests to `/panic`.
 struct Bomb(Instance<BombPolicy>);
 
 struct BombPolicy;
@@ -92,7 +92,7 @@ fn a_new_vm_finds_the_counts() {
     host.advance(Duration::from_secs(2));
 
     assert_eq!(host.send(get()).status(), 200);
-    // The second one: it was counted before the other plugin panicked.
+    // The second request, which counted before the other plugin panicked.
     assert_eq!(host.send(Request::get("/panic")).status(), 503);
 
     assert_eq!(admitted(&host, &get(), 3), 1);
@@ -100,7 +100,7 @@ fn a_new_vm_finds_the_counts() {
 }
 
 #[test]
-fn a_push_keeps_the_counts_of_a_limit_that_means_the_same() {
+fn a_push_keeps_the_counts_of_a_limit_whose_meaning_stays_the_same() {
     for same in [
         json!({"match": {"path": {"prefix": "/"}}}),
         json!({"cost": {"header": "x-cost"}}),
@@ -130,7 +130,7 @@ fn a_push_that_adds_a_limit_keeps_the_counts_of_the_others() {
 }
 
 #[test]
-fn a_push_starts_anew_where_a_limit_means_something_else() {
+fn a_push_resets_a_limit_whose_meaning_changes() {
     for different in [
         json!({"name": "renamed"}),
         json!({"key": [{"constant": "v2"}]}),
@@ -144,7 +144,7 @@ fn a_push_starts_anew_where_a_limit_means_something_else() {
             .unwrap();
 
         assert_eq!(admitted(&host, &get(), 4), 3, "{different}");
-        // The way back finds the old counts: nobody gains by it.
+        // The old configuration finds the old counts: switching back and forth gains nothing.
         host.update(vec![filter(&three(json!({})))]).unwrap();
         assert_eq!(admitted(&host, &get(), 1), 0, "{different}");
     }
@@ -170,7 +170,7 @@ fn names_keep_instances_apart() {
 
     assert_eq!(admitted(&edge, &get(), 2), 2);
     assert_eq!(admitted(&other, &get(), 4), 3);
-    // One name, one count, on however many listeners.
+    // Instances with the same name share a count, on any number of listeners.
     assert_eq!(admitted(&same, &get(), 4), 1);
     assert_eq!(admitted(&edge, &get(), 1), 0);
 }
@@ -183,7 +183,7 @@ fn a_step_of_the_wall_clock_gives_nothing_away() {
 
     host.set_wall_time(host.wall_time() + Duration::from_secs(86_400));
     assert_eq!(admitted(&host, &get(), 1), 0);
-    // Not for who is configured after it either.
+    // The same holds for an instance configured after the step.
     host.update(vec![filter(&three(
         json!({"algorithm": "fixed_window", "missing": "deny"}),
     ))])

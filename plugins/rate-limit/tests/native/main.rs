@@ -1,5 +1,5 @@
-//! What rate-limit owes to a host with several workers: what only the native host can bring about on
-//! purpose.
+//! Behaviour with several workers and a failing host, in situations that only the native host can produce on
+//! demand.
 
 #![allow(
     clippy::indexing_slicing,
@@ -7,12 +7,12 @@
     reason = "helpers of tests are tests"
 )]
 
+mod block_cache;
 mod creation;
 mod failures;
 mod lifetimes;
 mod memory;
 mod races;
-mod remembered;
 
 use proxy_wasm_native_host::{Filter, Host, HostBuilder, Request};
 use serde_json::{Value, json};
@@ -35,13 +35,13 @@ fn builder(config: &Value) -> HostBuilder {
     Host::builder().filter(filter(config))
 }
 
-/// How many of so many requests pass.
+/// Sends this many requests and returns the number that pass.
 fn admitted(host: &Host, request: &Request, times: usize) -> usize {
     let passes = |_: &usize| host.send(request.clone()).status() == 200;
     (0..times).filter(passes).count()
 }
 
-/// A request of that API key.
+/// A request with this API key.
 fn with_key(key: &str) -> Request {
     Request::get("/").header("x-api-key", key)
 }

@@ -1,4 +1,4 @@
-//! More keys than there is room for.
+//! More keys than a table has room for.
 
 use proxy_wasm_native_host::Host;
 use serde_json::json;
@@ -16,7 +16,7 @@ fn host(when_full: &str) -> Host {
 }
 
 #[test]
-fn a_flood_of_keys_does_not_free_who_is_over_the_limit() {
+fn a_flood_of_keys_does_not_free_a_key_over_its_limit() {
     let host = host("forgive");
     assert_eq!(admitted(&host, &with_key("heavy"), 12), 10);
 
@@ -26,7 +26,7 @@ fn a_flood_of_keys_does_not_free_who_is_over_the_limit() {
 
     assert_eq!(admitted(&host, &with_key("heavy"), 5), 0);
     assert_eq!(host.gauge(&name("per-key", "occupancy")), 16);
-    // All but the heavy one and the last 15 had to make room, each of one request.
+    // All keys but the heavy one and the last 15 were evicted, each with a usage of one request.
     assert_eq!(counter(&host, "per-key", "evictions"), 1000 - 15);
     assert_eq!(counter(&host, "per-key", "forgiven"), 1000 - 15);
 }
@@ -50,14 +50,14 @@ fn strict_never_admits_a_key_more_than_its_limit() {
     let mut passed = vec![0; 100];
     for round in 0..15 {
         for (n, passed) in passed.iter_mut().enumerate() {
-            // Some come again and again, others once in a while.
+            // Some keys send in every round, others in one of five.
             if n % 7 == 0 || n % 5 == round % 5 {
                 *passed += admitted(&host, &with_key(&n.to_string()), 1);
             }
         }
     }
     assert!(passed.iter().all(|passed| *passed <= 10), "{passed:?}");
-    // New keys pay for it.
+    // New keys inherit the debt.
     assert_eq!(admitted(&host, &with_key("new"), 1), 0);
     assert!(counter(&host, "per-key", "evictions") > 0);
     assert_eq!(counter(&host, "per-key", "forgiven"), 0);

@@ -1,4 +1,4 @@
-//! Workers that race for real.
+//! Workers on threads that race.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,8 +13,7 @@ fn host(limits: Value) -> Host {
     builder(&config(limits)).workers(WORKERS).start().unwrap()
 }
 
-/// Every worker sends all of these requests in turn, at the same time as the others. Returns how
-/// many of them pass.
+/// All workers at once send these requests, each worker one after the other. Returns the number that pass.
 fn race(host: &Host, requests: &[Request]) -> usize {
     let passed = AtomicUsize::new(0);
     host.race(|worker| {
@@ -28,7 +27,7 @@ fn race(host: &Host, requests: &[Request]) -> usize {
 }
 
 #[test]
-fn as_many_pass_as_the_limit_says() {
+fn exactly_the_limit_passes() {
     for algorithm in ["gcra", "sliding_window", "fixed_window"] {
         let host = host(json!([{
             "name": "per-client", "key": ["remote_address"], "algorithm": algorithm,
@@ -57,8 +56,7 @@ fn the_first_request_of_a_key_is_not_counted_twice() {
     assert_eq!(race(&host, &keys), 1000);
 }
 
-/// What the narrow limit denies must cost nothing of the wide one, although it is reserved there
-/// first.
+/// A request that the narrow limit denies must consume nothing of the wide one, which reserves it first.
 #[test]
 fn denied_requests_consume_nothing_of_other_limits() {
     let host = host(json!([
@@ -70,17 +68,17 @@ fn denied_requests_consume_nothing_of_other_limits() {
         .map(|n| Request::get(if n % 2 == 0 { "/narrow" } else { "/" }))
         .collect();
 
-    // 800 requests to /narrow, of which 100 pass, and as many elsewhere, which all pass: there are
-    // always more left than workers, so that none meets what another holds for a moment.
+    // Of 800 requests to /narrow 100 pass, and of 800 to / all pass. The wide limit always has more capacity left
+    // than there are workers, so that no worker is denied because of the reservations of the others.
     assert_eq!(race(&host, &requests), 100 + 800);
     assert_eq!(counter(&host, "narrow", "admitted"), 100);
     assert_eq!(admitted(&host, &Request::get("/"), 200), 100);
 }
 
-/// At the edge of the wide limit a request may be denied because of what another one has reserved
-/// there and gives back at once; never the other way round.
+/// At the edge of the wide limit, the reservation of a request that will be rolled back can cause another request to
+/// be denied, but never to be admitted.
 #[test]
-fn what_is_held_for_a_moment_never_lets_others_through() {
+fn reservations_never_admit_too_much() {
     let host = host(json!([
         {"name": "wide", "rate": {"requests": 300, "per": "24h"}},
         {"name": "narrow", "match": {"path": {"exact": "/narrow"}},

@@ -1,47 +1,48 @@
-//! A key's ledger in its block of the table.
+//! The ledger of a key in its block of the table.
 
 use super::ledger::{Ledger, Reservation, Rules};
+use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, TableEvents, WhenFull};
 
 /// The ledger of one key, at one time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account {
     pub(super) rules: Rules,
-    pub(super) now: u64,
-    /// Of the key, in its block.
+    pub(super) now: Nanos,
+    /// The tag of the key in its block.
     pub(super) tag: u64,
 }
 
-/// Something that withdraws from the ledger.
+/// A withdrawal from the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// A request, which reserves as many of these retries as it can have.
+    /// A request, which reserves as many of these retries as possible.
     Request { wanted: u32 },
-    /// A retry by somebody else, which reserves itself if that is possible.
+    /// A caller's retry, which is reserved if possible.
     InboundRetry,
-    /// A retry by somebody else, which is charged in any case.
+    /// A caller's retry, which is charged in any case.
     CountedRetry,
 }
 
-/// What comes of a request when it is settled.
+/// The last entry for a request, when its use is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Closing {
-    /// Whether it deposits.
+    /// Whether the request deposits.
     pub(super) deposits: bool,
-    /// What was reserved for it, and how many retries of that go back.
+    /// Its reservation, and how many retries of it are refunded.
     pub(super) unused: Option<(Reservation, u32)>,
 }
 
 /// The ledger after an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Statement {
-    /// For how many more retries there is something.
+    /// How many more retries it pays for.
     pub(super) balance: u32,
     pub(super) table: TableEvents,
 }
 
 impl Account {
-    /// Withdraws, and says what. The ledger is written only if something was there.
+    /// Withdraws retries, and returns the reservation. The ledger is written only if there were retries to withdraw.
     pub(super) fn enter(
         &self,
         entry: Entry,
@@ -61,8 +62,8 @@ impl Account {
         })
     }
 
-    /// Gives back what was not used, and deposits. A ledger that was evicted has forgotten what was
-    /// reserved, and begins again only for a deposit.
+    /// Refunds unused retries, and deposits. An evicted ledger has no record of the reservation, and starts again only
+    /// with a deposit.
     pub(super) fn close(&self, closing: Closing, bytes: &mut Vec<u8>) -> Edit<Statement> {
         let edit = self.edit(bytes, |ledger, is_kept| {
             if let Some((reserved, retries)) = closing.unused {
@@ -83,8 +84,7 @@ impl Account {
         }
     }
 
-    /// Lets `change` change the ledger; it learns whether the table has it, and says whether to write
-    /// it.
+    /// Changes the ledger. `change` learns whether the table has the ledger, and returns whether to write it.
     fn edit<T>(
         &self,
         bytes: &mut Vec<u8>,
@@ -93,8 +93,8 @@ impl Account {
         let Self { rules, now, tag } = self;
         let mut block = Block::<Ledger>::new(bytes);
         let malformed = block.was_malformed();
-        let harm = |ledger: Ledger| ledger.at(rules, *now).events();
-        let update = block.update(*tag, WhenFull::Forgive, harm, |ledger| {
+        let eviction_cost = |ledger: Ledger| ledger.at(rules, *now).eviction_cost();
+        let update = block.update(*tag, WhenFull::Forgive, eviction_cost, |ledger| {
             let is_kept = ledger != Ledger::default();
             let mut ledger = ledger.at(rules, *now);
             let (is_written, outcome) = change(&mut ledger, is_kept);

@@ -1,4 +1,4 @@
-//! For how long the sender of a retry that was denied is to wait.
+//! The delay before the sender of a denied retry may try again.
 //!
 //! With *n* the number of the retry (1 for the first), the delay is
 //!
@@ -8,22 +8,21 @@
 //! | `linear` | base × *n* |
 //! | `exponential` | base × factorⁿ⁻¹ |
 //!
-//! and at most `max`. Then comes the jitter, which spreads out those that were denied together: `none`;
-//! `equal`, half of the delay and a random part of the other half; `full`, a random part of the whole
-//! (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+//! and at most `max`. The [jitter](portcullis_core::backoff) then spreads out clients that were denied together:
+//! `none`; `equal`, half of the delay and a random part of the other half; `full`, a random part of the whole delay.
 //!
-//! `Retry-After` has whole seconds (RFC 9110, section 10.2.3): the delay is rounded up, and at least 1.
+//! `Retry-After` has whole seconds (RFC 9110, section 10.2.3): the delay is rounded up, and is at least 1.
 
 use serde::Deserialize;
 
-use portcullis_core::config::{Whole, Within, at_member};
+use portcullis_core::backoff;
+use portcullis_core::config::{BoundedDuration, BoundedInteger, at_member};
+use portcullis_core::time::Nanos;
 
-const MAX: u64 = 24 * 60 * 60 * 1_000;
-const SECOND: u64 = 1_000_000_000;
+/// From a millisecond to a day.
+type Delay = BoundedDuration<1, 86_400_000>;
 
-type Delay = Within<1, MAX>;
-
-/// A row of delays.
+/// Delay before the sender of a denied retry may try again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -32,78 +31,83 @@ type Delay = Within<1, MAX>;
 )]
 #[serde(try_from = "Fields")]
 pub(super) struct Backoff {
-    growth: Growth,
-    base: u64,
-    max: u64,
-    jitter: Jitter,
+    is_linear: bool,
+    /// With a factor of 1 unless the strategy is exponential.
+    series: backoff::Backoff,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Growth {
-    Fixed,
-    Linear,
-    Exponential { factor: u64 },
-}
-
-/// How delays grow from retry to retry.
+/// How the delay grows from retry to retry.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum Strategy {
-    /// Not at all.
+    /// The delay does not grow.
     Fixed,
-    /// By `base` each time.
+    /// The delay grows by `base` each time.
     Linear,
-    /// By `factor` each time.
+    /// The delay grows by `factor` each time.
     #[default]
     Exponential,
 }
 
-/// What chance does to a delay.
+/// How the delay varies at random.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum Jitter {
-    /// Nothing.
+    /// The delay does not vary.
     None,
-    /// It is at least half as long.
+    /// At least half of the delay.
     Equal,
-    /// It can be anything up to its length.
+    /// Any value up to the delay.
     #[default]
     Full,
 }
 
-/// For how long the sender of a retry that was denied is told to wait.
+impl From<Jitter> for backoff::Jitter {
+    fn from(jitter: Jitter) -> Self {
+        match jitter {
+            Jitter::None => Self::None,
+            Jitter::Equal => Self::Equal,
+            Jitter::Full => Self::Full,
+        }
+    }
+}
+
+/// Delay before the sender of a denied retry may try again.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// How delays grow from retry to retry.
+    /// How the delay grows from retry to retry.
     #[serde(default)]
     strategy: Strategy,
-    /// The first delay, from `1ms` to `24h`. Default: `1s`.
+    /// First delay: `1ms` to `24h`. Default: `1s`.
     #[serde(default = "base")]
     base: Delay,
-    /// By how much an exponential delay grows, from 1 to 10. Default: 2.
-    factor: Option<Whole<1, 10>>,
-    /// The longest delay, from `1ms` to `24h`. Default: `30s`, or `base` if that is longer.
+    /// Factor by which an exponential delay grows: 1 to 10. Default: 2.
+    factor: Option<BoundedInteger<1, 10>>,
+    /// Longest delay: `1ms` to `24h`. Default: `30s`, or `base` if that is longer.
     max: Option<Delay>,
-    /// What chance does to a delay.
+    /// How the delay varies at random.
     #[serde(default)]
     jitter: Jitter,
 }
 
 fn base() -> Delay {
-    const { Within::millis(1_000) }
+    const { BoundedDuration::millis(1_000) }
 }
 
 impl Default for Backoff {
     fn default() -> Self {
         Self {
-            growth: Growth::Exponential { factor: 2 },
-            base: base().nanos(),
-            max: 30 * SECOND,
-            jitter: Jitter::default(),
+            is_linear: false,
+            series: backoff::Backoff {
+                base: base().nanos(),
+                factor: 2,
+                max: Nanos::from_secs(30),
+                jitter: Jitter::default().into(),
+            },
         }
     }
 }
@@ -112,18 +116,15 @@ impl TryFrom<Fields> for Backoff {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let default = Self::default();
-        let growth = match (fields.strategy, fields.factor) {
-            (Strategy::Exponential, None) => default.growth,
-            (Strategy::Exponential, Some(factor)) => Growth::Exponential {
-                factor: factor.get().into(),
-            },
+        let default = Self::default().series;
+        let factor = match (fields.strategy, fields.factor) {
+            (Strategy::Exponential, None) => default.factor,
+            (Strategy::Exponential, Some(factor)) => factor.get(),
             (_, Some(_)) => {
                 let message = "found a factor; only the strategy \"exponential\" has one";
                 return Err(at_member("factor", message));
             }
-            (Strategy::Fixed, None) => Growth::Fixed,
-            (Strategy::Linear, None) => Growth::Linear,
+            (Strategy::Fixed | Strategy::Linear, None) => 1,
         };
         let base = fields.base.nanos();
         if let Some(max) = fields.max.filter(|max| *max < fields.base) {
@@ -133,44 +134,34 @@ impl TryFrom<Fields> for Backoff {
             return Err(at_member("max", message));
         }
         Ok(Self {
-            growth,
-            base,
-            max: fields.max.map_or(default.max.max(base), Delay::nanos),
-            jitter: fields.jitter,
+            is_linear: fields.strategy == Strategy::Linear,
+            series: backoff::Backoff {
+                base,
+                factor,
+                max: fields.max.map_or(default.max.max(base), Delay::nanos),
+                jitter: fields.jitter.into(),
+            },
         })
     }
 }
 
 impl Backoff {
-    /// The delay of retry number `retry` in nanoseconds. `random` is any number, evenly distributed.
-    fn delay(&self, retry: u32, random: u64) -> u64 {
-        let grown = match self.growth {
-            Growth::Fixed => self.base,
-            Growth::Linear => self.base.saturating_mul(retry.into()),
-            Growth::Exponential { factor } => {
-                let growth = factor.saturating_pow(retry.saturating_sub(1));
-                self.base.saturating_mul(growth)
+    /// The delay of retry number `retry`. `random` is any number, evenly distributed.
+    fn delay(&self, retry: u32, random: u64) -> Nanos {
+        let series = &self.series;
+        match self.is_linear {
+            true => {
+                let delay = (series.base * retry.into()).min(series.max);
+                series.jitter.apply(delay, random)
             }
-        };
-        let delay = grown.min(self.max);
-        match self.jitter {
-            Jitter::None => delay,
-            Jitter::Equal => delay / 2 + part(delay - delay / 2, random),
-            Jitter::Full => part(delay, random),
+            false => series.delay(retry.saturating_sub(1), random),
         }
     }
 
-    /// The same in whole seconds, at least 1.
+    /// The same delay in whole seconds, at least 1.
     pub(super) fn retry_after(&self, retry: u32, random: u64) -> u64 {
-        self.delay(retry, random).div_ceil(SECOND).max(1)
+        self.delay(retry, random).ceil_secs().max(1)
     }
-}
-
-/// Evenly from 0 to `whole`.
-fn part(whole: u64, random: u64) -> u64 {
-    let product = (u128::from(whole) + 1) * u128::from(random);
-    // The upper half of a product of 64 bits each.
-    (product >> u64::BITS) as u64
 }
 
 #[cfg(test)]
@@ -187,7 +178,7 @@ mod tests {
     /// The delays of the first retries in milliseconds.
     fn delays(config: &str, random: u64) -> [u64; 5] {
         let backoff = backoff(config);
-        [1, 2, 3, 4, u32::MAX].map(|retry| backoff.delay(retry, random) / 1_000_000)
+        [1, 2, 3, 4, u32::MAX].map(|retry| backoff.delay(retry, random).get() / 1_000_000)
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The circuit breaker that a budget respects.
+//! The circuit breaker that a budget respects, as the configuration names it.
 
 use serde::Deserialize;
 
 use portcullis_core::config::Name;
+use portcullis_core::time::Nanos;
 use portcullis_table::KeyHash;
 
 use super::BudgetId;
@@ -18,7 +19,7 @@ use super::BudgetId;
 pub struct BreakerName {
     /// The instance of circuit-breaker.
     pub policy: Name,
-    /// The breaker's own name.
+    /// The name of the breaker.
     pub breaker: Name,
 }
 
@@ -26,8 +27,7 @@ impl TryFrom<String> for BreakerName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // Names may have slashes, too. Which of them is meant does not matter: put together again, the
-        // names are the same.
+        // Names may contain slashes. Any of them can separate the two, because both names are only used joined again.
         let names = text
             .split_once('/')
             .and_then(|(policy, breaker)| Some((Name::parse(policy)?, Name::parse(breaker)?)));
@@ -41,16 +41,16 @@ impl TryFrom<String> for BreakerName {
     }
 }
 
-/// The question whether the breaker of a budget is open.
+/// A query for the state of a breaker.
 #[derive(Clone, Copy, Debug)]
 pub struct BreakerQuery {
-    /// The budget that respects it.
+    /// The budget that respects the breaker.
     pub budget: BudgetId,
-    /// What the request's key is made of: a breaker whose keys are made of the same can answer for this
-    /// key alone.
+    /// A hash of the parts of the request's key. A breaker whose keys have the same parts can answer for this key
+    /// alone.
     pub shape: u64,
     /// The request's key.
     pub key: KeyHash,
-    /// The time now.
-    pub now: u64,
+    /// The current time.
+    pub now: Nanos,
 }

@@ -9,19 +9,17 @@ use super::breaker::BreakerName;
 use super::inbound::{AttemptHeaders, InboundRetries};
 use super::ledger::Rules;
 use super::retry_on::{Conditions, RetryOn, Status, short_list};
-use portcullis_core::config::{HeaderName, Mode, Name, Whole, Within};
+use portcullis_core::config::{BoundedDuration, BoundedInteger, HeaderName, Mode, Name};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::KeyPart;
 use portcullis_core::matcher::Match;
 use portcullis_core::reply::ErrorStatus;
 use portcullis_table::{blocks_for, fingerprint};
 
-const SECOND: u64 = 1_000;
-const HOUR: u64 = 3_600 * SECOND;
+/// From a second to an hour.
+type Window = BoundedDuration<1_000, 3_600_000>;
 
-type Window = Within<SECOND, HOUR>;
-
-/// A budget: how many retries some requests may cost. Its fields agree with each other.
+/// A budget: it limits the retries of the requests that it applies to.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -31,7 +29,7 @@ type Window = Within<SECOND, HOUR>;
 #[serde(try_from = "Budget")]
 pub(super) struct CheckedBudget {
     pub(super) budget: Budget,
-    /// On what Envoy retries.
+    /// The conditions on which Envoy retries.
     pub(super) conditions: Conditions,
 }
 
@@ -48,95 +46,92 @@ impl TryFrom<Budget> for CheckedBudget {
     }
 }
 
-/// A budget: how many retries some requests may cost.
+/// A budget: it limits the retries of the requests that it applies to.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Budget {
-    /// The name of the budget, in metrics: unique.
+    /// Name of the budget, unique; used in metrics.
     pub(super) name: Name,
-    /// Which requests the budget is for. Without it: all.
+    /// Requests that this budget applies to. Default: all.
     #[serde(rename = "match")]
     pub(super) condition: Option<Match>,
-    /// What has a budget of its own. Without it, all requests share one.
+    /// Values that have a budget of their own. Empty: all requests share one.
     #[serde(default)]
     pub(super) key: Vec<KeyPart>,
-    /// How many retries there may be for a hundred requests, from 0 to 1000. Default: 20.
+    /// Number of retries that a hundred requests buy: 0 to 1000. Default: 20.
     #[serde(default = "ratio")]
-    ratio: Whole<0, 1_000>,
-    /// For how long a request counts, from `1s` to `1h`. Default: `10s`.
+    ratio: BoundedInteger<0, 1_000>,
+    /// Time for which a request counts: `1s` to `1h`. Default: `10s`.
     #[serde(default = "window")]
     window: Window,
-    /// How many retries there may be in each second however few requests there are, from 0 to 1000000.
-    /// Default: 3.
+    /// Number of retries per second that are always available, even with few requests: 0 to 1000000. Default: 3.
     #[serde(default = "min_retries_per_second")]
-    min_retries_per_second: Whole<0, 1_000_000>,
-    /// How many retries one request may have, from 0 to 10. It replaces `num_retries` of the route.
-    /// Default: 1.
+    min_retries_per_second: BoundedInteger<0, 1_000_000>,
+    /// Number of retries for one request: 0 to 10. It replaces `num_retries` of the route's policy. Default: 1.
     #[serde(default = "max_retries")]
-    max_retries: Whole<0, 10>,
-    /// On what Envoy retries, beside what the route says: conditions of `x-envoy-retry-on` and
-    /// `x-envoy-retry-grpc-on`, separated by commas.
+    max_retries: BoundedInteger<0, 10>,
+    /// Retry conditions in addition to the route's policy: those of `x-envoy-retry-on` and `x-envoy-retry-grpc-on`,
+    /// separated by commas.
     retry_on: Option<RetryOn>,
-    /// Statuses on which Envoy retries, beside what `retry_on` and the route say: 1 to 20 of 400 to 599.
+    /// Statuses that Envoy retries, in addition to `retry_on` and the route's policy: 1 to 20 statuses from 400 to 599.
     #[serde(default, deserialize_with = "short_list")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
     retriable_status_codes: Option<Vec<Status>>,
-    /// Response headers on which Envoy retries if they are there, whatever their values: 1 to 20 names.
+    /// Response headers whose presence makes Envoy retry, regardless of their values: 1 to 20 names.
     #[serde(default, deserialize_with = "short_list")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
     retriable_headers: Option<Vec<HeaderName>>,
-    /// Whether only GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY may be retried.
+    /// Whether only GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY requests may be retried. gRPC requests are POST.
+    /// Default: true.
     #[serde(default = "yes")]
     pub(super) idempotent_only: bool,
-    /// What becomes of a request that is a retry itself.
+    /// Treatment of requests that are already retries.
     #[serde(default)]
     pub(super) inbound_retries: InboundRetries,
-    /// The headers that tell a retry. Default: `x-envoy-attempt-count` and
-    /// `grpc-previous-rpc-attempts`.
+    /// Headers that mark a request as a retry. Default: `x-envoy-attempt-count` and `grpc-previous-rpc-attempts`.
     #[serde(default)]
     pub(super) attempt_headers: AttemptHeaders,
-    /// The status of the answer to a retry that is denied, from 400 to 599. Default: 503.
+    /// Status of the response to a denied retry: 400 to 599. Default: 503.
     #[serde(default)]
     pub(super) deny_status: ErrorStatus<503>,
-    /// For how long the sender of such a retry is told to wait.
+    /// Delay before the sender of a denied retry may try again.
     #[serde(default)]
     pub(super) backoff: Backoff,
-    /// A circuit breaker, `<policy>/<breaker>`: while it is open, nothing is retried.
+    /// Circuit breaker, written `<policy>/<breaker>`. While it is open, nothing is retried.
     pub(super) respect_breaker: Option<BreakerName>,
-    /// Whether to act, only to count and mark, or to leave the budget out. The plugin's own `mode`
-    /// holds too: the milder one counts.
+    /// Enforce the budget, only count and mark, or ignore it. The milder of this mode and the plugin's `mode` applies.
     #[serde(default)]
     pub(super) mode: Mode,
 }
 
-fn ratio() -> Whole<0, 1_000> {
-    const { Whole::new(20) }
+fn ratio() -> BoundedInteger<0, 1_000> {
+    const { BoundedInteger::new(20) }
 }
 
 fn window() -> Window {
-    const { Within::millis(10_000) }
+    const { BoundedDuration::millis(10_000) }
 }
 
-fn min_retries_per_second() -> Whole<0, 1_000_000> {
-    const { Whole::new(3) }
+fn min_retries_per_second() -> BoundedInteger<0, 1_000_000> {
+    const { BoundedInteger::new(3) }
 }
 
-fn max_retries() -> Whole<0, 10> {
-    const { Whole::new(1) }
+fn max_retries() -> BoundedInteger<0, 10> {
+    const { BoundedInteger::new(1) }
 }
 
 fn yes() -> bool {
     true
 }
 
-/// The methods that can be repeated without harm (RFC 9110, section 9.2.2; QUERY: RFC 10008, section 2).
+/// The methods that can be repeated safely (RFC 9110, section 9.2.2; QUERY: RFC 10008, section 2).
 const IDEMPOTENT: [&[u8]; 7] = [
     b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"QUERY",
 ];
 
 impl Budget {
-    /// How many blocks its table has; 0 if it needs none.
+    /// The number of blocks of its table; 0 if it needs no table.
     pub(super) fn blocks(&self, max_keys: u32) -> u32 {
         let is_one_key = self.key.iter().all(KeyPart::is_constant);
         match (self.mode, is_one_key) {
@@ -146,7 +141,7 @@ impl Budget {
         }
     }
 
-    /// What the counts of its ledgers are worth.
+    /// The value of the counts in its ledgers.
     pub(super) fn rules(&self) -> Rules {
         Rules {
             ratio: self.ratio.get(),
@@ -155,7 +150,7 @@ impl Budget {
         }
     }
 
-    /// How many retries a request of this method should have, if the budget pays for them.
+    /// How many retries a request with this method should have, if the budget pays for them.
     pub(super) fn wanted(&self, method: &[u8]) -> u32 {
         match self.idempotent_only && !IDEMPOTENT.contains(&method) {
             true => 0,
@@ -163,7 +158,7 @@ impl Budget {
         }
     }
 
-    /// Which retry a request with these headers is; 0 if it is none, or if that does not matter.
+    /// The number of the retry that a request with these headers is; 0 if it is no retry, or if that does not matter.
     pub(super) fn inbound_retry(&self, headers: &HeaderMap, is_redirected: bool) -> u32 {
         match self.inbound_retries {
             InboundRetries::Ignore => 0,
@@ -173,8 +168,8 @@ impl Budget {
         }
     }
 
-    /// A hash of everything that gives a stored ledger its meaning. What its counts are worth is left
-    /// out: they are counts of events.
+    /// A hash of everything that gives a stored ledger its meaning. The value of its counts is not part of it, because
+    /// they are counts of events.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
         fingerprint((&self.name, self.window.nanos(), &self.key, blocks))
     }

@@ -1,10 +1,10 @@
-//! What is configured.
+//! The configuration of the plugin.
 
 use serde::{Deserialize, Deserializer};
 
 use super::budget::CheckedBudget;
 use super::ledger::Ledger;
-use portcullis_core::config::{Entries, HasTables, Mode, Name, OnError};
+use portcullis_core::config::{HasTables, Mode, Name, NamedList, OnError};
 use portcullis_table::{MaxKeys, MemoryUse};
 
 /// Configuration of the retry-budget plugin.
@@ -16,19 +16,19 @@ use portcullis_table::{MaxKeys, MemoryUse};
 )]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The name of this instance, in metrics. Instances of one name share their budgets.
+    /// Instance name, used in metrics. Instances with the same name share their budgets.
     #[serde(default)]
     pub name: Name,
-    /// Whether to act, only to count and mark, or to do nothing.
+    /// Enforce the budgets, only count and mark, or do nothing.
     #[serde(default)]
     pub(super) mode: Mode,
-    /// Whether there are retries when the budget cannot be read or written.
+    /// Whether requests have retries if the budget cannot be read or written.
     #[serde(default)]
     pub(super) on_error: OnError,
-    /// For how many keys at a time each budget has room.
+    /// Number of keys that each budget can hold at a time.
     #[serde(default)]
     pub(super) max_keys: MaxKeys<4_096>,
-    /// The budgets. The first that matches decides.
+    /// Budgets. The first one that matches a request decides.
     #[serde(deserialize_with = "budgets")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) budgets: Vec<CheckedBudget>,
@@ -50,7 +50,7 @@ fn budgets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CheckedBudg
     BUDGETS.read(deserializer, |checked: &CheckedBudget| &checked.budget.name)
 }
 
-const BUDGETS: Entries = Entries {
+const BUDGETS: NamedList = NamedList {
     one: "a budget",
     several: "budgets",
     shown_in: "metrics",

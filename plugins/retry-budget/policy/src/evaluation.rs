@@ -1,63 +1,52 @@
-//! What is remembered of a request.
+//! The decision on a request, kept for as long as its stream lives.
 
 use super::BudgetId;
 use super::account::Statement;
 use super::ledger::Reservation;
+use super::stop_signal::StopSignal;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::label::Label;
-use portcullis_table::KeyHash;
-use portcullis_table::TableEvents;
+use portcullis_table::{KeyHash, TableEvents};
 
-/// What came of a request, for as long as its stream lives.
+/// The decision on a request, kept for as long as its stream lives.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     pub(super) budget: BudgetId,
     pub(super) is_enforced: bool,
-    /// Which retry the request is; 0 if it is none, or if that does not matter.
+    /// The number of the retry that the request is; 0 if it is no retry, or if that does not matter.
     pub(super) retry: u32,
-    /// How many retries it should have, if there were no budget.
+    /// How many retries it would have without a budget.
     pub(super) wanted: u32,
-    /// How many it may have.
+    /// How many retries it may have.
     pub(super) granted: u32,
-    /// Why that is less, or why the request must not pass.
+    /// Why that is less, or why the request is denied.
     pub(super) reason: Option<Reason>,
     pub(super) is_denied: bool,
     pub(super) is_error: bool,
-    /// Whose ledger pays.
+    /// The key of the ledger that pays.
     pub(super) key: KeyHash,
-    /// What was withdrawn for it, until it is settled.
+    /// The retries that are withdrawn for it, until its use is recorded.
     pub(super) held: Option<Reservation>,
     /// Whether it deposits if it reaches an upstream.
     pub(super) deposits: bool,
-    /// For how many more retries there was something when the ledger was last seen.
+    /// How many more retries the ledger paid for when it was last read.
     pub(super) balance: Option<u32>,
-    pub(super) is_settled: bool,
+    pub(super) is_recorded: bool,
     pub(super) grpc: Option<Grpc>,
-    pub(super) stop: Stop,
+    pub(super) stop_signal: StopSignal,
     pub(super) table: TableEvents,
-}
-
-/// Whether the caller is to be told not to send the request again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// Nothing is known of the response yet, or there is no reason to.
-    No,
-    /// If the response is a failure.
-    IfFailed,
-    /// If the trailers say that it is a failure.
-    IfTrailersFailed,
 }
 
 /// Why a retry is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There is nothing left in the budget.
+    /// The budget is empty.
     BudgetEmpty,
     /// The circuit breaker is open.
     BreakerOpen,
     /// The budget could not be read or written.
     Unavailable,
-    /// The path can be read in several ways, which fall under different budgets.
+    /// The path has readings that belong to different budgets.
     Ambiguous,
 }
 
@@ -91,12 +80,12 @@ impl Evaluation {
         self.is_enforced
     }
 
-    /// Whether the request is a retry, and counts as one.
+    /// Whether the request is a retry and counts as one.
     pub fn is_inbound_retry(&self) -> bool {
         self.retry > 0
     }
 
-    /// Why the request must not pass; in shadow mode, why it would not.
+    /// Why the request is denied; in shadow mode, why it would be.
     pub fn denial(&self) -> Option<Reason> {
         self.reason.filter(|_| self.is_denied)
     }
@@ -111,17 +100,17 @@ impl Evaluation {
         self.is_error
     }
 
-    /// For how many more retries there is something in the budget; unknown if it could not be read.
+    /// How many more retries the budget pays for. `None` if it could not be read.
     pub fn balance(&self) -> Option<u32> {
         self.balance
     }
 
-    /// What the request did to the budget's table.
+    /// Side effects on the table of the budget.
     pub fn table(&self) -> TableEvents {
         self.table
     }
 
-    /// Remembers what was withdrawn, and says how many retries that are.
+    /// Keeps a reservation, and returns its number of retries.
     pub(super) fn hold(&mut self, reserved: Reservation, statement: Statement) -> u32 {
         self.balance = Some(statement.balance);
         self.table = statement.table;
@@ -129,12 +118,12 @@ impl Evaluation {
         reserved.retries()
     }
 
-    /// Whether the request may have fewer retries than it should.
+    /// Whether the request may have fewer retries than it should have.
     pub(super) fn is_short(&self) -> bool {
         self.granted < self.wanted
     }
 
-    /// Whether there is nothing for another retry.
+    /// Whether the budget does not pay for another retry.
     pub(super) fn is_exhausted(&self) -> bool {
         self.reason.is_some() || self.balance == Some(0)
     }

@@ -1,17 +1,17 @@
-//! What Envoy's router is told.
+//! The headers that control Envoy's router.
 //!
-//! The router takes the number of retries from `x-envoy-max-retries`, whatever the route's policy says,
-//! and adds the conditions of `x-envoy-retry-on` and `x-envoy-retry-grpc-on` to those of the policy. It
-//! believes everybody who can set them: Envoy removes them from requests of external clients only. So
-//! the number is always set, and conditions that a client brought along are replaced.
+//! The router takes the number of retries from `x-envoy-max-retries`, which overrides the route's policy, and adds the
+//! conditions in `x-envoy-retry-on` and `x-envoy-retry-grpc-on` to those of the policy. Envoy removes these headers
+//! only from the requests of external clients, so anyone else could set them. Therefore the number is always set, and
+//! the conditions of a client are replaced.
 //!
-//! A request that should have retries and is granted none has the conditions all the same: only then the
-//! router notices that it would have retried, and says so with the flag `URX`, which is what
-//! [`settle`](super::settle) counts as denied. For a request that should have none (a POST, mostly), 0 is
-//! enough: conditions mean nothing then, and the router removes them itself.
+//! A request that should have retries but is granted none still gets the conditions: only with them does the router
+//! notice that it would have retried. It then sets the flag `URX`, which [`recording`](super::recording) counts as
+//! denied. For a request that should have no retries (mostly a POST), 0 is enough: conditions have no effect then, and
+//! the router removes them itself.
 //!
-//! Timeouts that a client asks for, `x-envoy-upstream-rq-per-try-timeout-ms` included, stay: they make
-//! retries likelier, but no more of them.
+//! Timeouts that a client asks for, including `x-envoy-upstream-rq-per-try-timeout-ms`, are kept: they make retries
+//! more likely, but not more numerous.
 
 use bytes::Bytes;
 
@@ -27,13 +27,13 @@ const HEADER_NAMES: Bytes = Bytes::from_static(b"x-envoy-retriable-header-names"
 const HEDGE: Bytes = Bytes::from_static(b"x-envoy-hedge-on-per-try-timeout");
 
 impl RetryBudget {
-    /// Tells the router that a request may have no retries.
+    /// Forbids the router to retry a request.
     pub fn forbid_retries(&self, request: &mut HeaderMap) {
         request.set(MAX_RETRIES, digits(0));
     }
 
-    /// Tells the router how many retries the request may have; in shadow mode, marks it if that would be
-    /// fewer than wanted.
+    /// Sets how many retries the router may make for a request. In shadow mode, it only marks a request that would get
+    /// fewer than it should have.
     pub fn write_headers(&self, evaluation: &Evaluation, request: &mut HeaderMap) {
         let Some(compiled) = self.get(evaluation.budget) else {
             return;
@@ -68,7 +68,7 @@ impl RetryBudget {
     }
 }
 
-/// A number of retries in digits: one of 0 to 10.
+/// A number of retries from 0 to 10, in digits.
 fn digits(retries: u32) -> Bytes {
     const DIGITS: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
     let index = usize::try_from(retries).unwrap_or(usize::MAX);

@@ -1,20 +1,19 @@
-//! Requests that are retries themselves: somebody before this proxy has sent them already.
+//! Requests that are already retries, because a caller has sent them before.
 //!
-//! Headers say so:
+//! Headers mark them:
 //!
 //! | header | value | written by |
 //! |---|---|---|
 //! | `x-envoy-attempt-count` | attempts with this one | an Envoy with `include_request_attempt_count` |
 //! | `grpc-previous-rpc-attempts` | attempts before this one | gRPC clients (gRFC A6) |
-//! | any other | attempts before this one | whoever it was agreed with |
+//! | any other | attempts before this one | callers that agreed to write it |
 //!
-//! After an internal redirect, `x-envoy-attempt-count` is a number that this proxy has written for the request
-//! which was redirected, and is not looked at: that its upstream needed two attempts makes no retry of the
-//! next request. (Unless this Envoy writes no attempts. Then the number is the caller's still, and its retry
-//! was looked at before the redirect.)
+//! After an internal redirect, `x-envoy-attempt-count` is ignored: this proxy has written it for the redirected
+//! request, and two attempts of that request do not make the next one a retry. (If this Envoy does not write the
+//! header, the number is still the caller's, but its retry was counted before the redirect.)
 //!
-//! Of several values the largest counts. What is no number counts as none: a client that wants to hide
-//! a retry can leave the header away just as well.
+//! The largest of several values counts. A value that is no number is ignored: a client that wants to hide a retry can
+//! also omit the header.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
@@ -22,22 +21,22 @@ use serde::{Deserialize, Deserializer, de};
 use portcullis_core::config::HeaderName;
 use portcullis_core::headers::HeaderMap;
 
-/// What becomes of a request that is a retry.
+/// Treatment of a request that is already a retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum InboundRetries {
-    /// It is denied if the budget cannot pay for it.
+    /// Deny it if the budget cannot pay for it.
     Deny,
-    /// The budget pays for it, and goes into debt if it has to.
+    /// Let the budget pay for it, into debt if necessary.
     Count,
-    /// It is a request like any other.
+    /// Treat it like any other request.
     #[default]
     Ignore,
 }
 
 impl InboundRetries {
-    /// The higher, the less a retry may do.
+    /// A higher number allows a retry less.
     pub(super) fn strictness(self) -> u8 {
         match self {
             Self::Ignore => 0,
@@ -48,16 +47,16 @@ impl InboundRetries {
 }
 
 const ATTEMPT_COUNT: &str = "x-envoy-attempt-count";
-/// The URL that an internal redirect has replaced.
+/// The URL that an internal redirect replaced.
 const ORIGINAL_URL: &str = "x-envoy-original-url";
 const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 
-/// The headers that tell a retry from a first attempt.
+/// The headers that mark a retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AttemptHeaders(Vec<HeaderName>);
 
 impl AttemptHeaders {
-    /// Which retry the request is; 0 if none.
+    /// The number of the retry that the request is; 0 if it is no retry.
     pub(super) fn retry(&self, headers: &HeaderMap, is_redirected: bool) -> u32 {
         let is_callers = |name: &&HeaderName| !is_redirected || name.as_str() != ATTEMPT_COUNT;
         let retries = self.0.iter().filter(is_callers).flat_map(|name| {
@@ -69,7 +68,7 @@ impl AttemptHeaders {
     }
 }
 
-/// Whether an internal redirect may have led to a request that seems to be a retry: Envoy then writes these two.
+/// Whether an internal redirect may have led to a request that looks like a retry: Envoy then writes these two headers.
 pub(super) fn may_be_redirected(headers: &HeaderMap) -> bool {
     headers.contains(ATTEMPT_COUNT) && headers.contains(ORIGINAL_URL)
 }
@@ -86,7 +85,7 @@ fn largest(line: &Bytes) -> Option<u32> {
 impl Default for AttemptHeaders {
     fn default() -> Self {
         let known = [ATTEMPT_COUNT, PREVIOUS_ATTEMPTS].map(str::to_owned);
-        // Both are names of headers.
+        // Both are valid names of headers.
         let names = known.into_iter().flat_map(HeaderName::try_from);
         Self(names.collect())
     }
@@ -97,7 +96,7 @@ impl<'de> Deserialize<'de> for AttemptHeaders {
         let names = Vec::<HeaderName>::deserialize(deserializer)?;
         match names.is_empty() {
             true => Err(de::Error::custom(
-                "found an empty array; expected the name of a header (to take no request for a \
+                "found an empty array; expected the name of a header (to treat no request as a \
                  retry, set \"inbound_retries\" to \"ignore\")",
             )),
             false => Ok(Self(names)),

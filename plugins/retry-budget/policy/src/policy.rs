@@ -1,7 +1,7 @@
-//! This policy, for those who load it.
+//! The policy as the host loads it.
 
 use portcullis_core::config::{Document, Errors, HasTables as _, Name};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 
 use crate::{Config, RetryBudget};
 
@@ -22,17 +22,17 @@ impl Policy for RetryBudget {
         Self::new(config)
     }
 
-    fn surroundings(&self, _: &Name) -> Surroundings {
+    fn references(&self, _: &Name) -> References {
         let warnings = self.warnings();
         let respected = self.breakers().enumerate().filter_map(|(i, breaker)| {
             let breaker = breaker?;
             let name = format!("{}/{}", breaker.policy, breaker.breaker);
             Some((format!("$.budgets[{i}].respect_breaker"), name))
         });
-        Surroundings {
+        References {
             warnings: warnings.map(|it| ("$.budgets".to_owned(), it)).collect(),
             respected_breakers: respected.collect(),
-            ..Surroundings::default()
+            ..References::default()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The answer to a retry that is denied.
+//! The response to a denied retry.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use portcullis_core::grpc::Grpc;
 use portcullis_core::label::{ByLabel, Label as _};
 use portcullis_core::reply::Reply;
 
-/// The gRPC status of a request that would only make matters worse.
+/// The gRPC status of a denied retry.
 const UNAVAILABLE: u32 = 14;
 
 const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
@@ -17,8 +17,7 @@ const PUSHBACK: Bytes = Bytes::from_static(b"grpc-retry-pushback-ms");
 const BODY: Bytes = Bytes::from_static(b"Retry budget exhausted\n");
 
 impl RetryBudget {
-    /// Whether requests get no retries when the proxy refuses to say or to do something, so that no budget
-    /// could be asked.
+    /// Whether requests get no retries if the proxy fails, so that no budget could decide.
     pub fn denies_on_error(&self) -> bool {
         let mut budgets = self.active();
         self.mode == Mode::Enforce
@@ -26,7 +25,7 @@ impl RetryBudget {
             && budgets.any(|(_, compiled)| compiled.budget.mode == Mode::Enforce)
     }
 
-    /// The answer to a request whose retries could not be forbidden either.
+    /// The response to a request whose retries could not be forbidden.
     pub fn unavailable(&self) -> Reply {
         Reply {
             status: 503,
@@ -37,8 +36,8 @@ impl RetryBudget {
         }
     }
 
-    /// The answer, if the request must not pass. `random` is any number, evenly distributed; it spreads
-    /// out those that come back.
+    /// The response, if the request is denied. `random` is any number, evenly distributed; it spreads out the clients
+    /// that return.
     pub fn reply(&self, evaluation: &Evaluation, random: u64) -> Option<Reply> {
         let reason = evaluation.denial().filter(|_| evaluation.is_enforced)?;
         let compiled = self.get(evaluation.budget)?;

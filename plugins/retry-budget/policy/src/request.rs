@@ -1,32 +1,33 @@
-//! What becomes of a request.
+//! The decision on a request.
 //!
-//! The [module](super) says what happens in which order, and why.
+//! The [crate](super) documentation defines the order of the steps.
 
 use super::account::{Entry, Statement};
 use super::breaker::BreakerQuery;
-use super::evaluation::{Evaluation, Reason, Stop};
+use super::evaluation::{Evaluation, Reason};
 use super::inbound::{self, InboundRetries};
 use super::ledger::Reservation;
 use super::selection::Selection;
+use super::stop_signal::StopSignal;
 use super::{BudgetId, Compiled, RetryBudget};
 use portcullis_core::config::OnError;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{self, Key, Missing, Request};
-use portcullis_table::TableEvents;
-use portcullis_table::{GaveUp, KeyHash, Store};
+use portcullis_core::time::Nanos;
+use portcullis_table::{GaveUp, KeyHash, Store, TableEvents};
 
 impl RetryBudget {
-    /// Evaluates a request at `now`, in nanoseconds of the steady clock. `None` if no budget is for it.
+    /// Decides on a request. `None` if no budget applies to it. `now` is on the steady clock.
     ///
-    /// `is_redirected`: whether an internal redirect has led to it, see
-    /// [`may_be_redirected`](Self::may_be_redirected). `is_open` is asked whether the breaker is open that the
-    /// budget has to respect.
+    /// `is_redirected` says whether an internal redirect led to the request, see
+    /// [`may_be_redirected`](Self::may_be_redirected). `is_open` says whether the breaker that the budget respects is
+    /// open.
     pub fn on_request<S: Store>(
         &self,
         request: &Request<'_>,
         is_redirected: bool,
-        now: u64,
+        now: Nanos,
         store: &mut S,
         is_open: impl FnOnce(BreakerQuery) -> bool,
     ) -> Option<Evaluation> {
@@ -56,7 +57,7 @@ impl RetryBudget {
             });
         let reason = match is_breaker_open {
             true => Some(Reason::BreakerOpen),
-            // A retry has none to lose.
+            // A retry has no retries to lose.
             false => (is_ambiguous && retry == 0).then_some(Reason::Ambiguous),
         };
         let evaluation = Evaluation {
@@ -72,9 +73,9 @@ impl RetryBudget {
             held: None,
             deposits: is_certain && retry == 0,
             balance: None,
-            is_settled: false,
+            is_recorded: false,
             grpc: Grpc::of(subject.headers()),
-            stop: Stop::No,
+            stop_signal: StopSignal::No,
             table: TableEvents::default(),
         };
         let place = Place {
@@ -89,13 +90,13 @@ impl RetryBudget {
         })
     }
 
-    /// Whether it matters, and may be, that an internal redirect has led to a request with these headers.
+    /// Whether an internal redirect may have led to a request with these headers, and whether that matters.
     pub fn may_be_redirected(&self, headers: &HeaderMap) -> bool {
         let looks = |compiled: &Compiled| compiled.budget.inbound_retries != InboundRetries::Ignore;
         self.active().any(|(_, compiled)| looks(compiled)) && inbound::may_be_redirected(headers)
     }
 
-    /// A first attempt: how many retries it may have.
+    /// Grants retries to a first attempt.
     fn grant<S: Store>(
         &self,
         mut evaluation: Evaluation,
@@ -106,7 +107,7 @@ impl RetryBudget {
             None => evaluation.wanted,
             Some(_) => 0,
         };
-        // There will be a look at the ledger when the request is settled.
+        // The ledger is read when the use of the request is recorded.
         if wanted == 0 && (evaluation.deposits || evaluation.reason.is_some()) {
             return evaluation;
         }
@@ -128,7 +129,7 @@ impl RetryBudget {
         evaluation
     }
 
-    /// A retry by somebody else: whether it may pass.
+    /// Admits or denies a caller's retry.
     fn admit<S: Store>(
         &self,
         mut evaluation: Evaluation,
@@ -162,13 +163,13 @@ impl RetryBudget {
     }
 }
 
-/// Where a request is entered, and when.
+/// The ledger and the time of an entry.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     id: BudgetId,
     compiled: &'a Compiled,
     key: KeyHash,
-    now: u64,
+    now: Nanos,
 }
 
 impl Place<'_> {

@@ -1,18 +1,18 @@
-//! On what Envoy retries.
+//! The conditions on which Envoy retries.
 //!
-//! Envoy's router takes conditions from headers of the request, beside those of the route. Two of them need
-//! something more: `retriable-status-codes` the statuses, `retriable-headers` the names of the response
-//! headers. Where a budget gives these, it has the condition, too.
+//! Envoy's router takes conditions from headers of the request, in addition to those of the route. Two conditions need
+//! a list: `retriable-status-codes` needs the statuses, `retriable-headers` the names of the response headers. A budget
+//! with such a list also has the condition.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
-use portcullis_core::config::{HeaderName, Whole};
+use portcullis_core::config::{BoundedInteger, HeaderName};
 
 const STATUS_CODES: &str = "retriable-status-codes";
 const HEADERS: &str = "retriable-headers";
 
-/// What `x-envoy-retry-on` may say.
+/// The conditions of `x-envoy-retry-on`.
 const HTTP: [&str; 11] = [
     "5xx",
     "gateway-error",
@@ -27,7 +27,7 @@ const HTTP: [&str; 11] = [
     "http3-post-connect-failure",
 ];
 
-/// What `x-envoy-retry-grpc-on` may say.
+/// The conditions of `x-envoy-retry-grpc-on`.
 const GRPC: [&str; 5] = [
     "cancelled",
     "deadline-exceeded",
@@ -36,13 +36,13 @@ const GRPC: [&str; 5] = [
     "unavailable",
 ];
 
-/// The most statuses, and the most headers.
+/// The largest number of statuses, and of headers.
 const MAX_LISTED: usize = 20;
 
-/// A status that can be retried on: an error.
-pub(super) type Status = Whole<400, 599>;
+/// A status that Envoy can retry: an error.
+pub(super) type Status = BoundedInteger<400, 599>;
 
-/// Conditions as they are configured, known and separated.
+/// The conditions of `retry_on`, all known, HTTP and gRPC apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -71,7 +71,7 @@ impl TryFrom<String> for RetryOn {
             let Some((condition, conditions)) = known else {
                 let [http, grpc] = [HTTP.join(", "), GRPC.join(", ")];
                 return Err(format!(
-                    "found {condition:?}; expected conditions of Envoy, separated by commas: {http}; \
+                    "found {condition:?}; expected Envoy's retry conditions, separated by commas: {http}; \
                      for gRPC: {grpc}"
                 ));
             };
@@ -81,7 +81,7 @@ impl TryFrom<String> for RetryOn {
     }
 }
 
-/// The values of the router's headers.
+/// The values of the headers for the router.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Conditions {
     /// For `x-envoy-retry-on`.
@@ -95,7 +95,7 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    /// Puts together what a budget says in several fields.
+    /// Combines the fields of a budget.
     pub(super) fn new(
         retry_on: Option<&RetryOn>,
         statuses: Option<&[Status]>,
@@ -119,8 +119,8 @@ impl Conditions {
             match (http.contains(&condition), is_given) {
                 (true, false) => {
                     return Err(format!(
-                        "found {condition:?} in \"retry_on\" without {field:?}, which would never \
-                         be met; expected {field:?} as well, such as {example}"
+                        "found {condition:?} in \"retry_on\" without {field:?}, so it would never be \
+                         met; expected {field:?} as well, such as {example}"
                     ));
                 }
                 (false, true) => http.push(condition),
@@ -144,13 +144,13 @@ impl Conditions {
     }
 }
 
-/// A list as it stands in a header; none if it is empty.
+/// The value of a header with this list; `None` if the list is empty.
 fn list(items: &[impl AsRef<str>]) -> Option<Bytes> {
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     (!items.is_empty()).then(|| items.join(",").into())
 }
 
-/// A list with 1 to [`MAX_LISTED`] members, each once.
+/// A list with 1 to [`MAX_LISTED`] distinct members.
 pub(super) fn short_list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -159,7 +159,7 @@ where
     let list = Vec::<T>::deserialize(deserializer)?;
     if !(1..=MAX_LISTED).contains(&list.len()) {
         return Err(de::Error::custom(format!(
-            "found {} of them; expected 1 to {MAX_LISTED}",
+            "found {} entries; expected 1 to {MAX_LISTED}",
             list.len()
         )));
     }
@@ -174,7 +174,7 @@ where
     }
 }
 
-/// A member of a list, in an error.
+/// A member of a list, as errors show it.
 pub(super) trait Shown {
     fn shown(&self) -> String;
 }

@@ -1,41 +1,41 @@
-//! The budget that a request falls under, if it can be read in more than one way.
+//! The budget that a request belongs to, if it has more than one reading.
 //!
-//! A budget restricts and grants: it pays for retries, and a deposit pays for those of others. So what
-//! fits a `match` only in some [readings](portcullis_core::readings) is under the budget, and earns nothing.
+//! A budget restricts and grants: it pays for retries, and a deposit pays for the retries of others. So a request that
+//! fits a `match` only in some [readings](portcullis_core::readings) belongs to the budget, but does not deposit.
 //!
-//! | the request fits | it falls under | deposits | retries |
+//! | the request fits | it belongs to | deposits | retries |
 //! |---|---|---|---|
 //! | one budget first, in all readings | this budget | yes | of this budget |
 //! | others, too, in another letter case, or other spellings of host and headers | the strictest, else the first | no | of this budget |
 //! | others, too, in another reading of its path | the strictest, else the first | no | none |
 //!
-//! Strict is, in this order: a budget that is enforced before one in shadow mode; of a request that is a
-//! retry itself, one that denies it before one that counts it, and that before one that does not care.
+//! An enforced budget is stricter than one in shadow mode. Among these, for a request that is already a retry, a
+//! budget that denies it is stricter than one that counts it, and that is stricter than one that ignores it.
 
 use super::inbound::InboundRetries;
 use super::{BudgetId, Compiled, RetryBudget};
 use portcullis_core::config::Mode;
-use portcullis_core::matcher::{Choice, Subject};
+use portcullis_core::matcher::{FirstMatch, Subject};
 
-/// A budget for a request.
+/// The budget of a request.
 pub(super) struct Selection<'a> {
     pub(super) id: BudgetId,
     pub(super) compiled: &'a Compiled,
     /// Whether it is the budget in every reading.
     pub(super) is_certain: bool,
-    /// Whether the path has readings that are under different budgets.
+    /// Whether the path has readings that belong to different budgets.
     pub(super) is_ambiguous: bool,
 }
 
 impl RetryBudget {
-    /// The budget of a request; none if no budget is possibly for it.
+    /// The budget of a request; `None` if no budget can apply to it.
     pub(super) fn select(
         &self,
         subject: &Subject<'_>,
         is_redirected: bool,
     ) -> Option<Selection<'_>> {
         let conditions = self.active().map(|(_, it)| it.budget.condition.as_ref());
-        let Choice { possible, certain } = Choice::of(conditions, subject);
+        let FirstMatch { possible, certain } = FirstMatch::of(conditions, subject);
         let select = |position, is_ambiguous| {
             let (id, compiled) = self.active().nth(position)?;
             Some(Selection {
@@ -59,7 +59,7 @@ impl RetryBudget {
             };
             Some((self.is_enforced(compiled), inbound.strictness()))
         };
-        // The first of several that are as strict as each other.
+        // The first of several equally strict ones.
         let strictest = candidates()
             .collect::<Vec<_>>()
             .into_iter()
@@ -68,7 +68,7 @@ impl RetryBudget {
         select(strictest, is_ambiguous)
     }
 
-    /// Whether what this budget decides is carried out.
+    /// Whether the decisions of this budget are carried out.
     pub(super) fn is_enforced(&self, compiled: &Compiled) -> bool {
         self.mode == Mode::Enforce && compiled.budget.mode == Mode::Enforce
     }

@@ -4,8 +4,7 @@ use proxy_wasm_native_host::{Host, Request};
 
 use super::{builder, counter, name, upstream};
 
-/// A host that has paid for two retries, and whose ledger somebody else writes whenever the plugin is
-/// about to.
+/// A host with two retries in the budget, where another writer always writes the ledger just before the plugin does.
 fn contended(on_error: &str) -> Host {
     let host = paid(on_error);
     host.shared_data().before_each_write(|data, attempt| {
@@ -15,7 +14,7 @@ fn contended(on_error: &str) -> Host {
     host
 }
 
-/// A host that has paid for two retries.
+/// A host with two retries in the budget.
 fn paid(on_error: &str) -> Host {
     let host = builder(on_error).upstream(upstream).start().unwrap();
     for _ in 0..10 {

@@ -1,5 +1,4 @@
-//! What retry-budget owes to a host with several workers: what only the native host can bring about on
-//! purpose.
+//! retry-budget on a host with several workers, in situations that only the native host can create on purpose.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,8 +13,7 @@ mod warnings;
 use proxy_wasm_native_host::{Filter, Host, HostBuilder, Request, Response, Route};
 use serde_json::{Value, json};
 
-/// Before the upstream, whose route retries three times: one budget, which nobody shares and nothing
-/// leaves while the test lasts.
+/// A host whose route retries three times, with one budget whose window outlasts the test.
 fn builder(on_error: &str) -> HostBuilder {
     let config: Value = json!({
         "name": "edge", "on_error": on_error,
@@ -33,7 +31,7 @@ fn builder(on_error: &str) -> HostBuilder {
         .route(Route::new("retried").retry("5xx", 3))
 }
 
-/// One that fails for all paths but `/`.
+/// An upstream that fails for all paths but `/`.
 fn upstream(request: &Request) -> Response {
     Response::new(if request.path() == "/" { 200 } else { 503 })
 }

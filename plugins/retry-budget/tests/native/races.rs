@@ -1,4 +1,4 @@
-//! Workers that race for real.
+//! Workers that really run in parallel.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,8 +9,8 @@ use super::{builder, counter, name, upstream};
 const WORKERS: usize = 8;
 const REQUESTS: usize = 500;
 
-/// Every worker sends so many requests, at the same time as the others, of which each `nth` fails.
-/// Returns how many requests the upstream got.
+/// All workers send [`REQUESTS`] requests in parallel, of which every `nth` fails. Returns how many requests the
+/// upstream got.
 fn race(host: &Host, nth: usize) -> usize {
     let attempts = AtomicUsize::new(0);
     host.race(|worker| {
@@ -35,7 +35,7 @@ fn a_total_failure_costs_a_fifth_more() {
     let retries = race(&host, 1) - requests;
     assert_eq!(counter(&host, "retries_used") as usize, retries);
     assert_eq!(counter(&host, "gave_up"), 0);
-    // What the last requests have paid for is there for the next ones.
+    // The retries that the last requests paid for are left for the next ones.
     let left = host.gauge(&name("balance")) as usize;
     assert_eq!(retries + left, requests / 5);
     assert!(left <= WORKERS, "{left}");
@@ -44,8 +44,8 @@ fn a_total_failure_costs_a_fifth_more() {
 #[test]
 fn a_partial_failure_costs_what_fails() {
     let host = host();
-    // A request in twenty fails three retries long: each worker has at any time what it needs, once the
-    // first requests have paid.
+    // One request in twenty fails with all three retries: each worker always has enough retries, once the first
+    // requests have paid.
     let requests = (WORKERS * REQUESTS) as u64;
     race(&host, 20);
     let used = counter(&host, "retries_used");

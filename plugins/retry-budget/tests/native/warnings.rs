@@ -1,9 +1,9 @@
-//! What the log says of a configuration that does less than it seems to.
+//! Warnings about settings without effect.
 
 use proxy_wasm_native_host::{Filter, Host, LogLevel, Request};
 use serde_json::{Value, json};
 
-/// A host with these plugins, whose instances are called `edge`.
+/// A host with these plugins, each with an instance called `edge`.
 fn host(plugins: &[(&str, Value)]) -> Host {
     let filter = |(module, config): &(&str, Value)| {
         let mut config = config.clone();
@@ -46,7 +46,7 @@ fn a_breaker_that_is_not_there_is_logged_once_by_each_worker() {
     }
     let warnings = warnings(&host);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    let said = "nothing is known of the breaker edge/typo that \"respect_breaker\" names";
+    let said = "\"respect_breaker\" names edge/typo, but there is no such breaker";
     assert!(
         warnings.iter().all(|line| line.contains(said)),
         "{warnings:?}"
@@ -72,7 +72,7 @@ fn grpc_conditions_that_hold_for_no_grpc_request_are_logged() {
         let host = host(&[("retry_budget", json!({"budgets": [budget]}))]);
         let warnings = warnings(&host);
         assert_eq!(warnings.is_empty(), !is_dead, "{warnings:?}");
-        let said = "budget grpc: the gRPC conditions of \"retry_on\" hold for no gRPC request";
+        let said = "budget grpc: the gRPC conditions in \"retry_on\" have no effect";
         assert!(
             warnings.iter().all(|line| line.contains(said)),
             "{warnings:?}"

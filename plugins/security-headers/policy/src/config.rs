@@ -1,4 +1,4 @@
-//! What is configured.
+//! The top level of the configuration, and its rules.
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -6,7 +6,7 @@ use super::{
     Cookies, CrossOrigin, CrossSite, Csp, HeaderMutation, Hsts, NO_RULE, PermissionsPolicy, Preset,
     ReportingEndpoints,
 };
-use portcullis_core::config::{Entries, Mode, Name, OnError};
+use portcullis_core::config::{Mode, Name, NamedList, OnError};
 use portcullis_core::matcher::Match;
 
 /// Configuration of the security-headers plugin.
@@ -18,60 +18,60 @@ use portcullis_core::matcher::Match;
 )]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The name of this instance, in metrics. Default: `default`.
+    /// Name of this instance, used in metrics. Default: `default`.
     pub name: Name,
-    /// Whether to act, only to count, or to do nothing. Default: `enforce`.
+    /// `enforce` acts; `shadow` decides and counts, but changes nothing; `off` does nothing. Default: `enforce`.
     pub(super) mode: Mode,
-    /// What becomes of a request or response that Envoy refuses to show or to change: answered with 503
-    /// (`deny`), or passed on with as much as could be done (`allow`). Default: `deny`.
+    /// Result when Envoy refuses to provide or change something: `deny` answers 503, `allow` passes the request or
+    /// response on with the changes that succeeded. Default: `deny`.
     pub(super) on_error: Option<OnError>,
-    /// The headers to start from. Default: `helmet`.
+    /// Set of headers to start from. Default: `helmet`.
     pub(super) preset: Preset,
-    /// Replace headers that the upstream set, rather than leaving them as they are. `headers`
-    /// always do what they say.
+    /// Replace headers that the upstream set, instead of leaving them as they are. Does not affect `headers`.
+    /// Default: false.
     pub(super) override_upstream: bool,
-    /// Single headers to set, append or remove. They win over everything else.
+    /// Single headers to set, append or remove. They take precedence over all other fields.
     pub(super) headers: Vec<HeaderMutation>,
-    /// `Content-Security-Policy`, in place of the preset's.
+    /// `Content-Security-Policy`, replacing the preset's.
     pub(super) csp: Option<Csp>,
-    /// `Strict-Transport-Security`, in place of the preset's.
+    /// `Strict-Transport-Security`, replacing the preset's.
     pub(super) hsts: Option<Hsts>,
-    /// `Permissions-Policy`, in place of the preset's.
+    /// `Permissions-Policy`, replacing the preset's.
     pub(super) permissions_policy: Option<PermissionsPolicy>,
-    /// `Cross-Origin-Opener-Policy`, `-Embedder-Policy` and `-Resource-Policy`. Those that are
-    /// missing are the preset's.
+    /// `Cross-Origin-Opener-Policy`, `-Embedder-Policy` and `-Resource-Policy`. A missing field keeps the preset's
+    /// value.
     pub(super) cross_origin: Option<CrossOrigin>,
     /// `Reporting-Endpoints`.
     pub(super) reporting_endpoints: Option<ReportingEndpoints>,
-    /// Attributes of the cookies that the upstream sets.
+    /// Attributes to add to the cookies that the upstream sets.
     pub(super) cookies: Option<Cookies>,
-    /// Refusal of requests that another site made the browser send.
+    /// Refusal of requests that another site made the browser send. Default: no check.
     pub(super) cross_site: Option<CrossSite>,
-    /// Exceptions. The first one that fits a request is used.
+    /// Exceptions for some requests. The first rule that matches applies.
     #[serde(deserialize_with = "with_unique_names")]
     pub(super) rules: Vec<Rule>,
 }
 
-/// What is different for some requests. Each field takes the place of the top level's field of the
-/// same name, except that `headers` are added to the top level's.
+/// An exception for some requests. Each field replaces the field of the same name at the top level, except that
+/// `headers` are added to those of the top level.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// The name of the rule, in metrics: unique, and not `none`.
+    /// Unique name of the rule, used in metrics. `none` is reserved.
     #[serde(deserialize_with = "not_reserved")]
     pub(super) name: Name,
-    /// Which requests the rule is for. Without it: all.
+    /// Requests that the rule applies to. Default: all.
     #[serde(rename = "match", default)]
     pub(super) condition: Match,
     /// As at the top level.
     mode: Option<Mode>,
-    /// As at the top level, whose other fields stay: a rule that wants this preset's own policy
-    /// where the top level has a `csp` says `"csp": {}`.
+    /// As at the top level, whose other fields stay. If the top level has a `csp` and the rule should use this
+    /// preset's own policy, write `"csp": {}` in the rule.
     preset: Option<Preset>,
     /// As at the top level.
     override_upstream: Option<bool>,
-    /// Added to those of the top level; where both name a header, only these count.
+    /// Added to those of the top level. If both name the same header, only the rule's entries apply.
     #[serde(default)]
     headers: Vec<HeaderMutation>,
     /// As at the top level.
@@ -91,7 +91,7 @@ pub struct Rule {
 }
 
 impl Config {
-    /// Whether cross-site requests are refused, or counted.
+    /// Whether cross-site requests are refused or counted.
     pub(super) fn checks_site(&self) -> bool {
         let own = self.cross_site.as_ref().map(|cross_site| cross_site.mode);
         self.mode != Mode::Off && own.is_some_and(|mode| mode != Mode::Off)
@@ -103,7 +103,7 @@ impl Config {
         self.mode != Mode::Off && self.headers.iter().any(hides)
     }
 
-    /// The configuration for requests that `rule` fits.
+    /// The configuration for requests that match `rule`.
     pub(super) fn overridden_by(&self, rule: &Rule) -> Self {
         let inherited = self.headers.iter().filter(|ours| {
             rule.headers
@@ -137,8 +137,7 @@ fn not_reserved<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::E
     let name = Name::deserialize(deserializer)?;
     if name.as_str() == NO_RULE {
         return Err(de::Error::custom(format!(
-            "found {NO_RULE:?}; expected another name: in metrics this one stands for requests that \
-             no rule fits"
+            "found {NO_RULE:?}; expected another name: metrics use this one for requests that match no rule"
         )));
     }
     Ok(name)
@@ -148,7 +147,7 @@ fn with_unique_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<R
     RULES.read_any(deserializer, |rule: &Rule| &rule.name)
 }
 
-const RULES: Entries = Entries {
+const RULES: NamedList = NamedList {
     one: "a rule",
     several: "rules",
     shown_in: "metrics",

@@ -1,13 +1,13 @@
 //! Attributes of the cookies that an upstream sets.
 //!
-//! A `Set-Cookie` line is read as browsers read it (RFC 6265bis): parts divided by `;`, the first
-//! one name and value, the others attributes whose names have no letter case; blanks around a part
-//! do not count, and of several `SameSite` the last one does. A line is only ever added to, at its
-//! end, so nothing that the upstream wrote is lost or moved.
+//! The plugin reads a `Set-Cookie` line as browsers do (RFC 6265bis): parts separated by `;`, of which the first is
+//! name and value, and the others are attributes with case-insensitive names. Blanks around a part are ignored, and
+//! the last of several `SameSite` attributes applies. The plugin only appends to a line, so it loses or moves
+//! nothing that the upstream wrote.
 //!
-//! Some cookies say by their name or an attribute that they have others, and browsers drop them if they do
-//! not (RFC 6265bis, section 4.1.3; CHIPS, section 3.1; the `Http` prefixes are of the draft on layered
-//! cookies, and in Chromium since 140):
+//! The name or an attribute of some cookies requires other attributes, and browsers drop the cookie without them
+//! (RFC 6265bis, section 4.1.3; CHIPS, section 3.1; the `Http` prefixes are from the draft on layered cookies, and in
+//! Chromium since 140):
 //!
 //! | cookie | needs |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! | `__Http-…` | `Secure`, `HttpOnly` |
 //! | `__Host-Http-…` | `Secure`, `HttpOnly`, `Path=/`, no `Domain` |
 //!
-//! Those that are missing are added. A `Path` or `Domain` of the upstream's stays, and so its cookie stays
-//! unusable.
+//! The plugin adds those that are missing. A conflicting `Path` or `Domain` of the upstream stays, and so the cookie
+//! stays unusable.
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
@@ -26,22 +26,21 @@ use portcullis_core::headers::HeaderMap;
 
 const SET_COOKIE: Bytes = Bytes::from_static(b"set-cookie");
 
-/// Attributes that cookies get when the upstream did not give them. In any case a cookie gets those without
-/// which browsers refuse it: `Secure` with `SameSite=None`, with `Partitioned` and with a name that starts
-/// with `__Secure-`, `__Host-` or `__Http-`; `HttpOnly` with `__Http-` and `__Host-Http-`; `Path=/` with
-/// `__Host-`.
+/// Attributes to add to cookies that lack them. Even with `{}`, a cookie gets the attributes without which browsers
+/// refuse it: `Secure` with `SameSite=None`, with `Partitioned`, and with a name that starts with `__Secure-`,
+/// `__Host-` or `__Http-`; `HttpOnly` with `__Http-` and `__Host-Http-`; `Path=/` with `__Host-`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Cookies {
-    /// Add `Secure`: sent back over HTTPS only. Browsers refuse to store such a cookie when it
-    /// comes over plain HTTP.
+    /// Add `Secure`: browsers send the cookie over HTTPS only. They do not store such a cookie if it arrives over
+    /// plain HTTP. Default: false.
     pub(super) secure: bool,
-    /// Add `HttpOnly`: hidden from scripts.
+    /// Add `HttpOnly`: scripts cannot read the cookie. Default: false.
     pub(super) http_only: bool,
-    /// Add `SameSite` with this value to cookies that have none.
+    /// Add `SameSite` with this value to cookies without the attribute. Default: add none.
     pub(super) same_site: Option<SameSite>,
-    /// The names of cookies to leave as they are.
+    /// Names of cookies to leave unchanged.
     pub(super) except: Vec<CookieName>,
 }
 
@@ -49,17 +48,17 @@ pub struct Cookies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) enum SameSite {
-    /// With requests from the site itself only.
+    /// Sent only with requests from the site itself.
     Strict,
-    /// Also when a user follows a link to the site.
+    /// Sent also when a user follows a link to the site.
     Lax,
-    /// With all requests.
+    /// Sent with all requests.
     None,
 }
 
 impl Cookies {
-    /// Adds to each line of `Set-Cookie` what it lacks. Returns how many lines were changed; if
-    /// none was, the headers are as they were.
+    /// Adds the missing attributes to each line of `Set-Cookie`. Returns the number of changed lines; if it is 0, the
+    /// headers are unchanged.
     pub(super) fn apply(&self, headers: &mut HeaderMap) -> u32 {
         let mut rewritten = 0;
         let lines: Vec<Bytes> = headers
@@ -79,7 +78,7 @@ impl Cookies {
         rewritten
     }
 
-    /// The line with what it lacks; `None` if it lacks nothing.
+    /// The line with the missing attributes; `None` if none is missing.
     fn rewrite(&self, line: &[u8]) -> Option<Bytes> {
         let cookie = SetCookie::parse(line);
         if self
@@ -122,7 +121,7 @@ impl Cookies {
     }
 }
 
-/// Of two lines that one line of the upstream's became, the first with what is stricter in the second.
+/// Merges two versions of one line of the upstream: the first version, with everything that is stricter in the second.
 pub(super) fn strictest(ours: &Bytes, theirs: &Bytes) -> Bytes {
     let (own, other) = (SetCookie::parse(ours), SetCookie::parse(theirs));
     let mut added = BytesMut::new();
@@ -135,7 +134,7 @@ pub(super) fn strictest(ours: &Bytes, theirs: &Bytes) -> Bytes {
     if other.has_path && !own.has_path {
         added.extend_from_slice(b"; Path=/");
     }
-    // The last one counts. Without the attribute, browsers act as for `Lax`, or nearly so.
+    // The last attribute applies. Without one, browsers act roughly as for `Lax`.
     match other.reach() {
         reach if reach >= own.reach() => {}
         Reach::Strict => added.extend_from_slice(b"; SameSite=Strict"),
@@ -147,7 +146,7 @@ pub(super) fn strictest(ours: &Bytes, theirs: &Bytes) -> Bytes {
     }
 }
 
-/// With which requests a cookie is sent; fewer come first.
+/// The requests that a cookie is sent with, from the fewest to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     Strict,
@@ -156,7 +155,7 @@ enum Reach {
     None,
 }
 
-/// What matters here of a `Set-Cookie` line.
+/// The relevant parts of a `Set-Cookie` line.
 struct SetCookie<'a> {
     name: &'a [u8],
     value: &'a [u8],
@@ -173,7 +172,7 @@ impl<'a> SetCookie<'a> {
         let pair = parts.next().unwrap_or_default();
         let (name, value) = match split_at_equals(pair) {
             (name, Some(value)) => (name, value),
-            // Browsers take a pair without `=` for the value of a cookie without name.
+            // Browsers read a pair without `=` as the value of a cookie without a name.
             (value, None) => (&b""[..], value),
         };
         let mut cookie = Self {
@@ -210,8 +209,8 @@ impl<'a> SetCookie<'a> {
         }
     }
 
-    /// Whether the name starts with this (in lower case), as browsers check it: in any letter
-    /// case, and in the value of a cookie without name, which they send in the same form.
+    /// Whether the name starts with this prefix (given in lower case), as browsers check it: in any letter case, and
+    /// also in the value of a cookie without a name, which they send in the same form.
     fn has_prefix(&self, prefix: &[u8]) -> bool {
         let sent_first = match self.name {
             b"" => self.value,
@@ -223,7 +222,7 @@ impl<'a> SetCookie<'a> {
     }
 }
 
-/// The texts before and after the first `=`, without blanks around them.
+/// The texts before and after the first `=`, without surrounding blanks.
 fn split_at_equals(part: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut halves = part.splitn(2, |byte| *byte == b'=').map(trim_blanks);
     (halves.next().unwrap_or_default(), halves.next())
@@ -237,7 +236,7 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// The name of a cookie, in its letter case.
+/// The name of a cookie. Letter case matters.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -258,7 +257,7 @@ impl TryFrom<String> for CookieName {
         match valid {
             true => Ok(Self(text)),
             false => Err(format!(
-                "found {text:?}; expected the name of a cookie: visible ASCII without = and ;"
+                "found {text:?}; expected the name of a cookie: visible ASCII without = or ;"
             )),
         }
     }

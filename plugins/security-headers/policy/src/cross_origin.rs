@@ -4,14 +4,14 @@ use serde::Deserialize;
 
 use portcullis_core::config::at_member;
 
-/// Who shares windows, resources and processes with other origins.
+/// Isolation of the page's windows, resources and processes from other origins.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "CrossOriginFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "CrossOriginFields")]
 pub struct CrossOrigin {
     pub(super) opener: Option<Opener>,
     pub(super) embedder: Option<Embedder>,
@@ -20,7 +20,7 @@ pub struct CrossOrigin {
 }
 
 impl CrossOrigin {
-    /// The headers; what is missing here is the preset's.
+    /// The headers; missing fields use the preset's values.
     pub(super) fn headers(
         &self,
         preset: &Self,
@@ -50,29 +50,29 @@ impl CrossOrigin {
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
-struct Fields {
-    /// `Cross-Origin-Opener-Policy`: which windows keep a handle on this one.
+struct CrossOriginFields {
+    /// `Cross-Origin-Opener-Policy`: the windows that keep a reference to this one.
     opener: Option<Opener>,
-    /// `Cross-Origin-Embedder-Policy`: what this page may embed without its consent.
+    /// `Cross-Origin-Embedder-Policy`: the resources that this page may embed without their consent.
     embedder: Option<Embedder>,
-    /// `Cross-Origin-Resource-Policy`: who may embed this response.
+    /// `Cross-Origin-Resource-Policy`: the sites that may embed this response.
     resource: Option<Resource>,
-    /// Which of `opener` and `embedder` shall only report what they would forbid.
+    /// Those of `opener` and `embedder` that only report violations. Each listed field must be given here.
     report_only: Vec<ReportOnly>,
 }
 
-impl TryFrom<Fields> for CrossOrigin {
+impl TryFrom<CrossOriginFields> for CrossOrigin {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: CrossOriginFields) -> Result<Self, String> {
         for policy in &fields.report_only {
             match policy {
                 ReportOnly::Opener if fields.opener.is_none() => {
-                    let message = "found \"opener\"; expected a field \"opener\" too";
+                    let message = "found \"opener\"; expected a field \"opener\" as well";
                     return Err(at_member("report_only", message));
                 }
                 ReportOnly::Embedder if fields.embedder.is_none() => {
-                    let message = "found \"embedder\"; expected a field \"embedder\" too";
+                    let message = "found \"embedder\"; expected a field \"embedder\" as well";
                     return Err(at_member("report_only", message));
                 }
                 ReportOnly::Opener | ReportOnly::Embedder => {}

@@ -1,26 +1,24 @@
 //! Refusal of requests that another site made the browser send (cross-site request forgery).
 //!
-//! A browser attaches the user's cookies to requests that other sites cause, unless the cookies
-//! forbid it. So a request that may change something is refused when the browser says that it comes
-//! from elsewhere:
+//! A browser attaches the user's cookies to requests that other sites cause, unless the cookies forbid it. So the
+//! plugin refuses a request that may change something if the browser says that it comes from another site:
 //!
-//! 1. GET, HEAD, OPTIONS, TRACE and QUERY pass, because they should not change anything. (WebSocket
-//!    handshakes are GET requests, so they pass too: check `Origin` where they end.)
-//!    Other sites cannot send QUERY (RFC 10008) without a preflight: it is not CORS-safelisted.
+//! 1. GET, HEAD, OPTIONS, TRACE and QUERY pass, because they should not change anything. (WebSocket handshakes are
+//!    GET requests, so they pass too: check `Origin` where the connection ends.) Other sites cannot send QUERY
+//!    (RFC 10008) without a preflight: it is not CORS-safelisted.
 //! 2. An `Origin` in `trusted_origins` passes.
-//! 3. `Sec-Fetch-Site` decides where it is present: `same-origin` and `none` (the user typed the
-//!    address) pass, and nothing else does. `same-site` does not, since a sub-domain is often in
-//!    other hands. Browsers send this header to https and localhost only, and no script can forge
-//!    it.
-//! 4. Without it, `Origin` must have the host and port of `:authority`. `null`, as sandboxed frames
-//!    have it, fits nothing. After an internal redirect, which may lead to another host, it may have those of
-//!    the URL that the browser asked for: Envoy writes that into `x-envoy-original-url`. Envoy removes this
+//! 3. If `Sec-Fetch-Site` is present, it decides: `same-origin` and `none` (the user typed the address) pass, nothing
+//!    else does. `same-site` does not, since sub-domains often have other owners. Browsers send this header to https
+//!    and localhost only, and no script can forge it.
+//! 4. Without it, `Origin` must have the host and port of `:authority`. `null`, which sandboxed frames send, equals
+//!    nothing. After an internal redirect, which may lead to another host, `Origin` may also have the host and port
+//!    of the URL that the browser requested: Envoy writes that URL into `x-envoy-original-url`. Envoy removes this
 //!    header from requests of external clients, and no site can make a browser send it.
-//! 5. With neither it passes: browsers send one of them with every such request, so it is a script
-//!    or a service, which has no user's cookies to abuse.
+//! 5. With neither header, the request passes. Browsers send one of them with every such request, so the client is a
+//!    script or a service, without a user's cookies to abuse.
 //!
-//! Of a header with several lines, every line must pass. The referrer is not looked at: it is often
-//! suppressed, and browsers that suppress it send the other two.
+//! If a header has several lines, every line must pass. The plugin ignores the referrer: it is often suppressed, and
+//! browsers that suppress it send the other two headers.
 
 use bytes::Bytes;
 use portcullis_core::label::Label;
@@ -31,27 +29,27 @@ use super::origin::{self, Origin};
 use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
 
-/// The URL that an internal redirect has replaced.
+/// The request header with the URL that an internal redirect replaced.
 const ORIGINAL_URL: &str = "x-envoy-original-url";
 
-/// Refusal of requests that another site made the browser send: 403.
+/// Refusal (403) of requests that another site made the browser send.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CrossSite {
-    /// Whether to refuse, only to count, or not to check. Default: `enforce`. The plugin's own
-    /// `mode` holds too: the milder one counts.
+    /// `enforce` refuses, `shadow` only counts, `off` does not check. The milder of this and the plugin's own `mode`
+    /// applies. Default: `enforce`.
     pub(super) mode: Mode,
-    /// Origins whose requests are allowed, such as `https://app.example`.
+    /// Other origins whose requests pass, such as `https://app.example`.
     pub(super) trusted_origins: Vec<Origin>,
 }
 
-/// Why a request was refused.
+/// The reason for a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The browser says, in `Sec-Fetch-Site`, that it comes from another site.
+    /// `Sec-Fetch-Site` says that the request comes from another site.
     SecFetchSite,
-    /// `Origin` is another host.
+    /// `Origin` has another host or port.
     Origin,
 }
 
@@ -67,19 +65,19 @@ impl Label for Reason {
     }
 }
 
-/// The verdict on a request from another site.
+/// The refusal of a request from another site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The rule that refuses it.
     pub rule: RuleId,
-    /// What told it.
+    /// The header that decided.
     pub reason: Reason,
-    /// Whether to act on it. In shadow mode it is only counted.
+    /// Whether the refusal is enforced. In shadow mode, it is only counted.
     pub enforced: bool,
 }
 
 impl CrossSite {
-    /// This check in a plugin of the given mode; `None` when nothing is to be checked.
+    /// This check in a plugin of the given mode; `None` if either is off.
     pub(super) fn within(mut self, mode: Mode) -> Option<Self> {
         self.mode = match (mode, self.mode) {
             (Mode::Off, _) | (_, Mode::Off) => return None,
@@ -89,7 +87,7 @@ impl CrossSite {
         Some(self)
     }
 
-    /// Why the request must not pass, if so. The check is that of `rule`.
+    /// The refusal of the request, if it must not pass. The check is that of `rule`.
     pub(super) fn check(&self, rule: RuleId, request: &HeaderMap) -> Option<Refusal> {
         self.reason(request).map(|reason| Refusal {
             rule,

@@ -1,16 +1,16 @@
-//! The headers that responses have unless the upstream says otherwise.
+//! Default headers, which yield to those of the upstream.
 
 use bytes::Bytes;
 
 use super::csp::NoncePolicy;
 use super::{Config, Csp};
 
-/// The referrer policy that gives other origins nothing, as `no-referrer` does, but leaves the `Origin` of
-/// requests to the page's own one. With `no-referrer` browsers send `Origin: null` with every form, and where
-/// they send no `Sec-Fetch-Site` either (over plain HTTP) no check can tell it from a foreign one.
+/// This referrer policy sends nothing to other origins, as `no-referrer` does, but keeps the `Origin` of requests to
+/// the page's own origin. With `no-referrer`, browsers send `Origin: null` with every form. Over plain HTTP they
+/// send no `Sec-Fetch-Site` either, so no check can distinguish the page's own form from a foreign one.
 const SHOWS_OWN_ORIGIN: &str = "same-origin";
 
-/// A header, and what it depends on.
+/// A default header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DefaultHeader {
     pub(super) name: Bytes,
@@ -22,14 +22,14 @@ pub(super) struct DefaultHeader {
 pub(super) enum DefaultValue {
     /// The same on every response.
     Fixed(Bytes),
-    /// The same on every response over TLS, absent from others.
+    /// The same on every response over TLS, absent otherwise.
     OverTls(Bytes),
-    /// A policy with a nonce of its own on every response, absent from a 304.
+    /// A policy with a fresh nonce on every response, absent from a 304.
     WithNonce(NoncePolicy),
 }
 
-/// The preset's headers, with those of the structured fields in their place. `checks_site`: whether any
-/// rule refuses cross-site requests.
+/// The preset's headers, with those that the configuration replaces. `checks_site`: whether any rule checks for
+/// cross-site requests.
 pub(super) fn default_headers(config: &Config, checks_site: bool) -> Vec<DefaultHeader> {
     let preset = config.preset.headers();
     let mut headers = Vec::new();

@@ -1,57 +1,58 @@
 //! `Feature-Policy`, the former name of `Permissions-Policy`.
 //!
-//! Chromium obeys it still, except for features that `Permissions-Policy` names. So an entry of ours could
-//! allow again what the upstream forbade under the former name. As long as the upstream's header stays, both
-//! answers hold: its entries join ours, and of each feature the shorter list is sent.
+//! Chromium still obeys it, except for features that `Permissions-Policy` names. So an entry of the plugin could allow
+//! what the upstream forbids under the former name. As long as the upstream's header stays, both hold: its entries
+//! are merged with the plugin's, and each feature gets the shorter list.
 
 use bytes::Bytes;
 
+use super::lines::lines;
 use super::strictest::join_permissions;
 use portcullis_core::headers::HeaderMap;
 
-const FORMER: &str = "feature-policy";
-const NAME: &str = "permissions-policy";
+const FORMER: Bytes = Bytes::from_static(b"feature-policy");
+const NAME: Bytes = Bytes::from_static(b"permissions-policy");
 
-/// The upstream's own answers.
+/// The upstream's own headers.
 #[derive(Debug)]
-pub(super) struct Upstreams {
+pub(super) struct UpstreamFeatures {
     former: Vec<Bytes>,
     current: Vec<Bytes>,
 }
 
-impl Upstreams {
-    /// Notes them before anything is changed.
+impl UpstreamFeatures {
+    /// Copies them before anything is changed.
     pub(super) fn of(response: &HeaderMap) -> Self {
         Self {
-            former: lines(response, FORMER),
-            current: lines(response, NAME),
+            former: lines(response, &FORMER),
+            current: lines(response, &NAME),
         }
     }
 
-    /// Sees to it that what they forbid stays forbidden, unless they were replaced.
-    pub(super) fn uphold(&self, response: &mut HeaderMap) {
-        if self.former.is_empty() || lines(response, FORMER) != self.former {
+    /// Restores their restrictions, unless the headers were replaced.
+    pub(super) fn restore(&self, response: &mut HeaderMap) {
+        if self.former.is_empty() || lines(response, &FORMER) != self.former {
             return;
         }
-        let ours = lines(response, NAME);
+        let ours = lines(response, &NAME);
         if ours.is_empty() || ours == self.current {
             return;
         }
-        // Features that the upstream does not name are ours alone: the last entry counts.
+        // The last entry of a feature applies, so features that the upstream does not name keep the plugin's list.
         let theirs = [&ours[..], &[translated(&self.former)]].concat();
         let joined = join_permissions(&ours, &theirs);
         match joined.as_slice() {
             [] => {
-                response.remove(NAME.into());
+                response.remove(NAME);
             }
             _ if joined == ours => {}
-            [line] => response.set(NAME.into(), line.clone()),
-            _ => response.set_lines(NAME.into(), joined),
+            [line] => response.set(NAME, line.clone()),
+            _ => response.set_lines(NAME, joined),
         }
     }
 }
 
-/// The same as a `Permissions-Policy`.
+/// The equivalent `Permissions-Policy`.
 fn translated(lines: &[Bytes]) -> Bytes {
     let entries = lines
         .iter()
@@ -60,8 +61,8 @@ fn translated(lines: &[Bytes]) -> Bytes {
     features.join(&b", "[..]).into()
 }
 
-/// `camera 'self' https://a.example` as `camera=(self "https://a.example")`. Without a list, a feature is for
-/// the page's own origin.
+/// Translates `camera 'self' https://a.example` to `camera=(self "https://a.example")`. A feature without a list is
+/// allowed for the page's own origin.
 fn translated_entry(entry: &[u8]) -> Option<Vec<u8>> {
     let mut words = entry
         .split(u8::is_ascii_whitespace)
@@ -74,7 +75,7 @@ fn translated_entry(entry: &[u8]) -> Option<Vec<u8>> {
         match word.to_ascii_lowercase().as_slice() {
             b"*" => return Some([&feature[..], b"=*"].concat()),
             b"'self'" => list.push(b"self".to_vec()),
-            // 'none', and what has no meaning in a header.
+            // 'none', and keywords without a meaning in a header.
             keyword if keyword.starts_with(b"'") => {}
             origin => list.push([b"\"", origin, b"\""].concat()),
         }
@@ -83,8 +84,4 @@ fn translated_entry(entry: &[u8]) -> Option<Vec<u8>> {
         list.push(b"self".to_vec());
     }
     Some([&feature[..], b"=(", &list.join(&b" "[..]), b")"].concat())
-}
-
-fn lines(headers: &HeaderMap, name: &str) -> Vec<Bytes> {
-    headers.get_all(name).cloned().collect()
 }

@@ -5,18 +5,17 @@ use serde::Deserialize;
 
 use portcullis_core::config::{Duration, at_member};
 
-/// For how long the preset `none` and a `max_age` that was not given stand; also the least that
-/// the preload list takes.
+/// The default of `max_age` with the preset `none`; also the minimum of the preload list.
 const YEAR: Duration = Duration::from_days(365);
 
-/// Tells browsers to use HTTPS only. Sent over TLS only, unless `assume_tls`.
+/// Makes browsers use HTTPS only. Sent over TLS only, unless `assume_tls` is set.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "HstsFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "HstsFields")]
 pub struct Hsts {
     max_age: Option<Duration>,
     include_subdomains: bool,
@@ -25,8 +24,7 @@ pub struct Hsts {
 }
 
 impl Hsts {
-    /// What presets send: sub-domains included, never the promise of `preload`, which the owner of
-    /// the domain has to make.
+    /// The value of presets: with sub-domains, and without `preload`, which only the owner of the domain can promise.
     pub(super) const fn for_preset(max_age: Duration) -> Self {
         Self {
             max_age: Some(max_age),
@@ -36,12 +34,12 @@ impl Hsts {
         }
     }
 
-    /// Whether to send it on connections that are not TLS here.
+    /// Whether to send the header on connections that do not use TLS here.
     pub(super) fn assumes_tls(&self) -> bool {
         self.assume_tls
     }
 
-    /// The value of the header; the age is the preset's when none was given.
+    /// The value of the header. Without a `max_age`, the preset's applies.
     pub(super) fn value(&self, preset: Option<&Self>) -> Bytes {
         let max_age = self
             .max_age
@@ -61,20 +59,20 @@ impl Hsts {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, default)]
-struct Fields {
-    /// For how long, in whole seconds. Default: that of the preset, `365d` for `none`. `0s` makes
-    /// browsers forget.
+struct HstsFields {
+    /// Time for which browsers remember the policy, in whole seconds. `0s` makes them forget it. Default: that of the
+    /// preset, `365d` for `none`.
     max_age: Option<Duration>,
-    /// For all sub-domains too.
+    /// Include all sub-domains. Default: true.
     include_subdomains: bool,
-    /// Agree to be built into browsers. Needs a `max_age` of at least `365d`, sub-domains included,
-    /// and the domain's registration at hstspreload.org; it takes months to undo.
+    /// Allow browsers to build the domain into their preload list. Requires a `max_age` of at least `365d`,
+    /// sub-domains, and registration of the domain at hstspreload.org. Removal takes months. Default: false.
     preload: bool,
-    /// Send it on every connection: for an Envoy behind something that terminates TLS.
+    /// Send the header on every connection: for an Envoy behind a component that terminates TLS. Default: false.
     assume_tls: bool,
 }
 
-impl Default for Fields {
+impl Default for HstsFields {
     fn default() -> Self {
         Self {
             max_age: None,
@@ -85,10 +83,10 @@ impl Default for Fields {
     }
 }
 
-impl TryFrom<Fields> for Hsts {
+impl TryFrom<HstsFields> for Hsts {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: HstsFields) -> Result<Self, String> {
         if let Some(max_age) = fields.max_age {
             if max_age.get().subsec_nanos() != 0 {
                 let message = format!("found \"{max_age}\"; expected whole seconds");
@@ -96,13 +94,13 @@ impl TryFrom<Fields> for Hsts {
             }
             if fields.preload && max_age < YEAR {
                 let message = format!(
-                    "found \"{max_age}\" with \"preload\"; the preload list demands at least \"{YEAR}\""
+                    "found \"{max_age}\" with \"preload\"; the preload list requires at least \"{YEAR}\""
                 );
                 return Err(at_member("max_age", message));
             }
         }
         if fields.preload && !fields.include_subdomains {
-            let message = "found false with \"preload\"; the preload list demands both";
+            let message = "found false with \"preload\"; the preload list requires sub-domains";
             return Err(at_member("include_subdomains", message));
         }
         Ok(Self {

@@ -2,118 +2,112 @@
 //!
 //! # Selection
 //!
-//! The first rule whose `match` fits the request for certain is selected; its fields override those of the
-//! top level, field by field. A request that no rule fits gets the top level as it is; so does a
-//! response whose request was never seen. In metrics that case is the rule `none`.
+//! The first rule whose `match` certainly fits the request is selected; its fields override those of the top
+//! level, field by field. If no rule fits, or the plugin never saw the request, the top level applies as it is. In
+//! metrics, that case is the rule `none`.
 //!
-//! Rules before it that fit only possibly (see [`matcher`](portcullis_core::matcher)) are selected in some reading of
-//! the request. What a rule grants needs all readings, what it restricts needs one:
+//! Earlier rules that only possibly fit (see [`matcher`](portcullis_core::matcher)) are selected in some reading of
+//! the request. A grant needs all readings, a restriction needs one:
 //!
 //! | a rule that | | so a possible rule |
 //! |---|---|---|
 //! | refuses cross-site requests | restricts | refuses as well |
 //! | has `cross_site` off or in shadow, or trusts origins | grants | exempts nothing |
 //! | is in `mode` `off` or `shadow` | grants | exempts nothing |
-//! | sends a protecting header, or a stricter value | restricts | has the response tightened |
+//! | sends a protecting header, or a stricter value | restricts | tightens the response |
 //! | leaves a protecting header out, or sends a weaker value | grants | weakens nothing |
-//! | sends a header that allows something (CORS) | grants | adds nothing, and takes it from the response |
+//! | sends a header that allows something (CORS) | grants | adds nothing, and removes the header from the response |
 //! | adds attributes to cookies | restricts | adds its own |
-//! | sends a policy with a nonce | restricts | has the request given a nonce |
+//! | sends a policy with a nonce | restricts | gives the request a nonce |
 //!
-//! The response gets the headers of the selected rule, and is then made as strict as each possible rule
-//! would have it, header by header (see `strictest`). Metrics count it under the selected rule; a
-//! refusal is counted under the rule that refuses.
+//! The response gets the headers of the selected rule. Then each header becomes as strict as each possible rule
+//! would make it (see `strictest`). Metrics count the response under the selected rule, and a refusal under the
+//! rule that refuses.
 //!
-//! One field is not overridden but merged: the entries of a rule's `headers` are added to those of
-//! the top level, and take their place where they name the same header. Whoever sets one header on
-//! `/logout` does not mean to lose the others (nginx's `add_header` made that trap famous).
+//! One field is merged instead of overridden: the entries of a rule's `headers` are added to those of the top
+//! level, and replace entries that name the same header. A rule that sets one header on `/logout` should not lose
+//! the others (nginx's `add_header` made that trap famous).
 //!
-//! Everything is computed when the configuration is read. What is left for a response is to look
-//! which headers it has.
+//! The policy computes everything it can when it reads the configuration. For a response, it only has to check
+//! which headers are present.
 //!
 //! # Response headers
 //!
 //! In this order:
 //!
-//! 1. **Removal.** The headers that the preset removes go away, always.
-//! 2. **Defaults.** The preset's headers are added, with those of `csp`, `hsts`,
-//!    `permissions_policy`, `cross_origin` and `reporting_endpoints` in place of the preset's of the
-//!    same kind. A default yields to a header of the same name that the upstream set, since the
-//!    upstream knows its pages best; that is counted. With `override_upstream` it replaces whatever
-//!    was there, and exactly one line remains. Where there is no default (HSTS without TLS), the upstream's
-//!    lines stay.
-//! 3. **`headers`**, entry by entry (see [`HeaderMutation`]). They win over everything: a header
-//!    that is set, set if absent, or removed here has no default.
+//! 1. **Removal.** The headers that the preset removes are removed, always.
+//! 2. **Defaults.** The preset's headers are added, with those of `csp`, `hsts`, `permissions_policy`,
+//!    `cross_origin` and `reporting_endpoints` in place of the preset's headers of the same kind. A default yields
+//!    to a header of the same name that the upstream set, since the upstream knows its pages best; a metric counts
+//!    this. With `override_upstream`, the default replaces all lines of the upstream, and exactly one line remains.
+//!    If there is no default (HSTS without TLS), the upstream's lines stay.
+//! 3. **`headers`**, entry by entry (see [`HeaderMutation`]). They take precedence over everything: a header that
+//!    they set, set if absent, or remove has no default.
 //! 4. **Cookies** (see [`Cookies`]).
 //!
-//! All of it applies to every response but a 304, whatever its status and content type: an error page is a
-//! page too, a response without content type is sniffed, and SVG, XML and PDF run scripts as well.
+//! All of this applies to every response but a 304, whatever its status and content type: an error page is a page
+//! too, browsers sniff a response without content type, and SVG, XML and PDF run scripts as well.
 //!
 //! ## 304
 //!
-//! The headers of a 304 take the place of those that the cache has stored with the response (RFC 9111,
-//! section 3.2 and 4.3.4), and upstreams need not repeat there what they have stored: Express leaves out all
-//! `content-…`. A header that yields to the upstream's must not come in that way. So a 304 gets no
-//! default, no `set_if_absent`, no `append` to a header that it does not have, and no
-//! `content-security-policy` at all that it does not have; the stored response has them. Those that it
-//! brings along are treated as on any response: they yield, or are replaced, or removed.
+//! The headers of a 304 replace those that the cache has stored with the response (RFC 9111, sections 3.2 and
+//! 4.3.4), and upstreams need not repeat what they have sent before: Express leaves out all `content-…`. A header
+//! that yields to the upstream's must not enter the cache this way. So a 304 gets no default and no
+//! `set_if_absent`, and no `append` and no `content-security-policy` unless it has the header already; the stored
+//! response has those headers. Headers that the 304 does have are treated as on any response: they yield, are
+//! replaced, or are removed.
 //!
-//! ## Two headers, one question
+//! ## Overlapping headers
 //!
-//! `x-frame-options` and the policy's `frame-ancestors` both say who may frame a page, and browsers look at
-//! the former only without the latter. What the upstream forbids in either header stays forbidden, if its
-//! header stays (see `framing`). The same goes for `feature-policy`, the former name of
-//! `permissions-policy`.
+//! `x-frame-options` and the policy's `frame-ancestors` both control who may frame a page, and browsers read the
+//! former only without the latter. If the upstream's header stays, everything that it forbids stays forbidden (see
+//! `frame_ancestors`). The same applies to `feature-policy`, the former name of `permissions-policy`.
 //!
-//! HSTS is sent over TLS only, as RFC 6797 demands. Whether the connection is TLS is told by the
-//! caller; `assume_tls` is for an Envoy behind something else that terminates TLS.
+//! HSTS is sent over TLS only, as RFC 6797 requires. The caller says whether the connection uses TLS; `assume_tls`
+//! is for an Envoy behind a component that terminates TLS.
 //!
 //! # Content-Security-Policy
 //!
-//! `csp.directives` replaces the preset's policy as a whole, and is checked when it is read (see
-//! [`Csp`]). There is never more than one policy of ours, because browsers apply several policies
-//! one after the other, and what one forbids the next cannot allow again. For the same reason
-//! `headers` cannot append to it.
+//! `csp.directives` replaces the preset's whole policy, and is checked when it is read (see [`Csp`]). The plugin
+//! never sends more than one policy of its own, because browsers enforce every policy, and a second one cannot
+//! allow what the first forbids. For the same reason, `headers` cannot append to it.
 //!
 //! ## Nonces
 //!
-//! `'nonce'` stands for a nonce of 128 random bits, in base64url without padding, fresh for each
-//! request. The upstream learns it from the request header `x-csp-nonce` and writes it into its
-//! `<script nonce="…">`. A client's own `x-csp-nonce` never reaches an upstream that may rely on
-//! it: it is replaced, and where the selected rule has no nonce but another one has, removed, whatever the
-//! rule's mode. So are headers that only look alike to some servers, such as `x_csp_nonce`.
+//! `'nonce'` stands for a nonce of 128 random bits, in base64url without padding, fresh for each request. The
+//! upstream reads it from the request header `x-csp-nonce` and writes it into its `<script nonce="…">`. A client's
+//! own `x-csp-nonce` never reaches an upstream that may rely on it: the plugin replaces it, and if the selected rule
+//! has no nonce but another one has, removes it, whatever the rule's mode. The same goes for names that some servers
+//! read as this header, such as `x_csp_nonce`.
 //!
 //! Two cases need care:
 //!
-//! * A **304** carries no policy with a nonce, even if it replaces the upstream's: the stored page carries
-//!   the stored nonce.
-//! * Where there is **no nonce** (the request was not seen, or there was no randomness), the policy
-//!   is sent without its nonce sources, and a list that becomes empty says `'none'`: nothing that
-//!   needs a nonce can run then.
+//! * A **304** carries no policy with a nonce, even if it replaces the upstream's: the stored page has the stored
+//!   nonce.
+//! * If there is **no nonce** (the plugin did not see the request, or had no randomness), the policy is sent
+//!   without its nonce sources, and a list that becomes empty says `'none'`: nothing that needs a nonce runs then.
 //!
 //! # Cross-site requests
 //!
-//! See [`CrossSite`]. A refused request is answered with 403; the answer gets its headers like any
-//! other response.
+//! See [`CrossSite`]. A refused request gets a 403 with the same headers as any other response.
 //!
-//! Where any rule checks requests, the presets' `referrer-policy` is `same-origin` in place of
-//! `no-referrer`: with the latter browsers send `Origin: null` with a page's own forms (Fetch, "append a
-//! request Origin header"), and over plain HTTP nothing else tells where a request comes from.
+//! If any rule checks requests, the presets send `referrer-policy: same-origin` instead of `no-referrer`. With
+//! `no-referrer`, browsers send `Origin: null` with a page's own forms (Fetch, "append a request Origin header"), and
+//! over plain HTTP no other header shows where a request comes from.
 //!
 //! # When Envoy refuses
 //!
-//! Envoy may refuse to show or to change something (see [`SecurityHeaders::on_error`]): the name of the
-//! route that a rule needs, randomness for a nonce, a header. With `on_error: deny`, the default, the request
-//! or response is answered with 503; with `allow` it passes with as much as could be done.
+//! Envoy may refuse to provide or change something (see [`SecurityHeaders::on_error`]): the route name that a rule
+//! needs, randomness for a nonce, a header. With `on_error: deny`, the default, the request or response is answered
+//! with 503. With `allow`, it passes with the changes that succeeded.
 //!
-//! The default is the strict one because traffic cannot cause such a refusal: a deployment has it for every
-//! request or for none. A page without its policy, a cookie without `Secure` and a made-up nonce that reaches
-//! the upstream look like success to everybody but an attacker; 503 is found on the first request.
+//! The default is the strict one because traffic cannot cause such a refusal: it affects every request of a
+//! deployment, or none. A page without its policy, a cookie without `Secure` and a forged nonce that reaches the
+//! upstream look like success to everyone but an attacker; a 503 shows on the first request.
 //!
 //! # Modes
 //!
-//! `enforce` acts. `shadow` decides and counts what it would do, but changes neither request nor
-//! response. `off` does nothing.
+//! `enforce` acts. `shadow` decides and counts, but changes neither request nor response. `off` does nothing.
 
 mod config;
 mod cookies;
@@ -122,8 +116,9 @@ mod cross_site;
 mod csp;
 mod defaults;
 mod feature_policy;
-mod framing;
+mod frame_ancestors;
 mod hsts;
+mod lines;
 mod mutation;
 mod nonce;
 mod origin;
@@ -159,29 +154,29 @@ pub use selection::{RuleId, Selection};
 use plan::Plan;
 use portcullis_core::config::{Mode, Name, OnError};
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::matcher::{Choice, Match, Subject};
+use portcullis_core::matcher::{FirstMatch, Match, Subject};
 use portcullis_core::reply::Reply;
-use strictest::Lines;
+use strictest::HeaderLines;
 
-/// The label of what no rule was selected for; no rule can have this name.
+/// The label of exchanges that match no rule; no rule can have this name.
 const NO_RULE: &str = "none";
+
 /// The policy, compiled.
 ///
 /// For each exchange: [`select`](Self::select) the rules, then [`on_request`](Self::on_request) and
-/// [`on_response`](Self::on_response) for them. The `needs_…` methods tell what the caller can
-/// spare itself.
+/// [`on_response`](Self::on_response) for them. The `needs_…` methods say which steps the caller can skip.
 #[derive(Debug)]
 pub struct SecurityHeaders {
     preset: Preset,
     on_error: OnError,
-    /// The top level as it is.
+    /// The plan of the top level.
     unmatched: Plan,
     rules: Vec<CompiledRule>,
-    /// The response-code details of refusals, by rule.
+    /// Response-code details of refusals, by rule.
     refused: Vec<Bytes>,
     /// Whether any upstream may rely on the nonce header.
     uses_nonces: bool,
-    /// Whether pages are configured to hide the origin that requests are checked for.
+    /// Whether the configuration makes pages hide the origin that the cross-site check reads.
     hides_origins: bool,
 }
 
@@ -192,12 +187,12 @@ struct CompiledRule {
     plan: Plan,
 }
 
-/// What came of a response.
+/// The result of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseOutcome {
-    /// How many headers were left as the upstream had set them.
+    /// The number of headers left as the upstream had set them.
     pub kept_from_upstream: u32,
-    /// How many cookies got an attribute.
+    /// The number of cookies that got an attribute.
     pub cookies_rewritten: u32,
 }
 
@@ -226,7 +221,7 @@ impl SecurityHeaders {
                 plan: Plan::new(config, checks_site),
             })
             .collect();
-        plan::number_kinds(
+        plan::assign_response_classes(
             std::iter::once(&mut unmatched).chain(rules.iter_mut().map(|rule| &mut rule.plan)),
         );
         let uses_nonces =
@@ -242,14 +237,14 @@ impl SecurityHeaders {
         }
     }
 
-    /// The labels of all rules, `none` first; [`RuleId::index`] is the position.
+    /// The labels of all rules by [`RuleId::index`], `none` first.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         std::iter::once(NO_RULE).chain(self.rules.iter().map(|rule| rule.name.as_str()))
     }
 
-    /// The answer in place of a request or response that Envoy refused to show or to change; `None` if it
-    /// passes: `on_error` is `allow`, or no rule that was selected is enforced. Without a selection it
-    /// is enough that any rule is enforced.
+    /// The reply in place of a request or response that Envoy refused to provide or change; `None` if it passes:
+    /// `on_error` is `allow`, or no selected rule is enforced. Without a selection, any enforced rule is enough for a
+    /// reply.
     pub fn on_error(&self, selection: Option<&Selection>) -> Option<Reply> {
         let is_enforced = |plan: &Plan| plan.mode == Mode::Enforce;
         let is_enforced = match selection {
@@ -269,29 +264,30 @@ impl SecurityHeaders {
         })
     }
 
-    /// Whether requests matter at all. If not, every response is that of the default rule.
+    /// Whether [`select`](Self::select) and [`on_request`](Self::on_request) do anything. If not, the default
+    /// selection applies to every response.
     pub fn needs_request(&self) -> bool {
-        // Without rules there is but one plan.
+        // Without rules, there is only one plan.
         !self.rules.is_empty() || self.uses_nonces || self.unmatched.checks_site()
     }
 
-    /// Whether any rule looks at the name of the route.
+    /// Whether any rule reads the route name.
     pub fn needs_route(&self) -> bool {
         self.rules.iter().any(|rule| rule.condition.needs_route())
     }
 
-    /// The rules that the request may fall under.
+    /// The rules that certainly or possibly fit the request.
     pub fn select(&self, subject: &Subject<'_>) -> Selection {
         let conditions = self.rules.iter().map(|rule| Some(&rule.condition));
-        Selection::new(Choice::of(conditions, subject))
+        Selection::new(FirstMatch::of(conditions, subject))
     }
 
-    /// Whether nothing is to be done, not even counted.
+    /// Whether all selected rules are off, so that the response is not even counted.
     pub fn is_off(&self, selection: &Selection) -> bool {
         self.plans(selection).all(|plan| plan.mode == Mode::Off)
     }
 
-    /// Whether [`on_request`](Self::on_request) makes a nonce, for which it needs randomness.
+    /// Whether [`on_request`](Self::on_request) creates a nonce, for which it needs randomness.
     pub fn needs_nonce(&self, selection: &Selection) -> bool {
         self.plans(selection).any(Plan::needs_nonce)
     }
@@ -301,8 +297,8 @@ impl SecurityHeaders {
         self.plans(selection).any(Plan::needs_tls)
     }
 
-    /// Gives a response its headers. `nonce` is that of [`RequestOutcome`]; `tls` says whether the
-    /// client's connection is TLS.
+    /// Gives a response its headers. `nonce` is the one in [`RequestOutcome`]; `tls` says whether the client's
+    /// connection uses TLS.
     pub fn on_response(
         &self,
         selection: &Selection,
@@ -315,19 +311,19 @@ impl SecurityHeaders {
             return plan.respond(nonce, tls, response);
         }
         let original = HeaderMap::new(response.iter().cloned().collect());
-        let lines_of_original = Lines::of(&original);
+        let lines_of_original = HeaderLines::of(&original);
         let mut copy = HeaderMap::default();
         let mut respond = |plan: &Plan| {
-            copy.become_as_received(&original);
+            copy.reset_to(&original);
             let outcome = plan.respond(nonce, tls, &mut copy);
-            (Lines::of(&copy), outcome)
+            (HeaderLines::of(&copy), outcome)
         };
         let (mut strictest, outcome) = respond(plan);
-        let mut seen = vec![plan.kind];
+        let mut seen = vec![plan.response_class];
         for rule in selection.possible() {
             let plan = self.plan(*rule);
-            if !seen.contains(&plan.kind) {
-                seen.push(plan.kind);
+            if !seen.contains(&plan.response_class) {
+                seen.push(plan.response_class);
                 strictest::join(&mut strictest, &respond(plan).0, &lines_of_original);
             }
         }
@@ -359,8 +355,8 @@ impl fmt::Display for SecurityHeaders {
         }
         if self.hides_origins {
             f.write_str(
-                "; referrer-policy no-referrer hides the origin of forms, so over plain HTTP cross_site \
-                 refuses a page's own ones: same-origin does not",
+                "; referrer-policy no-referrer hides the origin of forms, so cross_site refuses a page's own \
+                 forms over plain HTTP: use same-origin",
             )?;
         }
         Ok(())

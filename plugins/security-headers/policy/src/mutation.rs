@@ -1,8 +1,9 @@
-//! Changes to single headers, for whatever the structured fields do not know.
+//! Changes to single headers, for headers without a field of their own.
 
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::lines::has;
 use portcullis_core::config::{HeaderValue, at_member, is_framing};
 use portcullis_core::headers::{HeaderMap, is_token};
 
@@ -11,9 +12,9 @@ use portcullis_core::headers::{HeaderMap, is_token};
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "Fields")
+    schemars(with = "HeaderMutationFields")
 )]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "HeaderMutationFields")]
 pub struct HeaderMutation {
     name: Bytes,
     action: Action,
@@ -33,7 +34,7 @@ impl HeaderMutation {
         &self.name
     }
 
-    /// Whether this gives a header this value, in any letter case.
+    /// Whether this gives the header `name` this value, in any letter case.
     pub(super) fn gives(&self, name: &str, value: &[u8]) -> bool {
         match &self.action {
             Action::Set(own) | Action::SetIfAbsent(own) | Action::Append(own) => {
@@ -43,7 +44,7 @@ impl HeaderMutation {
         }
     }
 
-    /// Whether this decides alone what the header will be, so that a default would be in its way.
+    /// Whether this alone determines the header, so that it needs no default.
     pub(super) fn replaces_default(&self) -> bool {
         match self.action {
             Action::Set(_) | Action::SetIfAbsent(_) | Action::Remove => true,
@@ -51,9 +52,9 @@ impl HeaderMutation {
         }
     }
 
-    /// Whether the upstream's headers have a part in the result, so that it is not known for a 304: there
-    /// the header may be missing and stand in the stored response. A policy depends on the upstream's
-    /// `x-frame-options` (see [`framing`](super::framing)).
+    /// Whether the result depends on the upstream's headers. If so, it is unknown for a 304: the header may be missing
+    /// there and exist in the stored response. A policy depends on the upstream's `x-frame-options` (see
+    /// [`frame_ancestors`](super::frame_ancestors)).
     fn depends_on_the_upstream(&self) -> bool {
         match self.action {
             Action::Set(_) => self.name == "content-security-policy",
@@ -62,7 +63,7 @@ impl HeaderMutation {
         }
     }
 
-    /// Changes the header. True if it was left as the upstream had set it.
+    /// Changes the header. Returns true if it was left as the upstream had set it.
     pub(super) fn apply(&self, not_modified: bool, headers: &mut HeaderMap) -> bool {
         let name = self.name.clone();
         if not_modified && self.depends_on_the_upstream() && !has(headers, &name) {
@@ -92,12 +93,7 @@ impl HeaderMutation {
     }
 }
 
-/// Whether a header is there.
-pub(super) fn has(headers: &HeaderMap, name: &Bytes) -> bool {
-    headers.iter().any(|(other, _)| other == name)
-}
-
-/// Whether a line is the value, or a comma-separated list with the value as a member.
+/// Whether a line is the value, or a comma-separated list that contains it.
 fn lists(line: &[u8], value: &[u8]) -> bool {
     line.eq_ignore_ascii_case(value)
         || line
@@ -108,12 +104,12 @@ fn lists(line: &[u8], value: &[u8]) -> bool {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
-struct Fields {
-    /// The name of the header, in any letter case.
-    name: HeaderName,
-    /// The value; required unless the action is `remove`.
+struct HeaderMutationFields {
+    /// Name of the header, in any letter case.
+    name: WritableHeaderName,
+    /// Value of the header. Required, except with the action `remove`, which takes none.
     value: Option<HeaderValue>,
-    /// What to do. There is no default, because tools differ in theirs.
+    /// Action on the header. It has no default, because the defaults of other tools differ.
     action: ActionName,
 }
 
@@ -129,27 +125,27 @@ enum ActionName {
     Set,
     /// The header has this value unless the upstream set it.
     SetIfAbsent,
-    /// The header has this value too: a line is added, unless one of its lines has the value
-    /// already, alone or in a comma-separated list; letter case does not count.
+    /// Adds a line with this value, unless a line already has it, alone or in a comma-separated list, in any letter
+    /// case.
     Append,
     /// The header is removed.
     Remove,
 }
 
-impl TryFrom<Fields> for HeaderMutation {
+impl TryFrom<HeaderMutationFields> for HeaderMutation {
     type Error = String;
 
-    fn try_from(fields: Fields) -> Result<Self, String> {
-        let HeaderName(name) = fields.name;
+    fn try_from(fields: HeaderMutationFields) -> Result<Self, String> {
+        let WritableHeaderName(name) = fields.name;
         let action = match (fields.action, fields.value) {
             (ActionName::Remove, None) => Action::Remove,
             (ActionName::Remove, Some(_)) => {
-                let message = "found a value; the action \"remove\" has none";
+                let message = "found a value; the action \"remove\" takes none";
                 return Err(at_member("value", message));
             }
             (_, None) => {
                 return Err(
-                    "required field \"value\" is missing; only the action \"remove\" has none"
+                    "required field \"value\" is missing; only the action \"remove\" takes none"
                         .to_owned(),
                 );
             }
@@ -157,8 +153,7 @@ impl TryFrom<Fields> for HeaderMutation {
                 return Err(at_member(
                     "action",
                     "found \"append\" to content-security-policy; use \"csp\", or \"set\": browsers \
-                     apply several policies one after the other, so a second one can only forbid \
-                     more",
+                     enforce every policy, so a second one can only forbid more",
                 ));
             }
             (ActionName::Set, Some(HeaderValue(value))) => Action::Set(value),
@@ -169,7 +164,7 @@ impl TryFrom<Fields> for HeaderMutation {
     }
 }
 
-/// The name of a header.
+/// The name of a header that the plugin may set or remove, in lower case.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -177,16 +172,16 @@ impl TryFrom<Fields> for HeaderMutation {
     schemars(with = "String", inline)
 )]
 #[serde(try_from = "String")]
-struct HeaderName(Bytes);
+struct WritableHeaderName(Bytes);
 
-impl TryFrom<String> for HeaderName {
+impl TryFrom<String> for WritableHeaderName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let name = text.to_ascii_lowercase();
         if name.starts_with(':') {
             return Err(format!(
-                "found {text:?}; expected an ordinary header: pseudo headers are not for policies"
+                "found {text:?}; expected an ordinary header: pseudo-headers cannot be changed"
             ));
         }
         if !is_token(&name) {
@@ -197,13 +192,13 @@ impl TryFrom<String> for HeaderName {
         }
         if is_framing(&name) {
             return Err(format!(
-                "found {text:?}; expected another header: this one belongs to the connection, and \
-                 Envoy writes it"
+                "found {text:?}; expected another header: this one belongs to the connection and is \
+                 written by Envoy"
             ));
         }
         if name == "set-cookie" {
             return Err(format!(
-                "found {text:?}; expected another header: its lines are different cookies; use \
+                "found {text:?}; expected another header: each line is a separate cookie; use \
                  \"cookies\" for their attributes"
             ));
         }

@@ -1,18 +1,17 @@
-//! Numbers used once.
+//! Nonces for Content-Security-Policy.
 
 use std::fmt;
 
 /// 128 random bits in base64url without padding.
 ///
-/// The alphabet needs no escaping in a header, in HTML, or in the JavaScript and JSON that pages
-/// pass it on with.
+/// The alphabet needs no escaping in a header, in HTML, or in the JavaScript and JSON with which pages pass it on.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Nonce([u8; 22]);
 
 impl Nonce {
     pub(super) fn new(random: [u8; 16]) -> Self {
         let bits = u128::from_be_bytes(random);
-        // 21 times six bits from the top; the last symbol holds the remaining two, and four zeros.
+        // 21 symbols of six bits from the top; the last one holds the remaining two bits and four zeros.
         Self(std::array::from_fn(|i| match i {
             0..=20 => symbol((bits >> (122 - 6 * i)) as u8 & 0x3f),
             _ => symbol((bits << 4) as u8 & 0x3f),
@@ -35,7 +34,7 @@ fn symbol(six_bits: u8) -> u8 {
     }
 }
 
-/// Without the nonce itself: who knows it can run scripts.
+/// Without the nonce itself: anyone who knows it can run scripts.
 impl fmt::Debug for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Nonce(…)")

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
-/// An origin such as `https://app.example` or `http://localhost:3000`, in the form in which
-/// browsers send it: lower case, without the scheme's own port.
+/// An origin such as `https://app.example` or `http://localhost:3000`, in the form that browsers send: lower case,
+/// without the scheme's default port.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -16,29 +16,29 @@ use serde::Deserialize;
 pub(super) struct Origin(String);
 
 impl Origin {
-    /// Whether an `Origin` names this one. The port of a scheme need not be written.
+    /// Whether an `Origin` header names this origin, with or without the scheme's default port.
     pub(super) fn is_named_by(&self, origin: &[u8]) -> bool {
         without_default_port(origin) == self.0.as_bytes()
     }
 
     fn parse(text: &str) -> Result<Self, &'static str> {
         if text == "null" {
-            return Err("\"null\" is the origin of every sandboxed frame, so anybody can have it");
+            return Err("every sandboxed frame has the origin \"null\", so any site can send it");
         }
         let text = text.to_ascii_lowercase();
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or("an origin has a scheme, a host and maybe a port")?;
+            .ok_or("an origin is a scheme, a host and an optional port")?;
         if !is_scheme(scheme) {
             return Err("the scheme is not valid");
         }
         if rest.contains(['/', '?', '#']) {
-            return Err("an origin ends after host and port, without a slash");
+            return Err("an origin ends after the host or port, without a slash");
         }
         let (host, port) = split_port(rest.as_bytes());
         if !is_host(host) {
             return Err(
-                "the host is not valid: names are written in ASCII (punycode), without wildcards",
+                "the host is not valid: write names in ASCII (punycode), without wildcards",
             );
         }
         let Some(port) = port else {
@@ -80,11 +80,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Whether a browser that sends this `Origin` talks to its own site, as far as a proxy can tell:
-/// host and port are those of `authority`. The scheme is not compared, since a proxy that is
-/// reached in clear text cannot know the client's.
+/// Whether this `Origin` has the host and port of `authority`, so that a browser sent the request to its page's own
+/// site, as far as a proxy can know. The scheme is not compared: a proxy that receives clear text does not know the
+/// client's scheme.
 ///
-/// A port that is not written, on either side, is the default of the origin's scheme.
+/// On both sides, a missing port is the default port of the origin's scheme.
 pub(super) fn is_same_host(origin: &[u8], authority: &[u8]) -> bool {
     let (scheme, rest) = if let Some(rest) = origin.strip_prefix(b"https://") {
         ("https", rest)
@@ -94,14 +94,14 @@ pub(super) fn is_same_host(origin: &[u8], authority: &[u8]) -> bool {
         return false;
     };
     let (host, port) = split_port(rest);
-    // An empty port is none (RFC 3986, section 3.2.3).
+    // An empty port equals a missing one (RFC 3986, section 3.2.3).
     let (own_host, own_port) = split_port(authority.strip_suffix(b":").unwrap_or(authority));
     !host.is_empty()
         && host.eq_ignore_ascii_case(own_host)
         && port.or(default_port(scheme)) == own_port.or(default_port(scheme))
 }
 
-/// The host and port of a URL.
+/// Host and port of a URL.
 pub(super) fn authority(url: &[u8]) -> Option<&[u8]> {
     let start = url.windows(3).position(|three| three == b"://")? + 3;
     let rest = url.get(start..)?;

@@ -1,4 +1,4 @@
-//! `Permissions-Policy`: which features a page and its frames may use.
+//! `Permissions-Policy`: browser features that a page and its frames may use.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use super::origin::Origin;
 
-/// Features of browsers, and who may use them.
+/// Browser features, each with the origins that may use it: `[]` for none, `"self"`, origins, or `["*"]` for all.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PermissionsPolicy(BTreeMap<Feature, Allowlist>);
 
 impl PermissionsPolicy {
-    /// The value of the header; `None` without features.
+    /// The value of the header; `None` if no feature is listed.
     pub(super) fn value(&self) -> Option<Bytes> {
         let features: Vec<String> = self
             .0
@@ -25,7 +25,7 @@ impl PermissionsPolicy {
     }
 }
 
-/// The name of a feature. The list of features grows and shrinks, so any name passes.
+/// The name of a feature. Any well-formed name is valid, because browsers add and remove features.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -53,7 +53,7 @@ impl TryFrom<String> for Feature {
     }
 }
 
-/// Who may use a feature: nobody (`[]`), `self`, origins, or everybody (`["*"]`).
+/// The origins that may use a feature: `[]` for none, `self`, origins, or `["*"]` for all.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -68,7 +68,7 @@ impl TryFrom<Vec<Member>> for Allowlist {
 
     fn try_from(members: Vec<Member>) -> Result<Self, Self::Error> {
         match members.len() > 1 && members.contains(&Member::Everybody) {
-            true => Err("found \"*\" and others; expected \"*\" alone, since it is everybody"),
+            true => Err("found \"*\" and others; expected \"*\" alone: it includes all origins"),
             false => Ok(Self(members)),
         }
     }
@@ -109,7 +109,7 @@ impl TryFrom<String> for Member {
             "*" => Ok(Self::Everybody),
             "self" => Ok(Self::ThisOrigin),
             "src" | "'self'" | "'src'" | "none" | "'none'" => Err(format!(
-                "found {text:?}; expected \"self\", \"*\" or an origin; an empty list means nobody"
+                "found {text:?}; expected \"self\", \"*\" or an origin; an empty list allows none"
             )),
             _ => Origin::try_from(text).map(Self::Origin),
         }

@@ -1,43 +1,43 @@
-//! What to do with the exchanges of one rule.
+//! The compiled form of the configuration for one rule.
 
 use bytes::Bytes;
 
 use super::defaults::{DefaultHeader, DefaultValue, default_headers};
-use super::mutation::has;
+use super::lines::has;
 use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome, RuleId};
-use super::{feature_policy, framing};
+use super::{feature_policy, frame_ancestors};
 use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
 
-/// A configuration in which everything is computed that does not depend on the exchange.
+/// A configuration with everything precomputed that does not depend on the exchange.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) mode: Mode,
-    /// Names of headers to remove, sorted.
+    /// Sorted names of headers to remove.
     removed: &'static [&'static str],
     defaults: Vec<DefaultHeader>,
     override_upstream: bool,
     mutations: Vec<HeaderMutation>,
     cookies: Option<Cookies>,
     cross_site: Option<CrossSite>,
-    /// The same for all plans of a policy that treat responses alike.
-    pub(super) kind: usize,
+    /// Equal for all plans of a policy that give responses the same headers.
+    pub(super) response_class: usize,
 }
 
-/// Numbers the [kinds](Plan::kind) of all plans of a policy.
-pub(super) fn number_kinds<'a>(plans: impl Iterator<Item = &'a mut Plan>) {
-    let mut kinds: Vec<&Plan> = Vec::new();
+/// Assigns the [response classes](Plan::response_class) of all plans of a policy.
+pub(super) fn assign_response_classes<'a>(plans: impl Iterator<Item = &'a mut Plan>) {
+    let mut classes: Vec<&Plan> = Vec::new();
     for plan in plans {
-        let known = kinds.iter().position(|other| other.responds_like(plan));
-        plan.kind = known.unwrap_or(kinds.len());
+        let known = classes.iter().position(|other| other.responds_like(plan));
+        plan.response_class = known.unwrap_or(classes.len());
         if known.is_none() {
-            kinds.push(plan);
+            classes.push(plan);
         }
     }
 }
 
 impl Plan {
-    /// `checks_site`: whether any plan of the policy does.
+    /// `checks_site`: whether any plan of the policy checks for cross-site requests.
     pub(super) fn new(config: &Config, checks_site: bool) -> Self {
         let mut defaults = default_headers(config, checks_site);
         defaults.retain(|header| {
@@ -57,11 +57,11 @@ impl Plan {
                 .cross_site
                 .clone()
                 .and_then(|cross_site| cross_site.within(config.mode)),
-            kind: 0,
+            response_class: 0,
         }
     }
 
-    /// Whether both give every response the same headers.
+    /// Whether both plans give every response the same headers.
     fn responds_like(&self, other: &Self) -> bool {
         self.mode == other.mode
             && self.removed == other.removed
@@ -75,7 +75,7 @@ impl Plan {
         self.cross_site.is_some()
     }
 
-    /// Why the request must not pass, if so. The plan is that of `rule`.
+    /// The refusal of the request, if it must not pass. The plan is that of `rule`.
     pub(super) fn check_site(&self, rule: RuleId, request: &HeaderMap) -> Option<Refusal> {
         self.cross_site.as_ref()?.check(rule, request)
     }
@@ -96,7 +96,7 @@ impl Plan {
                 .any(|header| matches!(header.value, DefaultValue::OverTls(_)))
     }
 
-    /// Gives a response its headers, or says what that would change, as the mode demands.
+    /// Gives a response its headers; in shadow mode, only returns the result.
     pub(super) fn respond(
         &self,
         nonce: Option<&Nonce>,
@@ -112,8 +112,8 @@ impl Plan {
 
     fn apply(&self, nonce: Option<&Nonce>, tls: bool, response: &mut HeaderMap) -> ResponseOutcome {
         let not_modified = is_not_modified(response);
-        let framing = framing::Upstreams::of(response);
-        let features = feature_policy::Upstreams::of(response);
+        let framing = frame_ancestors::UpstreamFraming::of(response);
+        let features = feature_policy::UpstreamFeatures::of(response);
         self.remove(response);
         let mut kept_from_upstream = 0;
         for header in &self.defaults {
@@ -123,8 +123,8 @@ impl Plan {
         for mutation in &self.mutations {
             kept_from_upstream += u32::from(mutation.apply(not_modified, response));
         }
-        framing.uphold(response);
-        features.uphold(response);
+        framing.restore(response);
+        features.restore(response);
         ResponseOutcome {
             kept_from_upstream,
             cookies_rewritten: self
@@ -151,7 +151,7 @@ impl Plan {
         }
     }
 
-    /// True if the header was left as the upstream had set it.
+    /// Applies a default. Returns true if the header was left as the upstream had set it.
     fn apply_default(
         &self,
         header: &DefaultHeader,

@@ -1,4 +1,4 @@
-//! This policy, for those who load it.
+//! The policy's part in `portcullis_core::policy`.
 
 use portcullis_core::config::Name;
 use portcullis_core::policy::Policy;

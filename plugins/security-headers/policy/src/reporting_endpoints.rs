@@ -1,17 +1,17 @@
-//! `Reporting-Endpoints`: where browsers send reports to.
+//! `Reporting-Endpoints`: destinations of browser reports.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
-/// Names of endpoints, for `report-to` in policies, and their URLs.
+/// Endpoints for browser reports: the name that `report-to` in a policy uses, and the https URL.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportingEndpoints(BTreeMap<EndpointName, EndpointUrl>);
 
 impl ReportingEndpoints {
-    /// The value of the header; `None` without endpoints.
+    /// The value of the header; `None` if there are no endpoints.
     pub(super) fn value(&self) -> Option<Bytes> {
         let endpoints: Vec<String> = self
             .0
@@ -53,7 +53,7 @@ impl TryFrom<String> for EndpointName {
     }
 }
 
-/// An https URL: browsers send reports to no other.
+/// An https URL. Browsers send reports to no other scheme.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -67,7 +67,7 @@ impl TryFrom<String> for EndpointUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // What a structured-field string would have to escape does not occur in a URL.
+        // A URL contains no characters that a structured-field string must escape.
         let valid = text
             .strip_prefix("https://")
             .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']))

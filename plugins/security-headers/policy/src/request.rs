@@ -1,4 +1,4 @@
-//! The request's part: refusals and nonces.
+//! Requests: refusals and nonces.
 
 use bytes::Bytes;
 
@@ -6,23 +6,23 @@ use super::{NO_RULE, Nonce, Refusal, SecurityHeaders, Selection};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::reply::Reply;
 
-/// The request header that tells the upstream its nonce.
+/// The request header with the nonce for the upstream.
 const NONCE_HEADER: &str = "x-csp-nonce";
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestOutcome {
-    /// The nonce that the upstream was told; the response needs it.
+    /// The nonce in the request header, which the response needs.
     pub nonce: Option<Nonce>,
-    /// The request came from another site.
+    /// The refusal, if another site caused the request.
     pub refused: Option<Refusal>,
 }
 
 impl SecurityHeaders {
-    /// Checks where a request comes from, and gives it its nonce. `random` must be bytes that
-    /// nobody can predict, and used once.
+    /// Checks whether another site caused the request, and adds a nonce. `random` must be unpredictable bytes that
+    /// are used once.
     ///
-    /// When [`RequestOutcome::refused`] is to be enforced, the request is unchanged.
+    /// If [`RequestOutcome::refused`] is enforced, the request is unchanged.
     pub fn on_request(
         &self,
         selection: &Selection,
@@ -52,8 +52,8 @@ impl SecurityHeaders {
         RequestOutcome { nonce, refused }
     }
 
-    /// The answer to a request that is refused; `None` if the refusal is only counted. The response-code
-    /// details name the rule: `cross_site_refused{none}`.
+    /// The reply to a refused request; `None` if the refusal is only counted. The response-code details name the
+    /// rule: `cross_site_refused{none}`.
     pub fn reply(&self, refusal: Refusal) -> Option<Reply> {
         refusal.enforced.then(|| Reply {
             status: 403,
@@ -68,8 +68,7 @@ impl SecurityHeaders {
         })
     }
 
-    /// The first refusal that is enforced by a rule which the request may fall under; without one, the
-    /// first of those that are only counted.
+    /// The first enforced refusal of the selected rules; without one, the first that is only counted.
     fn refusal(&self, selection: &Selection, request: &HeaderMap) -> Option<Refusal> {
         let mut counted = None;
         for rule in selection.rules() {
@@ -81,8 +80,8 @@ impl SecurityHeaders {
         counted
     }
 
-    /// Removes a nonce that a client made up, in every spelling of the header's name. Where no rule has
-    /// nonces, the header is like any other.
+    /// Removes a client's own nonce, in every spelling of the header's name. If no rule has nonces, the header is like
+    /// any other.
     pub fn remove_nonce(&self, request: &mut HeaderMap) {
         if self.uses_nonces {
             request.remove_spellings(NONCE_HEADER);
@@ -90,7 +89,7 @@ impl SecurityHeaders {
     }
 }
 
-/// The response-code details of refusals, by rule: that of no rule, and those of `rules`.
+/// Response-code details of refusals, by rule: first `none`, then `rules`.
 pub(super) fn details_of_refusals<'a>(rules: impl Iterator<Item = &'a str>) -> Vec<Bytes> {
     std::iter::once(NO_RULE)
         .chain(rules)

@@ -1,8 +1,8 @@
-//! Which rules a request may fall under.
+//! The rules that apply to a request.
 
-use portcullis_core::matcher::Choice;
+use portcullis_core::matcher::FirstMatch;
 
-/// A rule of the configuration, or (the default) none of them.
+/// A rule of the configuration. The default stands for the case that no rule fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleId(usize);
 
@@ -13,10 +13,10 @@ impl RuleId {
     }
 }
 
-/// The rules that a request may fall under; by default only the case that no rule fits.
+/// The rules that certainly or possibly fit a request. By default, no rule fits.
 ///
-/// The first rule that fits for certain, or the case that none does, is the selected one. Rules before it
-/// that possibly fit are selected in some reading of the request.
+/// The first rule that certainly fits, or the case that none does, is the selected one. Earlier rules that possibly
+/// fit are selected in some reading of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     certain: RuleId,
@@ -24,7 +24,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    pub(super) fn new(choice: Choice) -> Self {
+    pub(super) fn new(choice: FirstMatch) -> Self {
         // 0 is the case that no rule fits.
         let rule = |at| RuleId(at + 1);
         Self {
@@ -33,17 +33,17 @@ impl Selection {
         }
     }
 
-    /// The rule that fits in every reading in which none of the [possible](Self::possible) ones does.
+    /// The rule that fits in every reading in which no [possible](Self::possible) rule fits.
     pub fn certain(&self) -> RuleId {
         self.certain
     }
 
-    /// The rules that fit in some reading, in order. Empty for nearly all requests.
+    /// The rules that fit in some reading, in order. For nearly all requests there are none.
     pub fn possible(&self) -> &[RuleId] {
         &self.possible
     }
 
-    /// All of them, the certain one first.
+    /// All rules, the certain one first.
     pub(super) fn rules(&self) -> impl Iterator<Item = RuleId> {
         std::iter::once(self.certain).chain(self.possible.iter().copied())
     }

@@ -1,16 +1,17 @@
-//! Numbers and durations with bounds.
+//! Integers and durations with bounds.
 
 use serde::{Deserialize, Deserializer};
 
 use super::Duration;
+use crate::time::Nanos;
 
-/// A whole number from `MIN` to `MAX`.
+/// An integer from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
-pub struct Whole<const MIN: u32, const MAX: u32>(u32);
+pub struct BoundedInteger<const MIN: u32, const MAX: u32>(u32);
 
-impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
-    /// A default, which has to be within the bounds.
+impl<const MIN: u32, const MAX: u32> BoundedInteger<MIN, MAX> {
+    /// A constant, such as a default. It must lie within the bounds; in a `const`, the compiler checks that.
     pub const fn new(number: u32) -> Self {
         assert!(MIN <= number && number <= MAX, "not within the bounds");
         Self(number)
@@ -22,7 +23,7 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     }
 }
 
-impl<const MIN: u32, const MAX: u32> TryFrom<u64> for Whole<MIN, MAX> {
+impl<const MIN: u32, const MAX: u32> TryFrom<u64> for BoundedInteger<MIN, MAX> {
     type Error = String;
 
     fn try_from(number: u64) -> Result<Self, String> {
@@ -36,13 +37,13 @@ impl<const MIN: u32, const MAX: u32> TryFrom<u64> for Whole<MIN, MAX> {
 }
 
 #[cfg(feature = "schema")]
-impl<const MIN: u32, const MAX: u32> schemars::JsonSchema for Whole<MIN, MAX> {
+impl<const MIN: u32, const MAX: u32> schemars::JsonSchema for BoundedInteger<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Whole".into()
+        "BoundedInteger".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -57,10 +58,11 @@ impl<const MIN: u32, const MAX: u32> schemars::JsonSchema for Whole<MIN, MAX> {
     derive(schemars::JsonSchema),
     schemars(with = "Duration", inline)
 )]
-pub struct Within<const MIN: u64, const MAX: u64>(Duration);
+pub struct BoundedDuration<const MIN: u64, const MAX: u64>(Duration);
 
-impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
-    /// A default, which has to be within the bounds.
+impl<const MIN: u64, const MAX: u64> BoundedDuration<MIN, MAX> {
+    /// A constant in milliseconds, such as a default. It must lie within the bounds; in a `const`, the compiler
+    /// checks that.
     pub const fn millis(milliseconds: u64) -> Self {
         assert!(
             MIN <= milliseconds && milliseconds <= MAX,
@@ -74,13 +76,13 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
         self.0
     }
 
-    /// The duration in nanoseconds.
-    pub fn nanos(self) -> u64 {
-        u64::try_from(self.0.get().as_nanos()).unwrap_or(u64::MAX)
+    /// The duration as the type that policies compute with.
+    pub fn nanos(self) -> Nanos {
+        self.0.nanos()
     }
 }
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for BoundedDuration<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let [min, max] = [MIN, MAX].map(Duration::from_millis);
         Duration::deserialize_within(deserializer, min, max).map(Self)

@@ -1,16 +1,16 @@
-//! A parsed JSON text in which every value knows its path.
+//! A JSON document in which every value knows its path.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned};
 
-use super::error::{Error, Errors, Subject, Unplaced};
+use super::error::{Error, Errors, Scope, Unplaced};
 
-/// Enough to mend a configuration in one go; a text with more is more than a slip of the pen.
+/// Enough to fix a configuration in one pass. A document with more errors has a deeper problem than typos.
 const MAX_ERRORS: usize = 50;
 
-/// A JSON text, ready to be read as a configuration.
+/// A parsed JSON document, ready to be read as a configuration.
 #[derive(Debug)]
 pub struct Document {
     root: Node,
@@ -21,7 +21,7 @@ pub struct Document {
 pub(super) struct Node {
     pub(super) path: String,
     pub(super) value: Value,
-    /// An error was reported here; reading goes on as if this value did not exist.
+    /// An error was reported here. Reading continues as if this value did not exist.
     pub(super) set_aside: bool,
 }
 
@@ -40,8 +40,8 @@ pub(super) enum Value {
 impl Document {
     /// Parses JSON text. Empty text counts as `{}`.
     ///
-    /// A `google.protobuf.Struct` reaches a plugin as raw protobuf; it is recognised, and the error
-    /// says what to write instead.
+    /// A `google.protobuf.Struct` reaches a plugin as raw protobuf. `parse` recognises it, and the error says
+    /// what to write instead.
     pub fn parse(text: &[u8]) -> Result<Self, Errors> {
         let text = if text.is_empty() { b"{}" } else { text };
         let raw: Raw = serde_json::from_slice(text).map_err(|error| syntax_error(text, &error))?;
@@ -50,8 +50,8 @@ impl Document {
         Ok(Self { root, errors })
     }
 
-    /// Takes the member `name` out of the document, to be read on its own; what errors were
-    /// found inside it goes with it.
+    /// Removes the member `name` from the document and returns it as a document of its own, together with the
+    /// errors found inside it.
     pub fn take(&mut self, name: &str) -> Option<Document> {
         let Value::Object(members) = &mut self.root.value else {
             return None;
@@ -80,8 +80,8 @@ impl Document {
         }
     }
 
-    /// Refuses what is left in the document after its members were taken out; `allowed` are the
-    /// names of the members that it may have.
+    /// Reports every member that is still in the document as unknown. `allowed` lists the names of the members
+    /// that it may have.
     pub fn finish(mut self, allowed: &[&str]) -> Result<(), Errors> {
         match &self.root.value {
             Value::Object(members) => {
@@ -100,7 +100,7 @@ impl Document {
         }
     }
 
-    /// Reads the document as a `T`, or says everything that is wrong with it.
+    /// Reads the document as a `T`, or reports every error in it.
     pub fn read<T: DeserializeOwned>(mut self) -> Result<T, Errors> {
         let mut set_aside: Vec<String> = Vec::new();
         while self.errors.len() < MAX_ERRORS {
@@ -117,7 +117,7 @@ impl Document {
             if !is_consequence(&error, &path, &set_aside) {
                 self.errors.push(Error::new(&place, error.message));
             }
-            // A member at fault may be one that is not there: then the whole object is.
+            // The offending member may be a missing one. Then the whole object is set aside.
             let aside = [place, path]
                 .into_iter()
                 .find(|path| self.root.set_aside(path));
@@ -128,15 +128,15 @@ impl Document {
         }
         self.errors.push(Error::new(
             &self.root.path,
-            format!("{MAX_ERRORS} errors and perhaps more; these are the first"),
+            format!("{MAX_ERRORS} errors or more; these are the first"),
         ));
         Err(Errors::new(self.errors))
     }
 }
 
 impl Document {
-    /// The same for a `T` whose members also have to fit each other: `check` returns the member at
-    /// fault, with what was found and what is allowed.
+    /// Like [`read`](Self::read), for a `T` whose members must also be consistent with each other. `check` returns
+    /// the offending member, with what was found and what is allowed.
     pub fn read_checked<T: DeserializeOwned>(
         self,
         check: impl FnOnce(&T) -> Result<(), (&'static str, String)>,
@@ -151,8 +151,8 @@ impl Document {
 }
 
 impl Node {
-    /// Sets the value at `path` aside. False when that is this node itself or nothing at all:
-    /// there is then nothing left to read.
+    /// Sets the value at `path` aside. Returns false if `path` is this node itself or does not exist: then nothing
+    /// is left to read.
     fn set_aside(&mut self, path: &str) -> bool {
         let child = match &mut self.value {
             Value::Array(items) => items.iter_mut().find(|item| is_within(path, &item.path)),
@@ -174,12 +174,12 @@ impl Node {
     }
 }
 
-/// Whether an error at `path` would not be there if nothing had been set aside.
+/// Whether an error at `path` may exist only because something was set aside.
 fn is_consequence(error: &Unplaced, path: &str, set_aside: &[String]) -> bool {
-    match error.subject {
-        Subject::Value => false,
-        Subject::Whole => set_aside.iter().any(|inner| is_within(inner, path)),
-        Subject::Missing(field) => set_aside.contains(&member_path(path, field)),
+    match error.scope {
+        Scope::Value => false,
+        Scope::Whole => set_aside.iter().any(|inner| is_within(inner, path)),
+        Scope::Missing(field) => set_aside.contains(&member_path(path, field)),
     }
 }
 
@@ -190,8 +190,8 @@ fn is_within(path: &str, outer: &str) -> bool {
 }
 
 fn syntax_error(text: &[u8], error: &serde_json::Error) -> Errors {
-    // A Struct with at least one field starts with the tag of field 1, a line feed, and holds the
-    // tag of that field's value, a byte that JSON has nowhere.
+    // A Struct with at least one field starts with the tag of field 1, which is a line feed, and contains the tag
+    // of that field's value, a byte that JSON does not contain.
     let is_struct = text.first() == Some(&0x0a) && text.contains(&0x12);
     let message = if is_struct {
         "found protobuf, not JSON: the configuration was given as a google.protobuf.Struct, which \
@@ -204,7 +204,7 @@ fn syntax_error(text: &[u8], error: &serde_json::Error) -> Errors {
     Error::new("$", message).into()
 }
 
-/// A JSON value as parsed, before the values are given their paths.
+/// A parsed JSON value whose parts have no paths yet.
 enum Raw {
     Leaf(Value),
     Array(Vec<Raw>),
@@ -247,7 +247,7 @@ impl Raw {
     }
 }
 
-/// `$.a.b` for plain names, `$["a b"]` for the others.
+/// The path of a member: `$.a.b` for plain names, `$["a b"]` for others.
 pub fn member_path(path: &str, name: &str) -> String {
     let plain = !name.is_empty()
         && name

@@ -1,15 +1,16 @@
-//! Durations as people write them.
+//! Durations, written for people.
 
 use std::fmt;
 use std::time;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A length of time, written as a whole number and a unit: `"250ms"`, `"10s"`, `"1m"`, `"24h"`,
-/// `"365d"`.
+use crate::time::Nanos;
+
+/// A duration: a whole number and a unit, such as `"250ms"`, `"10s"`, `"1m"`, `"24h"` or `"365d"`.
 ///
-/// A day is 86,400 seconds. The longest duration is 3,652,500 days (about 10,000 years): whatever
-/// is added to a time of day, nothing overflows.
+/// A day is 86,400 seconds. The longest duration is 3,652,500 days (about 10,000 years), so that adding one to a
+/// date does not overflow.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(time::Duration);
 
@@ -23,17 +24,17 @@ const UNITS: [(&str, u64); 5] = [
 const MAX_MILLIS: u64 = 3_652_500 * 86_400_000;
 
 impl Duration {
-    /// A duration of so many milliseconds.
+    /// A duration in milliseconds.
     pub const fn from_millis(milliseconds: u64) -> Self {
         Self(time::Duration::from_millis(milliseconds))
     }
 
-    /// A duration of so many whole seconds.
+    /// A duration in seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(time::Duration::from_secs(seconds))
     }
 
-    /// A duration of so many days of 86,400 seconds.
+    /// A duration in days of 86,400 seconds.
     pub const fn from_days(days: u64) -> Self {
         Self::from_secs(days * 86_400)
     }
@@ -43,9 +44,14 @@ impl Duration {
         self.0.as_secs()
     }
 
-    /// The standard library's form.
+    /// The duration as the standard library's type.
     pub const fn get(self) -> time::Duration {
         self.0
+    }
+
+    /// The duration as the type that policies compute with. More than 584 years become [`Nanos::MAX`].
+    pub fn nanos(self) -> Nanos {
+        self.0.into()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -57,7 +63,7 @@ impl Duration {
     }
 }
 
-/// The shortest exact form, as it would be written in a configuration.
+/// The shortest exact form that a configuration accepts.
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
@@ -84,7 +90,7 @@ impl<'de> Deserialize<'de> for Duration {
 }
 
 impl Duration {
-    /// Reads a duration with these bounds, both included. Every error names them.
+    /// Reads a duration from `min` to `max`, both included. Every error names the bounds.
     pub fn deserialize_within<'de, D: Deserializer<'de>>(
         deserializer: D,
         min: Self,

@@ -1,8 +1,8 @@
-//! Configuration errors: where, what was found, what is allowed.
+//! Configuration errors: the path, what was found there, and what is allowed.
 
 use std::fmt;
 
-/// One thing that is wrong with a configuration.
+/// One error in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     path: String,
@@ -34,7 +34,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Everything that is wrong with a configuration; never empty.
+/// All errors in a configuration; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors(Vec<Error>);
 
@@ -43,18 +43,18 @@ impl Errors {
         Self(errors)
     }
 
-    /// The given errors, unless there are none.
+    /// These errors; `None` if there are none.
     pub(super) fn collect(errors: Vec<Error>) -> Option<Self> {
         (!errors.is_empty()).then_some(Self(errors))
     }
 
-    /// These errors, and then those.
+    /// These errors, followed by the others.
     pub fn and(mut self, more: Self) -> Self {
         self.0.extend(more.0);
         self
     }
 
-    /// The errors, in the order of discovery.
+    /// The errors, in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Error> {
         self.0.iter()
     }
@@ -81,35 +81,35 @@ impl fmt::Display for Errors {
 
 impl std::error::Error for Errors {}
 
-/// An error on its way out of the deserializer. The path is filled in by the innermost value that
-/// the error passes through.
+/// An error inside the deserializer, before it has a path. The innermost value that it passes through sets the
+/// path.
 #[derive(Debug)]
 pub(super) struct Unplaced {
     pub(super) path: Option<String>,
-    /// The member of the value at `path` that is at fault.
+    /// The offending member of the value at `path`.
     pub(super) member: Option<String>,
     pub(super) message: String,
-    pub(super) subject: Subject,
+    pub(super) scope: Scope,
 }
 
-/// What a complaint is about, and so, of what it may be a mere consequence.
+/// How much of the document an error is about. This decides whether it may be a consequence of an earlier error.
 #[derive(Debug)]
-pub(super) enum Subject {
-    /// One value, whatever stands inside it: no consequence of anything.
+pub(super) enum Scope {
+    /// One value, regardless of its contents. It is never a consequence.
     Value,
-    /// A value with all that it holds: perhaps a consequence of a part that was set aside.
+    /// A value with its contents. It may be a consequence of a part that was set aside.
     Whole,
-    /// The absence of this member: a consequence if it was the one set aside.
+    /// A missing member. It is a consequence if this member was set aside.
     Missing(&'static str),
 }
 
 impl Unplaced {
-    fn new(message: String, subject: Subject) -> Self {
+    fn new(message: String, scope: Scope) -> Self {
         Self {
             path: None,
             member: None,
             message,
-            subject,
+            scope,
         }
     }
 
@@ -122,8 +122,8 @@ impl Unplaced {
 /// No message begins with this character.
 const MEMBER: char = '\u{1}';
 
-/// The message of a `TryFrom` about one member of an object: the error is reported at that member, and not
-/// at the whole object. serde passes on nothing but a text, so the member is marked in it.
+/// An error message of a `TryFrom` that is about one member of an object: the error is reported at that member
+/// instead of the object. serde carries nothing but text, so the text contains the member between two marks.
 pub fn at_member(member: &str, message: impl fmt::Display) -> String {
     format!("{MEMBER}{member}{MEMBER}{message}")
 }
@@ -143,38 +143,38 @@ impl serde::de::Error for Unplaced {
         match marked.and_then(|rest| rest.split_once(MEMBER)) {
             Some((member, message)) => Self {
                 member: Some(member.to_owned()),
-                ..Self::new(message.to_owned(), Subject::Whole)
+                ..Self::new(message.to_owned(), Scope::Whole)
             },
-            None => Self::new(text, Subject::Whole),
+            None => Self::new(text, Scope::Whole),
         }
     }
 
     fn invalid_type(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
-        Self::new(mismatch(found, expected), Subject::Value)
+        Self::new(mismatch(found, expected), Scope::Value)
     }
 
     fn invalid_value(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
-        Self::new(mismatch(found, expected), Subject::Value)
+        Self::new(mismatch(found, expected), Scope::Value)
     }
 
     fn unknown_field(_field: &str, allowed: &'static [&'static str]) -> Self {
         Self::new(
             format!("unknown field; allowed: {}", allowed.join(", ")),
-            Subject::Value,
+            Scope::Value,
         )
     }
 
     fn unknown_variant(found: &str, allowed: &'static [&'static str]) -> Self {
         Self::new(
             format!("found {found:?}; allowed: {}", allowed.join(", ")),
-            Subject::Value,
+            Scope::Value,
         )
     }
 
     fn missing_field(field: &'static str) -> Self {
         Self::new(
             format!("required field {field:?} is missing"),
-            Subject::Missing(field),
+            Scope::Missing(field),
         )
     }
 }
@@ -185,7 +185,7 @@ fn mismatch(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected
         Unexpected::Bool(value) => value.to_string(),
         Unexpected::Unsigned(value) => value.to_string(),
         Unexpected::Signed(value) => value.to_string(),
-        // With a decimal point, or `1.0` would be told that a whole number was expected.
+        // With a decimal point: "found 1; expected a whole number" would be confusing for `1.0`.
         Unexpected::Float(value) => format!("{value:?}"),
         Unexpected::Str(value) => format!("{value:?}"),
         Unexpected::Unit => "null".to_owned(),
@@ -196,7 +196,7 @@ fn mismatch(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected
     format!("found {found}; expected {}", in_json_terms(expected))
 }
 
-/// serde names Rust types where the user wrote JSON.
+/// The expected type in terms of JSON: serde names the Rust type.
 fn in_json_terms(expected: &dyn serde::de::Expected) -> String {
     let expected = expected.to_string();
     match expected.as_str() {

@@ -1,11 +1,11 @@
-//! Names and values of headers in a configuration.
+//! Header names and values in a configuration.
 
 use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::headers::is_token;
 
-/// Names that say how the message is framed or belong to one connection: Envoy writes these.
+/// Headers that describe the framing of a message or belong to one connection. Only Envoy writes them.
 pub const FRAMING: [&str; 9] = [
     "connection",
     "content-length",
@@ -18,7 +18,7 @@ pub const FRAMING: [&str; 9] = [
     "upgrade",
 ];
 
-/// Whether a header, by its name in lower case, is Envoy's to write.
+/// Whether only Envoy may write the header with this lower-case name.
 pub fn is_framing(name: &str) -> bool {
     FRAMING.contains(&name)
 }
@@ -45,9 +45,9 @@ impl TryFrom<String> for HeaderName {
 
     fn try_from(text: String) -> Result<Self, String> {
         if text.eq_ignore_ascii_case("host") {
-            // Proxies hand it over as `:authority`: it would never be there.
+            // Envoy passes it as `:authority`, so a header of this name is never present.
             return Err(format!(
-                "found {text:?}; expected another header: a proxy does not see this one, use \
+                "found {text:?}; expected another header: plugins do not see this one; use \
                  \"hosts\" of a match, or \"host\" of a key"
             ));
         }
@@ -58,7 +58,7 @@ impl TryFrom<String> for HeaderName {
     }
 }
 
-/// The value of a header to set: visible ASCII, with blanks and tabs only between.
+/// The value of a header to set: visible ASCII characters, with spaces and tabs only between them.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -72,7 +72,7 @@ impl TryFrom<String> for HeaderValue {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // HTTP/2 forbids blanks at the ends.
+        // HTTP/2 forbids leading and trailing whitespace.
         let is_valid = !text.is_empty()
             && text.trim_ascii() == text
             && text
@@ -81,8 +81,8 @@ impl TryFrom<String> for HeaderValue {
         match is_valid {
             true => Ok(Self(text.into())),
             false => Err(format!(
-                "found {text:?}; expected the value of a header: visible ASCII, with blanks and \
-                 tabs only between"
+                "found {text:?}; expected the value of a header: visible ASCII, with spaces and \
+                 tabs only between them"
             )),
         }
     }

@@ -1,14 +1,14 @@
-//! Names that end up in metric labels and response headers.
+//! Names that appear in metric labels and response headers.
 
 use std::fmt;
 use std::rc::Rc;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// The name of a plugin instance, a rule, a limit: 1 to 64 of `A-Z a-z 0-9 _ - . /`.
+/// The name of a plugin instance, a rule or a limit: 1 to 64 characters of `A-Z a-z 0-9 _ - . /`.
 ///
-/// Names become values of metric labels. Their alphabet leaves out the characters that the
-/// encoding of labels needs (see `envoy/stats_tags.yaml`), so no name can be mistaken for another.
+/// Names become values of metric labels. They cannot contain the characters that encode labels (see
+/// `envoy/stats_tags.yaml`), so no name can be mistaken for another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Rc<str>);
 
@@ -20,7 +20,7 @@ impl Name {
         &self.0
     }
 
-    /// The name that a text is, if it is one.
+    /// Parses a name.
     pub fn parse(text: &str) -> Option<Self> {
         let valid = (1..=MAX_LENGTH).contains(&text.len())
             && text.bytes().all(|byte| {
@@ -30,7 +30,7 @@ impl Name {
     }
 }
 
-/// The name of an instance that was not given one.
+/// The name of an instance without a name.
 impl Default for Name {
     fn default() -> Self {
         Self("default".into())

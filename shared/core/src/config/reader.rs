@@ -1,4 +1,4 @@
-//! serde's view of a [`Document`](super::Document): values that attach their path to an error.
+//! Deserializes a [`Document`](super::Document) with serde. Each value adds its path to errors.
 
 use serde::de::{self, IntoDeserializer, Visitor};
 
@@ -44,8 +44,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             .map_err(|error| error.at(&self.path))
     }
 
-    /// serde would take an array for the list of the fields' values, and does not name the fields of the
-    /// object that it expects.
+    /// serde would accept an array of the fields' values, and its error would not name the fields.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -99,7 +98,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             }
         };
         visitor
-            .visit_enum(Choice { variant, content })
+            .visit_enum(EnumContent { variant, content })
             .map_err(|error: Unplaced| {
                 let path = match content {
                     Some(content) => &content.path,
@@ -180,12 +179,12 @@ impl<'de> de::MapAccess<'de> for Members<'de> {
     }
 }
 
-struct Choice<'de> {
+struct EnumContent<'de> {
     variant: &'de str,
     content: Option<&'de Node>,
 }
 
-impl<'de> de::EnumAccess<'de> for Choice<'de> {
+impl<'de> de::EnumAccess<'de> for EnumContent<'de> {
     type Error = Unplaced;
     type Variant = Self;
 
@@ -198,8 +197,8 @@ impl<'de> de::EnumAccess<'de> for Choice<'de> {
     }
 }
 
-impl<'de> Choice<'de> {
-    /// The `…` of `{"variant": …}`.
+impl<'de> EnumContent<'de> {
+    /// The content of `{"variant": content}`.
     fn content(&self) -> Result<&'de Node, Unplaced> {
         self.content.ok_or_else(|| {
             de::Error::custom(format!(
@@ -210,7 +209,7 @@ impl<'de> Choice<'de> {
     }
 }
 
-impl<'de> de::VariantAccess<'de> for Choice<'de> {
+impl<'de> de::VariantAccess<'de> for EnumContent<'de> {
     type Error = Unplaced;
 
     fn unit_variant(self) -> Result<(), Unplaced> {

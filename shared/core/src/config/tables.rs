@@ -1,25 +1,25 @@
-//! Configurations with tables, which together have a bound.
+//! Configurations with tables, whose total memory is bounded.
 
 use portcullis_table::MemoryUse;
 use serde::de::DeserializeOwned;
 
 use super::{Document, Errors};
 
-/// A configuration with tables.
+/// A configuration that creates tables.
 pub trait HasTables: DeserializeOwned {
-    /// For how many keys each table has room, its field `max_keys`.
+    /// The number of keys that each table has room for: the field `max_keys`.
     fn max_keys(&self) -> u32;
 
-    /// What each table takes at most.
+    /// The maximum memory of each table.
     fn memory(&self) -> impl Iterator<Item = MemoryUse>;
 
-    /// What all tables take at most.
+    /// The maximum memory of all tables together.
     fn total_memory(&self) -> MemoryUse {
         self.memory().sum()
     }
 
-    /// Reads a configuration, or says everything that is wrong with it: also that its tables together may
-    /// take more than [`MemoryUse::MAX`].
+    /// Reads a configuration, or reports every error in it, including tables that may take more than
+    /// [`MemoryUse::MAX`] together.
     fn read_with_tables(document: Document) -> Result<Self, Errors> {
         document.read_checked(|config: &Self| {
             MemoryUse::check(config.max_keys(), config.memory())

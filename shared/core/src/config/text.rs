@@ -1,8 +1,8 @@
-//! Texts that say something.
+//! Non-empty text.
 
 use serde::Deserialize;
 
-/// A text that is not empty.
+/// A non-empty text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Text(String);
@@ -19,7 +19,7 @@ impl TryFrom<String> for Text {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match text.is_empty() {
-            true => Err("found \"\"; expected a text that is not empty"),
+            true => Err("found \"\"; expected a non-empty text"),
             false => Ok(Self(text)),
         }
     }

@@ -1,29 +1,29 @@
-//! The client's address, or the network it is in.
+//! The client's address, or the network that contains it.
 //!
-//! Envoy gives the address as `192.0.2.1:51000` or `[2001:db8::1]:51000`. The value is the address
-//! without port, as 4 or 16 bytes, of which only the prefix counts and the rest is 0. An IPv4 address
-//! in IPv6 form (`::ffff:192.0.2.1`) is an IPv4 address.
+//! Envoy writes the address as `192.0.2.1:51000` or `[2001:db8::1]:51000`. The value is the address without the
+//! port, as 4 or 16 bytes; all bits behind the prefix are 0. An IPv4 address in IPv6 form (`::ffff:192.0.2.1`)
+//! counts as an IPv4 address.
 //!
-//! IPv6 addresses count by /64 unless configured otherwise. That is what one customer, often one
-//! device, is given at least; by single addresses, everybody would have 2⁶⁴ keys.
+//! The default prefix of IPv6 addresses is /64. One customer, often one device, gets at least that; if single
+//! addresses counted, every client would have 2⁶⁴ keys.
 //!
-//! What is no such address (a Unix socket's path) is taken as it is, but without a port at its end:
-//! a port is another one for each connection.
+//! Any other text (the path of a Unix socket) is used as it is, without a port at its end: each connection has a
+//! different port.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Deserialize;
 
-/// How many bits of an address count.
+/// The prefix length that identifies a client: clients of one network share a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Prefixes {
-    /// How many bits of an IPv4 address count.
+    /// The prefix length of IPv4 addresses, in bits. Default: 32.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 32), with = "u8"))]
     v4: Bits<32>,
-    /// How many bits of an IPv6 address count.
+    /// The prefix length of IPv6 addresses, in bits. Default: 64.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 128), with = "u8"))]
     v6: Bits<128>,
 }
@@ -55,7 +55,7 @@ impl<const MAX: u8> TryFrom<u8> for Bits<MAX> {
     }
 }
 
-/// What counts of an address.
+/// The part of an address that identifies the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Network<'a> {
     V4([u8; 4]),
@@ -64,7 +64,7 @@ pub(super) enum Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// The network of an address as Envoy gives it.
+    /// The network of an address in the form that Envoy uses.
     pub(super) fn of(address: &'a [u8], prefixes: Prefixes) -> Self {
         match parse(address).map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => {
@@ -108,8 +108,8 @@ fn parse(address: &[u8]) -> Option<IpAddr> {
     with_port.or_else(|_| address.parse()).ok()
 }
 
-/// `192.0.2.1:51000`, which most addresses look like, in half of the instructions that std takes for all
-/// that an address can be. Everything else is none.
+/// Parses `192.0.2.1:51000`, the form of most addresses, in half of the instructions that std needs to try every
+/// form. Returns `None` for every other form.
 fn parse_v4(address: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
     let mut rest = address;
@@ -119,7 +119,7 @@ fn parse_v4(address: &[u8]) -> Option<Ipv4Addr> {
     is_port(rest).then(|| octets.into())
 }
 
-/// Whether it is a number of up to five digits, below 65,536.
+/// Whether a text is a number of up to five digits, below 65,536.
 fn is_port(text: &[u8]) -> bool {
     // Five digits do not overflow.
     let is_number = (1..=5).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
@@ -127,7 +127,7 @@ fn is_port(text: &[u8]) -> bool {
     is_number && text.iter().fold(0, number) <= u32::from(u16::MAX)
 }
 
-/// A number below 256 without leading zeros, up to the byte `end`; and what follows that.
+/// Parses a number below 256 without leading zeros, up to the byte `end`. Also returns the rest behind that byte.
 fn parse_octet(text: &[u8], end: u8) -> Option<(u8, &[u8])> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| byte - b'0');
     let (first, mut rest) = text.split_first()?;
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// What std makes of it, if that is an IPv4 address with a port.
+    /// The IPv4 address that std finds, if there is one with a port.
     fn by_std(address: &str) -> Option<Ipv4Addr> {
         match address.parse() {
             Ok(SocketAddr::V4(address)) => Some(*address.ip()),
@@ -170,8 +170,7 @@ mod tests {
     }
 
     proptest! {
-        /// Numbers around the largest that there may be, with zeros before them, missing, too many; and
-        /// other bytes.
+        /// Numbers around the largest valid one, with leading zeros, missing or superfluous, and other bytes.
         #[test]
         fn what_is_parsed_at_once_is_what_std_parses(
             address in r"([0-9]{1,3}|0|1[0-9]{2}|2[45][0-9])(\.([0-9]{0,2}|25[4-7])){2,4}[:;]?[0-9]{0,12}.?",

@@ -1,27 +1,28 @@
-//! A claim of the token that jwt-auth has verified.
+//! A claim of a token that jwt-auth has verified.
 //!
-//! # The hand-over
+//! # From jwt-auth to here
 //!
-//! jwt-auth sets the filter state [`PROPERTY`] once a request's token is verified: the claims set as a
-//! JSON object in UTF-8, in which no member stands twice. No token, no filter state. Clients cannot
-//! write it; filters that come before jwt-auth could, as they can do anything.
+//! Once jwt-auth has verified the token of a request, it sets the filter state
+//! [`CLAIMS_PROPERTY`](super::CLAIMS_PROPERTY) to the claims set: a JSON object in UTF-8 without duplicate members.
+//! Without a token, the filter state is not set. Clients cannot write it. Filters before jwt-auth could, as they can
+//! change anything.
 //!
 //! # The value
 //!
-//! A claim is named by its path: `sub`, or `realm.tenant` for member `tenant` of the object `realm`.
-//! Claims with dots in their own names (`https://shop.example/tenant`) are found under the whole name:
-//! where both readings exist, the name that is whole wins.
+//! A claim is named by its path: `sub`, or `realm.tenant` for the member `tenant` of the object `realm`. A claim
+//! whose own name contains dots (`https://shop.example/tenant`) is found under the whole name. If both exist, the
+//! whole name wins.
 //!
-//! The value is the text, or the number or truth value as JSON writes it. A text that reads as one of
-//! these, or begins with a quote, is written with quotes, as in JSON: the text `"1"` is another claim than
-//! the number `1`, and has another key. One number has one key, `1.0` that of `1`. Null, lists and objects
-//! are no values, and what is not JSON has none: the part is missing.
+//! The value is the text, or the number or boolean as JSON writes it. A text that looks like a number or boolean,
+//! or begins with a quote, is written with quotes, as in JSON: the text `"1"` and the number `1` are different
+//! claims with different keys. Equal numbers have one key: `1.0` has that of `1`. Null, arrays and objects are not
+//! values, and invalid JSON contains none: the part is missing.
 
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny};
 
-/// The filter state in which jwt-auth hands over the claims that it has verified.
+/// The filter state in which jwt-auth passes verified claims to other plugins.
 pub(super) const PROPERTY: &str = "portcullis.jwt.claims";
 
 /// The value of the claim at this path.
@@ -32,33 +33,33 @@ pub(super) fn value(claims: &[u8], path: &str) -> Option<String> {
     value
 }
 
-/// Whether a text reads as a number or a truth value of JSON.
+/// Whether a text looks like a number or a boolean of JSON.
 fn is_scalar(text: &str) -> bool {
     use serde_json::Value;
 
-    // What else begins so is no such value, and is not parsed.
+    // No other text needs to be parsed.
     let may_be = text.starts_with(|first: char| first.is_ascii_digit() || "-tf".contains(first));
     let is_short = text.len() <= MAX_SCALAR;
     let value = || serde_json::from_str::<Value>(text);
     may_be && is_short && matches!(value(), Ok(Value::Number(_) | Value::Bool(_)))
 }
 
-/// As many characters as a number can have that [`Find`] writes: the largest `f64` has 309 digits, and the
-/// smallest 326 behind its point, with sign and digits.
+/// The longest number that [`Find`] can write: the largest `f64` has 309 digits, the smallest 326 behind its
+/// decimal point, with sign and digits.
 const MAX_SCALAR: usize = 400;
 
-/// Where a member leads.
+/// How a member relates to the path of the claim.
 #[derive(Clone, Copy)]
 enum Step<'p> {
-    /// It is the claim.
+    /// The member is the claim.
     Take,
-    /// It has the rest of the path.
+    /// The rest of the path may lead to the claim inside the member.
     Descend(&'p str),
-    /// Elsewhere.
+    /// The member is not on the path.
     Skip,
 }
 
-/// Reads a value, of which only what the path leads to is kept.
+/// Reads a value and keeps only the part that the path leads to.
 #[derive(Clone, Copy)]
 struct Find<'p>(Step<'p>);
 

@@ -1,39 +1,40 @@
-//! What is counted apart.
+//! Keys: which requests are counted together.
 //!
-//! A key is the list of its parts' values, each with its length before it. Servers read a request in
+//! A key is the list of the values of its parts, each preceded by its length. Servers interpret a request in
 //! different ways (see [`crate::readings`]), so a part is in one of three states:
 //!
-//! - It has a **value**: all servers find the same, in whatever spelling. Spellings of one value are one
-//!   key, else a client would have a fresh bucket for each.
-//! - It is **missing**: no server finds one. An empty value is missing.
-//! - It is **ambiguous**: some servers find another value than others, or none: two cookies of one name,
-//!   `?k=ab;1`, a header under two names. With any choice a client could hide behind what is not chosen.
+//! - It has a **value**: all servers find the same one, however it is spelled. All spellings of one value have the
+//!   same key; otherwise a client would get a fresh bucket for each spelling.
+//! - It is **missing**: no server finds a value. An empty value is missing.
+//! - It is **ambiguous**: some servers find a different value than others, or none. Examples are two cookies of one
+//!   name, `?k=ab;1`, and a header under two names. If the policy picked one value, a client could hide behind
+//!   another one.
 //!
-//! Ambiguous is never a way out. All ambiguous requests share one bucket, so a client gets by spelling
-//! at most that one beside its own:
+//! An ambiguous request is still counted. All ambiguous requests share one bucket, so by varying the spelling, a
+//! client gets at most one bucket in addition to its own:
 //!
-//! | `missing` | missing | ambiguous |
+//! | `missing` | part is missing | part is ambiguous |
 //! |---|---|---|
-//! | `share` | one bucket for all | the same bucket |
-//! | `skip` | the rule does not apply | one bucket for all |
+//! | `share` | one bucket for all such requests | the same bucket |
+//! | `skip` | the rule does not apply | one bucket for all such requests |
 //! | `deny` | denied | denied |
 //!
-//! | part | value | what is merged |
+//! | part | value | differences that do not matter |
 //! |---|---|---|
-//! | `remote_address` | 4 or 16 bytes, see [`address`] | ports |
-//! | `host` | the host of `:authority` | letter case, port, final dots, spellings of an address, percent-encoding |
+//! | `remote_address` | 4 or 16 bytes, see [`address`] | port |
+//! | `host` | the host of `:authority` | letter case, port, trailing dots, spellings of an address, percent-encoding |
 //! | `path` | see [`readings::path`](crate::readings::path::Paths::key) | percent-encoding, dot segments, parameters, slashes, letter case |
 //! | `method` | `:method` | letter case |
 //! | `route` | the name of Envoy's route | |
 //! | `cluster` | the name of the cluster that the route leads to | |
-//! | `header` | its one value | equal lines, other characters for `-` in the name, blanks around |
-//! | `cookie` | decoded to the end | percent-encoding, quotes, backslashes, `+` and blank, equal cookies |
-//! | `query` | decoded to the end | percent-encoding, `+` and blank, equal parameters |
+//! | `header` | its only value | repeated equal lines, other characters for `-` in the name, surrounding whitespace |
+//! | `cookie` | fully decoded | percent-encoding, quotes, backslashes, `+` or space, repeated equal cookies |
+//! | `query` | fully decoded | percent-encoding, `+` or space, repeated equal parameters |
 //! | `claim` | see [`claim`] | |
 //! | `constant` | the text | |
 
-mod address;
-mod claim;
+pub mod address;
+pub mod claim;
 mod part;
 
 pub use part::KeyPart;
@@ -44,17 +45,16 @@ use crate::readings::Reading;
 pub use crate::readings::{cookie, query};
 use portcullis_table::{KeyHash, KeyHasher, Seed, fingerprint};
 
-/// The filter state in which jwt-auth hands over the claims of the token that it has verified: a JSON
-/// object, see [`claim`].
+/// The filter state in which jwt-auth passes the claims of a verified token to other plugins: a JSON object, see
+/// [`claim`].
 pub const CLAIMS_PROPERTY: &str = claim::PROPERTY;
 
-/// What a key is made of.
+/// The parts of a request that a key can contain.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// What the request's headers say.
+    /// The headers of the request and their interpretations.
     pub subject: &'a Subject<'a>,
-    /// The client's address as Envoy's `source.address` gives it, `192.0.2.1:51000`; empty if it is
-    /// unknown.
+    /// The client's address as in Envoy's `source.address`, such as `192.0.2.1:51000`; empty if it is unknown.
     pub remote_address: &'a [u8],
     /// The value of [`CLAIMS_PROPERTY`]; empty if there is none.
     pub claims: &'a [u8],
@@ -62,7 +62,7 @@ pub struct Request<'a> {
     pub cluster: &'a [u8],
 }
 
-/// What a policy looks at, so that the host asks for nothing else.
+/// The parts of a request that a policy looks at, so that the host fetches only those.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The headers of the request.
@@ -78,7 +78,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// What a rule looks at that has this condition and this key.
+    /// The needs of a rule with this condition and this key.
     pub fn of(condition: Option<&Match>, key: &[KeyPart]) -> Self {
         let of_condition = Self {
             headers: condition.is_some(),
@@ -88,7 +88,7 @@ impl Needs {
         key.iter().map(KeyPart::needs).fold(of_condition, Self::and)
     }
 
-    /// What one of them needs.
+    /// The needs of both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -101,37 +101,37 @@ impl Needs {
     }
 }
 
-/// What happens to a request that lacks a part of the key.
+/// What happens to a request without a part of the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Missing {
-    /// All requests that lack it are counted together.
+    /// All such requests are counted together.
     #[default]
     Share,
-    /// The rule does not apply to it.
+    /// The rule does not apply to the request.
     Skip,
-    /// It is denied.
+    /// The request is denied.
     Deny,
 }
 
 /// The key of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// The key is this.
+    /// The request has this key.
     Hash(KeyHash),
     /// The rule does not apply.
     None,
-    /// The request must not pass without it.
+    /// The request lacks a required part and must be denied.
     Required,
 }
 
 impl Key {
-    /// The key that these parts have in a request.
+    /// The key of a request.
     pub fn of(request: &Request<'_>, parts: &[KeyPart], missing: Missing, seed: &Seed) -> Self {
         let mut hasher = KeyHasher::new(seed);
         for part in parts {
-            let key = part.look(request, |value| match (value, missing) {
+            let key = part.with_value(request, |value| match (value, missing) {
                 (Reading::Value(value), _) => {
                     hasher.part(&value);
                     None
@@ -151,7 +151,7 @@ impl Key {
     }
 }
 
-/// The values of a key for people to read: separated by commas, `-` where one is missing.
+/// The values of a key for people to read: separated by commas, with `-` for a missing one.
 pub fn label(request: &Request<'_>, parts: &[KeyPart]) -> String {
     let mut label = String::new();
     for (i, part) in parts.iter().enumerate() {
@@ -163,7 +163,7 @@ pub fn label(request: &Request<'_>, parts: &[KeyPart]) -> String {
     label
 }
 
-/// A hash of what a key is made of: keys of the same parts have the same hashes in one process.
+/// A hash of the parts that make up a key. In one process, keys of the same parts have the same hashes.
 pub fn shape(parts: &[KeyPart]) -> u64 {
     fingerprint(parts)
 }

@@ -1,4 +1,4 @@
-//! The parts of a key in the configuration, and their values in a request.
+//! The parts of a key in a configuration, and their values in a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,11 +14,11 @@ use crate::readings::{Reading, cookie, header, method, query};
 /// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KeyPart {
-    /// The client's address, or the network around it.
+    /// The client's address, or the network that contains it.
     RemoteAddress(Prefixes),
     /// The host of `:authority`.
     Host,
-    /// The path, without its query.
+    /// The path without the query.
     Path,
     /// The method.
     Method,
@@ -39,46 +39,50 @@ pub enum KeyPart {
 }
 
 impl KeyPart {
-    /// The value in this request as text, for people to read; none if it is missing or ambiguous.
+    /// The value in this request as text for people to read; `None` if it is missing or ambiguous.
     pub(super) fn text(&self, request: &Request<'_>) -> Option<String> {
         match self {
             Self::RemoteAddress(prefixes) => {
                 let network = Network::of(request.remote_address, *prefixes).to_string();
                 Some(network).filter(|network| !network.is_empty())
             }
-            part => part.look(request, |value| match value {
+            part => part.with_value(request, |value| match value {
                 Reading::Value(value) => Some(String::from_utf8_lossy(&value).into_owned()),
                 Reading::Missing | Reading::Ambiguous => None,
             }),
         }
     }
 
-    /// Shows the value in this request.
-    pub(super) fn look<T>(&self, request: &Request<'_>, see: impl FnOnce(Reading<'_>) -> T) -> T {
+    /// Calls `visit` with the value in this request.
+    pub(super) fn with_value<T>(
+        &self,
+        request: &Request<'_>,
+        visit: impl FnOnce(Reading<'_>) -> T,
+    ) -> T {
         let subject = request.subject;
         let headers = subject.headers();
         match self {
             Self::RemoteAddress(prefixes) => {
                 let network = Network::of(request.remote_address, *prefixes);
-                see(one(network.as_bytes().into()))
+                visit(one(network.as_bytes().into()))
             }
-            Self::Host => see(subject.authority().read()),
-            Self::Path => see(match subject.paths().map(Paths::key) {
+            Self::Host => visit(subject.authority().read()),
+            Self::Path => visit(match subject.paths().map(Paths::key) {
                 None => Reading::Missing,
                 Some(Some(path)) => Reading::Value(path),
                 Some(None) => Reading::Ambiguous,
             }),
-            Self::Method => see(one(method::canonical(subject.method()))),
-            Self::Route => see(one(subject.route().into())),
-            Self::Cluster => see(one(request.cluster.into())),
-            Self::Header(name) => see(header::read(headers, name.as_str())),
-            Self::Cookie(name) => see(cookie::read(headers, name.as_str())),
-            Self::Query(name) => see(query::read(headers, name.as_str())),
+            Self::Method => visit(one(method::canonical(subject.method()))),
+            Self::Route => visit(one(subject.route().into())),
+            Self::Cluster => visit(one(request.cluster.into())),
+            Self::Header(name) => visit(header::read(headers, name.as_str())),
+            Self::Cookie(name) => visit(cookie::read(headers, name.as_str())),
+            Self::Query(name) => visit(query::read(headers, name.as_str())),
             Self::Claim(name) => {
                 let claim = claim::value(request.claims, name.as_str()).unwrap_or_default();
-                see(one(Cow::Owned(claim.into_bytes())))
+                visit(one(Cow::Owned(claim.into_bytes())))
             }
-            Self::Constant(text) => see(one(text.as_str().as_bytes().into())),
+            Self::Constant(text) => visit(one(text.as_str().as_bytes().into())),
         }
     }
 
@@ -87,7 +91,7 @@ impl KeyPart {
         matches!(self, Self::Constant(_))
     }
 
-    /// Where the value is.
+    /// The part of the request that contains the value.
     pub(super) fn needs(&self) -> Needs {
         let mut needs = Needs::default();
         match self {
@@ -103,7 +107,7 @@ impl KeyPart {
     }
 }
 
-/// A value of which there is one reading; an empty one is missing.
+/// A value with one interpretation. An empty value is missing.
 fn one(value: Cow<'_, [u8]>) -> Reading<'_> {
     match value.is_empty() {
         true => Reading::Missing,
@@ -111,7 +115,7 @@ fn one(value: Cow<'_, [u8]>) -> Reading<'_> {
     }
 }
 
-/// The parts that stand alone, as strings.
+/// The parts that are written as strings.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Plain {
@@ -123,7 +127,7 @@ enum Plain {
     Cluster,
 }
 
-/// The parts that are objects with one member.
+/// The parts that are written as objects with one member.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum WithArgument {
@@ -138,7 +142,7 @@ enum WithArgument {
 const ONE_MEMBER: &str = "expected an object with exactly one of: remote_address, header, cookie, \
                           query, claim, constant";
 
-/// By hand, because `remote_address` may stand alone or have an argument.
+/// Not derived, because `remote_address` may be a string or an object.
 impl<'de> Deserialize<'de> for KeyPart {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;

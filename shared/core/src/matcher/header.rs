@@ -1,4 +1,4 @@
-//! Conditions on the headers of a request.
+//! Conditions on request headers.
 
 use serde::Deserialize;
 
@@ -6,9 +6,9 @@ use super::pattern::{Pattern, not_exactly_one};
 use super::regex::Regex;
 use crate::config::HeaderName;
 use crate::headers::HeaderMap;
-use crate::readings::{Fit, header, is_spelling_of};
+use crate::readings::{Fit, header};
 
-/// A condition on one header: its name and exactly one of `exact`, `prefix`, `regex`, `present`.
+/// A condition on one header: its name, and exactly one of `exact`, `prefix`, `regex` and `present`.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -21,14 +21,14 @@ pub(super) struct HeaderMatch {
     condition: Condition,
 }
 
-/// The most bytes of one header that a condition looks at; a longer one possibly fits.
+/// The longest header, in bytes, that a condition scans. A longer one is a possible match.
 const MAX_SCANNED: usize = 8 * 1024;
 
 #[derive(Clone, Debug)]
 enum Condition {
-    /// Any line fits.
+    /// At least one line matches.
     Value(Pattern),
-    /// The header is there, or is not.
+    /// The header is present, or absent.
     Present(bool),
 }
 
@@ -37,18 +37,14 @@ impl HeaderMatch {
         self.name.as_str()
     }
 
-    /// How well the condition fits, in the light of the lines that the header has under any
-    /// spelling of its name.
+    /// Evaluates the condition on all lines of the header, under every spelling of its name.
     ///
-    /// A value is certain only if nothing is there but one line of the exact name, or several that fit
-    /// both each by itself and joined, as Node and WSGI join them.
+    /// The match of a value is certain only if there is one line of the exact name and nothing else, or several
+    /// lines that match both separately and joined, as Node and WSGI join them.
     pub(super) fn fit(&self, headers: &HeaderMap) -> Fit {
         let name = self.name.as_str();
         let (mut exact, mut others) = (0_usize, 0_usize);
-        let spellings = || {
-            let spellings = headers.iter();
-            spellings.filter(|(own, _)| is_spelling_of(own, name))
-        };
+        let spellings = || headers.spellings(name);
         for (own, _) in spellings() {
             match own == name {
                 true => exact += 1,
@@ -62,7 +58,7 @@ impl HeaderMatch {
             (Condition::Value(_), 0, 0) => return Fit::No,
             (Condition::Value(pattern), ..) => pattern,
         };
-        // Every rule scans them.
+        // Bounded, because every rule scans the lines.
         if spellings().map(|(_, line)| line.len()).sum::<usize>() > MAX_SCANNED {
             return Fit::Possible;
         }
@@ -86,13 +82,13 @@ impl HeaderMatch {
         };
         match others {
             0 => fit,
-            // Some servers do not find these lines, or only these.
+            // Some servers do not find these lines; others find only these.
             _ => fit.min(Fit::Possible),
         }
     }
 }
 
-/// A condition on one header: the name and exactly one of the other members.
+/// A condition on one header: the name, and exactly one of the other members.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -101,15 +97,15 @@ impl HeaderMatch {
 )]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {
-    /// The name of the header; letter case does not count.
+    /// The name of the header, in any letter case.
     name: HeaderName,
-    /// Any line is this text.
+    /// At least one line is equal to this text.
     exact: Option<String>,
-    /// Any line starts with this text.
+    /// At least one line starts with this text.
     prefix: Option<String>,
-    /// Any line fits this regular expression as a whole.
+    /// At least one line matches this regular expression as a whole.
     regex: Option<Regex>,
-    /// Whether the header is there.
+    /// `true`: the header is present, even if empty. `false`: it is absent.
     present: Option<bool>,
 }
 

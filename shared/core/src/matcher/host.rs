@@ -1,4 +1,4 @@
-//! Hosts as a request names them and as a rule does.
+//! Conditions on the host of a request.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -11,11 +11,10 @@ use crate::readings::authority::{self, Authority};
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// A host that a rule names: `api.example`, `*.example`, `192.0.2.1` or `[2001:db8::1]`.
+/// A host: `api.example`, `*.example`, `192.0.2.1` or `[2001:db8::1]`.
 ///
-/// `*.example` stands for every name below `example`, at any depth, but not for `example`. Letter
-/// case does not count, nor does the spelling of an IPv6 address. Names in other scripts are
-/// written as they are sent: `xn--…`.
+/// `*.example` matches every name below `example` at any depth, but not `example` itself. Letter case and the
+/// spelling of an IPv6 address do not matter. Write an internationalised name as it is sent: `xn--…`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -29,17 +28,17 @@ pub struct HostPattern(Kind);
 enum Kind {
     /// A name in lower case, or the canonical text of an address.
     Exact(String),
-    /// The dot and the name that a host must end with, in lower case.
+    /// The suffix that a host must have, with its leading dot, in lower case.
     Below(String),
 }
 
 impl HostPattern {
-    /// How well the host that a request names is meant.
+    /// Whether the host of a request matches.
     pub(super) fn fit(&self, authority: &Authority<'_>) -> Fit {
         authority.fit(|host| self.is_for(host))
     }
 
-    /// Whether a host in its canonical form is meant.
+    /// Whether a host in canonical form matches.
     fn is_for(&self, host: &[u8]) -> bool {
         match &self.0 {
             Kind::Exact(name) => host == name.as_bytes(),
@@ -77,8 +76,8 @@ impl TryFrom<String> for HostPattern {
     }
 }
 
-/// Whether a text in lower case can be a name in DNS. `_` is there too: no host should have it in
-/// its name, but some do. A name does not end in a number, for that is how addresses are told.
+/// Whether a lower-case text can be a DNS name. `_` is allowed, because some host names contain it, although they
+/// should not. A name cannot end in a number: such a host is an address.
 fn is_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL).contains(&label.len())

@@ -1,69 +1,68 @@
-//! Which requests a rule is for.
+//! Decides which requests a rule applies to.
 //!
-//! A [`Match`] names any of path, methods, hosts, headers and route; a request matches when **all**
-//! that are named hold. A match that names nothing matches every request. Everything is compiled
-//! when the configuration is read, and what could never match is refused then.
+//! A [`Match`] has conditions on any of path, methods, hosts, headers and route. A request matches if **all** of
+//! them hold; a match without conditions matches every request. Reading the configuration compiles the conditions
+//! and refuses those that could never match.
 //!
 //! # Certain and possible
 //!
-//! A request can be [read](crate::readings) in several ways, so a condition has three answers
-//! ([`Fit`]): it holds in every reading (**certain**), in some (**possible**), or in none. A rule that
-//! restricts applies if it possibly fits; a rule that grants must fit for certain. Each policy says
-//! which of its rules do what.
+//! A request can have several [interpretations](crate::readings), so a condition has three possible results
+//! ([`Fit`]): it holds in every interpretation (**certain**), in some (**possible**), or in none. A rule that
+//! restricts applies to a possible match; a rule that grants applies only to a certain match. Each policy documents
+//! which of its rules restrict and which grant.
 //!
 //! # Path
 //!
-//! `exact`, `prefix` (a prefix of the text, as in Envoy's routes: `/admin` also matches
-//! `/administrator`; write `/admin/` to stay inside) or `regex` (see [`Regex`]; it is matched
-//! against the whole path).
+//! `exact`, `prefix` (a prefix of the text, as in Envoy's routes: `/admin` also matches `/administrator`; write
+//! `/admin/` to match only paths below it) or `regex` (see [`Regex`]; it must match the whole path).
 //!
-//! A condition is compared with each reading of the path (see [`readings::path`](crate::readings::path)).
-//! It fits for certain if it fits all of them to the letter. It fits possibly if it fits one of them
-//! when letter case and a final slash do not count, because there are servers that ignore these:
-//! `/ADMIN/x`, `/admin` and `/public/..;/admin/x` possibly fit the prefix `/admin/`.
+//! A condition is compared with each variant of the path (see [`readings::path`](crate::readings::path)). The match
+//! is certain if every variant matches exactly. It is possible if at least one variant matches when letter case and
+//! a trailing slash are ignored, because some servers ignore them: `/ADMIN/x`, `/admin` and `/public/..;/admin/x`
+//! are possible matches of the prefix `/admin/`.
 //!
-//! `exact` and `prefix` are written in the [canonical form](crate::readings::path::CanonicalPath):
-//! plain characters, never percent-encoded, without dot segments and repeated slashes.
+//! `exact` and `prefix` are written in the [canonical form](crate::readings::path::CanonicalPath): plain
+//! characters, never percent-encoded, without dot segments and repeated slashes.
 //!
-//! `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action:
-//! REJECT_REQUEST` in Envoy's connection manager leave one reading of nearly all paths.
+//! With `normalize_path: true`, `merge_slashes: true` and `path_with_escaped_slashes_action: REJECT_REQUEST` in
+//! Envoy's connection manager, nearly every path has one variant.
 //!
-//! A CONNECT without a path matches no rule that names one, and neither does `OPTIONS *`.
+//! A CONNECT request without a path does not match a rule with a path, and neither does `OPTIONS *`.
 //!
 //! # Methods
 //!
-//! Any of the list. In another letter case a method fits possibly: HTTP tells them apart, some servers do
-//! not. `HEAD` fits `GET` possibly, because it runs the same handler.
+//! One of the list. A method in a different letter case is a possible match: HTTP distinguishes them, but some
+//! servers do not. `HEAD` is a possible match of `GET`, because it runs the same handler.
 //!
 //! # Hosts
 //!
-//! Any of the list: exact names, or `*.example` for every name below `example`, at any depth, but
-//! not `example` itself. The port does not count; IPv6 addresses are written in brackets. Other spellings of
-//! a host (letter case, a final dot, userinfo, an address in another form) fit possibly. The client chooses
-//! this header: a host is no proof of anything.
+//! One of the list: exact names, or `*.example` for every name below `example` at any depth, but not `example`
+//! itself. The port is ignored; IPv6 addresses are written in brackets. Other spellings of a host (letter case, a
+//! trailing dot, userinfo, another form of an address) are possible matches. The client chooses this header, so a
+//! host proves nothing.
 //!
 //! # Headers
 //!
-//! All of the list. `exact`, `prefix`, `regex` fit possibly when any line does, under any spelling of the
-//! name (`x_tier` for `x-tier`, as CGI and WSGI read it), and for certain when all lines do, under the exact
-//! name. `present` looks only whether the header is there (`false`: is not there).
+//! All of the list. For `exact`, `prefix` and `regex`, the match is possible if any line matches under any spelling
+//! of the name (`x_tier` for `x-tier`, as CGI and WSGI read it), and certain if all lines match under the exact
+//! name. `present` only checks whether the header is present (`true`) or absent (`false`).
 //!
 //! # Route
 //!
-//! The name of Envoy's route (`xds.route_name`), which is empty when it was not given one.
+//! The name of Envoy's route (`xds.route_name`). It is empty if the route has no name.
 
-mod choice;
+mod first_match;
 mod header;
 mod host;
+mod method;
 mod pattern;
 mod regex;
 #[cfg(test)]
 mod tests;
-mod token;
 
 use serde::{Deserialize, Deserializer, de};
 
-pub use choice::Choice;
+pub use first_match::FirstMatch;
 pub use host::HostPattern;
 pub use pattern::not_exactly_one;
 pub use regex::Regex;
@@ -74,31 +73,31 @@ use crate::readings::authority::Authority;
 use crate::readings::is_spelling_of;
 use crate::readings::path::Paths;
 use header::HeaderMatch;
+use method::Method;
 use pattern::PathPattern;
-use token::Method;
 
-/// The conditions under which a rule applies.
+/// The conditions under which a rule applies. All of them must hold.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
-    /// The path, without the query.
+    /// Condition on the path without the query.
     path: Option<PathPattern>,
-    /// Any of these methods; letter case counts.
+    /// The method is one of these. Methods are case-sensitive.
     #[serde(deserialize_with = "at_least_one")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     methods: Option<Vec<Method>>,
-    /// Any of these hosts: `api.example`, `*.example`.
+    /// The host is one of these, such as `api.example` or `*.example`.
     #[serde(deserialize_with = "at_least_one")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     hosts: Option<Vec<HostPattern>>,
-    /// All of these conditions on headers.
+    /// Conditions on headers. All of them must hold.
     headers: Vec<HeaderMatch>,
-    /// The name of Envoy's route.
+    /// The name of the Envoy route.
     route: Option<String>,
 }
 
-/// What a [`Match`] looks at. Build it once for each request and try all rules on it.
+/// The parts of a request that a [`Match`] looks at. Build it once per request and try all rules on it.
 #[derive(Debug)]
 pub struct Subject<'a> {
     headers: &'a HeaderMap,
@@ -109,7 +108,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// The subject of a request with these headers, on the route of this name.
+    /// The subject for a request with these headers on the route of this name.
     pub fn new(headers: &'a HeaderMap, route: &'a [u8]) -> Self {
         let pseudo = |name| headers.get(name).map_or(&b""[..], |value| &value[..]);
         Self {
@@ -126,19 +125,19 @@ impl<'a> Subject<'a> {
         self.headers
     }
 
-    /// The readings of the path; none if the request has no path.
+    /// The variants of the path; `None` if the request has no path.
     pub fn paths(&self) -> Option<&Paths<'a>> {
         self.paths.as_ref()
     }
 
-    /// Whether the path can be read in one way only.
+    /// Whether the path has at most one variant.
     pub fn has_one_path(&self) -> bool {
         self.paths
             .as_ref()
             .is_none_or(|paths| paths.only().is_some())
     }
 
-    /// The readings of the host.
+    /// The interpretations of the host.
     pub fn authority(&self) -> &Authority<'a> {
         &self.authority
     }
@@ -155,7 +154,7 @@ impl<'a> Subject<'a> {
 }
 
 impl Match {
-    /// Whether the request fits all conditions.
+    /// Whether the request satisfies all conditions.
     pub fn fit(&self, subject: &Subject<'_>) -> Fit {
         let Self {
             path,
@@ -187,7 +186,7 @@ impl Match {
         fit.min(Fit::all(headers.iter().map(header)))
     }
 
-    /// Whether the other condition is written for a path that fits this one only loosely.
+    /// Whether the other condition names a path that this one matches only loosely.
     fn is_told_apart_by(&self, other: &Self) -> bool {
         match (&self.path, &other.path) {
             (Some(own), Some(other)) => own.is_told_apart_by(other),
@@ -195,19 +194,19 @@ impl Match {
         }
     }
 
-    /// Whether the header of this name is looked at, in any spelling.
+    /// Whether a condition looks at the header of this name, in any spelling.
     pub fn looks_at(&self, header: &str) -> bool {
         let mut names = self.headers.iter().map(HeaderMatch::name);
         names.any(|own| is_spelling_of(own.as_bytes(), header))
     }
 
-    /// Whether the route's name is looked at, so that the host must ask for it.
+    /// Whether a condition looks at the name of the route, so that the host must fetch it.
     pub fn needs_route(&self) -> bool {
         self.route.is_some()
     }
 }
 
-/// A list of which any member may hold: an empty one would never match.
+/// Reads a list of alternatives, which must not be empty: an empty one would never match.
 fn at_least_one<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,

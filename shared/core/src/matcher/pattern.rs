@@ -1,4 +1,4 @@
-//! What a path or the value of a header has to be.
+//! Conditions on a path or on the value of a header.
 
 use std::fmt;
 
@@ -35,13 +35,13 @@ impl Pattern {
 )]
 pub(super) struct PathPattern {
     pattern: Pattern,
-    /// For a regular expression: the same one, for which letter case does not count.
+    /// The regular expression, if there is one, ignoring letter case.
     loose: Option<Regex>,
 }
 
 impl PathPattern {
-    /// Certain if every reading fits to the letter; possible if some reading fits when letter case and
-    /// a final slash do not count.
+    /// Certain if every variant matches exactly; possible if some variant matches when letter case and a trailing
+    /// slash are ignored.
     pub(super) fn fit(&self, paths: &Paths<'_>) -> Fit {
         if let Some(path) = paths.only() {
             return match self.pattern.matches(path) {
@@ -50,7 +50,7 @@ impl PathPattern {
                 false => Fit::No,
             };
         }
-        if paths.is_countless() {
+        if paths.has_too_many() {
             return Fit::Possible;
         }
         if paths.iter().all(|path| self.pattern.matches(path)) {
@@ -62,8 +62,8 @@ impl PathPattern {
         }
     }
 
-    /// Whether the other pattern is written for a path that fits this one only loosely: then the two
-    /// were written apart on purpose.
+    /// Whether the other pattern names a path that this one matches only loosely: then the user distinguishes the
+    /// two on purpose.
     pub(super) fn is_told_apart_by(&self, other: &Self) -> bool {
         let text = match &other.pattern {
             Pattern::Exact(text) | Pattern::Prefix(text) => text.as_bytes(),
@@ -92,8 +92,8 @@ impl PathPattern {
     }
 }
 
-/// The path, without the query, in canonical form: plain characters, never percent-encoded, without
-/// `.`, `..` and empty segments. Exactly one member.
+/// Condition on the path without the query; exactly one member. Write paths in canonical form: plain characters,
+/// never percent-encoded, without `.`, `..` and empty segments.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -102,15 +102,15 @@ impl PathPattern {
 )]
 #[serde(deny_unknown_fields)]
 pub(super) struct PathFields {
-    /// The path is this one.
+    /// The path is equal to this text.
     exact: Option<ExactPath>,
     /// The path starts with this text.
     prefix: Option<PathPrefix>,
-    /// The whole path fits this regular expression.
+    /// The whole path matches this regular expression.
     regex: Option<Regex>,
 }
 
-/// A bare text is a frequent slip, so the error shows what was meant.
+/// Not derived: people often write a bare string, so the error shows the expected object.
 impl<'de> Deserialize<'de> for PathPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -157,7 +157,7 @@ impl TryFrom<PathFields> for PathPattern {
     }
 }
 
-/// What to say when of these members, each with whether it was given, not exactly one was.
+/// The error for an object that must have exactly one of these members, each with whether it was given.
 pub fn not_exactly_one(members: &[(&str, bool)]) -> String {
     let names = |wanted: &dyn Fn(bool) -> bool| {
         let names = members.iter().filter(|(_, given)| wanted(*given));
@@ -171,7 +171,7 @@ pub fn not_exactly_one(members: &[(&str, bool)]) -> String {
     format!("found {found}; expected exactly one of: {all}")
 }
 
-/// A text that is a canonical path.
+/// A path in canonical form.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -181,7 +181,7 @@ pub fn not_exactly_one(members: &[(&str, bool)]) -> String {
 #[serde(try_from = "String")]
 struct ExactPath(String);
 
-/// A text that a canonical path can start with.
+/// A prefix of a path in canonical form.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -204,13 +204,13 @@ impl TryFrom<String> for PathPrefix {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // A prefix may end within a segment: `/.` is no canonical path, but `/.git` is one.
+        // A prefix may end within a segment: `/.` is not canonical, but `/.git` is.
         expect_canonical(&text, &format!("{text}x"))?;
         Ok(Self(text))
     }
 }
 
-/// Refuses a text because of `path`, that starts with it: no request would ever fit.
+/// Refuses a text if `path`, which starts with it, is not canonical: no request could match.
 fn expect_canonical(text: &str, path: &str) -> Result<(), String> {
     let canonical = |path| CanonicalPath::new(str::as_bytes(path));
     match canonical(text) {

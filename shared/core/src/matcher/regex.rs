@@ -1,4 +1,4 @@
-//! Regular expressions that are compiled once and then never allocate.
+//! Regular expressions that are compiled once and do not allocate when matching.
 
 use std::fmt;
 use std::rc::Rc;
@@ -10,22 +10,21 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
 use serde::Deserialize;
 
-/// The bytes that one expression may take in every worker for good.
+/// The most bytes that one compiled expression may occupy in every worker.
 const MAX_SIZE: usize = 256 * 1024;
 
-/// The bytes that each step of the compilation may take meanwhile. This also bounds its time. How
-/// much a step needs depends a little on the width of pointers.
+/// The most bytes that each step of the compilation may use temporarily, which also bounds the time. The use depends
+/// slightly on the width of pointers.
 const MAX_SIZE_WHILE_COMPILED: usize = 1024 * 1024;
 
-/// A regular expression that fits a text when it fits the whole of it.
+/// A regular expression. It must match the whole text.
 ///
-/// The syntax is that of Rust's [regex crate](https://docs.rs/regex/latest/regex/#syntax): no
-/// look-around, no back-references, and so no input that makes matching slow. It works on bytes:
-/// `\w`, `\d`, `\s`, `\b` and `(?i)` know ASCII only, classes of non-ASCII characters are refused.
-/// `.` fits every byte, a line feed too: else a `%0a` in a path would dodge `/admin/.*`.
+/// The syntax is that of Rust's [regex crate](https://docs.rs/regex/latest/regex/#syntax): there is no look-around
+/// and there are no back-references, so no input makes matching slow. Expressions match bytes: `\w`, `\d`, `\s`, `\b`
+/// and `(?i)` cover only ASCII, and classes with non-ASCII characters are refused. `.` matches every byte, including
+/// a line feed: otherwise a `%0a` in a path would evade `/admin/.*`.
 ///
-/// It becomes a table of states (a dense DFA) when the configuration is read; to match is one
-/// look-up for each byte.
+/// Reading the configuration compiles it to a table of states (a dense DFA). Matching takes one look-up per byte.
 #[derive(Clone, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -39,13 +38,13 @@ pub struct Regex {
 }
 
 impl Regex {
-    /// Compiles an expression, or says what is wrong with it and where.
+    /// Compiles an expression. The error says what is wrong, and where.
     fn new(source: &str) -> Result<Self, String> {
         let expression = parse(source, false)?;
         Self::compile(source, expression)
     }
 
-    /// The same expression, for which letter case does not count.
+    /// The same expression, ignoring letter case.
     pub(super) fn ignoring_case(&self) -> Result<Self, String> {
         Self::compile(&self.source, parse(&self.source, true)?)
     }
@@ -79,14 +78,14 @@ impl Regex {
         })
     }
 
-    /// Whether the whole text fits.
+    /// Whether the whole text matches.
     pub fn matches(&self, text: &[u8]) -> bool {
         let input = Input::new(text).anchored(Anchored::Yes).earliest(true);
-        // An error would say that the automaton gives up at some byte; ours knows no such byte.
+        // An error means that the automaton gave up at some byte. This one has no such bytes.
         matches!(self.dfa.try_search_fwd(&input), Ok(Some(_)))
     }
 
-    /// Whether the whole text fits, or would if a slash followed.
+    /// Whether the whole text matches, or would match with a slash behind it.
     pub(super) fn matches_with_or_without_slash(&self, text: &[u8]) -> bool {
         let dfa = &self.dfa;
         let config = start::Config::new().anchored(Anchored::Yes);

@@ -1,4 +1,4 @@
-//! No spelling of a path is treated more mildly than the path that a server reads.
+//! No spelling of a path is treated more leniently than the path that a server reads.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::{Choice, Match, Subject};
+use super::{FirstMatch, Match, Subject};
 use crate::config;
 use crate::headers::HeaderMap;
 use crate::readings::Fit;
@@ -65,14 +65,14 @@ proptest! {
         }
     }
 
-    /// Among the rules that may be the first is the one for the path that a server reads.
+    /// The rules that may be the first include the one for the path that a server reads.
     #[test]
     fn the_first_rule_for_what_a_server_reads_is_chosen(
         rules in prop::collection::vec(rule(), 0..4),
         target in target(),
     ) {
         let rules = || rules.iter().map(Some);
-        let choose = |path: &str| Choice::of(rules(), &Subject::new(&request(path), b""));
+        let choose = |path: &str| FirstMatch::of(rules(), &Subject::new(&request(path), b""));
         let spelled = choose(&target);
         for (server, read) in servers::ALL {
             let path = read(&target);

@@ -1,64 +1,64 @@
-//! The authority of a request: the host that a client names.
+//! The authority of a request: the host that the client names.
 //!
-//! Envoy puts the `Host` of HTTP/1, the authority of a target in absolute form (which wins over `Host`, RFC
-//! 9112, section 3.2.2) and the `:authority` of HTTP/2 and 3 into one pseudo header, and sends that to
-//! the upstream. The upstream sees one authority, but may find another host in it:
+//! Envoy puts the `Host` of HTTP/1, the authority of a target in absolute form (which overrides `Host`, RFC 9112,
+//! section 3.2.2) and the `:authority` of HTTP/2 and HTTP/3 into one pseudo-header, and sends that to the upstream.
+//! The upstream sees one authority, but may find a different host in it:
 //!
-//! | spelling of `a.example` | who reads it so |
+//! | spelling of `a.example` | read as `a.example` by |
 //! |---|---|
-//! | `A.Example` | nearly everybody (RFC 3986, section 3.2.2); not Starlette's `Host` routes |
-//! | `a.example:8443` | everybody; the port is no part of the host |
-//! | `a.example:`, `a.example:80:81` | what cuts at the first `:` |
-//! | `a.example.`, several dots | resolvers: a final dot is the root |
-//! | `user@a.example`, `x:y@a.example` | parsers of URLs (WHATWG, RFC 3986); what cuts at the first `:` reads `x` |
-//! | `ex%61mple` | parsers of URLs |
-//! | `a.example,b.example`, `a.example b`, `a.example/x` | lists, lax parsers; the first or the last |
+//! | `A.Example` | nearly all servers (RFC 3986, section 3.2.2); not by Starlette's `Host` routes |
+//! | `a.example:8443` | all servers; the port is not part of the host |
+//! | `a.example:`, `a.example:80:81` | servers that cut at the first `:` |
+//! | `a.example.`, several dots | resolvers: a trailing dot is the root |
+//! | `user@a.example`, `x:y@a.example` | URL parsers (WHATWG, RFC 3986); servers that cut at the first `:` read `x` |
+//! | `ex%61mple` | URL parsers |
+//! | `a.example,b.example`, `a.example b`, `a.example/x` | list parsers and lax parsers; they take the first or the last |
 //!
-//! | spelling of an address | who reads it so |
+//! | spelling of an address | read as the address by |
 //! |---|---|
-//! | `[0:0:0:0:0:0:0:1]`, `[::0001]` for `[::1]` | what parses addresses (RFC 4291, section 2.2) |
+//! | `[0:0:0:0:0:0:0:1]`, `[::0001]` for `[::1]` | address parsers (RFC 4291, section 2.2) |
 //! | `[::ffff:192.0.2.1]` for `192.0.2.1` | the sockets of most systems |
-//! | `[fe80::1%25eth0]` for `[fe80::1]` | a zone is local to a node (RFC 6874) |
+//! | `[fe80::1%25eth0]` for `[fe80::1]` | URL parsers: a zone is local to a node (RFC 6874) |
 //! | `127.1`, `0x7f.1`, `2130706433`, `0177.0.0.1` for `127.0.0.1` | `inet_aton`, WHATWG URL |
 //!
-//! An authority that is longer than [`MAX_LENGTH`] bytes, or names more than [`MAX_HOSTS`] hosts, possibly names
-//! every host: no honest client sends one.
+//! An authority that is longer than [`MAX_LENGTH`] bytes or names more than [`MAX_HOSTS`] hosts is a possible match
+//! of every host: no legitimate client sends one.
 //!
-//! An authority in its plain form has one reading: a host in lower case or an address in its canonical
-//! text (RFC 5952), and at most one port.
+//! An authority in plain form has one interpretation: a host in lower case or an address in canonical text
+//! (RFC 5952), and at most one port.
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::fit::Fit;
-use super::reading::{Places, Reading};
+use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, decode};
 
-/// An authority in the light of its readings.
+/// An authority with all its interpretations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority<'a>(Kind<'a>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind<'a> {
-    /// The one host.
+    /// The only host.
     Plain(&'a [u8]),
-    /// The canonical hosts that it may name, when percent-encodings are decoded and letter case is undone.
+    /// All canonical hosts that it may name, percent-decoded and in lower case.
     Several(Vec<Vec<u8>>),
-    /// More of them than are looked at.
-    Countless,
+    /// More hosts than are considered.
+    TooMany,
 }
 
-/// The longest authority that is not plain and is looked at. A name has 253 bytes at most.
-const MAX_LENGTH: usize = 512;
-/// The most hosts that one authority is taken to name. Each condition compares each of them.
-const MAX_HOSTS: usize = 8;
+/// The longest authority in other than plain form that is considered. A name has at most 253 bytes.
+pub const MAX_LENGTH: usize = 512;
+/// The highest number of hosts that one authority is considered to name. Each condition compares all of them.
+pub const MAX_HOSTS: usize = 8;
 
 impl<'a> Authority<'a> {
     /// Reads an authority.
     pub fn new(authority: &'a [u8]) -> Self {
         Self(match plain_host(authority) {
             Some(host) => Kind::Plain(host),
-            None if authority.len() > MAX_LENGTH => Kind::Countless,
+            None if authority.len() > MAX_LENGTH => Kind::TooMany,
             None => {
                 let mut decoded = decode(authority, Escapes::Query);
                 decoded.make_ascii_lowercase();
@@ -68,22 +68,22 @@ impl<'a> Authority<'a> {
                     .collect();
                 match hosts.len() {
                     0..=MAX_HOSTS => Kind::Several(hosts),
-                    _ => Kind::Countless,
+                    _ => Kind::TooMany,
                 }
             }
         })
     }
 
-    /// How well a condition on the host fits that looks at its canonical form.
+    /// Evaluates a condition on the canonical form of the host.
     pub fn fit(&self, holds: impl Fn(&[u8]) -> bool) -> Fit {
         match &self.0 {
             Kind::Plain(host) => Fit::over([holds(host)]),
-            // The letters differ from those of the request, so that no condition is certain.
+            // The spelling differs from that of the request, so no match is certain.
             Kind::Several(hosts) => match hosts.iter().any(|host| holds(host)) {
                 true => Fit::Possible,
                 false => Fit::No,
             },
-            Kind::Countless => Fit::Possible,
+            Kind::TooMany => Fit::Possible,
         }
     }
 
@@ -91,21 +91,21 @@ impl<'a> Authority<'a> {
     pub fn read(&self) -> Reading<'_> {
         match &self.0 {
             Kind::Plain(host) => Reading::Value((*host).into()),
-            // There is something, even if it is no host.
+            // There is a value, even if it is not a host.
             Kind::Several(hosts) if hosts.is_empty() => Reading::Ambiguous,
             Kind::Several(hosts) => {
-                let mut places = Places::new();
+                let mut occurrences = Occurrences::new();
                 for host in hosts {
-                    places.add(Reading::Value(host.as_slice().into()), true);
+                    occurrences.add(Reading::Value(host.as_slice().into()), true);
                 }
-                places.agreed()
+                occurrences.agreed()
             }
-            Kind::Countless => Reading::Ambiguous,
+            Kind::TooMany => Reading::Ambiguous,
         }
     }
 }
 
-/// The host of an authority in its plain form.
+/// The host of an authority in plain form.
 fn plain_host(authority: &[u8]) -> Option<&[u8]> {
     let is_bracket = authority.first() == Some(&b'[');
     let end = match is_bracket {
@@ -136,8 +136,8 @@ fn plain_host(authority: &[u8]) -> Option<&[u8]> {
     is_plain.then_some(host)
 }
 
-/// The canonical hosts that a decoded authority in lower case may name. Each takes linear time only once,
-/// because they do not overlap.
+/// The canonical hosts that a decoded authority in lower case may name. They do not overlap, so this takes linear
+/// time.
 fn hosts(decoded: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
     let is_delimiter = |byte: &u8| {
         matches!(
@@ -172,11 +172,11 @@ pub fn canonical(authority: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The canonical text of an address, borrowed if it is that already.
+/// The canonical text of an address. Borrowed if the host has that form already.
 fn address(host: &[u8]) -> Option<Cow<'_, [u8]>> {
     let address = match host {
         [b'[', address @ .., b']'] => {
-            // A zone begins with the first byte that is no part of an address.
+            // A zone begins at the first byte that cannot be part of an address.
             let is_zone = |byte: &u8| !(byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
             let address = address.split(is_zone).next()?;
             let address = std::str::from_utf8(address).ok()?;
@@ -194,10 +194,10 @@ fn address(host: &[u8]) -> Option<Cow<'_, [u8]>> {
     })
 }
 
-/// An IPv4 address of one to four numbers, each decimal, octal or hexadecimal. The last one stands for
-/// all bytes that are left.
+/// Parses an IPv4 address of one to four numbers, each decimal, octal or hexadecimal. The last one covers all
+/// remaining bytes.
 fn inet_aton(host: &[u8]) -> Option<Ipv4Addr> {
-    // No name ends in a number.
+    // A name cannot end in a number.
     let last = host.rsplit(|byte| *byte == b'.').next()?;
     number(last)?;
     let (mut address, mut left) = (0_u32, 4_u32);
@@ -218,7 +218,7 @@ fn inet_aton(host: &[u8]) -> Option<Ipv4Addr> {
     Some(address.into())
 }
 
-/// A number of 32 bits in decimal, octal after `0`, or hexadecimal after `0x`.
+/// Parses a 32-bit number: decimal, octal after `0`, or hexadecimal after `0x`.
 fn number(text: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(text).ok()?;
     let (digits, radix) = match text.strip_prefix("0x") {

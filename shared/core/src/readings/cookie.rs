@@ -1,53 +1,52 @@
-//! Cookies of a request.
+//! The cookies of a request.
 //!
-//! # Places
+//! # Occurrences
 //!
-//! Cookies come in one line or in several (HTTP/2 divides them, Envoy joins them again), divided by `;`.
-//! A cookie of one name may stand there several times; servers take the first (Express) or the last
-//! (Starlette, `http.cookies`). If all are equal, that is the value; else it is ambiguous.
+//! Cookies are separated by `;`, in one header line or in several (HTTP/2 splits them, Envoy joins them again). A
+//! name may occur several times; servers take the first occurrence (Express) or the last (Starlette,
+//! `http.cookies`). If all occurrences have one value, that is the value; otherwise it is ambiguous.
 //!
-//! # Readings
+//! # Values
 //!
-//! | spelling | who reads it as `abc` | here |
+//! | spelling | read as `abc` by | value here |
 //! |---|---|---|
-//! | `"abc"`, blanks around | RFC 6265 servers | `abc` |
+//! | `"abc"`, surrounding whitespace | RFC 6265 servers | `abc` |
 //! | `%61bc` | Express (`cookie`), PHP, Rack | `abc`, see the [canonical form](super::value) |
 //! | `"\141bc"`, `"a\bc"` | `http.cookies`, Werkzeug, Starlette, Django, aiohttp | `abc` |
 //! | `j:"abc"` | Express (`cookie-parser`), as JSON | ambiguous |
-//! | `abc,x` | Rack 1, Tomcat's and Jetty's RFC 2965 parsers: `,` divides cookies | ambiguous |
-//! | `abc x`, `abc secure` | `http.cookies`: a blank divides cookies | ambiguous |
-//! | `"abc` and what follows | `cookie` before 0.4 drops the last byte; with `"abc;x"`, Werkzeug and `http.cookies` read `abc;x` | ambiguous |
+//! | `abc,x` | Rack 1, Tomcat's and Jetty's RFC 2965 parsers, to which `,` separates cookies | ambiguous |
+//! | `abc x`, `abc secure` | `http.cookies`, to which a space separates cookies | ambiguous |
+//! | `"abc` and any continuation | `cookie` before 0.4 drops the last byte; with `"abc;x"`, Werkzeug and `http.cookies` read `abc;x` | ambiguous |
 //!
-//! A cookie of another [name](super::name) that some servers read as this one, or that has one of this
-//! name within itself (`x=1,session=abc`, `x=1 session=abc`, `=session=abc`, which is how browsers send a
-//! cookie without a name), makes the value ambiguous, unless it has the same value. A cookie without `=`
-//! is empty.
+//! The value also becomes ambiguous through a cookie whose different [name](super::name) some servers read as this
+//! one, or a cookie that contains one of this name (`x=1,session=abc`, `x=1 session=abc`, `=session=abc`, which is
+//! how browsers send a cookie without a name), unless it has the same value. A cookie without `=` is empty.
 
-use super::name::{Named, compare};
-use super::reading::{Places, Reading};
+use super::name::{Named, compare, split_at_equals};
+use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, canonical, trim, trim_ascii};
 use crate::headers::HeaderMap;
 
-/// How a cookie begins that `cookie-parser` reads as JSON.
+/// The prefix of a value that `cookie-parser` reads as JSON.
 const JSON: &[u8] = b"j:";
 
 /// The value of the cookie of this name.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
-    let mut places = Places::new();
+    let mut occurrences = Occurrences::new();
     for line in headers.get_all("cookie") {
         for cookie in line.split(|byte| *byte == b';') {
             let (own, value) = split_at_equals(cookie);
             match compare(own, name, Escapes::Cookie) {
-                Named::No if has_within(cookie, name) => places.add(Reading::Ambiguous, false),
+                Named::No if has_within(cookie, name) => occurrences.add(Reading::Ambiguous, false),
                 Named::No => {}
-                named => places.add(read_value(value), named == Named::Exactly),
+                named => occurrences.add(read_value(value), named == Named::Exactly),
             }
         }
     }
-    places.agreed()
+    occurrences.agreed()
 }
 
-/// Whether some server takes a cookie, or a [part](parts) of one, for one of this name.
+/// Whether some server reads a cookie, or a [part](parts) of one, as a cookie of this name.
 pub fn is_read_as(cookie: &[u8], name: &str) -> bool {
     let (own, _) = split_at_equals(cookie);
     compare(own, name, Escapes::Cookie) != Named::No
@@ -59,7 +58,7 @@ fn read_value(raw: &[u8]) -> Reading<'_> {
         .strip_prefix(b"\"")
         .and_then(|rest| rest.strip_suffix(b"\""));
     let has_end = match within {
-        // Between quotes blanks are ordinary, unless the quotes end before.
+        // Between quotes, whitespace is ordinary, unless the quotes end before it.
         Some(within) => {
             within.contains(&b',')
                 || within.contains(&b'"') && within.iter().any(|byte| is_divider(*byte))
@@ -79,7 +78,7 @@ fn read_value(raw: &[u8]) -> Reading<'_> {
     }
 }
 
-/// Whether a server that divides cookies elsewhere, too, finds one of this name.
+/// Whether a server that also separates cookies at other bytes finds one of this name inside this one.
 fn has_within(cookie: &[u8], name: &str) -> bool {
     let cookie = trim(cookie);
     if !cookie.starts_with(b"=") && !cookie.iter().any(|byte| is_divider(*byte)) {
@@ -91,8 +90,8 @@ fn has_within(cookie: &[u8], name: &str) -> bool {
     })
 }
 
-/// What a server that divides cookies elsewhere, too, makes of one that stands between two semicolons.
-/// Each part begins with a name.
+/// The parts into which some servers split a cookie between two semicolons, because they also separate cookies at
+/// other bytes. Each part begins with a name.
 pub fn parts(cookie: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parts = cookie.split(|byte| is_divider(*byte));
     parts.filter_map(|part| {
@@ -101,7 +100,7 @@ pub fn parts(cookie: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether a cookie ends here for some servers only.
+/// Whether only some servers end a cookie at this byte.
 fn is_divider(byte: u8) -> bool {
     matches!(byte, 0..=b' ' | b',' | 0x7f)
 }
@@ -110,10 +109,10 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~[".contains(&byte)
 }
 
-/// The values of the cookies of this name, without blanks and double quotes around them.
+/// The values of all cookies of this name, without surrounding whitespace and double quotes.
 ///
-/// Cookies may come in one line or in several. Quotes do not count, because many servers do not see
-/// them: with them, each cookie would have a second spelling.
+/// Cookies may be in one header line or in several. Quotes are removed because many servers remove them; otherwise
+/// each cookie would have a second spelling.
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all("cookie");
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
@@ -129,15 +128,7 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
         })
 }
 
-/// Whether a cookie, as it stands between two semicolons, has this name.
+/// Whether the cookie between two semicolons has this name.
 pub fn is_named(cookie: &[u8], name: &str) -> bool {
     split_at_equals(cookie).0.trim_ascii() == name.as_bytes()
-}
-
-fn split_at_equals(cookie: &[u8]) -> (&[u8], &[u8]) {
-    let mut halves = cookie.splitn(2, |byte| *byte == b'=');
-    (
-        halves.next().unwrap_or_default(),
-        halves.next().unwrap_or_default(),
-    )
 }

@@ -1,31 +1,31 @@
-//! How well a condition fits a request that may be read in several ways.
+//! The result of a condition on a request with several interpretations.
 
-/// Whether a condition holds for a request, in the light of all its readings.
+/// Whether a condition holds for a request, considering all its interpretations.
 ///
-/// The order is that of certainty, so the fit of several conditions together is the least of them.
+/// The order is that of certainty, so the result of several conditions that must all hold is the minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
-    /// It holds in no reading.
+    /// The condition holds in no interpretation.
     No,
-    /// It holds in some reading, or only if a difference is overlooked that some servers overlook
-    /// (letter case, a final slash). Enough for what **restricts**.
+    /// The condition holds in some interpretations, or only if a difference is ignored that some servers ignore
+    /// (letter case, a trailing slash). This is enough for a rule that **restricts**.
     Possible,
-    /// It holds in every reading, to the letter. What **grants** needs this.
+    /// The condition holds exactly in every interpretation. A rule that **grants** needs this.
     Certain,
 }
 
 impl Fit {
-    /// Whether a rule that restricts applies: it holds in some reading at least.
+    /// Whether a rule that restricts applies: the condition holds in at least one interpretation.
     pub fn restricts(self) -> bool {
         self != Self::No
     }
 
-    /// Whether a rule that grants applies: it holds in every reading.
+    /// Whether a rule that grants applies: the condition holds in every interpretation.
     pub fn grants(self) -> bool {
         self == Self::Certain
     }
 
-    /// The fit of a condition that holds if all of these do.
+    /// The result of a condition that requires all of these.
     pub fn all(fits: impl IntoIterator<Item = Self>) -> Self {
         let mut least = Self::Certain;
         for fit in fits {
@@ -37,7 +37,7 @@ impl Fit {
         least
     }
 
-    /// The fit of a condition that holds if one of these does.
+    /// The result of a condition that requires any of these.
     pub fn any(fits: impl IntoIterator<Item = Self>) -> Self {
         let mut best = Self::No;
         for fit in fits {
@@ -49,7 +49,7 @@ impl Fit {
         best
     }
 
-    /// The fit over all readings, from whether the condition holds in each of them.
+    /// The result over all interpretations, given whether the condition holds in each of them.
     pub fn over(readings: impl IntoIterator<Item = bool>) -> Self {
         let (mut holds, mut fails) = (false, false);
         for reading in readings {

@@ -1,34 +1,35 @@
-//! Values of a header.
+//! The value of a header.
 //!
-//! A header may stand in several lines, and under several [names](super::header_name). Servers take the
-//! first line (Starlette, Go) or the last, or join them with `,` (Node, WSGI). So there is one value only
-//! where all lines are equal, and one of them has the exact name.
+//! A header may have several lines, under several [names](super::header_name). Servers take the first line
+//! (Starlette, Go) or the last, or join all lines with `,` (Node, WSGI). So the value is certain only if all lines
+//! are equal and one of them has the exact name.
 //!
-//! | spelling | who reads it as `a` | here |
+//! | spelling | why it is equivalent | value here |
 //! |---|---|---|
-//! | blanks, `0x85` and `0xa0` around | wsgiref strips them | `a` |
-//! | `a,a`, `a, a`, `,a` | nobody, but two equal lines become the same when joined | `a` |
-//! | `a , b` | that is `a,b` to all that read lists (RFC 9110, section 5.6.1) | `a,b` |
+//! | `a` between whitespace, `0x85` or `0xa0` | wsgiref strips these bytes | `a` |
+//! | `a,a`, `a, a`, `,a` | two equal lines become this when joined | `a` |
+//! | `a , b` | list parsers read `a,b` (RFC 9110, section 5.6.1) | `a,b` |
 //!
-//! Else a value is its bytes: nothing is decoded, letter case counts. A list in one line is one value.
+//! Apart from that, the value is the bytes of the line: nothing is decoded, and letter case matters. A list in one
+//! line is one value.
 
 use std::borrow::Cow;
 
 use super::header_name::is_spelling_of;
-use super::reading::{Places, Reading};
+use super::reading::{Occurrences, Reading};
 pub use super::value::trim;
 use super::value::trim_ascii;
 use crate::headers::HeaderMap;
 
-/// The value of the header of this name, which is in lower case.
+/// The value of the header with this lower-case name.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
-    let mut places = Places::new();
+    let mut occurrences = Occurrences::new();
     for (own, line) in headers.iter() {
         if is_spelling_of(own, name) {
-            places.add(canonical(line), own == name);
+            occurrences.add(canonical(line), own == name);
         }
     }
-    places.agreed()
+    occurrences.agreed()
 }
 
 fn canonical(line: &[u8]) -> Reading<'_> {
@@ -44,7 +45,7 @@ fn canonical(line: &[u8]) -> Reading<'_> {
         items.filter(|item| !item.is_empty())
     };
     let Some(first) = items().next() else {
-        // Some servers see the commas, or blanks of ISO 8859-1.
+        // Some servers see the commas, or whitespace of ISO 8859-1.
         return Reading::Ambiguous;
     };
     Reading::Value(match items().all(|item| item == first) {

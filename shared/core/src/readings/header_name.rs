@@ -1,23 +1,23 @@
-//! Names of headers, as the servers behind Envoy read them.
+//! Header names as the servers behind Envoy read them.
 //!
-//! HTTP compares names without letter case and else byte by byte, and so does Envoy. Many servers hand
-//! headers to the application under another name, in which several names become one:
+//! HTTP compares names byte by byte, ignoring letter case, and so does Envoy. Many servers pass headers to the
+//! application under a different name, and several names become one:
 //!
-//! | reader | name that `x_user` and `x-user` both get | other characters that become `_` |
+//! | server | common name of `x_user` and `x-user` | other characters that become `_` |
 //! |---|---|---|
 //! | CGI (RFC 3875, section 4.1.18), FastCGI, SCGI, uwsgi; WSGI (PEP 3333: wsgiref, Werkzeug, waitress, gunicorn before 22.0 or with `header_map = "dangerous"`); Rack (Puma, Unicorn) | `HTTP_X_USER` | |
-//! | lighttpd, Apache httpd 2.2, nginx with `underscores_in_headers on` | `HTTP_X_USER` | every one that is not a letter or a digit (lighttpd, httpd) |
+//! | lighttpd, Apache httpd 2.2, nginx with `underscores_in_headers on` | `HTTP_X_USER` | all except letters and digits (lighttpd, httpd) |
 //! | PHP's `$_SERVER` (`php_register_variable_ex`) | `HTTP_X_USER` | `.` |
 //!
-//! Node, Java servlets, Go, ASP.NET and ASGI servers keep names as they are, so there the exact name is the
-//! only one that counts; nothing is lost there if others are treated as its spellings.
+//! Node, Java servlets, Go, ASP.NET and ASGI servers keep names as they are, so only the exact name matters to them.
+//! Treating other names as its spellings does no harm there.
 //!
-//! The normal form is the coarsest of these readings: letter case does not count, and every byte that
-//! is not an ASCII letter or digit counts as the same one. No reader drops or merges bytes, so `x--user`
-//! is another name than `x-user` in all of them, and here.
+//! The comparison follows the coarsest of these interpretations: it ignores letter case, and all bytes except ASCII
+//! letters and digits count as equal. No server drops or merges bytes, so `x--user` and `x-user` are different names
+//! for all of them, and here.
 
-/// Whether a server may read the header `name` as the header `canonical`: the names are equal when
-/// letter case does not count, nor which byte stands where one is not a letter or digit.
+/// Whether a server may read the header `name` as the header `canonical`: the names are equal if letter case is
+/// ignored and all bytes except letters and digits count as equal.
 pub fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
     let canonical = canonical.as_bytes();
     name.len() == canonical.len()
@@ -51,7 +51,7 @@ mod tests {
         }
     }
 
-    /// The variable of CGI, as each of the servers named above makes it.
+    /// The CGI variables that the servers named above make from a name.
     fn variables(name: &str) -> [String; 3] {
         let name = name.to_ascii_uppercase();
         [

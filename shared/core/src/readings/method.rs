@@ -1,21 +1,21 @@
 //! The method of a request.
 //!
-//! Letter case counts in HTTP (RFC 9110, section 9.1), and Envoy passes an HTTP/2 `:method` of any letter
-//! case on. Werkzeug, Django and PHP's frameworks read `post` as `POST`; Express, Go and servlets do not.
-//! So `post` is one more spelling of `POST`: for what restricts, and in a key.
+//! Methods are case-sensitive in HTTP (RFC 9110, section 9.1), and Envoy forwards an HTTP/2 `:method` in any letter
+//! case. Werkzeug, Django and PHP frameworks read `post` as `POST`; Express, Go and servlets do not. So `post` is
+//! another spelling of `POST`, both for rules that restrict and in keys.
 //!
-//! `HEAD` runs the handler of `GET` nearly everywhere (RFC 9110, section 9.3.2), so what restricts `GET`
-//! restricts `HEAD`.
+//! Nearly all servers run the handler of `GET` for `HEAD` (RFC 9110, section 9.3.2), so a rule that restricts `GET`
+//! also restricts `HEAD`.
 //!
-//! Not read: what overrides the method in some applications (`X-HTTP-Method-Override`, `_method` in the
-//! query or in a form). An application has to ask for that; one that does must not be guarded by method,
-//! or Envoy must remove these from requests.
+//! Method overrides (`X-HTTP-Method-Override`, or `_method` in the query or in a form) are not considered.
+//! Applications must enable them explicitly. Do not guard such an application by method, or let Envoy remove the
+//! overrides from requests.
 
 use std::borrow::Cow;
 
 use super::fit::Fit;
 
-/// How well a method is the one that a condition names.
+/// Whether a method is the one that a condition names.
 pub fn fit(method: &[u8], wanted: &[u8]) -> Fit {
     let is = |name: &[u8]| method.eq_ignore_ascii_case(name);
     match method {

@@ -1,23 +1,23 @@
-//! The ways in which the world behind Envoy reads a request.
+//! The interpretations of a request: the different ways in which servers behind Envoy may read it.
 //!
-//! A request has no meaning of its own: the server that handles it gives it one, and servers differ.
-//! A policy that takes one reading for the truth can be dodged by a spelling that the server reads in
-//! another way. This module owns all readings, for all policies. Its users follow one rule:
+//! Servers differ in how they decode paths, find cookies or compare names. A client can evade a policy that knows
+//! only one of these interpretations: it spells the request so that the server reads it differently. This module
+//! contains all interpretations that policies consider. They follow one rule:
 //!
-//! - What **grants** (an exemption, a milder rule, a fresh bucket) holds only if *every* reading
-//!   grants it.
-//! - What **restricts** holds if *any* reading does.
+//! - A rule that **grants** (an exemption, a milder limit, a fresh bucket) applies only if it matches *every*
+//!   interpretation.
+//! - A rule that **restricts** applies if it matches *any* interpretation.
 //!
-//! [`Fit`] is the answer of a condition under that rule; [`Reading`] is a value under it. [`path`] reads
-//! paths.
+//! [`Fit`] is the result of a condition under that rule, and [`Reading`] is a value under it. [`path`] computes the
+//! variants of a path, that is, all paths that servers may find in one `:path`.
 
 pub mod authority;
 pub mod cookie;
 mod fit;
 pub mod header;
-mod header_name;
+pub mod header_name;
 pub mod method;
-mod name;
+pub mod name;
 pub mod path;
 mod percent;
 pub mod query;

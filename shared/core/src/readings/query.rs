@@ -1,63 +1,63 @@
-//! Parameters in the query of a request.
+//! The parameters in the query of a request.
 //!
-//! # Places
+//! # Occurrences
 //!
-//! The query is what follows the first `?` of the `:path`, and `&` divides it. Parameters of one name may
-//! stand there several times; servers take the first (Flask, Servlets, Go), the last (Express's `simple`
-//! parser makes a list, PHP and Rails take the last), or join them (ASP.NET). If all are equal, that is
-//! the value; else it is ambiguous.
+//! The query begins behind the first `?` of the `:path`; `&` separates its parameters. A name may occur several
+//! times; servers take the first occurrence (Flask, servlets, Go) or the last (PHP, Rails), make a list (Express's
+//! `simple` parser) or join them (ASP.NET). If all occurrences have one value, that is the value; otherwise it is
+//! ambiguous.
 //!
-//! Other bytes divide parameters for some servers only. With one of them beside the name, the value is
+//! Only some servers separate parameters at these bytes. If one of them occurs next to the name, the value is
 //! ambiguous, because its end is unknown:
 //!
-//! | byte | who divides there |
+//! | byte | separates parameters in |
 //! |---|---|
 //! | `;` | Python's `parse_qs` before 3.9.2 (CVE-2021-23336), Rack before 3.1, Perl's CGI.pm, Go before 1.17, HTML 4 (appendix B.2.2) |
-//! | `#` | Express (`parseurl`); WSGI servers leave it in the value. Envoy refuses it by default |
+//! | `#` | Express (`parseurl`); WSGI servers keep it in the value. Envoy refuses it by default |
 //!
 //! # Names and values
 //!
-//! A name is decoded once before it is compared, as every parser of forms does. A [name](super::name) that
-//! only some servers read as the one that is looked for makes the value ambiguous, unless it has the
-//! same value. The value is in its [canonical form](super::value). A parameter without `=` is empty.
+//! A name is decoded once before it is compared, as every form parser does. A parameter whose [name](super::name)
+//! only some servers read as the wanted one makes the value ambiguous, unless it has the same value. Values are in
+//! [canonical form](super::value). A parameter without `=` is empty.
 //!
-//! Not read: a parameter of the body, a path parameter, one that another parameter contains.
+//! Parameters of the body, path parameters, and parameters inside other parameters are not considered.
 
 use std::borrow::Cow;
 
-use super::name::{Named, compare};
-use super::percent;
-use super::reading::{Places, Reading};
+use super::name::{Named, compare, split_at_equals};
+use super::percent::{Unit, Units};
+use super::reading::{Occurrences, Reading};
 use super::value::{Escapes, canonical};
 use crate::headers::HeaderMap;
 
 /// The value of the parameter of this name.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
-    let mut places = Places::new();
+    let mut occurrences = Occurrences::new();
     for parameter in parameters(headers) {
         if parameter.iter().any(|byte| is_divider(*byte)) {
             let mut parts = parameter.split(|byte| is_divider(*byte));
             if parts.any(|part| is_read_as(part, name)) {
-                places.add(Reading::Ambiguous, false);
+                occurrences.add(Reading::Ambiguous, false);
             }
             continue;
         }
         let (own, value) = split_at_equals(parameter);
         match compare(own, name, Escapes::Query) {
             Named::No => {}
-            named => places.add(canonical(value, Escapes::Query), named == Named::Exactly),
+            named => occurrences.add(canonical(value, Escapes::Query), named == Named::Exactly),
         }
     }
-    places.agreed()
+    occurrences.agreed()
 }
 
-/// Whether some server takes a parameter, as it stands between two ampersands, for one of this name.
+/// Whether some server reads the parameter between two ampersands as one of this name.
 pub fn is_read_as(parameter: &[u8], name: &str) -> bool {
     let (own, _) = split_at_equals(parameter);
     compare(own, name, Escapes::Query) != Named::No
 }
 
-/// The parameters of the query, as they stand between two ampersands.
+/// The parameters of the query, split at ampersands.
 fn parameters(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let path = headers.get(":path");
     let query = path.and_then(|path| path.splitn(2, |byte| *byte == b'?').nth(1));
@@ -66,24 +66,16 @@ fn parameters(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .flat_map(|query| query.split(|byte| *byte == b'&'))
 }
 
-/// Whether a parameter ends here for some servers only.
+/// Whether only some servers end a parameter at this byte.
 fn is_divider(byte: u8) -> bool {
     matches!(byte, b';' | b'#')
 }
 
-fn split_at_equals(parameter: &[u8]) -> (&[u8], &[u8]) {
-    let mut halves = parameter.splitn(2, |byte| *byte == b'=');
-    (
-        halves.next().unwrap_or_default(),
-        halves.next().unwrap_or_default(),
-    )
-}
-
-/// The values of the parameters of this name in the query of the `:path`, decoded.
+/// The decoded values of all parameters of this name in the query of the `:path`.
 ///
-/// Read as forms are: parameters are divided by `&`, `+` is a blank, `%61` is `a`, in names too. Without
-/// decoding, each value would have many spellings and each spelling a count of its own. A `%` that does
-/// not start an encoding stays.
+/// The format is that of forms: `&` separates parameters, `+` is a space, and `%61` is `a`, in names too. Without
+/// decoding, each value would have many spellings, and each spelling its own count. A `%` that starts no encoding
+/// stays as it is.
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
     let path = headers.get(":path");
     let path = path.and_then(|path| path.split(|byte| *byte == b'#').next());
@@ -94,8 +86,7 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Co
     parameters
         .filter(move |parameter| is_named(parameter, name))
         .map(|parameter| {
-            let value = parameter.splitn(2, |byte| *byte == b'=').nth(1);
-            let value = value.unwrap_or_default();
+            let (_, value) = split_at_equals(parameter);
             match value.iter().any(|byte| matches!(byte, b'%' | b'+')) {
                 true => Cow::Owned(decode_once(value).collect()),
                 false => Cow::Borrowed(value),
@@ -103,22 +94,16 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Co
         })
 }
 
-/// Whether a parameter, as it stands between two ampersands, has this name.
+/// Whether the parameter between two ampersands has this name.
 pub fn is_named(parameter: &[u8], name: &str) -> bool {
-    let own = parameter.split(|byte| *byte == b'=').next();
-    decode_once(own.unwrap_or_default()).eq(name.bytes())
+    let (own, _) = split_at_equals(parameter);
+    decode_once(own).eq(name.bytes())
 }
 
-/// Decodes a text once, as forms are.
-pub(super) fn decode_once(mut text: &[u8]) -> impl Iterator<Item = u8> {
-    std::iter::from_fn(move || {
-        let (first, rest) = text.split_first()?;
-        let (byte, rest) = match first {
-            b'+' => (b' ', rest),
-            b'%' => percent::decode(rest).unwrap_or((b'%', rest)),
-            byte => (*byte, rest),
-        };
-        text = rest;
-        Some(byte)
+/// Decodes a text once, as form parsers do.
+pub(super) fn decode_once(text: &[u8]) -> impl Iterator<Item = u8> {
+    Units::of(text).map(|unit| match unit {
+        Unit::Plain(b'+') => b' ',
+        unit => unit.byte(),
     })
 }

@@ -1,30 +1,30 @@
-//! A value that a server may find in a request.
+//! The value that servers find in a request, as far as they agree.
 
 use std::borrow::Cow;
 
-/// A value of a request, in the light of all ways to read it.
+/// A value in a request, considering all interpretations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading<'a> {
-    /// No server finds a value; an empty one is none.
+    /// No server finds a value. An empty value counts as missing.
     Missing,
-    /// Every server that is [known](super) finds this value, or a spelling of it that its
-    /// [canonical form](super::value) undoes. Never empty.
+    /// Every [known](super) server finds this value, or a spelling of it with the same
+    /// [canonical form](super::value). Never empty.
     Value(Cow<'a, [u8]>),
-    /// Some servers find another value than others, or find none. No one value is safe to go by, and
-    /// none is not, either.
+    /// Servers find different values, or only some of them find one. Neither a single value nor "missing" is safe
+    /// to assume.
     Ambiguous,
 }
 
-/// What several places of one request say of one value.
+/// Combines the occurrences of one value in a request.
 #[derive(Debug)]
-pub(super) struct Places<'a> {
-    /// What the first place says, and whether another one says otherwise.
+pub(super) struct Occurrences<'a> {
+    /// The value of the occurrences so far; ambiguous if they differ.
     found: Option<Reading<'a>>,
-    /// Whether every server looks in one of the places.
+    /// Whether there is an occurrence that every server finds.
     is_certain: bool,
 }
 
-impl<'a> Places<'a> {
+impl<'a> Occurrences<'a> {
     pub(super) fn new() -> Self {
         Self {
             found: None,
@@ -32,8 +32,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Adds the value in one place: `is_certain` if every server looks there, rather than some. Empty
-    /// values in a place of some (`key[]=`) or in several places are more to some: a list.
+    /// Adds one occurrence; `is_certain` if every server finds it. An empty occurrence that only some servers find
+    /// (`key[]=`), and several empty occurrences, are not missing: some servers read a list.
     pub(super) fn add(&mut self, value: Reading<'a>, is_certain: bool) {
         let value = match value {
             Reading::Missing if !is_certain => Reading::Ambiguous,
@@ -46,7 +46,7 @@ impl<'a> Places<'a> {
         });
     }
 
-    /// The value that all places agree on. One that only some servers find is ambiguous.
+    /// The value of all occurrences. It is ambiguous if only some servers find it.
     pub(super) fn agreed(self) -> Reading<'a> {
         match self.found {
             None | Some(Reading::Missing) => Reading::Missing,

@@ -1,65 +1,63 @@
-//! The canonical form of a value: all its spellings are one.
+//! The canonical form of a value, which all its spellings share.
 //!
-//! # What it promises
+//! # Guarantee
 //!
-//! Of two spellings that *one* server takes for the same value, both have the same canonical form, or
-//! at least one is [ambiguous](Reading::Ambiguous). So a client that respells its value gets at most
-//! one bucket beside its own, which all that is ambiguous shares.
+//! If *one* server reads two spellings as the same value, both have the same canonical form, or at least one is
+//! [ambiguous](Reading::Ambiguous). So by varying the spelling of its value, a client gets at most one bucket in
+//! addition to its own: the one that all ambiguous requests share.
 //!
-//! # Decoding to the end
+//! # Full decoding
 //!
-//! Servers decode a value in their own ways: once, twice, not at all where an encoding is malformed
-//! (Express falls back to the raw text). Two spellings that one of them merges may be two values to
-//! another one. The canonical form must not split what any server merges, so it is the **most
-//! decoded** one: it repeats these steps until none is left.
+//! Servers decode a value differently: once, twice, or not at all if an encoding is malformed (Express falls back to
+//! the raw text). Two spellings that are one value to one server may be two values to another. The canonical form
+//! must not separate spellings that any server merges, so it is the **most decoded** form: it repeats these steps
+//! until none applies.
 //!
-//! | step | who reads it so |
+//! | step | taken by |
 //! |---|---|
-//! | `%61` → `a` | everybody; twice where an application decodes what its framework has decoded |
+//! | `%61` → `a` | all servers; twice where an application decodes what its framework has decoded |
 //! | `%u0061` → `a` | ASP, ASP.NET (`HttpUtility.UrlDecode`), JavaScript's `unescape` |
-//! | `+` → blank | forms (WHATWG URL); cookies: PHP before 7.4.3, Rack, Go's `QueryUnescape` |
+//! | `+` → space | forms (WHATWG URL); cookies: PHP before 7.4.3, Rack, Go's `QueryUnescape` |
 //! | `\141` → `a` (cookie) | Python's `http.cookies`, Werkzeug, Starlette, Django |
-//! | `\"` and `"` → nothing (cookie) | quotes around a value are the syntax (RFC 6265); those within are escaped or not |
+//! | `\"` and `"` → nothing (cookie) | surrounding quotes are syntax (RFC 6265); inner quotes may be escaped |
 //!
-//! The first four rewrite texts that never overlap (`%` starts none of the others, a hexadecimal digit
-//! starts none), so the order of the steps does not matter, and a server that carries out some of them
-//! leaves a text of the same canonical form. One scan with a stack does it: each byte is pushed, and a
-//! step is taken as soon as the end of the stack allows it. A step shortens the text, so the cost is
-//! linear, whatever is nested in what.
+//! The first four steps rewrite texts that never overlap (`%` starts none of the others, and neither does a
+//! hexadecimal digit). So their order does not matter, and a server that takes only some of them produces a text
+//! with the same canonical form. One scan with a stack is enough: it pushes each byte, and takes a step as soon as
+//! the end of the stack allows it. A step shortens the text, so the cost is linear for any nesting.
 //!
-//! Other steps do overlap: `\` before a byte is dropped by Python, and `\%3141` is `\141` if decoded
-//! first, but `%3141` if unescaped first. Where the two orders lead to two canonical forms, the value is
-//! ambiguous.
+//! Other steps do overlap: Python drops a `\` before a byte, and `\%3141` becomes `\141` if decoded first, but
+//! `%3141` if unescaped first. If the two orders lead to different canonical forms, the value is ambiguous.
 //!
 //! # Merging is safe
 //!
-//! The form also merges what it need not: `a+b` and `a b`, `%2561` and `a`, `"a"b` and `ab`. To spell
-//! something that falls into another client's bucket, a client must know that client's value, and then
-//! it could send the value itself. Values of honest clients (random ids, base64, percent-encoded JSON)
-//! differ in more than encodings, so each has its own bucket. Splitting is never safe.
+//! The canonical form also merges values that no server merges: `a+b` and `a b`, `%2561` and `a`, `"a"b` and `ab`.
+//! To reach the bucket of another client this way, a client must know that client's value, and then it could send
+//! the value itself. Values of legitimate clients (random ids, base64, percent-encoded JSON) differ in more than
+//! their encoding, so each client has its own bucket. Separating values that a server merges is never safe.
 //!
-//! # Trimmed, and readable
+//! # Whitespace and invalid UTF-8
 //!
-//! - Blanks and control characters at the ends go: HTTP allows them, and servers strip them.
-//! - Bytes that are not UTF-8 become one U+FFFD, however many stand together: `%ff` and `%fe` are one
-//!   value to Flask, Starlette and Express's simple parser.
-//! - Ambiguous: a NUL within, where C ends a text; a byte in an overlong encoding (`%c1%a1`), which
-//!   lenient decoders read as `a` and strict ones as U+FFFD; `0x85` and `0xa0` at an end as sent, which
-//!   are blanks in ISO 8859-1 to Starlette, and strict ones' U+FFFD.
+//! - Leading and trailing whitespace and control characters are removed: HTTP allows them, and servers strip them.
+//! - A sequence of bytes that are not UTF-8 becomes one U+FFFD, whatever its length: Flask, Starlette and Express's
+//!   simple parser read `%ff` and `%fe` as one value.
+//! - These values are ambiguous: a NUL inside, where C ends a text; a byte in an overlong encoding (`%c1%a1`), which
+//!   lenient decoders read as `a` and strict ones as U+FFFD; an unencoded `0x85` or `0xa0` at either end, which is
+//!   whitespace to Starlette (ISO 8859-1), and U+FFFD to strict decoders.
 //!
-//! What has none of these bytes is its own form, borrowed after one scan.
+//! A value without any of these bytes is already canonical. It is borrowed after one scan.
 
 use std::borrow::Cow;
 
 use super::percent::hex;
 use super::reading::Reading;
 
-/// Where a value stands, and so which escapes it may have.
+/// The location of a value, which determines its escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escapes {
     /// In a query: `%61`, `+`.
     Query,
-    /// In a cookie: the same, quotes and backslashes.
+    /// In a cookie: the same, and quotes and backslashes.
     Cookie,
 }
 
@@ -69,7 +67,7 @@ pub fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
     if raw.is_empty() {
         return Reading::Missing;
     }
-    // To some servers it ends before, to others it is no UTF-8.
+    // Some servers strip the bytes at its ends; to others they are invalid UTF-8.
     if trim(raw) != raw {
         return Reading::Ambiguous;
     }
@@ -88,21 +86,21 @@ pub fn canonical(raw: &[u8], escapes: Escapes) -> Reading<'_> {
     let is_quotes = || escapes == Escapes::Cookie && raw == b"\"\"";
     match value.is_empty() {
         true if is_quotes() => Reading::Missing,
-        // Some servers see blanks or quotes.
+        // Some servers see whitespace or quotes.
         true => Reading::Ambiguous,
         false => Reading::Value(Cow::Owned(value)),
     }
 }
 
-/// Without the bytes at the ends that some server strips: blanks and control characters of ASCII
-/// and ISO 8859-1.
+/// Removes the leading and trailing bytes that some server strips: whitespace and control characters of ASCII and
+/// ISO 8859-1.
 pub fn trim(text: &[u8]) -> &[u8] {
     trim_matches(text, |byte| {
         is_ascii_blank(byte) || matches!(byte, 0x85 | 0xa0)
     })
 }
 
-/// Without the blanks and control characters of ASCII at the ends.
+/// Removes leading and trailing whitespace and control characters of ASCII.
 pub(super) fn trim_ascii(text: &[u8]) -> &[u8] {
     trim_matches(text, is_ascii_blank)
 }
@@ -136,7 +134,7 @@ fn is_plain(byte: u8, escapes: Escapes) -> bool {
     }
 }
 
-/// All steps that do not overlap, until none is left.
+/// Takes all steps that do not overlap, until none applies.
 pub fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
     let mut stack = Vec::with_capacity(text.len());
     for byte in text {
@@ -152,7 +150,7 @@ pub fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
             };
             stack.truncate(stack.len() - length);
             match u8::try_from(character) {
-                // It may stand at the end of another encoding.
+                // The byte may complete another encoding.
                 Ok(ascii) if ascii.is_ascii() || length < UNICODE => byte = ascii,
                 _ => {
                     let character = char::from_u32(character.into()).unwrap_or('\u{fffd}');
@@ -168,8 +166,8 @@ pub fn decode(text: &[u8], escapes: Escapes) -> Vec<u8> {
 /// The length of `%u0061`.
 const UNICODE: usize = 6;
 
-/// The length of the encoding that the text ends with, and what it stands for: a byte, or a code unit
-/// if it is [`UNICODE`].
+/// The length of the encoding at the end of the text, and the decoded byte. An encoding of length [`UNICODE`] decodes
+/// to a code unit.
 fn encoded_at_end(text: &[u8], escapes: Escapes) -> Option<(usize, u16)> {
     match text {
         [.., b'%', high, low] => Some((3, hex(&[*high, *low])?)),
@@ -184,7 +182,7 @@ fn encoded_at_end(text: &[u8], escapes: Escapes) -> Option<(usize, u16)> {
     }
 }
 
-/// What Python makes of backslashes: `\141` is `a`, `\x` is `x`.
+/// Unescapes backslashes as Python does: `\141` is `a`, `\x` is `x`.
 fn unescape(mut text: &[u8]) -> Vec<u8> {
     let mut unescaped = Vec::with_capacity(text.len());
     loop {
@@ -207,7 +205,7 @@ fn unescape(mut text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A decoded value without what is left of backslashes, trimmed, in UTF-8. None if it is ambiguous.
+/// Removes the remaining backslashes of a decoded value, trims it, and makes it UTF-8. `None` if it is ambiguous.
 fn finish(mut text: Vec<u8>, escapes: Escapes) -> Option<Vec<u8>> {
     if escapes == Escapes::Cookie {
         text.retain(|byte| *byte != b'\\');
@@ -225,8 +223,7 @@ fn finish(mut text: Vec<u8>, escapes: Escapes) -> Option<Vec<u8>> {
     }
 }
 
-/// One U+FFFD for each run of bytes that are not UTF-8, or U+FFFD themselves. None if an encoding is
-/// overlong.
+/// Replaces each sequence of invalid UTF-8 and U+FFFD by one U+FFFD. `None` if an encoding is overlong.
 fn with_replacements(text: &[u8]) -> Option<Vec<u8>> {
     let is_overlong = |pair: &[u8]| {
         matches!(

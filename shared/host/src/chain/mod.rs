@@ -9,7 +9,7 @@ mod single;
 use std::time::Duration;
 
 use portcullis_core::config::{Document, Errors, Name};
-use portcullis_core::policy::Surroundings;
+use portcullis_core::policy::References;
 
 pub use pair::{Pair, PairStream};
 
@@ -61,12 +61,12 @@ pub trait Chain: Sized + 'static {
         vec![Self::NAME]
     }
 
-    /// What a configuration says of its surroundings, with paths in the whole document.
-    fn surroundings(config: Self::Config) -> Surroundings;
+    /// The references of a configuration, with paths in the whole document.
+    fn references(config: Self::Config) -> References;
 
     /// The same of a member in the configuration of several plugins.
-    fn member_surroundings(config: Self::Config) -> Surroundings {
-        Self::surroundings(config).within(Self::NAME)
+    fn member_references(config: Self::Config) -> References {
+        Self::references(config).within(Self::NAME)
     }
 
     /// Creates the plugins. They define their metrics here.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::Surroundings;
+use portcullis_core::policy::References;
 
 use super::{Chain, Summary, flow_after, ignore_flow};
 use crate::error::{Error, Failure};
@@ -50,14 +50,14 @@ impl<A: Chain, B: Chain> Chain for Pair<A, B> {
         members
     }
 
-    fn surroundings((first, second): Self::Config) -> Surroundings {
-        let first = first.map(A::member_surroundings).unwrap_or_default();
-        first.and(second.map(B::member_surroundings).unwrap_or_default())
+    fn references((first, second): Self::Config) -> References {
+        let first = first.map(A::member_references).unwrap_or_default();
+        first.and(second.map(B::member_references).unwrap_or_default())
     }
 
     /// The members of a pair within a pair are members of the whole.
-    fn member_surroundings(config: Self::Config) -> Surroundings {
-        Self::surroundings(config)
+    fn member_references(config: Self::Config) -> References {
+        Self::references(config)
     }
 
     fn new((first, second): Self::Config) -> Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::{Policy, Surroundings};
+use portcullis_core::policy::{Policy, References};
 
 use super::{Chain, Summary, flow_after};
 use crate::error::{Error, Failure};
@@ -22,9 +22,9 @@ impl<P: Plugin> Chain for P {
         P::Policy::read(document)
     }
 
-    fn surroundings(config: Self::Config) -> Surroundings {
+    fn references(config: Self::Config) -> References {
         let instance = P::Policy::instance(&config).clone();
-        P::Policy::compile(config).surroundings(&instance)
+        P::Policy::compile(config).references(&instance)
     }
 
     fn new(config: Self::Config) -> Self {

@@ -1,4 +1,4 @@
-//! The layout, and what is done with bytes that do not have it.
+//! The layout of a block, and bytes that do not have it.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -17,7 +17,7 @@ fn no_bytes_are_an_empty_block() {
     assert_eq!(bytes, [1, 0, 0, 0, 0]);
 }
 
-/// Other versions of the module may be at work on the same store, so this cannot change unnoticed.
+/// Other versions of the module may use the same store, so the layout must not change unnoticed.
 #[test]
 fn the_layout_is_this_one() {
     let mut bytes = Vec::new();
@@ -28,7 +28,7 @@ fn the_layout_is_this_one() {
     );
 }
 
-/// A count of which it makes no sense to say that one is stricter than another.
+/// A count for which "stricter" has no meaning.
 #[derive(Clone, Copy, Default)]
 struct Plain(Count);
 

@@ -1,4 +1,4 @@
-//! Who makes room in a full block, and what the newcomer gets.
+//! Which key is evicted from a full block, and which state the new key gets.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ fn least_at_9() -> [u32; SLOTS] {
 }
 
 #[test]
-fn the_least_harmful_makes_room() {
+fn the_lowest_eviction_cost_makes_room() {
     let mut bytes = full_block(least_at_9());
     let update = count(&mut bytes, 1, WhenFull::Forgive, 1);
     assert_eq!(update.evicted, Some(Count(3)));
@@ -46,8 +46,8 @@ fn forgive_starts_clean_and_strict_does_not() {
     assert_eq!(newcomer(WhenFull::Strict), Count(3));
 }
 
-/// A newcomer that gives back what it took leaves the least count in the block lower than that of
-/// the key it drove out. Strict must not forget that.
+/// A refund to the new key makes the lowest count in the block lower than the count of the evicted key. `Strict` must
+/// not forget the latter.
 #[test]
 fn a_refund_does_not_lower_what_strict_demands() {
     let mut bytes = full_block(least_at_9());
@@ -59,8 +59,7 @@ fn a_refund_does_not_lower_what_strict_demands() {
     );
 }
 
-/// Some keys, of which many more fall into a block than it has slots; mostly they are counted,
-/// sometimes the last count is taken back.
+/// Updates of far more keys than the block has slots. Some of them are refunded.
 fn steps() -> impl Strategy<Value = Vec<(u64, u32, bool)>> {
     let step = (0..40_u64, 0..10_u32, prop::bool::weighted(0.2));
     prop::collection::vec(step, 0..400)

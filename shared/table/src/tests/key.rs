@@ -1,4 +1,4 @@
-//! Which keys are the same.
+//! Keys and their hashes.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! How much memory full tables take.
+//! The memory that full tables occupy.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

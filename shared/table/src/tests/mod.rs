@@ -1,4 +1,4 @@
-//! The table, with the simplest state there is: a count that is its own harm.
+//! Tests with the simplest state: a count that is its own eviction cost.
 
 mod block;
 mod eviction;
@@ -8,7 +8,7 @@ mod size;
 
 use super::{Block, State, Update, WhenFull};
 
-/// How often a key was seen.
+/// The number of requests of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count(u32);
 
@@ -33,8 +33,10 @@ const SLOT: usize = 8 + 4;
 
 /// Counts a key, and returns the count that it had.
 fn count(bytes: &mut Vec<u8>, tag: u64, when_full: WhenFull, by: u32) -> Update<Count, Count> {
-    let harm = |state: Count| state.0.into();
-    Block::new(bytes).update(tag, when_full, harm, |old| (Some(Count(old.0 + by)), old))
+    let eviction_cost = |state: Count| state.0.into();
+    Block::new(bytes).update(tag, when_full, eviction_cost, |old| {
+        (Some(Count(old.0 + by)), old)
+    })
 }
 
 /// A full block, in which the key 100 + i has the count `counts[i]`.

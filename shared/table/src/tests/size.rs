@@ -1,4 +1,4 @@
-//! How large a table is, and how often it has no room.
+//! The size of a table, and how often it has no room.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -27,8 +27,8 @@ fn few_keys_share_one_block() {
     assert_eq!([1, 2, 16, 17].map(blocks_for), [1, 1, 1, 4]);
 }
 
-/// Of blocks that get `mean` keys on average: the share that gets more than there are slots, and the
-/// share of keys beyond the last slot of their block.
+/// With `mean` keys per block on average: the fraction of blocks that get more keys than slots, and the fraction of
+/// keys that find no slot.
 fn overflow(mean: f64) -> (f64, f64) {
     let (mut blocks, mut keys) = (0.0, 0.0);
     let mut probability = (-mean).exp();
@@ -43,7 +43,7 @@ fn overflow(mean: f64) -> (f64, f64) {
     (blocks, keys / mean)
 }
 
-/// The table in the module's documentation.
+/// The table in the documentation of the crate.
 #[test]
 fn the_documented_probabilities_are_true() {
     let is_about = |value: f64, expected: f64| (value / expected - 1.0).abs() < 0.05;

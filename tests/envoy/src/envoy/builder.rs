@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::Envoy;
 use super::listeners::ListenersFile;
-use crate::bootstrap::{Bootstrap, Surroundings};
+use crate::bootstrap::{Bootstrap, Environment};
 use crate::client::Client;
 use crate::filter::WasmFilter;
 use crate::log;
@@ -23,8 +23,8 @@ use crate::runtime::{PATIENCE, POLL_INTERVAL};
 use crate::tls::Certificate;
 use crate::upstream::{RefusingPort, Reply, Upstream};
 
-/// What the Envoy of a test is to be. Pieces of configuration are in the JSON form of Envoy's
-/// own messages, so that its documentation applies.
+/// The settings of a test's Envoy. Parts of its configuration are in the JSON form of Envoy's own messages, so that its
+/// documentation applies.
 pub struct Builder {
     pub(super) bootstrap: Bootstrap,
     upstream: Option<Upstream>,
@@ -48,21 +48,21 @@ impl Builder {
         }
     }
 
-    /// Adds a plugin after the filters already there.
+    /// Adds a plugin after the existing filters.
     #[must_use]
     pub fn wasm(mut self, filter: &WasmFilter) -> Self {
         self.bootstrap.filters.push(filter.to_json());
         self
     }
 
-    /// Adds one of Envoy's own filters (name and `typed_config`) after those already there.
+    /// Adds one of Envoy's own filters (name and `typed_config`) after the existing ones.
     #[must_use]
     pub fn native(mut self, filter: Value) -> Self {
         self.bootstrap.filters.push(filter);
         self
     }
 
-    /// Sets what the upstream answers; an empty 200 without this.
+    /// Sets the upstream's replies. The default is an empty 200.
     #[must_use]
     pub fn upstream(self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self {
@@ -71,8 +71,8 @@ impl Builder {
         }
     }
 
-    /// Adds a route that is tried after those added before, and before the one that takes
-    /// everything to [`UPSTREAM`]. A route to [`REFUSING`] fails to connect.
+    /// Adds a route after those added before, and before the default route to [`UPSTREAM`]. A route to [`REFUSING`]
+    /// fails to connect.
     ///
     /// [`UPSTREAM`]: crate::bootstrap::UPSTREAM
     /// [`REFUSING`]: crate::bootstrap::REFUSING
@@ -82,8 +82,7 @@ impl Builder {
         self
     }
 
-    /// Adds a host name that is served. Without this all are; with it Envoy finds no route for
-    /// the others and answers 404.
+    /// Adds a host name. Without this, Envoy serves all names; with it, it answers other names with 404.
     #[must_use]
     pub fn domain(mut self, domain: &str) -> Self {
         self.bootstrap.domains.push(domain.to_owned());
@@ -104,11 +103,10 @@ impl Builder {
         self
     }
 
-    /// Sets fields (a JSON object) of the HTTP connection manager, in place of the harness's
-    /// where it has them.
+    /// Sets fields (a JSON object) of the HTTP connection manager, which override the harness's.
     ///
     /// # Panics
-    /// If it is no JSON object.
+    /// If it is not a JSON object.
     #[must_use]
     pub fn connection_manager(mut self, fields: Value) -> Self {
         let Value::Object(fields) = fields else {
@@ -118,15 +116,13 @@ impl Builder {
         self
     }
 
-    /// Adds a TLS listener with the filters and routes of the plain one. Envoy configures every
-    /// plugin once more for it.
+    /// Adds a TLS listener with the filters and routes of the plain one. Envoy configures every plugin again for it.
     #[must_use]
     pub fn tls(self) -> Self {
         Self { tls: true, ..self }
     }
 
-    /// Lets [`Envoy::replace_listeners`] replace the listeners while Envoy runs. A plugin that
-    /// refuses its configuration does not keep such an Envoy from starting.
+    /// Allows [`Envoy::replace_listeners`]. Such an Envoy starts even if a plugin refuses its configuration.
     #[must_use]
     pub fn replaceable_listeners(self) -> Self {
         Self {
@@ -135,7 +131,7 @@ impl Builder {
         }
     }
 
-    /// Sets the number of worker threads; 2 without this.
+    /// Sets the number of worker threads. The default is 2.
     #[must_use]
     pub fn concurrency(self, workers: u32) -> Self {
         Self {
@@ -144,8 +140,7 @@ impl Builder {
         }
     }
 
-    /// Sets from which level on the plugins' log messages are kept (`trace` … `critical`);
-    /// `info` without this.
+    /// Sets the minimum level of the plugins' log messages (`trace` … `critical`). The default is `info`.
     #[must_use]
     pub fn wasm_log_level(self, level: &str) -> Self {
         Self {
@@ -154,8 +149,8 @@ impl Builder {
         }
     }
 
-    /// Has a tool run Envoy, which gets Envoy's command line after its own arguments; valgrind, say.
-    /// It has to become Envoy's process, and may take a hundred times as long to get ready.
+    /// Runs Envoy under a tool such as valgrind, which receives Envoy's command line after its own arguments. The tool
+    /// must become Envoy's process. The start may take a hundred times as long.
     #[must_use]
     pub fn under(self, tool: impl IntoIterator<Item = OsString>) -> Self {
         Self {
@@ -167,7 +162,7 @@ impl Builder {
     /// Starts Envoy and waits until it serves.
     ///
     /// # Panics
-    /// If it does not, with its log.
+    /// If it fails, with its log.
     pub fn start(self) -> Envoy {
         self.try_start().unwrap_or_else(|error| panic!("{error}"))
     }
@@ -178,7 +173,7 @@ impl Builder {
     /// If it ends instead, because it or a plugin refused the configuration.
     ///
     /// # Panics
-    /// If something around it fails: no Envoy, no temporary directory.
+    /// If Envoy is missing, or a temporary directory cannot be created.
     pub fn try_start(self) -> Result<Envoy, StartError> {
         let directory = TempDir::new().expect("a temporary directory");
         let access_log = directory.path().join("access.log");
@@ -193,7 +188,7 @@ impl Builder {
         let listeners = self
             .replaceable
             .then(|| ListenersFile::new(directory.path()));
-        let around = Surroundings {
+        let environment = Environment {
             upstream: upstream.address(),
             refusing: refusing.address(),
             certificate: certificate.as_ref(),
@@ -201,9 +196,9 @@ impl Builder {
             listeners: listeners.as_ref().map(ListenersFile::path),
         };
         if let Some(file) = &listeners {
-            file.write(&self.bootstrap.discovered_listeners(&around));
+            file.write(&self.bootstrap.discovered_listeners(&environment));
         }
-        let json = self.bootstrap.to_json(&around);
+        let json = self.bootstrap.to_json(&environment);
         fs::write(&configuration, json.to_string()).expect("a file in the temporary directory");
 
         let mut command = process::command_under(&self.tool, &configuration);
@@ -211,18 +206,18 @@ impl Builder {
             .arg("--admin-address-path")
             .arg(&admin_address)
             .args(["--concurrency", &self.concurrency.to_string()])
-            // Old listeners live long enough for what is under way, and no test has to wait for them.
+            // Old listeners live long enough for requests in flight, but do not delay tests.
             .args(["--drain-time-s", "2"])
             .args(["--log-level", "warning"])
             .args([
                 "--component-log-level",
                 &format!("wasm:{}", self.wasm_log_level),
             ])
-            // The access log is written at once, and not when 64 KB have come together.
+            // Envoy writes the access log immediately instead of in blocks of 64 KB.
             .args(["--file-flush-min-size-kb", "0"]);
         let mut process = Process::start(command, directory.path())
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
-        // Other tests start Envoys at the same time, for each of which V8 compiles modules.
+        // Other tests start Envoys at the same time, and V8 compiles modules for each.
         let patience = PATIENCE * if self.tool.is_empty() { 3 } else { 100 };
         let admin = wait_until_ready(&mut process, &admin_address, patience)?;
         Ok(Envoy {
@@ -239,7 +234,7 @@ impl Builder {
     }
 }
 
-/// Envoy did not come up. Displays its log.
+/// Envoy did not start. Displays its log.
 #[derive(Debug)]
 pub struct StartError {
     has_ended: bool,
@@ -248,8 +243,7 @@ pub struct StartError {
 }
 
 impl StartError {
-    /// Whether Envoy has ended, as it does when it or a plugin refuses the configuration, rather than to
-    /// take too long.
+    /// Whether Envoy has ended, as it does if it or a plugin refuses the configuration. Otherwise it took too long.
     pub fn has_ended(&self) -> bool {
         self.has_ended
     }
@@ -263,7 +257,7 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Waits until Envoy says that it serves. Returns a client for its admin interface.
+/// Waits until Envoy reports that it serves. Returns a client for its admin interface.
 fn wait_until_ready(
     process: &mut Process,
     admin_address: &Path,

@@ -1,4 +1,4 @@
-//! Listeners that are replaced while Envoy runs, as a control plane would do it.
+//! Replaces listeners while Envoy runs, like a control plane.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Builder, Envoy, wait_for};
-use crate::bootstrap::Surroundings;
+use crate::bootstrap::Environment;
 use crate::stats::Stats;
 
-/// A file that Envoy watches, alone in its directory: Envoy reads it again whenever something is
-/// moved there.
+/// A file that Envoy watches. It is alone in its directory, because Envoy reads it again whenever a file is moved there.
 pub(super) struct ListenersFile(PathBuf);
 
 impl ListenersFile {
@@ -24,7 +23,7 @@ impl ListenersFile {
         &self.0
     }
 
-    /// Replaces what the file says. Returns how many listeners are not as they were.
+    /// Replaces the file's content. Returns the number of listeners that have changed.
     pub(super) fn write(&self, listeners: &[Value]) -> usize {
         let before: Option<Value> = self
             .text()
@@ -54,19 +53,19 @@ impl ListenersFile {
 }
 
 impl Envoy {
-    /// Puts the listeners of `builder` in the place of those that Envoy has, with their filters and
-    /// routes, and waits until every worker has them; all else that it says is ignored. Connections
-    /// that are open stay with the old ones for two seconds. Ports stay.
+    /// Replaces Envoy's listeners, with their filters and routes, by those of `builder`, and waits until every worker has
+    /// them. All other settings of `builder` are ignored. Open connections stay with the old listeners for two seconds.
+    /// Ports stay the same.
     ///
     /// # Errors
-    /// If Envoy or a plugin refuses. The old listeners stay then.
+    /// If Envoy or a plugin refuses them. Envoy then keeps the old listeners.
     ///
     /// # Panics
     /// If this Envoy was not started with [`Builder::replaceable_listeners`].
     pub fn replace_listeners(&self, builder: &Builder) -> Result<(), RefusedListeners> {
         let file = self.listeners_file.as_ref();
         let file = file.expect("this Envoy was started with `replaceable_listeners()`");
-        let around = Surroundings {
+        let environment = Environment {
             upstream: self.upstream.address(),
             refusing: self.refusing.address(),
             certificate: self.certificate.as_ref(),
@@ -74,7 +73,7 @@ impl Envoy {
             listeners: Some(file.path()),
         };
         let count = |stats: &Stats, name: &str| stats.get(name).unwrap_or_default();
-        // Workers take their first listeners after Envoy says that it is ready.
+        // Workers add their first listeners after Envoy reports that it is ready.
         let workers = self.counter("server.concurrency");
         let stats = || self.stats_like("^listener_manager\\.");
         wait_for(|| match count(&stats(), TAKEN) {
@@ -83,7 +82,7 @@ impl Envoy {
         });
         let before = stats();
         let accepted = file.text().expect("it was written before Envoy started");
-        let changed = file.write(&builder.bootstrap.discovered_listeners(&around));
+        let changed = file.write(&builder.bootstrap.discovered_listeners(&environment));
         let wanted = workers * changed as u64;
         wait_for(|| {
             let now = stats();
@@ -92,8 +91,8 @@ impl Envoy {
                 (taken, 0) if taken == wanted => Ok(Ok(())),
                 (taken, 0) => Err(format!("{wanted} new listeners: there are {taken}")),
                 _ => {
-                    // Envoy keeps the old ones, and so does the file: the next replacement is compared
-                    // with them.
+                    // Envoy keeps the old ones, and so does the file, because the next replacement is
+                    // compared with it.
                     file.write_text(&accepted);
                     Ok(Err(RefusedListeners))
                 }
@@ -102,11 +101,11 @@ impl Envoy {
     }
 }
 
-/// Envoy refused a replacement; its log says why.
+/// Envoy refused a replacement; its log has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedListeners;
 
-/// How often a worker took a listener.
+/// Number of listeners added on workers.
 const TAKEN: &str = "listener_manager.listener_create_success";
-/// How often Envoy refused what the file says.
+/// Number of times that Envoy refused the file.
 const REFUSED: &str = "listener_manager.lds.update_rejected";

@@ -20,7 +20,7 @@ pub(crate) fn encode_request(request: &Request) -> Vec<u8> {
     bytes
 }
 
-/// The bytes of a reply to a request of that method; none if there is to be no reply.
+/// The bytes of a reply to a request with this method; empty if there is no reply.
 pub(crate) fn encode_reply(reply: &Reply, method: &str) -> Vec<u8> {
     let Some(status) = reply.status else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! A loopback port that stays taken, whether anybody listens there or not.
+//! A loopback port that stays reserved, with or without a listener.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -6,11 +6,11 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::runtime::runtime;
 
-/// A loopback port that is taken, so that nobody else can listen there, but refuses connections.
+/// A reserved loopback port: no other process can listen there, and it refuses connections.
 pub struct RefusingPort(TcpSocket);
 
 impl RefusingPort {
-    /// Takes a port.
+    /// Reserves a port.
     pub fn new() -> Self {
         Self(bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))
     }
@@ -34,8 +34,8 @@ impl Default for RefusingPort {
     }
 }
 
-/// The socket shares its port with others of this user that ask for just that port. A port that
-/// the kernel chooses is never shared.
+/// The socket shares its port with other sockets of this user that request exactly this port. The kernel never chooses a
+/// shared port on its own.
 fn bind(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseport(true).expect("a new socket");

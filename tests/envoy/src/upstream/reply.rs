@@ -1,4 +1,4 @@
-//! What the scripted upstream answers, including the ways in which real upstreams fail.
+//! Replies of the scripted upstream, including the failures of real upstreams.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use crate::message::Headers;
 /// How a reply ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// As it should: the body is as long as announced.
+    /// Completely: the body is as long as announced.
     Complete,
     /// The connection is closed (TCP FIN) while more was announced.
     Close,
     /// The connection is reset (TCP RST), or over HTTP/2 the stream (INTERNAL_ERROR), while
     /// more was announced.
     Reset,
-    /// Nothing more comes, and the connection stays open until Envoy closes it.
+    /// Nothing more is sent, and the connection stays open until Envoy closes it.
     Hang,
 }
 
-/// One answer of the scripted upstream.
+/// One reply of the scripted upstream.
 ///
-/// `content-length` is added unless the reply has that field or `transfer-encoding`; with
-/// trailers the body is chunked instead. Nothing else is added.
+/// `content-length` is added unless the reply has this field or `transfer-encoding`. With trailers, the body is chunked
+/// instead. Nothing else is added.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// `None`: not even a status line is sent.
@@ -46,7 +46,7 @@ impl Reply {
         }
     }
 
-    /// No reply: the request is read, and then the connection or stream ends in that way.
+    /// No reply: the request is read, and then the connection or stream ends this way.
     ///
     /// `Reply::none(Ending::Hang)` is an upstream that never answers.
     pub fn none(ending: Ending) -> Self {
@@ -57,7 +57,7 @@ impl Reply {
         }
     }
 
-    /// Adds a header field after those already there, also if one has the same name.
+    /// Adds a header field after the existing ones, even if one has the same name.
     #[must_use]
     pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push(name, value);
@@ -78,16 +78,16 @@ impl Reply {
         self
     }
 
-    /// Waits before the first byte. To hold a reply until the test says so, block in the
-    /// script instead: it has a thread of its own.
+    /// Waits before the first byte. To hold a reply until a moment in the test, block in the script instead: it has its
+    /// own thread.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Ends the reply in another way, after the header fields and the body given. The response
-    /// then announces one byte more than it has.
+    /// Ends the reply in another way, after the header fields and the body. The response then announces one byte more
+    /// than it has.
     #[must_use]
     pub fn ending(mut self, ending: Ending) -> Self {
         self.ending = ending;

@@ -1,5 +1,5 @@
-//! What circuit-breaker promises of a real Envoy with several workers under load: exact permits, exact
-//! counts. All else that a user would notice is a scenario.
+//! What circuit-breaker promises under load, on a real Envoy with several workers: exact permits, exact
+//! counts. Everything else that a user would notice is a scenario.
 
 #![allow(
     clippy::expect_used,
@@ -24,12 +24,12 @@ use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::Reply;
 use serde_json::{Value, json};
 
-/// More than there are cores, so that a worker may lose the core between reading and writing.
+/// More than the cores, so that a worker may be preempted between reading and writing.
 const WORKERS: u32 = 4;
-/// How long a circuit stays open.
+/// The time for which a circuit stays open.
 const OPEN: Duration = Duration::from_secs(1);
 
-/// An Envoy whose instance `edge` has this breaker, which is called `all`.
+/// An Envoy whose instance `edge` has this breaker, named `all`.
 fn builder(mut breaker: Value) -> Builder {
     breaker["name"] = json!("all");
     breaker["open"] = json!({"base": "1s", "factor": 1, "jitter": 0});
@@ -40,7 +40,7 @@ fn builder(mut breaker: Value) -> Builder {
         .wasm(&WasmFilter::plugin("circuit-breaker").configuration(&configuration))
 }
 
-/// Sends so many requests over so many connections at once. Returns their statuses.
+/// Sends a number of requests over concurrent connections. Returns their statuses.
 fn statuses(envoy: &Envoy, connections: usize, requests: usize, path: &'static str) -> Vec<u16> {
     let request = move |_| Request::get(path);
     load::run(envoy.address(PLAIN), connections, requests, request)
@@ -58,7 +58,7 @@ fn stat(envoy: &Envoy, metric: &str) -> u64 {
     ))
 }
 
-/// Fails for `/fails`, at once. Answers everything else, after a while.
+/// Fails `/fails` immediately. Answers everything else after a delay.
 fn slow_or_failing(request: &Request) -> Reply {
     if request.target == "/fails" {
         return Reply::new(503);
@@ -133,7 +133,7 @@ fn never_more_are_under_way_than_may_be() {
     let rejected = stat(&envoy, "reason=.=bulkhead;.;rejected") as usize;
     assert_eq!(count(&statuses, 503), rejected);
     assert!(rejected > 0 && count(&statuses, 200) > MOST);
-    // Nothing leaked: as many fit as before.
+    // No permit leaked: as many requests are admitted as before.
     let blocked: Vec<u16> = self::statuses(&envoy, MOST, MOST, "/");
     assert_eq!(count(&blocked, 200), MOST);
     envoy.assert_no_vm_failed();

@@ -1,4 +1,4 @@
-//! Who may probe a half-open circuit, and when a probe counts.
+//! Probes of a half-open circuit, and the moment when they count.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -140,7 +140,7 @@ fn an_upload_that_stalls_holds_its_permit_for_a_second() {
     envoy.assert_no_vm_failed();
 }
 
-/// The dead upstream of a half-open circuit is not revived by uploads that stall.
+/// Stalled uploads do not close the half-open circuit of a dead upstream.
 #[test]
 fn uploads_that_time_out_close_nothing() {
     let envoy = sensitive()

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose is seen as Envoy sees it.
+//! Scripted failures appear as Envoy sees them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::{Ending, Reply};
 use serde_json::json;
 
-/// Envoy's response flags by request target, once so many requests have ended.
+/// Envoy's response flags by request target, after `count` requests have ended.
 fn flags(envoy: &Envoy, requests: usize) -> BTreeMap<String, String> {
     let logged = envoy.wait_for_access_log(requests).into_iter();
     logged.map(|entry| (entry.target, entry.flags)).collect()

@@ -1,4 +1,4 @@
-//! How an Envoy is set up, and that nothing is left of it.
+//! Setup and cleanup of an Envoy.
 
 use std::env;
 use std::path::Path;
@@ -87,7 +87,7 @@ fn dropping_an_envoy_ends_its_process() {
     assert!(!is_running(process));
 }
 
-/// An Envoy that is never dropped, as files have it whose tests share one.
+/// An Envoy that is never dropped, as in files whose tests share one.
 static SHARED: LazyLock<Envoy> = LazyLock::new(|| Envoy::builder().start());
 
 #[test]
@@ -118,7 +118,7 @@ fn a_shared_envoy_ends_with_the_test_process() {
     panic!("Envoy {process} still runs");
 }
 
-/// Whether there is such a process. A zombie that nobody has waited for yet has ended, too.
+/// Whether this process exists. A zombie has ended too.
 fn is_running(process: u32) -> bool {
     let status = Path::new("/proc").join(process.to_string()).join("status");
     let status = std::fs::read_to_string(status).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The harness itself, on a real Envoy: what it shows must be what happened.
+//! Tests of the harness itself, on a real Envoy: it must report events as they were.
 
 #![allow(
     clippy::expect_used,

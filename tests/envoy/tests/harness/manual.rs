@@ -1,4 +1,4 @@
-//! What README.md shows runs as it is shown.
+//! Runs the commands of README.md as written.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use portcullis_envoy_tests::client::Client;
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::{Reply, Upstream};
 
-/// Envoy compiles modules first, which takes a busy machine its time.
+/// Envoy first compiles modules, which takes long on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that ends with its test.
@@ -19,7 +19,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended on its own.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

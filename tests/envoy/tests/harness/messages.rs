@@ -1,4 +1,4 @@
-//! Messages pass between client, Envoy and upstream as they are.
+//! Messages pass unchanged between client, Envoy and upstream.
 
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::{Headers, Request};

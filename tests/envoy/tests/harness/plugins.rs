@@ -1,5 +1,5 @@
-//! Wasm plugins in the harness, with a module of a few lines: it accepts only the
-//! configuration `{}`, counts requests, and traps on one with more than 20 header fields.
+//! Wasm plugins in the harness, with a small module: it accepts only the configuration `{}`, counts requests, and traps on
+//! a request with more than 20 header fields.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -119,7 +119,7 @@ fn the_configuration_may_be_any_message() {
         json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": {"a": 1}});
     let refused = validate::plugin(&tiny().configuration_any(structure));
 
-    // The module takes two bytes and no others, and the message has more.
+    // The module accepts exactly two bytes, and the message has more.
     assert_eq!(refused, Err("$.a: first line\n$.b: second line".to_owned()));
 }
 

@@ -1,4 +1,4 @@
-//! What `docs/operations.md` says of modules that Envoy fetches.
+//! Modules that Envoy fetches, as `docs/operations.md` describes them.
 
 use std::fs;
 

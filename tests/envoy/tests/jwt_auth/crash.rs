@@ -1,4 +1,4 @@
-//! A VM that dies while requests wait for keys.
+//! A VM crashes while requests wait for keys.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,14 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::Reply;
-use portcullis_envoy_tests::{artifacts, bootstrap, mortal};
+use portcullis_envoy_tests::{artifacts, bootstrap, crashable};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use serde_json::json;
 
 use super::key_server::{KEYS, KeyServer, configuration};
 use super::{ISSUER, bearer, now};
 
-/// Envoy asks a dead VM nothing, and the one that takes its place knows nothing of these requests:
-/// `stream_idle_timeout` is their bound.
+/// Envoy does not call a crashed VM, and its replacement does not know these requests, so `stream_idle_timeout` ends them.
 #[test]
 fn a_request_that_waited_in_a_vm_that_died_is_answered_before_its_keys_come() {
     let issuer = Issuer::new(ISSUER, Algorithm::ES256);
@@ -27,7 +26,7 @@ fn a_request_that_waited_in_a_vm_that_died_is_answered_before_its_keys_come() {
         {"name": "all", "require": {"provider": "corp"}},
     ]);
     let directory = tempfile::TempDir::new().unwrap();
-    let module = mortal::copy(&artifacts::module("jwt_auth"), directory.path());
+    let module = crashable::copy(&artifacts::module("jwt_auth"), directory.path());
     let plugin = WasmFilter::module("jwt-auth", module).configuration(&configuration.to_string());
     let envoy = Envoy::builder()
         .concurrency(1)

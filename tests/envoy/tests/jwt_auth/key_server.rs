@@ -14,10 +14,10 @@ use super::plugin;
 pub(super) const KEYS: &str = "/keys";
 pub(super) const REVOKED: &str = "/revoked";
 
-/// More than there are cores, so that a worker may lose the core between reading and writing.
+/// More than the cores, so that a worker may be preempted between reading and writing.
 pub(super) const WORKERS: u32 = 4;
 
-/// A server that says what it is told. What it was not told it does not have.
+/// A server with scripted documents. It answers other paths with 404.
 pub(super) struct KeyServer {
     server: Upstream,
     documents: Arc<Mutex<BTreeMap<String, Reply>>>,
@@ -45,7 +45,7 @@ impl KeyServer {
         self.answer(path, Reply::new(200).body(document.to_string()));
     }
 
-    /// Answers in any way.
+    /// Answers with any reply.
     pub(super) fn answer(&self, path: &str, reply: Reply) {
         let mut documents = self.documents.lock().unwrap();
         documents.insert(path.to_owned(), reply);
@@ -63,7 +63,7 @@ impl KeyServer {
         self.server.accept_connections();
     }
 
-    /// How often a document was asked for.
+    /// Number of requests for a document.
     pub(super) fn fetches(&self, path: &str) -> usize {
         let requests = self.server.requests();
         requests
@@ -86,7 +86,7 @@ impl KeyServer {
 }
 
 /// A provider `corp` whose keys are fetched, with these settings of the fetch, and one rule that requires
-/// it. Tokens are not cached: each one says anew whether the keys are there.
+/// it. Tokens are not cached, so each one shows whether the keys are available.
 pub(super) fn configuration(settings: &Value) -> Value {
     let mut remote = json!({"cluster": "idp", "uri": format!("http://idp.example{KEYS}")});
     let settings = settings.as_object().expect("an object").clone();
@@ -101,7 +101,7 @@ pub(super) fn configuration(settings: &Value) -> Value {
     })
 }
 
-/// Waits until it is so.
+/// Waits until the condition is true.
 pub(super) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {

@@ -1,6 +1,6 @@
-//! What jwt-auth promises of a real Envoy: that it is as strict as it says, next to Envoy's own
-//! `jwt_authn`; that keys rotate and servers fail without anybody noticing; that no token does harm.
-//! All else that a user would notice is a scenario.
+//! What jwt-auth promises on a real Envoy: it is as strict as documented, compared with Envoy's own `jwt_authn`; keys
+//! rotate and key servers fail without effects on clients; and no token does harm. Everything else that a user would
+//! notice is a scenario.
 
 #![allow(
     clippy::expect_used,
@@ -12,18 +12,18 @@
 )]
 
 mod crash;
-mod crowds;
 mod differential;
 mod hostile;
+mod integration;
 mod key_server;
 mod outages;
 mod redirects;
 mod revocation;
 mod rotation;
-mod surroundings;
-mod switch;
+mod tcp_proxy;
 mod unreachable;
 mod validation;
+mod waiting;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

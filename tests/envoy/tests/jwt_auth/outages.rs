@@ -1,4 +1,4 @@
-//! Key servers that are down, slow, or talk nonsense.
+//! Key servers that are down, slow, or send invalid responses.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn send(envoy: &Envoy, issuer: &Issuer) -> Response {
     envoy.client().send(&bearer(issuer.token(now()).sign()))
 }
 
-/// The fetches of the keys that had this result.
+/// Number of key fetches with this result.
 fn fetches(envoy: &Envoy, result: &str) -> u64 {
     count(
         envoy,
@@ -51,7 +51,7 @@ fn a_server_that_is_down_at_start_costs_503_until_it_is_up() {
     assert_eq!(response.header("www-authenticate"), None);
     let nobody = envoy.client().send(&bearer("nobody"));
     assert_eq!(nobody.status, 401, "what is no token is not kept waiting");
-    // Nobody is asked more often because requests come in.
+    // Incoming requests do not increase the number of fetches.
     let before = failed_fetches(&envoy);
     for _ in 0..20 {
         assert_eq!(send(&envoy, &issuer).status, 503);
@@ -113,7 +113,7 @@ fn keys_that_are_too_old_are_not_used() {
     envoy.assert_no_vm_failed();
 }
 
-/// The keys at hand stay, whatever the server says.
+/// The current keys stay, whatever the server sends.
 #[test]
 fn nonsense_never_replaces_good_keys() {
     let issuer = issuer();

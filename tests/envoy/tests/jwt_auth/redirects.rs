@@ -1,4 +1,4 @@
-//! Internal redirects: each hop runs through the filters again, with the headers as the hop before left them.
+//! Internal redirects: each hop runs through the filters again, with the headers from the previous hop.
 
 use portcullis_envoy_tests::bootstrap::UPSTREAM;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
@@ -61,7 +61,7 @@ fn a_token_that_is_forwarded_is_judged_at_each_hop() {
         .collect();
     assert_eq!(users, [[&b"ada"[..]], [b"ada"]]);
 
-    // The upstream cannot lead a client to where its token does not suffice.
+    // The upstream cannot redirect a client to a path for which its token does not suffice.
     assert_eq!(envoy.client().send(&get("/raised", &issuer)).status, 403);
     let refused = "jwt_refused{scope,admin}";
     assert_eq!(details(&envoy, 4).last().map(String::as_str), Some(refused));
@@ -80,7 +80,7 @@ fn a_token_that_is_taken_away_is_missing_at_the_next_hop() {
     envoy.assert_no_vm_failed();
 }
 
-/// The headers of claims that the first hop has set could lead the second one to another route.
+/// The claims' headers from the first hop could select another route for the second one.
 #[test]
 fn where_rules_look_at_routes_they_must_be_stable() {
     let issuer = Issuer::new(ISSUER, Algorithm::ES256);

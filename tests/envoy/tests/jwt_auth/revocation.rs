@@ -1,4 +1,4 @@
-//! Tokens that are taken back.
+//! Revoked tokens.
 
 use std::time::{Duration, Instant};
 
@@ -35,13 +35,13 @@ struct Clients<'e> {
 }
 
 impl Clients<'_> {
-    /// What becomes of the token of this id: always the same token.
+    /// The status for the token with this id, which is always the same token.
     fn status(&self, id: &str) -> u16 {
         let token = self.issuer.token(self.issued).claim("jti", id).sign();
         self.envoy.client().send(&bearer(token)).status
     }
 
-    /// How long from now on any worker still accepts the token of this id.
+    /// Time until no worker accepts the token with this id.
     fn last_accepted(&self, id: &str) -> Duration {
         let started = Instant::now();
         let mut last = Duration::ZERO;
@@ -79,7 +79,7 @@ fn a_list_takes_tokens_back_on_every_worker() {
         assert_eq!(clients.status("lost"), 401);
     }
 
-    // It was verified, and is in the caches.
+    // It has been verified, and is in the caches.
     server.publish(REVOKED, &list(&["lost", "kept"]));
     wait_until("all workers to refuse it", || clients.is_refused("kept"));
     assert_eq!(clients.status("another"), 200);
@@ -142,8 +142,7 @@ fn without_a_list_tokens_that_could_be_on_it_wait() {
     envoy.assert_no_vm_failed();
 }
 
-/// Within `refresh` and a second, the README says. One of four times may be longer, since
-/// other tests take the cores now and then.
+/// The README promises `refresh` and a second. One of four times may be longer, because other tests use the cores too.
 #[test]
 fn a_revocation_takes_effect_within_refresh_and_a_second() {
     let issuer = Issuer::new(ISSUER, Algorithm::ES256);

@@ -1,4 +1,4 @@
-//! New keys, while requests come in.
+//! New keys under traffic.
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::Envoy;
@@ -22,7 +22,7 @@ fn statuses(
     statuses.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Requests that come before the keys wait for them; one worker fetches for all.
+/// Requests that arrive before the keys wait for them; one worker fetches for all.
 #[test]
 fn the_first_requests_wait_for_the_keys() {
     let issuer = Issuer::new(ISSUER, Algorithm::RS256);
@@ -58,7 +58,7 @@ fn a_rotation_costs_one_fetch_and_no_request() {
     envoy.assert_no_vm_failed();
 }
 
-/// Who makes up key ids makes it fetch once in `min_refetch_interval`, and nobody else notices.
+/// A client that invents key ids causes one fetch per `min_refetch_interval`, without an effect on others.
 #[test]
 fn unknown_keys_are_asked_for_once() {
     let issuer = Issuer::new(ISSUER, Algorithm::RS256);
@@ -81,7 +81,7 @@ fn unknown_keys_are_asked_for_once() {
     envoy.assert_no_vm_failed();
 }
 
-/// What an issuer withdraws is not accepted any more, also if it was verified before.
+/// A key that the issuer has withdrawn is no longer accepted, even for tokens verified before.
 #[test]
 fn a_key_that_is_withdrawn_is_no_longer_accepted() {
     let mut issuer = Issuer::new(ISSUER, Algorithm::ES256);
@@ -97,7 +97,7 @@ fn a_key_that_is_withdrawn_is_no_longer_accepted() {
     server.publish(KEYS, &issuer.jwks());
 
     wait_until("the token to be refused", || status() == 401);
-    // Workers hear of it one after the other.
+    // Workers receive it one after the other.
     wait_until("all workers to refuse it", || {
         (0..32).all(|_| status() == 401)
     });

@@ -1,5 +1,4 @@
-//! Key servers that Envoy does not reach: what the log says, what a request gets, and that the keys come once
-//! the fault is mended.
+//! Key servers that Envoy cannot reach: the log, the responses, and recovery after the fault.
 
 use std::fs;
 use std::path::Path;
@@ -12,18 +11,18 @@ use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use serde_json::{Map, Value, json};
 
 use super::key_server::{KEYS, KeyServer, wait_until};
-use super::switch::{Lead, Switch};
+use super::tcp_proxy::{Target, TcpProxy};
 use super::{count, now, plugin};
 
-/// Something that is wrong with the cluster of a provider of that name.
+/// A fault in the cluster of the provider with this name.
 struct Fault<'t> {
     name: &'static str,
     cluster: Value,
-    /// What its fetches are counted as.
+    /// The result with which its fetches are counted.
     result: &'static str,
-    /// What the log says, behind the URI.
+    /// The log's text after the URI.
     said: String,
-    /// What Envoy counts, where it says no more.
+    /// The statistic that Envoy counts, if the log does not show the cause.
     statistic: Option<&'static str>,
     mend: Box<dyn Fn() + 't>,
 }
@@ -40,7 +39,7 @@ impl<'t> Fault<'t> {
         }
     }
 
-    /// Envoy says only that there was no connection.
+    /// Envoy reports only that there was no connection.
     fn not_connected(
         name: &'static str,
         cluster: Value,
@@ -48,8 +47,8 @@ impl<'t> Fault<'t> {
         mend: impl Fn() + 't,
     ) -> Self {
         let said = format!(
-            "status 503: \"{RESET} remote connection failure\": nobody listens there, or TLS failed; \
-             Envoy's statistics say which (cluster.{name}.ssl, cluster.{name}.upstream_cx_connect_fail)"
+            "status 503: \"{RESET} remote connection failure\": nothing listens there, or TLS failed; \
+             Envoy's statistics show which (cluster.{name}.ssl, cluster.{name}.upstream_cx_connect_fail)"
         );
         Self {
             statistic: Some(statistic),
@@ -93,7 +92,7 @@ fn status(envoy: &Envoy, name: &str) -> u16 {
     envoy.client().send(&request).status
 }
 
-/// With a provider and a rule for each fault. Each has a cluster of its name, but for `unknown`.
+/// An Envoy with a provider and a rule for each fault. Each has a cluster with its name, except `unknown`.
 fn builder(faults: &[Fault<'_>], unknown: &str) -> Builder {
     let provider = |fault: &Fault<'_>| {
         let cluster = match fault.name {
@@ -124,7 +123,7 @@ fn builder(faults: &[Fault<'_>], unknown: &str) -> Builder {
     let builder = Envoy::builder().wasm(&plugin(&configuration));
     let clusters = faults.iter().map(|fault| fault.cluster.clone());
     let builder = clusters.fold(builder, |it, cluster| it.cluster(cluster));
-    // It also gives Envoy a name, which endpoints are for.
+    // It also gives Envoy a node id, which endpoint discovery needs.
     builder.replaceable_listeners()
 }
 
@@ -135,8 +134,8 @@ fn tls_server() -> Envoy {
 }
 
 /// A cluster that speaks TLS and trusts this certificate.
-fn tls_cluster(name: &str, switch: &Switch, server: &Envoy) -> Value {
-    let mut cluster = bootstrap::cluster(name, switch.address());
+fn tls_cluster(name: &str, proxy: &TcpProxy, server: &Envoy) -> Value {
+    let mut cluster = bootstrap::cluster(name, proxy.address());
     cluster["transport_socket"] = json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
@@ -149,7 +148,7 @@ fn tls_cluster(name: &str, switch: &Switch, server: &Envoy) -> Value {
     cluster
 }
 
-/// A cluster whose endpoints stand in this file, and what they are to be.
+/// A cluster whose endpoints are in this file, and the file's content.
 fn discovered(name: &str, server: &KeyServer, file: &Path) -> (Value, Value) {
     let mut cluster = bootstrap::cluster(name, server.address());
     let endpoints = cluster["load_assignment"]["endpoints"].take();
@@ -185,13 +184,13 @@ fn each_fault_is_named_and_can_be_mended() {
     let breaks_off = KeyServer::start();
     let half = Reply::new(200).body("{\"keys\":").ending(Ending::Close);
     breaks_off.answer(KEYS, half);
-    let switch = |to| Switch::new(to);
-    let distrusted = switch(Lead::To(stranger.address(TLS)));
-    let wants_tls = switch(Lead::To(tls.address(TLS)));
-    let wants_none = switch(Lead::To(tls.address(PLAIN)));
-    let closes = switch(Lead::Close);
-    let hangs = switch(Lead::Hang);
-    let silent = Switch::closed();
+    let proxy = |to| TcpProxy::new(to);
+    let distrusted = proxy(Target::Server(stranger.address(TLS)));
+    let wants_tls = proxy(Target::Server(tls.address(TLS)));
+    let wants_none = proxy(Target::Server(tls.address(PLAIN)));
+    let closes = proxy(Target::Close);
+    let hangs = proxy(Target::Hang);
+    let silent = TcpProxy::closed();
     let cluster = bootstrap::cluster;
     let mut slow = cluster("silent", silent.address());
     slow["connect_timeout"] = "0.2s".into();
@@ -199,8 +198,8 @@ fn each_fault_is_named_and_can_be_mended() {
     let file = directory.path().join("eds.json");
     write_endpoints("empty", &json!([]), &file);
     let (empty, endpoints) = discovered("empty", &server, &file);
-    let good = Lead::To(server.address());
-    let tls_port = Lead::To(tls.address(TLS));
+    let good = Target::Server(server.address());
+    let tls_port = Target::Server(tls.address(TLS));
     let terminated = "connection termination";
     let faults = [
         Fault::not_connected(
@@ -249,7 +248,7 @@ fn each_fault_is_named_and_can_be_mended() {
             "empty",
             empty,
             "Envoy could not send a request to the cluster \"empty\": it has no healthy endpoint, or \
-             capability_restriction_config leaves the call out (proxy_http_call: InternalFailure)",
+             capability_restriction_config does not allow the call (proxy_http_call: InternalFailure)",
             || write_endpoints("empty", &endpoints, &file),
         )
         .counted_as("not_sent"),

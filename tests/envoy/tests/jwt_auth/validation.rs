@@ -1,4 +1,4 @@
-//! What `envoy --mode validate` says of configurations that load and of which a part does not work.
+//! Warnings of `envoy --mode validate` about configurations that load but do not fully work.
 
 use portcullis_envoy_tests::validate;
 use portcullis_scenarios::tokens::{Algorithm, Key};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ISSUER, plugin};
 
-/// Each key that no token can be verified with is named, with the reason.
+/// Each unusable key is named, with the reason.
 #[test]
 fn inline_keys_that_are_not_used_are_named() {
     let key = |number, members: Value| {
@@ -48,7 +48,7 @@ fn inline_keys_that_are_not_used_are_named() {
     );
 }
 
-/// No token has such a claim `iss`, so each would be refused.
+/// No token has such a claim `iss`, so all would be refused.
 #[test]
 fn an_issuer_that_no_token_has_is_refused() {
     let with = |issuers: &[Value]| {

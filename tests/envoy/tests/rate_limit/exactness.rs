@@ -1,5 +1,5 @@
-//! Exactly as many as the limit says, whatever the workers do at the same time. The limits are for a
-//! day, so that nothing comes back while a test runs, however slow the machine is.
+//! Limits are exact while several workers update them. Their period is a day, so that nothing is refilled during a test,
+//! however slow the machine is.
 
 use std::thread;
 
@@ -31,7 +31,7 @@ fn a_limit_of_100_admits_100() {
     envoy.assert_no_vm_failed();
 }
 
-/// Every key is asked for by all connections at once, before anything was counted for it.
+/// All connections send the same new key at once.
 #[test]
 fn a_fresh_key_is_not_counted_twice() {
     const KEYS: usize = 200;
@@ -76,7 +76,7 @@ fn what_one_limit_denies_consumes_nothing_of_another() {
             .count()
     };
     assert_eq!(passed(true), 100);
-    // Always more are left for them than others hold for a moment.
+    // More are always left for them than others reserve for a moment.
     assert_eq!(passed(false), 500);
     // 600 were consumed, and now one more.
     let response = envoy.client().send(&Request::get("/"));
@@ -87,7 +87,7 @@ fn what_one_limit_denies_consumes_nothing_of_another() {
     envoy.assert_no_vm_failed();
 }
 
-/// Each listener has a plugin of its own; of one name and `vm_id`, they have one table.
+/// Each listener has its own plugin. With the same name and `vm_id`, they share a table.
 #[test]
 fn listeners_share_the_counts_of_a_name() {
     let envoy = builder(&json!({

@@ -1,5 +1,5 @@
-//! What rate-limit promises of a real Envoy with several workers under load: exact counts, bounded
-//! memory. All else that a user would notice is a scenario.
+//! What rate-limit promises under load, on a real Envoy with several workers: exact counts and bounded memory.
+//! Everything else that a user would notice is a scenario.
 
 #![allow(
     clippy::expect_used,
@@ -9,9 +9,9 @@
 
 mod exactness;
 mod flood;
+mod integration;
 mod pushes;
 mod routing;
-mod surroundings;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
@@ -20,14 +20,14 @@ use portcullis_envoy_tests::load;
 use portcullis_envoy_tests::message::Request;
 use serde_json::{Value, json};
 
-/// More than there are cores, so that a worker may lose the core between reading and writing.
+/// More than the cores, so that a worker may be preempted between reading and writing.
 const WORKERS: u32 = 4;
 
 fn plugin(configuration: &Value) -> WasmFilter {
     WasmFilter::plugin("rate-limit").configuration(&configuration.to_string())
 }
 
-/// An Envoy with the plugin that answers 200 by itself to what passes.
+/// An Envoy with the plugin, which answers admitted requests with 200.
 fn builder(configuration: &Value) -> Builder {
     Envoy::builder()
         .concurrency(WORKERS)

@@ -1,4 +1,4 @@
-//! What a new configuration does to the counts.
+//! The effect of a new configuration on the counts.
 
 use std::time::{Duration, Instant};
 
@@ -31,13 +31,13 @@ fn send(envoy: &Envoy, cost: usize) -> (u16, String) {
     )
 }
 
-/// Pushes, and waits until all workers show it: for 200 connections in a row.
+/// Pushes, and waits until all workers have it: for 200 connections in a row.
 fn push(envoy: &Envoy, next: &Builder, shown: &str) {
     assert_eq!(envoy.replace_listeners(next), Ok(()));
     let started = Instant::now();
     let mut in_a_row = 0;
     while in_a_row < 200 {
-        // It costs nothing, so it only says where the key stands.
+        // It costs nothing, so it only reports the key's state.
         let (_, fields) = send(envoy, 0);
         in_a_row = match fields.contains(shown) {
             true => in_a_row + 1,
@@ -60,7 +60,7 @@ fn a_push_keeps_the_counts_of_limits_that_mean_the_same() {
     assert_eq!(status, 429, "{fields}");
     assert_eq!(send(&envoy, 2).0, 200);
 
-    // The burst is no part of what a count means: with 2 more, there is room for 2 more.
+    // The meaning of a count does not depend on the burst: with 2 more, there is room for 2 more.
     push(&envoy, &with(12, &[]), "portcullis-burst=12");
     assert_eq!(send(&envoy, 3).0, 429);
     assert_eq!(send(&envoy, 2).0, 200);

@@ -1,4 +1,4 @@
-//! What Envoy does with a request besides sending it on: internal redirects, mirrors, retries and hedges.
+//! Requests that Envoy sends more than once: internal redirects, mirrors, retries and hedges.
 
 use std::time::Duration;
 
@@ -38,14 +38,14 @@ fn each_hop_of_an_internal_redirect_counts() {
             _ => Reply::new(200),
         }
     });
-    // Two each; the third gets to its second hop, which is over the limit.
+    // Two each; the third reaches its second hop, which is over the limit.
     assert_eq!(statuses(&envoy, "/moved", 4), [200, 200, 429, 429]);
     assert_eq!(count(&envoy, "all", "admitted"), 5);
     assert_eq!(envoy.upstream().requests().len(), 5);
     envoy.assert_no_vm_failed();
 }
 
-/// What is mirrored runs through no filters.
+/// A mirrored request runs through no filters.
 #[test]
 fn a_mirrored_request_counts_once() {
     let mirror = Upstream::start(|_| Reply::new(200));

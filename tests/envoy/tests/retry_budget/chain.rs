@@ -8,8 +8,8 @@ use super::{Outcome, RESERVE, attempts, builder, run};
 
 const REQUESTS: usize = 2_000;
 
-/// Sends requests through two Envoys to a service that fails. Returns how often the service was asked,
-/// and what the first Envoy saw.
+/// Sends requests through two Envoys to a service that fails. Returns the number of requests at the service, and the
+/// outcome at the first Envoy.
 fn storm(budget: Option<Value>) -> (u64, Outcome) {
     let service = Upstream::start(|_| Reply::new(503));
     let inner = builder(service.address(), budget.clone()).start();

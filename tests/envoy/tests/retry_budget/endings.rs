@@ -1,4 +1,4 @@
-//! Which requests pay, by how Envoy ended them: those that reached a host of the upstream.
+//! Requests make a deposit only if they reached a host of the upstream, whatever their ending.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ fn route(path: &str, kind: &str, action: &Value) -> Value {
     json!({"match": {"prefix": path}, kind: action})
 }
 
-/// A cluster with this limit of its own circuit breakers.
+/// A cluster with this limit in its own circuit breakers.
 fn limited(name: &str, service: SocketAddr, limit: &str) -> Value {
     let mut cluster = bootstrap::cluster(name, service);
     cluster["circuit_breakers"]["thresholds"][0][limit] = json!(0);
@@ -73,7 +73,7 @@ fn answer(request: &Request) -> Reply {
     }
 }
 
-/// Path, status, how often Envoy counts it as attempted, its flags, and whether it pays.
+/// Path, status, Envoy's number of attempts, flags, and whether the request makes a deposit.
 const ENDINGS: [(&str, u16, u32, &str, bool); 11] = [
     ("/direct", 200, 0, "-", false),
     ("/redirect", 301, 0, "-", false),
@@ -85,7 +85,7 @@ const ENDINGS: [(&str, u16, u32, &str, bool); 11] = [
     ("/reset", 503, 1, "UC", true),
     ("/refusing", 503, 1, "UF", true),
     ("/late", 504, 1, "UT", true),
-    // The retry is kept back, not the request.
+    // This holds back the retry, not the request.
     ("/retry", 503, 1, "UO", true),
 ];
 

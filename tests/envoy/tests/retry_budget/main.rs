@@ -1,5 +1,5 @@
-//! What retry-budget promises of a real Envoy with several workers under load: an outage is not
-//! multiplied, and single failures are retried. All else that a user would notice is a scenario.
+//! What retry-budget promises under load, on a real Envoy with several workers: it does not multiply an
+//! outage, and it retries single failures. Everything else that a user would notice is a scenario.
 
 #![allow(
     clippy::expect_used,
@@ -25,11 +25,14 @@ use serde_json::{Value, json};
 
 /// The cluster that everything is sent to.
 const SERVICE: &str = "service";
-/// The reserve of all budgets here.
+/// The ratio of all budgets here, in percent.
+const RATIO: u64 = 20;
+/// The reserve of all budgets here, in retries per second.
 const RESERVE: u64 = 3;
+/// The connections of the load: at most this many requests are in flight.
+const CONNECTIONS: u64 = 16;
 
-/// An Envoy before a service, whose route has three retries. The plugin has one budget, a ratio of 20 %
-/// and a reserve.
+/// An Envoy in front of a service. Its route allows three retries; the plugin has one budget.
 fn builder(service: SocketAddr, budget: Option<Value>) -> Builder {
     let builder = Envoy::builder()
         .concurrency(4)
@@ -38,7 +41,7 @@ fn builder(service: SocketAddr, budget: Option<Value>) -> Builder {
     match budget {
         Some(mut budget) => {
             budget["name"] = json!("all");
-            budget["ratio"] = json!(20);
+            budget["ratio"] = json!(RATIO);
             budget["min_retries_per_second"] = json!(RESERVE);
             let config = json!({"name": "edge", "budgets": [budget]});
             let plugin = WasmFilter::plugin("retry-budget");
@@ -64,24 +67,27 @@ fn routes() -> Value {
     }]})
 }
 
-/// What came of a load.
+/// The result of a load.
 struct Outcome {
     requests: u64,
-    /// How often Envoy has sent them.
+    /// Number of times that Envoy has sent one of them.
     attempts: u64,
-    /// How many were answered with 200.
+    /// Number of responses with status 200.
     succeeded: u64,
-    /// How many seconds of the clock it may have touched.
+    /// Upper bound on the seconds of the clock in which the load ran, the first and the last included.
     seconds: u64,
 }
 
-/// Sends GET requests for `/0`, `/1` and so on over 16 connections.
+/// Sends GET requests for `/0`, `/1` and so on over [`CONNECTIONS`] connections.
 fn run(envoy: &Envoy, requests: usize) -> Outcome {
     let before = attempts(envoy);
     let begun = Instant::now();
-    let statuses = load::run(envoy.address(PLAIN), 16, requests, |number| {
-        Request::get(format!("/{number}"))
-    });
+    let statuses = load::run(
+        envoy.address(PLAIN),
+        CONNECTIONS as usize,
+        requests,
+        |number| Request::get(format!("/{number}")),
+    );
     let statuses = statuses.unwrap_or_else(|error| panic!("{error}"));
     let seconds = begun.elapsed().as_secs() + 2;
     envoy.wait_for_stat("http.ingress.downstream_rq_active", 0);
@@ -98,8 +104,8 @@ fn attempts(envoy: &Envoy) -> u64 {
     envoy.counter(&format!("cluster.{SERVICE}.upstream_rq_total"))
 }
 
-/// The plugin with one budget without a reserve, which forgets nothing while a test lasts, and for which
-/// each request pays a retry, unless it says otherwise.
+/// The plugin with one budget. Unless `budget` overrides it, each request deposits a whole retry, there is no
+/// reserve, and deposits outlast the test.
 fn plugin(budget: &Value) -> WasmFilter {
     let mut all = json!({
         "name": "all", "ratio": 100, "window": "1h", "min_retries_per_second": 0,

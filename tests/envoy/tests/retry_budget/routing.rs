@@ -1,4 +1,4 @@
-//! What Envoy does with a request besides sending it on: internal redirects, mirrors and hedges.
+//! Requests that Envoy sends more than once: internal redirects, mirrors and hedges.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{count, plugin};
 
-/// An Envoy with a budget of which each request pays for a retry, and one route for everything.
+/// An Envoy with a budget for which each request deposits a retry, and one route for everything.
 fn envoy(
     budget: Value,
     action: Value,
@@ -25,7 +25,7 @@ fn envoy(
     builder.route(route).start()
 }
 
-/// Each hop is a request of its own: it pays, and has its own retries.
+/// Each hop is a request of its own: it makes a deposit, and has its own retries.
 #[test]
 fn each_hop_of_an_internal_redirect_pays() {
     let action = json!({"cluster": UPSTREAM, "internal_redirect_policy": {}});
@@ -49,7 +49,7 @@ fn each_hop_of_an_internal_redirect_pays() {
     assert_eq!(count(&envoy, "deposits"), 2);
     assert_eq!(envoy.upstream().requests().len(), 2);
 
-    // Only the second hop is retried: the first one went well.
+    // Only the second hop is retried, because the first one succeeded.
     assert_eq!(client.send(&Request::get("/lost")).status, 503);
     assert_eq!(count(&envoy, "deposits"), 4);
     assert_eq!(count(&envoy, "retries_used"), 1);
@@ -57,7 +57,7 @@ fn each_hop_of_an_internal_redirect_pays() {
     envoy.assert_no_vm_failed();
 }
 
-/// Envoy has written the number of attempts for the request that was redirected. It says nothing of a caller.
+/// Envoy has written the number of attempts for the redirected request, which says nothing about the caller's retries.
 #[test]
 fn a_hop_of_an_internal_redirect_is_no_retry_of_a_caller() {
     let budget = json!({"ratio": 50, "max_retries": 1, "inbound_retries": "deny"});
@@ -90,13 +90,13 @@ fn a_hop_of_an_internal_redirect_is_no_retry_of_a_caller() {
     for _ in 0..2 {
         assert_eq!(client.send(&Request::get("/")).status, 200);
     }
-    // The one retry that these have paid for is used up, and half a retry is there when the second hop comes.
+    // The one retry from these deposits is used up, and half a retry is left when the second hop arrives.
     assert_eq!(client.send(&Request::get("/moved")).status, 200);
     envoy.wait_for_access_log(3);
     assert_eq!(count(&envoy, "retries_used"), 1);
     assert_eq!(count(&envoy, "inbound_retries"), 0);
     assert_eq!(count(&envoy, "deposits"), 4);
-    // A caller that sends the headers of a redirect has its retries counted all the same.
+    // If a caller sends the headers of a redirect, its retries still count.
     let retry = Request::get("/")
         .header("x-envoy-attempt-count", "2")
         .header("x-envoy-original-url", "http://test.example/moved");
@@ -105,7 +105,7 @@ fn a_hop_of_an_internal_redirect_is_no_retry_of_a_caller() {
     envoy.assert_no_vm_failed();
 }
 
-/// What is mirrored runs through no filters, is not retried, and pays nothing.
+/// A mirrored request runs through no filters, is not retried, and deposits nothing.
 #[test]
 fn a_mirrored_request_pays_once() {
     let mirror = Upstream::start(|_| Reply::new(503));
@@ -119,14 +119,14 @@ fn a_mirrored_request_pays_once() {
         assert_eq!(envoy.client().send(&Request::get("/")).status, 503);
     }
     assert_eq!(count(&envoy, "deposits"), 3);
-    // The first had nothing to draw on.
+    // For the first request, the budget was empty.
     assert_eq!(count(&envoy, "retries_used"), 2);
     assert_eq!(envoy.upstream().requests().len(), 3 + 2);
     assert_eq!(mirror.wait_for_requests(3).len(), 3);
     envoy.assert_no_vm_failed();
 }
 
-/// A hedge is a second attempt while the first is still awaited: a retry, which the budget pays for.
+/// A hedge is a second attempt while the first is still pending. The budget treats it as a retry.
 #[test]
 fn a_hedge_is_a_retry() {
     let action = json!({
@@ -139,12 +139,12 @@ fn a_hedge_is_a_retry() {
         Reply::new(200).delay(Duration::from_millis(700))
     });
     let client = envoy.client();
-    // There is nothing to pay for a hedge.
+    // The budget cannot pay for a hedge.
     let first = client.send(&Request::get("/"));
     let sent = envoy.upstream().requests().len();
     assert_eq!((first.status, sent), (200, 1));
     assert_eq!(count(&envoy, "retries_used"), 0);
-    // One, though the route allows three.
+    // One, although the route allows three.
     assert_eq!(client.send(&Request::get("/")).status, 200);
     assert_eq!(envoy.upstream().requests().len(), sent + 2);
     assert_eq!(count(&envoy, "retries_used"), 1);

@@ -4,8 +4,8 @@
 //! cargo test -p portcullis-envoy-tests --test scenarios -- a_cross_site_post
 //! ```
 //!
-//! Not a test for each scenario but one program over their list, so that a scenario that is
-//! written for the native host runs here too without another word.
+//! One program runs the whole list of scenarios, so that a scenario for the native host also runs here without further
+//! code.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Messages of scenarios as those of the harness, and back.
+//! Converts messages between the scenarios and this harness.
 
 use portcullis_envoy_tests::message::{self, Headers};
 use portcullis_envoy_tests::upstream::{Ending, Reply};
@@ -11,7 +11,7 @@ pub(crate) fn on_the_wire(request: Request) -> message::Request {
     };
     let mut message = message.header("host", request.host);
     if let Some(client) = request.client {
-        // Unless it is told otherwise, Envoy believes the header.
+        // By default, Envoy trusts the header.
         message = message.header("x-forwarded-for", client.to_string());
     }
     let headers = request.headers.into_iter();

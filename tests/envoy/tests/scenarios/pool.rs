@@ -1,15 +1,15 @@
-//! Envoys that serve one world after the other.
+//! A pool of Envoys, each of which serves one world after the other.
 //!
-//! V8 takes more than a second of CPU time to compile a module for a new process, and none for a module
-//! that the process has already. So an Envoy that keeps all modules loaded gets the filters of each world
-//! as new listeners, as from a control plane. Nothing of one world reaches the next:
+//! V8 needs more than a second of CPU time to compile a module for a new process, and none for a module that the process
+//! has already loaded. So an Envoy that keeps all modules loaded gets the filters of each world as new listeners, as from
+//! a control plane. Nothing of one world reaches the next:
 //!
 //! - The plugins' state belongs to a `vm_id`, and each world has its own.
 //! - Statistics of plugins end with the last VM that has them. An Envoy is taken again only when the VMs of
 //!   its last world are gone, which takes two seconds; others are taken meanwhile.
 //! - What services received is forgotten, and the log is read from where the world began.
 //!
-//! A world in which a VM is to crash has an Envoy of its own.
+//! A world in which a VM must crash has its own Envoy.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -22,9 +22,9 @@ use portcullis_scenarios::{Cluster, Filter};
 
 use crate::proxy;
 
-/// Envoys, and which of them no world has.
+/// The Envoys, and those that no world uses.
 pub(crate) struct Pool {
-    /// How many there are. Locked while one starts.
+    /// Number of Envoys. Locked while one starts.
     started: Mutex<usize>,
     idle: Mutex<Vec<Stage>>,
 }
@@ -36,17 +36,17 @@ pub(crate) struct Stage {
     pub(crate) services: BTreeMap<Cluster, Upstream>,
     /// Whether it keeps all modules loaded.
     has_modules: bool,
-    /// How many VMs it has without a world.
+    /// Its number of VMs without a world.
     vms: u64,
-    /// When it was given back.
+    /// The time when it was returned.
     left: Instant,
 }
 
 /// Tests wait most of the time, so several run at once (see `tests/run`).
 const ENOUGH: usize = 12;
-/// How long VMs outlive their world: the drain time.
+/// The time for which VMs outlive their world: the drain time.
 const REST: Duration = Duration::from_secs(2);
-/// If no Envoy is free after this long, something keeps VMs alive.
+/// If no Envoy is free after this time, something keeps VMs alive.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -58,17 +58,17 @@ impl Pool {
         }
     }
 
-    /// An Envoy that no world has, without traces of the last one.
+    /// An unused Envoy, without traces of its last world.
     pub(crate) fn take(&self) -> Stage {
         let begun = Instant::now();
         loop {
             if let Some(stage) = self.take_idle() {
                 return stage;
             }
-            // One after the other: each takes both cores for seconds.
+            // One after the other, because each start uses both cores for seconds.
             let starting = match self.started.try_lock() {
                 Ok(started) => Some(started),
-                // The last one did not start, and its test has failed.
+                // The last start failed, and so did its test.
                 Err(TryLockError::Poisoned(started)) => Some(started.into_inner()),
                 Err(TryLockError::WouldBlock) => None,
             };
@@ -92,7 +92,7 @@ impl Pool {
         Some(stage)
     }
 
-    /// Takes an Envoy back. One that a failed test has used ends instead, and shows its log.
+    /// Takes an Envoy back. After a failed test, the Envoy ends instead, and its log is printed.
     pub(crate) fn give_back(&self, mut stage: Stage) {
         if thread::panicking() {
             drop(stage);
@@ -135,7 +135,7 @@ impl Stage {
         stage
     }
 
-    /// Puts filters, whose VMs have that id, in the place of those that it has.
+    /// Replaces its filters by these, whose VMs have this id.
     pub(crate) fn replace_filters(
         &self,
         vm_id: &str,
@@ -170,7 +170,7 @@ fn proxy(services: &BTreeMap<Cluster, Upstream>, has_modules: bool) -> Builder {
     }
 }
 
-/// How many requests Envoy is busy with.
+/// The gauge of active requests.
 pub(crate) const ACTIVE: &str = "http.ingress.downstream_rq_active";
-/// How many VMs there are: for each `vm_id` and module one, and one on each worker.
+/// The gauge of VMs: for each `vm_id` and module, one, and one on each worker.
 const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";

@@ -4,20 +4,20 @@ use std::path::Path;
 
 use portcullis_envoy_tests::artifacts;
 use portcullis_envoy_tests::bootstrap::{self, UPSTREAM};
+use portcullis_envoy_tests::crashable;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::WasmFilter;
-use portcullis_envoy_tests::mortal;
 use portcullis_envoy_tests::upstream::Upstream;
 use portcullis_scenarios::placement::{MODULE, is_one_module};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
-    Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
-    OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
-    RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER, TIER_PREFIX,
+    Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
+    PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX,
+    SHOP_ROUTE, SHORT_TIMEOUT, SHORT_TIMEOUT_PREFIX, SHORT_TIMEOUT_ROUTE, TIER_HEADER, TIER_PREFIX,
 };
 use serde_json::{Value, json};
 
-/// Adds filters, whose VMs have that id.
+/// Adds filters, whose VMs have this id.
 pub(crate) fn with_filters(builder: Builder, vm_id: &str, filters: &[Filter]) -> Builder {
     let add = |builder, filter: &Filter| add(builder, vm_id, filter);
     filters.iter().fold(builder, add)
@@ -36,14 +36,14 @@ pub(crate) fn without_filters<'a>(
     builder.replaceable_listeners()
 }
 
-/// Keeps all modules loaded, for a listener that nobody talks to.
+/// Keeps all modules loaded, for a listener without clients.
 pub(crate) fn with_all_modules(builder: Builder) -> Builder {
     let manager = bootstrap::connection_manager(all_modules());
     builder.listener(bootstrap::listener("loaded", &manager))
 }
 
-/// The routes that every world has. `NO_ROUTE_PREFIX` is left out on the path as it came, because
-/// odd spellings of it, which are not below it, lead to the upstream like all others.
+/// The routes of every world. `NO_ROUTE_PREFIX` is excluded by the path as received, because other spellings of it lead to
+/// the upstream, like all other paths.
 fn routes() -> Value {
     let upstream = json!({"cluster": UPSTREAM});
     let retrying = json!({
@@ -54,7 +54,8 @@ fn routes() -> Value {
             "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
         },
     });
-    let hasty = json!({"cluster": UPSTREAM, "timeout": format!("{}s", HASTE.as_secs_f64())});
+    let hasty =
+        json!({"cluster": UPSTREAM, "timeout": format!("{}s", SHORT_TIMEOUT.as_secs_f64())});
     let prefix = |prefix: &str| json!({"prefix": prefix});
     let public = json!({
         "prefix": TIER_PREFIX,
@@ -78,7 +79,7 @@ fn routes() -> Value {
             route(SHOP_ROUTE, prefix(SHOP_PREFIX), &upstream),
             route(OTHER_ROUTE, prefix(OTHER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(RETRIED_ROUTE, prefix(RETRIED_PREFIX), &retrying),
-            route(HASTY_ROUTE, prefix(HASTY_PREFIX), &hasty),
+            route(SHORT_TIMEOUT_ROUTE, prefix(SHORT_TIMEOUT_PREFIX), &hasty),
             route(PUBLIC_ROUTE, public, &upstream),
             route(PRIVATE_ROUTE, prefix(TIER_PREFIX), &json!({"cluster": Cluster::Other.name()})),
             route(DEFAULT_ROUTE, elsewhere, &upstream),
@@ -89,9 +90,9 @@ fn routes() -> Value {
 fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
     let plugin = match filter {
         Filter::Plugin { module, config } => WasmFilter::plugin(module).configuration(config),
-        Filter::MortalPlugin { module, config } => {
+        Filter::CrashablePlugin { module, config } => {
             let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let copy = mortal::copy(&artifacts::module(module), directory);
+            let copy = crashable::copy(&artifacts::module(module), directory);
             WasmFilter::module(module, copy).configuration(config)
         }
         Filter::Restricted {
@@ -127,7 +128,7 @@ fn deny_all() -> Value {
     })
 }
 
-/// A filter of each module, with a configuration under which it has nothing to do by itself.
+/// A filter for each module, with a configuration under which it does nothing on its own.
 fn all_modules() -> Vec<Value> {
     let name = "loaded";
     let keys = Issuer::new("a", Algorithm::ES256).jwks();

@@ -1,4 +1,4 @@
-//! A scenario's world, with a real Envoy in it.
+//! A scenario's world, with a real Envoy.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,22 +12,23 @@ use portcullis_envoy_tests::log::LogRecord;
 use portcullis_envoy_tests::message;
 use portcullis_envoy_tests::upstream;
 use portcullis_scenarios::placement::placed;
-use portcullis_scenarios::{Cluster, Filter, Request, Response, Script, UnderWay, Upstream, World};
+use portcullis_scenarios::{
+    Cluster, Filter, PendingRequest, Request, Response, Script, Upstream, World,
+};
 
 use crate::messages::{as_received, as_response, on_the_wire, reply};
 use crate::pool::{ACTIVE, Pool, Stage};
 
-/// An Envoy of two workers. Every request goes over a connection of its own, so that any worker
-/// may be the one that serves it.
+/// An Envoy with two workers. Every request uses its own connection, so that any worker may serve it.
 pub(crate) struct EnvoyWorld {
-    /// Given back at the end if it is shared.
+    /// Returned to the pool at the end if it is shared.
     stage: Option<Stage>,
     is_shared: bool,
-    /// The name space of the plugins' state, which no other world has.
+    /// The namespace of the plugins' state, unique to this world.
     vm_id: String,
-    /// How many records Envoy's log had before.
+    /// Number of earlier records in Envoy's log.
     log_begin: usize,
-    /// How many requests to each service the story knows already.
+    /// Number of requests to each service that the scenario has already seen.
     told: BTreeMap<Cluster, usize>,
     under_way: BTreeMap<usize, Pending>,
     begun: usize,
@@ -45,8 +46,8 @@ impl EnvoyWorld {
 
     /// The same; an error if a filter refuses its configuration.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
-        let is_mortal = |filter: &Filter| matches!(filter, Filter::MortalPlugin { .. });
-        let is_shared = !filters.iter().any(is_mortal);
+        let is_crashable = |filter: &Filter| matches!(filter, Filter::CrashablePlugin { .. });
+        let is_shared = !filters.iter().any(is_crashable);
         let stage = match is_shared {
             true => POOL.take(),
             false => Stage::of_its_own(),
@@ -72,7 +73,7 @@ impl EnvoyWorld {
         self.stage().replace_filters(&self.vm_id, &placed(filters))
     }
 
-    /// Checks what no scenario says but all mean: no VM died unless it had to.
+    /// Checks, for every scenario, that no VM failed unless the scenario crashed it.
     pub(crate) fn assert_no_vm_failed(&self) {
         if !self.crashed {
             self.envoy().assert_no_vm_failed_since(self.log_begin);
@@ -87,7 +88,7 @@ impl EnvoyWorld {
         &self.stage().envoy
     }
 
-    /// What was logged in this world.
+    /// The log of this world.
     fn log(&self) -> Vec<LogRecord> {
         self.envoy().log().split_off(self.log_begin)
     }
@@ -109,8 +110,8 @@ impl EnvoyWorld {
         self.client(&request).start(on_the_wire(request))
     }
 
-    /// Waits until Envoy is done with all requests that are not under way: filters see the end of a
-    /// request only after its client has the response.
+    /// Waits until Envoy has finished all requests that are not in flight: filters see the end of a request only after its
+    /// client has the response.
     fn settle(&self) {
         let unfinished = self.under_way.values().filter(|it| !it.is_finished());
         let count = unfinished.count() as u64;
@@ -119,7 +120,7 @@ impl EnvoyWorld {
             .wait_for_stat_to_be(ACTIVE, &wanted, |active| active <= count);
     }
 
-    fn take(&mut self, request: UnderWay) -> Pending {
+    fn take(&mut self, request: PendingRequest) -> Pending {
         let pending = self.under_way.remove(&request.0);
         pending.expect("it was begun, and ends once")
     }
@@ -138,7 +139,7 @@ impl World for EnvoyWorld {
         let script: Script = match upstream {
             Upstream::Unreachable => {
                 service.refuse_connections();
-                // A connection that Envoy still holds for good would fail in another way.
+                // A connection that Envoy still considers usable would fail in another way.
                 let connections = format!("cluster.{}.upstream_cx_active", cluster.name());
                 return self.envoy().wait_for_stat(&connections, 0);
             }
@@ -190,22 +191,22 @@ impl World for EnvoyWorld {
         responses
     }
 
-    fn begin(&mut self, request: Request) -> UnderWay {
+    fn begin(&mut self, request: Request) -> PendingRequest {
         let before = self.envoy().counter(BEGUN);
         let pending = self.start_request(request);
         self.envoy().wait_for_stat(BEGUN, before + 1);
         self.begun += 1;
         self.under_way.insert(self.begun, pending);
-        UnderWay(self.begun)
+        PendingRequest(self.begun)
     }
 
-    fn finish(&mut self, request: UnderWay) -> Response {
+    fn finish(&mut self, request: PendingRequest) -> Response {
         let response = as_response(self.take(request).response());
         self.settle();
         response
     }
 
-    fn abandon(&mut self, request: UnderWay) {
+    fn abandon(&mut self, request: PendingRequest) {
         self.take(request).disconnect();
         self.settle();
     }
@@ -222,8 +223,7 @@ impl World for EnvoyWorld {
     }
 
     fn counter(&mut self, name: &str) -> u64 {
-        // A plugin defines all its metrics when it is configured: one that Envoy does not know is
-        // misspelt, and not 0.
+        // A plugin defines all its metrics when it is configured, so a metric that Envoy does not know is misspelt, not 0.
         self.envoy().counter(&format!("wasmcustom.{name}"))
     }
 
@@ -253,14 +253,14 @@ impl World for EnvoyWorld {
         self.crashed = true;
         let deadly = message::Request::post(path, "x").trailer("x-deadly", "1");
         let client = self.envoy().http2_client();
-        // Nobody chooses the worker, but not one of so many requests may miss a worker. A VM that
-        // is dead is not loaded again within a second.
+        // A test cannot choose the worker, but with this number of requests, each worker gets one. Envoy does not reload a
+        // failed VM within a second.
         for _ in 0..20 {
             let response = client.try_send(&deadly);
             let survived = response.is_ok_and(|response| response.status == 200);
             assert!(
                 !survived,
-                "no filter is mortal, or none of {path} reaches it"
+                "no filter can be made to crash, or none of {path} reaches it"
             );
         }
         self.settle();
@@ -281,7 +281,7 @@ impl Drop for EnvoyWorld {
     }
 }
 
-/// How many requests Envoy has begun.
+/// The counter of requests that Envoy has begun.
 const BEGUN: &str = "http.ingress.downstream_rq_total";
 /// How long to wait for a response that may never come.
 const BRIEFLY: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! Keys for signing.
+//! Signing keys.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::encode;
 
-/// What tokens are signed with.
+/// A signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "these are the names of RFC 7518 and RFC 8037")]
 pub enum Algorithm {
@@ -40,7 +40,7 @@ impl Algorithm {
         RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, HS256, HS384, HS512,
     ];
 
-    /// The name, as in `alg`.
+    /// The name in `alg`.
     pub fn name(self) -> &'static str {
         match self {
             RS256 => "RS256",
@@ -59,10 +59,10 @@ impl Algorithm {
     }
 }
 
-/// How many keys each algorithm has.
+/// The number of keys of each algorithm.
 pub const KEYS: u8 = 200;
 
-/// RSA-2048, made for these tests with `openssl genrsa`: no others can be made up from a number.
+/// RSA-2048 keys, made for these tests with `openssl genrsa`, because RSA keys cannot be derived from a number.
 static RSA: LazyLock<[RsaPrivateKey; 3]> = LazyLock::new(|| {
     let keys: [&[u8]; 3] = [
         include_bytes!("rsa-1.der"),
@@ -72,7 +72,7 @@ static RSA: LazyLock<[RsaPrivateKey; 3]> = LazyLock::new(|| {
     keys.map(|der| RsaPrivateKey::from_pkcs1_der(der).expect("a key in PKCS#1"))
 });
 
-/// A key for one algorithm: a pair, or a secret.
+/// A key for one algorithm: a key pair or a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     algorithm: Algorithm,
@@ -81,8 +81,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of that number, always the same one, from 1 to [`KEYS`]. Of RSA keys there are three, so
-    /// that the fourth is the first one by another name; all RSA algorithms have them in common.
+    /// The key with this number, from 1 to [`KEYS`]. It is always the same. There are three RSA keys, which all RSA
+    /// algorithms share; the fourth is the first one under another name.
     ///
     /// # Panics
     /// If there is no such number.
@@ -96,7 +96,7 @@ impl Key {
         }
     }
 
-    /// The same key by another `kid`.
+    /// The same key with another `kid`.
     #[must_use]
     pub fn named(&self, id: &str) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Key {
         Self::new(self.algorithm, self.number % KEYS + 1)
     }
 
-    /// What it signs with.
+    /// The signature algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -121,7 +121,7 @@ impl Key {
         &self.id
     }
 
-    /// What verifies its signatures, as a JWK with `kid`, `use` and `alg`.
+    /// The public key, or the secret, as a JWK with `kid`, `use` and `alg`.
     pub fn jwk(&self) -> Value {
         let mut jwk = match self.algorithm {
             RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => {
@@ -147,10 +147,10 @@ impl Key {
         jwk
     }
 
-    /// The public key of an RSA key as PEM, which attackers know.
+    /// The public key of an RSA key as PEM. Attackers know it.
     ///
     /// # Panics
-    /// If it is no RSA key.
+    /// If it is not an RSA key.
     pub fn public_pem(&self) -> String {
         use rsa::pkcs8::EncodePublicKey as _;
 
@@ -159,7 +159,7 @@ impl Key {
         pem.expect("a public key can be written")
     }
 
-    /// The signature of a message, as JOSE writes it.
+    /// The signature of a message in the encoding of JOSE.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let pkcs1 = |padding, digest: &[u8]| self.rsa().sign(padding, digest).expect("RSA signs");
         let pss = |padding, digest: &[u8]| {
@@ -209,7 +209,7 @@ impl Key {
     }
 }
 
-/// The tag of a message with any secret, such as a public key that was never meant to be one.
+/// The HMAC of a message with any secret, such as a public key that an attacker misuses as a secret.
 ///
 /// # Panics
 /// If the algorithm is not symmetric.
@@ -229,7 +229,7 @@ fn ec(curve: &str, point: &[u8]) -> Value {
     json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})
 }
 
-/// A salt of zeros is as good as any, where nobody has to be kept from forging.
+/// A random number generator for salts of zeros, which are good enough for tests.
 struct Zeros;
 
 impl CryptoRng for Zeros {}

@@ -1,4 +1,4 @@
-//! Tokens as issuers make them, and as attackers do.
+//! Makes tokens, both like issuers and like attackers.
 //!
 //! ```
 //! # use portcullis_scenarios::tokens::{Algorithm, Issuer, Token};
@@ -15,8 +15,8 @@
 //! assert_ne!(issuer.jwks(), jwks);
 //! ```
 //!
-//! Nothing here is shared with the code that verifies. Keys are fixed, so that a token that once failed
-//! can be made again; they protect nothing.
+//! The code that verifies tokens shares nothing with this module. Keys are fixed, so that failures can be reproduced;
+//! they protect nothing.
 
 mod key;
 mod providers;
@@ -28,10 +28,10 @@ use serde_json::{Map, Value, json};
 pub use key::{Algorithm, KEYS, Key, hmac};
 pub use providers::Provider;
 
-/// How long a token lives, in seconds, if nothing else is said.
+/// The default lifetime of a token in seconds.
 pub const LIFETIME: u64 = 600;
 
-/// An identity provider: its name, and the key it signs with.
+/// An identity provider: its name and its signing key.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     name: String,
@@ -44,7 +44,7 @@ impl Issuer {
         Self::with_key(name, Key::new(algorithm, 1))
     }
 
-    /// An issuer with that key.
+    /// An issuer with this key.
     pub fn with_key(name: &str, key: Key) -> Self {
         Self {
             name: name.to_owned(),
@@ -52,23 +52,23 @@ impl Issuer {
         }
     }
 
-    /// What it signs with.
+    /// The signing key.
     pub fn key(&self) -> &Key {
         &self.key
     }
 
-    /// Replaces the key by the next one of its algorithm, which has another `kid`.
+    /// Replaces the key by the next one of its algorithm, with a different `kid`.
     pub fn rotate(&mut self) {
         self.key = self.key.next();
     }
 
-    /// What it publishes: its key.
+    /// The JWK set that it publishes.
     pub fn jwks(&self) -> Value {
         jwks([&self.key])
     }
 
-    /// A token from `now` on, in seconds since the Unix epoch: with `iss`, `sub`, `aud` (`shop`), `iat`
-    /// and `exp`, and `alg`, `kid` and `typ` in the header.
+    /// A token that is valid from `now` on, in seconds since the Unix epoch. It has `iss`, `sub`, `aud` (`shop`),
+    /// `iat` and `exp`, and `alg`, `kid` and `typ` in the header.
     pub fn token(&self, now: u64) -> Token {
         Token::new(&self.key)
             .header("typ", "JWT")
@@ -86,7 +86,7 @@ pub fn jwks<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Value {
     json!({"keys": keys})
 }
 
-/// A token in the making. What is not changed is as it should be.
+/// Builds a token. Everything that is not changed explicitly is valid.
 #[derive(Clone, Debug)]
 pub struct Token {
     key: Key,
@@ -98,7 +98,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token with `alg` and `kid` of that key, and without claims.
+    /// A token with the `alg` and `kid` of this key, without claims.
     pub fn new(key: &Key) -> Self {
         let token = Self {
             key: key.clone(),
@@ -141,49 +141,49 @@ impl Token {
         self
     }
 
-    /// Puts these bytes, which need not be JSON, in the place of the header.
+    /// Replaces the header by these bytes, which need not be JSON.
     #[must_use]
     pub fn raw_header(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.raw_header = Some(bytes.into());
         self
     }
 
-    /// Puts these bytes, which need not be JSON, in the place of the claims.
+    /// Replaces the claims by these bytes, which need not be JSON.
     #[must_use]
     pub fn raw_payload(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.raw_payload = Some(bytes.into());
         self
     }
 
-    /// Adds members to the text of the header, such as `"alg":"none"`, also those that it has already.
+    /// Adds members to the text of the header, such as `"alg":"none"`. They may be duplicates.
     #[must_use]
     pub fn more_header(self, members: &str) -> Self {
         let text = more(&self.header, members);
         self.raw_header(text)
     }
 
-    /// Adds claims to the text of the payload, also those that it has already.
+    /// Adds claims to the text of the payload. They may be duplicates.
     #[must_use]
     pub fn more_claims(self, members: &str) -> Self {
         let text = more(&self.claims, members);
         self.raw_payload(text)
     }
 
-    /// Puts these bytes in the place of the signature.
+    /// Replaces the signature by these bytes.
     #[must_use]
     pub fn signature(mut self, bytes: &[u8]) -> Self {
         self.signature = Some(bytes.to_vec());
         self
     }
 
-    /// Signs with another key, and leaves the header as it is.
+    /// Signs with another key without changing the header.
     #[must_use]
     pub fn signed_by(mut self, key: &Key) -> Self {
         self.key = key.clone();
         self
     }
 
-    /// What is signed: header and payload as they stand in the token.
+    /// The signing input: header and payload as in the token.
     pub fn signing_input(&self) -> String {
         let text = |raw: &Option<Vec<u8>>, members: &Map<String, Value>| match raw {
             Some(bytes) => encode(bytes),
@@ -194,7 +194,7 @@ impl Token {
         format!("{header}.{payload}")
     }
 
-    /// The token in its compact form.
+    /// The token in compact form.
     pub fn sign(&self) -> String {
         let input = self.signing_input();
         let signature = match &self.signature {
@@ -205,7 +205,7 @@ impl Token {
     }
 }
 
-/// Base64url without padding, as tokens have it.
+/// Encodes base64url without padding.
 pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

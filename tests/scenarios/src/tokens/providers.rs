@@ -1,7 +1,7 @@
-//! Key sets and tokens in the shapes in which identity providers publish and issue them.
+//! Key sets and tokens in the forms that identity providers use.
 //!
-//! The folder `providers` has a file for each: its settings, its set with the names of keys of these tests
-//! in place of key material, and a token. Everything else is as that provider has it.
+//! The folder `providers` has a file for each provider: its settings, its key set with names of test keys instead of
+//! key material, and a token. Everything else is as in the key sets and tokens of that provider.
 
 use serde_json::{Map, Value};
 
@@ -39,10 +39,10 @@ providers![
     "zitadel",
 ];
 
-/// The year 2023, when the tokens are issued.
+/// The issue time of the tokens, in 2023.
 const ISSUED: u64 = 1_700_000_000;
 
-/// The year 2100, when they expire.
+/// The expiry of the tokens, in 2100.
 const EXPIRES: u64 = 4_102_444_800;
 
 /// An identity provider.
@@ -62,7 +62,7 @@ impl Provider {
         FILES.iter().map(read).collect()
     }
 
-    /// The one of that name.
+    /// The provider of this name.
     ///
     /// # Panics
     /// If there is none.
@@ -83,7 +83,7 @@ impl Provider {
         &self.file["provider"]
     }
 
-    /// What stands in `jwks` beside the keys.
+    /// The members of `jwks` other than the keys.
     pub fn jwks_settings(&self) -> Map<String, Value> {
         object(&self.file["jwks"])
     }
@@ -106,7 +106,7 @@ impl Provider {
         document
     }
 
-    /// A token of it, with these claims in place of its own. It is good until the year 2100.
+    /// A token of the provider, in which these claims replace those of the same name. It is valid until 2100.
     pub fn token(&self, claims: &Value) -> String {
         let token = &self.file["token"];
         let mut all = object(&token["claims"]);
@@ -121,7 +121,7 @@ impl Provider {
             .sign()
     }
 
-    /// The header field that carries its token, and the value.
+    /// The header that carries the token, and its value.
     pub fn header(&self, token: &str) -> (&'static str, String) {
         match self.name {
             "cloudflare-access" => ("cf-access-jwt-assertion", token.to_owned()),

@@ -6,11 +6,11 @@ use proxy_wasm::types::{Action, ContextType};
 use proxy_wasm_native_host as host;
 use proxy_wasm_native_host::FailurePolicy;
 
-/// The same filter as the native host wants it. As on the real Envoy, a VM that crashed is loaded
-/// again, so that one panic does not turn the rest of a story into 503s.
+/// Converts a filter. As on the real Envoy, a crashed VM is reloaded, so that one panic does not turn all further
+/// responses of a story into 503.
 pub(crate) fn native(filter: &Filter) -> host::Filter {
     match filter {
-        Filter::Plugin { module, config } | Filter::MortalPlugin { module, config } => {
+        Filter::Plugin { module, config } | Filter::CrashablePlugin { module, config } => {
             plugin(module, config)
         }
         Filter::Restricted {

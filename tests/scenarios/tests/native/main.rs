@@ -1,11 +1,10 @@
-//! The scenarios, on the native host.
+//! Runs the scenarios on the native host.
 //!
 //! ```sh
 //! cargo test -p portcullis-scenarios --test native -- a_cross_site_post
 //! ```
 //!
-//! Not a test for each scenario but one program over their list, so that no scenario can be
-//! forgotten here or on the real Envoy.
+//! One program runs the whole list, here and on the real Envoy, so that no scenario can be forgotten.
 
 #![allow(
     clippy::expect_used,

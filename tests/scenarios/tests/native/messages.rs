@@ -1,4 +1,4 @@
-//! Messages of scenarios as those of the native host, and back.
+//! Converts messages of scenarios to messages of the native host and back.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -53,7 +53,7 @@ pub(crate) fn to_host(request: &Request) -> host::Request {
     }
 }
 
-/// As Envoy writes an address that it has from `x-forwarded-for`: without a port.
+/// The form in which Envoy writes an address from `x-forwarded-for`, which has no port.
 fn socket_address(ip: IpAddr) -> String {
     SocketAddr::new(ip, 0).to_string()
 }
@@ -85,7 +85,7 @@ pub(crate) fn as_response(outcome: &host::Outcome) -> Response {
     }
 }
 
-/// The headers without the pseudo headers.
+/// The headers without pseudo-headers.
 fn fields(headers: &host::Headers) -> Vec<(String, Vec<u8>)> {
     headers
         .iter()

@@ -1,4 +1,4 @@
-//! A scenario's world, with the native host in it.
+//! The implementation of [`World`] with the native host.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use portcullis_scenarios::placement::placed;
 use portcullis_scenarios::{
-    Cluster, DEFAULT_ROUTE, Filter, HASTE, HASTY_PREFIX, HASTY_ROUTE, NO_ROUTE_PREFIX,
-    OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE, PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX,
-    RETRIED_ROUTE, RETRIES, RETRY_ON, Request, Response, SHOP_PREFIX, SHOP_ROUTE, TIER_HEADER,
-    TIER_PREFIX, UnderWay, Upstream, World,
+    Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
+    PUBLIC_ROUTE, PUBLIC_TIER, PendingRequest, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON,
+    Request, Response, SHOP_PREFIX, SHOP_ROUTE, SHORT_TIMEOUT, SHORT_TIMEOUT_PREFIX,
+    SHORT_TIMEOUT_ROUTE, TIER_HEADER, TIER_PREFIX, Upstream, World,
 };
 use proxy_wasm_native_host as host;
 use proxy_wasm_native_host::{
@@ -21,27 +21,27 @@ use proxy_wasm_native_host::{
 use crate::filters::native;
 use crate::messages::{answer, as_received, as_response, to_host};
 
-/// Virtual time passes in such steps while a story waits.
+/// The step of virtual time while a story waits.
 const STEP: Duration = Duration::from_millis(1);
-/// How long a story waits for a response, in virtual time.
+/// The maximum wait for a response, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The same, for a response that may never come.
+/// The maximum wait for a response that may never arrive.
 const BRIEFLY: Duration = Duration::from_secs(3);
 
-/// A host of two workers, which take turns.
+/// A host with two workers, which take turns.
 pub(crate) struct NativeWorld {
     host: Host,
     services: BTreeMap<Cluster, Arc<Mutex<Service>>>,
     under_way: BTreeMap<usize, Sent>,
     begun: usize,
-    /// The name of the filter that can be made to crash, if there is one.
+    /// The name of the filter that can crash; empty if there is none.
     mortal: String,
     crashed: bool,
-    /// Whether the story is about the key server, so that fetches may fail.
+    /// Whether the story uses the key server, so that fetches may fail.
     about_idp: bool,
 }
 
-/// A request that is under way.
+/// A pending request.
 struct Sent {
     stream: ClientStream,
     http2: bool,
@@ -54,12 +54,12 @@ struct Service {
 }
 
 impl NativeWorld {
-    /// Starts a host with those filters.
+    /// Starts a host with these filters.
     pub(crate) fn start(filters: &[Filter]) -> Self {
         Self::try_start(filters).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The same; an error if a filter does not start.
+    /// Starts a host with these filters. Returns an error if a filter does not start.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
         let filters = placed(filters);
         let service = || Service {
@@ -83,7 +83,7 @@ impl NativeWorld {
             .start()
             .map_err(|error| error.to_string())?;
         let mortal = filters.iter().find_map(|filter| match filter {
-            Filter::MortalPlugin { module, .. } => Some(*module),
+            Filter::CrashablePlugin { module, .. } => Some(*module),
             _ => None,
         });
         Ok(Self {
@@ -97,8 +97,8 @@ impl NativeWorld {
         })
     }
 
-    /// Checks what no scenario says but all mean: no VM died unless it had to, and nothing was
-    /// warned of.
+    /// Checks the expectations that all scenarios share: no VM crashed and nothing logged a warning, unless the story
+    /// caused it.
     pub(crate) fn assert_nothing_failed(&self) {
         let bad: Vec<_> = self
             .host
@@ -109,11 +109,11 @@ impl NativeWorld {
         assert!(bad.is_empty(), "{bad:#?}");
     }
 
-    /// Whether the story asked for it.
+    /// Whether the story caused this line.
     fn had_to_be(&self, line: &LogLine) -> bool {
         let is_fetch = self.about_idp && line.message.contains(" not fetched from ");
         let is_skipped_key = line.message.contains(": not used: keys[");
-        let is_breaker = line.message.contains("nothing is known of the breaker");
+        let is_breaker = line.message.contains("there is no such breaker");
         match line.level {
             LogLevel::Critical => self.crashed,
             _ => is_fetch || is_breaker || is_skipped_key,
@@ -131,7 +131,7 @@ impl NativeWorld {
         worker.open(to_host(request))
     }
 
-    fn take(&mut self, request: UnderWay) -> Sent {
+    fn take(&mut self, request: PendingRequest) -> Sent {
         let sent = self.under_way.remove(&request.0);
         sent.expect("it was begun, and ends once")
     }
@@ -191,21 +191,21 @@ impl World for NativeWorld {
         streams.map(|stream| whole(self.wait(stream))).collect()
     }
 
-    fn begin(&mut self, request: Request) -> UnderWay {
+    fn begin(&mut self, request: Request) -> PendingRequest {
         let sent = Sent {
             stream: self.open(&request),
             http2: request.http2,
         };
         self.under_way.insert(self.begun, sent);
-        UnderWay(self.begun)
+        PendingRequest(self.begun)
     }
 
-    fn finish(&mut self, request: UnderWay) -> Response {
+    fn finish(&mut self, request: PendingRequest) -> Response {
         let sent = self.take(request);
         self.wait(sent.stream)
     }
 
-    fn abandon(&mut self, request: UnderWay) {
+    fn abandon(&mut self, request: PendingRequest) {
         let Sent { stream, http2 } = self.take(request);
         match http2 {
             true => stream.reset(),
@@ -285,7 +285,7 @@ impl Service {
 }
 
 fn routes(builder: HostBuilder) -> HostBuilder {
-    // The host's routes cannot leave a prefix out; its router answers the same way here.
+    // Routes of the host cannot exclude a prefix, so this one gives the answer of its router.
     let nowhere = Route::new("none").direct_response(host::Response::new(404));
     let other = Route::new(OTHER_ROUTE).cluster(Cluster::Other.name());
     let retried = Route::new(RETRIED_ROUTE).retry(RETRY_ON, RETRIES);
@@ -296,7 +296,11 @@ fn routes(builder: HostBuilder) -> HostBuilder {
         .route(Route::new(SHOP_ROUTE).prefix(SHOP_PREFIX))
         .route(other.prefix(OTHER_PREFIX))
         .route(retried.prefix(RETRIED_PREFIX))
-        .route(Route::new(HASTY_ROUTE).prefix(HASTY_PREFIX).timeout(HASTE))
+        .route(
+            Route::new(SHORT_TIMEOUT_ROUTE)
+                .prefix(SHORT_TIMEOUT_PREFIX)
+                .timeout(SHORT_TIMEOUT),
+        )
         .route(public.prefix(TIER_PREFIX))
         .route(private.prefix(TIER_PREFIX))
         .route(Route::new(DEFAULT_ROUTE))

@@ -1,6 +1,8 @@
-//! Numbers one after the other, in bytes.
+//! Reading and writing numbers in bytes, one after another.
 
-/// Reads numbers from the front of some bytes; what is missing at the end reads as 0.
+use portcullis_core::time::Nanos;
+
+/// Reads numbers from the front of some bytes. Missing bytes read as 0.
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -16,9 +18,13 @@ impl<'a> Reader<'a> {
         self.0 = rest;
         *first
     }
+
+    pub(super) fn take_time(&mut self) -> Nanos {
+        Nanos::new(u64::from_le_bytes(self.take()))
+    }
 }
 
-/// Writes numbers to the front of some bytes; what does not fit is lost.
+/// Writes numbers to the front of some bytes. Numbers that do not fit are dropped.
 pub(super) struct Writer<'a>(&'a mut [u8]);
 
 impl<'a> Writer<'a> {
@@ -31,5 +37,9 @@ impl<'a> Writer<'a> {
             *first = number;
             self.0 = rest;
         }
+    }
+
+    pub(super) fn put_time(&mut self, time: Nanos) {
+        self.put(time.get().to_le_bytes());
     }
 }

@@ -1,12 +1,12 @@
-//! Permits that come back by themselves.
+//! Permits that return on their own.
 //!
-//! A proxy can lose a request without a word: its VM is reloaded, its stream is never heard of
-//! again. A permit is therefore lent for a **term**. Who has it gives it back, or else it expires, after
-//! one term at the earliest and 5/4 of it at the latest.
+//! A proxy can lose a request silently: its VM is reloaded, or its stream is never heard of again. A permit is
+//! therefore lent for a **term**. The holder returns it, or it expires, after one term at the earliest and 5/4 of a
+//! term at the latest.
 //!
-//! There is no list of permits. Time is cut into **slices** of a quarter of the term (rounded up), and
-//! what is kept is how many permits were taken in each of the last five slices. A slice's permits expire
-//! together when it is no longer among them:
+//! There is no list of permits. Time is cut into **slices** of a quarter of the term (rounded up), and the state holds
+//! the number of permits that were taken in each of the last five slices. The permits of a slice expire together when
+//! the slice is no longer one of the five:
 //!
 //! ```text
 //!             taken here                        expires
@@ -14,42 +14,54 @@
 //!     0        1        2        3        4        5        6
 //! ```
 //!
-//! Whoever took a permit remembers its slice. To give it back is to subtract one there, if that slice is
-//! still among the five; what has expired cannot be given back twice. So the sum of the five is the
-//! number of permits that are out, and it cannot go below 0.
+//! The holder of a permit remembers its slice. To return the permit is to subtract one in that slice, if it is still
+//! one of the five; an expired permit cannot be returned a second time. So the sum of the five is the number of
+//! permits that are out, and it never falls below 0.
 //!
-//! A worker whose clock is a little behind takes permits from the newest slice.
+//! A worker whose clock is slightly behind takes permits from the newest slice.
 
 use super::codec::{Reader, Writer};
+use portcullis_core::time::Nanos;
 
 const SLICES: u64 = 5;
 
-/// For how long permits are lent: the width of a slice in nanoseconds.
+/// The time for which permits are lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Term(u64);
+pub(crate) struct Term {
+    /// The width of a slice in nanoseconds, at least 1.
+    slice: u64,
+}
 
 impl Term {
-    pub(crate) fn new(nanoseconds: u64) -> Self {
-        Self(nanoseconds.div_ceil(SLICES - 1).max(1))
+    pub(crate) fn new(length: Nanos) -> Self {
+        Self {
+            slice: length.get().div_ceil(SLICES - 1).max(1),
+        }
+    }
+
+    /// The number of the slice at this time.
+    fn slice_at(self, now: Nanos) -> u64 {
+        now.get() / self.slice
     }
 }
 
-/// When a permit was taken: the number of the slice.
+/// The slice in which a permit was taken, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slice(u64);
 
 /// The permits that are out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Leases {
+    /// The number of the newest slice.
     newest: u64,
-    /// By number of the slice, modulo their number.
+    /// How many permits were taken in slice *n*, at position *n* mod 5.
     taken: [u32; SLICES as usize],
 }
 
 impl Leases {
-    /// Lets what is over expire, and returns how many permits that were.
-    pub(super) fn expire(&mut self, term: Term, now: u64) -> u32 {
-        let current = now / term.0;
+    /// Expires permits whose term is over, and returns their number.
+    pub(super) fn expire(&mut self, term: Term, now: Nanos) -> u32 {
+        let current = term.slice_at(now);
         let over = current.saturating_sub(self.newest).min(SLICES);
         self.newest = self.newest.max(current);
         let mut expired = 0_u32;
@@ -76,8 +88,8 @@ impl Leases {
         Slice(newest)
     }
 
-    /// Gives a permit back, unless it has expired; whether it had not.
-    pub(super) fn give_back(&mut self, Slice(number): Slice) -> bool {
+    /// Returns a permit. False if it had expired.
+    pub(super) fn return_permit(&mut self, Slice(number): Slice) -> bool {
         let is_there = number <= self.newest && self.newest - number < SLICES;
         match self.slice(number).filter(|_| is_there) {
             Some(taken) => {

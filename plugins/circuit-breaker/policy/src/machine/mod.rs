@@ -1,72 +1,75 @@
-//! One circuit: the state of one key, and what happens to it.
+//! The state machine of one circuit.
 //!
-//! Pure: [`Machine::admit`] and [`Machine::record`] take a state and the time, and return the new state.
-//! What they do is described in the [policy](super)'s documentation.
+//! It is pure: [`Machine::admit`] and [`Machine::record`] take a state and the time, and return the new state. The
+//! documentation of the [policy](super) describes what they do.
 
 mod codec;
 mod leases;
-mod open_time;
 mod probes;
 mod state;
-mod verdict;
+mod trip;
 mod window;
 
+use crate::window_size::WindowSize;
 use leases::Slice;
 pub(super) use leases::Term;
-pub(super) use open_time::OpenTime;
-pub(super) use probes::Begun;
+use portcullis_core::backoff::Backoff;
+use portcullis_core::breaker_snapshot::Phase;
+use portcullis_core::time::Nanos;
+pub(super) use probes::EarlySuccess;
 use probes::{Probe, Stage};
-pub use state::{Cause, Phase};
+pub use state::Cause;
 pub(super) use state::{State, Trip};
-pub(super) use window::{Counts, Extent, MAX_RESULTS, Sample};
+pub(super) use window::{Counts, MAX_RESULTS, Sample};
 
-/// The rules of a breaker, in numbers. Whatever is 0 is off, except as told.
+/// The rules of a breaker. A trigger or a limit of 0 is disabled.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
-    pub(super) extent: Extent,
-    /// How many results there have to be before rates count, at least 1.
+    pub(super) window_size: WindowSize,
+    /// The number of results before rates count, at least 1.
     pub(super) minimum: u32,
     /// In percent.
     pub(super) failure_rate: u32,
     /// In percent.
     pub(super) slow_rate: u32,
     pub(super) consecutive: u32,
-    pub(super) open: OpenTime,
-    /// How many probes a half-open circuit admits, at least 1.
+    /// How long a circuit stays open, by the number of times it opened in a row before.
+    pub(super) open: Backoff,
+    /// The number of probes that a half-open circuit admits, at least 1.
     pub(super) permits: u32,
     pub(super) probe_term: Term,
-    /// Of the permits of probes that upload, or whose responses have begun well.
+    /// The term of probes that upload, or whose responses have begun well.
     pub(super) short_term: Term,
     pub(super) max_concurrent: u32,
     pub(super) concurrent_term: Term,
-    /// Never opens.
-    pub(super) only_measures: bool,
+    /// Whether the circuit never opens.
+    pub(super) is_metrics_only: bool,
 }
 
-/// What asks for admission.
+/// A request that asks for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    /// Whether the whole request has come.
+    /// Whether the whole request has arrived.
     pub(super) is_complete: bool,
-    /// Whether its outcome counts; else it cannot be a probe.
+    /// Whether its result counts. Otherwise it cannot be a probe.
     pub(super) counts: bool,
 }
 
-/// What an admitted request takes along, to be handed back with its result.
+/// What an admitted request holds until its result is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     generation: u64,
     probe: Option<Probe>,
-    under_way: Option<(u64, Slice)>,
+    under_way: Option<(Nanos, Slice)>,
 }
 
 impl Ticket {
-    /// Whether the request is a probe of whose outcome nothing has been recorded.
+    /// Whether the request is a probe without a recorded result.
     pub(super) fn is_open_probe(&self) -> bool {
         self.probe.is_some_and(|probe| !probe.stage.is_answered())
     }
 
-    /// Whether the request is a probe that was not complete when it came.
+    /// Whether the request is a probe that was incomplete when it arrived.
     pub(super) fn is_uploading(&self) -> bool {
         self.probe
             .is_some_and(|probe| probe.stage == Stage::Uploading)
@@ -76,8 +79,8 @@ impl Ticket {
 /// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The circuit is open until then.
-    Open { until: u64 },
+    /// The circuit is open.
+    Open { until: Nanos },
     /// All probes are out.
     HalfOpen,
     /// Too many requests are under way.
@@ -95,57 +98,57 @@ pub struct Transition {
     pub cause: Option<Cause>,
 }
 
-/// What happened to a circuit beside what was asked for.
+/// Side effects of an operation on a circuit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Happened {
-    /// The phase has changed.
+pub struct CircuitEvents {
+    /// The phase changed.
     pub transition: Option<Transition>,
-    /// How many permits came back by themselves.
+    /// How many permits expired.
     pub leases_expired: u32,
-    /// The result came from an older generation and was not counted.
+    /// The result belongs to an older generation and was ignored.
     pub was_late: bool,
-    /// A circuit that only measures would have opened, for this.
+    /// A circuit of a `metrics_only` breaker would have opened for this reason.
     pub exceeded: Option<Cause>,
 }
 
-/// How a request ended, as it is to be recorded.
+/// How a request ended, as the circuit records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// It does not count.
     Neutral,
-    /// Nobody waited for the answer, but it was slow in coming.
+    /// Nobody waited for the answer any more, but it was slow in coming.
     Abandoned,
     /// There was an answer.
     Answered(Sample),
 }
 
-/// What is recorded of a request that was admitted.
+/// The result of a request that was admitted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Report {
     pub(super) ticket: Ticket,
     pub(super) ended: Ended,
-    /// For how long a failure asked to be left alone, in nanoseconds.
-    pub(super) retry_after: u64,
-    /// Makes the jitter, should the circuit open.
+    /// How long a failure asked to wait.
+    pub(super) retry_after: Nanos,
+    /// Determines the jitter if the circuit opens.
     pub(super) random: u64,
 }
 
 impl Machine {
-    /// Asks for admission of a request. What the state is then has to be kept, even after a refusal.
+    /// Asks for admission of a request. The new state must be stored, even after a refusal.
     pub(super) fn admit(
         &self,
         mut state: State,
-        now: u64,
+        now: Nanos,
         candidate: Candidate,
-    ) -> (State, Result<Ticket, Refusal>, Happened) {
-        let mut happened = self.expire(&mut state, now);
+    ) -> (State, Result<Ticket, Refusal>, CircuitEvents) {
+        let mut events = self.expire(&mut state, now);
         let Candidate {
             is_complete,
             counts,
         } = candidate;
         let is_full = self.max_concurrent > 0 && state.under_way.out() >= self.max_concurrent;
         let refusal = match state.phase {
-            _ if self.only_measures => None,
+            _ if self.is_metrics_only => None,
             Phase::Open if now < state.open_until || !counts => Some(Refusal::Open {
                 until: state.open_until,
             }),
@@ -156,15 +159,15 @@ impl Machine {
             Phase::Closed | Phase::HalfOpen | Phase::Open => None,
         };
         if let Some(refusal) = refusal {
-            return (state, Err(refusal), happened);
+            return (state, Err(refusal), events);
         }
-        if state.phase == Phase::Open && !self.only_measures {
-            happened.transition = Some(enter(&mut state, Phase::HalfOpen, now, None));
+        if state.phase == Phase::Open && !self.is_metrics_only {
+            events.transition = Some(enter(&mut state, Phase::HalfOpen, now, None));
             self.expire_probes(&mut state, now);
         }
         let under_way = (self.max_concurrent > 0).then(|| {
-            if state.counting_since == 0 {
-                state.counting_since = now.max(1);
+            if state.counting_since == Nanos::ZERO {
+                state.counting_since = now.max(Nanos::new(1));
             }
             (state.counting_since, state.under_way.take())
         });
@@ -175,46 +178,51 @@ impl Machine {
             probe,
             under_way,
         };
-        (state, Ok(ticket), happened)
+        (state, Ok(ticket), events)
     }
 
     /// Records how a request ended, or that it was never sent.
-    pub(super) fn record(&self, mut state: State, now: u64, report: Report) -> (State, Happened) {
-        let mut happened = self.expire(&mut state, now);
+    pub(super) fn record(
+        &self,
+        mut state: State,
+        now: Nanos,
+        report: Report,
+    ) -> (State, CircuitEvents) {
+        let mut events = self.expire(&mut state, now);
         let Report { ticket, ended, .. } = report;
         if let Some((since, slice)) = ticket.under_way
             && since == state.counting_since
         {
-            state.under_way.give_back(slice);
+            state.under_way.return_permit(slice);
         }
         let is_own = ticket.generation == state.generation;
         let stage = ticket.probe.map(|probe| probe.stage);
         let had_begun = stage.is_some_and(Stage::is_answered);
         let held = match ticket.probe {
-            Some(probe) if is_own => state.give_back(probe),
+            Some(probe) if is_own => state.return_probe(probe),
             _ => false,
         };
         let was_counted = stage == Some(Stage::Counted) || is_own && had_begun && !held;
         let sample = match ended {
-            Ended::Neutral => return (state, happened),
+            Ended::Neutral => return (state, events),
             Ended::Abandoned => Sample {
                 failed: false,
                 slow: true,
             },
             Ended::Answered(sample) => sample,
         };
-        // A response that had begun well, and now breaks off, says something of now.
+        // A response that began well and breaks off now is a result of now.
         let breaks_now = had_begun && sample.failed && state.phase == Phase::Closed;
         if !is_own && !breaks_now {
-            happened.was_late = !was_counted;
-            return (state, happened);
+            events.was_late = !was_counted;
+            return (state, events);
         }
         if was_counted && !sample.failed {
-            return (state, happened);
+            return (state, events);
         }
         if sample.failed {
-            let spared_until = now.saturating_add(report.retry_after.min(self.open.max));
-            state.spared_until = state.spared_until.max(spared_until);
+            let retry_after_until = now + report.retry_after.min(self.open.max);
+            state.retry_after_until = state.retry_after_until.max(retry_after_until);
         }
         let before = state;
         if self.consecutive > 0 {
@@ -228,43 +236,43 @@ impl Machine {
             }
         }
         let transition = match state.phase {
-            _ if self.only_measures => {
-                let counts = state.window.add(self.extent, now, sample);
-                let exceeded = self.verdict(&state, counts);
-                let before = self.verdict(&before, self.counts(&before, now));
-                happened.exceeded = exceeded.filter(|_| before.is_none());
+            _ if self.is_metrics_only => {
+                let counts = state.window.add(self.window_size, now, sample);
+                let exceeded = self.trip_cause(&state, counts);
+                let before = self.trip_cause(&before, self.counts(&before, now));
+                events.exceeded = exceeded.filter(|_| before.is_none());
                 None
             }
             Phase::Closed => {
                 let mut counts = Counts::default();
                 if self.failure_rate > 0 || self.slow_rate > 0 {
-                    counts = state.window.add(self.extent, now, sample);
+                    counts = state.window.add(self.window_size, now, sample);
                 }
-                let cause = self.verdict(&state, counts);
+                let cause = self.trip_cause(&state, counts);
                 cause.map(|cause| self.open(&mut state, now, cause, counts, report.random))
             }
             Phase::HalfOpen => {
                 match was_counted {
-                    true => state.probed.spoil(),
+                    true => state.probed.turn_success_into_failure(),
                     false => state.probed.add(sample),
                 }
                 self.decide(&mut state, now, report.random)
             }
-            // Nothing is admitted in this generation.
+            // No request is admitted in this generation.
             Phase::Open => None,
         };
-        happened.transition = match (happened.transition, transition) {
+        events.transition = match (events.transition, transition) {
             (Some(first), Some(second)) => Some(Transition {
                 from: first.from,
                 ..second
             }),
             (first, second) => second.or(first),
         };
-        (state, happened)
+        (state, events)
     }
 
-    /// How bad it is to forget a state, for the table; 0 if it says nothing any more.
-    pub(super) fn harm(&self, mut state: State, now: u64) -> u128 {
+    /// The cost of evicting a state from the table; 0 if the state is as good as new.
+    pub(super) fn eviction_cost(&self, mut state: State, now: Nanos) -> u128 {
         self.expire(&mut state, now);
         let rank: u32 = match state.phase {
             Phase::Open => 3,
@@ -272,46 +280,46 @@ impl Machine {
             Phase::Closed if state.under_way.out() > 0 => 1,
             Phase::Closed => 0,
         };
-        let counts = state.window.counts(self.extent, now);
+        let counts = state.window.counts(self.window_size, now);
         let held = u64::from(counts.total)
             .saturating_add(state.consecutive.into())
             .saturating_add(state.under_way.out().into());
         u128::from(rank) << u64::BITS | u128::from(held)
     }
 
-    /// What is in the window now.
-    pub(super) fn counts(&self, state: &State, now: u64) -> Counts {
-        state.window.counts(self.extent, now)
+    /// The results in the window at this time.
+    pub(super) fn counts(&self, state: &State, now: Nanos) -> Counts {
+        state.window.counts(self.window_size, now)
     }
 
     /// How many requests are under way, and how many probes are out.
-    pub(super) fn out(&self, mut state: State, now: u64) -> (u32, u32) {
+    pub(super) fn out(&self, mut state: State, now: Nanos) -> (u32, u32) {
         self.expire(&mut state, now);
         (state.under_way.out(), state.probes_out())
     }
 
-    fn expire(&self, state: &mut State, now: u64) -> Happened {
-        let mut happened = Happened::default();
+    fn expire(&self, state: &mut State, now: Nanos) -> CircuitEvents {
+        let mut events = CircuitEvents::default();
         if state.phase == Phase::HalfOpen {
-            happened = self.expire_probes(state, now);
+            events = self.expire_probes(state, now);
         }
         if self.max_concurrent > 0 {
             let expired = state.under_way.expire(self.concurrent_term, now);
-            happened.leases_expired = happened.leases_expired.saturating_add(expired);
+            events.leases_expired = events.leases_expired.saturating_add(expired);
         }
-        happened
+        events
     }
 
     fn open(
         &self,
         state: &mut State,
-        now: u64,
+        now: Nanos,
         cause: Cause,
         counts: Counts,
         random: u64,
     ) -> Transition {
-        let time = self.open.after(state.trips, random);
-        let open_until = now.saturating_add(time).max(state.spared_until);
+        let time = self.open.delay(state.trips.into(), random);
+        let open_until = (now + time).max(state.retry_after_until);
         state.trips = state.trips.saturating_add(1);
         state.last_trip = Trip {
             cause: Some(cause),
@@ -324,14 +332,14 @@ impl Machine {
     }
 }
 
-/// Begins a new generation, in which nothing has happened yet.
-fn enter(state: &mut State, to: Phase, now: u64, cause: Option<Cause>) -> Transition {
+/// Begins a new generation, which has no results yet.
+fn enter(state: &mut State, to: Phase, now: Nanos, cause: Option<Cause>) -> Transition {
     let from = state.phase;
     *state = State {
         phase: to,
         last_trip: state.last_trip,
         trips: state.trips,
-        generation: now.max(state.generation.saturating_add(1)),
+        generation: now.get().max(state.generation.saturating_add(1)),
         counting_since: state.counting_since,
         under_way: state.under_way,
         ..State::default()
@@ -339,8 +347,7 @@ fn enter(state: &mut State, to: Phase, now: u64, cause: Option<Cause>) -> Transi
     Transition { from, to, cause }
 }
 
-/// Spreads what differs in a few bits over all of them (the finalizer of SplitMix64; Steele, Lea, Flood
-/// 2014).
+/// Spreads the bits of a number over all bits (the finalizer of SplitMix64; Steele, Lea, Flood 2014).
 pub(super) fn mix(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

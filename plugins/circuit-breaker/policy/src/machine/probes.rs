@@ -1,22 +1,23 @@
-//! The probes of a half-open circuit, and what they have shown.
+//! The probes of a half-open circuit, and their results.
 //!
-//! A probe holds a permit in one of three ways, each a lease of its own ([`leases`](super::leases)):
+//! A probe holds a permit in one of three ways, each with leases of its own ([`leases`](super::leases)):
 //!
-//! - **uploading**: its request is not complete. Such probes hold no permit that a complete request could have,
-//!   and only for a short while: a client that stalls its upload takes nothing from the others.
+//! - **uploading**: its request is incomplete. Such a probe takes no permit from complete requests, and holds its own
+//!   only for a short time, so a client that stalls its upload takes nothing from other clients.
 //! - **sent**: its request is complete, and the upstream has yet to answer.
-//! - **answered**: its response has begun well, and its verdict comes with trailers (gRPC). When this lease
-//!   ends, the probe has succeeded.
+//! - **answered**: its response has begun well, and its status comes with the trailers (gRPC). When this lease ends,
+//!   the probe has succeeded.
 //!
-//! Any other response that begins well counts at once (**counted**). What breaks off afterwards counts when it
-//! does: as a failure in place of that success while the circuit is half-open, as a failure like any other once
-//! it is closed.
+//! Any other response that begins well counts at once (**counted**). If it breaks off later, it counts again, as a
+//! failure: in place of its success while the circuit is half-open, like any other failure once the circuit is closed.
 
 use super::leases::Slice;
 use super::window::{Counts, Sample};
-use super::{Cause, Happened, Machine, Phase, State, Ticket, Transition, enter, mix};
+use super::{Cause, CircuitEvents, Machine, State, Ticket, Transition, enter, mix};
+use portcullis_core::breaker_snapshot::Phase;
+use portcullis_core::time::Nanos;
 
-/// What a probe holds.
+/// The permit of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Probe {
     slice: Slice,
@@ -33,29 +34,29 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    /// Whether the response had begun well.
+    /// Whether the response has begun well.
     pub(super) fn is_answered(self) -> bool {
         matches!(self, Self::Answered | Self::Counted)
     }
 }
 
-/// A response that has begun well.
+/// A response that has begun well: an early success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Begun {
+pub(crate) struct EarlySuccess {
     /// Whether its headers were slow.
     pub(crate) is_slow: bool,
-    /// Whether trailers say how it went.
-    pub(crate) has_verdict_in_trailers: bool,
+    /// Whether its status comes with the trailers.
+    pub(crate) has_status_in_trailers: bool,
 }
 
-/// What probes have shown.
-pub(super) enum Verdict {
+/// The result of all probes.
+pub(super) enum ProbeDecision {
     Open,
     Close,
 }
 
 impl State {
-    /// Takes a permit for a request, complete or not.
+    /// Takes a permit for a request.
     pub(super) fn take_probe(&mut self, is_complete: bool) -> Probe {
         let (leases, stage) = match is_complete {
             true => (&mut self.probes, Stage::Sent),
@@ -67,12 +68,12 @@ impl State {
         }
     }
 
-    /// Gives back what a probe of this generation holds; whether it still held it.
-    pub(super) fn give_back(&mut self, probe: Probe) -> bool {
+    /// Returns the permit of a probe of this generation. False if the probe no longer held one.
+    pub(super) fn return_probe(&mut self, probe: Probe) -> bool {
         match probe.stage {
-            Stage::Uploading => self.uploads.give_back(probe.slice),
-            Stage::Sent => self.probes.give_back(probe.slice),
-            Stage::Answered => self.answered.give_back(probe.slice),
+            Stage::Uploading => self.uploads.return_permit(probe.slice),
+            Stage::Sent => self.probes.return_permit(probe.slice),
+            Stage::Answered => self.answered.return_permit(probe.slice),
             Stage::Counted => false,
         }
     }
@@ -85,8 +86,8 @@ impl State {
 }
 
 impl Machine {
-    /// How many more probes may pass. When none is out there is always one more: a new configuration may
-    /// have fewer permits than there are results.
+    /// How many more probes may pass. At least one if none is out, because a new configuration may have fewer
+    /// permits than there are results.
     pub(super) fn probes_left(&self, state: &State, is_complete: bool) -> u32 {
         let mut out = state.probes_out();
         if is_complete {
@@ -97,109 +98,109 @@ impl Machine {
         left.max((out == 0).into())
     }
 
-    /// Lets the permits of probes expire. Those whose responses had begun well have succeeded.
-    pub(super) fn expire_probes(&self, state: &mut State, now: u64) -> Happened {
-        let mut happened = Happened {
+    /// Expires the permits of probes. Probes whose responses had begun well have succeeded.
+    pub(super) fn expire_probes(&self, state: &mut State, now: Nanos) -> CircuitEvents {
+        let mut events = CircuitEvents {
             leases_expired: state
                 .probes
                 .expire(self.probe_term, now)
                 .saturating_add(state.uploads.expire(self.short_term, now)),
-            ..Happened::default()
+            ..CircuitEvents::default()
         };
         let succeeded = state.answered.expire(self.short_term, now);
         if succeeded > 0 {
             state.probed.total = state.probed.total.saturating_add(succeeded);
             state.consecutive = 0;
-            let random = mix(now ^ state.generation);
-            happened.transition = self.decide(state, now, random);
+            let random = mix(now.get() ^ state.generation);
+            events.transition = self.decide(state, now, random);
         }
-        happened
+        events
     }
 
-    /// The request of a probe is complete.
+    /// Records that the request of a probe is complete.
     pub(crate) fn complete(
         &self,
         mut state: State,
-        now: u64,
+        now: Nanos,
         mut ticket: Ticket,
-    ) -> (State, Ticket, Happened) {
-        let happened = self.expire(&mut state, now);
+    ) -> (State, Ticket, CircuitEvents) {
+        let events = self.expire(&mut state, now);
         if let Some(probe) = &mut ticket.probe
             && probe.stage == Stage::Uploading
             && ticket.generation == state.generation
         {
-            state.give_back(*probe);
+            state.return_probe(*probe);
             *probe = state.take_probe(true);
         }
-        (state, ticket, happened)
+        (state, ticket, events)
     }
 
-    /// The response to a probe has begun well.
+    /// Records that the response to a probe has begun well.
     pub(crate) fn answer(
         &self,
         mut state: State,
-        now: u64,
+        now: Nanos,
         mut ticket: Ticket,
-        begun: Begun,
-    ) -> (State, Ticket, Happened) {
-        let mut happened = self.expire(&mut state, now);
+        early: EarlySuccess,
+    ) -> (State, Ticket, CircuitEvents) {
+        let mut events = self.expire(&mut state, now);
         let Some(probe) = &mut ticket.probe else {
-            return (state, ticket, happened);
+            return (state, ticket, events);
         };
-        let waits_for_more = begun.has_verdict_in_trailers && begun.is_slow;
+        let waits_for_more = early.has_status_in_trailers && early.is_slow;
         if ticket.generation != state.generation || probe.stage.is_answered() || waits_for_more {
-            return (state, ticket, happened);
+            return (state, ticket, events);
         }
-        state.give_back(*probe);
-        if begun.has_verdict_in_trailers {
+        state.return_probe(*probe);
+        if early.has_status_in_trailers {
             probe.stage = Stage::Answered;
             probe.slice = state.answered.take();
-            return (state, ticket, happened);
+            return (state, ticket, events);
         }
         probe.stage = Stage::Counted;
         state.consecutive = 0;
         state.probed.add(Sample {
             failed: false,
-            slow: begun.is_slow,
+            slow: early.is_slow,
         });
-        let random = mix(now ^ state.generation);
+        let random = mix(now.get() ^ state.generation);
         let decided = self.decide(&mut state, now, random);
-        happened.transition = decided.or(happened.transition);
-        (state, ticket, happened)
+        events.transition = decided.or(events.transition);
+        (state, ticket, events)
     }
 
-    /// Opens or closes a half-open circuit if its probes have shown enough.
-    pub(super) fn decide(&self, state: &mut State, now: u64, random: u64) -> Option<Transition> {
+    /// Opens or closes a half-open circuit if there are enough results.
+    pub(super) fn decide(&self, state: &mut State, now: Nanos, random: u64) -> Option<Transition> {
         let probed = state.probed;
-        match self.verdict_on_probes(state)? {
-            Verdict::Open => Some(self.open(state, now, Cause::Probe, probed, random)),
-            Verdict::Close => {
+        match self.probe_decision(state)? {
+            ProbeDecision::Open => Some(self.open(state, now, Cause::Probe, probed, random)),
+            ProbeDecision::Close => {
                 state.trips = 0;
                 Some(enter(state, Phase::Closed, now, None))
             }
         }
     }
 
-    /// What the probes say, as soon as there are enough of them.
-    fn verdict_on_probes(&self, state: &State) -> Option<Verdict> {
+    /// The result of all probes, once there are enough results.
+    fn probe_decision(&self, state: &State) -> Option<ProbeDecision> {
         let enough = self.minimum.min(self.permits);
         let in_a_row = self.consecutive.min(enough);
         if in_a_row > 0 && state.consecutive >= in_a_row {
-            return Some(Verdict::Open);
+            return Some(ProbeDecision::Open);
         }
         if state.probed.total < enough {
             return None;
         }
         Some(match self.exceeds(state.probed) {
-            (false, false) => Verdict::Close,
-            _ => Verdict::Open,
+            (false, false) => ProbeDecision::Close,
+            _ => ProbeDecision::Open,
         })
     }
 }
 
 impl Counts {
-    /// Makes a failure of a result that had counted as a success.
-    pub(super) fn spoil(&mut self) {
+    /// Turns a result that counted as a success into a failure.
+    pub(super) fn turn_success_into_failure(&mut self) {
         self.failed = self.failed.saturating_add(1).min(self.total);
     }
 }

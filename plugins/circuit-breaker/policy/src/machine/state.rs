@@ -1,82 +1,45 @@
-//! What is kept for each key.
+//! The state of each key, as the table stores it.
 //!
 //! # Layout
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 1 | phase: 0 closed, 1 half-open, 2 open; anything else counts as closed |
+//! | 1 | phase: 0 closed, 1 half-open, 2 open; any other byte is read as closed |
 //! | 3 | the last trip: cause, failure rate, slow rate |
 //! | 2 | trips in a row |
 //! | 4 | failures in a row |
 //! | 8 | generation |
-//! | 8 | when an open circuit may be probed |
-//! | 8 | until when failures of this generation asked to be left alone (`Retry-After`) |
+//! | 8 | end of the open phase |
+//! | 8 | the latest time that `Retry-After` of a failure in this generation asked to wait for |
 //! | 12 | results of probes: all, failed, slow |
 //! | 28 | probes that are out, see [`leases`](super::leases) |
-//! | 28 | probes whose requests are not complete |
-//! | 28 | probes whose responses have begun well, and end with trailers |
-//! | 8 | since when requests under way are counted |
+//! | 28 | probes with incomplete requests |
+//! | 28 | probes whose responses have begun well and end with trailers |
+//! | 8 | time since which requests under way are counted |
 //! | 28 | requests under way |
-//! | 129 | the [window](super::window) |
+//! | 129 | the [`window`] |
 //!
-//! Numbers are little-endian. All bytes are a state; all 0 are that of a key that was never seen.
+//! Numbers are little-endian. Any bytes are a state; all 0 is the state of a new key.
 
 use super::codec::{Reader, Writer};
 use super::leases::Leases;
 use super::window::{self, Counts, Window};
+use portcullis_core::breaker_snapshot::Phase;
 use portcullis_core::label::Label;
+use portcullis_core::time::Nanos;
 
 const SIZE: usize = 1 + 3 + 2 + 4 + 3 * 8 + 12 + 3 * 28 + 8 + 28 + window::SIZE;
-
-/// The state of a circuit. An ordering: the later, the worse.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Requests pass.
-    #[default]
-    Closed,
-    /// So many requests pass as it takes to find out.
-    HalfOpen,
-    /// No request passes.
-    Open,
-}
-
-impl Phase {
-    /// The phase in words, as in the status view.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::HalfOpen => "half_open",
-            Self::Open => "open",
-        }
-    }
-
-    pub(crate) fn to_byte(self) -> u8 {
-        match self {
-            Self::Closed => 0,
-            Self::HalfOpen => 1,
-            Self::Open => 2,
-        }
-    }
-
-    pub(crate) fn from_byte(byte: u8) -> Self {
-        match byte {
-            1 => Self::HalfOpen,
-            2 => Self::Open,
-            _ => Self::Closed,
-        }
-    }
-}
 
 /// Why a circuit opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Too large a part of the requests failed.
+    /// The failure rate was reached.
     Rate,
-    /// Too large a part of them was slow.
+    /// The slow rate was reached.
     Slow,
-    /// Too many failed in a row.
+    /// The number of failures in a row was reached.
     Consecutive,
-    /// The probes of a half-open circuit did not do well.
+    /// The probes of a half-open circuit failed.
     Probe,
 }
 
@@ -116,10 +79,10 @@ impl Cause {
     }
 }
 
-/// What opened a circuit the last time, for the status view.
+/// The last time that a circuit opened, for the status view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trip {
-    /// None if it never opened.
+    /// `None` if it never opened.
     pub(crate) cause: Option<Cause>,
     /// In percent.
     pub(crate) failure_rate: u8,
@@ -134,19 +97,24 @@ pub(crate) struct State {
     pub(crate) last_trip: Trip,
     /// How often it opened since it was last closed.
     pub(crate) trips: u16,
+    /// Failures in a row.
     pub(crate) consecutive: u32,
-    /// When the present phase began; each begins later than the one before. 0 is the first.
+    /// The time at which the phase began, as a number that grows with each phase. 0 is the first.
     pub(crate) generation: u64,
-    pub(crate) open_until: u64,
-    pub(super) spared_until: u64,
+    pub(crate) open_until: Nanos,
+    /// The latest time that `Retry-After` of a failure in this generation asked to wait for.
+    pub(super) retry_after_until: Nanos,
+    /// Results of probes.
     pub(crate) probed: Counts,
+    /// Permits of probes with complete requests.
     pub(super) probes: Leases,
-    /// Of probes whose requests are not complete.
+    /// Permits of probes with incomplete requests.
     pub(super) uploads: Leases,
-    /// Of probes whose responses have begun well.
+    /// Permits of probes whose responses have begun well.
     pub(super) answered: Leases,
-    /// 0: never. Tells the requests of an earlier life of the key, before it was evicted.
-    pub(super) counting_since: u64,
+    /// Since when requests under way are counted; 0: never. It distinguishes them from requests that were counted
+    /// before the key was evicted.
+    pub(super) counting_since: Nanos,
     pub(super) under_way: Leases,
     pub(super) window: Window,
 }
@@ -168,14 +136,14 @@ impl portcullis_table::State for State {
         ]);
         writer.put(self.trips.to_le_bytes());
         writer.put(self.consecutive.to_le_bytes());
-        for time in [self.generation, self.open_until, self.spared_until] {
-            writer.put(time.to_le_bytes());
-        }
+        writer.put(self.generation.to_le_bytes());
+        writer.put_time(self.open_until);
+        writer.put_time(self.retry_after_until);
         self.probed.write(&mut writer);
         for leases in [&self.probes, &self.uploads, &self.answered] {
             leases.write(&mut writer);
         }
-        writer.put(self.counting_since.to_le_bytes());
+        writer.put_time(self.counting_since);
         self.under_way.write(&mut writer);
         writer.put(self.window.0);
         bytes
@@ -194,13 +162,13 @@ impl portcullis_table::State for State {
             trips: u16::from_le_bytes(reader.take()),
             consecutive: u32::from_le_bytes(reader.take()),
             generation: u64::from_le_bytes(reader.take()),
-            open_until: u64::from_le_bytes(reader.take()),
-            spared_until: u64::from_le_bytes(reader.take()),
+            open_until: reader.take_time(),
+            retry_after_until: reader.take_time(),
             probed: Counts::read(&mut reader),
             probes: Leases::read(&mut reader),
             uploads: Leases::read(&mut reader),
             answered: Leases::read(&mut reader),
-            counting_since: u64::from_le_bytes(reader.take()),
+            counting_since: reader.take_time(),
             under_way: Leases::read(&mut reader),
             window: Window(reader.take()),
         }

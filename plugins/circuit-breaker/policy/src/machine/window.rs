@@ -1,57 +1,50 @@
-//! The last results of a key: of some time, or so many.
+//! The last results of a key: those of some time, or a fixed number.
 //!
 //! # By time
 //!
-//! Ten buckets, each a tenth of the window wide (rounded up to whole nanoseconds), aligned to the
-//! clock. A result counts in the bucket of the time at which it is recorded, and goes with it: after
-//! nine to ten tenths of the window. A worker whose clock is a little behind counts in the newest bucket.
+//! Ten buckets, each a tenth of the window wide (rounded up to whole nanoseconds) and aligned to the clock. A result
+//! counts in the bucket of the time at which it is recorded, and leaves with that bucket: after nine to ten tenths of
+//! the window. A worker whose clock is slightly behind counts in the newest bucket.
 //!
 //! # By count
 //!
-//! A ring of the last results, two bits each: failed, slow.
+//! A ring of the last results with two bits each: failed, slow.
 //!
 //! # Layout
 //!
 //! | by time | |
 //! |---|---|
 //! | 8 bytes | number of the newest bucket: its time divided by the width |
-//! | 10 × 12 bytes | results, failed, slow: bucket *n* is at place *n* mod 10 |
+//! | 10 × 12 bytes | results, failed, slow: bucket *n* is at position *n* mod 10 |
 //!
 //! | by count | |
 //! |---|---|
-//! | 2 bytes | how many results there are |
-//! | 2 bytes | the place of the next one |
+//! | 2 bytes | number of results |
+//! | 2 bytes | position of the next result |
 //! | 125 bytes | result *i*: bits 2 (*i* mod 4) and the next one of byte *i* / 4 |
 //!
-//! Numbers are little-endian. Any bytes are a window: a place that is none counts as the first.
+//! Numbers are little-endian. Any bytes are a window: an invalid position is read as the first one.
 
 use super::codec::{Reader, Writer};
+use crate::window_size::WindowSize;
+use portcullis_core::time::Nanos;
 
 const BUCKETS: u64 = 10;
 
-/// How many results a window by count can have.
+/// The largest number of results in a window by count.
 pub(crate) const MAX_RESULTS: u16 = 500;
 
 /// The bytes of a window.
 pub(super) const SIZE: usize = 4 + MAX_RESULTS as usize / 4;
 
-/// What a window holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Extent {
-    /// The results of this many nanoseconds.
-    Time(u64),
-    /// So many results.
-    Count(u16),
-}
-
-/// How a request ended.
+/// One result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sample {
     pub(crate) failed: bool,
     pub(crate) slow: bool,
 }
 
-/// How many results there are.
+/// Numbers of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) total: u32,
@@ -77,12 +70,12 @@ impl Counts {
         });
     }
 
-    /// The failed in percent, rounded down; 0 of nothing.
+    /// The percentage of failures, rounded down; 0 without results.
     pub(crate) fn failure_rate(self) -> u8 {
         percent(self.failed, self.total)
     }
 
-    /// The slow in percent, rounded down; 0 of nothing.
+    /// The percentage of slow results, rounded down; 0 without results.
     pub(crate) fn slow_rate(self) -> u8 {
         percent(self.slow, self.total)
     }
@@ -110,7 +103,7 @@ fn percent(part: u32, total: u32) -> u8 {
         .unwrap_or(0)
 }
 
-/// Results, as bytes; all 0 are none.
+/// Results as bytes. All 0 is an empty window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window(pub(super) [u8; SIZE]);
 
@@ -121,24 +114,24 @@ impl Default for Window {
 }
 
 impl Window {
-    /// What is in the window now.
-    pub(super) fn counts(&self, extent: Extent, now: u64) -> Counts {
-        match extent {
-            Extent::Time(length) => Buckets::read(&self.0).at(length, now).sum(),
-            Extent::Count(size) => Ring::read(&self.0, size).counts(),
+    /// The results in the window at this time.
+    pub(super) fn counts(&self, window_size: WindowSize, now: Nanos) -> Counts {
+        match window_size {
+            WindowSize::Time(length) => Buckets::read(&self.0).at(length, now).sum(),
+            WindowSize::Count(size) => Ring::read(&self.0, size).counts(),
         }
     }
 
-    /// Adds a result, and returns what is in the window then.
-    pub(super) fn add(&mut self, extent: Extent, now: u64, sample: Sample) -> Counts {
-        match extent {
-            Extent::Time(length) => {
+    /// Adds a result, and returns the results in the window.
+    pub(super) fn add(&mut self, window_size: WindowSize, now: Nanos, sample: Sample) -> Counts {
+        match window_size {
+            WindowSize::Time(length) => {
                 let mut buckets = Buckets::read(&self.0).at(length, now);
                 buckets.add(sample);
                 self.0 = buckets.to_bytes();
                 buckets.sum()
             }
-            Extent::Count(size) => {
+            WindowSize::Count(size) => {
                 let mut ring = Ring::read(&self.0, size);
                 ring.push(sample);
                 self.0 = ring.to_bytes();
@@ -148,7 +141,7 @@ impl Window {
     }
 }
 
-/// Counts of tenths of a window's time.
+/// The results of each tenth of a window's time.
 struct Buckets {
     newest: u64,
     counts: [Counts; BUCKETS as usize],
@@ -173,9 +166,9 @@ impl Buckets {
         bytes
     }
 
-    /// Without the buckets whose time is over.
-    fn at(mut self, length: u64, now: u64) -> Self {
-        let current = now / length.div_ceil(BUCKETS).max(1);
+    /// The buckets at this time, without those that have left the window.
+    fn at(mut self, length: Nanos, now: Nanos) -> Self {
+        let current = now.get() / length.get().div_ceil(BUCKETS).max(1);
         let over = current.saturating_sub(self.newest).min(BUCKETS);
         self.newest = self.newest.max(current);
         for age in 0..over {
@@ -203,7 +196,7 @@ impl Buckets {
     }
 }
 
-/// The last so many results.
+/// The last results, up to `size`.
 struct Ring {
     size: u16,
     filled: u16,
@@ -213,7 +206,7 @@ struct Ring {
 
 const FAILED: u8 = 0b01;
 const SLOW: u8 = 0b10;
-/// The same in all four results of a byte.
+/// The same bit in all four results of a byte.
 const ALL_FAILED: u8 = 0b0101_0101;
 const ALL_SLOW: u8 = 0b1010_1010;
 

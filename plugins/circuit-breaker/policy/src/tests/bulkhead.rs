@@ -1,4 +1,4 @@
-//! How many requests may be under way at a time.
+//! The limit of requests under way.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -11,7 +11,7 @@ fn world() -> World {
     ))
 }
 
-/// How many requests pass that then stay under way.
+/// Sends requests that stay under way, and returns how many passed.
 fn room(world: &mut World) -> Vec<Admission> {
     let mut passed = Vec::new();
     loop {
@@ -27,7 +27,7 @@ fn room(world: &mut World) -> Vec<Admission> {
 }
 
 #[test]
-fn so_many_and_no_more() {
+fn no_more_than_the_limit_pass() {
     let mut world = world();
     let mut under_way = room(&mut world);
     assert_eq!(under_way.len(), 3);
@@ -39,7 +39,7 @@ fn so_many_and_no_more() {
 }
 
 #[test]
-fn what_ends_twice_is_counted_once() {
+fn a_request_that_ends_twice_is_counted_once() {
     let mut world = world();
     let under_way = room(&mut world);
     let mut first = under_way.into_iter().next().unwrap();
@@ -52,22 +52,22 @@ fn what_ends_twice_is_counted_once() {
 }
 
 #[test]
-fn what_is_lost_is_forgotten_after_its_lease() {
+fn a_lost_request_expires_with_its_lease() {
     let mut world = world();
     let lost = room(&mut world);
-    world.advance(60 * SECOND - 1);
+    world.advance(Nanos::from_secs(60) - Nanos::new(1));
     assert_eq!(room(&mut world).len(), 0);
-    world.advance(15 * SECOND);
+    world.advance(Nanos::from_secs(15));
     assert_eq!(room(&mut world).len(), 3);
     assert_eq!(world.expired(), 3);
-    // They end after all: nothing comes back twice.
+    // They end after all: no permit returns twice.
     for request in lost {
         world.end(request, success());
     }
     assert_eq!(room(&mut world).len(), 0);
 }
 
-/// It counts what is under way, whatever the circuit is doing.
+/// The bulkhead counts requests under way in every phase.
 #[test]
 fn transitions_do_not_touch_it() {
     let mut world = World::new(one_breaker(json!({
@@ -76,7 +76,7 @@ fn transitions_do_not_touch_it() {
     })));
     let old: Vec<_> = (0..2).map(|_| world.send(&[])).collect();
     world.call(failure());
-    world.advance(SECOND);
+    world.advance(Nanos::SECOND);
     world.call(success());
     let expected = [opened(Cause::Consecutive), HALF_OPEN, CLOSED];
     assert_eq!(world.transitions(), expected);
@@ -94,11 +94,14 @@ fn an_open_circuit_is_not_probed_by_what_the_bulkhead_rejects() {
         "max_concurrent": 1, "consecutive_failures": 1, "open": {"base": "1s"}
     })));
     world.call(failure());
-    assert_eq!(world.rejection(), Some((Reason::CircuitOpen, SECOND)));
-    world.advance(SECOND);
+    assert_eq!(
+        world.rejection(),
+        Some((Reason::CircuitOpen, Nanos::SECOND))
+    );
+    world.advance(Nanos::SECOND);
     let probe = world.send(&[]);
     assert!(!probe.is_rejected());
-    assert_eq!(world.rejection(), Some((Reason::Bulkhead, SECOND)));
+    assert_eq!(world.rejection(), Some((Reason::Bulkhead, Nanos::SECOND)));
     world.end(probe, neutral());
     assert_eq!(world.rejection(), None);
 }

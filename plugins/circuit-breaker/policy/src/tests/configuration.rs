@@ -1,4 +1,4 @@
-//! What is refused, and how that is said.
+//! Invalid configurations and their errors.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -13,7 +13,7 @@ fn errors(config: Value) -> Vec<String> {
     }
 }
 
-/// The only error of a breaker with these fields, without its path before the breaker's.
+/// The only error of a breaker with these fields, with its path relative to the breaker.
 fn error(mut breaker: Value) -> String {
     breaker["name"] = json!("a");
     if breaker["consecutive_failures"].is_null() {
@@ -89,9 +89,9 @@ fn numbers_and_durations_have_bounds() {
     }
 }
 
-/// The bounds in an error are those of the field, and not those of all durations.
+/// An error shows the bounds of the field, not the bounds of all durations.
 #[test]
-fn what_is_no_duration_is_told_the_bounds_of_its_field() {
+fn an_invalid_duration_gets_the_bounds_of_its_field() {
     for (breaker, expected) in [
         (
             json!({"half_open": {"max_wait": "30"}}),
@@ -154,7 +154,7 @@ fn failures_are_named_as_envoy_names_them() {
     let grpc = error(json!({"failures": {"grpc": [0]}}));
     assert_eq!(
         grpc,
-        "failures.grpc[0]: found 0; expected a status of gRPC: a number from 1 to 16, or one of CANCELLED, \
+        "failures.grpc[0]: found 0; expected a gRPC status: a number from 1 to 16, or one of CANCELLED, \
          UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, \
          RESOURCE_EXHAUSTED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, \
          DATA_LOSS, UNAUTHENTICATED"
@@ -182,18 +182,18 @@ fn open_times_are_in_order() {
         error(json!({"open": {"base": "10s", "max": "5s"}})),
         "open.max: found \"5s\"; expected at least \"base\", which is \"10s\""
     );
-    // With a base that is none, nothing is said of the maximum.
+    // With an invalid base, there is no error about the maximum.
     assert_eq!(
         error(json!({"open": {"base": "soon", "max": "1s"}})),
         "open.base: found \"soon\"; expected a duration from \"1ms\" to \"1d\", written as a whole number and one \
          of ms, s, m, h, d"
     );
-    // Without a maximum the base may be longer than the usual one.
+    // Without a maximum, the base may be longer than the default maximum.
     let mut world = World::new(one_breaker(
         json!({"consecutive_failures": 1, "open": {"base": "10m"}}),
     ));
     world.call(failure());
-    assert_eq!(world.rejection().unwrap().1, 600 * SECOND);
+    assert_eq!(world.rejection().unwrap().1, Nanos::from_secs(600));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_breaker_has_to_have_a_trigger() {
         let errors = errors(json!({"breakers": [triggers]}));
         assert_eq!(errors.len(), 1);
         assert!(errors[0].starts_with(
-            "$.breakers[0]: found a breaker that never opens; expected at least one of: failure_rate"
+            "$.breakers[0]: found a breaker that never rejects a request; expected at least one of: failure_rate"
         ));
     }
     for state in ["forced_open", "disabled", "metrics_only"] {

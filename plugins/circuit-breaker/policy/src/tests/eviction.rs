@@ -1,4 +1,4 @@
-//! A table that is full.
+//! A full table.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -31,7 +31,7 @@ fn open_circuits_are_the_last_to_go() {
     assert!(!call(&mut world, "open", success()));
     assert_eq!(
         world.gauges,
-        board::Moved {
+        snapshot::GaugeDelta {
             state: 2,
             open_keys: 1
         }
@@ -39,7 +39,7 @@ fn open_circuits_are_the_last_to_go() {
 }
 
 #[test]
-fn what_is_idle_makes_room_before_what_is_busy() {
+fn an_idle_key_makes_room_before_a_busy_one() {
     let mut world = world(json!({"failure_rate": 50, "minimum_requests": 3}));
     call(&mut world, "busy", failure());
     call(&mut world, "busy", failure());
@@ -50,7 +50,7 @@ fn what_is_idle_makes_room_before_what_is_busy() {
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
 }
 
-/// The gauges count keys that are open, wherever they went.
+/// The gauges count open keys, and forget evicted ones.
 #[test]
 fn an_open_circuit_that_is_evicted_is_no_longer_counted() {
     let mut world = world(json!({"consecutive_failures": 1}));
@@ -63,7 +63,7 @@ fn an_open_circuit_that_is_evicted_is_no_longer_counted() {
     assert!(records[0].effects.table.evicted);
     assert_eq!(
         world.gauges,
-        board::Moved {
+        snapshot::GaugeDelta {
             state: 2,
             open_keys: SLOTS as i64
         }
@@ -75,7 +75,7 @@ fn an_open_circuit_that_is_evicted_is_no_longer_counted() {
     assert_eq!(passing.count(), 1);
 }
 
-/// Its permit belongs to the life that it had before.
+/// The permit belongs to the time before the eviction.
 #[test]
 fn a_request_that_outlives_its_evicted_key_returns_nothing_to_the_new_one() {
     let mut world = world(json!({"max_concurrent": 1, "consecutive_failures": 1}));
@@ -84,7 +84,7 @@ fn a_request_that_outlives_its_evicted_key_returns_nothing_to_the_new_one() {
     for tenant in 0..SLOTS {
         call(&mut world, &tenant.to_string(), failure());
     }
-    world.advance(1);
+    world.advance(Nanos::new(1));
     let second = world.send(&first);
     assert!(!second.is_rejected(), "the first was forgotten");
     world.end(under_way, success());

@@ -1,16 +1,16 @@
-//! What happens while a circuit is open, and how it closes.
+//! Open and half-open circuits.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// Opens at the first failure, and is decided by three probes.
+/// Opens at the first failure; three probes decide.
 fn config() -> Value {
     one_breaker(json!({"consecutive_failures": 1, "failure_rate": 50, "minimum_requests": 10}))
 }
 
-/// A world in which the circuit has just been opened.
+/// A world with a circuit that has just opened.
 fn opened_world(config: Value) -> World {
     let mut world = World::new(config);
     world.call(failure());
@@ -31,9 +31,12 @@ fn by_rate() -> World {
 #[test]
 fn an_open_circuit_rejects_until_its_time_is_over() {
     let mut world = opened_world(config());
-    world.advance(5 * SECOND - 1);
-    assert_eq!(world.rejection(), Some((Reason::CircuitOpen, 1)));
-    world.advance(1);
+    world.advance(Nanos::from_secs(5) - Nanos::new(1));
+    assert_eq!(
+        world.rejection(),
+        Some((Reason::CircuitOpen, Nanos::new(1)))
+    );
+    world.advance(Nanos::new(1));
     assert_eq!(world.rejection(), None);
     assert_eq!(world.transitions(), [HALF_OPEN]);
 }
@@ -41,30 +44,30 @@ fn an_open_circuit_rejects_until_its_time_is_over() {
 #[test]
 fn as_many_probes_pass_as_there_are_permits() {
     let mut world = opened_world(config());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     let probes: Vec<_> = (0..3).map(|_| world.send(&[])).collect();
     assert!(probes.iter().all(|probe| !probe.is_rejected()));
-    assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     for probe in probes {
-        assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+        assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
         world.end(probe, success());
     }
     assert_eq!(world.transitions(), [HALF_OPEN, CLOSED]);
     assert_eq!(world.rejection(), None);
 }
 
-/// Permits are for so many results, not for so many at a time.
+/// Permits limit the results in total, not the probes at a time.
 #[test]
 fn a_probe_that_has_ended_does_not_make_room_for_another() {
     let mut world = by_rate();
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     let first = world.send(&[]);
     let second = world.send(&[]);
     world.end(first, success());
     let third = world.send(&[]);
-    assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     world.end(second, success());
-    assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     world.end(third, success());
     assert_eq!(world.transitions(), [HALF_OPEN, CLOSED]);
 }
@@ -73,7 +76,7 @@ fn a_probe_that_has_ended_does_not_make_room_for_another() {
 fn the_rate_of_the_probes_decides() {
     for (failures, expected) in [(1, CLOSED), (2, opened(Cause::Probe))] {
         let mut world = by_rate();
-        world.advance(5 * SECOND);
+        world.advance(Nanos::from_secs(5));
         world.calls(failures, &failure());
         world.calls(3 - failures, &success());
         assert_eq!(world.transitions(), [HALF_OPEN, expected]);
@@ -87,19 +90,19 @@ fn slow_probes_open_it_again() {
     })));
     let slowly = |world: &mut World| {
         let two = [world.send(&[]), world.send(&[])];
-        world.advance(2 * SECOND);
+        world.advance(Nanos::from_secs(2));
         for request in two {
             world.end(request, success());
         }
     };
     slowly(&mut world);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     slowly(&mut world);
     let expected = [opened(Cause::Slow), HALF_OPEN, opened(Cause::Probe)];
     assert_eq!(world.transitions(), expected);
 }
 
-/// A breaker without rates goes by failures in a row; three probes cannot have five of them.
+/// Without rates, failures in a row decide; three probes cannot have five of them.
 #[test]
 fn probes_in_a_row_count_up_to_those_that_decide() {
     let five = json!({"consecutive_failures": 5, "half_open": {"permits": 3}});
@@ -109,7 +112,7 @@ fn probes_in_a_row_count_up_to_those_that_decide() {
     ] {
         let mut world = World::new(one_breaker(five.clone()));
         world.calls(5, &failure());
-        world.advance(5 * SECOND);
+        world.advance(Nanos::from_secs(5));
         for probe in probes {
             assert!(world.call(probe));
         }
@@ -117,7 +120,7 @@ fn probes_in_a_row_count_up_to_those_that_decide() {
         assert_eq!(world.transitions(), expected);
     }
     let mut world = opened_world(config());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     assert!(world.call(failure()));
     assert_eq!(world.transitions(), [HALF_OPEN, opened(Cause::Probe)]);
 }
@@ -127,35 +130,35 @@ fn it_stays_open_longer_each_time_until_it_has_closed() {
     let mut world = opened_world(config());
     for seconds in [5, 10, 20, 40, 60, 60] {
         let wait = world.rejection();
-        assert_eq!(wait, Some((Reason::CircuitOpen, seconds * SECOND)));
-        world.advance(seconds * SECOND);
+        assert_eq!(wait, Some((Reason::CircuitOpen, Nanos::from_secs(seconds))));
+        world.advance(Nanos::from_secs(seconds));
         assert!(world.call(failure()), "a probe");
     }
-    world.advance(60 * SECOND);
+    world.advance(Nanos::from_secs(60));
     assert_eq!(world.calls(3, &success()), 3);
     world.call(failure());
     let wait = world.rejection();
-    assert_eq!(wait, Some((Reason::CircuitOpen, 5 * SECOND)));
+    assert_eq!(wait, Some((Reason::CircuitOpen, Nanos::from_secs(5))));
 }
 
 #[test]
 fn jitter_spreads_the_time_evenly_and_within_bounds() {
-    let waits: Vec<u64> = (0..300)
+    let waits: Vec<Nanos> = (0..300)
         .map(|i| {
             let mut world = World::new(one_breaker(json!({
                 "consecutive_failures": 1, "open": {"base": "10s", "jitter": 20}
             })));
-            world.advance(i);
+            world.advance(Nanos::new(i));
             world.call(failure());
             world.rejection().unwrap().1
         })
         .collect();
-    let bounds = 8 * SECOND..=12 * SECOND;
+    let bounds = Nanos::from_secs(8)..=Nanos::from_secs(12);
     assert!(waits.iter().all(|wait| bounds.contains(wait)));
     // A tenth of the range gets 30 of 300 on average.
     for tenth in 0..10 {
-        let from = 8 * SECOND + tenth * SECOND * 4 / 10;
-        let range = from..=from + SECOND * 4 / 10;
+        let from = Nanos::from_secs(8) + Nanos::SECOND * tenth * 4 / 10;
+        let range = from..=from + Nanos::SECOND * 4 / 10;
         let there = waits.iter().filter(|wait| range.contains(wait)).count();
         assert!((10..=60).contains(&there), "{tenth}: {there}");
     }
@@ -164,10 +167,10 @@ fn jitter_spreads_the_time_evenly_and_within_bounds() {
 #[test]
 fn a_probe_that_the_client_left_makes_room() {
     let mut world = opened_world(config());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     let probes: Vec<_> = (0..3).map(|_| world.send(&[])).collect();
     for probe in probes {
-        assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+        assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
         world.end(probe, abandoned());
         let next = world.send(&[]);
         assert!(!next.is_rejected());
@@ -178,39 +181,35 @@ fn a_probe_that_the_client_left_makes_room() {
 #[test]
 fn a_probe_that_is_never_heard_of_makes_room_after_max_wait() {
     let mut world = opened_world(config());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     for _ in 0..3 {
         world.send(&[]);
     }
-    world.happened.clear();
-    world.advance(30 * SECOND - 1);
-    assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+    world.events.clear();
+    world.advance(Nanos::from_secs(30) - Nanos::new(1));
+    assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     assert_eq!(world.expired(), 0);
-    world.advance(SECOND * 75 / 10);
+    world.advance(Nanos::SECOND * 75 / 10);
     assert_eq!(world.calls(3, &success()), 3);
     assert_eq!(
-        world
-            .happened
-            .iter()
-            .map(|it| it.leases_expired)
-            .sum::<u32>(),
+        world.events.iter().map(|it| it.leases_expired).sum::<u32>(),
         3
     );
     assert_eq!(world.transitions(), [CLOSED]);
 }
 
-/// It is a result of this generation, so it counts; its permit has come back already.
+/// It is a result of this generation, so it counts; its permit has already expired.
 #[test]
 fn a_result_that_comes_after_its_lease_counts_but_returns_nothing() {
     let mut world = by_rate();
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     let lost: Vec<_> = (0..3).map(|_| world.send(&[])).collect();
-    world.advance(60 * SECOND);
+    world.advance(Nanos::from_secs(60));
     let probes: Vec<_> = (0..2).map(|_| world.send(&[])).collect();
     let mut lost = lost.into_iter();
     world.end(lost.next().unwrap(), failure());
-    // One result, two out: no room.
-    assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+    // One result and two probes out: no permit is left.
+    assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     for probe in probes {
         world.end(probe, success());
     }
@@ -226,12 +225,12 @@ fn late_results_change_nothing() {
     let mut end = |world: &mut World, ending: Ending| {
         let before = world.store.contents();
         let records = world.end(slow_ones.next().unwrap(), ending);
-        assert!(records[0].effects.happened.was_late);
+        assert!(records[0].effects.circuit.was_late);
         assert_eq!(world.store.contents(), before);
     };
     end(&mut world, failure());
     end(&mut world, success());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     let probe = world.send(&[]);
     for _ in 0..5 {
         end(&mut world, success());
@@ -239,7 +238,7 @@ fn late_results_change_nothing() {
     }
     world.end(probe, failure());
     end(&mut world, success());
-    world.advance(10 * SECOND);
+    world.advance(Nanos::from_secs(10));
     assert_eq!(world.calls(3, &success()), 3);
     end(&mut world, failure());
     assert_eq!(
@@ -262,7 +261,7 @@ fn retry_after_of_a_failure_keeps_it_open() {
         for ending in endings {
             world.call(ending.clone());
         }
-        world.rejection().unwrap().1 / SECOND
+        world.rejection().unwrap().1.ceil_secs()
     };
     let two = json!({"consecutive_failures": 2});
     assert_eq!(wait(two.clone(), &[failure(), asking("30")]), 30);
@@ -292,7 +291,7 @@ fn retry_after_of_a_failure_keeps_it_open() {
     assert_eq!(wait(disrespectful, &[asking("30")]), 5);
 }
 
-/// Results of more probes than a new configuration permits must not block the circuit.
+/// More results than the permits of a new configuration must not block the circuit.
 #[test]
 fn fewer_permits_in_a_new_configuration_do_not_block() {
     let breaker = |permits: u32| {
@@ -301,7 +300,7 @@ fn fewer_permits_in_a_new_configuration_do_not_block() {
     };
     let mut world = World::new(breaker(9));
     world.calls(10, &failure());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.calls(5, &success());
     world.reconfigure(breaker(2));
     assert!(world.call(success()));

@@ -1,13 +1,13 @@
-//! The policy, on a store in memory.
+//! The policy, with a store in memory.
 
 mod authors;
-mod boards;
 mod bulkhead;
+mod clients;
 mod configuration;
 mod eviction;
 mod half_open;
 mod model;
-mod outcomes;
+
 mod probes;
 #[cfg(not(target_arch = "wasm32"))]
 mod racing;
@@ -15,9 +15,11 @@ mod readings;
 mod replies;
 mod several;
 mod shadow;
+mod snapshots;
 mod status;
 mod steps;
 mod triggers;
+mod verdicts;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -28,33 +30,33 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
-use portcullis_table::memory::MemoryStore;
+use portcullis_core::time::Nanos;
+use portcullis_table::memory_store::MemoryStore;
 
-const SECOND: u64 = 1_000_000_000;
-const START: u64 = 1_700_000_000 * SECOND;
+const START: Nanos = Nanos::from_secs(1_700_000_000);
 
-/// A request without a body, which the breaker is for in all readings.
+/// A request without a body that the breaker matches in all readings.
 const CANDIDATE: Candidate = Candidate {
     is_complete: true,
     counts: true,
 };
 
-/// A plugin at work.
+/// A plugin with its state and a clock.
 struct World {
     policy: CircuitBreaker,
     store: MemoryStore,
-    now: u64,
-    /// What happened since this was last looked at.
-    happened: Vec<Happened>,
-    boards: Vec<Vec<u8>>,
-    /// The sums of what the gauges of all breakers moved by.
-    gauges: board::Moved,
+    now: Nanos,
+    /// The events since the last call of a method that takes them.
+    events: Vec<CircuitEvents>,
+    snapshots: Vec<Vec<u8>>,
+    /// The gauges, summed over all breakers.
+    gauges: snapshot::GaugeDelta,
 }
 
 /// How a request ends.
 #[derive(Clone, Debug)]
 struct Ending {
-    /// The response's headers; none if none came.
+    /// The headers of the response; `None` if there was no response.
     headers: Option<HeaderMap>,
     trailers: Option<HeaderMap>,
     details: &'static str,
@@ -63,7 +65,7 @@ struct Ending {
     grpc_timeout: &'static str,
     is_internal: bool,
     is_upgrade: bool,
-    /// The names of the properties that were asked for.
+    /// The properties that were read.
     asked: Vec<&'static str>,
 }
 
@@ -99,7 +101,7 @@ impl Stream for Ending {
     }
 }
 
-/// A whole response of the upstream.
+/// A complete response of the upstream.
 fn answer(headers: &[(&str, &str)]) -> Ending {
     Ending {
         headers: Some(header_map(headers)),
@@ -126,7 +128,7 @@ fn failure() -> Ending {
     status("503")
 }
 
-/// A client that went before there was a response.
+/// A client that left before there was a response.
 fn abandoned() -> Ending {
     Ending {
         headers: None,
@@ -149,37 +151,37 @@ impl World {
     fn new(config: Value) -> Self {
         let policy = policy(config);
         let mut world = Self {
-            boards: vec![Vec::new(); policy.breakers.len()],
+            snapshots: vec![Vec::new(); policy.breakers.len()],
             policy,
             store: MemoryStore::default(),
             now: START,
-            happened: Vec::new(),
-            gauges: board::Moved::default(),
+            events: Vec::new(),
+            gauges: snapshot::GaugeDelta::default(),
         };
-        world.open_boards();
+        world.begin_snapshots();
         world
     }
 
     /// The same state under another configuration.
     fn reconfigure(&mut self, config: Value) {
         self.policy = policy(config);
-        self.open_boards();
+        self.begin_snapshots();
     }
 
-    fn open_boards(&mut self) {
-        let about: Vec<_> = self.policy.tables().collect();
-        for (bytes, about) in self.boards.iter_mut().zip(about) {
-            let moved = board::open(bytes, about).outcome;
-            self.gauges.state += moved.state;
-            self.gauges.open_keys += moved.open_keys;
+    fn begin_snapshots(&mut self) {
+        let table: Vec<_> = self.policy.tables().collect();
+        for (bytes, table) in self.snapshots.iter_mut().zip(table) {
+            let delta = snapshot::begin(bytes, table).outcome;
+            self.gauges.state += delta.state;
+            self.gauges.open_keys += delta.open_keys;
         }
     }
 
-    fn advance(&mut self, nanoseconds: u64) {
-        self.now += nanoseconds;
+    fn advance(&mut self, time: Nanos) {
+        self.now += time;
     }
 
-    /// Lets a request with these headers come, whose headers nobody read unless a breaker needs them.
+    /// Sends a request with these headers, which are read only if a breaker needs them.
     fn send(&mut self, headers: &[(&str, &str)]) -> Admission {
         let arrival = Arrival {
             is_complete: true,
@@ -188,7 +190,7 @@ impl World {
         self.arrive(headers, arrival)
     }
 
-    /// Lets a request come whose body has yet to come.
+    /// Sends the headers of a request with a body.
     fn send_head(&mut self) -> Admission {
         let arrival = Arrival {
             is_complete: false,
@@ -224,24 +226,24 @@ impl World {
         self.log(admission, ending)
     }
 
-    /// Lets the rest of a request come.
+    /// Sends the rest of a request.
     fn complete(&mut self, admission: &mut Admission) {
-        let moved = self
+        let delta = self
             .policy
             .on_request_complete(admission, self.now, &mut self.store);
-        for (breaker, effects) in moved {
+        for (breaker, effects) in delta {
             self.note(breaker, effects);
         }
     }
 
-    /// Lets the headers of a response come that has begun well.
+    /// Begins a good response.
     fn begin(&mut self, admission: &mut Admission, ending: &mut Ending) {
         let headers = ending.headers.clone().unwrap();
         self.policy.on_response(admission, &headers, self.now);
-        if admission.needs_good_news() {
-            let counted = self
-                .policy
-                .on_good_news(admission, ending, self.now, &mut self.store);
+        if admission.needs_early_success() {
+            let counted =
+                self.policy
+                    .on_early_success(admission, ending, self.now, &mut self.store);
             for (breaker, effects) in counted {
                 self.note(breaker, effects);
             }
@@ -265,13 +267,13 @@ impl World {
     fn note(&mut self, breaker: BreakerId, effects: Effects) {
         let identity = self.policy.tables().nth(breaker.index()).unwrap().identity;
         for change in &effects.changes {
-            let bytes = &mut self.boards[breaker.index()];
-            let moved = board::update(bytes, identity, change).outcome;
-            self.gauges.state += moved.state;
-            self.gauges.open_keys += moved.open_keys;
+            let bytes = &mut self.snapshots[breaker.index()];
+            let delta = snapshot::update(bytes, identity, change).outcome;
+            self.gauges.state += delta.state;
+            self.gauges.open_keys += delta.open_keys;
         }
-        if effects.happened != Happened::default() {
-            self.happened.push(effects.happened);
+        if effects.circuit != CircuitEvents::default() {
+            self.events.push(effects.circuit);
         }
     }
 
@@ -289,15 +291,15 @@ impl World {
         passes
     }
 
-    /// So many requests that end so; how many passed.
+    /// Sends this number of requests that end in this way, and returns how many passed.
     fn calls(&mut self, number: u32, ending: &Ending) -> u32 {
         (0..number)
             .map(|_| u32::from(self.call(ending.clone())))
             .sum()
     }
 
-    /// Why a request would be rejected, and for how long; it goes no further.
-    fn rejection(&mut self) -> Option<(Reason, u64)> {
+    /// Sends a request, and returns why it is rejected and for how long, if it is. It has no result.
+    fn rejection(&mut self) -> Option<(Reason, Nanos)> {
         let admission = self.send(&[]);
         let rejection = admission.rejection().map(|it| (it.reason, it.wait));
         if rejection.is_none() {
@@ -306,17 +308,17 @@ impl World {
         rejection
     }
 
-    /// Which phases began since this was last asked, and why circuits opened.
+    /// The phases that began since the last call, and why circuits opened.
     fn transitions(&mut self) -> Vec<(Phase, Option<Cause>)> {
-        let happened = std::mem::take(&mut self.happened);
-        let transitions = happened.into_iter().filter_map(|it| it.transition);
+        let events = std::mem::take(&mut self.events);
+        let transitions = events.into_iter().filter_map(|it| it.transition);
         transitions.map(|it| (it.to, it.cause)).collect()
     }
 
-    /// How many leases expired since this was last asked.
+    /// How many leases expired since the last call.
     fn expired(&mut self) -> u32 {
-        let happened = std::mem::take(&mut self.happened);
-        happened.iter().map(|it| it.leases_expired).sum()
+        let events = std::mem::take(&mut self.events);
+        events.iter().map(|it| it.leases_expired).sum()
     }
 }
 
@@ -326,7 +328,7 @@ fn policy(config: Value) -> CircuitBreaker {
     CircuitBreaker::new(config)
 }
 
-/// A configuration with this breaker alone. Without jitter, so that times are as they are told.
+/// A configuration with only this breaker, without jitter, so that times are exact.
 fn one_breaker(breaker: Value) -> Value {
     json!({"breakers": [named("a", breaker)]})
 }
@@ -359,6 +361,6 @@ fn opened(cause: Cause) -> (Phase, Option<Cause>) {
     (Phase::Open, Some(cause))
 }
 
-fn outcomes(admission: &Admission) -> Vec<Outcome> {
-    admission.checks.iter().map(Check::outcome).collect()
+fn decisions(admission: &Admission) -> Vec<Decision> {
+    admission.checks.iter().map(Check::decision).collect()
 }

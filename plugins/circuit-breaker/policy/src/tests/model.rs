@@ -1,12 +1,13 @@
-//! The rules of resilience4j, and of leases, said in another way: with lists of everything that happened.
-//! Whatever comes in whatever order, the machine does what they say.
+//! A model of the rules of resilience4j and of leases that keeps lists of all events. The machine must agree with it
+//! for every sequence of events.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::breaker::Breaker;
-use super::super::machine::{Ended, Extent, Machine, Refusal, Report, Sample, State, Ticket};
+use super::super::machine::{Ended, Machine, Refusal, Report, Sample, State, Ticket};
+use super::super::window_size::WindowSize;
 use super::*;
 use portcullis_table::State as _;
 
@@ -15,7 +16,7 @@ use portcullis_table::State as _;
 struct Request {
     id: usize,
     generation: u32,
-    admitted_at: u64,
+    admitted_at: Nanos,
 }
 
 /// Everything that happened to one circuit.
@@ -25,10 +26,10 @@ struct Model {
     phase: Phase,
     generation: u32,
     trips: u32,
-    open_until: u64,
-    /// Of this generation: when, and what.
-    results: Vec<(u64, Ended)>,
-    /// All that have not ended.
+    open_until: Nanos,
+    /// The results of this generation, with their times.
+    results: Vec<(Nanos, Ended)>,
+    /// All requests that have not ended.
     under_way: Vec<Request>,
 }
 
@@ -44,12 +45,11 @@ pub(super) struct Rules {
     pub(super) max_concurrent: u32,
 }
 
-const MILLISECOND: u64 = 1_000_000;
-const BASE: u64 = 1_000 * MILLISECOND;
-const MAX: u64 = 3_000 * MILLISECOND;
-/// Of leases: a quarter of their terms.
-const PROBE_SLICE: u64 = 500 * MILLISECOND;
-const CONCURRENT_SLICE: u64 = 1_000 * MILLISECOND;
+const BASE: Nanos = Nanos::from_millis(1_000);
+const MAX: Nanos = Nanos::from_millis(3_000);
+/// The slices of leases: a quarter of their terms.
+const PROBE_SLICE: Nanos = Nanos::from_millis(500);
+const CONCURRENT_SLICE: Nanos = Nanos::from_millis(1_000);
 
 impl Rules {
     pub(super) fn machine(self) -> Machine {
@@ -119,7 +119,7 @@ impl Model {
             phase: Phase::Closed,
             generation: 0,
             trips: 0,
-            open_until: 0,
+            open_until: Nanos::ZERO,
             results: Vec::new(),
             under_way: Vec::new(),
         }
@@ -132,13 +132,15 @@ impl Model {
     }
 
     /// How many requests hold a permit that has not expired.
-    fn out(&self, now: u64, slice: u64, is_one: impl Fn(&Request) -> bool) -> u32 {
-        let has_not_expired = |request: &&Request| now / slice - request.admitted_at / slice < 5;
+    fn out(&self, now: Nanos, slice: Nanos, is_one: impl Fn(&Request) -> bool) -> u32 {
+        let has_not_expired = |request: &&Request| {
+            now.get() / slice.get() - request.admitted_at.get() / slice.get() < 5
+        };
         let requests = self.under_way.iter().filter(|request| is_one(request));
         requests.filter(has_not_expired).count() as u32
     }
 
-    fn admit(&mut self, id: usize, now: u64) -> Result<(), Refusal> {
+    fn admit(&mut self, id: usize, now: Nanos) -> Result<(), Refusal> {
         let probes = self.out(now, PROBE_SLICE, |one| one.generation == self.generation);
         let used = probes + self.results.len() as u32;
         let limit = self.rules.max_concurrent;
@@ -162,7 +164,7 @@ impl Model {
         Ok(())
     }
 
-    fn end(&mut self, id: usize, now: u64, ended: Ended) {
+    fn end(&mut self, id: usize, now: Nanos, ended: Ended) {
         let at = self
             .under_way
             .iter()
@@ -211,8 +213,8 @@ impl Model {
         }
     }
 
-    fn open(&mut self, now: u64) {
-        self.open_until = now + (BASE << self.trips.min(10)).min(MAX);
+    fn open(&mut self, now: Nanos) {
+        self.open_until = now + (BASE * (1 << self.trips.min(10))).min(MAX);
         self.trips += 1;
         self.enter(Phase::Open);
     }
@@ -224,12 +226,12 @@ impl Model {
         answers.take_while(|ended| is_failure(*ended)).count() as u32
     }
 
-    fn window(&self, now: u64) -> Vec<Ended> {
+    fn window(&self, now: Nanos) -> Vec<Ended> {
         let results = self.results.iter().rev();
         match self.rules.window {
             Ok(milliseconds) => {
-                let bucket = (milliseconds * MILLISECOND).div_ceil(10);
-                let is_in = |time: u64| now / bucket - time / bucket < 10;
+                let bucket = Nanos::from_millis(milliseconds).get().div_ceil(10);
+                let is_in = |time: Nanos| now.get() / bucket - time.get() / bucket < 10;
                 let results = results.filter(|(time, _)| is_in(*time));
                 results.map(|(_, ended)| *ended).collect()
             }
@@ -249,7 +251,7 @@ impl Model {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Send,
-    /// Which of those under way, and how.
+    /// One of the requests under way ends, in this way.
     End(prop::sample::Index, Ended),
     /// In milliseconds.
     Wait(u64),
@@ -271,7 +273,7 @@ pub(super) fn steps(number: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..number)
 }
 
-/// As the table keeps it.
+/// The state as the table stores it.
 pub(super) fn stored(state: State) -> State {
     State::from_bytes(state.to_bytes())
 }
@@ -280,7 +282,7 @@ pub(super) fn report(ticket: Ticket, ended: Ended) -> Report {
     Report {
         ticket,
         ended,
-        retry_after: 0,
+        retry_after: Nanos::ZERO,
         random: 0,
     }
 }
@@ -297,7 +299,7 @@ proptest! {
         let mut now = START;
         for (id, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Wait(milliseconds) => now += milliseconds * MILLISECOND,
+                Step::Wait(milliseconds) => now += Nanos::from_millis(milliseconds),
                 Step::Send => {
                     let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
                     state = stored(new);
@@ -329,7 +331,7 @@ proptest! {
     }
 }
 
-/// The extents are those of the configuration, not of the model.
+/// The machine takes the size of the window from the configuration.
 #[test]
 fn windows_are_as_configured() {
     let rules = |window| Rules {
@@ -341,6 +343,9 @@ fn windows_are_as_configured() {
         permits: 1,
         max_concurrent: 0,
     };
-    assert_eq!(rules(Ok(250)).machine().extent, Extent::Time(250_000_000));
-    assert_eq!(rules(Err(7)).machine().extent, Extent::Count(7));
+    assert_eq!(
+        rules(Ok(250)).machine().window_size,
+        WindowSize::Time(Nanos::from_millis(250))
+    );
+    assert_eq!(rules(Err(7)).machine().window_size, WindowSize::Count(7));
 }

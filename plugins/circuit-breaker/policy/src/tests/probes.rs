@@ -1,16 +1,16 @@
-//! Which permits probes hold, and when they count.
+//! The permits of probes, and the time at which they count.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// A circuit that three probes decide, and that may be probed now.
+/// A circuit that can be probed now; three probes decide.
 fn probed(breaker: Value) -> World {
     let mut world = World::new(one_breaker(breaker));
     world.calls(10, &failure());
     world.transitions();
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world
 }
 
@@ -47,13 +47,13 @@ fn uploads_that_stall_take_nothing_from_complete_requests() {
 fn an_upload_holds_its_permit_for_a_second() {
     let mut world = probed(by_rate());
     let _stalled: Vec<_> = (0..3).map(|_| world.send_head()).collect();
-    world.advance(SECOND * 125 / 100);
+    world.advance(Nanos::SECOND * 125 / 100);
     assert!(!world.send_head().is_rejected());
     // Its lease is never longer than that of a probe.
     let mut world = probed(json!({"failure_rate": 50, "minimum_requests": 10,
         "half_open": {"max_wait": "100ms"}}));
     let _stalled: Vec<_> = (0..3).map(|_| world.send_head()).collect();
-    world.advance(SECOND / 8);
+    world.advance(Nanos::SECOND / 8);
     assert!(!world.send_head().is_rejected());
 }
 
@@ -64,8 +64,8 @@ fn an_upload_that_is_complete_is_a_probe_like_others() {
     for upload in &mut uploads {
         world.complete(upload);
     }
-    world.advance(2 * SECOND);
-    assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+    world.advance(Nanos::from_secs(2));
+    assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     for upload in uploads {
         world.end(upload, failure());
     }
@@ -83,7 +83,7 @@ fn a_response_that_begins_well_counts_at_once() {
     assert_eq!(world.calls(20, &success()), 20);
     for stream in streams {
         let records = world.log(stream, success());
-        assert!(!records[0].effects.happened.was_late);
+        assert!(!records[0].effects.circuit.was_late);
     }
     assert_eq!(world.transitions(), []);
 }
@@ -93,7 +93,7 @@ fn a_response_that_begins_badly_counts_at_its_end() {
     let mut world = probed(by_rate());
     let mut stream = world.send(&[]);
     world.begin(&mut stream, &mut failure());
-    assert!(stream.needs_good_news());
+    assert!(stream.needs_early_success());
     world.log(stream, failure());
     world.calls(1, &failure());
     world.calls(1, &success());
@@ -101,7 +101,7 @@ fn a_response_that_begins_badly_counts_at_its_end() {
 }
 
 #[test]
-fn what_breaks_later_counts_in_place_of_the_success() {
+fn a_later_break_counts_in_place_of_the_success() {
     let mut world = probed(by_rate());
     let mut streams: Vec<_> = (0..2).map(|_| world.send(&[])).collect();
     for stream in &mut streams {
@@ -115,7 +115,7 @@ fn what_breaks_later_counts_in_place_of_the_success() {
 }
 
 #[test]
-fn what_breaks_after_the_circuit_has_closed_is_a_failure_of_then() {
+fn a_break_after_the_circuit_has_closed_is_a_failure_of_that_time() {
     let mut world = probed(json!({"consecutive_failures": 2, "half_open": {"permits": 3}}));
     let mut streams: Vec<_> = (0..3).map(|_| world.send(&[])).collect();
     for stream in &mut streams {
@@ -127,9 +127,9 @@ fn what_breaks_after_the_circuit_has_closed_is_a_failure_of_then() {
     assert_eq!(world.transitions(), []);
     world.log(streams.next().unwrap(), broken(success()));
     assert_eq!(world.transitions(), [opened(Cause::Consecutive)]);
-    // And not after it has opened.
+    // It does not count after the circuit has opened.
     let records = world.log(streams.next().unwrap(), broken(success()));
-    assert_eq!(records[0].effects.happened.transition, None);
+    assert_eq!(records[0].effects.circuit.transition, None);
     assert!(world.rejection().is_some());
 }
 
@@ -139,12 +139,12 @@ fn a_slow_response_that_begins_well_is_slow() {
         "minimum_requests": 1})));
     let slow = |world: &mut World| {
         let mut stream = world.send(&[]);
-        world.advance(2 * SECOND);
+        world.advance(Nanos::from_secs(2));
         world.begin(&mut stream, &mut success());
         world.log(stream, success());
     };
     slow(&mut world);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     slow(&mut world);
     let expected = [opened(Cause::Slow), HALF_OPEN, opened(Cause::Probe)];
     assert_eq!(world.transitions(), expected);
@@ -158,14 +158,14 @@ fn a_grpc_response_waits_for_its_trailers_but_not_for_long() {
         world.begin(stream, &mut grpc());
     }
     assert_eq!(world.transitions(), [HALF_OPEN]);
-    assert_eq!(world.rejection(), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(world.rejection(), Some((Reason::HalfOpen, Nanos::SECOND)));
     let with = |code: &str| Ending {
         trailers: Some(header_map(&[("grpc-status", code)])),
         ..grpc()
     };
     let mut streams = streams.into_iter();
     world.log(streams.next().unwrap(), with("14"));
-    world.advance(SECOND * 125 / 100);
+    world.advance(Nanos::SECOND * 125 / 100);
     assert_eq!(world.rejection(), None, "two of three go on, and went well");
     assert_eq!(world.transitions(), [CLOSED]);
     world.log(streams.next().unwrap(), with("0"));

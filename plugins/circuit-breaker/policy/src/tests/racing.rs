@@ -1,4 +1,4 @@
-//! Workers that race for the same circuits, on threads of their own.
+//! Workers on threads of their own that race for the same circuits.
 #![allow(
     clippy::disallowed_methods,
     reason = "threads stand for the workers of a proxy; the policy itself has none"
@@ -11,7 +11,7 @@ use super::*;
 
 const WORKERS: usize = 8;
 
-/// Lets each worker do its work, with a policy of its own on the shared store, as in a proxy.
+/// Runs the workers, each with a policy of its own and all with one store, as in a proxy.
 fn race<T: Send>(
     config: &Value,
     store: &MemoryStore,
@@ -33,12 +33,12 @@ fn race<T: Send>(
     })
 }
 
-fn to_open(happened: &[Happened]) -> usize {
-    let transitions = happened.iter().filter_map(|it| it.transition);
+fn to_open(events: &[CircuitEvents]) -> usize {
+    let transitions = events.iter().filter_map(|it| it.transition);
     transitions.filter(|it| it.to == Phase::Open).count()
 }
 
-/// The moment everybody waits for: of all who come at once, as many pass as there are permits.
+/// Of all requests that arrive at the end of the open time, as many pass as there are permits.
 #[test]
 fn exactly_the_permits_pass_when_a_circuit_half_opens() {
     let config = one_breaker(json!({
@@ -51,7 +51,7 @@ fn exactly_the_permits_pass_when_a_circuit_half_opens() {
         first.calls(10, &failure());
         let barrier = Barrier::new(WORKERS);
         let passed = race(&config, &store, |_, world| {
-            world.advance(5 * SECOND);
+            world.advance(Nanos::from_secs(5));
             barrier.wait();
             let sent: Vec<_> = (0..8).map(|_| world.send(&[])).collect();
             sent.iter().filter(|one| !one.is_rejected()).count()
@@ -60,20 +60,20 @@ fn exactly_the_permits_pass_when_a_circuit_half_opens() {
     }
 }
 
-/// Every result counts once: the circuit opens with the very failure that makes the rate.
+/// Every result counts once: the circuit opens with exactly the failure that reaches the rate.
 #[test]
 fn no_result_is_lost() {
     let config = one_breaker(json!({
         "failure_rate": 50, "minimum_requests": 2000, "window": {"type": "time", "size": "1h"}
     }));
     let store = MemoryStore::default();
-    let happened = race(&config, &store, |worker, world| {
-        // One less than the minimum, all in all.
+    let events = race(&config, &store, |worker, world| {
+        // One less than the minimum in total.
         let failures = if worker == 0 { 249 } else { 250 };
         world.calls(failures, &failure());
-        world.happened.clone()
+        world.events.clone()
     });
-    assert_eq!(to_open(&happened.concat()), 0);
+    assert_eq!(to_open(&events.concat()), 0);
     let mut last = World::new(config);
     last.store = store;
     last.call(failure());
@@ -86,15 +86,15 @@ fn a_circuit_opens_once() {
     let config = one_breaker(json!({"consecutive_failures": 1}));
     let store = MemoryStore::default();
     let barrier = Barrier::new(WORKERS);
-    let happened = race(&config, &store, |_, world| {
+    let events = race(&config, &store, |_, world| {
         let sent: Vec<_> = (0..25).map(|_| world.send(&[])).collect();
         barrier.wait();
         for request in sent {
             world.end(request, failure());
         }
-        world.happened.clone()
+        world.events.clone()
     });
-    assert_eq!(to_open(&happened.concat()), 1);
+    assert_eq!(to_open(&events.concat()), 1);
 }
 
 #[test]
@@ -124,9 +124,8 @@ fn never_more_are_under_way_than_may_be() {
     assert_eq!(room.count(), 5, "nothing leaked");
 }
 
-/// Circuits open, half-open and close for as long as the race goes on, while time passes: each
-/// half-open generation has at most its permits, transitions of a key follow each other as they must,
-/// and what the gauges moved by adds up.
+/// Circuits open, become half-open and close throughout the race, while time passes: each half-open generation has at
+/// most its permits, the transitions of a key follow each other in a valid order, and the gauge deltas add up.
 #[test]
 fn storms() {
     let config = one_breaker(json!({
@@ -135,18 +134,18 @@ fn storms() {
         "open": {"base": "2ms", "max": "8ms"}, "half_open": {"permits": 3, "max_wait": "1m"}
     }));
     let store = MemoryStore::default();
-    let clock = AtomicU64::new(START);
-    let about = World::new(config.clone()).policy.tables().next().unwrap();
+    let clock = AtomicU64::new(START.get());
+    let table = World::new(config.clone()).policy.tables().next().unwrap();
     let mut shared = Shared::default();
-    board::open(&mut shared.bytes, about);
-    let board = Mutex::new(shared);
-    let happened = race(&config, &store, |worker, world| {
+    snapshot::begin(&mut shared.bytes, table);
+    let shared = Mutex::new(shared);
+    let events = race(&config, &store, |worker, world| {
         let mut under_way = Vec::new();
         for i in 0..2_000_usize {
-            world.now = clock.fetch_add(20_000, Ordering::Relaxed);
+            world.now = Nanos::new(clock.fetch_add(20_000, Ordering::Relaxed));
             let tenant = ((i * 7 + worker) % 4).to_string();
             let admission = world.send(&[("x-tenant", &tenant)]);
-            share(&board, about, admission.checks[0].effects());
+            share(&shared, table, admission.checks[0].effects());
             if !admission.is_rejected() {
                 under_way.push(admission);
             }
@@ -160,19 +159,19 @@ fn storms() {
                     _ if i % 2 == 0 => failure(),
                     _ => abandoned(),
                 };
-                world.now = clock.load(Ordering::Relaxed);
+                world.now = Nanos::new(clock.load(Ordering::Relaxed));
                 let records = world.end(one, ending);
-                share(&board, about, &[records[0].effects.clone()]);
+                share(&shared, table, &[records[0].effects.clone()]);
             }
         }
         for one in under_way {
             let records = world.end(one, success());
-            share(&board, about, &[records[0].effects.clone()]);
+            share(&shared, table, &[records[0].effects.clone()]);
         }
-        world.happened.clone()
+        world.events.clone()
     });
     let count = |from, to| {
-        let all = happened.iter().flatten().filter_map(|it| it.transition);
+        let all = events.iter().flatten().filter_map(|it| it.transition);
         all.filter(|it| (it.from, it.to) == (from, to)).count()
     };
     let opened = count(Phase::Closed, Phase::Open) + count(Phase::HalfOpen, Phase::Open);
@@ -180,7 +179,7 @@ fn storms() {
     let closed = count(Phase::HalfOpen, Phase::Closed);
     assert!(opened > 20 && closed > 5, "{opened} {probed} {closed}");
     assert_eq!(
-        happened
+        events
             .iter()
             .flatten()
             .map(|it| it.leases_expired)
@@ -190,10 +189,10 @@ fn storms() {
 
     let mut last = World::new(config);
     last.store = store;
-    last.now = clock.into_inner();
+    last.now = Nanos::new(clock.into_inner());
     let phases: Vec<_> = (0..4)
         .map(|tenant| {
-            last.advance(1);
+            last.advance(Nanos::new(1));
             let tenant = tenant.to_string();
             let admission = last.send(&[("x-tenant", &tenant)]);
             match admission.rejection().map(|it| it.reason) {
@@ -205,8 +204,8 @@ fn storms() {
         })
         .collect();
     let open = phases.iter().filter(|phase| **phase == Phase::Open).count();
-    let gauges = board.into_inner().unwrap().gauges;
-    // Those that could be probed now were open until they were asked.
+    let gauges = shared.into_inner().unwrap().gauges;
+    // Circuits that could be probed were open until this request.
     let asked = last
         .transitions()
         .iter()
@@ -216,19 +215,19 @@ fn storms() {
     assert_eq!(opened - probed, open + asked);
 }
 
-/// The board that all workers share, and what its gauges moved by.
+/// The snapshot that all workers share, and its gauges.
 #[derive(Default)]
 struct Shared {
     bytes: Vec<u8>,
-    gauges: board::Moved,
+    gauges: snapshot::GaugeDelta,
 }
 
-/// Notes on the common board what one worker saw.
-fn share(board: &Mutex<Shared>, about: About, effects: &[Effects]) {
+/// Records the changes of one worker in the shared snapshot.
+fn share(shared: &Mutex<Shared>, table: TableMetadata, effects: &[Effects]) {
     for change in effects.iter().flat_map(|effects| &effects.changes) {
-        let mut board = board.lock().unwrap();
-        let moved = board::update(&mut board.bytes, about.identity, change).outcome;
-        board.gauges.state += moved.state;
-        board.gauges.open_keys += moved.open_keys;
+        let mut shared = shared.lock().unwrap();
+        let delta = snapshot::update(&mut shared.bytes, table.identity, change).outcome;
+        shared.gauges.state += delta.state;
+        shared.gauges.open_keys += delta.open_keys;
     }
 }

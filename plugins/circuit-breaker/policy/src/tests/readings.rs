@@ -1,4 +1,4 @@
-//! Requests that a breaker is for in some readings only.
+//! Requests that a breaker matches only in some readings.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// Of `/payments/` only.
+/// A breaker that matches only `/payments/`.
 fn payments(mut breaker: Value) -> Value {
     breaker["match"] = json!({"path": {"prefix": "/payments/"}, "methods": ["GET"]});
     one_breaker(breaker)
@@ -18,7 +18,7 @@ fn sensitive() -> Value {
 
 const CERTAIN: [(&str, &str); 2] = [(":path", "/payments/1"), (":method", "GET")];
 
-/// Requests that some servers take for payments.
+/// Requests that some servers read as payments.
 const POSSIBLE: [[(&str, &str); 2]; 5] = [
     [(":path", "/x/..;/payments/1"), (":method", "GET")],
     [(":path", "/payments/..%2f..%2fx"), (":method", "GET")],
@@ -51,7 +51,7 @@ fn they_close_nothing_and_make_no_failure_look_rarer() {
     }
     world.call_with(&CERTAIN, failure());
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     for request in &POSSIBLE {
         assert!(!world.call_with(request, success()), "{request:?}");
     }
@@ -67,7 +67,7 @@ fn they_are_neutral_and_never_slow() {
     ));
     for ending in [success(), failure(), abandoned(), neutral()] {
         let admission = world.send(&POSSIBLE[0]);
-        world.advance(2 * SECOND);
+        world.advance(Nanos::from_secs(2));
         let recorded = world.end(admission, ending).remove(0);
         assert_eq!(recorded.verdict, Verdict::Neutral);
         assert_eq!(recorded.author.label(), "ambiguous");
@@ -85,14 +85,20 @@ fn they_are_rejected_while_the_circuit_is_open_or_half_open() {
     };
     world.call_with(&CERTAIN, failure());
     let open = |wait| Some((Reason::CircuitOpen, wait));
-    assert_eq!(rejection(&mut world), open(5 * SECOND));
-    world.advance(5 * SECOND);
-    assert_eq!(rejection(&mut world), open(0));
+    assert_eq!(rejection(&mut world), open(Nanos::from_secs(5)));
+    world.advance(Nanos::from_secs(5));
+    assert_eq!(rejection(&mut world), open(Nanos::ZERO));
     let probe = world.send(&CERTAIN);
     assert!(!probe.is_rejected());
-    assert_eq!(rejection(&mut world), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(
+        rejection(&mut world),
+        Some((Reason::HalfOpen, Nanos::SECOND))
+    );
     world.end(probe, neutral());
-    assert_eq!(rejection(&mut world), Some((Reason::HalfOpen, SECOND)));
+    assert_eq!(
+        rejection(&mut world),
+        Some((Reason::HalfOpen, Nanos::SECOND))
+    );
     assert!(world.call_with(&CERTAIN, success()));
     assert_eq!(rejection(&mut world), None);
 }
@@ -154,8 +160,7 @@ fn an_ambiguous_part_of_the_key_has_a_circuit_of_its_own() {
 }
 
 proptest! {
-    /// With or without them, whatever comes of them: the others are judged alike, and the circuit goes through the
-    /// same phases at the same times.
+    /// Ambiguous requests, with any results, change neither the results of others nor the times of the phases.
     #[test]
     fn the_circuit_goes_the_same_way_without_them(
         steps in prop::collection::vec((0..POSSIBLE.len(), any::<bool>(), any::<bool>(), 0..4_u64), 1..80),
@@ -168,7 +173,7 @@ proptest! {
             with.call_with(&POSSIBLE[which], ending(theirs));
             let passes = [&mut with, &mut without].map(|world| {
                 let passes = world.call_with(&CERTAIN, ending(fails));
-                world.advance(seconds * SECOND);
+                world.advance(Nanos::from_secs(seconds));
                 (passes, world.transitions())
             });
             prop_assert_eq!(&passes[0], &passes[1]);

@@ -1,4 +1,4 @@
-//! What clients get in place of the upstream's answer.
+//! Responses in place of the upstream's.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -8,7 +8,7 @@ use portcullis_core::reply::Reply;
 
 const GRPC: [(&str, &str); 1] = [("content-type", "application/grpc")];
 
-fn rejected(breaker: Value, after: u64, request: &[(&str, &str)]) -> Reply {
+fn rejected(breaker: Value, after: Nanos, request: &[(&str, &str)]) -> Reply {
     let mut world = World::new(one_breaker(breaker));
     world.call(failure());
     world.advance(after);
@@ -29,7 +29,7 @@ fn header(reply: &Reply, name: &str) -> Option<String> {
 
 #[test]
 fn a_plain_rejection() {
-    let reply = rejected(json!({"consecutive_failures": 1}), 0, &[]);
+    let reply = rejected(json!({"consecutive_failures": 1}), Nanos::ZERO, &[]);
     assert_eq!((reply.status, reply.grpc_status), (503, Some(14)));
     assert_eq!(reply.body, "Service unavailable\n");
     assert_eq!(header(&reply, "retry-after").unwrap(), "5");
@@ -44,10 +44,10 @@ fn a_plain_rejection() {
 #[test]
 fn the_time_left_is_rounded_up() {
     for (after, seconds, milliseconds) in [
-        (1, "5", "5000"),
-        (SECOND + 1, "4", "4000"),
-        (5 * SECOND - 1_500_000, "1", "2"),
-        (5 * SECOND - 1, "1", "1"),
+        (Nanos::new(1), "5", "5000"),
+        (Nanos::SECOND + Nanos::new(1), "4", "4000"),
+        (Nanos::from_secs(5) - Nanos::new(1_500_000), "1", "2"),
+        (Nanos::from_secs(5) - Nanos::new(1), "1", "1"),
     ] {
         let reply = rejected(json!({"consecutive_failures": 1}), after, &GRPC);
         assert_eq!(header(&reply, "retry-after").unwrap(), seconds);
@@ -64,7 +64,7 @@ fn the_configured_fallback() {
         json!({"status": 200, "body": "[]", "headers": {"Content-Type": "application/json"}});
     let reply = rejected(
         json!({"consecutive_failures": 1, "fallback": fallback}),
-        0,
+        Nanos::ZERO,
         &[],
     );
     assert_eq!((reply.status, &reply.body[..]), (200, &b"[]"[..]));
@@ -77,7 +77,7 @@ fn a_half_open_circuit_says_one_second() {
     let mut world = World::new(one_breaker(json!({"consecutive_failures": 1,
         "half_open": {"permits": 1}})));
     world.call(failure());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.send(&[]);
     let admission = world.send(&[]);
     let reply = world.policy.reply(&admission, &header_map(&GRPC)).unwrap();
@@ -86,7 +86,7 @@ fn a_half_open_circuit_says_one_second() {
     assert_eq!(header(&reply, "x-portcullis-reason").unwrap(), "half_open");
 }
 
-/// Whoever is one too many is not told what the fallback says of the upstream.
+/// A request beyond the limit does not get the fallback, which is about the upstream.
 #[test]
 fn a_full_bulkhead_has_its_own_reply() {
     let mut world = World::new(one_breaker(json!({"max_concurrent": 1,
@@ -100,7 +100,7 @@ fn a_full_bulkhead_has_its_own_reply() {
     assert_eq!(header(&reply, "retry-after").unwrap(), "1");
 }
 
-/// What becomes of a failing response, and of the circuit.
+/// The reply to a failing response, and its result.
 fn failed(fallback: Value, mut ending: Ending) -> (Option<Reply>, Verdict) {
     let mut world = World::new(one_breaker(
         json!({"consecutive_failures": 1, "fallback": fallback}),
@@ -132,7 +132,7 @@ fn failed(fallback: Value, mut ending: Ending) -> (Option<Reply>, Verdict) {
 #[test]
 fn a_fallback_can_replace_a_failure_which_counts_all_the_same() {
     let on_failure = json!({"on_failure": true, "status": 200, "body": "[]"});
-    let (reply, verdict) = failed(on_failure.clone(), failure());
+    let (reply, outcome) = failed(on_failure.clone(), failure());
     let reply = reply.unwrap();
     assert_eq!((reply.status, &reply.body[..]), (200, &b"[]"[..]));
     assert_eq!(
@@ -140,7 +140,7 @@ fn a_fallback_can_replace_a_failure_which_counts_all_the_same() {
         "upstream_failure"
     );
     assert_eq!(header(&reply, "retry-after"), None);
-    assert_eq!(verdict, Verdict::Failure);
+    assert_eq!(outcome, Verdict::Failure);
 
     let asking = answer(&[(":status", "503"), ("retry-after", "17")]);
     let (reply, _) = failed(on_failure, asking);
@@ -155,13 +155,13 @@ fn nothing_else_is_replaced() {
         (status("404"), Verdict::Success),
         (neutral(), Verdict::Neutral),
     ] {
-        let (reply, verdict) = failed(on_failure.clone(), ending);
+        let (reply, outcome) = failed(on_failure.clone(), ending);
         assert!(reply.is_none());
-        assert_eq!(verdict, expected);
+        assert_eq!(outcome, expected);
     }
-    let (reply, verdict) = failed(json!({}), failure());
+    let (reply, outcome) = failed(json!({}), failure());
     assert!(reply.is_none());
-    assert_eq!(verdict, Verdict::Failure);
+    assert_eq!(outcome, Verdict::Failure);
 }
 
 /// Its headers looked well, and were sent on.

@@ -29,17 +29,17 @@ fn each_gets_the_result() {
     assert!(!world.call_with(&GET, success()));
 }
 
-/// The one permit of the first must not be lost to a request that the second rejects.
+/// A request that the second breaker rejects must not cost the first breaker its only permit.
 #[test]
 fn those_before_the_one_that_rejects_get_back_what_they_gave() {
     let mut world = World::new(two());
     world.call_with(&POST, failure());
     world.call_with(&GET, failure());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     for _ in 0..10 {
         let rejected = world.send(&POST);
-        let expected = [Outcome::Released, Outcome::Rejected(Reason::CircuitOpen)];
-        assert_eq!(outcomes(&rejected), expected);
+        let expected = [Decision::Released, Decision::Rejected(Reason::CircuitOpen)];
+        assert_eq!(decisions(&rejected), expected);
         assert!(!rejected.needs_response());
     }
     assert!(world.call_with(&GET, success()));
@@ -51,40 +51,40 @@ fn those_before_the_one_that_rejects_get_back_what_they_gave() {
 #[test]
 fn breakers_that_do_not_match_are_not_asked() {
     let mut world = World::new(two());
-    assert_eq!(outcomes(&world.send(&GET)), [Outcome::Admitted]);
+    assert_eq!(decisions(&world.send(&GET)), [Decision::Admitted]);
     let skips = one_breaker(json!({
         "consecutive_failures": 1, "key": [{"header": "x-tenant"}], "missing": "skip"
     }));
-    assert_eq!(outcomes(&World::new(skips).send(&GET)), []);
+    assert_eq!(decisions(&World::new(skips).send(&GET)), []);
     let denies = one_breaker(json!({
         "consecutive_failures": 1, "key": [{"header": "x-tenant"}], "missing": "deny"
     }));
     assert_eq!(
-        outcomes(&World::new(denies).send(&GET)),
-        [Outcome::Rejected(Reason::MissingKey)]
+        decisions(&World::new(denies).send(&GET)),
+        [Decision::Rejected(Reason::MissingKey)]
     );
 }
 
 #[test]
 fn a_table_that_fails_lets_pass_or_rejects_as_configured() {
     for (on_error, expected) in [
-        ("allow", Outcome::Uncounted),
-        ("deny", Outcome::Rejected(Reason::Unavailable)),
+        ("allow", Decision::Uncounted),
+        ("deny", Decision::Rejected(Reason::Unavailable)),
     ] {
         let mut config = one_breaker(json!({"consecutive_failures": 1}));
         config["on_error"] = json!(on_error);
         let mut world = World::new(config);
         world.store.updates_left = 0;
         let admission = world.send(&[]);
-        assert_eq!(outcomes(&admission), [expected]);
+        assert_eq!(decisions(&admission), [expected]);
         assert!(admission.checks()[0].is_error());
         assert_eq!(admission.is_rejected(), on_error == "deny");
     }
 }
 
-/// A result that cannot be stored is lost; what the request held comes back as a lease.
+/// A result that cannot be stored is lost; the permits of the request expire.
 #[test]
-fn a_result_that_cannot_be_stored_is_told() {
+fn a_result_that_cannot_be_stored_is_reported() {
     let mut world = World::new(one_breaker(json!({"consecutive_failures": 1})));
     let admission = world.send(&[]);
     world.store.updates_left = 0;

@@ -1,4 +1,4 @@
-//! Breakers that only look on.
+//! Breakers in shadow mode.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -28,8 +28,8 @@ fn a_breaker_in_shadow_goes_through_its_states_and_never_rejects() {
         (0, success()),
         (0, success()),
     ] {
-        earnest.advance(wait * SECOND);
-        shadow.advance(wait * SECOND);
+        earnest.advance(Nanos::from_secs(wait));
+        shadow.advance(Nanos::from_secs(wait));
         let passes = earnest.call(ending.clone());
         let admission = shadow.send(&[]);
         assert!(!admission.is_rejected());
@@ -41,15 +41,15 @@ fn a_breaker_in_shadow_goes_through_its_states_and_never_rejects() {
 }
 
 #[test]
-fn what_would_have_been_rejected_is_marked() {
+fn a_request_that_would_be_rejected_is_marked() {
     let mut world = World::new(one_breaker(
         json!({"state": "forced_open", "mode": "shadow"}),
     ));
     let admission = world.send(&[]);
     assert_eq!(marks(&world, &admission), ["circuit_breaker;a"]);
     assert_eq!(
-        outcomes(&admission),
-        [Outcome::ShadowRejected(Reason::ForcedOpen)]
+        decisions(&admission),
+        [Decision::ShadowRejected(Reason::ForcedOpen)]
     );
     assert!(world.policy.reply(&admission, &header_map(&[])).is_none());
     assert_eq!(world.gauges.state, 0, "nothing is forced");
@@ -64,7 +64,7 @@ fn it_sees_what_the_enforcing_breakers_admit() {
     world.call(failure());
     assert!(world.send(&[]).is_rejected());
     assert_eq!(world.transitions(), [opened(Cause::Consecutive)]);
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.call(failure());
     assert_eq!(
         world.transitions(),
@@ -88,8 +88,8 @@ fn a_plugin_in_shadow_mode_decides_as_in_earnest() {
     for _ in 0..5 {
         let admission = world.send(&[]);
         assert_eq!(
-            outcomes(&admission),
-            [Outcome::ShadowRejected(Reason::CircuitOpen)]
+            decisions(&admission),
+            [Decision::ShadowRejected(Reason::CircuitOpen)]
         );
         assert_eq!(marks(&world, &admission), ["circuit_breaker;a"]);
         assert!(!admission.is_rejected() && !admission.needs_response());

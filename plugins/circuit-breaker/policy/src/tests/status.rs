@@ -1,4 +1,4 @@
-//! The view for people.
+//! The status view.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -23,7 +23,7 @@ fn get(world: &mut World, method: &str, path: &str) -> Option<Reply> {
     is_for_status.then(|| {
         world
             .policy
-            .status(&subject, &world.boards, world.now, &mut world.store)
+            .status(&subject, &world.snapshots, world.now, &mut world.store)
     })
 }
 
@@ -58,7 +58,7 @@ fn it_shows_keys_states_rates_and_time_left() {
     );
 
     world.end(under_way, failure());
-    world.advance(SECOND);
+    world.advance(Nanos::SECOND);
     let open = view(&mut world);
     let breaker = &open["breakers"][0];
     assert_eq!(
@@ -73,7 +73,7 @@ fn it_shows_keys_states_rates_and_time_left() {
             "last_trip": {"reason": "rate", "failure_rate": 50, "slow_rate": 0}}])
     );
 
-    world.advance(4 * SECOND);
+    world.advance(Nanos::from_secs(4));
     world.send(&[]);
     let half_open = view(&mut world);
     let breaker = &half_open["breakers"][0];

@@ -1,4 +1,4 @@
-//! What holds of a circuit whatever happened before.
+//! Properties of a circuit that hold after any events.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -9,21 +9,20 @@ use super::model::{Step, ended, report, rules, steps, stored};
 use super::*;
 use portcullis_table::State as _;
 
-const MILLISECOND: u64 = 1_000_000;
 const SUCCESS: Ended = Ended::Answered(Sample {
     failed: false,
     slow: false,
 });
 
-/// Lets all of it happen, by a clock that sometimes is a little behind.
-fn reach(machine: &Machine, steps: Vec<Step>) -> (State, u64, Vec<Ticket>) {
+/// Takes the steps, with a clock that is sometimes slightly behind.
+fn reach(machine: &Machine, steps: Vec<Step>) -> (State, Nanos, Vec<Ticket>) {
     let mut state = State::default();
     let mut tickets: Vec<Ticket> = Vec::new();
     let mut now = START;
     for (i, step) in steps.into_iter().enumerate() {
-        let read_at = now - (i as u64 % 3) * 50_000;
+        let read_at = now - Nanos::MICROSECOND * (i as u64 % 3) * 50;
         match step {
-            Step::Wait(milliseconds) => now += milliseconds * MILLISECOND,
+            Step::Wait(milliseconds) => now += Nanos::from_millis(milliseconds),
             Step::Send => {
                 let (new, admitted, _) = machine.admit(state, read_at, CANDIDATE);
                 state = stored(new);
@@ -42,10 +41,10 @@ fn reach(machine: &Machine, steps: Vec<Step>) -> (State, u64, Vec<Ticket>) {
     (state, now, tickets)
 }
 
-/// Sends requests, which all succeed at once, until the circuit is closed and lets them pass. Returns
-/// how many passed before that; panics if it takes longer than leases and open times can last.
-fn recover(machine: &Machine, mut state: State, mut now: u64) -> u32 {
-    let end = now + 20 * SECOND;
+/// Sends requests that succeed at once until the circuit is closed, and returns how many passed before that. Panics if
+/// it takes longer than leases and open times can last.
+fn recover(machine: &Machine, mut state: State, mut now: Nanos) -> u32 {
+    let end = now + Nanos::from_secs(20);
     let mut passed = 0;
     while state.phase != Phase::Closed {
         assert!(now < end, "stuck: {state:?}");
@@ -56,7 +55,7 @@ fn recover(machine: &Machine, mut state: State, mut now: u64) -> u32 {
                 passed += 1;
                 state = machine.record(state, now, report(ticket, SUCCESS)).0;
             }
-            Err(_) => now += 100 * MILLISECOND,
+            Err(_) => now += Nanos::from_millis(100),
         }
     }
     passed
@@ -65,7 +64,7 @@ fn recover(machine: &Machine, mut state: State, mut now: u64) -> u32 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever is still under way is lost; given time and successes, the circuit closes.
+    /// All requests under way are lost. With time and successes, the circuit closes.
     #[test]
     fn it_is_never_stuck(rules in rules(), steps in steps(200)) {
         let machine = rules.machine();
@@ -73,12 +72,12 @@ proptest! {
         recover(&machine, state, now);
     }
 
-    /// The same when the rules change in between, as they may while states are kept.
+    /// The same if the rules change in between, as a new configuration can do.
     #[test]
     fn new_rules_do_not_block(old in rules(), new in rules(), steps in steps(200)) {
         let (state, now, _lost) = reach(&old.machine(), steps);
         let mut machine = new.machine();
-        machine.extent = old.machine().extent;
+        machine.window_size = old.machine().window_size;
         recover(&machine, state, now);
     }
 
@@ -93,15 +92,15 @@ proptest! {
         prop_assert_eq!(machine.out(state, now), (0, 0));
     }
 
-    /// A result of an older generation changes nothing but what is under way: it makes room in the
-    /// bulkhead, as a request does that ends without a result.
+    /// A result of an older generation changes only the number of requests under way: it makes room in the bulkhead,
+    /// like a request that ends without a result.
     #[test]
     fn late_results_change_nothing(rules in rules(), steps in steps(200), last in ended()) {
         let machine = rules.machine();
         let (state, now, tickets) = reach(&machine, steps);
         for ticket in tickets {
-            let (after, happened) = machine.record(state, now, report(ticket, last));
-            if happened.was_late {
+            let (after, events) = machine.record(state, now, report(ticket, last));
+            if events.was_late {
                 let (neutral, _) = machine.record(state, now, report(ticket, Ended::Neutral));
                 prop_assert_eq!(after, neutral);
                 prop_assert_eq!(after.phase, state.phase);
@@ -114,8 +113,8 @@ proptest! {
         }
     }
 
-    /// When a probe passes, never more than the permits are out or have a result, this one included; and
-    /// never do more have a result.
+    /// When a probe passes, at most `permits` probes are out or have a result, this one included; and there are never
+    /// more results than that.
     #[test]
     fn probes_are_never_more_than_the_permits(
         rules in rules(),
@@ -137,8 +136,8 @@ proptest! {
                 let out = machine.out(state, now).1;
                 prop_assert!(out <= machine.permits);
                 prop_assert!(state.probed.total <= machine.permits);
-                // A probe whose permit came back by itself may have a result after all, while the one that
-                // got its permit is out: both together can be more, but then no further probe passes.
+                // A probe whose permit expired may have a result after all, while the probe that got its
+                // permit is out: together they can be more, but then no further probe passes.
                 prop_assert!(!is_probe || out + state.probed.total <= machine.permits);
                 prop_assert!(out as usize <= under_way.len());
             }
@@ -148,19 +147,18 @@ proptest! {
         }
     }
 
-    /// Whatever is found in a slot is a state, and nothing that is done to it panics.
+    /// Any bytes in a slot are a state, and no operation on it panics.
     #[test]
     fn any_bytes_are_a_state(
         bytes in prop::collection::vec(any::<u8>(), State::default().to_bytes().len()),
         rules in rules(),
-        now in any::<u64>(),
-        retry_after in any::<u64>(),
+        [now, retry_after] in any::<[u64; 2]>().prop_map(|times| times.map(Nanos::new)),
         random in any::<u64>(),
         ended in ended(),
     ) {
         let state = State::from_bytes(bytes.try_into().unwrap());
         let machine = rules.machine();
-        machine.harm(state, now);
+        machine.eviction_cost(state, now);
         let (new, admitted, _) = machine.admit(state, now, CANDIDATE);
         let ticket = admitted.or_else(|_| machine.admit(State::default(), now, CANDIDATE).1).unwrap();
         let report = Report { ticket, ended, retry_after, random };

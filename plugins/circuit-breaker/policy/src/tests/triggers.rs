@@ -1,4 +1,4 @@
-//! What opens a circuit.
+//! The triggers that open a circuit.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -15,10 +15,13 @@ fn a_failure_rate_opens_from_the_minimum_on() {
     assert_eq!(world.transitions(), []);
     assert!(world.call(failure()));
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
-    assert_eq!(world.rejection(), Some((Reason::CircuitOpen, 5 * SECOND)));
+    assert_eq!(
+        world.rejection(),
+        Some((Reason::CircuitOpen, Nanos::from_secs(5)))
+    );
 }
 
-/// As resilience4j: each result is looked at, and a success can be the one that makes the minimum.
+/// As in resilience4j, each result is evaluated, and a success can be the one that reaches the minimum.
 #[test]
 fn a_success_can_open_the_circuit() {
     let mut world = World::new(one_breaker(
@@ -63,10 +66,10 @@ fn slow() -> Value {
     }))
 }
 
-/// Ends a request after so many milliseconds.
+/// Ends a request after this many milliseconds.
 fn call_lasting(world: &mut World, milliseconds: u64, ending: Ending) {
     let admission = world.send(&[]);
-    world.advance(milliseconds * 1_000_000);
+    world.advance(Nanos::from_millis(milliseconds));
     world.end(admission, ending);
 }
 
@@ -86,11 +89,11 @@ fn a_response_is_timed_to_its_headers() {
     let mut world = World::new(slow());
     for _ in 0..10 {
         let mut stream = world.send(&[]);
-        world.advance(SECOND);
+        world.advance(Nanos::SECOND);
         world
             .policy
             .on_response(&mut stream, &header_map(&[(":status", "101")]), world.now);
-        world.advance(3_600 * SECOND);
+        world.advance(Nanos::from_secs(3_600));
         world
             .policy
             .on_log(&mut stream, &mut success(), world.now, &mut world.store);
@@ -98,7 +101,7 @@ fn a_response_is_timed_to_its_headers() {
     }
 }
 
-/// Who goes early says nothing of the upstream; who had waited for too long says that it is slow.
+/// A client that leaves early says nothing about the upstream; one that waited too long shows that it is slow.
 #[test]
 fn clients_that_go_are_neutral_unless_they_had_waited() {
     let mut world = World::new(slow());
@@ -136,7 +139,7 @@ fn results_leave_a_window_of_time() {
         "failure_rate": 50, "minimum_requests": 4, "window": {"type": "time", "size": "10s"}
     })));
     world.calls(3, &failure());
-    world.advance(8 * SECOND);
+    world.advance(Nanos::from_secs(8));
     world.call(success());
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
 
@@ -144,9 +147,9 @@ fn results_leave_a_window_of_time() {
         "failure_rate": 50, "minimum_requests": 4, "window": {"type": "time", "size": "10s"}
     })));
     world.calls(3, &failure());
-    world.advance(10 * SECOND);
+    world.advance(Nanos::from_secs(10));
     world.calls(4, &success());
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.calls(3, &failure());
     assert_eq!(world.transitions(), []);
     world.call(failure());
@@ -159,7 +162,7 @@ fn results_leave_a_window_of_results() {
         "failure_rate": 50, "minimum_requests": 4, "window": {"type": "count", "size": 4}
     })));
     world.call(failure());
-    world.advance(3_600 * SECOND);
+    world.advance(Nanos::from_secs(3_600));
     world.calls(3, &success());
     world.call(failure());
     assert_eq!(world.transitions(), []);
@@ -167,7 +170,7 @@ fn results_leave_a_window_of_results() {
     assert_eq!(world.transitions(), [opened(Cause::Rate)]);
 }
 
-/// More than the window can hold would never be reached.
+/// A minimum beyond the size of the window would never be reached.
 #[test]
 fn the_minimum_is_at_most_the_size_of_a_window_by_count() {
     let mut world = World::new(one_breaker(json!({
@@ -186,7 +189,7 @@ fn rejected_requests_do_not_count() {
     for _ in 0..100 {
         assert!(world.rejection().is_some());
     }
-    world.advance(5 * SECOND);
+    world.advance(Nanos::from_secs(5));
     world.calls(2, &success());
     assert_eq!(
         world.transitions(),
@@ -204,7 +207,7 @@ fn keys_have_circuits_of_their_own() {
     assert!(world.call_with(&[("x-tenant", "two")], success()));
 }
 
-/// A switch for a person, without results.
+/// An override of the state ignores results.
 #[test]
 fn forced_states() {
     let forced = |state: &str| {
@@ -213,7 +216,10 @@ fn forced_states() {
         ))
     };
     let mut open = forced("forced_open");
-    assert_eq!(open.rejection(), Some((Reason::ForcedOpen, 5 * SECOND)));
+    assert_eq!(
+        open.rejection(),
+        Some((Reason::ForcedOpen, Nanos::from_secs(5)))
+    );
     assert_eq!(open.gauges.state, 2);
 
     let mut disabled = forced("disabled");
@@ -222,12 +228,12 @@ fn forced_states() {
 
     let mut metrics = forced("metrics_only");
     assert_eq!(metrics.calls(9, &failure()), 9);
-    let exceeded: Vec<_> = metrics.happened.iter().map(|it| it.exceeded).collect();
+    let exceeded: Vec<_> = metrics.events.iter().map(|it| it.exceeded).collect();
     assert_eq!(exceeded, [Some(Cause::Consecutive)], "once");
     metrics.call(success());
     metrics.call(failure());
-    assert_eq!(metrics.happened.len(), 2, "and once more");
-    assert_eq!(metrics.gauges, board::Moved::default());
+    assert_eq!(metrics.events.len(), 2, "and once more");
+    assert_eq!(metrics.gauges, snapshot::GaugeDelta::default());
 }
 
 #[test]

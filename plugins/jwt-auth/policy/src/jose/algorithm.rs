@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// An algorithm that tokens can be signed with.
+/// A signature algorithm.
 ///
-/// What is not here is not supported: `none`, of course, and `ES512` and `ES256K`.
+/// Others are not supported: `none`, of course, and `ES512` and `ES256K`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Algorithm {
@@ -33,7 +33,7 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
-    /// Ed25519, which RFC 9864 also calls by that name; of EdDSA's two curves there is only this.
+    /// Ed25519, also under this name (RFC 9864). EdDSA's other curve is not supported.
     #[serde(alias = "Ed25519")]
     EdDSA,
 }
@@ -73,26 +73,26 @@ impl Algorithm {
         }
     }
 
-    /// Whether no host verifies it ([`HostSignatures`](super::HostSignatures)), so that each signature
-    /// costs milliseconds in the module, good or bad. A secret's hash is as fast there.
+    /// Whether no host verifies it ([`HostSignatures`](super::HostSignatures)) and each signature costs milliseconds in
+    /// the module, good or bad. HMAC is fast there.
     pub const fn is_slow(self) -> bool {
         matches!(self, Self::PS256 | Self::PS384 | Self::PS512 | Self::EdDSA)
     }
 
-    /// Whether whoever can verify a signature can make one.
+    /// Whether the key that verifies a signature can also make one.
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
     }
 }
 
-/// There is no such algorithm here.
+/// The algorithm is unknown or not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnsupportedAlgorithm;
 
 impl FromStr for Algorithm {
     type Err = UnsupportedAlgorithm;
 
-    /// Names are compared exactly: `rs256` is none.
+    /// Names are compared exactly: `rs256` is not an algorithm.
     fn from_str(name: &str) -> Result<Self, UnsupportedAlgorithm> {
         if name == "Ed25519" {
             return Ok(Self::EdDSA);

@@ -1,14 +1,13 @@
-//! base64url without padding (RFC 7515 §2), of which there is one spelling for each value.
+//! base64url without padding (RFC 7515 §2), with one spelling for each value.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Padding, other alphabets, white space and bits that lead nowhere are refused: were there two
-/// spellings of a signature, a token could be changed and stay valid.
+/// Refuses padding, other alphabets, white space and trailing bits that are not zero: with two spellings of a
+/// signature, a token could be changed and stay valid.
 ///
-/// This is not the decoder of jwt-simple, whose constant time costs a multiple of this one's, for
-/// bytes that are no secret here.
+/// jwt-simple's decoder takes several times as long because it runs in constant time, and these bytes are not secret.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -17,7 +16,7 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(false),
 );
 
-/// The bytes, if this is their one spelling.
+/// The bytes, if the text is their only spelling.
 pub(super) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     ENGINE.decode(text).ok()
 }

@@ -6,11 +6,10 @@ use super::Algorithm;
 use super::json::Object;
 use super::token::is_array_of_strings;
 
-/// Whether each registered claim that is there has the type that it must have. `null` is as good as
-/// absent.
+/// Whether each registered claim has its type, if it is present. `null` counts as absent.
 ///
-/// jwt-simple looks at this, too, but only after the signature; Envoy never does.
-/// But where jwt-simple verifies the token in any case, times and audiences are not: it refuses that.
+/// jwt-simple also checks the types, but only after the signature; Envoy never does. jwt-simple refuses times and
+/// audiences that are `null`, so they must not be `null` if it verifies the algorithm in any case.
 pub(super) fn have_right_types(claims: &Object, algorithm: Algorithm) -> bool {
     let is_read_twice = algorithm.is_slow() || algorithm.is_symmetric();
     let mut members = claims.members().iter();
@@ -24,7 +23,7 @@ pub(super) fn have_right_types(claims: &Object, algorithm: Algorithm) -> bool {
     })
 }
 
-/// Seconds since 1970, perhaps with a fraction; none of this is from before.
+/// Whether a value is a time since 1970, possibly with a fraction.
 fn is_numeric_date(value: &Value) -> bool {
     value.as_f64().is_some_and(|seconds| seconds >= 0.0)
 }

@@ -1,4 +1,4 @@
-//! JSON objects about whose content no two readers can disagree.
+//! Strict JSON objects: any two readers see the same content.
 
 use std::cell::Cell;
 use std::fmt;
@@ -6,22 +6,22 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer};
 use serde_json::{Map, Value};
 
-/// How deep arrays and objects may nest. Claims of real tokens are 3 or 4 deep.
+/// The deepest nesting of arrays and objects. Claims of real tokens are 3 or 4 levels deep.
 pub const MAX_DEPTH: usize = 32;
 
-/// A JSON object in which no name stands twice, at any depth.
+/// A JSON object without duplicate names, at any depth.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object(Map<String, Value>);
 
-/// Why a text is not such an object.
+/// The reason why a text is not a strict JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonError {
-    /// It is not JSON, or not UTF-8, or has something behind the value.
+    /// It is not JSON, not UTF-8, or continues after the value.
     Syntax,
     /// It is JSON, but not an object.
     NotAnObject,
-    /// An object in it has a name twice. Readers differ in which of the values they take, and so
-    /// one of them could be shown what another never saw.
+    /// An object in it has a duplicate name. Readers differ in which value they take, so one of them could see content
+    /// that another never checked.
     DuplicateMember,
     /// It nests deeper than [`MAX_DEPTH`].
     TooDeep,
@@ -46,16 +46,15 @@ impl Object {
         }
     }
 
-    /// The value of the member of this name. `null` is none: serialisers write members so that they do
-    /// not have.
+    /// The value of a member; `None` for `null`, which serialisers write for absent members.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
     /// The value at a path: `sub`, or `realm.tenant` for the member `tenant` of the object `realm`.
     ///
-    /// Names with dots in them (`https://shop.example/tenant`) are found under the whole name: of
-    /// several readings, the one with the longest first name wins.
+    /// A name may contain dots (`https://shop.example/tenant`): of several readings of a path, the one with the longest
+    /// first name wins.
     pub fn at(&self, path: &str) -> Option<&Value> {
         at(&self.0, path)
     }
@@ -77,7 +76,7 @@ fn at<'v>(members: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
     })
 }
 
-/// Reads any value, and notes why it cannot.
+/// Reads any value, and stores the reason of a failure.
 #[derive(Clone, Copy)]
 struct Strict<'f> {
     depth: usize,

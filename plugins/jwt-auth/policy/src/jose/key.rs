@@ -1,4 +1,4 @@
-//! One key: a JSON Web Key (RFC 7517, RFC 7518 §6, RFC 8037 §2) that can verify signatures.
+//! A key for verifying signatures: a JSON Web Key (RFC 7517, RFC 7518 §6, RFC 8037 §2).
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use super::Algorithm::{self, *};
 use super::base64url;
 use super::token::is_array_of_strings;
 
-/// The only public exponent there is: 65537. Others are rare, small ones have a history of forgeries,
-/// and large ones make verification expensive.
+/// The only supported public exponent: 65537. Others are rare, small ones have a history of forgeries, and large ones
+/// make verification expensive.
 pub(super) const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
-/// The bits of an RSA modulus: at least what RFC 7518 §3.3 asks for, at most what is worth the time.
+/// The bits of an RSA modulus: at least the minimum of RFC 7518 §3.3; the maximum bounds the time of a verification.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// A key for verifying signatures.
 pub struct Key {
     id: Option<String>,
-    /// Those that the key fits; never empty.
+    /// The algorithms that the key serves; never empty.
     algorithms: Vec<Algorithm>,
     pub(super) material: Material,
 }
@@ -32,29 +32,28 @@ pub(super) enum Material {
     Secret(Vec<u8>),
 }
 
-/// Why an entry of a JWK set cannot be used here.
+/// The reason why an entry of a JWK set is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// It is no object, or `kid`, `use`, `key_ops` or `alg` has a wrong type.
+    /// It is not an object, or `kid`, `use`, `key_ops` or `alg` has a wrong type.
     NotAKey,
-    /// `kty` is none of RSA, EC, OKP and oct, or `crv` none of P-256, P-384 and Ed25519.
+    /// `kty` is not RSA, EC, OKP or oct, or `crv` is not P-256, P-384 or Ed25519.
     KeyType,
-    /// `alg` is none of [`Algorithm`], or one for other keys.
+    /// `alg` is not an [`Algorithm`], or is one for other keys.
     Algorithm,
-    /// `use` is none of those that are wanted (`sig`), or `key_ops` lacks `verify`.
+    /// `use` is not an accepted value (`sig`), or `key_ops` lacks `verify`.
     Use,
-    /// It is the private half of a key pair. Whoever publishes that has to replace the key.
+    /// It is the private half of a key pair. Its owner must replace the key.
     Private,
-    /// The key itself is absent, is not base64url in its one spelling, or is no point on its curve.
+    /// The key itself is absent, is not base64url in its one spelling, or is not a point on its curve.
     Material,
-    /// An RSA key of less than 2048 bits, or a secret that is shorter than the hash (RFC 7518 §3.2,
-    /// §3.3).
+    /// An RSA key of fewer than 2048 bits, or a secret that is shorter than the hash (RFC 7518 §3.2, §3.3).
     Weak,
-    /// An RSA key of more than 4096 bits, or whose exponent is not 65537.
-    Exotic,
-    /// It is used only in part: another key of its `kid` fits the same tokens, and which one verifies must
-    /// not be a matter of order.
-    Rival,
+    /// An RSA key of more than 4096 bits, or with an exponent other than 65537.
+    UnsupportedRsa,
+    /// It is used only for some tokens: another key with its `kid` fits the others too, and the order of the set must
+    /// not decide which one verifies.
+    Conflicting,
 }
 
 impl Unusable {
@@ -68,8 +67,10 @@ impl Unusable {
             Self::Private => "a private key",
             Self::Material => "malformed key material",
             Self::Weak => "too short to be safe",
-            Self::Exotic => "longer than 4096 bits, or an exponent other than 65537",
-            Self::Rival => "another key has its kid and fits the same tokens, which are refused",
+            Self::UnsupportedRsa => "longer than 4096 bits, or an exponent other than 65537",
+            Self::Conflicting => {
+                "another key has its kid and fits the same tokens, which are refused"
+            }
         }
     }
 }
@@ -81,7 +82,7 @@ impl fmt::Display for Unusable {
 }
 
 impl Key {
-    /// Reads a key that is for one of these uses, or does not say for which.
+    /// Reads a key with one of these uses, or without `use`.
     pub(super) fn from_jwk(jwk: &Map<String, Value>, uses: &[String]) -> Result<Self, Unusable> {
         let jwk = Jwk(jwk);
         let id = jwk.text("kid")?;
@@ -109,12 +110,12 @@ impl Key {
         self.id.as_deref()
     }
 
-    /// The algorithms that the key is for: its `alg`, or else all that its type allows.
+    /// The algorithms that the key serves: its `alg`, or else all that its type allows.
     pub fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms
     }
 
-    /// Whether these are one key, by whatever names.
+    /// Whether both are the same key, under any names.
     pub(super) fn has_material_of(&self, other: &Self) -> bool {
         match (&self.material, &other.material) {
             (Material::Rsa { modulus: one, .. }, Material::Rsa { modulus: other, .. }) => {
@@ -132,19 +133,19 @@ impl Key {
         }
     }
 
-    /// Whether both are for one algorithm.
+    /// Whether both serve a common algorithm.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let mut algorithms = self.algorithms.iter();
         algorithms.any(|algorithm| other.algorithms.contains(algorithm))
     }
 
-    /// Whether whoever has the key can sign with it.
+    /// Whether the key can also sign.
     pub fn is_symmetric(&self) -> bool {
         self.material.is_symmetric()
     }
 }
 
-/// The id and the algorithms; secrets stay out of logs.
+/// Prints the id and the algorithms only: secrets must stay out of logs.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
@@ -164,7 +165,7 @@ impl Material {
 struct Jwk<'j>(&'j Map<String, Value>);
 
 impl<'j> Jwk<'j> {
-    /// A member that is there. Some issuers write `null`, `""` or `[]` for one that is not.
+    /// A member that is present. Some issuers write `null`, `""` or `[]` for an absent one.
     fn get(&self, name: &str) -> Option<&'j Value> {
         self.0.get(name).filter(|value| match value {
             Value::Null => false,
@@ -205,7 +206,7 @@ impl<'j> Jwk<'j> {
         }
     }
 
-    /// The key itself, and the algorithms that it fits.
+    /// The key itself, and the algorithms that it serves.
     fn material(&self) -> Result<(&'static [Algorithm], Material), Unusable> {
         let (kty, crv) = (self.text("kty")?, self.text("crv")?);
         match (kty, crv) {
@@ -221,7 +222,7 @@ impl<'j> Jwk<'j> {
 
     fn rsa(&self) -> Result<Material, Unusable> {
         let modulus = self.bytes("n")?;
-        // Some issuers write the sign byte that DER has.
+        // Some issuers include the sign byte of DER.
         let modulus = match modulus.strip_prefix(&[0]) {
             Some(unsigned) => unsigned.to_vec(),
             None => modulus,
@@ -233,7 +234,7 @@ impl<'j> Jwk<'j> {
             return Err(Unusable::Weak);
         }
         if bits > *RSA_BITS.end() || self.bytes("e")? != RSA_EXPONENT {
-            return Err(Unusable::Exotic);
+            return Err(Unusable::UnsupportedRsa);
         }
         let key = RS256PublicKey::from_components(&modulus, &RSA_EXPONENT)
             .map_err(|_| Unusable::Material)?;
@@ -253,8 +254,7 @@ impl<'j> Jwk<'j> {
         Ok(Material::P384 { key, spki })
     }
 
-    /// A point as SEC 1 §2.3.3 writes it, uncompressed; each coordinate has its full length (RFC 7518
-    /// §6.2.1.2).
+    /// An uncompressed point in the format of SEC 1 §2.3.3. Each coordinate has its full length (RFC 7518 §6.2.1.2).
     fn point(&self, size: usize) -> Result<Vec<u8>, Unusable> {
         let (x, y) = (self.bytes("x")?, self.bytes("y")?);
         if x.len() != size || y.len() != size {

@@ -1,4 +1,4 @@
-//! A JWK set (RFC 7517 §5), and which of its keys a token can be verified with.
+//! A JWK set (RFC 7517 §5), and the choice of its keys for a token.
 
 use std::fmt;
 
@@ -8,29 +8,28 @@ use serde_json::{Map, Value};
 use super::json::{JsonError, Object};
 use super::{Algorithm, Header, HostSignatures, Key, Unusable};
 
-/// The longest set, in bytes. The largest that are known, of issuers with a key for each tenant, have 110 KB.
+/// The longest set, in bytes. The largest known ones, of issuers with a key for each tenant, have 110 KB.
 pub const MAX_SET: usize = 160 * 1024;
 
-/// The most entries of a set, usable or not. A worker reads a set in one piece: natively, this many RSA
-/// or elliptic keys take it 0.5 ms, and this many of Ed25519, whose points are decompressed, 13 ms.
+/// The most entries of a set, usable or not. A worker parses a set in one piece: natively, this many RSA or elliptic
+/// keys take 0.5 ms, and this many Ed25519 keys, whose points must be decompressed, 13 ms.
 pub const MAX_KEYS: usize = 200;
 
-/// What `use` says of keys that sign (RFC 7517 §4.2).
+/// The `use` of keys for signatures (RFC 7517 §4.2).
 pub const SIGNATURES: &str = "sig";
 
-/// The most keys that one token is tried with, if the host verifies it. Only a token without `kid`, or
-/// keys without one, ever need more than one try. Sets whose keys have no names have one or two of
-/// them, four in the middle of a rotation. A try takes Envoy about 25 µs with RSA-2048, so eight take
-/// about as long as all else about a request.
+/// The most keys that are tried with one token if the host verifies it. Only a token without `kid`, or keys without
+/// one, need more than one try. Sets whose keys have no `kid` have one or two keys, four during a rotation. A try takes
+/// Envoy about 25 µs with RSA-2048, so eight take about as long as the rest of a request.
 pub const MAX_TRIES: usize = 8;
 
-/// The most keys that one token is tried with, if the module verifies it. Each try takes as long as
-/// many plain requests, and anybody can send a token that needs all of them.
+/// The most keys that are tried with one token if the module verifies it. Each try takes as long as many plain
+/// requests, and any client can send a token that needs all tries.
 pub const MAX_SLOW_TRIES: usize = 1;
 
 /// The keys of an issuer; never empty.
 ///
-/// A configuration can have one, too, as the object that it is.
+/// A configuration can contain a set as a JSON object.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -43,14 +42,14 @@ pub struct KeySet {
     skipped: Vec<Skipped>,
 }
 
-/// An entry of a set that cannot be used here, or only for some tokens ([`Unusable::Rival`]).
+/// An entry of a set that is not used, or only for some tokens ([`Unusable::Conflicting`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its position in `keys`, from 0.
     pub index: usize,
     /// Its `kid`, if it has one.
     pub kid: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Unusable,
 }
 
@@ -63,21 +62,20 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// Why a set cannot be used at all.
+/// The reason why a whole set is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySetError {
     /// Longer than [`MAX_SET`].
     TooLong,
     /// Not a strict JSON object.
     Json(JsonError),
-    /// No array `keys`.
+    /// It has no array `keys`.
     NoKeys,
     /// More than [`MAX_KEYS`] entries.
     TooManyKeys,
-    /// Usable keys are symmetric and asymmetric. A set that the public may see has no secrets, and a
-    /// set with secrets is not for the public.
+    /// It has both symmetric and asymmetric keys. A public set has no secrets, and a set with secrets is not public.
     Mixed,
-    /// No entry is usable; here is why, for each.
+    /// It has no usable entry; the reason for each.
     Empty(Vec<Skipped>),
 }
 
@@ -87,9 +85,9 @@ impl fmt::Display for KeySetError {
             Self::TooLong => write!(f, "longer than {MAX_SET} bytes"),
             Self::Json(JsonError::Syntax) => f.write_str("not JSON"),
             Self::Json(JsonError::NotAnObject) => f.write_str("not a JSON object"),
-            Self::Json(JsonError::DuplicateMember) => f.write_str("a member is given twice"),
-            Self::Json(JsonError::TooDeep) => f.write_str("nested too deep"),
-            Self::NoKeys => f.write_str("without an array \"keys\""),
+            Self::Json(JsonError::DuplicateMember) => f.write_str("a duplicate member"),
+            Self::Json(JsonError::TooDeep) => f.write_str("JSON that is nested too deeply"),
+            Self::NoKeys => f.write_str("no array \"keys\""),
             Self::TooManyKeys => write!(f, "more than {MAX_KEYS} keys"),
             Self::Mixed => f.write_str("both secrets (kty \"oct\") and public keys"),
             Self::Empty(skipped) => {
@@ -100,17 +98,17 @@ impl fmt::Display for KeySetError {
     }
 }
 
-/// Why no key of a set can verify a token.
+/// The reason why no key of a set can verify a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoKey {
     /// The token's algorithm is not allowed.
     AlgorithmNotAllowed,
-    /// The set has no key of the token's `kid`: perhaps it is an older one.
+    /// The set has no key with the token's `kid`, and may be outdated.
     UnknownKid,
-    /// The key of the token's `kid`, or each key if the token names none, is for other algorithms.
+    /// The key with the token's `kid`, or each key if the token has no `kid`, is for other algorithms.
     AlgorithmMismatch,
-    /// The token names no key, and more than [`MAX_TRIES`] or [`MAX_SLOW_TRIES`] would have to be
-    /// tried; or several keys of its `kid` fit it.
+    /// The token has no `kid`, and more than [`MAX_TRIES`] or [`MAX_SLOW_TRIES`] keys fit it; or several different keys
+    /// with its `kid` fit it.
     Ambiguous,
 }
 
@@ -127,12 +125,12 @@ impl NoKey {
 }
 
 impl KeySet {
-    /// Reads a set. What is unusable in it is skipped, if anything usable is left.
+    /// Parses a set and skips unusable entries. At least one must be usable.
     pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
         Self::parse_for(text, &[SIGNATURES.to_owned()])
     }
 
-    /// The same with keys whose `use` is one of these, or absent.
+    /// The same, for keys whose `use` is one of these, or absent.
     pub fn parse_for(text: &[u8], uses: &[String]) -> Result<Self, KeySetError> {
         if text.len() > MAX_SET {
             return Err(KeySetError::TooLong);
@@ -141,7 +139,7 @@ impl KeySet {
         Self::read(set.members(), uses)
     }
 
-    /// The same of a set that is read as JSON already, in a configuration.
+    /// The same, for a set that is already parsed as JSON, in a configuration.
     pub fn read(set: &Map<String, Value>, uses: &[String]) -> Result<Self, KeySetError> {
         let entries = set
             .get("keys")
@@ -156,10 +154,10 @@ impl KeySet {
             let reason = match key.and_then(|jwk| Key::from_jwk(jwk, uses)) {
                 Ok(key) => {
                     let fits = fits(&key, &keys);
-                    if fits != Fits::Twin {
+                    if fits != Overlap::Duplicate {
                         keys.push(key);
                     }
-                    (fits == Fits::Rival).then_some(Unusable::Rival)
+                    (fits == Overlap::Conflicting).then_some(Unusable::Conflicting)
                 }
                 Err(reason) => Some(reason),
             };
@@ -197,7 +195,7 @@ impl KeySet {
         self.keys.iter().any(Key::is_symmetric)
     }
 
-    /// All algorithms that any of the keys is for.
+    /// All algorithms that any of the keys serves.
     pub fn algorithms(&self) -> Vec<Algorithm> {
         Algorithm::ALL
             .into_iter()
@@ -209,16 +207,16 @@ impl KeySet {
             .collect()
     }
 
-    /// Whether any of the keys is for this algorithm and no other.
+    /// Whether any of the keys serves this algorithm and no other.
     pub fn is_only_for(&self, algorithm: Algorithm) -> bool {
         self.keys.iter().any(|key| key.algorithms() == [algorithm])
     }
 
-    /// The keys that a token with this header is to be tried with, at least one and at most
-    /// [`MAX_TRIES`], or [`MAX_SLOW_TRIES`] where this host does not verify the algorithm.
+    /// The keys to try with a token that has this header: at least one and at most [`MAX_TRIES`], or [`MAX_SLOW_TRIES`]
+    /// if this host does not verify the algorithm.
     ///
-    /// A token with `kid` has the key of that `kid`, of several the one that is for its algorithm. If there
-    /// is none of that `kid`, keys that have none are tried, and so are all keys for a token without `kid`.
+    /// For a token with `kid`, this is the key with that `kid`; of several, the one for its algorithm. If no key has
+    /// that `kid`, the keys without one are candidates. For a token without `kid`, all keys are.
     pub fn candidates(
         &self,
         header: &Header,
@@ -260,23 +258,23 @@ impl KeySet {
     }
 }
 
-/// What a key is to those before it.
+/// The relation of a key to the earlier ones.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fits {
-    /// One of them, written twice.
-    Twin,
-    /// It has the `kid` of another one, which is for the same tokens.
-    Rival,
-    /// Another one.
-    Apart,
+enum Overlap {
+    /// It equals one of them.
+    Duplicate,
+    /// It has the `kid` of a different one that fits the same tokens.
+    Conflicting,
+    /// Neither.
+    None,
 }
 
-fn fits(key: &Key, keys: &[Key]) -> Fits {
-    let mut fits = Fits::Apart;
+fn fits(key: &Key, keys: &[Key]) -> Overlap {
+    let mut fits = Overlap::None;
     for other in keys.iter().filter(|other| other.id() == key.id()) {
         match other.has_material_of(key) {
-            true if other.algorithms() == key.algorithms() => return Fits::Twin,
-            false if key.id().is_some() && other.overlaps(key) => fits = Fits::Rival,
+            true if other.algorithms() == key.algorithms() => return Overlap::Duplicate,
+            false if key.id().is_some() && other.overlaps(key) => fits = Overlap::Conflicting,
             _ => {}
         }
     }

@@ -1,9 +1,9 @@
 //! Signed tokens: JWS in its compact serialisation (RFC 7515), the keys to verify them with (JWK,
 //! RFC 7517) and the signatures (JWA, RFC 7518; Ed25519, RFC 8037).
 //!
-//! This is about who signed what, and no more: issuers, audiences and times, HTTP and the fetching of
-//! keys are jwt-auth's. Where a specification leaves a choice, the strict one is taken; RFC 8725 says
-//! why, attack by attack.
+//! This module covers only the signature: the rest of the crate handles issuers, audiences, times, HTTP and the
+//! fetching of keys. Where a specification leaves a choice, this module takes the strict one; RFC 8725 explains why,
+//! attack by attack.
 //!
 //! ```
 //! use jwt_auth_policy::jose::{Algorithm, Hash, HostSignatures, KeySet, Token, VerifiedBy};
@@ -34,83 +34,82 @@
 //!
 //! [`Token::parse`] reads a token without verifying it. It refuses, with the label of [`Malformed`]:
 //!
-//! | what | why |
+//! | refused | reason |
 //! |---|---|
 //! | more than [`MAX_TOKEN`] bytes, a header of more than [`MAX_HEADER`] characters, JSON nested deeper than [`MAX_DEPTH`] | the work for a token is bounded before it begins |
-//! | other than three parts, none empty | a JWE, JWS in JSON and unsigned tokens are something else |
-//! | base64url with padding, other characters, or bits that lead nowhere | a second spelling of a token would be a second token |
-//! | a header or payload that is not exactly one JSON object in UTF-8 | a JWT is of claims (RFC 7519 §7.2) |
-//! | a name that stands twice in an object, at any depth | two readers could see two contents (RFC 7519 §4 lets us) |
-//! | `alg` that is none of [`Algorithm`] | `none`, above all |
-//! | `crit`, whatever is in it | nothing critical is understood here (RFC 7515 §4.1.11) |
-//! | `b64`, `zip` | with them the payload is something else than it looks (RFC 7797, RFC 7516) |
-//! | `jwk`, `salt` | see [below](#two-ways-one-verdict) |
-//! | `kid`, `typ`, `cty`, `jku`, `x5u`, `x5t`, `x5t#S256` that are no strings, `x5c` that is no array of strings | what has a type has to have it |
-//! | `iss`, `sub`, `jti`, `nonce` that are no strings, `aud` that is neither a string nor an array of strings, `exp`, `nbf`, `iat` that are no numbers or negative | the same (RFC 7519 §4.1) |
+//! | other than three parts, none empty | a JWE, JWS in JSON and unsigned tokens are not signed JWTs |
+//! | base64url with padding, other characters, or trailing bits that are not zero | a second spelling of a token would be a second token |
+//! | a header or payload that is not exactly one JSON object in UTF-8 | a JWT consists of claims (RFC 7519 §7.2) |
+//! | a duplicate name in an object, at any depth | two readers could see different content (RFC 7519 §4 allows this check) |
+//! | `alg` that is not an [`Algorithm`] | above all `none` |
+//! | `crit`, whatever its value | no critical extension is supported (RFC 7515 §4.1.11) |
+//! | `b64`, `zip` | they change what the payload means (RFC 7797, RFC 7516) |
+//! | `jwk`, `salt` | see [below](#two-verifiers-one-verdict) |
+//! | `kid`, `typ`, `cty`, `jku`, `x5u`, `x5t`, `x5t#S256` that are not strings, `x5c` that is not an array of strings | a member must have its defined type |
+//! | `iss`, `sub`, `jti`, `nonce` that are not strings, `aud` that is neither a string nor an array of strings, `exp`, `nbf`, `iat` that are not numbers, or are negative | the same (RFC 7519 §4.1) |
 //!
-//! A member that is `null` is absent, in header and claims. Times and `aud` are no exception where the host
-//! verifies (RS256, ES256 and the like); jwt-simple refuses those.
+//! A member that is `null` counts as absent, in header and claims. This includes times and `aud` if the host verifies
+//! the algorithm (RS256, ES256 and their like); jwt-simple refuses those.
 //!
-//! `jku`, `x5u`, `x5c` and thumbprints are read over: a token does not say where its key is from. All
-//! other members are ignored, as RFC 7515 §4 has it. What `typ` has to be is for the caller to say.
+//! `jku`, `x5u`, `x5c` and thumbprints are ignored: a token does not choose the source of its key. So are all other
+//! members, as RFC 7515 §4 requires. The caller checks `typ`.
 //!
 //! # Keys
 //!
-//! [`KeySet::parse`] reads a JWK set of at most [`MAX_SET`] bytes and [`MAX_KEYS`] entries. Entries that
-//! are unusable here are skipped, and [`KeySet::skipped`] says why: issuers publish keys for encryption
-//! and for newer algorithms beside those that matter. Usable is:
+//! [`KeySet::parse`] reads a JWK set of at most [`MAX_SET`] bytes and [`MAX_KEYS`] entries. It skips unusable entries,
+//! and [`KeySet::skipped`] gives the reasons: issuers also publish keys for encryption and for newer algorithms. Usable
+//! keys are:
 //!
-//! | `kty` | the key | for |
+//! | `kty` | key | algorithms |
 //! |---|---|---|
 //! | `RSA` | 2048 to 4096 bits, exponent 65537 | RS256, RS384, RS512, PS256, PS384, PS512 |
 //! | `EC` | a point on P-256; on P-384 | ES256; ES384 |
 //! | `OKP` | a point of Ed25519 that is not of small order | EdDSA |
 //! | `oct` | at least 32 bytes; 48; 64 | HS256; and HS384; and HS512 |
 //!
-//! `alg` narrows the last column down to one. `use`, if there, is `sig`, or what the caller names
-//! ([`KeySet::parse_for`]); `key_ops`, if there, has `verify`. A member that is `null`, or an empty text or
-//! array, is not there. Private keys are skipped: a set that has one is a leak, which must not go unnoticed.
-//! Certificates (`x5c`) are not looked at.
+//! `alg` narrows the last column to one algorithm. `use`, if present, is `sig`, or a value that the caller accepts
+//! ([`KeySet::parse_for`]); `key_ops`, if present, contains `verify`. A member that is `null`, an empty string or an
+//! empty array counts as absent. Private keys are skipped: a set with one is a leak that must not go unnoticed.
+//! Certificates (`x5c`) are ignored.
 //!
-//! Usable keys of one `kid` are told apart by what they are for (RFC 7517 §4.5). An entry that is unusable
-//! is as good as absent, so it takes no name from another one; identical entries are one. Of two keys of one
-//! `kid` and algorithm, neither is trusted with the other's tokens: those are refused, the set is not.
+//! Several usable keys may have the same `kid` if they serve different algorithms (RFC 7517 §4.5). An unusable entry
+//! counts as absent, so it does not occupy its `kid`; identical entries count once. Of two different keys with the same
+//! `kid` and algorithm, neither verifies tokens for that pair: those tokens are refused, the rest of the set is used.
 //!
-//! A set as a whole is refused if it mixes secrets with public keys, or if nothing in it is usable ([`KeySetError::Empty`], which a caller may want to treat apart).
+//! A set is refused as a whole if it mixes secrets with public keys, or if it has no usable key
+//! ([`KeySetError::Empty`], which a caller may treat separately).
 //!
-//! # Which key
+//! # Choice of a key
 //!
-//! [`KeySet::candidates`] chooses by `kid` and algorithm. The token's `alg` must be in the caller's list
-//! and among those of the key; so the token chooses among what both allow, and a public key is never
-//! taken for a secret.
+//! [`KeySet::candidates`] chooses by `kid` and algorithm. The token's `alg` must be in the caller's list and among those
+//! of the key; so the token chooses only among algorithms that both allow, and a public key never serves as a secret.
 //!
-//! - A token with `kid` is tried with the key of that name, of several with the one for its algorithm, and
-//!   no other. If two different ones are for it, that is [`NoKey::Ambiguous`].
-//! - If no key has that name, it is tried with the keys that have none: sets of a single key are often
-//!   written without. If all have one, that is [`NoKey::UnknownKid`], which a fresh set may cure.
+//! - A token with `kid` is tried with the key of that `kid` and no other. If several keys have it, the token's
+//!   algorithm selects one; if two different ones remain, the result is [`NoKey::Ambiguous`].
+//! - If no key has that `kid`, the token is tried with the keys that have none: sets of a single key often leave it out.
+//!   If all keys have one, the result is [`NoKey::UnknownKid`], and a newer set may have the key.
 //! - A token without `kid` is tried with every key.
 //!
-//! At most [`MAX_TRIES`] keys of the right algorithm are tried, and only one where the module itself has
-//! to verify a signature of a public key ([`MAX_SLOW_TRIES`]). If there are more, none is: a token must
-//! not be good or bad depending on the order of a set.
+//! At most [`MAX_TRIES`] keys of the right algorithm are tried, and only one if the module itself has to verify a
+//! signature of a public key ([`MAX_SLOW_TRIES`]). If there are more, none is tried: the order of a set must not decide
+//! whether a token is valid.
 //!
-//! # Two ways, one verdict
+//! # Two verifiers, one verdict
 //!
-//! [`Key::verify`] asks the host first ([`HostSignatures`]), since Envoy's `verify_signature` takes a
-//! tenth of the time or less: for RS256, RS384, RS512, ES256 and ES384. Everything else, and everything
-//! when the host has no such function, is verified by jwt-simple.
+//! [`Key::verify`] asks the host first ([`HostSignatures`]), because Envoy's `verify_signature` takes a tenth of the
+//! time or less: for RS256, RS384, RS512, ES256 and ES384. jwt-simple verifies everything else, and everything if the
+//! host lacks the function.
 //!
-//! The host sees a signature and nothing else, while jwt-simple reads the token a second time and has
-//! views of its own. Whichever is asked, the verdict is the same, because
+//! The host sees only the signature, while jwt-simple reads the token a second time with rules of its own. Both give
+//! the same verdict, because
 //!
-//! - what jwt-simple would refuse, [`Token::parse`] refuses first: `jwk`, which it takes for a string
-//!   where RFC 7515 has an object; `salt`, its own extension; claims and members of wrong types;
-//! - its checks of time and `typ` are turned off, and it gets the key's algorithm by its Rust type.
+//! - [`Token::parse`] first refuses everything that jwt-simple would refuse: `jwk`, which it expects as a string where
+//!   RFC 7515 has an object; `salt`, its own extension; claims and members of wrong types;
+//! - its checks of time and `typ` are turned off, and its Rust type for the key fixes the algorithm.
 //!
-//! An ECDSA signature is two numbers of full size (RFC 7518 §3.4), which become DER for the host. What
-//! has another size, or a zero, is not put to it; other numbers out of range both refuse. A valid (r, s)
-//! has a twin (r, n − s) that is valid, too, so neither a token nor its hash is a name for what it says:
-//! revocation goes by `jti`.
+//! An ECDSA signature is two numbers of full size (RFC 7518 §3.4), which become DER for the host. The host is not asked
+//! about another size, or a zero; both refuse other numbers out of range. With (r, s), (r, n − s) is also valid, so
+//! neither a token nor its hash identifies its content: revocation uses `jti`.
 
 mod algorithm;
 mod base64url;
@@ -131,4 +130,4 @@ pub use key_set::{
 };
 pub use portcullis_core::signature::{Hash, HostSignatures};
 pub use signature::VerifiedBy;
-pub use token::{Header, LastHeader, MAX_HEADER, MAX_TOKEN, Malformed, Token};
+pub use token::{Header, HeaderCache, MAX_HEADER, MAX_TOKEN, Malformed, Token};

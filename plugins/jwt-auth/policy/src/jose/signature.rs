@@ -1,4 +1,4 @@
-//! Verification of a signature, by the host where it can and in Rust where it cannot.
+//! Verification of a signature: by the host if it supports the algorithm, otherwise in Rust.
 
 use jwt_simple::prelude::{
     ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, EdDSAPublicKeyLike as _, HS256Key,
@@ -14,7 +14,7 @@ use super::key::{Material, RSA_EXPONENT};
 use super::token::MAX_HEADER;
 use super::{Key, Token};
 
-/// Who found a signature to be good.
+/// The verifier of a good signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifiedBy {
     /// The host.
@@ -24,8 +24,7 @@ pub enum VerifiedBy {
 }
 
 impl Key {
-    /// Verifies a token with this key: none if the signature is not good, or if the key is not for
-    /// the token's algorithm.
+    /// Verifies a token with this key. `None` if the signature is bad, or if the key is not for the token's algorithm.
     pub fn verify(&self, token: &Token<'_>, host: &impl HostSignatures) -> Option<VerifiedBy> {
         let algorithm = token.header().algorithm;
         if !self.algorithms().contains(&algorithm) {
@@ -45,7 +44,7 @@ impl Key {
         token: &Token<'_>,
     ) -> Option<bool> {
         let (message, signature) = (token.signing_input(), token.signature());
-        // What has no DER form is left to jwt-simple, which refuses it before it calculates anything.
+        // A signature without a DER form goes to jwt-simple, which refuses it before it calculates anything.
         let ecdsa =
             |hash, spki, size| host.verify(hash, spki, message, &ecdsa_der(signature, size)?);
         match (algorithm, &self.material) {
@@ -94,9 +93,9 @@ impl Key {
     }
 }
 
-/// jwt-simple checks no more than the signature. It reads the token again, and what it would refuse
-/// then, [`Token::parse`] has refused; `typ`, which it takes for `JWT` or something that ends in
-/// `+jwt` unless told otherwise, may be anything.
+/// Makes jwt-simple check only the signature. It parses the token again, but [`Token::parse`] has already refused
+/// everything that it would refuse. By default it requires a `typ` of `JWT`, or one that ends in `+jwt`; here any `typ`
+/// is valid.
 fn signature_only(token: &Token<'_>) -> VerificationOptions {
     VerificationOptions {
         artificial_time: Some(UnixTimeStamp::default()),
@@ -109,7 +108,7 @@ fn signature_only(token: &Token<'_>) -> VerificationOptions {
     }
 }
 
-/// The DER form of an ECDSA signature, which JOSE writes as two numbers of full size (RFC 7518 §3.4).
+/// The DER form of an ECDSA signature, which in JOSE is two numbers of full size (RFC 7518 §3.4).
 fn ecdsa_der(signature: &[u8], size: usize) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at_checked(size)?;
     if s.len() != size {

@@ -1,4 +1,4 @@
-//! A token as it came: read, but not verified.
+//! A token that is parsed, but not verified.
 
 use std::rc::Rc;
 
@@ -9,17 +9,17 @@ use super::{Algorithm, base64url, claims};
 
 /// The longest token, in bytes.
 ///
-/// Tokens with some hundred groups reach 8 to 12 KiB; many servers take no header line beyond 8 KiB,
-/// and Envoy takes 60 KiB for all headers of a request.
+/// Tokens with a hundred groups reach 8 to 12 KiB. Many servers accept no header line longer than 8 KiB; Envoy accepts
+/// 60 KiB for all headers of a request.
 pub const MAX_TOKEN: usize = 16 * 1024;
 
-/// The longest header, in characters of base64url. Most have less than 150; with a certificate chain
-/// (`x5c`) some thousand.
+/// The longest header, in characters of base64url. Most have fewer than 150; with a certificate chain (`x5c`) a few
+/// thousand.
 pub const MAX_HEADER: usize = 8 * 1024;
 
 /// A JWT in the compact serialisation of JWS (RFC 7515 §7.1), not verified.
 ///
-/// The algorithm, the key id and the claims are what whoever sent the token would like them to be.
+/// The sender of the token controls its algorithm, key id and claims.
 pub struct Token<'t> {
     compact: &'t str,
     signing_input: &'t str,
@@ -29,26 +29,26 @@ pub struct Token<'t> {
     signature: Vec<u8>,
 }
 
-/// The JOSE header of a token: what may decide about anything here.
+/// The JOSE header of a token: the members that matter here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// `alg`. The key and the configuration have to agree.
+    /// `alg`. The key and the configuration must allow it.
     pub algorithm: Algorithm,
-    /// `kid`: which key the token wants to be verified with.
+    /// `kid`: the id of the token's key.
     pub kid: Option<String>,
-    /// `typ`, as it is written.
+    /// `typ`, as written.
     pub typ: Option<String>,
 }
 
-/// The header that was read last, in base64url and read. An issuer's tokens have all the same one, for as
-/// long as it signs with the same key.
+/// The last header, in base64url and parsed. All tokens of an issuer have the same header while it signs with the same
+/// key.
 #[derive(Debug, Default)]
-pub struct LastHeader(Option<(Box<str>, Rc<Header>)>);
+pub struct HeaderCache(Option<(Box<str>, Rc<Header>)>);
 
-/// Longer ones, with a certificate chain, are not worth the memory.
-const MAX_LAST_HEADER: usize = 512;
+/// Longer headers, with a certificate chain, are not worth the memory.
+const MAX_CACHED_HEADER: usize = 512;
 
-impl LastHeader {
+impl HeaderCache {
     fn get(&self, encoded: &str) -> Option<Rc<Header>> {
         let (_, header) = self.0.as_ref().filter(|(own, _)| **own == *encoded)?;
         Some(Rc::clone(header))
@@ -56,35 +56,35 @@ impl LastHeader {
 
     fn insert(&mut self, encoded: &str, header: Header) -> Rc<Header> {
         let header = Rc::new(header);
-        if encoded.len() <= MAX_LAST_HEADER {
+        if encoded.len() <= MAX_CACHED_HEADER {
             self.0 = Some((encoded.into(), Rc::clone(&header)));
         }
         header
     }
 }
 
-/// Why bytes are no token that could be verified.
+/// The reason why bytes are not a token that could be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// Longer than [`MAX_TOKEN`].
     TooLong,
-    /// Not three parts with dots between, or an empty part.
+    /// Not three parts separated by dots, or an empty part.
     NotCompact,
     /// The header is longer than [`MAX_HEADER`].
     HeaderTooLong,
     /// A part is not base64url in its one spelling.
     NotBase64url,
-    /// The header is no strict JSON object.
+    /// The header is not a strict JSON object.
     Header(JsonError),
-    /// The payload is no strict JSON object.
+    /// The payload is not a strict JSON object.
     Payload(JsonError),
-    /// `alg` is absent or none of [`Algorithm`].
+    /// `alg` is absent or not an [`Algorithm`].
     Algorithm,
-    /// A member of the header that has a meaning has a wrong type.
+    /// A defined member of the header has a wrong type.
     HeaderMember,
     /// The header has `crit`, `b64` or `zip`.
     Extension,
-    /// The header brings a key along (`jwk`) or has `salt`.
+    /// The header contains a key (`jwk`) or `salt`.
     EmbeddedKey,
     /// A registered claim has a wrong type.
     Claim,
@@ -112,13 +112,13 @@ impl Malformed {
 }
 
 impl<'t> Token<'t> {
-    /// Reads a token, strictly; the module's documentation says what is refused.
+    /// Parses a token strictly; the module's documentation lists what is refused.
     pub fn parse(compact: &'t [u8]) -> Result<Self, Malformed> {
-        Self::parse_after(&mut LastHeader::default(), compact)
+        Self::parse_cached(&mut HeaderCache::default(), compact)
     }
 
-    /// The same for one token of many: does not read again what the one before had, too.
-    pub fn parse_after(last: &mut LastHeader, compact: &'t [u8]) -> Result<Self, Malformed> {
+    /// The same, for one of many tokens: a header equal to the cached one is not parsed again.
+    pub fn parse_cached(last: &mut HeaderCache, compact: &'t [u8]) -> Result<Self, Malformed> {
         if compact.len() > MAX_TOKEN {
             return Err(Malformed::TooLong);
         }
@@ -164,7 +164,7 @@ impl<'t> Token<'t> {
         self.compact
     }
 
-    /// What is signed: header and payload, as they came.
+    /// The signed text: header and payload, as received.
     pub fn signing_input(&self) -> &'t [u8] {
         self.signing_input.as_bytes()
     }
@@ -184,7 +184,7 @@ impl<'t> Token<'t> {
         &self.payload
     }
 
-    /// The claims. Registered ones have the types of RFC 7519 §4.1, if they are there.
+    /// The claims. Registered ones have the types of RFC 7519 §4.1, if present.
     pub fn claims(&self) -> &Object {
         &self.claims
     }
@@ -232,7 +232,7 @@ impl Header {
     }
 }
 
-/// Whether a value is an array with nothing but strings.
+/// Whether a value is an array of strings.
 pub(super) fn is_array_of_strings(value: &Value) -> bool {
     value
         .as_array()

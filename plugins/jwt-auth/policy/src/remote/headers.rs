@@ -1,4 +1,4 @@
-//! Headers with which a document is asked for.
+//! The headers of a request for a document.
 
 use std::fmt;
 
@@ -6,12 +6,11 @@ use serde::{Deserialize, Deserializer, de};
 
 use portcullis_core::config::{HeaderName, HeaderValue, is_framing};
 
-/// Media types of documents, the most fitting one first. Some servers answer 406 without the first
-/// (Kubernetes), some without the last.
+/// Media types of documents, the most specific one first. Some servers answer 406 without the first (Kubernetes), some
+/// without the last.
 const ACCEPT: (&str, &str) = ("accept", "application/jwk-set+json, application/json, */*");
 
-/// A server may compress what it sends to clients that do not say what they understand (RFC 9110, section
-/// 12.5.3).
+/// Without this header, a server may compress its response (RFC 9110, section 12.5.3).
 const ACCEPT_ENCODING: (&str, &str) = ("accept-encoding", "identity");
 
 /// Some servers refuse requests without a `user-agent`.
@@ -20,13 +19,13 @@ const USER_AGENT: (&str, &str) = (
     concat!("portcullis/", env!("CARGO_PKG_VERSION")),
 );
 
-/// Names and values of headers, in lower case, each name once.
+/// Names and values of headers; names are in lower case, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Headers(Vec<(String, String)>);
+pub struct FetchHeaders(Vec<(String, String)>);
 
-impl Headers {
-    /// All headers of a request for a document, apart from the pseudo-headers: those that are configured,
-    /// and `accept`, `accept-encoding` and `user-agent` unless these are among them.
+impl FetchHeaders {
+    /// All headers of a request for a document except the pseudo-headers: the configured ones, and the defaults of
+    /// `accept`, `accept-encoding` and `user-agent` unless these are configured.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         let usual = [ACCEPT, ACCEPT_ENCODING, USER_AGENT];
         let usual = usual.into_iter().filter(|(name, _)| !self.contains(name));
@@ -39,29 +38,32 @@ impl Headers {
     }
 }
 
-/// An object of names and values.
-impl<'de> Deserialize<'de> for Headers {
+/// Reads an object of names and values.
+impl<'de> Deserialize<'de> for FetchHeaders {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
 
         impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Headers;
+            type Value = FetchHeaders;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of names and values of headers")
+                f.write_str("an object of header names and values")
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Headers, A::Error> {
-                let mut headers = Headers::default();
+            fn visit_map<A: de::MapAccess<'de>>(
+                self,
+                mut members: A,
+            ) -> Result<FetchHeaders, A::Error> {
+                let mut headers = FetchHeaders::default();
                 while let Some(Name(name)) = members.next_key()? {
                     let HeaderValue(value) = members.next_value()?;
                     if headers.contains(&name) {
                         return Err(de::Error::custom(format!(
                             "found {name:?} twice; expected each header once: letter case does not \
-                             count"
+                             matter"
                         )));
                     }
-                    // Visible ASCII.
+                    // A header value here is visible ASCII, so nothing is lost.
                     let value = String::from_utf8_lossy(&value).into_owned();
                     headers.0.push((name, value));
                 }
@@ -92,7 +94,7 @@ impl TryFrom<String> for Name {
 }
 
 #[cfg(feature = "schema")]
-impl schemars::JsonSchema for Headers {
+impl schemars::JsonSchema for FetchHeaders {
     fn inline_schema() -> bool {
         true
     }

@@ -1,5 +1,7 @@
 //! The bytes of the shared value. The [module](super) describes them.
 
+use portcullis_core::time::Nanos;
+
 const VERSION: u8 = 1;
 const FIELDS: usize = 9;
 const HEADER: usize = 1 + FIELDS * size_of::<u64>();
@@ -7,31 +9,31 @@ const HEADER: usize = 1 + FIELDS * size_of::<u64>();
 /// The version of the layout, for identities.
 pub(super) const LAYOUT: u8 = VERSION;
 
-/// What is known about fetching a document.
+/// The known facts about fetching a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record {
     /// The ticket of the latest fetch.
-    pub(super) started_at: u64,
-    /// The end of its lease; 0 when it has ended.
-    pub(super) lease_until: u64,
-    /// When the latest fetch because of a miss was started; 0 when there was none.
-    pub(super) missed_at: u64,
-    /// How many fetches have failed since the last success.
+    pub(super) started_at: Nanos,
+    /// The end of its lease; 0 once it has ended.
+    pub(super) lease_until: Nanos,
+    /// The start of the latest fetch because of a miss; 0 without one.
+    pub(super) missed_at: Nanos,
+    /// The number of failed fetches since the last success.
     pub(super) failures: u64,
-    /// When the last of them failed.
-    pub(super) failed_at: u64,
-    /// For how long the server asked to be left alone then.
-    pub(super) retry_after: u64,
-    /// Drawn when the last fetch ended.
+    /// The time of the last failure.
+    pub(super) failed_at: Nanos,
+    /// The `Retry-After` of the last failure.
+    pub(super) retry_after: Nanos,
+    /// A random number, drawn when the last fetch ended.
     pub(super) random: u64,
-    /// 0 when there is no document.
+    /// 0 without a document.
     pub(super) generation: u64,
     /// The ticket of the document.
-    pub(super) fetched_at: u64,
+    pub(super) fetched_at: Nanos,
 }
 
 impl Record {
-    /// Reads a value: the record and the document. `None` if the bytes are no such value.
+    /// Reads a value: the record and the document. `None` if the bytes are not such a value.
     pub(super) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let Some((version, rest)) = bytes.split_first() else {
             return Some((Self::default(), &[]));
@@ -51,32 +53,32 @@ impl Record {
             fetched_at,
         ] = fields.map(u64::from_le_bytes);
         let record = Self {
-            started_at,
-            lease_until,
-            missed_at,
+            started_at: Nanos::new(started_at),
+            lease_until: Nanos::new(lease_until),
+            missed_at: Nanos::new(missed_at),
             failures,
-            failed_at,
-            retry_after,
+            failed_at: Nanos::new(failed_at),
+            retry_after: Nanos::new(retry_after),
             random,
             generation,
-            fetched_at,
+            fetched_at: Nanos::new(fetched_at),
         };
         let is_well_formed = *version == VERSION && (generation == 0) == body.is_empty();
         is_well_formed.then_some((record, body))
     }
 
-    /// Writes the record, and leaves the document as it is.
+    /// Writes the record and keeps the document.
     pub(super) fn write(self, bytes: &mut Vec<u8>) {
         let fields = [
-            self.started_at,
-            self.lease_until,
-            self.missed_at,
+            self.started_at.get(),
+            self.lease_until.get(),
+            self.missed_at.get(),
             self.failures,
-            self.failed_at,
-            self.retry_after,
+            self.failed_at.get(),
+            self.retry_after.get(),
             self.random,
             self.generation,
-            self.fetched_at,
+            self.fetched_at.get(),
         ]
         .map(u64::to_le_bytes);
         let header = [VERSION].into_iter().chain(fields.into_iter().flatten());

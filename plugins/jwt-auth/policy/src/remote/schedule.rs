@@ -1,35 +1,38 @@
-//! Who fetches, and when. The [module](super) is the specification.
+//! Which worker fetches, and when. The [module](super) is the specification.
 
 use super::record::Record;
-use super::{Acquired, Status, Success, Ticket, Trigger};
+use super::{Acquired, Freshness, StoreResult, Ticket, Trigger};
+use portcullis_core::backoff::{Backoff, Jitter, fraction};
+use portcullis_core::time::Nanos;
 use portcullis_table::Edit;
 
-const SECOND: u64 = 1_000_000_000;
-
-/// How long a lease outlasts the timeout of its fetch. Envoy calls back when the timeout is over; a
-/// worker is late then by what its event loop has to do before.
-pub const LEASE_MARGIN: u64 = SECOND;
+/// How long a lease outlasts the timeout of its fetch. Envoy calls back when the timeout is over; earlier work on
+/// the event loop delays the worker further.
+pub const LEASE_MARGIN: Nanos = Nanos::SECOND;
 
 /// The most bytes that a document may have.
 pub const MAX_BODY: usize = 1 << 20;
 
-const FIRST_BACK_OFF: u64 = SECOND;
-const LONGEST_BACK_OFF: u64 = 300 * SECOND;
+/// The smallest difference between two tickets.
+const TICK: Nanos = Nanos::new(1);
 
-/// The intervals of a document, in nanoseconds.
+const FIRST_BACK_OFF: Nanos = Nanos::SECOND;
+const LONGEST_BACK_OFF: Nanos = Nanos::from_secs(300);
+
+/// The intervals of a document.
 ///
 /// ```
-/// use jwt_auth_policy::remote::{Acquired, Schedule, Status, Success, Trigger, View};
+/// use jwt_auth_policy::remote::{Acquired, Freshness, Schedule, StoreResult, Trigger, View};
+/// use portcullis_core::time::Nanos;
 ///
-/// const SECOND: u64 = 1_000_000_000;
 /// let schedule = Schedule {
-///     refresh: 600 * SECOND,
-///     keep_stale: 3600 * SECOND,
-///     min_refetch_interval: 30 * SECOND,
-///     timeout: 2 * SECOND,
+///     refresh: Nanos::from_secs(600),
+///     keep_stale: Nanos::from_secs(3600),
+///     min_refetch_interval: Nanos::from_secs(30),
+///     timeout: Nanos::from_secs(2),
 /// };
 /// let mut value = Vec::new();
-/// let now = 1_700_000_000 * SECOND;
+/// let now = Nanos::from_secs(1_700_000_000);
 ///
 /// // One worker fetches, another one does not.
 /// let first = schedule.acquire(&mut value, 0, Trigger::Due, now).outcome;
@@ -37,39 +40,40 @@ const LONGEST_BACK_OFF: u64 = 300 * SECOND;
 ///     return Err("not the first");
 /// };
 /// let second = schedule.acquire(&mut value, 0, Trigger::Due, now).outcome;
-/// assert_eq!(second, Acquired::Held { until: now + 3 * SECOND });
+/// assert_eq!(second, Acquired::Held { until: now + Nanos::from_secs(3) });
 ///
-/// // The document arrives, and was parsed. The other worker hears of it.
-/// let stored = schedule.succeed(&mut value, ticket, now + SECOND, b"{}", 7).outcome;
-/// assert_eq!(stored, Success::Changed);
-/// let second = schedule.acquire(&mut value, 0, Trigger::Due, now + SECOND).outcome;
+/// // The document arrives, parses and is stored. The other worker learns of it.
+/// let now = now + Nanos::SECOND;
+/// let stored = schedule.succeed(&mut value, ticket, now, b"{}", 7).outcome;
+/// assert_eq!(stored, StoreResult::Changed);
+/// let second = schedule.acquire(&mut value, 0, Trigger::Due, now).outcome;
 /// assert_eq!(second, Acquired::Changed);
 /// let view = View::read(&value);
 /// assert_eq!(view.body, b"{}");
-/// assert_eq!(view.status(&schedule, now + SECOND), Status::Fresh);
+/// assert_eq!(view.freshness(&schedule, now), Freshness::Fresh);
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// How long a document is fresh.
-    pub refresh: u64,
-    /// How long it is used after that, when it cannot be fetched.
-    pub keep_stale: u64,
-    /// How long a fetch because of a miss rules out the next one.
-    pub min_refetch_interval: u64,
-    /// How long a fetch may take.
-    pub timeout: u64,
+    pub refresh: Nanos,
+    /// How long it is used after that while it cannot be fetched.
+    pub keep_stale: Nanos,
+    /// The minimum interval between two fetches because of a miss.
+    pub min_refetch_interval: Nanos,
+    /// The time limit of a fetch.
+    pub timeout: Nanos,
 }
 
 impl Schedule {
-    /// Asks whether to fetch. `known` is the generation of the document that the caller has, 0 if it has
-    /// none. If the answer is [`Acquired::Fetch`], the lease is taken.
+    /// Asks whether to fetch. `known` is the generation of the caller's document, 0 without one. With the answer
+    /// [`Acquired::Fetch`], the caller holds the lease.
     pub fn acquire(
         &self,
         bytes: &mut Vec<u8>,
         known: u64,
         trigger: Trigger,
-        now: u64,
+        now: Nanos,
     ) -> Edit<Acquired> {
         let found = Record::read(bytes).map(|(record, _)| record);
         let was_malformed = found.is_none();
@@ -99,11 +103,8 @@ impl Schedule {
         if now < refresh_at {
             record.missed_at = now;
         }
-        record.started_at = now.max(record.started_at.saturating_add(1));
-        record.lease_until = record
-            .started_at
-            .saturating_add(self.timeout)
-            .saturating_add(LEASE_MARGIN);
+        record.started_at = now.max(record.started_at + TICK);
+        record.lease_until = record.started_at + self.timeout + LEASE_MARGIN;
         if was_malformed {
             bytes.clear();
         }
@@ -117,43 +118,43 @@ impl Schedule {
         }
     }
 
-    /// Stores a document that was fetched and found good. `random` is a number that nobody can predict.
+    /// Stores a document that was fetched and parsed. `random` is an unpredictable number.
     pub fn succeed(
         &self,
         bytes: &mut Vec<u8>,
         ticket: Ticket,
-        now: u64,
+        now: Nanos,
         body: &[u8],
         random: u64,
-    ) -> Edit<Success> {
+    ) -> Edit<StoreResult> {
         if body.is_empty() || body.len() > MAX_BODY {
             let Edit { changed, .. } = self.fail(bytes, ticket, now, random, None);
             return Edit {
                 changed,
-                outcome: Success::Refused,
+                outcome: StoreResult::Refused,
             };
         }
         let (mut record, stored) = Record::read(bytes).unwrap_or_default();
         if ticket.0 <= record.fetched_at {
             return Edit {
                 changed: false,
-                outcome: Success::Late,
+                outcome: StoreResult::Late,
             };
         }
         if ticket.0 >= record.started_at {
             record.started_at = ticket.0;
-            record.lease_until = 0;
+            record.lease_until = Nanos::ZERO;
         }
         record.failures = 0;
         record.random = random;
         record.fetched_at = ticket.0;
         let outcome = if stored == body {
             record.write(bytes);
-            Success::Unchanged
+            StoreResult::Unchanged
         } else {
-            record.generation = now.max(record.generation.saturating_add(1));
+            record.generation = now.get().max(record.generation.saturating_add(1));
             record.write_with(body, bytes);
-            Success::Changed
+            StoreResult::Changed
         };
         Edit {
             changed: true,
@@ -161,29 +162,28 @@ impl Schedule {
         }
     }
 
-    /// Notes that a fetch has failed. `random` is a number that nobody can predict, `retry_after` what
-    /// the server asked for, in nanoseconds. The answer is whether it counts: the failure of a fetch
-    /// that is no longer the latest does not.
+    /// Notes that a fetch has failed. `random` is an unpredictable number, `retry_after` the pause that the server
+    /// asked for. Returns whether the failure counts, which it does for the latest fetch only.
     pub fn fail(
         &self,
         bytes: &mut Vec<u8>,
         ticket: Ticket,
-        now: u64,
+        now: Nanos,
         random: u64,
-        retry_after: Option<u64>,
+        retry_after: Option<Nanos>,
     ) -> Edit<bool> {
         let record = Record::read(bytes).map(|(record, _)| record);
         let latest = record.filter(|record| record.started_at == ticket.0);
-        let Some(mut record) = latest.filter(|record| record.lease_until > 0) else {
+        let Some(mut record) = latest.filter(|record| record.lease_until > Nanos::ZERO) else {
             return Edit {
                 changed: false,
                 outcome: false,
             };
         };
-        record.lease_until = 0;
+        record.lease_until = Nanos::ZERO;
         record.failures = record.failures.saturating_add(1);
         record.failed_at = now;
-        record.retry_after = retry_after.unwrap_or(0);
+        record.retry_after = retry_after.unwrap_or_default();
         record.random = random;
         record.write(bytes);
         Edit {
@@ -192,70 +192,65 @@ impl Schedule {
         }
     }
 
-    /// When the document is to be fetched again, failures aside.
-    fn refresh_at(&self, record: &Record) -> u64 {
+    /// When the next fetch is due, failures aside.
+    fn refresh_at(&self, record: &Record) -> Nanos {
         if record.generation == 0 {
-            return 0;
+            return Nanos::ZERO;
         }
         let tenth = self.refresh / 10;
-        let age = self.refresh - 2 * tenth + fraction(tenth, record.random);
-        record.fetched_at.saturating_add(age)
+        let age = self.refresh - tenth * 2 + fraction(tenth, record.random);
+        record.fetched_at + age
     }
 
-    /// When a miss may be a reason to fetch again.
-    fn next_miss_at(&self, record: &Record) -> u64 {
+    /// The earliest time at which a miss justifies a fetch.
+    fn next_miss_at(&self, record: &Record) -> Nanos {
         match record.missed_at {
-            0 => 0,
-            last => last.saturating_add(self.min_refetch_interval),
+            Nanos::ZERO => Nanos::ZERO,
+            last => last + self.min_refetch_interval,
         }
     }
 
     /// The end of the pause after a failure.
-    fn back_off_until(&self, record: &Record) -> u64 {
-        let Some(doublings) = record.failures.checked_sub(1) else {
-            return 0;
+    fn back_off_until(&self, record: &Record) -> Nanos {
+        let Some(attempt) = record.failures.checked_sub(1) else {
+            return Nanos::ZERO;
         };
         let longest = self.refresh.min(LONGEST_BACK_OFF);
-        let factor = u32::try_from(doublings)
-            .ok()
-            .and_then(|n| 1_u64.checked_shl(n));
-        let delay = FIRST_BACK_OFF
-            .saturating_mul(factor.unwrap_or(u64::MAX))
-            .min(longest);
-        let delay = delay - fraction(delay / 2, record.random);
+        let backoff = Backoff {
+            base: FIRST_BACK_OFF,
+            factor: 2,
+            max: longest,
+            jitter: Jitter::Equal,
+        };
+        // In this layout, a larger random number means a shorter delay.
+        let delay = backoff.delay(u32::try_from(attempt).unwrap_or(u32::MAX), !record.random);
         let asked_for = record.retry_after.min(longest);
-        record.failed_at.saturating_add(delay.max(asked_for))
+        record.failed_at + delay.max(asked_for)
     }
 
-    /// What a document that was fetched at this time is good for.
-    pub(super) fn status(&self, fetched_at: u64, now: u64) -> Status {
-        let stale_at = fetched_at.saturating_add(self.refresh);
+    /// How fresh a document is that was fetched at this time.
+    pub(super) fn freshness(&self, fetched_at: Nanos, now: Nanos) -> Freshness {
+        let stale_at = fetched_at + self.refresh;
         if now < stale_at {
-            Status::Fresh
-        } else if now < stale_at.saturating_add(self.keep_stale) {
-            Status::Stale
+            Freshness::Fresh
+        } else if now < stale_at + self.keep_stale {
+            Freshness::Stale
         } else {
-            Status::Expired
+            Freshness::Expired
         }
     }
 }
 
-/// A lease that was not held any more, but had not ended: its fetch failed when it ran out.
+/// A lease that nobody holds any longer, but that was not returned: its fetch failed when the lease ran out.
 fn with_abandoned_fetch(record: Record) -> Record {
     match record.lease_until {
-        0 => record,
+        Nanos::ZERO => record,
         lease_until => Record {
-            lease_until: 0,
+            lease_until: Nanos::ZERO,
             failures: record.failures.saturating_add(1),
             failed_at: lease_until,
-            retry_after: 0,
+            retry_after: Nanos::ZERO,
             ..record
         },
     }
-}
-
-/// A random part of a whole: from nothing to just below all of it.
-fn fraction(whole: u64, random: u64) -> u64 {
-    let product = u128::from(whole) * u128::from(random);
-    (product >> u64::BITS) as u64
 }

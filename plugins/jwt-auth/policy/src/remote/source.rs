@@ -1,13 +1,13 @@
-//! What is configured about a document.
+//! The configuration of a remote document.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::record::LAYOUT;
-use super::{Headers, Schedule, Uri};
-use portcullis_core::config::Duration;
+use super::{FetchHeaders, Schedule, Uri};
+use portcullis_core::config::BoundedDuration;
 use portcullis_table::fingerprint;
 
-/// Where a document is, and when to fetch it.
+/// Location of a document, and when to fetch it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -16,19 +16,19 @@ use portcullis_table::fingerprint;
 )]
 #[serde(from = "Fields")]
 pub struct Source {
-    /// The cluster that knows the server.
+    /// Envoy cluster of the server.
     pub cluster: Cluster,
-    /// What to ask it for.
+    /// The URI of the document.
     pub uri: Uri,
-    /// Headers to send along.
-    pub headers: Headers,
-    /// When to ask.
+    /// Headers to send with the request.
+    pub headers: FetchHeaders,
+    /// When to fetch.
     pub schedule: Schedule,
 }
 
 impl Source {
-    /// A hash of everything that gives a stored document its meaning, for the key of its value: where
-    /// it comes from, and the layout. With other intervals it is the same document.
+    /// A hash of everything that gives a stored document its meaning, for the key of its value: the source, and the
+    /// layout. Intervals do not change the identity.
     pub fn identity(&self) -> u64 {
         fingerprint((LAYOUT, &self.cluster, &self.uri, &self.headers))
     }
@@ -62,59 +62,49 @@ impl TryFrom<String> for Cluster {
     }
 }
 
-/// Where a document is, and when to fetch it.
+/// Location of a document, and when to fetch it.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// The cluster that knows the server.
+    /// Envoy cluster of the server.
     cluster: Cluster,
-    /// The document, an absolute http or https URI.
+    /// Absolute http or https URI of the document.
     uri: Uri,
-    /// Headers to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
-    /// configuration in clear text, and in its dumps: not for secrets.
+    /// Headers to send with the request, in addition to `accept`, `accept-encoding` and `user-agent` or in place of
+    /// them. They appear as clear text in Envoy's configuration and in its dumps: do not put secrets here.
     #[serde(default)]
-    headers: Headers,
-    /// How long a fetch may take, from `1ms` to `1m`. Default: `2s`.
-    #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
-    timeout: Duration,
-    /// How long a document is fresh, from `1s` to `30d`. It is fetched again shortly before. Default:
+    headers: FetchHeaders,
+    /// Time limit of a fetch, and of a request that waits for one, from `1ms` to `1m`. Default: `2s`.
+    #[serde(default = "timeout")]
+    timeout: BoundedDuration<1, 60_000>,
+    /// Time for which a document is fresh, from `1s` to `30d`. The plugin fetches it again shortly before. Default:
     /// `10m`.
-    #[serde(
-        default = "refresh",
-        deserialize_with = "between::<_, 1_000, 2_592_000_000>"
-    )]
-    refresh: Duration,
-    /// How long a document that is not fresh any more is still used while it cannot be fetched, at most
-    /// `365d`. Default: `24h`.
-    #[serde(
-        default = "keep_stale",
-        deserialize_with = "between::<_, 0, 31_536_000_000>"
-    )]
-    keep_stale: Duration,
-    /// How often something that the document does not have may be a reason to fetch it early, from `1s`
-    /// to `1d`. Default: `30s`.
-    #[serde(
-        default = "min_refetch_interval",
-        deserialize_with = "between::<_, 1_000, 86_400_000>"
-    )]
-    min_refetch_interval: Duration,
+    #[serde(default = "refresh")]
+    refresh: BoundedDuration<1_000, 2_592_000_000>,
+    /// Further time for which a document is used while it cannot be fetched, at most `365d`. Default: `24h`.
+    #[serde(default = "keep_stale")]
+    keep_stale: BoundedDuration<0, 31_536_000_000>,
+    /// Minimum interval between early fetches because of something that the document lacks, such as an unknown `kid`,
+    /// from `1s` to `1d`. Default: `30s`.
+    #[serde(default = "min_refetch_interval")]
+    min_refetch_interval: BoundedDuration<1_000, 86_400_000>,
 }
 
-fn timeout() -> Duration {
-    Duration::from_secs(2)
+fn timeout() -> BoundedDuration<1, 60_000> {
+    const { BoundedDuration::millis(2_000) }
 }
 
-fn refresh() -> Duration {
-    Duration::from_secs(10 * 60)
+fn refresh() -> BoundedDuration<1_000, 2_592_000_000> {
+    const { BoundedDuration::millis(600_000) }
 }
 
-fn keep_stale() -> Duration {
-    Duration::from_days(1)
+fn keep_stale() -> BoundedDuration<0, 31_536_000_000> {
+    const { BoundedDuration::millis(86_400_000) }
 }
 
-fn min_refetch_interval() -> Duration {
-    Duration::from_secs(30)
+fn min_refetch_interval() -> BoundedDuration<1_000, 86_400_000> {
+    const { BoundedDuration::millis(30_000) }
 }
 
 impl From<Fields> for Source {
@@ -124,26 +114,11 @@ impl From<Fields> for Source {
             uri: fields.uri,
             headers: fields.headers,
             schedule: Schedule {
-                refresh: nanoseconds(fields.refresh),
-                keep_stale: nanoseconds(fields.keep_stale),
-                min_refetch_interval: nanoseconds(fields.min_refetch_interval),
-                timeout: nanoseconds(fields.timeout),
+                refresh: fields.refresh.nanos(),
+                keep_stale: fields.keep_stale.nanos(),
+                min_refetch_interval: fields.min_refetch_interval.nanos(),
+                timeout: fields.timeout.nanos(),
             },
         }
     }
-}
-
-/// Reads a duration within these bounds, in milliseconds.
-pub(crate) fn between<'de, D, const LEAST: u64, const MOST: u64>(
-    deserializer: D,
-) -> Result<Duration, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    let [least, most] = [LEAST, MOST].map(Duration::from_millis);
-    Duration::deserialize_within(deserializer, least, most)
-}
-
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.get().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Where a document is.
+//! The URI of a document.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use portcullis_core::matcher::HostPattern;
 
-/// An absolute `http` or `https` URI (RFC 9110, section 4.2), in the pieces that a request needs.
+/// An absolute `http` or `https` URI (RFC 9110, section 4.2), in the parts that a request needs.
 ///
-/// It has a host and maybe a port, a path and a query. Scheme and host are in lower case, the scheme's
-/// own port is left out, and an empty path is `/`; the rest stays as it was written. User information
-/// (deprecated, and a secret in a configuration) and fragments (which are not sent) are refused, and so is
-/// every byte that RFC 3986 has no place for: nothing can be smuggled into the request.
+/// It has a host and optionally a port, a path and a query. Scheme and host are in lower case, the scheme's default
+/// port is left out, and an empty path is `/`; the rest stays as written. User information (deprecated, and a secret in
+/// a configuration) and fragments (which are never sent) are refused, and so is every byte that RFC 3986 does not
+/// allow: nothing can be smuggled into the request.
 ///
-/// The scheme only says what `:scheme` is: whether the connection is encrypted is up to the cluster.
+/// The scheme only sets `:scheme`. The cluster decides whether the connection is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -55,7 +55,7 @@ impl Uri {
         self.scheme.as_str()
     }
 
-    /// Host and, if it is not the scheme's own, port: the `:authority`.
+    /// Host and port, without the scheme's default port: the `:authority`.
     pub fn authority(&self) -> &str {
         &self.authority
     }
@@ -70,9 +70,9 @@ impl Uri {
         let scheme = [Scheme::Http, Scheme::Https]
             .into_iter()
             .find(|known| known.as_str().eq_ignore_ascii_case(scheme))
-            .ok_or("its scheme is another one")?;
+            .ok_or("its scheme is neither http nor https")?;
         if rest.contains('#') {
-            return Err("a fragment is not sent to the server");
+            return Err("a fragment is never sent to the server");
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -90,8 +90,8 @@ impl Uri {
         let port = port.map(parse_port).transpose()?;
         if !is_path(path) {
             return Err(
-                "its path has a character that must be percent-encoded, or a % that encodes \
-                        nothing",
+                "its path has a character that must be percent-encoded, or a % without two hex \
+                        digits",
             );
         }
         Ok(Self {
@@ -127,7 +127,7 @@ impl fmt::Display for Uri {
     }
 }
 
-/// Host and port; the colons of an IPv6 address are in brackets.
+/// Splits host and port; the colons of an IPv6 address are in brackets.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -142,7 +142,7 @@ fn parse_port(port: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// Whether a text is a path and maybe a query of RFC 3986.
+/// Whether a text is a path of RFC 3986, with an optional query.
 fn is_path(text: &str) -> bool {
     let is_encoding = |text: &str| {
         let digits = text.as_bytes().first_chunk::<2>();

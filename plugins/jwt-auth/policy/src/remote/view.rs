@@ -1,37 +1,38 @@
-//! What all workers can read.
+//! The document as every worker can read it.
 
 use super::Schedule;
 use super::record::Record;
+use portcullis_core::time::Nanos;
 
 /// A document as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
-    /// Which document this is: another one has another number. 0 when there is none.
+    /// The number of this document; another document has another number. 0 without a document.
     pub generation: u64,
-    /// The document; empty when there is none.
+    /// The document; empty without one.
     pub body: &'a [u8],
-    /// When the fetch that brought it was started; 0 when there is none.
-    pub fetched_at: u64,
-    /// How many fetches have failed since.
+    /// The start of the fetch that brought it; 0 without a document.
+    pub fetched_at: Nanos,
+    /// The number of failed fetches since then.
     pub failures: u64,
-    /// Whether the bytes could not be read; they then count as no document.
+    /// Whether the bytes were unreadable; they then count as no document.
     pub was_malformed: bool,
 }
 
-/// What a document is good for.
+/// How fresh a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// There is none.
+pub enum Freshness {
+    /// There is no document.
     Never,
-    /// It is as it should be.
+    /// It is younger than `refresh`.
     Fresh,
-    /// It could not be fetched again in time, and is still used.
+    /// Its refresh is overdue; it is still used.
     Stale,
     /// It is too old to be used.
     Expired,
 }
 
-impl Status {
+impl Freshness {
     /// Whether the document may be used.
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Fresh | Self::Stale)
@@ -53,16 +54,16 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What the document is good for now.
-    pub fn status(&self, schedule: &Schedule, now: u64) -> Status {
+    /// How fresh the document is now.
+    pub fn freshness(&self, schedule: &Schedule, now: Nanos) -> Freshness {
         match self.generation {
-            0 => Status::Never,
-            _ => schedule.status(self.fetched_at, now),
+            0 => Freshness::Never,
+            _ => schedule.freshness(self.fetched_at, now),
         }
     }
 
-    /// How old the document is, in nanoseconds, if there is one.
-    pub fn age(&self, now: u64) -> Option<u64> {
-        (self.generation > 0).then(|| now.saturating_sub(self.fetched_at))
+    /// The age of the document, if there is one.
+    pub fn age(&self, now: Nanos) -> Option<Nanos> {
+        (self.generation > 0).then(|| now - self.fetched_at)
     }
 }

@@ -1,10 +1,11 @@
-//! What is configured.
+//! The configuration.
 
 use serde::{Deserialize, Deserializer};
 
 use super::document::not_empty;
-use crate::remote::{Cluster, Headers, Schedule, Source, Uri, between, nanoseconds};
-use portcullis_core::config::Duration;
+use crate::remote::{Cluster, FetchHeaders, Schedule, Source, Uri};
+use portcullis_core::config::BoundedDuration;
+use portcullis_core::time::Nanos;
 
 /// Tokens that are no longer accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -14,16 +15,16 @@ use portcullis_core::config::Duration;
     schemars(rename = "Revocation")
 )]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Tokens that are revoked for as long as they stand here.
+pub struct RevocationConfig {
+    /// Tokens that are revoked while they are listed here.
     pub inline: Vec<Revoked>,
-    /// A list to be fetched.
+    /// A list to fetch.
     #[serde(deserialize_with = "remote")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Remote>"))]
     pub remote: Option<Source>,
 }
 
-/// A token that is revoked.
+/// A revoked token.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -38,52 +39,49 @@ pub struct Revoked {
     pub jti: String,
 }
 
-/// Where the list is, and when to fetch it.
+/// Location of the list, and when to fetch it.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields)]
 struct Remote {
-    /// The cluster that knows the server.
+    /// Envoy cluster of the server.
     cluster: Cluster,
-    /// The list, an absolute http or https URI.
+    /// Absolute http or https URI of the list.
     uri: Uri,
-    /// Headers to send along, or in place of `accept`, `accept-encoding` and `user-agent`. They stand in Envoy's
-    /// configuration in clear text, and in its dumps: not for secrets.
+    /// Headers to send with the request, in addition to `accept`, `accept-encoding` and `user-agent` or in place of
+    /// them. They appear as clear text in Envoy's configuration and in its dumps: do not put secrets here.
     #[serde(default)]
-    headers: Headers,
-    /// How long a fetch may take, from `1ms` to `1m`. Default: `2s`.
-    #[serde(default = "timeout", deserialize_with = "between::<_, 1, 60_000>")]
-    timeout: Duration,
-    /// How old the list becomes before it is fetched again, from `1s` to `1d`. Default: `30s`.
-    #[serde(
-        default = "refresh",
-        deserialize_with = "between::<_, 1_000, 86_400_000>"
-    )]
-    refresh: Duration,
+    headers: FetchHeaders,
+    /// Time limit of a fetch, from `1ms` to `1m`. Default: `2s`.
+    #[serde(default = "timeout")]
+    timeout: BoundedDuration<1, 60_000>,
+    /// Age at which the list is fetched again, from `1s` to `1d`. Default: `30s`.
+    #[serde(default = "refresh")]
+    refresh: BoundedDuration<1_000, 86_400_000>,
 }
 
-fn timeout() -> Duration {
-    Duration::from_secs(2)
+fn timeout() -> BoundedDuration<1, 60_000> {
+    const { BoundedDuration::millis(2_000) }
 }
 
-fn refresh() -> Duration {
-    Duration::from_secs(30)
+fn refresh() -> BoundedDuration<1_000, 86_400_000> {
+    const { BoundedDuration::millis(30_000) }
 }
 
-/// A list has no misses, and the last one stays for as long as there is no other.
+/// A list has no misses, and the last one stays in use until another arrives.
 fn remote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Source>, D::Error> {
     let remote = Option::<Remote>::deserialize(deserializer)?;
     Ok(remote.map(|remote| {
-        let refresh = nanoseconds(remote.refresh);
+        let refresh = remote.refresh.nanos();
         Source {
             cluster: remote.cluster,
             uri: remote.uri,
             headers: remote.headers,
             schedule: Schedule {
                 refresh,
-                keep_stale: u64::MAX,
+                keep_stale: Nanos::MAX,
                 min_refetch_interval: refresh,
-                timeout: nanoseconds(remote.timeout),
+                timeout: remote.timeout.nanos(),
             },
         }
     }))

@@ -8,11 +8,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::remote::MAX_BODY;
+use portcullis_core::time::UnixSeconds;
 
-/// Enough for a line of a log; a message can quote what was found, of any length.
+/// The length of a line of the log; a message may quote text of any length from the document.
 const MAX_MESSAGE: usize = 200;
 
-/// Why a document is no revocation list.
+/// Why a document is not a revocation list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError(String);
 
@@ -24,39 +25,39 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Entry<'_>>, ParseError> {
+pub(super) fn parse(text: &[u8]) -> Result<Vec<ListedToken<'_>>, ParseError> {
     if text.len() > MAX_BODY {
         return Err(ParseError(format!(
             "found {} bytes; expected at most {MAX_BODY}",
             text.len()
         )));
     }
-    let document: Object<Document<'_>> = serde_json::from_slice(text)
+    let document: ObjectOnly<Document<'_>> = serde_json::from_slice(text)
         .map_err(|error| ParseError(error.to_string().chars().take(MAX_MESSAGE).collect()))?;
     let entries = document.0.revoked.into_iter();
-    Ok(entries.map(|Object(entry)| entry).collect())
+    Ok(entries.map(|ObjectOnly(entry)| entry).collect())
 }
 
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
-    revoked: Vec<Object<Entry<'a>>>,
+    revoked: Vec<ObjectOnly<ListedToken<'a>>>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Entry<'a> {
+pub(super) struct ListedToken<'a> {
     #[serde(borrow, deserialize_with = "not_empty")]
     pub(super) iss: Cow<'a, str>,
     #[serde(borrow, deserialize_with = "not_empty")]
     pub(super) jti: Cow<'a, str>,
     #[serde(default, deserialize_with = "numeric_date")]
-    pub(super) exp: Option<u64>,
+    pub(super) exp: Option<UnixSeconds>,
 }
 
-/// A JSON object; what derives `Deserialize` takes an array for the values of its fields, too.
-struct Object<T>(T);
+/// A JSON object. A derived `Deserialize` also accepts an array of the values of its fields.
+struct ObjectOnly<T>(T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOnly<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor<T>(PhantomData<T>);
 
@@ -76,7 +77,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads a text of at least one character.
+/// Reads a string of at least one character.
 pub(super) fn not_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -95,12 +96,14 @@ where
     }
 }
 
-/// Reads seconds since the Unix epoch, rounded up. What expired before that is expired at 0, too.
-fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+/// Reads seconds since the Unix epoch, rounded up. A negative time becomes 0, at which the token has expired, too.
+fn numeric_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<UnixSeconds>, D::Error> {
     let number = Option::<serde_json::Number>::deserialize(deserializer)?;
     Ok(number.map(|number| {
         let seconds = number.as_f64().unwrap_or(0.0).ceil();
-        // The conversion ends at the bounds of the integers.
-        number.as_u64().unwrap_or(seconds as u64)
+        // The conversion saturates at the bounds of the integers.
+        UnixSeconds::new(number.as_u64().unwrap_or(seconds as u64))
     }))
 }

@@ -1,39 +1,41 @@
-//! The entries, ready to be looked up. The [module](super) describes them.
+//! The entries in memory, for look-up. The [module](super) describes them.
 
 use super::{ParseError, Revoked, document};
+use portcullis_core::time::UnixSeconds;
 use portcullis_table::{KeyHash, KeyHasher, Seed};
 
-/// Tokens that are revoked.
+/// Revoked tokens.
 ///
 /// ```
 /// use jwt_auth_policy::revocation::RevocationList;
+/// use portcullis_core::time::UnixSeconds;
 /// use portcullis_table::Seed;
 ///
 /// let list = br#"{"revoked": [{"iss": "https://idp.example", "jti": "abc", "exp": 1700000000}]}"#;
 /// let list = RevocationList::parse(list, &Seed::new([7; 16]))?;
-/// assert!(list.contains("https://idp.example", "abc", 1_699_999_999, 60));
-/// assert!(!list.contains("https://idp.example", "abd", 1_699_999_999, 60));
+/// let now = UnixSeconds::new(1_699_999_999);
+/// assert!(list.contains("https://idp.example", "abc", now, 60));
+/// assert!(!list.contains("https://idp.example", "abd", now, 60));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct RevocationList {
     seed: Seed,
-    /// In order, each token once.
+    /// Sorted, each token once.
     entries: Vec<Entry>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     token: KeyHash,
-    /// The expiration time of the token, in seconds since the Unix epoch; the greatest number if it is
-    /// not known.
-    exp: u64,
+    /// The expiration time of the token; [`NEVER`] if it is unknown.
+    exp: UnixSeconds,
 }
 
-const NEVER: u64 = u64::MAX;
+const NEVER: UnixSeconds = UnixSeconds::new(u64::MAX);
 
 impl RevocationList {
-    /// The tokens that the configuration names.
+    /// The list in the configuration.
     pub fn inline(revoked: &[Revoked], seed: &Seed) -> Self {
         let tokens = revoked.iter();
         Self::new(
@@ -42,7 +44,7 @@ impl RevocationList {
         )
     }
 
-    /// Reads a document that was fetched.
+    /// Parses a fetched document.
     pub fn parse(text: &[u8], seed: &Seed) -> Result<Self, ParseError> {
         let entries = document::parse(text)?;
         let tokens = entries.iter();
@@ -52,7 +54,10 @@ impl RevocationList {
         ))
     }
 
-    fn new<'a>(tokens: impl Iterator<Item = (&'a str, &'a str, Option<u64>)>, seed: &Seed) -> Self {
+    fn new<'a>(
+        tokens: impl Iterator<Item = (&'a str, &'a str, Option<UnixSeconds>)>,
+        seed: &Seed,
+    ) -> Self {
         let entries = tokens.map(|(iss, jti, exp)| Entry {
             token: hash(iss, jti, seed),
             exp: exp.unwrap_or(NEVER),
@@ -63,7 +68,7 @@ impl RevocationList {
         }
     }
 
-    /// The tokens of both lists, which have the same seed.
+    /// The tokens of both lists, which must have the same seed.
     pub fn merge(self, other: Self) -> Self {
         Self {
             seed: self.seed,
@@ -71,23 +76,22 @@ impl RevocationList {
         }
     }
 
-    /// Whether a token is revoked. `now` is the wall clock and `clock_skew` the one with which the token's
-    /// own `exp` is judged, both in seconds.
-    pub fn contains(&self, iss: &str, jti: &str, now: u64, clock_skew: u64) -> bool {
+    /// Whether a token is revoked. `clock_skew`, in seconds, is the one that applies to the token's own `exp`.
+    pub fn contains(&self, iss: &str, jti: &str, now: UnixSeconds, clock_skew: u64) -> bool {
         let token = hash(iss, jti, &self.seed);
         let found = self
             .entries
             .binary_search_by_key(&token, |entry| entry.token);
         let entry = found.ok().and_then(|at| self.entries.get(at));
-        entry.is_some_and(|entry| entry.exp == NEVER || now < entry.exp.saturating_add(clock_skew))
+        entry.is_some_and(|entry| entry.exp == NEVER || now < entry.exp.plus(clock_skew))
     }
 
-    /// How many tokens are listed, dead entries included.
+    /// The number of listed tokens, including expired entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no token is listed.
+    /// Whether the list has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

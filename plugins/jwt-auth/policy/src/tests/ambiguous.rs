@@ -1,4 +1,4 @@
-//! Requests that servers read in different ways.
+//! Requests with several readings.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -48,7 +48,7 @@ fn no_spelling_reaches_a_rule_of_another_path() {
     ] {
         assert_eq!(
             verdict(path),
-            Verdict::Admitted(Grounds::NotRequired),
+            Verdict::Admitted(AdmitReason::NotRequired),
             "{path}"
         );
     }
@@ -98,7 +98,7 @@ fn a_path_that_some_server_resolves_is_ambiguous() {
 }
 
 #[test]
-fn with_strictest_an_ambiguous_path_needs_what_each_rule_needs() {
+fn with_strictest_an_ambiguous_path_must_meet_each_rule() {
     let mut config = one_provider(json!({}));
     config["ambiguous"] = json!("strictest");
     config["rules"] = json!([
@@ -117,9 +117,9 @@ fn with_strictest_an_ambiguous_path_needs_what_each_rule_needs() {
     assert_eq!(found, refused(Reason::Scope));
 }
 
-/// Servers ignore letter case and a final slash (Express), or the case of a method (case A8, werkzeug).
+/// Some servers ignore letter case and a final slash (Express), or the case of a method (case A8, werkzeug).
 #[test]
-fn what_some_servers_overlook_opens_nothing() {
+fn differences_that_some_servers_ignore_open_nothing() {
     let mut config = one_provider(json!({}));
     config["rules"] = json!([
         {"name": "admin", "match": {"path": {"prefix": "/admin/"}},
@@ -153,14 +153,14 @@ fn what_some_servers_overlook_opens_nothing() {
     }
     for path in ["/administrator", "/log", "/v1/key", "/v12/keys"] {
         let found = world.verdict(&[(":path", path)]);
-        assert_eq!(found, Verdict::Admitted(Grounds::NotRequired), "{path}");
+        assert_eq!(found, Verdict::Admitted(AdmitReason::NotRequired), "{path}");
     }
     let bearer = format!("Bearer {}", token(json!({})));
     let found = world.verdict(&[(":path", "/ADMIN/x"), ("authorization", &bearer)]);
     assert_eq!(found, refused(Reason::Scope));
 }
 
-/// Both spellings stand in the configuration, so each rule is for its own.
+/// The configuration names both spellings, so each rule applies to its own.
 #[test]
 fn rules_that_differ_in_case_or_a_final_slash_are_kept_apart() {
     let mut config = one_provider(json!({}));
@@ -171,7 +171,7 @@ fn rules_that_differ_in_case_or_a_final_slash_are_kept_apart() {
         {"name": "rest", "require": {"provider": "corp"}},
     ]);
     let mut world = World::new(config);
-    let open = Verdict::Admitted(Grounds::NotRequired);
+    let open = Verdict::Admitted(AdmitReason::NotRequired);
     assert_eq!(world.verdict(&[(":path", "/Docs/x")]), open);
     assert_eq!(world.verdict(&[(":path", "/docs")]), open);
     assert_eq!(
@@ -185,8 +185,7 @@ fn rules_that_differ_in_case_or_a_final_slash_are_kept_apart() {
 }
 
 proptest! {
-    /// With any rules: a request that passes without a token would pass as well if it were spelled as
-    /// the server reads it.
+    /// With any rules, a request that passes without a token also passes under the path that the server reads.
     #[test]
     fn no_spelling_is_treated_more_mildly_than_the_path_that_a_server_reads(
         target in target(),

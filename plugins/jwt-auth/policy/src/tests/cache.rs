@@ -1,4 +1,4 @@
-//! What is remembered of tokens.
+//! The token cache and the bad-signature cache.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -16,9 +16,9 @@ fn a_token_costs_one_signature() {
     let mut world = with_cache(1000);
     let token = token(json!({}));
     for expected in [&[Verification::Host][..], &[Verification::Cache]] {
-        let passage = world.bearer(&token);
-        assert_eq!(passage.decision.verdict(), VERIFIED);
-        assert_eq!(passage.decision.verifications(), expected);
+        let outcome = world.bearer(&token);
+        assert_eq!(outcome.decision.verdict(), VERIFIED);
+        assert_eq!(outcome.decision.verifications(), expected);
     }
     assert_eq!(world.signatures(), 1);
 }
@@ -42,7 +42,7 @@ fn the_end_of_a_known_token_makes_no_other_one_good() {
     assert!(end.len() > 64);
     world.judge(&good);
     world.signatures();
-    // Its own end on other claims, and its own claims with another beginning of the signature.
+    // The known end with other claims, and the known claims with another beginning of the signature.
     let other = signed(&header, &claims("eve"), &signature);
     let bent = format!("{input}.AAAA{}", end.split_at(4).1);
     for token in [&other, &bent] {
@@ -56,12 +56,12 @@ fn times_count_for_known_tokens_too() {
     let mut world = with_cache(1000);
     let token = token(json!({"nbf": START}));
     assert_eq!(world.judge(&token), VERIFIED);
-    world.moment.wall = START + 659;
+    world.now.wall = UnixSeconds::new(START + 659);
     assert_eq!(world.judge(&token), VERIFIED);
-    world.moment.wall = START + 660;
+    world.now.wall = UnixSeconds::new(START + 660);
     assert_eq!(world.judge(&token), refused(Reason::Expired));
-    // A wall clock that was set back.
-    world.moment.wall = START - 61;
+    // The wall clock was set back.
+    world.now.wall = UnixSeconds::new(START - 61);
     assert_eq!(world.judge(&token), refused(Reason::NotYetValid));
 }
 
@@ -95,7 +95,7 @@ fn large_tokens_take_the_room_of_several() {
     let large = |sub: &str| token(json!({"sub": sub, "groups": "g".repeat(9_000)}));
     let small = token(json!({}));
     assert_eq!(world.judge(&small), VERIFIED);
-    // 20 KiB in all: one of 12 KiB has room beside the small one, two have not.
+    // 20 KiB in all: the small token fits with one of 12 KiB, not with two.
     assert_eq!(world.judge(&large("a")), VERIFIED);
     assert_eq!(world.judge(&small), VERIFIED);
     assert_eq!(world.judge(&large("b")), VERIFIED);
@@ -107,18 +107,18 @@ fn large_tokens_take_the_room_of_several() {
 }
 
 #[test]
-fn a_forgery_costs_one_signature() {
+fn a_bad_signature_costs_one_verification() {
     let mut world = with_cache(1000);
-    for expected in [Verification::Failed, Verification::KnownForgery] {
-        let passage = world.bearer(&forged(json!({})));
-        assert_eq!(passage.decision.verdict(), refused(Reason::Signature));
-        assert_eq!(passage.decision.verifications(), [expected]);
+    for expected in [Verification::Failed, Verification::KnownBadSignature] {
+        let outcome = world.bearer(&forged(json!({})));
+        assert_eq!(outcome.decision.verdict(), refused(Reason::Signature));
+        assert_eq!(outcome.decision.verifications(), [expected]);
     }
     assert_eq!(world.signatures(), 1);
 }
 
 #[test]
-fn forgeries_drive_out_no_good_token() {
+fn bad_signatures_evict_no_valid_token() {
     let mut world = with_cache(2);
     let good = token(json!({}));
     assert_eq!(world.judge(&good), VERIFIED);

@@ -9,9 +9,9 @@ fn header_of(claim: Value) -> Option<String> {
     let mut world = World::new(one_provider(
         json!({"claims_to_headers": {"X-Claim": "realm.c"}}),
     ));
-    let passage = world.bearer(&token(json!({"realm": {"c": claim}})));
-    assert_eq!(passage.decision.verdict(), VERIFIED);
-    passage.line("x-claim")
+    let outcome = world.bearer(&token(json!({"realm": {"c": claim}})));
+    assert_eq!(outcome.decision.verdict(), VERIFIED);
+    outcome.line("x-claim")
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn claims_become_text() {
 }
 
 #[test]
-fn what_a_header_cannot_carry_is_refused() {
+fn a_claim_that_a_header_cannot_carry_is_refused() {
     let mut world = World::new(one_provider(json!({"claims_to_headers": {"x-claim": "c"}})));
     for claim in [
         json!(" ada"),
@@ -66,18 +66,18 @@ fn what_a_header_cannot_carry_is_refused() {
         json!({"a": "\u{9f}"}),
     ] {
         let token = token(json!({ "c": claim }));
-        // Once verified, and once from the cache.
+        // First verified, then from the cache.
         for path in [Verification::Host, Verification::Cache] {
-            let passage = world.bearer(&token);
+            let outcome = world.bearer(&token);
             assert_eq!(
-                passage.decision.verdict(),
+                outcome.decision.verdict(),
                 refused(Reason::ClaimHeader),
                 "{claim}"
             );
-            assert_eq!(passage.decision.verifications(), [path]);
-            assert_eq!(passage.status(), Some(403));
-            assert_eq!(passage.challenge(), None);
-            assert!(!passage.decision.detail().is_empty());
+            assert_eq!(outcome.decision.verifications(), [path]);
+            assert_eq!(outcome.status(), Some(403));
+            assert_eq!(outcome.challenge(), None);
+            assert!(!outcome.decision.detail().is_empty());
         }
     }
 }
@@ -88,13 +88,13 @@ fn a_refused_claim_in_shadow_mode_sets_no_header() {
     config["mode"] = json!("shadow");
     let mut world = World::new(config);
     let bearer = format!("Bearer {}", token(json!({"sub": "admin\n"})));
-    let passage = world.send(&[("authorization", &bearer), ("x_user", "admin")]);
+    let outcome = world.send(&[("authorization", &bearer), ("x_user", "admin")]);
     assert_eq!(
-        passage.decision.verdict(),
+        outcome.decision.verdict(),
         Verdict::ShadowRefused(Reason::ClaimHeader)
     );
-    assert_eq!(passage.line("x-user"), None);
-    assert_eq!(passage.line("x_user"), None);
+    assert_eq!(outcome.line("x-user"), None);
+    assert_eq!(outcome.line("x_user"), None);
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -112,7 +112,7 @@ mod properties {
         })
     }
 
-    /// An array of one text is as good as the text, if it is written like it.
+    /// An array with one string gives the same header as that string.
     fn meaning(claim: &Value) -> Value {
         match claim {
             Value::Array(items) => match items.as_slice() {
@@ -140,20 +140,20 @@ mod properties {
 }
 
 #[test]
-fn the_payload_is_handed_over_as_it_came() {
+fn the_payload_is_forwarded_without_changes() {
     let mut world = World::new(one_provider(
         json!({"forward_payload_header": "x-jwt-payload"}),
     ));
     let token = token(json!({}));
-    let passage = world.bearer(&token);
+    let outcome = world.bearer(&token);
     assert_eq!(
-        passage.line("x-jwt-payload").as_deref(),
+        outcome.line("x-jwt-payload").as_deref(),
         token.split('.').nth(1)
     );
 }
 
 #[test]
-fn what_clients_send_in_these_headers_is_gone_on_every_path() {
+fn claim_headers_from_clients_are_removed_on_every_path() {
     let mut config = one_provider(json!({
         "claims_to_headers": {"x-user": "sub", "x-groups": "groups"},
         "forward_payload_header": "x-jwt-payload",
@@ -189,10 +189,10 @@ fn what_clients_send_in_these_headers_is_gone_on_every_path() {
         ("/closed/", &preflight),
     ] {
         let headers = [&[(":path", path)], &forged[..], more].concat();
-        let passage = world.send(&headers);
-        assert!(passage.reply.is_none(), "{path}");
+        let outcome = world.send(&headers);
+        assert!(outcome.reply.is_none(), "{path}");
         for (name, _) in forged {
-            assert_eq!(passage.line(name), None, "{path} {name}");
+            assert_eq!(outcome.line(name), None, "{path} {name}");
         }
     }
     let bearer = format!("Bearer {}", token(json!({})));
@@ -201,7 +201,7 @@ fn what_clients_send_in_these_headers_is_gone_on_every_path() {
         &forged[..],
     ]
     .concat();
-    let passage = world.send(&headers);
-    assert_eq!(passage.line("x-user").as_deref(), Some("ada"));
-    assert_eq!(passage.line("x-groups"), None);
+    let outcome = world.send(&headers);
+    assert_eq!(outcome.line("x-user").as_deref(), Some("ada"));
+    assert_eq!(outcome.line("x-groups"), None);
 }

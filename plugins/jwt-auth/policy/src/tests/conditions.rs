@@ -1,4 +1,4 @@
-//! Scopes, claims, step-up.
+//! Scopes, claims and step-up.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -10,7 +10,7 @@ fn judge(rule: Value, claims: Value) -> Verdict {
 }
 
 #[test]
-fn all_scopes_are_needed_wherever_they_stand() {
+fn all_scopes_are_needed_in_either_claim() {
     let rule = json!({"scopes": ["read", "admin"]});
     for (claims, verdict) in [
         (json!({"scope": "admin read"}), VERIFIED),
@@ -100,7 +100,7 @@ fn step_up_asks_for_how_and_when() {
 }
 
 #[test]
-fn a_known_token_is_asked_anew() {
+fn a_cached_token_is_checked_again() {
     let mut world = World::new(one_rule(json!({"step_up": {"max_age": "1m"}})));
     let token = token(json!({"auth_time": START}));
     assert_eq!(world.judge(&token), VERIFIED);

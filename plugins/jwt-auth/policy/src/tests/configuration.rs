@@ -1,11 +1,11 @@
-//! What is said about a configuration that cannot be.
+//! The errors of invalid configurations.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// The configuration with something else at a JSON pointer.
+/// The configuration with another value at a JSON pointer.
 fn with(mut config: Value, pointer: &str, value: Value) -> Value {
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     config.pointer_mut(parent).unwrap()[name] = value;
@@ -72,7 +72,7 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/rules/0/claims",
             json!({"sub": {"equals": 1.5}}),
-            "$.rules[0].claims.sub.equals: found 1.5; expected a text, a whole number, true or false",
+            "$.rules[0].claims.sub.equals: found 1.5; expected a string, a whole number, true or false",
         ),
         (
             "/rules/0/claims",
@@ -137,7 +137,7 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/algorithms",
             json!(["ES256"]),
-            "$.providers.corp.algorithms: found ES256, which no key is for; expected any of: RS256",
+            "$.providers.corp.algorithms: found ES256, for which there is no key; expected any of: RS256",
         ),
         (
             "/providers/corp/algorithms",
@@ -147,7 +147,7 @@ fn errors_say_where_and_what_is_allowed() {
         (
             "/providers/corp/jwks",
             secret,
-            "$.providers.corp.algorithms: found none, and secret keys only; expected some of: HS256",
+            "$.providers.corp.algorithms: found none, with secret keys only; expected some of: HS256",
         ),
         (
             "/providers/corp/jwks",
@@ -222,7 +222,7 @@ fn an_error_at_a_member_that_is_not_there_hides_no_other() {
 }
 
 #[test]
-fn what_rules_and_providers_say_has_to_fit_together() {
+fn rules_and_providers_must_be_consistent() {
     let with_none = |more: Value| {
         let mut config = one_rule(more);
         config["rules"][0]["require"] = json!("none");
@@ -268,7 +268,7 @@ fn what_rules_and_providers_say_has_to_fit_together() {
                 json!({"from": [{"header": "x-a"}]}),
                 json!({"from": [{"query": "t"}], "claims_to_headers": {"x_a": "sub"}}),
             ),
-            "to set the header \"x_a\", where tokens are looked for",
+            "that sets the header \"x_a\", which is also a place for tokens",
         ),
         (
             with_none(json!({"allow_missing": true})),
@@ -288,7 +288,7 @@ fn what_rules_and_providers_say_has_to_fit_together() {
         ),
         (
             two(json!({}), json!({})),
-            "found \"a\" and \"b\" in \"all\", whose \"from\" have a place in common",
+            "found \"a\" and \"b\" in \"all\" with a common place in \"from\"",
         ),
         (
             two(json!({"claims_to_headers": {"x-user": "sub"}}), elsewhere),
@@ -302,13 +302,13 @@ fn what_rules_and_providers_say_has_to_fit_together() {
             one_provider(
                 json!({"from": [{"header": "x-token"}], "forward_payload_header": "x-token"}),
             ),
-            "found provider \"corp\" to set the header \"x-token\", where tokens are looked for",
+            "found provider \"corp\" that sets the header \"x-token\", which is also a place for tokens",
         ),
         (
             one_provider(
                 json!({"forward_payload_header": "x-a", "claims_to_headers": {"x-a": "a"}}),
             ),
-            "$.providers.corp.forward_payload_header: found \"x-a\", which is in \"claims_to_headers\", too",
+            "$.providers.corp.forward_payload_header: found \"x-a\", which is also in \"claims_to_headers\"",
         ),
     ] {
         let found = errors(config.clone());
@@ -336,7 +336,7 @@ fn slow_algorithms_have_to_be_named() {
     };
     let remote = json!({"remote": {"cluster": "idp", "uri": "https://idp.example/keys"}});
     assert_eq!(allowed(remote), [RS256, RS384, RS512, ES256, ES384]);
-    // An inline key that is for one of them only does so.
+    // An inline key that serves only one of them names it.
     let edwards = json!({"kty": "OKP", "crv": "Ed25519",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
     assert_eq!(allowed(json!({"inline": {"keys": [edwards]}})), [EdDSA]);

@@ -1,4 +1,4 @@
-//! What identity providers do, and not all specifications foresee.
+//! Practices of identity providers, some of them beyond the specifications.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -35,11 +35,11 @@ fn one_token_in_several_places_is_one_token() {
         ],
     ] {
         let mut world = World::new(one_provider(places()));
-        let passage = world.send(headers);
-        assert_eq!(passage.decision.verdict(), VERIFIED, "{headers:?}");
+        let outcome = world.send(headers);
+        assert_eq!(outcome.decision.verdict(), VERIFIED, "{headers:?}");
         assert_eq!(world.signatures(), 1);
-        // None of them goes on.
-        let rest: Vec<String> = passage.headers.iter().map(|(_, line)| text(line)).collect();
+        // The plugin removes it from all places.
+        let rest: Vec<String> = outcome.headers.iter().map(|(_, line)| text(line)).collect();
         assert!(!rest.iter().any(|line| line.contains(t)), "{rest:?}");
     }
     let other = token(json!({"sub": "eve"}));
@@ -149,7 +149,7 @@ fn with_use(usage: &str) -> Value {
     key
 }
 
-/// Case F5: a JWT-SVID has no `iss`, and its keys are for nothing else.
+/// Case F5: a JWT-SVID has no `iss`, and its keys serve nothing else.
 #[test]
 fn a_provider_can_do_without_issuer() {
     let mut config = one_provider(spiffe());
@@ -161,11 +161,7 @@ fn a_provider_can_do_without_issuer() {
     let mut world = World::new(config);
     let svid = json!({"iss": null, "sub": "spiffe://example.org/web"});
     assert_eq!(world.judge(&token(svid.clone())), VERIFIED);
-    assert_eq!(
-        world.judge(&token(json!({}))),
-        VERIFIED,
-        "iss is not looked at"
-    );
+    assert_eq!(world.judge(&token(json!({}))), VERIFIED, "iss is ignored");
     let bearer = format!("Bearer {}", token(svid));
     let found = world.verdict(&[(":path", "/other/"), ("authorization", &bearer)]);
     assert_eq!(found, refused(Reason::Issuer));
@@ -181,8 +177,8 @@ fn a_provider_without_issuer_stands_alone_in_a_rule() {
     config["rules"][0]["require"] = json!({"any": ["corp", "other"]});
     assert_eq!(
         errors(config.clone()),
-        "$: rule \"all\": found \"corp\", which has no \"issuer\", in \"any\" beside others; expected \
-         {\"provider\": \"corp\"}: without issuer, nothing says whose token it is"
+        "$: rule \"all\": found \"corp\", which has no \"issuer\", in \"any\" with other providers; \
+         expected {\"provider\": \"corp\"}: without an issuer, a token does not say which provider it belongs to"
     );
     config["rules"][0]["require"] = json!({"all": ["corp", "other"]});
     policy(config);
@@ -197,7 +193,7 @@ fn a_provider_without_issuer_stands_alone_in_a_rule() {
     );
 }
 
-/// Two providers may be tried with one token, by two rules: one's keys say nothing of the other's.
+/// Two rules may try one token with two providers: a bad signature for one says nothing about the other.
 #[test]
 fn a_signature_that_is_bad_for_one_provider_may_be_good_for_another() {
     let mut config = one_provider(json!({"jwks": inline("a")}));
@@ -212,15 +208,15 @@ fn a_signature_that_is_bad_for_one_provider_may_be_good_for_another() {
     let mut world = World::new(config);
     let forged = format!("Bearer {}", forged(json!({})));
     let mut send = |path: &str| {
-        let passage = world.send(&[(":path", path), ("authorization", &forged)]);
+        let outcome = world.send(&[(":path", path), ("authorization", &forged)]);
         (
-            passage.decision.verdict(),
-            passage.decision.verifications().to_vec(),
+            outcome.decision.verdict(),
+            outcome.decision.verifications().to_vec(),
         )
     };
     let bad = refused(Reason::Signature);
     assert_eq!(send("/"), (bad, vec![Verification::Failed]));
-    assert_eq!(send("/"), (bad, vec![Verification::KnownForgery]));
+    assert_eq!(send("/"), (bad, vec![Verification::KnownBadSignature]));
     assert_eq!(send("/any/"), (refused(Reason::Algorithm), vec![]));
 }
 
@@ -279,7 +275,7 @@ fn headers_of_a_fetch_are_checked() {
         (json!({"a": "1", "A": "2"}), "found \"a\" twice"),
         (
             json!(["a"]),
-            "expected an object of names and values of headers",
+            "expected an object of header names and values",
         ),
     ] {
         let found = errors(with(headers.clone()));
@@ -290,7 +286,7 @@ fn headers_of_a_fetch_are_checked() {
     }
 }
 
-/// Section H: the access log names policy reason and rule.
+/// Section H: the access log names the reason and the rule.
 #[test]
 fn details_name_reason_and_rule() {
     let mut config = one_provider(json!({}));

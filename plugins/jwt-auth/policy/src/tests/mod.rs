@@ -1,4 +1,4 @@
-//! The policy, with signatures that are good if they say so.
+//! Tests of the policy, with a host for which a signature is good if it says so.
 
 mod ambiguous;
 mod cache;
@@ -28,14 +28,14 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::reply::Reply;
+use portcullis_core::time::{Nanos, UnixSeconds};
 use portcullis_table::Seed;
 
-const SECOND: u64 = 1_000_000_000;
-/// 2023-11-14 22:13:20 UTC.
+/// 2023-11-14 22:13:20 UTC, as a `NumericDate`.
 const START: u64 = 1_700_000_000;
 const IDP: &str = "https://idp.example";
 
-/// A host for which a signature is good if it is the word.
+/// A host for which a signature is good if it begins with `good`.
 #[derive(Default)]
 struct Host {
     asked: Cell<u32>,
@@ -48,17 +48,17 @@ impl HostSignatures for Host {
     }
 }
 
-/// A plugin at work in one worker.
+/// The policy in one worker.
 struct World {
     policy: JwtAuth,
     state: State,
     host: Host,
-    moment: Moment,
-    patience: Patience,
+    now: Now,
+    wait_status: WaitStatus,
 }
 
-/// What became of a request.
-struct Passage {
+/// The result of a request.
+struct Outcome {
     decision: Decision,
     headers: HeaderMap,
     reply: Option<Reply>,
@@ -71,22 +71,22 @@ impl World {
             state: policy.state(Seed::new([7; 16])),
             policy,
             host: Host::default(),
-            moment: Moment {
-                wall: START,
-                steady: START * SECOND,
+            now: Now {
+                wall: UnixSeconds::new(START),
+                steady: Nanos::from_secs(START),
             },
-            patience: Patience::Waited(0),
+            wait_status: WaitStatus::Waited(Nanos::ZERO),
         }
     }
 
-    /// Lets so many seconds pass, by both clocks.
+    /// Advances both clocks by this many seconds.
     fn advance(&mut self, seconds: u64) {
-        self.moment.wall += seconds;
-        self.moment.steady += seconds * SECOND;
+        self.now.wall = self.now.wall.plus(seconds);
+        self.now.steady += Nanos::from_secs(seconds);
     }
 
-    /// Sends a GET request for `/` unless the headers say otherwise.
-    fn send(&mut self, headers: &[(&str, &str)]) -> Passage {
+    /// Sends a GET request for `/`, unless the headers name another method or path.
+    fn send(&mut self, headers: &[(&str, &str)]) -> Outcome {
         let usual = [
             (":method", "GET"),
             (":path", "/"),
@@ -100,15 +100,15 @@ impl World {
         let decision = self.policy.decide(
             &subject,
             &mut self.state,
-            self.moment,
-            self.patience,
+            self.now,
+            self.wait_status,
             &self.host,
         );
         let reply = self.policy.reply(&decision);
         if reply.is_none() && !matches!(decision.verdict(), Verdict::Wait { .. }) {
             self.policy.apply(&decision, &mut headers);
         }
-        Passage {
+        Outcome {
             decision,
             headers,
             reply,
@@ -116,7 +116,7 @@ impl World {
     }
 
     /// Sends a request with a token.
-    fn bearer(&mut self, token: &str) -> Passage {
+    fn bearer(&mut self, token: &str) -> Outcome {
         self.send(&[("authorization", &format!("Bearer {token}"))])
     }
 
@@ -124,18 +124,18 @@ impl World {
         self.send(headers).decision.verdict()
     }
 
-    /// What becomes of a token.
+    /// The verdict on a request with a token.
     fn judge(&mut self, token: &str) -> Verdict {
         self.bearer(token).decision.verdict()
     }
 
-    /// How often the host was asked since this was last asked.
+    /// The number of signatures that the host verified since the last call.
     fn signatures(&self) -> u32 {
         self.host.asked.take()
     }
 }
 
-impl Passage {
+impl Outcome {
     fn line(&self, name: &str) -> Option<String> {
         let lines: Vec<_> = self.headers.get_all(name).map(|line| text(line)).collect();
         (!lines.is_empty()).then(|| lines.join(" | "))
@@ -154,7 +154,7 @@ impl Passage {
     }
 }
 
-const VERIFIED: Verdict = Verdict::Admitted(Grounds::Verified);
+const VERIFIED: Verdict = Verdict::Admitted(AdmitReason::Verified);
 
 fn refused(reason: Reason) -> Verdict {
     Verdict::Refused(reason)
@@ -166,7 +166,7 @@ fn policy(config: Value) -> JwtAuth {
     JwtAuth::new(config)
 }
 
-/// The errors of a configuration that is refused.
+/// The errors of an invalid configuration.
 fn errors(config: Value) -> String {
     let text = config.to_string();
     match config::read::<Config>(text.as_bytes()) {
@@ -190,7 +190,7 @@ fn inline(kid: &str) -> Value {
     json!({"inline": {"keys": [key(kid)]}})
 }
 
-/// A provider `corp` with this key and these settings, and one rule that requires it.
+/// A provider `corp` with the key `a` and these settings, and one rule that requires its tokens.
 fn one_provider(settings: Value) -> Value {
     json!({
         "name": "edge",
@@ -216,7 +216,7 @@ fn provider(issuer: &str, settings: Value) -> Value {
     provider
 }
 
-/// A token of `IDP` with these claims beside, or in place of, the usual ones.
+/// A token of `IDP` with the usual claims and these; `null` removes a claim.
 fn token(claims: Value) -> String {
     let mut all = json!({"iss": IDP, "sub": "ada", "exp": START + 600});
     all.as_object_mut()
@@ -239,7 +239,7 @@ fn signed(header: &Value, claims: &Value, signature: &str) -> String {
     .join(".")
 }
 
-/// A usual token with another signature.
+/// The same token with a bad signature.
 fn forged(claims: Value) -> String {
     let token = token(claims);
     let (input, _) = token.rsplit_once('.').unwrap();

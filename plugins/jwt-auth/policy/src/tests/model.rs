@@ -1,4 +1,4 @@
-//! The policy against a model that has no caches.
+//! The policy, compared with a model that has no caches.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -10,7 +10,7 @@ use super::*;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Sends the token of this number with a good signature, or another one.
+    /// Sends the token with this number and a good or a bad signature.
     Send { number: u64, is_good: bool },
     /// Lets time pass, or sets the wall clock back.
     Pass(i64),
@@ -26,7 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever was sent before: a request passes if, and only if, its token is good now.
+    /// After any other requests, a request passes if and only if its token is valid now.
     #[test]
     fn caches_change_no_verdict(steps in vec(step(), 1..80), room in 0..6_u32) {
         let mut config = one_provider(json!({"clock_skew": "0s"}));
@@ -35,20 +35,21 @@ proptest! {
         for step in steps {
             match step {
                 Step::Pass(seconds) => {
-                    world.moment.wall = world.moment.wall.saturating_add_signed(seconds);
+                    let wall = world.now.wall.get().saturating_add_signed(seconds);
+                    world.now.wall = UnixSeconds::new(wall);
                 }
                 Step::Send { number, is_good } => {
                     let (nbf, exp) = (START + 20 * number, START + 20 * number + 100);
                     let claims = json!({"sub": number.to_string(), "nbf": nbf, "exp": exp});
                     let token = if is_good { token(claims) } else { forged(claims) };
-                    let is_valid = is_good && (nbf..exp).contains(&world.moment.wall);
+                    let is_valid = is_good && (nbf..exp).contains(&world.now.wall.get());
                     prop_assert_eq!(world.judge(&token) == VERIFIED, is_valid);
                 }
             }
         }
     }
 
-    /// Bytes of any kind, anywhere, are an answer and never a panic.
+    /// Arbitrary bytes anywhere get a reply, never a panic.
     #[test]
     fn any_bytes_are_answered(
         credentials in vec(any::<u8>(), 0..200),
@@ -65,8 +66,8 @@ proptest! {
             ("cookie".into(), [b"a=", &cookie[..]].concat().into()),
         ]);
         let subject = Subject::new(&headers, b"");
-        let World { policy, state, host, moment, patience } = &mut world;
-        let decision = policy.decide(&subject, state, *moment, *patience, host);
+        let World { policy, state, host, now, wait_status } = &mut world;
+        let decision = policy.decide(&subject, state, *now, *wait_status, host);
         prop_assert!(policy.reply(&decision).is_some());
         policy.apply(&decision, &mut headers);
     }

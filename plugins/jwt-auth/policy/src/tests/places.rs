@@ -1,4 +1,4 @@
-//! Where tokens are, and what is left when they are gone.
+//! Places of tokens, and the rest of a request once they are removed.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -18,7 +18,7 @@ fn from_everywhere() -> Value {
     ]})
 }
 
-/// Tokens may be everywhere, and missing.
+/// Tokens may be in every place, or missing.
 fn optional() -> World {
     let mut config = one_provider(from_everywhere());
     config["rules"][0]["allow_missing"] = json!(true);
@@ -63,9 +63,9 @@ fn a_token_is_found_in_each_place_and_taken_away() {
             Some("/x?b=1"),
         ),
     ] {
-        let passage = world.send(&[(name, &before)]);
-        assert_eq!(passage.decision.verdict(), VERIFIED, "{before}");
-        assert_eq!(passage.line(name).as_deref(), after, "{before}");
+        let outcome = world.send(&[(name, &before)]);
+        assert_eq!(outcome.decision.verdict(), VERIFIED, "{before}");
+        assert_eq!(outcome.line(name).as_deref(), after, "{before}");
     }
 }
 
@@ -73,9 +73,9 @@ fn a_token_is_found_in_each_place_and_taken_away() {
 fn other_cookie_lines_stay() {
     let mut world = everywhere();
     let cookie = format!("session={}", token(json!({})));
-    let passage = world.send(&[("cookie", "a=1"), ("cookie", &cookie), ("cookie", "b=2")]);
-    assert_eq!(passage.decision.verdict(), VERIFIED);
-    assert_eq!(passage.line("cookie").unwrap(), "a=1 | b=2");
+    let outcome = world.send(&[("cookie", "a=1"), ("cookie", &cookie), ("cookie", "b=2")]);
+    assert_eq!(outcome.decision.verdict(), VERIFIED);
+    assert_eq!(outcome.line("cookie").unwrap(), "a=1 | b=2");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn two_tokens_are_refused() {
 }
 
 #[test]
-fn an_empty_value_is_no_token() {
+fn an_empty_value_is_not_a_token() {
     let mut world = everywhere();
     let bearer = format!("Bearer {}", token(json!({})));
     let empty = [
@@ -129,7 +129,7 @@ fn an_empty_value_is_no_token() {
 }
 
 #[test]
-fn what_is_like_a_token_is_neither_one_nor_missing() {
+fn a_lookalike_is_neither_a_token_nor_a_missing_one() {
     let mut world = optional();
     let mut strict = everywhere();
     let good = token(json!({}));
@@ -200,7 +200,7 @@ fn what_is_like_a_token_is_neither_one_nor_missing() {
             refused(Reason::NoToken),
             "{name}: {line}"
         );
-        // Beside a good token, an upstream could take it for that.
+        // Beside a valid token, an upstream could prefer the lookalike.
         let beside = match name {
             "x_token" | "x.token" => ("cookie", format!("session={jwt}")),
             _ => ("x-token", jwt.to_owned()),
@@ -214,9 +214,9 @@ fn what_is_like_a_token_is_neither_one_nor_missing() {
 }
 
 #[test]
-fn other_credentials_are_no_token() {
+fn other_credentials_are_not_tokens() {
     let mut world = optional();
-    let missing = Verdict::Admitted(Grounds::NoToken);
+    let missing = Verdict::Admitted(AdmitReason::NoToken);
     for (name, line) in [
         ("authorization", "Basic dXNlcjpwYXNz"),
         ("authorization", "Basic"),
@@ -248,15 +248,15 @@ fn other_credentials_are_no_token() {
 fn forward_leaves_the_token_where_it_is() {
     let mut world = World::new(one_provider(json!({"forward": true})));
     let token = token(json!({}));
-    let passage = world.bearer(&token);
+    let outcome = world.bearer(&token);
     assert_eq!(
-        passage.line("authorization"),
+        outcome.line("authorization"),
         Some(format!("Bearer {token}"))
     );
 }
 
 #[test]
-fn each_of_all_has_its_place() {
+fn each_provider_of_all_has_its_place() {
     let mut world = World::new(json!({
         "providers": {
             "user": provider(IDP, json!({"claims_to_headers": {"x-user": "sub"}})),
@@ -267,12 +267,12 @@ fn each_of_all_has_its_place() {
     let user = format!("Bearer {}", token(json!({})));
     let device = token(json!({"iss": "https://d.example", "sub": "laptop"}));
     let both = [("authorization", user.as_str()), ("x-device", &device)];
-    let passage = world.send(&both);
-    assert_eq!(passage.decision.verdict(), VERIFIED);
-    assert_eq!(passage.line("x-user").as_deref(), Some("ada"));
-    assert_eq!(passage.line("authorization"), None);
-    assert_eq!(passage.line("x-device"), None);
-    let claims: Value = serde_json::from_slice(passage.decision.claims().unwrap()).unwrap();
+    let outcome = world.send(&both);
+    assert_eq!(outcome.decision.verdict(), VERIFIED);
+    assert_eq!(outcome.line("x-user").as_deref(), Some("ada"));
+    assert_eq!(outcome.line("authorization"), None);
+    assert_eq!(outcome.line("x-device"), None);
+    let claims: Value = serde_json::from_slice(outcome.decision.claims().unwrap()).unwrap();
     assert_eq!(claims["sub"], "ada");
 
     for one in both {

@@ -1,4 +1,4 @@
-//! What clients are told.
+//! Responses to refused requests.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn challenges_say_what_the_rfcs_say() {
+fn challenges_follow_the_rfcs() {
     let mut world = World::new(one_rule(json!({
         "scopes": ["read", "admin"],
         "step_up": {"acr": ["mfa", "hwk"], "max_age": "15m"},
@@ -45,13 +45,13 @@ fn challenges_say_what_the_rfcs_say() {
             r#"Bearer realm="edge", error="insufficient_user_authentication", acr_values="mfa hwk", max_age="900""#,
         ),
     ] {
-        let passage = world.send(&[("authorization", &credentials)]);
+        let outcome = world.send(&[("authorization", &credentials)]);
         assert_eq!(
-            passage.challenge().as_deref(),
+            outcome.challenge().as_deref(),
             Some(challenge),
             "{credentials}"
         );
-        let reply = passage.reply.unwrap();
+        let reply = outcome.reply.unwrap();
         assert_eq!(
             (reply.status, reply.grpc_status),
             (status, Some(grpc_status))
@@ -62,7 +62,7 @@ fn challenges_say_what_the_rfcs_say() {
 }
 
 #[test]
-fn all_that_is_wrong_with_a_token_looks_the_same() {
+fn all_faults_of_a_token_look_the_same() {
     let mut world = World::new(one_provider(json!({"audiences": ["shop"]})));
     let unknown = json!({"alg": "RS256", "kid": "x"});
     let claims = json!({"iss": IDP, "aud": "shop", "exp": START + 600});
@@ -86,23 +86,23 @@ fn all_that_is_wrong_with_a_token_looks_the_same() {
 }
 
 #[test]
-fn where_no_token_helps_there_is_no_challenge() {
+fn there_is_no_challenge_if_no_token_helps() {
     let mut config = one_provider(json!({}));
     config["rules"][0]["match"] = json!({"path": {"prefix": "/a/"}});
     let mut world = World::new(config);
-    let passage = world.send(&[(":path", "/b/")]);
-    assert_eq!((passage.status(), passage.challenge()), (Some(403), None));
-    let passage = world.send(&[(":path", "/a/..;/b")]);
-    assert_eq!((passage.status(), passage.challenge()), (Some(400), None));
+    let outcome = world.send(&[(":path", "/b/")]);
+    assert_eq!((outcome.status(), outcome.challenge()), (Some(403), None));
+    let outcome = world.send(&[(":path", "/a/..;/b")]);
+    assert_eq!((outcome.status(), outcome.challenge()), (Some(400), None));
 }
 
 #[test]
 fn a_missing_claim_has_no_scope_to_name() {
     let mut world = World::new(one_rule(json!({"claims": {"tenant": {"equals": "t"}}})));
-    let passage = world.bearer(&token(json!({})));
-    assert_eq!(passage.status(), Some(403));
+    let outcome = world.bearer(&token(json!({})));
+    assert_eq!(outcome.status(), Some(403));
     assert_eq!(
-        passage.challenge().unwrap(),
+        outcome.challenge().unwrap(),
         r#"Bearer realm="edge", error="insufficient_scope""#
     );
 }

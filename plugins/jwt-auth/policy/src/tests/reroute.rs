@@ -1,4 +1,4 @@
-//! Rules that look at the route, and what could lead to another one.
+//! Rules that match on the route, and changes that could lead to another one.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -63,8 +63,8 @@ fn changes_that_lead_to_no_stricter_rule_are_fine() {
     let same = on_route("same", "same", json!({"scopes": ["b", "a"]}));
     let before = json!({"name": "before", "match": {"path": {"prefix": "/x/"}},
                         "require": {"provider": "corp"}});
-    let watched = on_route(
-        "watched",
+    let shadowed = on_route(
+        "shadowed",
         "w",
         json!({"scopes": ["a", "b", "z"], "mode": "shadow"}),
     );
@@ -72,12 +72,12 @@ fn changes_that_lead_to_no_stricter_rule_are_fine() {
     let settings = json!({"claims_to_headers": {"x-role": "role"}});
     policy(with_rules(
         settings,
-        json!([before, public, same, unused, watched, all]),
+        json!([before, public, same, unused, shadowed, all]),
     ));
 }
 
 #[test]
-fn clients_that_send_a_claim_header_are_refused_where_rules_look_at_the_route() {
+fn clients_that_send_a_claim_header_are_refused_if_rules_match_on_the_route() {
     let public = on_route("public", "public", json!({"require": "none"}));
     let all = json!({"name": "all", "require": {"provider": "corp"}});
     let config = with_rules(
@@ -97,31 +97,31 @@ fn clients_that_send_a_claim_header_are_refused_where_rules_look_at_the_route() 
                 ("access-control-request-method", "GET"),
             ],
         ] {
-            let passage = world.send(headers);
-            let verdict = passage.decision.verdict();
+            let outcome = world.send(headers);
+            let verdict = outcome.decision.verdict();
             assert_eq!(verdict, refused(Reason::ClientClaimHeader), "{headers:?}");
-            assert_eq!(passage.status(), Some(400));
-            assert_eq!(passage.challenge(), None);
+            assert_eq!(outcome.status(), Some(400));
+            assert_eq!(outcome.challenge(), None);
         }
     }
     let mut unrouted = config.clone();
     unrouted["rules"] = json!([{"name": "all", "require": "none"}]);
-    let passage = World::new(unrouted.clone()).send(&[("x_tier", "free")]);
-    assert_eq!(passage.line("x_tier"), None);
+    let outcome = World::new(unrouted.clone()).send(&[("x_tier", "free")]);
+    assert_eq!(outcome.line("x_tier"), None);
     unrouted["stable_routes"] = json!(false);
     let verdict = World::new(unrouted).verdict(&[("x_tier", "free")]);
     assert_eq!(verdict, refused(Reason::ClientClaimHeader));
 
     let mut shadow = config.clone();
     shadow["mode"] = json!("shadow");
-    let passage = World::new(shadow).send(&[("x_tier", "free")]);
-    let verdict = passage.decision.verdict();
+    let outcome = World::new(shadow).send(&[("x_tier", "free")]);
+    let verdict = outcome.decision.verdict();
     assert_eq!(verdict, Verdict::ShadowRefused(Reason::ClientClaimHeader));
-    assert_eq!(passage.line("x_tier"), None);
+    assert_eq!(outcome.line("x_tier"), None);
 
     let mut stable = config;
     stable["stable_routes"] = json!(true);
-    let passage = World::new(stable).send(&[("x-tier", "free"), ("authorization", &bearer)]);
-    assert_eq!(passage.decision.verdict(), VERIFIED);
-    assert_eq!(passage.line("x-tier"), None);
+    let outcome = World::new(stable).send(&[("x-tier", "free"), ("authorization", &bearer)]);
+    assert_eq!(outcome.decision.verdict(), VERIFIED);
+    assert_eq!(outcome.line("x-tier"), None);
 }

@@ -1,4 +1,4 @@
-//! Which rule decides.
+//! The choice of the rule.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -26,15 +26,19 @@ fn the_first_rule_that_fits_decides() {
         (
             "/public/x",
             "public",
-            Verdict::Admitted(Grounds::NotRequired),
+            Verdict::Admitted(AdmitReason::NotRequired),
         ),
-        ("/shop/x", "optional", Verdict::Admitted(Grounds::NoToken)),
+        (
+            "/shop/x",
+            "optional",
+            Verdict::Admitted(AdmitReason::NoToken),
+        ),
         ("/api/x", "get", refused(Reason::NoToken)),
         ("/elsewhere", "unmatched", refused(Reason::NoRule)),
     ] {
-        let passage = world.send(&[(":path", path)]);
-        assert_eq!(passage.decision.verdict(), verdict, "{path}");
-        assert_eq!(world.policy.rule_name(passage.decision.rule()), rule);
+        let outcome = world.send(&[(":path", path)]);
+        assert_eq!(outcome.decision.verdict(), verdict, "{path}");
+        assert_eq!(world.policy.rule_name(outcome.decision.rule()), rule);
     }
 }
 
@@ -47,15 +51,15 @@ fn a_missing_token_may_be_allowed_but_a_bad_one_is_not() {
 }
 
 #[test]
-fn what_no_rule_is_for_can_be_allowed() {
+fn unmatched_requests_can_be_allowed() {
     let mut world = world("allow");
     let bearer = format!("Bearer {}", forged(json!({})));
-    let passage = world.send(&[(":path", "/elsewhere"), ("authorization", &bearer)]);
+    let outcome = world.send(&[(":path", "/elsewhere"), ("authorization", &bearer)]);
     assert_eq!(
-        passage.decision.verdict(),
-        Verdict::Admitted(Grounds::NoRule)
+        outcome.decision.verdict(),
+        Verdict::Admitted(AdmitReason::NoRule)
     );
-    assert_eq!(passage.line("authorization"), Some(bearer));
+    assert_eq!(outcome.line("authorization"), Some(bearer));
 }
 
 #[test]
@@ -67,7 +71,10 @@ fn preflights_pass_without_a_token() {
         ("origin", "https://app.example"),
         ("access-control-request-method", "GET"),
     ];
-    assert_eq!(world.verdict(&all), Verdict::Admitted(Grounds::Preflight));
+    assert_eq!(
+        world.verdict(&all),
+        Verdict::Admitted(AdmitReason::Preflight)
+    );
     for left_out in [0, 2, 3] {
         let mut headers = all.to_vec();
         headers.remove(left_out);
@@ -80,10 +87,10 @@ fn preflights_pass_without_a_token() {
 }
 
 #[test]
-fn a_request_that_is_not_handed_over_is_denied() {
+fn on_error_decides_without_the_request() {
     for (on_error, verdict) in [
         (json!("deny"), refused(Reason::Error)),
-        (json!("allow"), Verdict::Admitted(Grounds::Error)),
+        (json!("allow"), Verdict::Admitted(AdmitReason::Error)),
     ] {
         let mut config = one_provider(json!({}));
         config["on_error"] = on_error;

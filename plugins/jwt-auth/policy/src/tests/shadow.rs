@@ -1,4 +1,4 @@
-//! Deciding without acting.
+//! Shadow mode.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn what_would_be_refused_passes_with_a_mark() {
+fn a_would_be_refusal_passes_with_a_mark() {
     for part in ["plugin", "rule"] {
         let mut config = one_provider(json!({"claims_to_headers": {"x-user": "sub"}}));
         match part {
@@ -15,27 +15,27 @@ fn what_would_be_refused_passes_with_a_mark() {
         }
         let mut world = World::new(config);
         let forged = forged(json!({}));
-        let passage = world.bearer(&forged);
+        let outcome = world.bearer(&forged);
         assert_eq!(
-            passage.decision.verdict(),
+            outcome.decision.verdict(),
             Verdict::ShadowRefused(Reason::Signature)
         );
-        assert_eq!(passage.line(SHADOW_HEADER).as_deref(), Some("jwt_auth;all"));
+        assert_eq!(outcome.line(SHADOW_HEADER).as_deref(), Some("jwt_auth;all"));
         assert_eq!(
-            passage.line("authorization"),
+            outcome.line("authorization"),
             Some(format!("Bearer {forged}"))
         );
-        assert_eq!(passage.line("x-user"), None);
+        assert_eq!(outcome.line("x-user"), None);
 
         let token = token(json!({}));
-        let passage = world.bearer(&token);
-        assert_eq!(passage.decision.verdict(), VERIFIED);
-        assert_eq!(passage.line(SHADOW_HEADER), None);
+        let outcome = world.bearer(&token);
+        assert_eq!(outcome.decision.verdict(), VERIFIED);
+        assert_eq!(outcome.line(SHADOW_HEADER), None);
         assert_eq!(
-            passage.line("authorization"),
+            outcome.line("authorization"),
             Some(format!("Bearer {token}"))
         );
-        assert_eq!(passage.line("x-user").as_deref(), Some("ada"));
+        assert_eq!(outcome.line("x-user").as_deref(), Some("ada"));
     }
 }
 
@@ -46,24 +46,24 @@ fn requests_without_a_rule_are_marked_too() {
     config["rules"][0]["match"] = json!({"path": {"prefix": "/a/"}});
     let mut world = World::new(config);
     for (path, reason) in [("/b", Reason::NoRule), ("/a/..;/b", Reason::AmbiguousPath)] {
-        let passage = world.send(&[(":path", path)]);
-        assert_eq!(passage.decision.verdict(), Verdict::ShadowRefused(reason));
+        let outcome = world.send(&[(":path", path)]);
+        assert_eq!(outcome.decision.verdict(), Verdict::ShadowRefused(reason));
         assert_eq!(
-            passage.line(SHADOW_HEADER).as_deref(),
+            outcome.line(SHADOW_HEADER).as_deref(),
             Some("jwt_auth;unmatched")
         );
     }
 }
 
 #[test]
-fn a_token_that_is_good_but_not_enough_is_known_all_the_same() {
+fn a_valid_token_without_the_scope_still_sets_its_headers() {
     let mut config = one_rule(json!({"scopes": ["admin"], "mode": "shadow"}));
     config["providers"]["corp"]["claims_to_headers"] = json!({"x-user": "sub"});
     let mut world = World::new(config);
-    let passage = world.bearer(&token(json!({})));
+    let outcome = world.bearer(&token(json!({})));
     assert_eq!(
-        passage.decision.verdict(),
+        outcome.decision.verdict(),
         Verdict::ShadowRefused(Reason::Scope)
     );
-    assert_eq!(passage.line("x-user").as_deref(), Some("ada"));
+    assert_eq!(outcome.line("x-user").as_deref(), Some("ada"));
 }

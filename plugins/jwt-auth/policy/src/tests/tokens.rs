@@ -1,4 +1,4 @@
-//! What makes a token good.
+//! Verification of tokens.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -15,7 +15,7 @@ fn judge_header(settings: Value, header: Value) -> Verdict {
 }
 
 #[test]
-fn a_token_as_it_should_be_is_verified() {
+fn a_valid_token_is_verified() {
     assert_eq!(judge(json!({}), json!({})), VERIFIED);
 }
 
@@ -82,7 +82,7 @@ fn times_are_judged_with_the_clock_skew() {
 }
 
 #[test]
-fn a_lifetime_is_reckoned_from_issue_or_else_from_now() {
+fn a_lifetime_starts_at_issue_or_else_now() {
     let settings = json!({"max_lifetime": "1h"});
     for (claims, verdict) in [
         (json!({"iat": START - 1800, "exp": START + 1800}), VERIFIED),
@@ -117,7 +117,7 @@ fn the_audience_is_one_of_ours_exactly() {
 }
 
 #[test]
-fn types_are_media_types_and_jwt_goes_without_saying() {
+fn types_are_media_types_and_jwt_is_the_default() {
     for (settings, typ, verdict) in [
         (json!({}), json!("JWT"), VERIFIED),
         (json!({}), json!("jwt"), VERIFIED),
@@ -167,7 +167,7 @@ fn the_algorithm_is_one_of_those_allowed() {
         judge_header(json!({"algorithms": ["RS256"]}), header("RS512")),
         refused(Reason::Algorithm)
     );
-    // Not even with a public key for a secret.
+    // A public key never serves as a secret.
     assert_eq!(
         judge_header(json!({}), header("HS256")),
         refused(Reason::Algorithm)
@@ -202,7 +202,7 @@ fn keys_are_those_of_the_issuer_and_of_the_rule() {
     };
     assert_eq!(verdict(&mut world, "/", "a"), refused(Reason::UnknownKey));
     assert_eq!(verdict(&mut world, "/", "p"), VERIFIED);
-    // Verified though it is, and in the cache: not here.
+    // It is valid and in the cache, but this rule does not allow its provider.
     assert_eq!(verdict(&mut world, "/corp/", "p"), refused(Reason::Issuer));
     let unknown = token(json!({"iss": "https://idp.example/"}));
     assert_eq!(world.judge(&unknown), refused(Reason::Issuer));
@@ -213,7 +213,7 @@ fn keys_are_those_of_the_issuer_and_of_the_rule() {
 }
 
 #[test]
-fn what_is_no_token_is_told_apart_from_a_bad_one() {
+fn text_that_is_not_a_token_differs_from_an_invalid_token() {
     let mut world = World::new(one_provider(json!({})));
     for (credentials, verdict) in [
         ("Bearer Bearer x.y.z", refused(Reason::NotAToken)),
@@ -237,7 +237,7 @@ fn what_is_no_token_is_told_apart_from_a_bad_one() {
 }
 
 #[test]
-fn what_is_plainly_wrong_costs_no_signature() {
+fn an_obviously_invalid_token_costs_no_signature() {
     let mut world = World::new(one_provider(json!({"audiences": ["shop"]})));
     for claims in [
         json!({"exp": 1}),

@@ -1,33 +1,33 @@
 //! A counter for each window of the clock.
 //!
-//! Time is divided into windows of `per`, window 0 starting at the Unix epoch: windows of an hour start
-//! at full hours, windows of a day at midnight UTC. The state is the last window in which something was
-//! used, and how much. A cost *c* is admitted if the count of the current window is at most
-//! requests − *c*.
+//! Time is divided into windows of `per`. Window 0 starts at the Unix epoch, so windows of an hour start on the
+//! hour, and windows of a day at midnight UTC. The state is the last window with any usage, and its count. A cost
+//! *c* is admitted if the count of the current window is at most requests − *c*.
 //!
-//! Each window admits at most `requests`. Two windows meet, so any interval, however short, can admit
-//! twice that: where it matters, take another algorithm.
+//! Each window admits at most `requests`. Any interval around a boundary, however short, can admit twice that. If
+//! this matters, choose another algorithm.
 //!
 //! A debt ends with its window. A refund counts only in the window in which it was spent.
 
-use super::Algorithm;
+use super::{Algorithm, end_of_window, window_at};
+use portcullis_core::time::Nanos;
 use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct FixedWindow {
     requests: u32,
-    per: u64,
+    per: Nanos,
 }
 
 impl FixedWindow {
-    /// So many `requests` in each window of `per` nanoseconds, both at least 1.
-    pub(crate) fn new(requests: u32, per: u64) -> Self {
+    /// A limit of `requests` in each window of `per`, both at least 1.
+    pub(crate) fn new(requests: u32, per: Nanos) -> Self {
         Self { requests, per }
     }
 
-    /// The state at `now`. A state of a later window than that of `now` stays as it is.
-    fn at(&self, state: Window, now: u64) -> Window {
-        let index = now / self.per;
+    /// The state at `now`. If its window is later than that of `now`, it stays as it is.
+    fn at(&self, state: Window, now: Nanos) -> Window {
+        let index = window_at(now, self.per);
         if index <= state.index {
             return state;
         }
@@ -35,7 +35,7 @@ impl FixedWindow {
     }
 }
 
-/// A window and what was used in it.
+/// A window and its count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Window {
     index: u64,
@@ -64,7 +64,7 @@ impl State for Window {
         }
     }
 
-    /// The later window; what was used in an earlier one is history.
+    /// The later window: an earlier one no longer counts.
     fn join(self, other: Self) -> Self {
         std::cmp::max_by_key(self, other, |window| (window.index, window.count))
     }
@@ -77,16 +77,15 @@ impl Algorithm for FixedWindow {
         self.requests
     }
 
-    fn wait(&self, state: Window, now: u64, cost: u32) -> u64 {
+    fn wait(&self, state: Window, now: Nanos, cost: u32) -> Nanos {
         let Window { index, count } = self.at(state, now);
         if count.saturating_add(cost) <= self.requests {
-            return 0;
+            return Nanos::ZERO;
         }
-        let end = index.saturating_add(1).saturating_mul(self.per);
-        end.saturating_sub(now)
+        end_of_window(index, self.per) - now
     }
 
-    fn spend(&self, state: Window, now: u64, cost: u32) -> Window {
+    fn spend(&self, state: Window, now: Nanos, cost: u32) -> Window {
         let Window { index, count } = self.at(state, now);
         Window {
             index,
@@ -94,8 +93,8 @@ impl Algorithm for FixedWindow {
         }
     }
 
-    fn refund(&self, state: Window, _now: u64, cost: u32, spent_at: u64) -> Window {
-        let is_current = spent_at / self.per == state.index;
+    fn refund(&self, state: Window, _now: Nanos, cost: u32, spent_at: Nanos) -> Window {
+        let is_current = window_at(spent_at, self.per) == state.index;
         Window {
             count: state
                 .count
@@ -104,11 +103,11 @@ impl Algorithm for FixedWindow {
         }
     }
 
-    fn remaining(&self, state: Window, now: u64) -> u32 {
+    fn remaining(&self, state: Window, now: Nanos) -> u32 {
         self.requests.saturating_sub(self.at(state, now).count)
     }
 
-    fn used(&self, state: Window, now: u64) -> u128 {
+    fn used(&self, state: Window, now: Nanos) -> u128 {
         self.at(state, now).count.into()
     }
 }

@@ -1,33 +1,32 @@
-//! Two counters, of which the older fades out.
+//! Two counters, the older of which fades out.
 //!
-//! Time is divided into windows of `per`, as for a fixed window. The state is the
-//! last window in which something was used, how much, and how much in the window before. With *e* the
-//! time since the current window began, the count of the last `per` is estimated as if the requests of
-//! the previous window had come evenly:
+//! Time is divided into windows of `per`, as for a fixed window. The state is the last window with any usage, its
+//! count, and the count of the window before. Let *e* be the time since the current window began. The count of the
+//! last `per` is interpolated as if the requests of the previous window had arrived evenly:
 //!
 //! > used = current + previous × (per − *e*) / per
 //!
-//! A cost *c* is admitted if used + *c* ≤ requests. This is compared exactly, as integers multiplied
-//! with `per`.
+//! A cost *c* is admitted if used + *c* ≤ requests. The comparison is exact: both sides are integers, multiplied by
+//! `per`.
 //!
 //! Each window of the clock admits at most `requests`, and any interval of length *t* at most
-//! requests × (1 + *t* / per): the bound of GCRA with a burst of `requests`. (The estimate
-//! is an estimate: if all requests of the previous window came at its end, an interval of `per` can
-//! hold nearly twice the limit.)
+//! requests × (1 + *t* / per): the bound of GCRA with a burst of `requests`. (The interpolation is an estimate: if
+//! all requests of the previous window arrived at its end, an interval of `per` can hold nearly twice the limit.)
 //!
-//! A debt is carried into the next window, where it fades out. A refund counts in the window in which
-//! it was spent, as long as this is the current or the previous one.
+//! A debt carries over into the next window, where it fades out. A refund counts in the window of the spending, if
+//! that is the current or the previous one.
 
-use super::Algorithm;
+use super::{Algorithm, end_of_window, window_at};
+use portcullis_core::time::Nanos;
 use portcullis_table::State;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SlidingWindow {
     requests: u32,
-    per: u64,
+    per: Nanos,
 }
 
-/// The last window in which something was used, and what was used in it and in the one before.
+/// The last window with any usage, its count, and the count of the window before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Windows {
     index: u64,
@@ -36,7 +35,7 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// The same at a later window.
+    /// The state at a later window.
     fn at_window(self, index: u64) -> Self {
         match index.checked_sub(self.index) {
             None | Some(0) => self,
@@ -83,32 +82,35 @@ impl State for Windows {
 }
 
 impl SlidingWindow {
-    /// So many `requests` in `per` nanoseconds, both at least 1.
-    pub(crate) fn new(requests: u32, per: u64) -> Self {
+    /// A limit of `requests` in any `per`, both at least 1.
+    pub(crate) fn new(requests: u32, per: Nanos) -> Self {
         Self { requests, per }
     }
 
-    /// The state at `now`, and for how long its window goes on. A state of a later window than that
-    /// of `now` counts as if that window had just begun.
-    fn at(&self, state: Windows, now: u64) -> (Windows, u64) {
-        let index = now / self.per;
+    /// The state at `now`, and the remaining time of its window. If the window of the state is later than that of
+    /// `now`, it counts as if it had just begun.
+    fn at(&self, state: Windows, now: Nanos) -> (Windows, Nanos) {
+        let index = window_at(now, self.per);
         if index < state.index {
             return (state, self.per);
         }
-        (state.at_window(index), self.per - now % self.per)
+        (
+            state.at_window(index),
+            self.per - Nanos::new(now.get() % self.per.get()),
+        )
     }
 
-    /// What is used, times `per`, when the window goes on for `rest`.
-    fn weighted(&self, windows: Windows, rest: u64) -> u128 {
-        u128::from(windows.current) * u128::from(self.per)
-            + u128::from(windows.previous) * u128::from(rest)
+    /// The usage times `per`, if `rest` of the window remains.
+    fn weighted(&self, windows: Windows, rest: Nanos) -> u128 {
+        u128::from(windows.current) * u128::from(self.per.get())
+            + u128::from(windows.previous) * u128::from(rest.get())
     }
 
-    /// How long a window still goes on when a count of the window before has faded to `free`: ⌊free ×
-    /// per / count⌋, and no longer than all of it.
-    fn rest_when_faded(&self, count: u32, free: u32) -> u64 {
-        let rest = u128::from(free) * u128::from(self.per) / u128::from(count.max(1));
-        u64::try_from(rest).map_or(self.per, |rest| rest.min(self.per))
+    /// The remaining time of a window when the count of the previous one has faded to `free`: ⌊free × per / count⌋,
+    /// at most `per`.
+    fn rest_when_faded(&self, count: u32, free: u32) -> Nanos {
+        let rest = u128::from(free) * u128::from(self.per.get()) / u128::from(count.max(1));
+        u64::try_from(rest).map_or(self.per, |rest| self.per.min(Nanos::new(rest)))
     }
 }
 
@@ -119,33 +121,33 @@ impl Algorithm for SlidingWindow {
         self.requests
     }
 
-    fn wait(&self, state: Windows, now: u64, cost: u32) -> u64 {
+    fn wait(&self, state: Windows, now: Nanos, cost: u32) -> Nanos {
         let (windows, rest) = self.at(state, now);
         let Windows {
             index,
             current,
             previous,
         } = windows;
-        let admitted = u128::from(self.requests) * u128::from(self.per);
-        let asked = u128::from(cost) * u128::from(self.per);
+        let admitted = u128::from(self.requests) * u128::from(self.per.get());
+        let asked = u128::from(cost) * u128::from(self.per.get());
         if self.weighted(windows, rest) + asked <= admitted {
-            return 0;
+            return Nanos::ZERO;
         }
-        let end = index.saturating_add(1).saturating_mul(self.per);
+        let end = end_of_window(index, self.per);
         let then = match self.requests.checked_sub(current.saturating_add(cost)) {
-            // In this window, when the previous count has faded.
-            Some(free) => end.saturating_sub(self.rest_when_faded(previous, free)),
-            // In the next window, when the current count has faded.
+            // In this window, once the previous count has faded.
+            Some(free) => end - self.rest_when_faded(previous, free),
+            // In the next window, once the current count has faded.
             None => {
                 let free = self.requests.saturating_sub(cost);
                 let rest = self.rest_when_faded(current, free);
-                end.saturating_add(self.per - rest)
+                end + (self.per - rest)
             }
         };
-        then.saturating_sub(now)
+        then - now
     }
 
-    fn spend(&self, state: Windows, now: u64, cost: u32) -> Windows {
+    fn spend(&self, state: Windows, now: Nanos, cost: u32) -> Windows {
         let (windows, _) = self.at(state, now);
         Windows {
             current: windows.current.saturating_add(cost),
@@ -153,11 +155,11 @@ impl Algorithm for SlidingWindow {
         }
     }
 
-    fn refund(&self, state: Windows, _now: u64, cost: u32, spent_at: u64) -> Windows {
+    fn refund(&self, state: Windows, _now: Nanos, cost: u32, spent_at: Nanos) -> Windows {
         let Windows {
             current, previous, ..
         } = state;
-        match state.index.checked_sub(spent_at / self.per) {
+        match state.index.checked_sub(window_at(spent_at, self.per)) {
             Some(0) => Windows {
                 current: current.saturating_sub(cost),
                 ..state
@@ -170,19 +172,21 @@ impl Algorithm for SlidingWindow {
         }
     }
 
-    fn remaining(&self, state: Windows, now: u64) -> u32 {
+    fn remaining(&self, state: Windows, now: Nanos) -> u32 {
         let (windows, rest) = self.at(state, now);
         let faded = match windows.previous {
             0 => 0,
-            previous => (u128::from(previous) * u128::from(rest)).div_ceil(self.per.into()),
+            previous => {
+                (u128::from(previous) * u128::from(rest.get())).div_ceil(self.per.get().into())
+            }
         };
-        // No more than `previous`.
+        // At most `previous`.
         let faded = u32::try_from(faded).unwrap_or(u32::MAX);
         let used = windows.current.saturating_add(faded);
         self.requests.saturating_sub(used)
     }
 
-    fn used(&self, state: Windows, now: u64) -> u128 {
+    fn used(&self, state: Windows, now: Nanos) -> u128 {
         let (windows, rest) = self.at(state, now);
         self.weighted(windows, rest)
     }

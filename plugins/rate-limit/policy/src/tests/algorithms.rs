@@ -9,14 +9,14 @@ use super::*;
 use crate::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
 use portcullis_table::State;
 
-/// Rates of which some do not divide evenly.
+/// Rates, some of which do not divide evenly.
 pub(super) fn rates() -> impl Strategy<Value = Rate> {
     let per = prop_oneof![
-        Just(1_000_000),
-        Just(SECOND),
-        Just(60 * SECOND),
-        Just(3_600 * SECOND),
-        1_000_000..100 * SECOND,
+        Just(Nanos::MILLISECOND),
+        Just(Nanos::SECOND),
+        Just(Nanos::from_secs(60)),
+        Just(Nanos::from_secs(3_600)),
+        (1_000_000..100_000_000_000_u64).prop_map(Nanos::new),
     ];
     (1..12_u32, per, 1..12_u32).prop_map(|(requests, per, burst)| Rate {
         requests,
@@ -25,7 +25,8 @@ pub(super) fn rates() -> impl Strategy<Value = Rate> {
     })
 }
 
-/// Times to wait, in thousandths of the time of a rate: none, a little back, some, more than all.
+/// Waiting times in thousandths of the period (zero, slightly negative, part of the period, several periods), and
+/// costs.
 fn steps() -> impl Strategy<Value = Vec<(i64, u32)>> {
     let thousandths = prop_oneof![
         3 => Just(0),
@@ -37,21 +38,21 @@ fn steps() -> impl Strategy<Value = Vec<(i64, u32)>> {
     prop::collection::vec((thousandths, cost), 0..60)
 }
 
-fn after(now: u64, thousandths: i64, per: u64) -> u64 {
-    let step = i128::from(thousandths) * i128::from(per) / 1_000;
-    u64::try_from(i128::from(now) + step).unwrap()
+fn after(now: Nanos, thousandths: i64, per: Nanos) -> Nanos {
+    let step = i128::from(thousandths) * i128::from(per.get()) / 1_000;
+    Nanos::new(u64::try_from(i128::from(now.get()) + step).unwrap())
 }
 
 fn gcra(rate: Rate) -> Gcra {
     Gcra::new(rate.requests, rate.per, rate.burst).unwrap()
 }
 
-/// Runs the steps through an algorithm and through what the model says of the same history.
+/// Runs the steps through an algorithm and checks each result against the model of the same history.
 fn agree<A: Algorithm>(
     algorithm: &A,
     rate: Rate,
     steps: &[(i64, u32)],
-    model: impl Fn(&History, u64, u32) -> bool,
+    model: impl Fn(&History, Nanos, u32) -> bool,
 ) -> Result<History, TestCaseError> {
     let capacity = algorithm.capacity();
     let mut state = A::State::default();
@@ -70,10 +71,13 @@ fn agree<A: Algorithm>(
         prop_assert!(remaining == capacity || !model(&history, now, remaining + 1));
 
         let wait = algorithm.wait(state, now, cost);
-        prop_assert_eq!(wait == 0, model(&history, now, cost));
-        if wait > 0 {
-            prop_assert!(model(&history, now + wait, cost), "not after {wait}");
-            prop_assert!(!model(&history, now + wait - 1, cost), "before {wait}");
+        prop_assert_eq!(wait == Nanos::ZERO, model(&history, now, cost));
+        if wait > Nanos::ZERO {
+            prop_assert!(model(&history, now + wait, cost), "not after {wait:?}");
+            prop_assert!(
+                !model(&history, now + wait - Nanos::new(1), cost),
+                "before {wait:?}"
+            );
             continue;
         }
         if cost > 0 {
@@ -90,8 +94,8 @@ proptest! {
         let history = agree(&gcra(rate), rate, &steps, |history, now, cost| {
             history.gcra_admits(rate, now, cost)
         })?;
-        let burst = i128::from(rate.burst) * i128::from(rate.per);
-        prop_assert!(history.greatest_excess(rate, 0) <= burst);
+        let burst = i128::from(rate.burst) * i128::from(rate.per.get());
+        prop_assert!(history.greatest_excess(rate, Nanos::ZERO) <= burst);
     }
 
     #[test]
@@ -109,8 +113,8 @@ proptest! {
         let history = agree(&window, rate, &steps, |history, now, cost| {
             history.sliding_window_admits(rate, now, cost)
         })?;
-        let requests = i128::from(rate.requests) * i128::from(rate.per);
-        prop_assert!(history.greatest_excess(rate, 0) <= requests);
+        let requests = i128::from(rate.requests) * i128::from(rate.per.get());
+        prop_assert!(history.greatest_excess(rate, Nanos::ZERO) <= requests);
     }
 
     #[test]
@@ -121,13 +125,13 @@ proptest! {
         })?;
     }
 
-    /// States come from a store that others write to.
+    /// Other writers can put any bytes into the store.
     #[test]
     fn nothing_overflows(
         bytes in any::<[u8; 16]>(),
         other in any::<[u8; 16]>(),
-        now in any::<u64>(),
-        spent_at in any::<u64>(),
+        now in any::<u64>().prop_map(Nanos::new),
+        spent_at in any::<u64>().prop_map(Nanos::new),
         cost in any::<u32>(),
         rate in rates(),
     ) {
@@ -145,8 +149,8 @@ fn survive<A: Algorithm>(
     algorithm: &A,
     state: A::State,
     other: A::State,
-    now: u64,
-    spent_at: u64,
+    now: Nanos,
+    spent_at: Nanos,
     cost: u32,
 ) {
     let _ = A::State::from_bytes(algorithm.spend(state, now, cost).to_bytes()).join(other);
@@ -158,24 +162,24 @@ fn survive<A: Algorithm>(
 
 #[test]
 fn gcra_rounds_towards_the_lower_rate() {
-    // Three a second: a third of a second does not divide into nanoseconds.
-    let gcra = Gcra::new(3, SECOND, 1).unwrap();
+    // Three a second: a third of a second is not a whole number of nanoseconds.
+    let gcra = Gcra::new(3, Nanos::SECOND, 1).unwrap();
     let state = gcra.spend(Default::default(), START, 1);
-    assert_eq!(gcra.wait(state, START, 1), 333_333_334);
+    assert_eq!(gcra.wait(state, START, 1), Nanos::new(333_333_334));
 }
 
 #[test]
 fn fixed_windows_start_at_full_hours_of_the_clock() {
-    let window = FixedWindow::new(1, 3_600 * SECOND);
-    let before = START + 3_599 * SECOND;
+    let window = FixedWindow::new(1, Nanos::from_secs(3_600));
+    let before = START + Nanos::from_secs(3_599);
     let state = window.spend(Default::default(), before, 1);
-    assert_eq!(window.wait(state, before, 1), SECOND);
-    assert_eq!(window.wait(state, before + SECOND, 1), 0);
+    assert_eq!(window.wait(state, before, 1), Nanos::SECOND);
+    assert_eq!(window.wait(state, before + Nanos::SECOND, 1), Nanos::ZERO);
 }
 
 #[test]
 fn a_burst_that_takes_ages_is_refused() {
-    const YEAR: u64 = 365 * 86_400 * SECOND;
+    const YEAR: Nanos = Nanos::from_secs(365 * 86_400);
     assert!(Gcra::new(1, YEAR, 10).is_some());
     assert!(Gcra::new(1, YEAR, 11).is_none());
     assert!(Gcra::new(1, YEAR, u32::MAX).is_none());

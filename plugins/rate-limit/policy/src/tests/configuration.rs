@@ -1,4 +1,4 @@
-//! What a configuration may be, and what is said about one that may not.
+//! Valid configurations, and the errors of invalid ones.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -29,7 +29,7 @@ fn the_shipped_example_is_valid() {
     );
 }
 
-/// Every field there is.
+/// Every field.
 #[test]
 fn a_full_configuration_is_valid() {
     let found = errors(&json!({
@@ -83,7 +83,7 @@ fn names_are_unique() {
     ]);
     assert_eq!(
         errors(&json!({"limits": limits})),
-        "$.limits: found two limits named \"a\"; expected each name once: it tells them apart in \
+        "$.limits: found two limits named \"a\"; expected each name once: names identify limits in \
          metrics, headers and replies"
     );
 }
@@ -171,7 +171,7 @@ fn a_burst_belongs_to_gcra_and_to_a_rate() {
     );
     assert_eq!(
         limit_errors(json!({"burst": 11, "rate": {"requests": 1, "per": "365d"}})),
-        "$.burst: found 11 at 1 per 365d; expected a burst that is paid for in ten years"
+        "$.burst: found 11 at 1 per 365d; expected a burst that recovers within ten years"
     );
 }
 
@@ -184,7 +184,7 @@ fn a_cost_that_never_fits_is_refused() {
     assert_eq!(with(json!(0), json!(null)), "");
     let too_large = |cost: u32, most: u32| {
         format!(
-            "$.cost: found {cost}; expected at most {most}, which is all that is ever \
+            "$.cost: found {cost}; expected at most {most}, the most that is ever \
              admitted at once"
         )
     };
@@ -230,13 +230,13 @@ fn parts_of_keys_are_checked() {
     );
     assert_eq!(
         part(json!({"header": "Host"})),
-        "$.key[0].header: found \"Host\"; expected another header: a proxy does not see this one, \
+        "$.key[0].header: found \"Host\"; expected another header: plugins do not see this one; \
          use \"hosts\" of a match, or \"host\" of a key"
     );
     for kind in ["cookie", "query", "claim", "constant"] {
         assert_eq!(
             part(json!({kind: ""})),
-            format!("$.key[0].{kind}: found \"\"; expected a text that is not empty")
+            format!("$.key[0].{kind}: found \"\"; expected a non-empty text")
         );
     }
     assert_eq!(
@@ -255,7 +255,7 @@ fn response_headers_are_checked() {
     };
     assert_eq!(
         headers(json!(["ratelimit", "x-ratelimit", "ratelimit"])),
-        "$.response_headers: expected each kind of headers once"
+        "$.response_headers: found a value twice; expected each once"
     );
     assert_eq!(
         headers(json!(["retry-after"])),
@@ -306,11 +306,11 @@ fn replies_are_checked() {
     assert_eq!(
         reply(json!({"headers": {"x-a": "1\r\nx-b: 2"}})),
         "$.reply.headers.x-a: found \"1\\r\\nx-b: 2\"; expected the value of a header: visible \
-         ASCII, with blanks and tabs only between"
+         ASCII, with spaces and tabs only between them"
     );
     assert_eq!(
         reply(json!({"headers": {"x-a": "1", "X-A": "2"}})),
-        "$.reply.headers: found \"x-a\" twice; expected each header once: letter case does not count"
+        "$.reply.headers: found \"x-a\" twice; expected each header once: names are case-insensitive"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What requests count, before and after the response.
+//! Costs of requests, before and after the response.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -15,7 +15,7 @@ fn remaining(evaluation: &Evaluation) -> u32 {
     evaluation.checks()[0].quota.unwrap().remaining
 }
 
-/// What is left of 10 after a request with these lines of `x-cost`.
+/// The remaining part of 10 after a request with these lines of `x-cost`.
 fn left_after(cost: Value, lines: &[&str]) -> u32 {
     let headers: Vec<_> = lines.iter().map(|line| ("x-cost", *line)).collect();
     remaining(&world(json!({"cost": cost})).send(&headers))
@@ -51,7 +51,7 @@ fn a_cost_is_fixed_or_in_a_header() {
 }
 
 #[test]
-fn what_costs_nothing_passes_and_changes_nothing() {
+fn a_cost_of_0_passes_and_changes_nothing() {
     let mut world = world(json!({"cost": {"header": "x-cost"}}));
     assert!(world.admits(&[("x-cost", "10")]));
     world.store.writes = 0;
@@ -70,7 +70,7 @@ fn what_can_never_fit_is_denied_for_that_reason() {
         assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::CostTooLarge)]);
         assert_eq!(remaining(&denied), 10);
         assert!(world.admits(&[("x-cost", "10")]));
-        // That needs no counting.
+        // The denial does not need the table.
         world.store.updates_left = 0;
         let denied = world.send(&[("x-cost", "11")]);
         assert_eq!(outcomes(&denied), [Outcome::Denied(Reason::CostTooLarge)]);
@@ -85,7 +85,7 @@ fn charging(algorithm: &str, max: u32) -> World {
     }))
 }
 
-/// What is left of 10 after a request that reserved 4, and this response.
+/// The remaining part of 10 after a request that reserved 4, and this response.
 fn left_after_response(headers: &[(&str, &str)]) -> u32 {
     let mut world = charging("gcra", 8);
     let mut evaluation = world.send(&[]);
@@ -97,7 +97,7 @@ fn left_after_response(headers: &[(&str, &str)]) -> u32 {
 }
 
 #[test]
-fn the_response_settles_the_cost() {
+fn the_response_corrects_the_cost() {
     assert_eq!(left_after_response(&[("x-actual-cost", "1")]), 9);
     assert_eq!(left_after_response(&[("x-actual-cost", "0")]), 10);
     assert_eq!(left_after_response(&[("x-actual-cost", "4")]), 6);
@@ -117,20 +117,21 @@ fn a_debt_is_paid_before_anything_passes() {
         ("fixed_window", 600),
     ] {
         let mut world = charging(algorithm, 20);
-        world.now = START / (10 * 3_600 * SECOND) * (10 * 3_600 * SECOND);
+        // The start of a window of ten hours.
+        world.now = Nanos::from_secs(START.floor_secs() / 36_000 * 36_000);
         let mut evaluation = world.send(&[]);
         world.respond(&mut evaluation, &[("x-actual-cost", "20")]);
-        assert!(world.admits(&[("x-cost", "0")]), "a look is free");
+        assert!(world.admits(&[("x-cost", "0")]), "a cost of 0 passes");
         let one = [("x-cost", "1")];
-        world.advance(minutes * 60 * SECOND - 1);
+        world.advance(Nanos::from_secs(minutes * 60) - Nanos::new(1));
         assert!(!world.admits(&one), "{algorithm}");
-        world.advance(1);
+        world.advance(Nanos::new(1));
         assert!(world.admits(&one), "{algorithm}");
     }
 }
 
 #[test]
-fn a_response_settles_once_and_only_what_was_admitted() {
+fn a_response_is_charged_once_and_only_if_the_request_was_admitted() {
     let mut world = charging("gcra", 8);
     let actual = [("x-actual-cost", "1")];
     let mut first = world.send(&[]);
@@ -145,7 +146,7 @@ fn a_response_settles_once_and_only_what_was_admitted() {
 }
 
 #[test]
-fn when_the_settlement_fails_what_was_reserved_stands() {
+fn when_a_refund_fails_the_reservation_stands() {
     let mut world = charging("gcra", 8);
     let mut evaluation = world.send(&[]);
     world.store.updates_left = 0;
@@ -154,9 +155,9 @@ fn when_the_settlement_fails_what_was_reserved_stands() {
     assert_eq!(remaining(&world.send(&[("x-cost", "0")])), 6);
 }
 
-/// A response charges a key that had to make room in the meantime.
+/// The key was evicted between the request and its response.
 #[test]
-fn a_key_that_was_forgotten_is_charged_anew() {
+fn a_key_that_was_evicted_is_charged_again() {
     let mut world = charging("gcra", 8);
     let mut evaluation = world.send(&[]);
     let cleared = portcullis_table::Store::update(&mut world.store, 0, 0, |bytes| {

@@ -1,4 +1,4 @@
-//! What a table that is too small does to limits.
+//! Limits on a table that is too small.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// One limit on a table of one block, and two of them in a row where `then` denies.
+/// One limit on a table of one block, and a limit `then` that denies marked requests.
 fn config(algorithm: &str, when_full: &str, requests: u32) -> Value {
     json!({
         "max_keys": 16, "when_full": when_full,
@@ -25,16 +25,16 @@ fn config(algorithm: &str, when_full: &str, requests: u32) -> Value {
 struct Step {
     key: u8,
     cost: u32,
-    /// In milliseconds.
-    wait: u64,
+    wait: Nanos,
     /// Another limit denies the request.
     is_denied: bool,
 }
 
-/// Requests with many more keys than fit, a few of which come often.
+/// Requests with many more keys than fit, a few of which occur often.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let key = prop_oneof![1 => 0..4_u8, 2 => 0..60_u8];
     let wait = prop_oneof![4 => Just(0), 2 => 0..200_u64, 1 => 0..9_000_u64];
+    let wait = wait.prop_map(Nanos::from_millis);
     let step = (key, 1..4_u32, wait, prop::bool::weighted(0.2));
     let step = step.prop_map(|(key, cost, wait, is_denied)| Step {
         key,
@@ -55,17 +55,17 @@ fn send(world: &mut World, step: &Step) -> Evaluation {
 }
 
 proptest! {
-    /// Whatever a table in strict mode admits, a limiter that forgets nothing would have admitted.
+    /// A limiter that forgets nothing would admit everything that a table in strict mode admits.
     #[test]
     fn strict_never_admits_too_much(
         steps in steps(),
         algorithm in prop::sample::select(vec!["gcra", "sliding_window", "fixed_window"]),
     ) {
         let mut world = World::new(config(algorithm, "strict", 5));
-        // One table for each key, each with all its room.
+        // Each key has a table of its own.
         let mut unbounded = HashMap::<u8, World>::new();
         for step in &steps {
-            world.advance(step.wait * 1_000_000);
+            world.advance(step.wait);
             if !send(&mut world, step).is_denied() {
                 let exact = unbounded
                     .entry(step.key)
@@ -76,16 +76,16 @@ proptest! {
         }
     }
 
-    /// What a table that forgives admits too much is bounded by what it says to have forgiven.
+    /// The excess of a forgiving table is at most the usage that it reports as forgiven.
     #[test]
-    fn forgive_says_what_it_forgives(steps in steps()) {
+    fn forgive_reports_what_it_forgives(steps in steps()) {
         let mut world = World::new(config("gcra", "forgive", 5));
         let mut unbounded = HashMap::<u8, World>::new();
         let (mut too_much, mut forgiven) = (0, 0);
         for step in &steps {
-            world.advance(step.wait * 1_000_000);
+            world.advance(step.wait);
             let evaluation = send(&mut world, step);
-            forgiven += evaluation.checks()[0].table().forgiven;
+            forgiven += evaluation.checks()[0].events().forgiven;
             if evaluation.is_denied() {
                 continue;
             }
@@ -114,7 +114,7 @@ fn flood(when_full: &str) -> (World, u32) {
 }
 
 #[test]
-fn a_flood_frees_nobody_and_stops_nobody() {
+fn a_flood_neither_frees_a_key_nor_stops_new_ones() {
     let (mut world, admitted) = flood("forgive");
     assert_eq!(admitted, 20_000, "a new key's first request passes");
     assert!(!world.admits(&[("x-key", "greedy")]));
@@ -126,26 +126,26 @@ fn a_flood_frees_nobody_and_stops_nobody() {
 fn in_strict_mode_new_keys_pay_for_a_flood() {
     let (mut world, admitted) = flood("strict");
     assert!(!world.admits(&[("x-key", "greedy")]));
-    // Every slot can be handed on five times, and then nothing is left to give.
+    // Each slot can change hands five times before its state reaches the limit.
     let slots = 128 * 16;
     assert!((slots..=5 * slots).contains(&admitted), "{admitted}");
-    world.advance(3_600 * SECOND);
+    world.advance(Nanos::from_secs(3_600));
     assert_eq!(world.admitted(10, &[("x-key", "20001")]), 5);
 }
 
 #[test]
-fn evictions_are_told() {
+fn evictions_are_reported() {
     let mut world = World::new(config("gcra", "forgive", 5));
     let mut last = |key: u32, cost: &str| {
         let evaluation = world.send(&[("x-key", &key.to_string()), ("x-cost", cost)]);
-        evaluation.checks()[0].table()
+        evaluation.checks()[0].events()
     };
     for key in 0..16 {
-        assert!(last(key, if key == 9 { "2" } else { "4" }).events.occupied);
+        assert!(last(key, if key == 9 { "2" } else { "4" }).table.occupied);
     }
     let events = last(16, "1");
-    assert!(!events.events.occupied && events.events.evicted);
+    assert!(!events.table.occupied && events.table.evicted);
     assert_eq!(events.forgiven, 2);
-    // What is there already takes no room.
-    assert_eq!(last(0, "1"), TableEffects::default());
+    // A key that is already there evicts nothing.
+    assert_eq!(last(0, "1"), LimitEvents::default());
 }

@@ -1,27 +1,26 @@
-//! What requests are counted by.
+//! Keys of requests.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// What a request consists of that a key can be made of.
+/// The parts of a request that a key can use.
 #[derive(Clone, Copy, Default)]
-struct Sent<'a> {
-    headers: &'a [(&'a str, &'a str)],
-    route: &'a str,
-    address: &'a str,
-    claims: &'a str,
-    cluster: &'a str,
+pub(super) struct Sent<'a> {
+    pub(super) headers: &'a [(&'a str, &'a str)],
+    pub(super) route: &'a str,
+    pub(super) address: &'a str,
+    pub(super) claims: &'a str,
+    pub(super) cluster: &'a str,
 }
 
-/// Which of the requests are counted together under a key: each gets the number of the first one
-/// that it shares a count with.
-fn counted(key: Value, missing: &str, requests: &[Sent<'_>]) -> Vec<Option<usize>> {
+/// For each request, the number of the first one that it shares a count with.
+pub(super) fn counted(key: Value, missing: &str, requests: &[Sent<'_>]) -> Vec<Option<usize>> {
     let config = one_limit(json!({"key": key, "missing": missing}));
     let mut together = Vec::new();
     for (i, request) in requests.iter().enumerate() {
-        // The first one of those so far that leaves nothing for this one.
+        // The first request so far that leaves no capacity for this one.
         let shares = |other: &Sent<'_>| {
             let mut world = World::new(config.clone());
             send(&mut world, other);
@@ -60,95 +59,8 @@ fn by_header(key: Value, name: &str, values: &[&str]) -> Vec<Option<usize>> {
     counted(key, "share", &requests)
 }
 
-fn by_address(key: Value, addresses: &[&str]) -> Vec<Option<usize>> {
-    let requests: Vec<_> = addresses
-        .iter()
-        .map(|address| Sent {
-            address,
-            ..Sent::default()
-        })
-        .collect();
-    counted(key, "share", &requests)
-}
-
-fn by_claims(name: &str, claims: &[&str]) -> Vec<Option<usize>> {
-    let requests: Vec<_> = claims
-        .iter()
-        .map(|claims| Sent {
-            claims,
-            ..Sent::default()
-        })
-        .collect();
-    counted(json!([{"claim": name}]), "share", &requests)
-}
-
-fn numbers<const N: usize>(numbers: [usize; N]) -> [Option<usize>; N] {
+pub(super) fn numbers<const N: usize>(numbers: [usize; N]) -> [Option<usize>; N] {
     numbers.map(Some)
-}
-
-#[test]
-fn addresses_count_without_port() {
-    let found = by_address(
-        json!(["remote_address"]),
-        &[
-            "192.0.2.1:1",
-            "192.0.2.1:2",
-            "192.0.2.2:1",
-            "[::ffff:192.0.2.1]:3",
-            "",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2, 0, 4]));
-}
-
-#[test]
-fn ipv6_counts_by_64_bits() {
-    let found = by_address(
-        json!(["remote_address"]),
-        &[
-            "[2001:db8::1]:1",
-            "[2001:db8::ffff:1]:2",
-            "[2001:db8:0:1::1]:1",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2]));
-}
-
-#[test]
-fn prefixes_can_be_chosen() {
-    let found = by_address(
-        json!([{"remote_address": {"v4": 24, "v6": 128}}]),
-        &[
-            "192.0.2.1:1",
-            "192.0.2.200:1",
-            "192.0.3.1:1",
-            "[2001:db8::1]:1",
-            "[2001:db8::2]:1",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2, 3, 4]));
-    let all = json!([{"remote_address": {"v4": 1, "v6": 1}}]);
-    assert_eq!(
-        by_address(all, &["1.0.0.1:1", "127.0.0.1:1", "128.0.0.1:1"]),
-        numbers([0, 0, 2])
-    );
-}
-
-/// Each connection has another port; it must not make another key of any kind of address.
-#[test]
-fn no_kind_of_address_counts_with_its_port() {
-    let found = by_address(
-        json!(["remote_address"]),
-        &[
-            "[fe80::1%eth0]:1",
-            "[fe80::1%eth0]:2",
-            "/run/a.sock",
-            "/run/b.sock",
-            "what:1",
-            "what:2",
-        ],
-    );
-    assert_eq!(found, numbers([0, 0, 2, 3, 4, 4]));
 }
 
 #[test]
@@ -177,7 +89,7 @@ fn all_spellings_of_a_path_count_together() {
     );
 }
 
-/// For one server this is `/a`, for another one `/`: it counts as missing.
+/// One server reads `/a`, another one `/`: the part counts as missing.
 #[test]
 fn a_path_that_servers_read_differently_has_no_count_of_its_own() {
     let paths = ["/a/..;/b", "/a/..;/c", "*", "/b"];
@@ -272,75 +184,6 @@ fn a_parameter_counts_decoded() {
 }
 
 #[test]
-fn claims_are_texts_numbers_and_truth_values() {
-    let claims = [
-        r#"{"sub": "alice"}"#,
-        r#"{"iat": 1, "sub": "\u0061lice", "x": {"sub": "bob"}}"#,
-        r#"{"sub": "bob"}"#,
-        r#"{"sub": 7}"#,
-        r#"{"sub": -7}"#,
-        r#"{"sub": true}"#,
-        r#"{"sub": null}"#,
-        r#"{"sub": ["alice"]}"#,
-        r#"{"sub": {"": "alice"}}"#,
-        r#"{"sub": ""}"#,
-        r#"["sub"]"#,
-        r#"{"sub": "alice"} x"#,
-        r#"{"sub": "alice""#,
-        "",
-    ];
-    assert_eq!(
-        by_claims("sub", &claims),
-        numbers([0, 0, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6])
-    );
-}
-
-#[test]
-fn two_claims_have_two_keys_and_one_claim_has_one() {
-    let claims = [
-        r#"{"c": 1}"#,
-        r#"{"c": "1"}"#,
-        r#"{"c": 1.0}"#,
-        r#"{"c": "\"1\""}"#,
-        r#"{"c": 1e0}"#,
-        r#"{"c": true}"#,
-        r#"{"c": "true"}"#,
-        r#"{"c": "\"true\""}"#,
-        r#"{"c": 0}"#,
-        r#"{"c": -0.0}"#,
-        r#"{"c": "-0"}"#,
-        r#"{"c": "a"}"#,
-        r#"{"c": " a"}"#,
-        r#"{"c": "a\n"}"#,
-        r#"{"c": "\u0061"}"#,
-        r#"{"c": "a\u0000"}"#,
-    ];
-    assert_eq!(
-        by_claims("c", &claims),
-        numbers([0, 1, 0, 3, 0, 5, 6, 7, 8, 8, 10, 11, 12, 13, 11, 15])
-    );
-}
-
-#[test]
-fn claims_are_found_by_path_or_by_whole_name() {
-    let claims = [
-        r#"{"realm": {"x": "u", "tenant": "t"}}"#,
-        r#"{"realm": {"tenant": "u"}, "realm.tenant": "t"}"#,
-        r#"{"realm.tenant": "t", "realm": {"tenant": "u"}}"#,
-        r#"{"realm": {"tenant": "u"}, "realm.tenants": "t", "realmx": {"tenant": "t"}}"#,
-        r#"{"tenant": "t"}"#,
-        r#"{"realm": "t"}"#,
-    ];
-    assert_eq!(
-        by_claims("realm.tenant", &claims),
-        numbers([0, 0, 0, 3, 4, 4])
-    );
-    let url = "https://shop.example/tenant";
-    let found = by_claims(url, &[r#"{"https://shop.example/tenant": "t"}"#, "{}"]);
-    assert_eq!(found, numbers([0, 1]));
-}
-
-#[test]
 fn parts_are_not_run_together() {
     let headers = [
         [("x-a", "a"), ("x-b", "b_c")],
@@ -380,7 +223,7 @@ fn a_missing_part_is_shared_skipped_or_denied() {
         let key = json!([{"header": "x-key"}, "method"]);
         World::new(one_limit(json!({"key": key, "missing": missing})))
     };
-    // Shared by those that have the other parts in common.
+    // Requests share a count if they agree in the other parts.
     let mut share = limit("share");
     assert_eq!(share.admitted(3, &[(":method", "GET")]), 1);
     assert_eq!(share.admitted(3, &[(":method", "POST")]), 1);
@@ -395,9 +238,9 @@ fn a_missing_part_is_shared_skipped_or_denied() {
     assert_eq!(deny.admitted(3, &[(":method", "GET"), ("x-key", "1")]), 1);
 }
 
-/// The caller asks Envoy only for what is needed.
+/// The caller fetches only the attributes that the policy needs.
 #[test]
-fn only_what_a_key_needs_is_asked_for() {
+fn only_what_a_key_needs_is_fetched() {
     let headers = Needs {
         headers: true,
         ..Needs::default()

@@ -37,12 +37,12 @@ fn what_is_denied_consumes_nothing() {
         [Outcome::Released, Outcome::Denied(Reason::RateLimited)]
     );
     assert_eq!(world.store.contents(), before);
-    // Nor did it use up what is left for others.
+    // The denied requests left the capacity for others.
     assert_eq!(world.admitted(5, GET), 1);
 }
 
 #[test]
-fn limits_after_one_that_denies_are_only_looked_at() {
+fn limits_after_one_that_denies_are_only_inspected() {
     let mut world = two_limits();
     world.admitted(3, GET);
     world.store.writes = 0;
@@ -66,7 +66,7 @@ fn a_rate_of_zero_denies_everything() {
         let rate = json!({"requests": 0, "per": "1m"});
         let mut world = World::new(one_limit(json!({"algorithm": algorithm, "rate": rate})));
         assert_eq!(world.admitted(5, GET), 0);
-        world.advance(1_000 * 60 * SECOND);
+        world.advance(Nanos::from_secs(60_000));
         assert_eq!(world.admitted(5, GET), 0);
     }
 }
@@ -114,9 +114,9 @@ fn when_the_store_gives_up_on_error_decides() {
     assert!(denied.checks()[0].is_error());
 }
 
-/// A roll-back that fails costs the client something, but never admits too much.
+/// A failed roll-back costs the client capacity, but never admits too much.
 #[test]
-fn when_a_roll_back_fails_what_was_reserved_stands() {
+fn when_a_roll_back_fails_the_reservation_stands() {
     let mut world = two_limits();
     assert_eq!(world.admitted(2, POST), 2);
     world.store.updates_left = 2;
@@ -129,7 +129,7 @@ fn when_a_roll_back_fails_what_was_reserved_stands() {
 }
 
 #[test]
-fn a_block_that_cannot_be_read_is_started_anew() {
+fn a_block_that_cannot_be_read_is_reset() {
     const FREE: &[(&str, &str)] = &[("x-cost", "0")];
     let mut world = World::new(one_limit(json!({"cost": {"header": "x-cost"}})));
     let garble = |world: &mut World| {
@@ -145,16 +145,16 @@ fn a_block_that_cannot_be_read_is_started_anew() {
     garble(&mut world);
     let evaluation = world.send(GET);
     assert!(!evaluation.is_denied());
-    assert!(evaluation.checks()[0].table().events.malformed);
-    assert!(!world.send(GET).checks()[0].table().events.malformed);
-    // Also where nothing else is to be written.
+    assert!(evaluation.checks()[0].events().table.malformed);
+    assert!(!world.send(GET).checks()[0].events().table.malformed);
+    // A request that changes nothing else resets the block too.
     garble(&mut world);
-    assert!(world.send(FREE).checks()[0].table().events.malformed);
-    assert!(!world.send(FREE).checks()[0].table().events.malformed);
+    assert!(world.send(FREE).checks()[0].events().table.malformed);
+    assert!(!world.send(FREE).checks()[0].events().table.malformed);
 }
 
 #[test]
-fn a_configuration_keeps_the_counts_whose_meaning_it_keeps() {
+fn a_configuration_keeps_counts_whose_meaning_stays_the_same() {
     let identity = |limit: Value| {
         let mut tables = policy(one_limit(limit)).tables().collect::<Vec<_>>();
         tables.remove(0)

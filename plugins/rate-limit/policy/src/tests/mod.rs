@@ -1,10 +1,11 @@
 //! The policy, on a store in memory.
 
+mod addresses;
 mod algorithms;
+mod claims;
 mod configuration;
 mod cost;
 mod eviction;
-mod fields;
 mod key;
 mod limits;
 mod model;
@@ -12,6 +13,7 @@ mod model;
 mod racing;
 mod refunds;
 mod reply;
+mod response_headers;
 mod shadow;
 mod spellings;
 
@@ -23,17 +25,17 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{Needs, Request};
 use portcullis_core::matcher::Subject;
-use portcullis_table::memory::MemoryStore;
+use portcullis_core::time::Nanos;
+use portcullis_table::memory_store::MemoryStore;
 
-const SECOND: u64 = 1_000_000_000;
 /// A full hour: 2023-11-14 22:00 UTC.
-const START: u64 = 1_700_000_000 / 3_600 * 3_600 * SECOND;
+const START: Nanos = Nanos::from_secs(1_700_000_000 / 3_600 * 3_600);
 
-/// A plugin at work.
+/// A policy with its store and a clock.
 struct World {
     policy: RateLimit,
     store: MemoryStore,
-    now: u64,
+    now: Nanos,
 }
 
 impl World {
@@ -45,8 +47,8 @@ impl World {
         }
     }
 
-    fn advance(&mut self, nanoseconds: u64) {
-        self.now += nanoseconds;
+    fn advance(&mut self, time: Nanos) {
+        self.now += time;
     }
 
     /// Sends a request with these headers from 192.0.2.1.
@@ -66,12 +68,12 @@ impl World {
         !self.send(headers).is_denied()
     }
 
-    /// How many of so many equal requests pass.
+    /// Sends this many equal requests and returns the number that pass.
     fn admitted(&mut self, requests: u32, headers: &[(&str, &str)]) -> u32 {
         (0..requests).map(|_| u32::from(self.admits(headers))).sum()
     }
 
-    /// The response to a request, as the client gets it.
+    /// The response to a request, as the client receives it.
     fn respond(&mut self, evaluation: &mut Evaluation, headers: &[(&str, &str)]) -> HeaderMap {
         let mut response = header_map(headers);
         self.policy
@@ -86,7 +88,7 @@ fn policy(config: Value) -> RateLimit {
     RateLimit::new(config)
 }
 
-/// A configuration with this limit alone, which gets a name and, without one, a rate.
+/// A configuration with this limit alone, which gets a name and, if it has none, a rate.
 fn one_limit(limit: Value) -> Value {
     json!({"limits": [named("a", limit)]})
 }

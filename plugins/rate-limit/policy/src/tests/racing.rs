@@ -12,7 +12,7 @@ use super::*;
 
 const WORKERS: u64 = 8;
 
-/// Lets each worker do its work, with a policy of its own on the shared store, as in a proxy.
+/// Runs the work on each worker, with a policy of its own on the shared store, as in a proxy.
 fn race<T: Send>(
     config: &Value,
     store: &MemoryStore,
@@ -38,7 +38,6 @@ fn sum(admitted: Vec<u32>) -> u32 {
     admitted.into_iter().sum()
 }
 
-/// A limit for each algorithm, alone.
 #[test]
 fn exactly_the_limit_is_admitted() {
     for algorithm in ["gcra", "sliding_window", "fixed_window"] {
@@ -50,7 +49,7 @@ fn exactly_the_limit_is_admitted() {
     }
 }
 
-/// The first requests of a key come to all workers at once, and nothing is stored yet.
+/// The first requests of a key reach all workers at once, while nothing is stored.
 #[test]
 fn first_requests_of_new_keys_are_counted() {
     let config = one_limit(json!({"key": [{"header": "x-key"}]}));
@@ -62,7 +61,7 @@ fn first_requests_of_new_keys_are_counted() {
     assert_eq!(sum(admitted), 200);
 }
 
-/// What is left of a limit when nothing is under way: a request without cost tells.
+/// The remaining capacity of a limit when no request is in progress, read with a request of cost 0.
 fn left(config: &Value, store: &MemoryStore, name: &str) -> u32 {
     let mut world = World::new(config.clone());
     world.store = store.clone();
@@ -92,8 +91,8 @@ fn a_limit_that_denies_leaves_the_others_untouched() {
     }
 }
 
-/// Limits of which each sometimes denies: none is ever exceeded, and in the end each has given
-/// back what it had reserved for nothing.
+/// Each of the limits sometimes denies. None is ever exceeded, and in the end all reservations for denied requests
+/// are rolled back.
 #[test]
 fn no_limit_is_exceeded() {
     let config = json!({"limits": [
@@ -125,27 +124,27 @@ fn no_limit_is_exceeded() {
         clients.iter().all(|admitted| *admitted <= 150),
         "{clients:?}"
     );
-    // 1000 are asked for many times over: that few were denied by mistake.
+    // There are far more than 1000 requests, so only a few were denied because of a reservation.
     assert!(all >= 950, "{all}");
     assert_eq!(left(&config, &store, "all"), 1000 - all);
     assert_eq!(left(&config, &store, "posts"), 300 - posts);
 }
 
-/// Time goes on while the workers race, and each of them reads it before it gets hold of the state.
+/// Time passes while the workers race, and each reads the clock before it reads the state.
 #[test]
 fn the_rate_holds_while_time_goes_on() {
     let config = json!({"limits": [
         {"name": "a", "rate": {"requests": 1000, "per": "1s"}, "burst": 20},
         {"name": "b", "rate": {"requests": 1, "per": "1ms"}, "burst": 15}
     ]});
-    let clock = AtomicU64::new(START);
+    let clock = AtomicU64::new(START.get());
     let results = race(&config, &MemoryStore::default(), |_, world| {
         let (mut admitted, mut held) = (Vec::new(), Vec::new());
         for _ in 0..3_000 {
-            world.now = clock.fetch_add(5_000, Ordering::Relaxed);
+            world.now = Nanos::new(clock.fetch_add(5_000, Ordering::Relaxed));
             match world.send(&[]).is_denied() {
                 false => admitted.push((world.now, 1)),
-                true => held.push((world.now, clock.load(Ordering::Relaxed))),
+                true => held.push((world.now, Nanos::new(clock.load(Ordering::Relaxed)))),
             }
         }
         (admitted, held)
@@ -157,12 +156,15 @@ fn the_rate_holds_while_time_goes_on() {
     for burst in [20, 15] {
         let rate = Rate {
             requests: 1000,
-            per: SECOND,
+            per: Nanos::SECOND,
             burst,
         };
         let excess = history.greatest_excess(rate, slack);
-        assert!(excess <= i128::from(burst) * i128::from(SECOND), "{excess}");
+        assert!(
+            excess <= i128::from(burst) * i128::from(Nanos::SECOND.get()),
+            "{excess}"
+        );
     }
-    // 120 ms went by, which is room for 135 requests.
+    // 120 ms passed, in which 135 requests fit.
     assert!(history.0.len() >= 100, "{}", history.0.len());
 }

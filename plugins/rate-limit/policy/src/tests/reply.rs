@@ -1,4 +1,4 @@
-//! The answer to a request that is denied.
+//! Replies to denied requests.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use portcullis_core::reply::Reply;
 
-/// The answer to the last of so many requests.
+/// The reply to the last of this many requests.
 fn reply_to(config: Value, requests: u32) -> Reply {
     let mut world = World::new(config);
     world.admitted(requests - 1, &[]);
@@ -72,12 +72,12 @@ fn problem_json_names_what_is_violated() {
             "violated-policies": ["daily", "hourly"]
         })
     );
-    // The latest time counts, whichever limit denied first.
+    // The longest wait applies, whichever limit denied first.
     assert_eq!(header(&reply, "retry-after").unwrap(), "86400");
 }
 
 #[test]
-fn a_denied_request_is_told_of_the_limits() {
+fn a_reply_shows_the_limits() {
     let reply = reply_to(
         json!({"response_headers": ["ratelimit", "x-ratelimit"], "limits": [
             named("wide", json!({"rate": {"requests": 10, "per": "10s"}})),
@@ -86,7 +86,7 @@ fn a_denied_request_is_told_of_the_limits() {
         ]}),
         3,
     );
-    // What the wide limit had reserved is back.
+    // The reservation of the wide limit is rolled back.
     assert_eq!(
         header(&reply, "ratelimit").unwrap(),
         r#""narrow";r=0;t=1800, "wide";r=8;t=1"#
@@ -96,7 +96,7 @@ fn a_denied_request_is_told_of_the_limits() {
     assert_eq!(header(&reply, "retry-after").unwrap(), "1800");
 }
 
-/// What denies is tighter than what does not, and the longest wait is the tightest.
+/// A limit that denies is tighter than one that does not, and the limit with the longest wait is the tightest.
 #[test]
 fn the_limit_that_denies_for_longest_leads() {
     let costly = |name: &str, requests: u32, per: &str| {
@@ -119,7 +119,7 @@ fn the_limit_that_denies_for_longest_leads() {
 }
 
 #[test]
-fn what_never_passes_is_told_the_time_of_the_rate() {
+fn permanent_denials_name_the_period_of_the_rate() {
     let rate = json!({"requests": 10, "per": "90s"});
     for (limit, details) in [
         (
@@ -155,9 +155,9 @@ fn details_name_the_first_limit_that_is_violated() {
     assert_eq!(reply.details, "rate_limited{per-client}");
 }
 
-/// It is not the client's fault.
+/// The client did nothing wrong, so the status is not 429.
 #[test]
-fn what_could_not_be_counted_is_unavailable() {
+fn a_request_that_could_not_be_counted_gets_503() {
     for (format, body) in [
         ("text", "Rate limiting unavailable\n"),
         (
@@ -179,8 +179,8 @@ fn what_could_not_be_counted_is_unavailable() {
 }
 
 proptest! {
-    /// A client that does as it is told is not denied again, if it is alone. One that comes when the
-    /// last second has not begun is.
+    /// A single client that obeys Retry-After is not denied again. A client that returns more than a second too early
+    /// is.
     #[test]
     fn retry_after_is_true(
         limits in prop::collection::vec(
@@ -204,22 +204,22 @@ proptest! {
             .collect();
         let mut world = World::new(json!({"limits": limits}));
         for (cost, wait) in costs {
-            world.advance(wait);
+            world.advance(Nanos::new(wait));
             let cost = cost.to_string();
             let request = [("x-cost", &*cost)];
             let evaluation = world.send(&request);
             let Some(reply) = world.policy.reply(&evaluation) else {
                 continue;
             };
-            let told: u64 = header(&reply, "retry-after").unwrap().parse().unwrap();
-            prop_assert!(told >= 1);
+            let seconds: u64 = header(&reply, "retry-after").unwrap().parse().unwrap();
+            prop_assert!(seconds >= 1);
             let now = world.now;
-            if told > 1 {
-                world.now = now + (told - 1) * SECOND;
-                prop_assert!(!world.admits(&request), "not before {told}");
+            if seconds > 1 {
+                world.now = now + Nanos::from_secs(seconds - 1);
+                prop_assert!(!world.admits(&request), "not before {seconds}");
             }
-            world.now = now + told * SECOND;
-            prop_assert!(world.admits(&request), "after {told}");
+            world.now = now + Nanos::from_secs(seconds);
+            prop_assert!(world.admits(&request), "after {seconds}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Limits that only look on.
+//! Limits in shadow mode.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -44,7 +44,7 @@ fn it_sees_what_the_enforcing_limits_admit() {
     );
 }
 
-/// Two shadow limits are two questions: what would each of them do?
+/// Each shadow limit answers for itself: what would it do if it were enforced?
 #[test]
 fn shadow_limits_do_not_see_each_other() {
     let mut world = World::new(json!({"limits": [
@@ -58,19 +58,19 @@ fn shadow_limits_do_not_see_each_other() {
     assert_eq!(marks(&world, &second), ["rate_limit;a", "rate_limit;b"]);
 }
 
-/// The plugin in shadow mode decides as it would in earnest, so that its metrics tell the truth.
+/// The plugin in shadow mode decides as if it were enforced, so that its metrics are true.
 #[test]
-fn a_plugin_in_shadow_mode_decides_as_in_earnest() {
+fn a_plugin_in_shadow_mode_decides_as_if_enforced() {
     let limits = json!([
         {"name": "a", "rate": {"requests": 3, "per": "1h"}},
         {"name": "b", "match": {"methods": ["POST"]}, "rate": {"requests": 1, "per": "1h"}}
     ]);
-    let mut earnest = World::new(json!({"limits": limits}));
+    let mut enforced = World::new(json!({"limits": limits}));
     let mut shadow = World::new(json!({"mode": "shadow", "limits": limits,
         "response_headers": ["ratelimit", "x-ratelimit"]}));
     for method in ["POST", "POST", "POST", "GET", "GET", "GET", "POST"] {
         let request = [(":method", method)];
-        let expected: Vec<_> = outcomes(&earnest.send(&request))
+        let expected: Vec<_> = outcomes(&enforced.send(&request))
             .into_iter()
             .map(|outcome| match outcome {
                 Outcome::Denied(reason) => Outcome::ShadowDenied(reason),
@@ -83,7 +83,7 @@ fn a_plugin_in_shadow_mode_decides_as_in_earnest() {
         let response = shadow.respond(&mut evaluation, &[]);
         assert!(response.changes().is_empty());
     }
-    assert_eq!(earnest.store.contents(), shadow.store.contents());
+    assert_eq!(enforced.store.contents(), shadow.store.contents());
 }
 
 #[test]

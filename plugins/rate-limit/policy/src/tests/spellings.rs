@@ -1,4 +1,4 @@
-//! Spellings of one value are one key, and no spelling is a way out.
+//! All spellings of a value are one key, and no spelling evades the limit.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -10,7 +10,7 @@ fn world(part: &Value, missing: &str) -> World {
     World::new(one_limit(json!({"key": [part], "missing": missing})))
 }
 
-/// Whether all requests, of which each is the value of one header, share one bucket.
+/// Asserts that requests with these values of a header share one bucket.
 fn assert_one_bucket(part: Value, header: &str, values: &[&str]) {
     for (i, value) in values.iter().enumerate() {
         for other in &values[i..] {
@@ -33,7 +33,7 @@ fn assert_buckets_apart(part: Value, header: &str, values: &[&str]) {
     }
 }
 
-/// None of these requests passes without being counted: not as missing, not each in a bucket of its own.
+/// Asserts that each of these requests is counted: it is not skipped as missing, and has no bucket of its own.
 fn assert_no_way_out(part: Value, requests: &[&[(&str, &str)]]) {
     let mut skip = world(&part, "skip");
     let mut admitted = 0;
@@ -181,7 +181,7 @@ fn parameters_of_different_values_have_different_buckets() {
             "/?key=a,b",
         ],
     );
-    // Members of one list or table are different parameters.
+    // Members of a list or table are separate parameters.
     assert_buckets_apart(
         json!({"query": "filter[id]"}),
         ":path",

@@ -1,8 +1,9 @@
-//! What is kept for each key.
+//! The state of each key, as the table stores it.
 
+use portcullis_core::time::Nanos;
 use portcullis_table::State;
 
-/// How many buckets a window has.
+/// The number of buckets in a window.
 pub(super) const BUCKETS: usize = 10;
 
 /// The size of a ledger in bytes: three numbers of 8, a pair of 4 for each bucket, and one of 4.
@@ -12,36 +13,37 @@ const SIZE: usize = 3 * 8 + BUCKETS * 2 * 4 + 4;
 /// [module](super) says what they mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
-    /// When it was begun, which tells it from one of the same key that was evicted before.
-    pub(super) begun: u64,
+    /// The time at which the ledger began. It distinguishes the ledger from one of the same key that was evicted
+    /// before.
+    pub(super) begun: Nanos,
     /// The number of the newest bucket, counted from the Unix epoch.
     pub(super) newest: u64,
-    /// The bucket of number *n* stands at *n* mod 10.
+    /// Bucket number *n* is at position *n* mod 10.
     pub(super) buckets: [Bucket; BUCKETS],
     /// The last second in which the reserve was used, counted from the Unix epoch.
     pub(super) second: u64,
-    /// How many retries it has paid for in that second.
+    /// How many retries the reserve paid for in that second.
     pub(super) from_reserve: u32,
 }
 
-/// What happened in a tenth of the window.
+/// The events in a tenth of the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bucket {
-    /// Requests that came, each of which is a deposit.
+    /// Requests, each of which is a deposit.
     pub(super) requests: u32,
-    /// Retries that deposits have paid for, each of which is a withdrawal.
+    /// Retries that deposits paid for, each of which is a withdrawal.
     pub(super) retries: u32,
 }
 
 impl Ledger {
-    /// The bucket of this number, if the window still has it.
+    /// The bucket with this number, if it is still in the window.
     pub(super) fn bucket(&mut self, number: u64) -> Option<&mut Bucket> {
         let age = self.newest.checked_sub(number)?;
         let is_in_window = age < BUCKETS as u64;
         is_in_window.then(|| self.slot(number)).flatten()
     }
 
-    /// The place of a bucket, whatever stands there.
+    /// The position of a bucket, which may hold another bucket.
     pub(super) fn slot(&mut self, number: u64) -> Option<&mut Bucket> {
         // Less than 10.
         self.buckets.get_mut((number % BUCKETS as u64) as usize)
@@ -55,7 +57,7 @@ impl State for Ledger {
 
     fn to_bytes(self) -> [u8; SIZE] {
         let wide = |number: u64| [number as u32, (number >> 32) as u32];
-        let numbers = [self.begun, self.newest, self.second].into_iter();
+        let numbers = [self.begun.get(), self.newest, self.second].into_iter();
         let buckets = self.buckets.iter();
         let words = numbers
             .flat_map(wide)
@@ -81,7 +83,7 @@ impl State for Ledger {
             retries: narrow(),
         });
         Self {
-            begun,
+            begun: Nanos::new(begun),
             newest,
             buckets,
             second,

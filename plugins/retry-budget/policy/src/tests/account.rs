@@ -1,27 +1,25 @@
-//! One ledger against the model, and against the bound.
+//! One ledger in its block.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use proptest::prelude::*;
-
-use super::model::{Model, Ticket};
-use super::{SECOND, START};
+use super::START;
 use crate::account::{Account, Closing, Entry};
-use crate::ledger::{Ledger, Reservation, Rules};
-use portcullis_table::{SLOTS, State};
+use crate::ledger::{Reservation, Rules};
+use portcullis_core::time::Nanos;
+use portcullis_table::SLOTS;
 
 const TAG: u64 = 7;
 
 /// A ledger in its block.
-struct Book {
-    rules: Rules,
-    now: u64,
+pub(super) struct Book {
+    pub(super) rules: Rules,
+    pub(super) now: Nanos,
     block: Vec<u8>,
 }
 
 impl Book {
-    fn new(rules: Rules) -> Self {
+    pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
             now: START,
@@ -37,17 +35,17 @@ impl Book {
         }
     }
 
-    fn enter(&mut self, entry: Entry) -> (Reservation, u32) {
+    pub(super) fn enter(&mut self, entry: Entry) -> (Reservation, u32) {
         let (reserved, statement) = self.of(TAG).enter(entry, &mut self.block).outcome;
         (reserved, statement.balance)
     }
 
-    fn close(&mut self, closing: Closing) -> u32 {
+    pub(super) fn close(&mut self, closing: Closing) -> u32 {
         let account = self.of(TAG);
         account.close(closing, &mut self.block).outcome.balance
     }
 
-    /// A request that would use these retries if it had them, and then pays.
+    /// A request that uses as many of these retries as it gets, and then pays.
     fn request(&mut self, wanted: u32) -> Reservation {
         let reserved = self.enter(Entry::Request { wanted }).0;
         self.close(PAYS);
@@ -69,15 +67,15 @@ impl Book {
     }
 }
 
-/// A request that had nothing, or has used it.
+/// The end of a request without unused retries.
 const PAYS: Closing = Closing {
     deposits: true,
     unused: None,
 };
 
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
     ratio: 20,
-    window: 10 * SECOND,
+    window: Nanos::from_secs(10),
     min_retries_per_second: 3,
 };
 
@@ -86,204 +84,19 @@ const NO_RESERVE: Rules = Rules {
     ..RULES
 };
 
-#[derive(Clone, Debug)]
-enum Step {
-    Request {
-        wanted: u32,
-    },
-    InboundRetry,
-    CountedRetry,
-    /// An entry comes to its end.
-    Close {
-        which: prop::sample::Index,
-        retries: usize,
-        deposits: bool,
-    },
-    Pass(u64),
-    Back(u64),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let close = (any::<prop::sample::Index>(), 0..4_usize, any::<bool>());
-    let close = close.prop_map(|(which, retries, deposits)| Step::Close {
-        which,
-        retries,
-        deposits,
-    });
-    let step = prop_oneof![
-        6 => (0..4_u32).prop_map(|wanted| Step::Request { wanted }),
-        1 => Just(Step::InboundRetry),
-        1 => Just(Step::CountedRetry),
-        6 => close,
-        3 => (0..2 * SECOND).prop_map(Step::Pass),
-        1 => (0..30 * SECOND).prop_map(Step::Pass),
-        1 => (0..SECOND / 10).prop_map(Step::Back),
-    ];
-    prop::collection::vec(step, 0..120)
-}
-
-fn rules() -> impl Strategy<Value = Rules> {
-    let ratio = prop_oneof![Just(0_u32), Just(20), Just(33), Just(100), 0..=1_000_u32];
-    let window = prop_oneof![Just(SECOND), Just(10 * SECOND), Just(3_600 * SECOND)];
-    (ratio, window, 0..4_u32).prop_map(|(ratio, window, min_retries_per_second)| Rules {
-        ratio,
-        window,
-        min_retries_per_second,
-    })
-}
-
-/// Takes the steps on both, and compares them after each.
-fn compare(rules: Rules, steps: &[Step]) -> Result<Model, TestCaseError> {
-    let mut book = Book::new(rules);
-    let mut model = Model::new(rules);
-    let mut tickets: Vec<(Reservation, Ticket)> = Vec::new();
-    for step in steps {
-        let entered = |book: &mut Book, entry| Some(book.enter(entry));
-        let (entered, ticket) = match step {
-            Step::Request { wanted } => {
-                let entered = entered(&mut book, Entry::Request { wanted: *wanted });
-                (entered, model.withdraw(book.now, *wanted, false))
-            }
-            Step::InboundRetry => {
-                let entered = entered(&mut book, Entry::InboundRetry);
-                (entered, model.withdraw(book.now, 1, false))
-            }
-            Step::CountedRetry => {
-                let entered = entered(&mut book, Entry::CountedRetry);
-                (entered, model.withdraw(book.now, 1, true))
-            }
-            Step::Close {
-                which,
-                retries,
-                deposits,
-            } if !tickets.is_empty() => {
-                let (reserved, ticket) = tickets.swap_remove(which.index(tickets.len()));
-                let unused = (*retries).min(ticket.len());
-                model.refund(book.now, &ticket, unused);
-                if *deposits {
-                    model.deposit(book.now);
-                }
-                let balance = book.close(Closing {
-                    deposits: *deposits,
-                    unused: Some((reserved, unused as u32)),
-                });
-                prop_assert_eq!(balance, model.balance(book.now));
-                continue;
-            }
-            Step::Close { .. } => continue,
-            Step::Pass(time) => {
-                book.now += time;
-                continue;
-            }
-            Step::Back(time) => {
-                book.now -= time;
-                continue;
-            }
-        };
-        if let Some((reserved, balance)) = entered {
-            prop_assert_eq!(reserved.retries() as usize, ticket.len());
-            prop_assert_eq!(balance, model.balance(book.now));
-            tickets.push((reserved, ticket));
-        }
-    }
-    Ok(model)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn a_ledger_does_what_the_model_does(rules in rules(), steps in steps()) {
-        compare(rules, &steps)?;
-    }
-
-    /// Requests, and retries that are denied if there is nothing for them, whatever is refunded when.
-    #[test]
-    fn no_interval_has_more_retries_than_it_may(rules in rules(), steps in steps()) {
-        let steps: Vec<_> = steps
-            .into_iter()
-            .filter(|step| !matches!(step, Step::CountedRetry))
-            .collect();
-        let model = compare(rules, &steps)?;
-        prop_assert!(model.greatest_excess() <= 0, "{}", model.greatest_excess());
-    }
-
-    /// So nothing can add up over a long time.
-    #[test]
-    fn after_a_window_nothing_is_left(rules in rules(), before in steps(), after in steps()) {
-        let mut used = Book::new(rules);
-        let mut unused = Book::new(rules);
-        take(&mut used, &before);
-        used.now += rules.window + SECOND;
-        unused.now = used.now;
-        prop_assert_eq!(take(&mut used, &after), take(&mut unused, &after));
-    }
-
-    #[test]
-    fn every_ledger_can_be_read_back(bytes in prop::collection::vec(any::<u8>(), 108)) {
-        let bytes: [u8; 108] = bytes.try_into().unwrap();
-        let mut ledger = Ledger::from_bytes(bytes);
-        prop_assert_eq!(ledger.to_bytes(), bytes);
-        // Bytes of which nobody knows where they come from are counts like others.
-        for now in [0, START, u64::MAX] {
-            ledger = ledger.at(&RULES, now);
-            ledger.deposit();
-            let reserved = ledger.withdraw(&RULES, 10);
-            ledger.refund(&reserved, 10);
-            ledger.overdraw(u32::MAX);
-        }
-    }
-}
-
-/// Takes the steps, and says what came of each.
-fn take(book: &mut Book, steps: &[Step]) -> Vec<u32> {
-    let mut reservations = Vec::new();
-    let mut seen = Vec::new();
-    for step in steps {
-        let entry = match step {
-            Step::Request { wanted } => Entry::Request { wanted: *wanted },
-            Step::InboundRetry => Entry::InboundRetry,
-            Step::CountedRetry => Entry::CountedRetry,
-            Step::Close {
-                which,
-                retries,
-                deposits,
-            } if !reservations.is_empty() => {
-                let index = which.index(reservations.len());
-                let reserved: Reservation = reservations.swap_remove(index);
-                let unused = reserved.retries().min(*retries as u32);
-                seen.push(book.close(Closing {
-                    deposits: *deposits,
-                    unused: Some((reserved, unused)),
-                }));
-                continue;
-            }
-            Step::Pass(time) => {
-                book.now += time;
-                continue;
-            }
-            Step::Close { .. } | Step::Back(_) => continue,
-        };
-        let (reserved, balance) = book.enter(entry);
-        seen.extend([reserved.retries(), balance]);
-        reservations.push(reserved);
-    }
-    seen
-}
-
-/// Requests of which each would use every retry that it can get: what they get is what the ratio and the
-/// reserve are worth, but for a retry in each window: what the last request of a bucket pays for is
-/// withdrawn in the next one, and stays withdrawn when the deposit has left the window.
+/// Each request uses every retry that it can get. Together they get what the ratio and the reserve pay for, except for
+/// one retry in each window: the retry that the last request of a bucket pays for is withdrawn in the next bucket, and
+/// stays withdrawn when the deposit has left the window.
 #[test]
 fn a_long_run_gains_nothing_and_loses_hardly_anything() {
     const STEPS: u64 = 200_000;
     let mut book = Book::new(Rules { ratio: 33, ..RULES });
     let mut retries = 0;
     for step in 1..=STEPS {
-        book.now += SECOND / 100;
+        book.now += Nanos::SECOND / 100;
         retries += u64::from(book.request(2).retries());
         let seconds = step / 100 + 1;
-        // The last one pays for those after it.
+        // The last request pays for those after it.
         let worth = (step - 1) * 33 / 100 + seconds * 3;
         if step % 10_000 == 0 {
             let (missing, windows) = (worth - retries, step / 1_000);
@@ -293,7 +106,7 @@ fn a_long_run_gains_nothing_and_loses_hardly_anything() {
 }
 
 #[test]
-fn what_finds_nothing_writes_nothing() {
+fn an_entry_without_effect_writes_nothing() {
     let mut book = Book::new(NO_RESERVE);
     for entry in [
         Entry::Request { wanted: 0 },
@@ -312,7 +125,7 @@ fn what_finds_nothing_writes_nothing() {
 }
 
 #[test]
-fn a_ledger_that_had_to_make_room_comes_back_for_a_deposit_only() {
+fn an_evicted_ledger_returns_only_for_a_deposit() {
     let mut book = Book::new(RULES);
     let reserved = book.enter(Entry::Request { wanted: 2 }).0;
     book.block.clear();
@@ -326,7 +139,7 @@ fn a_ledger_that_had_to_make_room_comes_back_for_a_deposit_only() {
             (edit.changed, edit.outcome.table.occupied),
             (is_back, is_back)
         );
-        // Of the reserve nothing is taken in the ledger that has begun again.
+        // Nothing is taken from the reserve of the new ledger.
         assert_eq!(edit.outcome.balance, 3);
     }
 }
@@ -338,9 +151,9 @@ fn deposits_pay_for_a_window_and_no_longer() {
         book.request(0);
     }
     assert_eq!(book.balance(), 10);
-    book.now += 10 * SECOND - 1;
+    book.now += Nanos::from_secs(10) - Nanos::new(1);
     assert_eq!(book.balance(), 10);
-    book.now += 1;
+    book.now += Nanos::new(1);
     assert_eq!(book.balance(), 0);
 }
 
@@ -350,12 +163,12 @@ fn the_reserve_is_there_each_second_and_does_not_add_up() {
     assert_eq!(book.request(2).retries(), 2);
     assert_eq!(book.request(2).retries(), 1);
     assert_eq!(book.request(2).retries(), 0);
-    book.now += 100 * SECOND;
+    book.now += Nanos::from_secs(100);
     assert_eq!(book.request(10).retries(), 3);
 }
 
 #[test]
-fn what_is_given_back_late_is_gone() {
+fn a_late_refund_is_lost() {
     let mut book = Book::new(RULES);
     for _ in 0..20 {
         book.request(0);
@@ -363,25 +176,25 @@ fn what_is_given_back_late_is_gone() {
     // Four from deposits, three from the reserve of this second.
     let reserved = book.request(7);
     assert_eq!(reserved.retries(), 7);
-    book.now += SECOND;
+    book.now += Nanos::SECOND;
     // The next second has its own reserve.
     assert_eq!(book.balance(), 3);
     assert_eq!(book.refund(reserved, 7), 4 + 3);
     let reserved = book.request(7);
-    book.now += 10 * SECOND;
+    book.now += Nanos::from_secs(10);
     assert_eq!(book.refund(reserved, 7), 3);
 }
 
 #[test]
-fn a_refund_means_nothing_to_a_ledger_that_was_begun_anew() {
+fn a_refund_does_not_change_a_new_ledger() {
     let mut book = Book::new(NO_RESERVE);
     for _ in 0..10 {
         book.request(0);
     }
     let reserved = book.request(2);
     assert_eq!(reserved.retries(), 2);
-    // Others fill the block, and the ledger has to make room.
-    book.now += 1;
+    // Other keys fill the block and evict the ledger.
+    book.now += Nanos::new(1);
     let others = (100..).take(SLOTS + 1);
     for tag in others {
         for _ in 0..20 {
@@ -410,8 +223,8 @@ fn the_ledger_with_the_fewest_events_makes_room() {
     }
     let events = enter(100, 1);
     assert!(events.evicted && !events.occupied);
-    // The newcomer has fewer.
+    // The new key has fewer events.
     assert!(enter(101, 1).evicted);
-    // And those with the most are still there.
+    // The keys with the most events are still there.
     assert!(!enter(15, 1).evicted && !enter(1, 1).evicted);
 }

@@ -1,4 +1,4 @@
-//! What a configuration may say.
+//! Valid and invalid configurations.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use portcullis_core::config::{Document, HasTables as _};
 
-/// All that is wrong with a configuration.
+/// The errors of a configuration.
 fn errors(config: &Value) -> Vec<String> {
     match Document::parse(config.to_string().as_bytes()).and_then(Config::read_with_tables) {
         Ok(_) => Vec::new(),
@@ -14,7 +14,7 @@ fn errors(config: &Value) -> Vec<String> {
     }
 }
 
-/// What is wrong with a budget that has this besides its name.
+/// The errors of a budget with these fields and a name.
 fn error(budget: Value) -> String {
     let errors = errors(&one_budget(budget.clone()));
     assert_eq!(errors.len(), 1, "{budget}: {errors:?}");
@@ -97,7 +97,7 @@ fn numbers_and_durations_have_bounds() {
 }
 
 #[test]
-fn what_contradicts_itself_is_refused() {
+fn a_contradictory_configuration_is_refused() {
     assert_eq!(
         error(json!({"backoff": {"strategy": "linear", "factor": 2}})),
         "$.budgets[0].backoff.factor: found a factor; only the strategy \"exponential\" has one"
@@ -126,19 +126,19 @@ fn conditions_of_retries_are_envoys() {
 }
 
 #[test]
-fn what_conditions_need_is_given_once_and_within_bounds() {
+fn the_lists_of_conditions_are_distinct_and_bounded() {
     let many: Vec<_> = (400..421).collect();
     for (budget, said) in [
         (
             json!({"retry_on": "5xx,retriable-status-codes"}),
             "$.budgets[0]: found \"retriable-status-codes\" in \"retry_on\" without \
-             \"retriable_status_codes\", which would never be met; expected \
+             \"retriable_status_codes\", so it would never be met; expected \
              \"retriable_status_codes\" as well, such as [409, 503]",
         ),
         (
             json!({"retry_on": "retriable-headers", "retriable_status_codes": [409]}),
             "$.budgets[0]: found \"retriable-headers\" in \"retry_on\" without \
-             \"retriable_headers\", which would never be met; expected \"retriable_headers\" as \
+             \"retriable_headers\", so it would never be met; expected \"retriable_headers\" as \
              well, such as [\"x-try-again\"]",
         ),
         (
@@ -148,11 +148,11 @@ fn what_conditions_need_is_given_once_and_within_bounds() {
         ),
         (
             json!({"retriable_status_codes": []}),
-            "$.budgets[0].retriable_status_codes: found 0 of them; expected 1 to 20",
+            "$.budgets[0].retriable_status_codes: found 0 entries; expected 1 to 20",
         ),
         (
             json!({"retriable_status_codes": many}),
-            "$.budgets[0].retriable_status_codes: found 21 of them; expected 1 to 20",
+            "$.budgets[0].retriable_status_codes: found 21 entries; expected 1 to 20",
         ),
         (
             json!({"retriable_status_codes": [409, 503, 409]}),

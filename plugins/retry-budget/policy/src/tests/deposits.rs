@@ -1,4 +1,4 @@
-//! Which requests pay: those that reached an upstream.
+//! Deposits: requests pay if they reached an upstream.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -10,7 +10,7 @@ const UF: u64 = 0x20;
 const UO: u64 = 0x80;
 const OVERFLOW: &[u8] = b"upstream_reset_before_response_started{overflow}";
 
-/// As a real Envoy reports them (`tests/envoy/tests/retry_budget/endings.rs`).
+/// Requests as a real Envoy reports them (`tests/envoy/tests/retry_budget/endings.rs`).
 const ENDINGS: [(u64, u64, &[u8], bool); 12] = [
     // No route, a redirect, a direct response, another filter, maintenance mode.
     (0, 0x100, b"route_not_found", false),
@@ -26,7 +26,7 @@ const ENDINGS: [(u64, u64, &[u8], bool); 12] = [
         b"upstream_reset_before_response_started{remote_connection_failure}",
         true,
     ),
-    // A retry was kept back, by the cluster's limit of retries or for want of a host.
+    // A retry was rejected, by the cluster's limit of retries or because there was no host.
     (1, UO, b"via_upstream", true),
     (
         1,
@@ -50,8 +50,8 @@ fn a_deposit_is_for_what_reached_an_upstream() {
             details,
         };
         assert!(attempts != 1 || evaluation.needs_flags(attempts));
-        let settlement = world.end(&mut evaluation, report);
-        assert_eq!(settlement.deposited, is_paid, "{report:?}");
+        let recorded = world.end(&mut evaluation, report);
+        assert_eq!(recorded.deposited, is_paid, "{report:?}");
         assert_eq!(world.get().granted(), u32::from(is_paid), "{report:?}");
     }
 }
@@ -80,21 +80,21 @@ fn a_request_pays_once_and_not_for_itself() {
     let mut first = world.get();
     let mut second = world.get();
     assert_eq!((first.granted(), second.granted()), (0, 0));
-    world.settle(&mut first, 1, 0);
+    world.record(&mut first, 1, 0);
     assert!(!first.needs_report());
     assert_eq!(world.get().granted(), 1);
-    world.settle(&mut second, 1, 0);
+    world.record(&mut second, 1, 0);
     assert_eq!(world.get().granted(), 1);
 }
 
-/// A scan of paths that lead nowhere, however long, buys nothing.
+/// A scan of paths without a route buys nothing, however long it is.
 #[test]
-fn what_reaches_nobody_pays_for_nobody() {
+fn a_request_without_an_upstream_buys_no_retries() {
     let mut world = World::new(one_budget(json!({"ratio": 1000, "max_retries": 10})));
     for _ in 0..1_000 {
         let mut evaluation = world.get();
         assert_eq!(evaluation.granted(), 0);
-        world.settle(&mut evaluation, 0, 0);
+        world.record(&mut evaluation, 0, 0);
     }
     assert_eq!(world.store.writes, 0);
 }
@@ -107,14 +107,14 @@ fn a_request_costs_no_more_updates_than_it_needs() {
         world.store.writes = 0;
         let before = world.store.updates_left;
         let mut evaluation = world.send(&[(":method", method)]);
-        world.settle(&mut evaluation, 1, 0);
+        world.record(&mut evaluation, 1, 0);
         (before - world.store.updates_left, world.store.writes)
     };
-    // Withdrawn, and given back with the deposit.
+    // Withdrawn, and refunded with the deposit.
     assert_eq!(updates(20, "GET"), (2, 2));
     // There was nothing to withdraw.
     assert_eq!(updates(1, "GET"), (2, 1));
-    // Nor wanted.
+    // None was wanted.
     assert_eq!(updates(20, "POST"), (1, 1));
 }
 
@@ -123,7 +123,7 @@ fn a_deposit_that_cannot_be_written_is_lost() {
     let mut world = World::new(one_budget(json!({"ratio": 100})));
     let mut evaluation = world.get();
     world.store.updates_left = 0;
-    assert!(!world.settle(&mut evaluation, 1, 0).deposited);
+    assert!(!world.record(&mut evaluation, 1, 0).deposited);
     world.store.updates_left = u32::MAX;
     assert_eq!(world.get().granted(), 0);
 }

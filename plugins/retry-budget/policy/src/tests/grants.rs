@@ -1,4 +1,4 @@
-//! How many retries requests may have.
+//! The number of retries that requests get.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn one_in_five_is_retried_when_all_fail() {
     let mut world = World::new(one_budget(json!({"ratio": 20, "max_retries": 3})));
-    // What the last five have paid for, nobody has asked for yet.
+    // Nobody has asked yet for the retry that the last five requests paid for.
     assert_eq!(world.fail(10_000), 1_999);
 }
 
@@ -16,9 +16,9 @@ fn one_in_five_is_retried_when_all_fail() {
 fn the_reserve_comes_on_top() {
     let budget = json!({"ratio": 20, "max_retries": 3, "min_retries_per_second": 3});
     let mut world = World::new(one_budget(budget));
-    // What deposits do not pay for, the reserve does: three at once, and three more in the next second.
+    // The reserve pays where deposits do not: three at once, and three more in the next second.
     assert_eq!(world.fail(10), 1 + 3);
-    world.advance(SECOND);
+    world.advance(Nanos::SECOND);
     assert_eq!(world.fail(10), 2 + 3);
 }
 
@@ -31,14 +31,14 @@ fn a_few_failures_are_all_retried() {
         let mut failing = world.get();
         assert_eq!(failing.granted(), 2);
         // The first retry succeeds.
-        assert_eq!(world.settle(&mut failing, 2, 0).used, 1);
+        assert_eq!(world.record(&mut failing, 2, 0).used, 1);
     }
     // 1010 requests have deposited 202 retries, and 100 were used.
     assert_eq!(world.get().balance(), Some(202 - 100 - 2));
 }
 
 #[test]
-fn what_is_under_way_holds_its_retries() {
+fn a_request_under_way_holds_its_retries() {
     let mut world = World::new(one_budget(json!({"max_retries": 2})));
     world.succeed(15);
     let mut under_way: Vec<_> = (0..5).map(|_| world.get()).collect();
@@ -46,9 +46,9 @@ fn what_is_under_way_holds_its_retries() {
     assert_eq!(granted, [2, 1, 0, 0, 0]);
 
     for evaluation in &mut under_way {
-        world.settle(evaluation, 1, 0);
+        world.record(evaluation, 1, 0);
     }
-    // Twenty have paid for four.
+    // Twenty requests have paid for four retries.
     assert_eq!(world.get().balance(), Some(4 - 2));
 }
 
@@ -61,10 +61,10 @@ fn whatever_ends_a_request_gives_back_what_it_did_not_use() {
         world.succeed(19);
         let mut evaluation = world.get();
         assert_eq!(evaluation.balance(), Some(1));
-        let settlement = world.settle(&mut evaluation, attempts, 0);
-        assert_eq!(settlement.used, used);
+        let recorded = world.record(&mut evaluation, attempts, 0);
+        assert_eq!(recorded.used, used);
         assert_eq!(world.get().balance(), Some(balance - 2), "{attempts}");
-        // There is nothing to settle any more.
+        // Nothing is left to record.
         assert!(!evaluation.needs_report());
     }
 }
@@ -96,7 +96,7 @@ fn requests_that_are_not_retried_deposit_too() {
         let mut evaluation = world.send(&[(":method", "POST")]);
         assert_eq!(evaluation.granted(), 0);
         assert!(evaluation.reason.is_none());
-        assert!(world.settle(&mut evaluation, 1, 0).deposited);
+        assert!(world.record(&mut evaluation, 1, 0).deposited);
     }
     assert_eq!(world.get().granted(), 1);
 }
@@ -133,11 +133,11 @@ fn an_open_breaker_leaves_no_retries() {
     world.open_breaker = Some("edge/payments");
     let mut evaluation = world.get();
     assert_eq!(evaluation.granted(), 0);
-    let settlement = world.settle(&mut evaluation, 1, URX);
-    assert_eq!(settlement.denied, Some(Reason::BreakerOpen));
+    let recorded = world.record(&mut evaluation, 1, URX);
+    assert_eq!(recorded.denied, Some(Reason::BreakerOpen));
     world.open_breaker = Some("edge/other");
     assert_eq!(world.get().granted(), 1);
-    // The request in the meantime has deposited as well.
+    // The request in between has deposited as well.
     assert_eq!(world.get().balance(), Some(10 - 2));
 }
 
@@ -148,20 +148,20 @@ fn a_retry_that_was_wanted_and_not_there_is_denied() {
     let mut evaluation = world.get();
     assert_eq!(evaluation.granted(), 1);
     assert!(evaluation.needs_flags(2));
-    let settlement = world.settle(&mut evaluation, 2, URX);
-    assert_eq!(settlement.denied, Some(Reason::BudgetEmpty));
+    let recorded = world.record(&mut evaluation, 2, URX);
+    assert_eq!(recorded.denied, Some(Reason::BudgetEmpty));
 
     // It did not need another one.
     world.succeed(5);
     let mut evaluation = world.get();
     assert_eq!(evaluation.granted(), 1);
-    assert_eq!(world.settle(&mut evaluation, 2, 0).denied, None);
+    assert_eq!(world.record(&mut evaluation, 2, 0).denied, None);
 
-    // It had as many as there can be for one request: nothing was denied.
+    // It had the maximum for one request: nothing was denied.
     world.succeed(50);
     let mut evaluation = world.get();
     assert!(!evaluation.needs_flags(3));
-    assert_eq!(world.settle(&mut evaluation, 3, URX).denied, None);
+    assert_eq!(world.record(&mut evaluation, 3, URX).denied, None);
 }
 
 #[test]
@@ -176,8 +176,8 @@ fn when_the_ledger_cannot_be_written_on_error_decides() {
         assert!(evaluation.is_error());
         assert_eq!(evaluation.granted(), granted);
         assert_eq!(evaluation.balance(), None);
-        let settlement = world.settle(&mut evaluation, 1 + u64::from(granted), URX);
-        assert_eq!((settlement.used, settlement.denied), (granted, reason));
+        let recorded = world.record(&mut evaluation, 1 + u64::from(granted), URX);
+        assert_eq!((recorded.used, recorded.denied), (granted, reason));
     }
 }
 
@@ -187,11 +187,11 @@ fn a_refund_that_cannot_be_written_leaves_what_was_reserved() {
     world.succeed(10);
     let mut evaluation = world.get();
     world.store.updates_left = 0;
-    assert_eq!(world.settle(&mut evaluation, 1, 0).balance, None);
+    assert_eq!(world.record(&mut evaluation, 1, 0).balance, None);
     world.store.updates_left = u32::MAX;
     assert_eq!(world.get().balance(), Some(0));
-    // Until it leaves the window, with the deposits that it was paid from.
-    world.advance(10 * SECOND);
+    // It stays withdrawn until it leaves the window, with the deposits that paid for it.
+    world.advance(Nanos::from_secs(10));
     world.succeed(10);
     assert_eq!(world.get().granted(), 2);
 }

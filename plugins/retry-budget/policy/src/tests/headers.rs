@@ -1,4 +1,4 @@
-//! What the router is told.
+//! The headers for the router.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -16,7 +16,7 @@ const CLIENTS: [(&str, &str); 8] = [
     ("x-envoy-upstream-rq-per-try-timeout-ms", "10"),
 ];
 
-/// What stands of the client's headers, by their values, in the same order.
+/// The values of the client's headers that are kept, in the same order.
 fn retry_headers(headers: &HeaderMap) -> Vec<Option<String>> {
     let names = CLIENTS.iter().skip(1);
     names.map(|(name, _)| line(headers, name)).collect()
@@ -27,7 +27,7 @@ fn some(value: &str) -> Option<String> {
 }
 
 #[test]
-fn what_a_client_says_of_retries_is_overruled() {
+fn the_retry_headers_of_a_client_are_overridden() {
     let mut world = World::new(one_budget(json!({"ratio": 1000, "max_retries": 10})));
     world.succeed(1);
     let evaluation = world.send(&CLIENTS);
@@ -62,7 +62,7 @@ fn the_number_is_set_where_there_was_none() {
 fn conditions_are_set_if_there_should_be_retries() {
     let retry_on = " 5xx ,unavailable,connect-failure, cancelled";
     let mut world = World::new(one_budget(json!({"ratio": 100, "retry_on": retry_on})));
-    // Whether there is something for them or not: the router has to notice that they are missing.
+    // Also without any retries: the router must notice that they are missing.
     for retries in ["0", "1"] {
         let evaluation = world.send(&CLIENTS);
         let written = world.written(&evaluation, &CLIENTS);

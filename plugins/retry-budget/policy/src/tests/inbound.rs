@@ -1,4 +1,4 @@
-//! Requests that are retries themselves.
+//! Requests that are already retries.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -20,12 +20,12 @@ fn they_pay_and_are_denied_when_there_is_nothing_left() {
         let mut retry = world.send(&RETRY);
         assert!(retry.is_inbound_retry());
         assert_eq!((retry.denial(), retry.granted()), (None, 0));
-        assert_eq!(world.settle(&mut retry, 1, 0).used, 0);
+        assert_eq!(world.record(&mut retry, 1, 0).used, 0);
     }
     let retry = world.send(&RETRY);
     assert_eq!(retry.denial(), Some(Reason::BudgetEmpty));
     assert!(!retry.needs_report());
-    // They do not deposit: five first attempts make a retry.
+    // Retries do not deposit: five first attempts buy a retry.
     for _ in 0..100 {
         world.send(&RETRY);
     }
@@ -51,7 +51,7 @@ fn one_that_was_not_sent_on_has_its_retry_back() {
         world.succeed(5);
         let mut retry = world.send(&RETRY);
         assert_eq!(retry.denial(), None);
-        world.settle(&mut retry, attempts, 0);
+        world.record(&mut retry, attempts, 0);
         assert_eq!(world.send(&RETRY).denial().is_none(), left, "{attempts}");
     }
 }
@@ -64,7 +64,7 @@ fn counted_ones_always_pass_and_leave_a_debt() {
         let retry = world.send(&RETRY);
         assert_eq!((retry.denial(), retry.granted()), (None, 0));
     }
-    // Ten retries are owed, which fifty requests pay for.
+    // The debt is ten retries, which fifty requests pay for.
     world.succeed(49);
     assert_eq!(world.get().balance(), Some(0));
     world.succeed(6);
@@ -156,7 +156,7 @@ fn the_reply_says_when_to_come_again() {
     }
 }
 
-/// What Envoy wrote for the request that was redirected says nothing of the next one.
+/// The number that Envoy wrote for the redirected request does not apply to the next one.
 #[test]
 fn a_request_that_a_redirect_led_to_is_no_retry() {
     let mut world = World::new(one_budget(denying()));

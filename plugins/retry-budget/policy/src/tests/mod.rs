@@ -1,4 +1,4 @@
-//! The policy, on a store in memory.
+//! The policy, with a store in memory.
 
 mod account;
 mod configuration;
@@ -14,6 +14,7 @@ mod racing;
 mod readings;
 mod responses;
 mod shadow;
+mod steps;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -23,19 +24,18 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
-use portcullis_table::memory::MemoryStore;
+use portcullis_table::memory_store::MemoryStore;
 
-const SECOND: u64 = 1_000_000_000;
 /// The beginning of a second, and of a bucket of a second.
-const START: u64 = 1_700_000_000 * SECOND;
-/// Envoy would have tried once more.
+const START: Nanos = Nanos::from_secs(1_700_000_000);
+/// The flag of a request that Envoy would have retried once more.
 const URX: u64 = 0x8000;
 
-/// A plugin at work.
+/// A plugin with its state and a clock.
 struct World {
     policy: RetryBudget,
     store: MemoryStore,
-    now: u64,
+    now: Nanos,
     open_breaker: Option<&'static str>,
     is_redirected: bool,
 }
@@ -51,11 +51,11 @@ impl World {
         }
     }
 
-    fn advance(&mut self, nanoseconds: u64) {
-        self.now += nanoseconds;
+    fn advance(&mut self, time: Nanos) {
+        self.now += time;
     }
 
-    /// Sends a request with these headers to the cluster `orders`, if some budget is for it.
+    /// Sends a request with these headers to the cluster `orders`. `None` if no budget applies to it.
     fn try_send(&mut self, headers: &[(&str, &str)]) -> Option<Evaluation> {
         let headers = header_map(headers);
         let request = Request {
@@ -88,8 +88,8 @@ impl World {
         self.send(&[(":method", "GET")])
     }
 
-    /// The end of a request that was sent to the upstream so many times.
-    fn settle(&mut self, evaluation: &mut Evaluation, attempts: u64, flags: u64) -> Settlement {
+    /// Ends a request that was sent to the upstream this many times.
+    fn record(&mut self, evaluation: &mut Evaluation, attempts: u64, flags: u64) -> Recorded {
         let report = Report {
             attempts,
             flags,
@@ -98,28 +98,28 @@ impl World {
         self.end(evaluation, report)
     }
 
-    /// The end of a request of which Envoy says this.
-    fn end(&mut self, evaluation: &mut Evaluation, report: Report<'_>) -> Settlement {
+    /// Ends a request with this report of Envoy.
+    fn end(&mut self, evaluation: &mut Evaluation, report: Report<'_>) -> Recorded {
         self.policy
-            .settle(evaluation, report, self.now, &mut self.store)
+            .record(evaluation, report, self.now, &mut self.store)
     }
 
-    /// So many requests, one after the other, that succeed at once.
+    /// Sends this number of requests, one after another, which succeed at once.
     fn succeed(&mut self, requests: u32) {
         for _ in 0..requests {
             let mut evaluation = self.get();
-            assert_eq!(self.settle(&mut evaluation, 1, 0).used, 0);
+            assert_eq!(self.record(&mut evaluation, 1, 0).used, 0);
         }
     }
 
-    /// So many requests, one after the other, that fail however often they are retried: how many
-    /// retries there are.
+    /// Sends this number of requests, one after another, which fail with every retry, and returns the number of
+    /// retries.
     fn fail(&mut self, requests: u32) -> u32 {
         (0..requests)
             .map(|_| {
                 let mut evaluation = self.get();
                 let attempts = 1 + u64::from(evaluation.granted());
-                self.settle(&mut evaluation, attempts, URX).used
+                self.record(&mut evaluation, attempts, URX).used
             })
             .sum()
     }
@@ -138,8 +138,7 @@ fn policy(config: Value) -> RetryBudget {
     RetryBudget::new(config)
 }
 
-/// A configuration with this budget alone. Unless it says otherwise, it has no reserve, so that the
-/// arithmetic is that of the deposits.
+/// A configuration with only this budget. By default it has no reserve, so that only deposits count.
 fn one_budget(mut budget: Value) -> Value {
     budget["name"] = json!("orders");
     if budget["min_retries_per_second"].is_null() {

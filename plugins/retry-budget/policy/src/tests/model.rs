@@ -1,25 +1,24 @@
-//! What a ledger should do, said in another way: by looking at everything that ever happened.
+//! A model of a ledger that keeps all events.
 
 use crate::ledger::Rules;
+use portcullis_core::time::Nanos;
 
-const SECOND: u64 = 1_000_000_000;
-
-/// All that happened to one key.
+/// All events of one key.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     rules: Rules,
     /// The time of the last event.
-    latest: u64,
-    /// The time that counts now.
-    at: u64,
-    requests: Vec<u64>,
+    latest: Nanos,
+    /// The current time of the ledger.
+    at: Nanos,
+    requests: Vec<Nanos>,
     retries: Vec<Retry>,
 }
 
 /// A retry that was withdrawn, at some time.
 #[derive(Clone, Copy, Debug)]
 struct Retry {
-    at: u64,
+    at: Nanos,
     source: Source,
     is_refunded: bool,
 }
@@ -30,7 +29,7 @@ enum Source {
     Reserve,
 }
 
-/// The retries of one request, by their place in the list.
+/// The retries of one request, by their position in the list.
 #[derive(Clone, Debug)]
 pub(super) struct Ticket(Vec<usize>);
 
@@ -44,26 +43,26 @@ impl Model {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
-            latest: 0,
-            at: 0,
+            latest: Nanos::ZERO,
+            at: Nanos::ZERO,
             requests: Vec::new(),
             retries: Vec::new(),
         }
     }
 
-    /// What happens before something that has happened already counts as happening with it.
-    fn look(&mut self, now: u64) {
+    /// An event with an earlier time than the last one counts at the time of the last one.
+    fn look(&mut self, now: Nanos) {
         self.at = self.latest.max(now);
     }
 
-    pub(super) fn deposit(&mut self, now: u64) {
+    pub(super) fn deposit(&mut self, now: Nanos) {
         self.look(now);
         self.latest = self.at;
         self.requests.push(self.at);
     }
 
-    /// Withdraws what is wanted and there, or, with `must`, what is wanted.
-    pub(super) fn withdraw(&mut self, now: u64, wanted: u32, must: bool) -> Ticket {
+    /// Withdraws as many of the wanted retries as the balance allows, or all of them with `must`.
+    pub(super) fn withdraw(&mut self, now: Nanos, wanted: u32, must: bool) -> Ticket {
         self.look(now);
         let at = self.at;
         let mut ticket = Ticket(Vec::new());
@@ -80,15 +79,15 @@ impl Model {
                 is_refunded: false,
             });
         }
-        // What withdraws nothing is no event.
+        // A withdrawal of nothing is no event.
         if ticket.len() > 0 {
             self.latest = at;
         }
         ticket
     }
 
-    /// Gives back so many retries, those from deposits first.
-    pub(super) fn refund(&mut self, now: u64, ticket: &Ticket, count: usize) {
+    /// Refunds this number of retries, first those from deposits.
+    pub(super) fn refund(&mut self, now: Nanos, ticket: &Ticket, count: usize) {
         self.look(now);
         let is_kept = !self.requests.is_empty() || !self.retries.is_empty();
         if is_kept {
@@ -99,7 +98,7 @@ impl Model {
         }
     }
 
-    pub(super) fn balance(&mut self, now: u64) -> u32 {
+    pub(super) fn balance(&mut self, now: Nanos) -> u32 {
         self.look(now);
         let balance = self.in_deposits() + self.in_reserve();
         u32::try_from(balance).unwrap()
@@ -117,7 +116,7 @@ impl Model {
     fn in_reserve(&self) -> i64 {
         let this_second = self
             .used(Source::Reserve)
-            .filter(|retry| retry.at / SECOND == self.at / SECOND);
+            .filter(|retry| retry.at.floor_secs() == self.at.floor_secs());
         i64::from(self.rules.min_retries_per_second) - this_second.count() as i64
     }
 
@@ -126,15 +125,15 @@ impl Model {
         retries.filter(move |retry| retry.source == source && !retry.is_refunded)
     }
 
-    fn is_in_window(&self, at: u64) -> bool {
-        let bucket = self.rules.window / 10;
-        self.at / bucket - at / bucket < 10
+    fn is_in_window(&self, at: Nanos) -> bool {
+        let bucket = (self.rules.window / 10).get();
+        self.at.get() / bucket - at.get() / bucket < 10
     }
 
-    /// By how much the retries of some interval exceed what the interval may have, at worst, in
-    /// hundredths of a retry. Intervals that matter begin and end with a retry.
+    /// The largest excess of the retries in any interval over the bound, in hundredths of a retry. Only intervals that
+    /// begin and end with a retry matter.
     pub(super) fn greatest_excess(&self) -> i64 {
-        let used: Vec<u64> = self
+        let used: Vec<Nanos> = self
             .retries
             .iter()
             .filter(|retry| !retry.is_refunded)
@@ -146,7 +145,7 @@ impl Model {
                 let requests = self.requests.iter();
                 let requests =
                     requests.filter(|at| **at + self.rules.window > *start && *at <= end);
-                let seconds = end / SECOND - start / SECOND + 1;
+                let seconds = end.floor_secs() - start.floor_secs() + 1;
                 let allowed = requests.count() as i64 * i64::from(self.rules.ratio)
                     + seconds as i64 * i64::from(self.rules.min_retries_per_second) * 100;
                 greatest = greatest.max((j - i + 1) as i64 * 100 - allowed);

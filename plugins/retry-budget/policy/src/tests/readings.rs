@@ -1,4 +1,4 @@
-//! Requests that can be read in more than one way.
+//! Requests with several readings.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A budget for what is below `/<name>/`, with plenty in reserve.
+/// A budget for the paths below `/<name>/`, with a large reserve.
 fn below(name: &str, max_retries: u32) -> Value {
     json!({
         "name": name, "match": {"path": {"prefix": format!("/{name}/")}},
@@ -19,29 +19,29 @@ fn get(path: &str) -> [(&str, &str); 2] {
     [(":method", "GET"), (":path", path)]
 }
 
-/// What becomes of a request that reaches the upstream and fails: the budget, how many retries it was
-/// granted, why not more, and whether it paid.
+/// A request that reaches the upstream and fails: its budget, the number of granted retries, the reason for not more,
+/// and whether it paid.
 fn fate(world: &mut World, headers: &[(&str, &str)]) -> (usize, u32, Option<Reason>, bool) {
     let mut evaluation = world.send(headers);
     let attempts = 1 + u64::from(evaluation.granted());
-    let settlement = world.settle(&mut evaluation, attempts, URX);
+    let recorded = world.record(&mut evaluation, attempts, URX);
     (
         evaluation.budget().index(),
         evaluation.granted(),
-        settlement.denied,
-        settlement.deposited,
+        recorded.denied,
+        recorded.deposited,
     )
 }
 
 #[test]
-fn what_fits_only_possibly_is_under_the_budget_and_pays_nothing() {
+fn a_possible_fit_belongs_to_the_budget_and_does_not_pay() {
     let mut world = World::new(json!({"budgets": [below("a", 1), below("b", 2)]}));
     assert_eq!(fate(&mut world, &get("/a/x")), (0, 1, None, true));
     assert_eq!(fate(&mut world, &get("/b/x")), (1, 2, None, true));
     // Letter case and a final slash.
     assert_eq!(fate(&mut world, &get("/A/x")), (0, 1, None, false));
     assert_eq!(fate(&mut world, &get("/b")), (1, 2, None, false));
-    // In another reading no budget is for it.
+    // In another reading, no budget applies.
     assert_eq!(fate(&mut world, &get("/b/..%2fx")), (1, 2, None, false));
     assert!(world.try_send(&get("/c/x")).is_none());
 }
@@ -58,14 +58,14 @@ fn readings_under_different_budgets_leave_no_retries() {
                 (0, 0, ambiguous, false),
                 "{path}"
             );
-            // It is not refused, and not counted as denied if it does well.
+            // It is not rejected, and not counted as denied if it succeeds.
             let mut evaluation = world.send(&get(path));
             assert_eq!(evaluation.denial(), None);
-            assert_eq!(world.settle(&mut evaluation, 1, 0).denied, None);
+            assert_eq!(world.record(&mut evaluation, 1, 0).denied, None);
             let written = world.written(&evaluation, &get(path));
             assert_eq!(line(&written, "x-envoy-max-retries").as_deref(), Some("0"));
         }
-        // The same with a budget that is for everything else.
+        // The same with a budget for all other requests.
         budgets = vec![below("a", 1), json!({"name": "rest", "max_retries": 10})];
     }
 }
@@ -113,8 +113,8 @@ fn the_strictest_budget_decides() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// However a path is spelled, it has no more retries than each server that may read it would have it
-    /// have, and pays no budget but that of all readings.
+    /// For any spelling of a path, a request gets no more retries than each server's reading allows, and pays only
+    /// into the budget of all readings.
     #[test]
     fn no_spelling_has_more_retries_than_a_plain_one(
         retries in prop::collection::vec(0..4_u32, 3),

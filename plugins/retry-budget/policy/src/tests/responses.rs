@@ -1,4 +1,4 @@
-//! What responses tell the caller.
+//! Stop signals in responses.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -7,7 +7,7 @@ use super::*;
 
 const GRPC: [(&str, &str); 2] = [(":method", "POST"), ("content-type", "application/grpc")];
 
-/// The marks of a response with these headers to a request that was sent once: `x-portcullis-retry` and
+/// The stop signal of a response with these headers to a request that was sent once: `x-portcullis-retry` and
 /// `grpc-retry-pushback-ms`.
 fn marks(
     world: &mut World,
@@ -15,7 +15,7 @@ fn marks(
     response: &[(&str, &str)],
 ) -> [Option<String>; 2] {
     let mut evaluation = world.send(request);
-    world.settle(&mut evaluation, 1, 0);
+    world.record(&mut evaluation, 1, 0);
     let mut headers = header_map(response);
     world.policy.on_response(&mut evaluation, &mut headers);
     let first = line(&headers, "x-portcullis-retry");
@@ -59,7 +59,7 @@ fn nothing_is_said_while_there_are_retries_left() {
     world.succeed(1);
     let seen = marks(&mut world, &[(":method", "GET")], &[(":status", "503")]);
     assert_eq!(seen, [None, None]);
-    // Not for methods either that are not retried here: the caller may know better.
+    // Nor for methods that are not retried here: the caller may know better.
     let seen = marks(&mut world, &[(":method", "POST")], &[(":status", "503")]);
     assert_eq!(seen, [None, None]);
 }
@@ -70,7 +70,7 @@ fn a_request_that_had_fewer_than_it_should_says_stop() {
     world.succeed(1);
     let mut evaluation = world.get();
     assert_eq!(evaluation.granted(), 1);
-    world.settle(&mut evaluation, 2, URX);
+    world.record(&mut evaluation, 2, URX);
     assert!(evaluation.needs_response());
 }
 
@@ -78,7 +78,7 @@ fn a_request_that_had_fewer_than_it_should_says_stop() {
 fn nothing_is_said_of_an_answer_that_is_not_the_upstreams() {
     let mut world = empty();
     let mut evaluation = world.get();
-    world.settle(&mut evaluation, 0, 0);
+    world.record(&mut evaluation, 0, 0);
     assert!(!evaluation.needs_response());
 }
 
@@ -92,7 +92,7 @@ fn an_open_breaker_says_stop() {
 }
 
 #[test]
-fn grpc_is_told_by_its_status_wherever_that_stands() {
+fn grpc_gets_the_signal_by_its_status_wherever_that_is() {
     let mut world = empty();
     for (status, is_failure) in [
         ("0", false),
@@ -113,7 +113,7 @@ fn grpc_is_told_by_its_status_wherever_that_stands() {
         assert_eq!(seen, [no, minus_one.clone()], "headers, {status}");
 
         let mut evaluation = world.send(&GRPC);
-        world.settle(&mut evaluation, 1, 0);
+        world.record(&mut evaluation, 1, 0);
         let mut headers = header_map(&[(":status", "200")]);
         world.policy.on_response(&mut evaluation, &mut headers);
         assert!(headers.changes().is_empty());
@@ -125,7 +125,7 @@ fn grpc_is_told_by_its_status_wherever_that_stands() {
 }
 
 #[test]
-fn a_grpc_request_that_gets_an_http_error_is_told_at_once() {
+fn a_grpc_request_with_an_http_error_gets_the_signal_at_once() {
     let mut world = empty();
     let seen = marks(&mut world, &GRPC, &[(":status", "503")]);
     assert_eq!(seen, [yes("no"), yes("-1")]);

@@ -1,4 +1,4 @@
-//! Budgets that are tried out.
+//! Budgets in shadow mode.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -28,7 +28,7 @@ fn nothing_is_written_but_a_mark() {
             Some("retry_budget;orders")
         );
         assert_eq!(written.changes().len(), 1);
-        world.settle(&mut granted, 2, 0);
+        world.record(&mut granted, 2, 0);
     }
 }
 
@@ -41,13 +41,13 @@ fn the_ledger_is_kept_as_in_earnest() {
         for _ in 0..1_000 {
             let mut evaluation = world.get();
             assert!(!evaluation.needs_flags(4));
-            let settlement = world.settle(&mut evaluation, 4, 0);
-            used += settlement.used;
-            denied += u32::from(settlement.denied == Some(Reason::BudgetEmpty));
-            // It does not tell callers anything.
+            let recorded = world.record(&mut evaluation, 4, 0);
+            used += recorded.used;
+            denied += u32::from(recorded.denied == Some(Reason::BudgetEmpty));
+            // It sends no stop signal.
             assert!(!evaluation.needs_response());
         }
-        // Each fifth request could have had one.
+        // Every fifth request could have had a retry.
         assert_eq!((used, denied), (199, 1_000));
     }
 }
@@ -66,8 +66,8 @@ fn a_retry_that_would_be_denied_passes_with_a_mark() {
             line(&written, "x-portcullis-shadow").as_deref(),
             Some("retry_budget;orders")
         );
-        world.settle(&mut retry, 1, 0);
-        // It was not paid for: five requests, and there is a retry.
+        world.record(&mut retry, 1, 0);
+        // The retry was not charged: after five requests, there is a retry.
         world.succeed(5);
         assert_eq!(world.get().granted(), 1);
     }

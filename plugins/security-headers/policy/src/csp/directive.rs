@@ -1,4 +1,4 @@
-//! The directives that browsers know, and what stands in them.
+//! The directives that browsers support, and their values.
 
 use super::NONCE;
 use super::source;
@@ -10,16 +10,16 @@ pub(super) struct Directive {
     content: Content,
 }
 
-/// What the value of a directive is made of.
+/// The kind of items in a directive's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
     /// Sources.
     Sources,
-    /// Sources, among which a nonce means something.
+    /// Sources, including nonces.
     SourcesOrNonce,
-    /// Who may frame the page: `'self'`, schemes and hosts.
+    /// Sites that may frame the page: `'self'`, schemes and hosts.
     Ancestors,
-    /// What a sandboxed page may do nevertheless.
+    /// Permissions of a sandboxed page.
     SandboxFlags,
     /// `'script'`.
     SinkGroup,
@@ -37,8 +37,8 @@ enum Content {
 
 use Content::*;
 
-/// The directives of CSP Level 3, of Trusted Types and of fenced frames. Those that browsers have
-/// dropped (`plugin-types`, `block-all-mixed-content` and others) do nothing, so they are not here.
+/// The directives of CSP Level 3, of Trusted Types and of fenced frames. Directives that browsers have dropped
+/// (`plugin-types`, `block-all-mixed-content` and others) have no effect, so they are not listed.
 pub(super) static DIRECTIVES: [Directive; 27] = [
     directive("base-uri", Sources),
     directive("child-src", Sources),
@@ -58,7 +58,7 @@ pub(super) static DIRECTIVES: [Directive; 27] = [
     directive("require-trusted-types-for", SinkGroup),
     directive("sandbox", SandboxFlags),
     directive("script-src", SourcesOrNonce),
-    // Nonces belong to elements, not to attributes such as `onclick`.
+    // Nonces apply to elements, not to attributes such as `onclick`.
     directive("script-src-attr", Sources),
     directive("script-src-elem", SourcesOrNonce),
     directive("style-src", SourcesOrNonce),
@@ -97,19 +97,18 @@ impl Directive {
         DIRECTIVES.iter().find(|directive| directive.name == name)
     }
 
-    /// Checks one item of the value. The error is what is expected instead.
+    /// Checks one item of the value. The error describes the expected items.
     pub(super) fn check_item(&self, item: &str) -> Result<(), String> {
         let is_word = |byte: u8| byte.is_ascii_graphic() && byte != b';' && byte != b',';
         if item.is_empty() || !item.bytes().all(is_word) {
             return Err(
-                "visible ASCII without blanks, commas and semicolons, each source as an item of \
-                 its own"
+                "visible ASCII without spaces, commas or semicolons, and one source per item"
                     .to_owned(),
             );
         }
         match self.content {
             Sources if item == NONCE => Err(format!(
-                "another source: a nonce means nothing here, only in {}",
+                "another source: a nonce has no effect here, only in {}",
                 names_with(SourcesOrNonce)
             )),
             SourcesOrNonce if item == NONCE => Ok(()),
@@ -119,20 +118,20 @@ impl Directive {
             SinkGroup => one_of(&["'script'"], item),
             TrustedTypes => check_trusted_type(item),
             WebRtc => one_of(&["'allow'", "'block'"], item),
-            // What is left are a token and a URL, which have no more structure to rely on.
+            // A token and a URL have no further structure to check.
             Endpoint | Urls => Ok(()),
             Nothing => Err("an empty list: this directive has no value".to_owned()),
         }
     }
 
-    /// Checks how many items there are, each of which is valid by itself.
+    /// Checks the number of items, each of which is valid by itself.
     pub(super) fn check_list(&self, items: &[String]) -> Result<(), &'static str> {
         let may_be_empty = matches!(self.content, SandboxFlags | Nothing);
         let must_be_one = matches!(self.content, SinkGroup | WebRtc | Endpoint);
         if items.is_empty() && !may_be_empty {
             return Err(match must_be_one {
                 true => "found an empty list; expected one item",
-                false => "found an empty list; expected [\"'none'\"] if nothing is allowed",
+                false => "found an empty list; expected [\"'none'\"] to allow nothing",
             });
         }
         if items.len() > 1 && must_be_one {

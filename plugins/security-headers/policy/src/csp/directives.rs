@@ -1,4 +1,4 @@
-//! A policy as it is written in a configuration: an object of directives.
+//! A policy in the form of the configuration: an object of directives.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::NONCE;
 use super::directive::{DIRECTIVES, Directive};
 use super::source::NOTHING;
 
-/// Directives in the order in which they were written.
+/// Directives in the order of the configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Directives(Vec<(&'static Directive, Vec<String>)>);
 
@@ -18,8 +18,8 @@ impl Directives {
         self.0.is_empty()
     }
 
-    /// The same policy for a response that has no nonce: a list that would become empty, which
-    /// some browsers take for no directive, allows nothing.
+    /// The policy for a response without a nonce. A list that would become empty says `'none'`, because some browsers
+    /// ignore a directive with an empty list.
     pub(super) fn without_nonces(&self) -> Self {
         let directives = self.0.iter().map(|(directive, items)| {
             let mut rest: Vec<String> = items
@@ -36,7 +36,7 @@ impl Directives {
     }
 }
 
-/// As in the header.
+/// The form of the header.
 impl fmt::Display for Directives {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (directive, items)) in self.0.iter().enumerate() {
@@ -121,7 +121,7 @@ impl<'de> Visitor<'de> for ListOf {
     }
 }
 
-/// One item of a directive. Each is checked where it is read, so that all errors are reported.
+/// One item of a directive. Each is checked when it is read, so that all errors are reported.
 struct ItemOf(&'static Directive);
 
 impl<'de> DeserializeSeed<'de> for ItemOf {

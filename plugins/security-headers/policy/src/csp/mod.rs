@@ -14,21 +14,20 @@ use directives::Directives;
 /// The keyword that stands for a fresh nonce.
 const NONCE: &str = "'nonce'";
 
-/// Where a page may load from, and what it may run.
+/// Content-Security-Policy: the sources that a page may load and run content from.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Csp {
-    /// The policy, directive by directive, in place of the preset's whole policy. Keywords stand
-    /// in single quotes, as in the header; `'nonce'` is a fresh nonce on every response. Without
-    /// this field: the preset's policy. `{}`: no policy at all.
+    /// Directives, replacing the preset's whole policy; `{}` sends no policy. Write keywords in single quotes, as in
+    /// the header. `'nonce'` stands for a fresh nonce on every response. Default: the preset's policy.
     directives: Option<Directives>,
-    /// Only report what the policy would forbid.
+    /// Send the policy as `Content-Security-Policy-Report-Only`, which only reports violations. Default: false.
     report_only: bool,
 }
 
 impl Csp {
-    /// What a configuration without `csp` says.
+    /// The value of a configuration without `csp`.
     pub(super) const OF_PRESET: Self = Self {
         directives: None,
         report_only: false,
@@ -41,7 +40,7 @@ impl Csp {
         }
     }
 
-    /// The policy; `preset` is that of the preset.
+    /// The policy to send. `preset` is the preset's policy.
     pub(super) fn policy(&self, preset: Option<&'static str>) -> Option<DefaultValue> {
         let Some(directives) = &self.directives else {
             return preset.map(|policy| DefaultValue::Fixed(policy.into()));
@@ -54,17 +53,17 @@ impl Csp {
             return Some(DefaultValue::Fixed(policy.into()));
         }
         Some(DefaultValue::WithNonce(NoncePolicy {
-            // No source but the keyword itself contains it, because no other has quotes inside.
+            // Only the keyword itself contains this text: no other source has quotes inside.
             parts: policy.split(NONCE).map(str::to_owned).collect(),
             without: directives.without_nonces().to_string().into(),
         }))
     }
 }
 
-/// A policy with places for a nonce.
+/// A policy with placeholders for a nonce.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoncePolicy {
-    /// What stands before, between and after the places.
+    /// The texts before, between and after the placeholders.
     parts: Vec<String>,
     /// The policy for responses that have no nonce.
     without: Bytes,

@@ -1,8 +1,7 @@
-//! Source expressions: who may provide something.
+//! Source expressions: the origins that may provide content.
 //!
-//! A mistake here makes a browser ignore the source silently, or opens more than was meant (an
-//! unquoted `self` is a host of that name), so everything that browsers would not understand is
-//! refused.
+//! Browsers silently ignore a source that they do not understand, or allow more than intended (an unquoted `self` is
+//! a host of that name). So the plugin refuses every source that browsers would not understand.
 
 use super::NONCE;
 use crate::origin::is_scheme;
@@ -32,7 +31,7 @@ const KEYWORDS: [&str; 14] = [
 /// Hash algorithms, and the length of their digests in base64.
 const HASHES: [(&str, usize); 3] = [("sha256-", 44), ("sha384-", 64), ("sha512-", 88)];
 
-/// Checks a source, which is visible ASCII. The error is what is expected instead.
+/// Checks a source, which is visible ASCII. The error describes the expected sources.
 pub(super) fn check(source: &str) -> Result<(), String> {
     match source.strip_prefix('\'') {
         Some(rest) => match rest.strip_suffix('\'') {
@@ -43,7 +42,7 @@ pub(super) fn check(source: &str) -> Result<(), String> {
     }
 }
 
-/// Checks who may frame a page.
+/// Checks a source of `frame-ancestors`.
 pub(super) fn check_ancestor(source: &str) -> Result<(), String> {
     match source.starts_with('\'') && source != SELF && source != NOTHING {
         true => Err("'self', 'none', a scheme or a host: nothing else can frame a page".to_owned()),
@@ -57,8 +56,8 @@ fn check_quoted(source: &str, inner: &str) -> Result<(), String> {
     }
     if inner.starts_with("nonce-") {
         return Err(format!(
-            "\"{NONCE}\", which stands for a fresh nonce on every response: one that is always the \
-             same protects nothing"
+            "\"{NONCE}\", which stands for a fresh nonce on every response: a constant nonce protects \
+             nothing"
         ));
     }
     for (algorithm, length) in HASHES {
@@ -72,7 +71,7 @@ fn check_quoted(source: &str, inner: &str) -> Result<(), String> {
         }
     }
     Err(format!(
-        "a keyword that browsers know: {}, {NONCE}, or a hash 'sha256-…'",
+        "a keyword that browsers support: {}, {NONCE}, or a hash 'sha256-…'",
         KEYWORDS.join(", ")
     ))
 }
@@ -84,7 +83,7 @@ fn check_unquoted(source: &str) -> Result<(), String> {
         .any(|start| source.starts_with(start));
     if quoted == NONCE || starts_like_keyword || KEYWORDS.contains(&quoted.as_str()) {
         return Err(format!(
-            "\"'{source}'\": keywords, nonces and hashes stand in single quotes"
+            "\"'{source}'\": keywords, nonces and hashes need single quotes"
         ));
     }
     let is_scheme_source = source.strip_suffix(':').is_some_and(is_scheme);
@@ -98,7 +97,7 @@ fn check_unquoted(source: &str) -> Result<(), String> {
     }
 }
 
-/// Standard or URL-safe alphabet, with padding: the length of a digest leaves no choice.
+/// Whether this is base64 in the standard or URL-safe alphabet, with the padding that the length requires.
 fn is_base64(digest: &str, length: usize) -> bool {
     let symbols = digest.trim_end_matches('=');
     let padding = match length {

@@ -1,7 +1,6 @@
-//! Response headers that tell strangers which software runs here, and how.
+//! Response headers that disclose the software of a server and its configuration.
 
-/// What the OWASP Secure Headers Project advises to remove (list of 2026-07-19), in lower case and
-/// sorted.
+/// The headers that the OWASP Secure Headers Project recommends to remove (list of 2026-07-19), in lower case, sorted.
 pub(super) static DISCLOSING: [&str; 87] = [
     "$wsep",
     "host-header",

@@ -1,7 +1,6 @@
 //! Sets of headers to start from.
 //!
-//! What the field knows as good defaults, with the values as published, so that scanners and people
-//! recognise them:
+//! Well-known good defaults, with the values as published, so that scanners and people recognise them:
 //!
 //! | header | `helmet` | `owasp` | `strict` | `api` |
 //! |---|---|---|---|---|
@@ -19,25 +18,23 @@
 //! | `x-dns-prefetch-control` | `off` | `off` | `off` | |
 //! | `x-permitted-cross-domain-policies` | `none` | `none` | `none` | |
 //! | `x-download-options`, `x-xss-protection` | `noopen`, `0` | | | |
-//! | removed | `x-powered-by` | what tells of software | what tells of software | `x-powered-by` |
+//! | removed | `x-powered-by` | software disclosure | software disclosure | `x-powered-by` |
 //!
-//! Where cross-site requests are checked, `referrer-policy` is `same-origin` (see
+//! If cross-site requests are checked, `referrer-policy` is `same-origin` (see
 //! [the policy](super#cross-site-requests)).
 //!
-//! `helmet` is that of helmet 8.3, except that HSTS goes over TLS only. `owasp` is the list of the
-//! OWASP Secure Headers Project of 2026-07-19 without `Clear-Site-Data`, which belongs on a logout
-//! and would log everybody out on every page.
+//! `helmet` has the values of helmet 8.3, except that it sends HSTS over TLS only. `owasp` is the list of the OWASP
+//! Secure Headers Project of 2026-07-19 without `Clear-Site-Data`, which belongs on a logout and would log everyone
+//! out on every page.
 //!
-//! `strict` is for pages that are written for it. Everything is forbidden that is not named, and
-//! what is named comes from the page's own origin; inline scripts and styles, frames, plug-ins,
-//! workers and a `<base>` are forbidden. Responses may not be cached unless the upstream says so,
-//! because a page that nobody thought about may well be personal.
+//! `strict` is for pages written for it. It forbids everything that it does not list, and allows the listed content
+//! from the page's own origin only. Inline scripts and styles, frames, plug-ins, workers and a `<base>` are forbidden.
+//! Responses may not be cached unless the upstream says so, because any page may be personal.
 //!
-//! `api` is for responses that are no documents. Its policy forbids everything, for the case that a
-//! browser shows a response as a document after all (an error in HTML, say), and its framing: that
-//! makes `x-frame-options` superfluous. `cross-origin-resource-policy` keeps responses out of other
-//! sites' processes; it does not concern requests made with CORS. The other headers only mean
-//! something on documents: what windows, features, referrers and agents a page has.
+//! `api` is for responses that are not documents. Its policy forbids everything, in case a browser does show a
+//! response as a document (an error in HTML, say), and framing, so `x-frame-options` is unnecessary.
+//! `cross-origin-resource-policy` keeps responses out of other sites' processes; it does not apply to requests with
+//! CORS. The other headers only affect documents: their windows, features, referrers and agents.
 
 mod disclosing;
 
@@ -50,7 +47,7 @@ use super::hsts::Hsts;
 use disclosing::DISCLOSING;
 use portcullis_core::config::Duration;
 
-/// A set of headers to start from.
+/// Set of headers to start from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -58,17 +55,17 @@ pub enum Preset {
     /// The headers of helmet 8.3, the usual choice for web sites.
     #[default]
     Helmet,
-    /// The headers that the OWASP Secure Headers Project advises.
+    /// The headers that the OWASP Secure Headers Project recommends.
     Owasp,
-    /// Everything forbidden but what a page's own origin provides.
+    /// Allows only content from the page's own origin, for pages written for it.
     Strict,
-    /// For responses that are no documents, such as JSON.
+    /// For responses that are not documents, such as JSON.
     Api,
-    /// No headers.
+    /// Adds and removes no headers.
     None,
 }
 
-/// The headers of a preset. Those that a structured field can replace stand apart.
+/// The headers of a preset. Those that a field of the configuration can replace are separate.
 #[derive(Debug)]
 pub(super) struct PresetHeaders {
     pub(super) csp: Option<&'static str>,
@@ -76,7 +73,7 @@ pub(super) struct PresetHeaders {
     pub(super) permissions_policy: Option<&'static str>,
     pub(super) cross_origin: CrossOrigin,
     pub(super) others: &'static [(&'static str, &'static str)],
-    /// Names of headers that are removed, sorted.
+    /// Sorted names of headers to remove.
     pub(super) removed: &'static [&'static str],
 }
 
@@ -92,7 +89,7 @@ impl Preset {
     }
 }
 
-/// As it is written in a configuration.
+/// The form of the configuration.
 impl fmt::Display for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -192,7 +189,7 @@ static NONE: PresetHeaders = PresetHeaders {
     removed: &[],
 };
 
-/// What `window.crossOriginIsolated` needs, and nothing shared with others.
+/// The values that `window.crossOriginIsolated` needs, and a resource policy that shares nothing.
 const ISOLATED: CrossOrigin = cross_origin(
     Some(Opener::SameOrigin),
     Some(Embedder::RequireCorp),

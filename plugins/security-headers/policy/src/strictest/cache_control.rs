@@ -1,16 +1,16 @@
-//! `Cache-Control`: where a response may be stored, and for how long it may be used.
+//! `Cache-Control`: storage and reuse of responses.
 
 use bytes::Bytes;
 
-/// What a header forbids; more bits forbid more.
+/// The uses that a header forbids, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Forbidden(u8);
 
-/// To use it again without asking.
+/// Reuse without revalidation.
 const REUSE: u8 = 0b001;
-/// To store it for several users.
+/// Storage for several users.
 const SHARING: u8 = 0b010;
-/// To rely on it longer, or in more cases, than caches do by themselves.
+/// Reuse for longer, or in more cases, than caches do by default.
 const LONGER: u8 = 0b100;
 /// Everything: `no-store`.
 const ALL: u8 = 0b111;

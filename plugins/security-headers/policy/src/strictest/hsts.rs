@@ -1,11 +1,11 @@
-//! `Strict-Transport-Security`: browsers take the first line (RFC 6797, section 8.1).
+//! `Strict-Transport-Security`: browsers read the first line (RFC 6797, section 8.1).
 
 use bytes::Bytes;
 
 /// Directives of one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Directives {
-    /// In seconds. 0 makes browsers forget, which is less than no header.
+    /// In seconds. 0 makes browsers forget the policy, which is weaker than no header.
     max_age: u64,
     include_subdomains: bool,
     preload: bool,
@@ -52,7 +52,7 @@ pub(super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     vec![value.into()]
 }
 
-/// `None` for what browsers ignore.
+/// The directives of the first line; `None` if browsers ignore it.
 fn parse(lines: &[Bytes]) -> Option<Directives> {
     let mut directives = Directives::default();
     let mut has_age = false;

@@ -1,20 +1,20 @@
-//! The strictest of two responses that one upstream's answer may become.
+//! The strictest combination of the headers that several rules give one response.
 //!
-//! A request that possibly falls under several rules gets a response that protects at least as much as each
-//! of these rules would have it:
+//! If several rules possibly fit a request, each header of its response is at least as strict as each of these rules
+//! would make it:
 //!
-//! | header | of two that differ |
+//! | header | result if two differ |
 //! |---|---|
 //! | `content-security-policy`, also report-only | both: browsers enforce each policy |
 //! | `strict-transport-security` | the longer `max-age`, `includeSubDomains` and `preload` if either has them |
-//! | `permissions-policy` | of each feature the shorter list |
-//! | `cache-control` | `no-store`; otherwise `private` and `no-cache` if either has them; what allows to store and reuse only if both do |
+//! | `permissions-policy` | the shorter list of each feature |
+//! | `cache-control` | `no-store`; otherwise `private` and `no-cache` if either has them; permission to store and reuse only if both have it |
 //! | `set-cookie` | every attribute that either adds, and the stricter `SameSite` |
-//! | those in [`scale`] | the one that stands first on its scale |
-//! | what allows something: `access-control-*` and others in [`is_grant`] | lines that both have |
-//! | any other | the change by the rule that is certain, or else one that adds lines or removes the header |
+//! | those in [`scale`] | the value that is first on its scale |
+//! | headers that allow something: `access-control-*` and others in [`is_grant`] | lines that both have |
+//! | any other | the change of the certain rule; without one, a change that adds lines or removes the header |
 //!
-//! Absence is a value too: it is stricter than `referrer-policy: unsafe-url`.
+//! Absence counts as a value: it is stricter than `referrer-policy: unsafe-url`.
 
 mod cache_control;
 mod hsts;
@@ -29,11 +29,11 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::cookies;
-use super::framing::FrameOptions;
+use super::frame_ancestors::FrameOptions;
 use portcullis_core::headers::HeaderMap;
 
 /// Makes `ours` at least as strict as `theirs`; both came from `original`.
-pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {
+pub(super) fn join(ours: &mut HeaderLines, theirs: &HeaderLines, original: &HeaderLines) {
     let stricter: Vec<(Bytes, Vec<Bytes>)> = pairs(ours, theirs)
         .filter(|(_, own, other)| !are_same(own, other))
         .filter_map(|(name, own, other)| {
@@ -46,8 +46,8 @@ pub(super) fn join(ours: &mut Lines, theirs: &Lines, original: &Lines) {
     }
 }
 
-/// Gives a response, which has the lines of `before`, those of `after`: one change for each header that differs.
-pub(super) fn write(before: &Lines, after: &Lines, response: &mut HeaderMap) {
+/// Changes a response from the lines of `before` to those of `after`, with one change for each header that differs.
+pub(super) fn write(before: &HeaderLines, after: &HeaderLines, response: &mut HeaderMap) {
     for (name, before, after) in pairs(before, after) {
         if !are_same(before, after) {
             write_header(response, name.clone(), before, after.to_vec());
@@ -57,17 +57,17 @@ pub(super) fn write(before: &Lines, after: &Lines, response: &mut HeaderMap) {
 
 /// The lines of all headers but the pseudo-headers, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lines {
+pub(super) struct HeaderLines {
     names: Vec<Bytes>,
-    /// As many.
+    /// The value of each line, in the order of `names`.
     values: Vec<Bytes>,
 }
 
-impl Lines {
+impl HeaderLines {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut lines = Vec::with_capacity(headers.iter().len());
         lines.extend(headers.iter().filter(|(name, _)| !name.starts_with(b":")));
-        // Stable, so that the lines of a header stay in their order.
+        // The sort is stable, so the lines of a header keep their order.
         lines.sort_by(|(left, _), (right, _)| order(left, right));
         Self {
             names: lines.iter().map(|(name, _)| name.clone()).collect(),
@@ -87,7 +87,7 @@ impl Lines {
         self.values.splice(range, lines);
     }
 
-    /// Where the lines of a header are, or belong.
+    /// The range of a header's lines; empty, at their place, if there are none.
     fn range(&self, name: &Bytes) -> Range<usize> {
         let begin = self
             .names
@@ -98,7 +98,7 @@ impl Lines {
         }
     }
 
-    /// Where the lines of the header end that begin there.
+    /// The end of the lines of the header whose lines begin at `begin`.
     fn end_of(&self, begin: usize) -> usize {
         let names = self.names.get(begin..).unwrap_or_default();
         let Some(first) = names.first() else {
@@ -109,7 +109,7 @@ impl Lines {
     }
 }
 
-/// The order of names: any, but one that the length settles for most.
+/// The order of names. Any total order works; this one needs only the length for most pairs.
 fn order(left: &Bytes, right: &Bytes) -> Ordering {
     let by_length = left.len().cmp(&right.len());
     by_length.then_with(|| match left.as_ptr() == right.as_ptr() {
@@ -118,16 +118,16 @@ fn order(left: &Bytes, right: &Bytes) -> Ordering {
     })
 }
 
-/// Whether lines are equal. Those of two rules are mostly one in memory, which is seen at a glance.
+/// Whether lines are equal. The values of two rules mostly share memory, so comparing the pointers is enough.
 fn are_same(left: &[Bytes], right: &[Bytes]) -> bool {
     let is_same = |(left, right)| order(left, right).is_eq();
     left.len() == right.len() && left.iter().zip(right).all(is_same)
 }
 
-/// Each name that either has, with the lines of both.
+/// Each name that occurs on either side, with the lines of both sides.
 fn pairs<'a>(
-    left: &'a Lines,
-    right: &'a Lines,
+    left: &'a HeaderLines,
+    right: &'a HeaderLines,
 ) -> impl Iterator<Item = (&'a Bytes, &'a [Bytes], &'a [Bytes])> {
     let (mut own, mut other) = (0, 0);
     std::iter::from_fn(move || {
@@ -137,7 +137,7 @@ fn pairs<'a>(
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return None,
         };
-        let take = |lines: &'a Lines, at: &mut usize, is_next: bool| {
+        let take = |lines: &'a HeaderLines, at: &mut usize, is_next: bool| {
             let begin = *at;
             if is_next {
                 *at = lines.end_of(begin);
@@ -154,12 +154,12 @@ fn pairs<'a>(
     })
 }
 
-/// The lines of a header that are at least as strict as either; `None` for ours.
+/// Lines of a header at least as strict as both; `None` if those are `ours`.
 fn stricter(
     header: &Bytes,
     ours: &[Bytes],
     theirs: &[Bytes],
-    original: &Lines,
+    original: &HeaderLines,
 ) -> Option<Vec<Bytes>> {
     Some(match &header[..] {
         b"content-security-policy" | b"content-security-policy-report-only" => union(ours, theirs),
@@ -170,7 +170,7 @@ fn stricter(
         b"x-frame-options" => {
             return stricter_on_scale(ours, theirs, |lines| FrameOptions::of(lines).rank());
         }
-        name if is_grant(name) => both(ours, theirs),
+        name if is_grant(name) => intersection(ours, theirs),
         name => match scale::of(name) {
             Some(scale) => return stricter_on_scale(ours, theirs, |lines| scale.rank(lines)),
             None => return merged(ours, theirs, original.get(header)),
@@ -194,7 +194,7 @@ fn write_header(response: &mut HeaderMap, name: Bytes, ours: &[Bytes], joined: V
     }
 }
 
-/// Whether the header allows something that is forbidden without it.
+/// Whether the header allows something that is forbidden by default.
 fn is_grant(name: &[u8]) -> bool {
     let is_one = |name: &[u8]| {
         matches!(
@@ -215,7 +215,7 @@ fn union(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     ours.iter().chain(more).cloned().collect()
 }
 
-fn both(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
+fn intersection(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     let common = ours.iter().filter(|line| theirs.contains(line));
     common.cloned().collect()
 }
@@ -228,7 +228,7 @@ fn stricter_on_scale(
     (rank(theirs) < rank(ours)).then(|| theirs.to_vec())
 }
 
-/// A rule gives attributes to cookies, and neither adds nor removes one.
+/// Rules only add attributes to cookies, so both sides have the same number of lines.
 fn set_cookie(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     let pairs = ours.iter().zip(theirs);
     pairs

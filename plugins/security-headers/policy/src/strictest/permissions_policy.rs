@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-/// A feature, and the list of those who may use it.
+/// A feature, and the list of origins that may use it.
 type Feature<'a> = (&'a [u8], &'a [u8]);
 
 pub(in super::super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
-    // A policy beside none: all of it is stricter, unless it gives a feature to everybody.
+    // If only one side has a policy, all of it is stricter, unless it allows a feature for all origins.
     let gives = |lines: &[Bytes]| lines.iter().any(|line| line.contains(&b'*'));
     match (ours, theirs) {
         (policy, []) | ([], policy) if !gives(policy) => return policy.to_vec(),
@@ -19,7 +19,7 @@ pub(in super::super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
             Some(others) => shorter(list, others),
             None => list,
         };
-        // Without an entry, a feature is for its own origin or, with some, for all.
+        // A feature without an entry is allowed for the page's own origin or, for some features, for all.
         if openness(list) < EVERYBODY || find(&other, name).is_some() {
             joined.push([name, &b"="[..], list].concat());
         }
@@ -35,7 +35,7 @@ pub(in super::super) fn join(ours: &[Bytes], theirs: &[Bytes]) -> Vec<Bytes> {
     }
 }
 
-/// Of a feature that is there twice, the last entry counts.
+/// The list of a feature. The last of several entries applies.
 fn find<'a>(features: &[Feature<'a>], name: &[u8]) -> Option<&'a [u8]> {
     let mut last_first = features.iter().rev();
     last_first
@@ -43,7 +43,7 @@ fn find<'a>(features: &[Feature<'a>], name: &[u8]) -> Option<&'a [u8]> {
         .map(|(_, list)| *list)
 }
 
-/// The list that both allow. Two different lists of origins have nothing in common for certain.
+/// The list that both allow. Two different lists of origins may have nothing in common.
 fn shorter<'a>(left: &'a [u8], right: &'a [u8]) -> &'a [u8] {
     let (less, more) = match openness(left) <= openness(right) {
         true => (left, right),
@@ -61,7 +61,7 @@ const OWN_ORIGIN: u8 = 1;
 const ORIGINS: u8 = 2;
 const EVERYBODY: u8 = 3;
 
-/// How many may use a feature: nobody, the page's own origin, others, everybody.
+/// The reach of a list: nobody, the page's own origin, other origins, everybody.
 fn openness(list: &[u8]) -> u8 {
     let inner = list
         .strip_prefix(b"(")
@@ -79,7 +79,7 @@ fn has_own_origin(list: &[u8]) -> bool {
     items.any(|item| item == b"self")
 }
 
-/// The entries of all lines. Lists hold neither commas nor quotes within quotes.
+/// The entries of all lines. Lists contain neither commas nor quotes within quotes.
 fn features(lines: &[Bytes]) -> Vec<Feature<'_>> {
     let members = lines
         .iter()

@@ -1,15 +1,15 @@
-//! Headers whose values stand in one order, from the strictest to the most open.
+//! Headers whose values are ordered from the strictest to the weakest.
 
 use bytes::Bytes;
 
-/// Stands for no header, and for a value that browsers ignore.
+/// A missing header, or a value that browsers ignore.
 const ABSENT: &str = "";
 
-/// The values of a header, the strictest first.
+/// The values of a header, strictest first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale(&'static [&'static str]);
 
-/// By name. Between values of different kinds the one that gives less to other origins is stricter.
+/// The scales by header name. Of values of different kinds, the one that gives less to other origins is stricter.
 static SCALES: [(&str, Scale); 9] = [
     (
         "cross-origin-embedder-policy",
@@ -38,7 +38,7 @@ static SCALES: [(&str, Scale); 9] = [
             "strict-origin",
             "origin",
             "strict-origin-when-cross-origin",
-            // As browsers do by default.
+            // The browsers' default.
             ABSENT,
             "origin-when-cross-origin",
             "no-referrer-when-downgrade",
@@ -67,8 +67,8 @@ pub(super) fn of(name: &[u8]) -> Option<Scale> {
 }
 
 impl Scale {
-    /// The position of the header on the scale. Of several values the last one counts that is known, as
-    /// for `Referrer-Policy`; the other headers have one.
+    /// The position of the header on the scale. The last known value applies, as for `Referrer-Policy`; the other
+    /// headers have only one value.
     pub(super) fn rank(self, lines: &[Bytes]) -> usize {
         let members = lines
             .iter()

@@ -14,7 +14,7 @@ fn the_shipped_example_is_valid() {
     );
 }
 
-/// Every field there is.
+/// Every field.
 #[test]
 fn a_full_configuration_is_valid() {
     let found = errors(&json!({
@@ -83,7 +83,7 @@ fn unknown_fields_are_refused_everywhere() {
 }
 
 #[test]
-fn headers_that_are_not_for_policies_are_refused() {
+fn headers_that_cannot_be_changed_are_refused() {
     let header = |name: &str| json!({"headers": [{"name": name, "action": "remove"}]});
     check(&[
         (
@@ -96,7 +96,7 @@ fn headers_that_are_not_for_policies_are_refused() {
         ),
         (header("x:y"), "expected the name of a header"),
         (header("x\u{e9}"), "expected the name of a header"),
-        (header(":status"), "pseudo headers are not for policies"),
+        (header(":status"), "pseudo-headers cannot be changed"),
         (
             header("Content-Length"),
             "found \"Content-Length\"; expected another header: this one",
@@ -139,7 +139,7 @@ fn actions_and_values_must_fit() {
         ),
         (
             entry(json!({"name": "x", "action": "remove", "value": "y"})),
-            "$.headers[0].value: found a value; the action \"remove\" has none",
+            "$.headers[0].value: found a value; the action \"remove\" takes none",
         ),
         (
             entry(json!({"name": "x", "value": "y"})),
@@ -179,7 +179,7 @@ fn names_of_rules_are_unique_and_not_reserved() {
 }
 
 #[test]
-fn other_words_are_refused_with_the_words_there_are() {
+fn unknown_values_are_refused_with_the_allowed_ones() {
     check(&[
         (
             json!({"mode": "on"}),

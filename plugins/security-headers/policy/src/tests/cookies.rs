@@ -31,10 +31,10 @@ fn attributes_are_added_when_they_are_missing() {
             "a=b; samesite = strict ",
             "a=b; samesite = strict ; Secure; HttpOnly",
         ),
-        // The upstream's own word stands, even one that browsers take for the default.
+        // The upstream's own value stays, even one that browsers treat as the default.
         ("a=b; SameSite=x", "a=b; SameSite=x; Secure; HttpOnly"),
         ("a=b; SameSite", "a=b; SameSite; Secure; HttpOnly"),
-        // Not attributes, but parts of name and value.
+        // These are parts of name and value, not attributes.
         (
             "secure=httponly",
             "secure=httponly; Secure; HttpOnly; SameSite=Lax",
@@ -70,7 +70,7 @@ fn browsers_refuse_same_site_none_without_secure() {
     ] {
         assert_eq!(cookie(&json!({}), line), format!("{line}; Secure"));
     }
-    // The last one counts.
+    // The last one applies.
     let line = "a=b; SameSite=None; SameSite=Lax";
     assert_eq!(cookie(&json!({}), line), line);
     assert_eq!(
@@ -80,7 +80,7 @@ fn browsers_refuse_same_site_none_without_secure() {
 }
 
 #[test]
-fn cookies_get_what_browsers_demand_of_them() {
+fn cookies_get_the_attributes_that_browsers_require() {
     for line in [
         "__Secure-a=b",
         "__Host-a=b; Path=/",
@@ -88,7 +88,7 @@ fn cookies_get_what_browsers_demand_of_them() {
         "part=1; Partitioned",
         "part=1; partitioned ; SameSite=Lax",
         "__Http-a=b; HttpOnly",
-        // A path or domain of the upstream's stays.
+        // A path or domain of the upstream stays.
         "__Host-a=b; Path=/x",
         "__Host-a=b; path",
     ] {
@@ -184,7 +184,7 @@ fn any_config() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Bytes that look like cookies now and then.
+/// Bytes that sometimes look like cookies.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::sample::select(vec![
@@ -222,7 +222,7 @@ fn rewritten(config: &Value, lines: &[Vec<u8>]) -> Vec<Bytes> {
     response.get_all("set-cookie").cloned().collect()
 }
 
-/// How often an attribute is there, read in the plainest way.
+/// The number of times that an attribute occurs, by the simplest parser.
 fn attributes(line: &[u8], name: &str) -> usize {
     let text = String::from_utf8_lossy(line).to_ascii_lowercase();
     text.split(';')

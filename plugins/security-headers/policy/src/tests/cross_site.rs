@@ -5,7 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::{Reason, Refusal};
 
-/// The verdict on a POST to `authority` with these headers.
+/// The reason for which a POST to `authority` with these headers is refused, if any.
 fn verdict(authority: &'static str, headers: &[(&'static str, &'static str)]) -> Option<Reason> {
     let policy = policy(&json!({"cross_site": {"trusted_origins": [
         "https://APP.example:443", "http://localhost:3000", "capacitor://localhost"]}}));
@@ -49,7 +49,7 @@ fn safe_methods_pass() {
     }
 }
 
-/// An internal redirect leads to another host, and leaves the origin as it is.
+/// An internal redirect leads to another host and leaves the origin unchanged.
 #[test]
 fn after_an_internal_redirect_the_host_that_was_asked_for_passes_too() {
     let redirected = |origin: &'static str, url: &'static str| {
@@ -116,7 +116,7 @@ fn sec_fetch_site_decides_where_it_is_present() {
         site(&["same-origin", "cross-site"]),
         Some(Reason::SecFetchSite)
     );
-    // An Origin that would pass or fail by itself does not matter.
+    // The origin does not matter, whether it would pass or fail by itself.
     assert_eq!(
         verdict(
             "a.example",
@@ -169,7 +169,7 @@ fn origin_must_be_the_host_where_sec_fetch_site_is_missing() {
         ("shop.example", "https://shop.example:8443"),
         ("shop.example:443", "http://shop.example"),
         ("shop.example:80", "https://shop.example"),
-        // Another port is another origin, and may be another service.
+        // Another port is another origin, possibly of another service.
         ("shop.example", "http://shop.example:443"),
         ("shop.example", "https://shop.example:80"),
         ("shop.example:8443", "https://shop.example"),
@@ -194,7 +194,7 @@ fn origin_must_be_the_host_where_sec_fetch_site_is_missing() {
 }
 
 #[test]
-fn who_is_no_browser_passes() {
+fn a_client_that_is_not_a_browser_passes() {
     assert_eq!(verdict("shop.example", &[]), None);
     assert_eq!(
         verdict("shop.example", &[("referer", "https://evil.example/")]),
@@ -252,10 +252,10 @@ fn every_origin_line_must_pass() {
     );
 }
 
-/// With `no-referrer`, browsers hide the origin even of a page's own forms; over plain HTTP they say nothing
-/// else of it.
+/// With `no-referrer`, browsers hide the origin even of a page's own forms, and over plain HTTP they send no other
+/// header about it.
 #[test]
-fn pages_show_their_own_origin_where_it_is_checked() {
+fn pages_show_their_own_origin_if_it_is_checked() {
     let referrer = |config: Value| one(&respond(&config, HeaderMap::default()), "referrer-policy");
     let some = |value: &str| Some(value.to_owned());
     let admin = |cross_site: Value| json!({"name": "admin", "match": {"path": {"prefix": "/admin/"}}, "cross_site": cross_site});
@@ -268,14 +268,14 @@ fn pages_show_their_own_origin_where_it_is_checked() {
         );
         assert_eq!(referrer(with(json!({"mode": "off"}))), some("no-referrer"));
         assert_eq!(referrer(json!({"preset": preset})), some("no-referrer"));
-        // The form may stand on a page of another rule.
+        // The form may be on a page of another rule.
         let rules = json!({"preset": preset, "rules": [admin(json!({}))]});
         assert_eq!(referrer(rules), some("same-origin"));
         let rules = json!({"preset": preset, "rules": [admin(json!({"mode": "off"}))]});
         assert_eq!(referrer(rules), some("no-referrer"));
     }
     assert_eq!(referrer(json!({"preset": "api", "cross_site": {}})), None);
-    // A value that is configured is sent, and the log says what it does.
+    // A configured value is sent, and the log describes its effect.
     let explicit = json!({"cross_site": {}, "headers": [
         {"name": "referrer-policy", "value": "no-referrer", "action": "set"}]});
     assert_eq!(referrer(explicit.clone()), some("no-referrer"));
@@ -287,7 +287,7 @@ fn pages_show_their_own_origin_where_it_is_checked() {
     );
 }
 
-/// `mode` of the plugin and of the field, and whether a refusal is enforced (or made at all).
+/// `mode` of the plugin and of the field, and whether a refusal is enforced; `None` without a refusal.
 #[test]
 fn the_milder_mode_counts() {
     let enforced = |mode: &str, cross_site: Value| {

@@ -28,7 +28,7 @@ fn a_policy_is_written_as_configured() {
         "webrtc": ["'block'"],
         "upgrade-insecure-requests": [],
     }));
-    // serde_json's objects are sorted; the order of the text is another test's.
+    // serde_json sorts the members of objects; another test covers their order.
     assert_eq!(
         one(
             &respond(&config, HeaderMap::default()),
@@ -154,14 +154,14 @@ fn errors_suggest_what_was_meant() {
     assert_eq!(
         error("script-src", "self"),
         "$.csp.directives.script-src[0]: found \"self\"; expected \"'self'\": keywords, nonces and \
-         hashes stand in single quotes"
+         hashes need single quotes"
     );
     assert_eq!(
         error("img-src", "'nonce'"),
-        "$.csp.directives.img-src[0]: found \"'nonce'\"; expected another source: a nonce means \
-         nothing here, only in default-src, script-src, script-src-elem, style-src, style-src-elem"
+        "$.csp.directives.img-src[0]: found \"'nonce'\"; expected another source: a nonce has \
+         no effect here, only in default-src, script-src, script-src-elem, style-src, style-src-elem"
     );
-    assert!(error("script-src", "'nonce-abc'").contains("one that is always the same"));
+    assert!(error("script-src", "'nonce-abc'").contains("a constant nonce protects"));
     assert!(error("script-src", "'unsafe'").contains("'unsafe-inline'"));
     assert!(error("frame-ancestors", "'unsafe-inline'").contains("nothing else can frame"));
     assert!(error("script-src", "'sha256-x'").contains("44 characters"));
@@ -180,8 +180,7 @@ fn lists_have_the_items_that_they_need() {
     let error = |directive: &str, items: &[&str]| errors(&csp(json!({directive: items})));
     assert_eq!(
         error("script-src", &[]),
-        "$.csp.directives.script-src: found an empty list; expected [\"'none'\"] if nothing is \
-         allowed"
+        "$.csp.directives.script-src: found an empty list; expected [\"'none'\"] to allow nothing"
     );
     for (directive, items) in [
         ("report-to", &[][..]),
@@ -228,7 +227,7 @@ fn any_source() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// No source can end its directive, its policy or the header, or add a second source.
+    /// No source can end its directive, its policy or the header, or add another source.
     #[test]
     fn a_policy_says_what_was_configured(
         directive in prop::sample::select(vec!["script-src", "frame-ancestors", "trusted-types",

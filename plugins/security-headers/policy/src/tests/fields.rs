@@ -1,4 +1,4 @@
-//! The structured fields, and what is wrong in them.
+//! Errors in the structured fields.
 
 use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
@@ -7,12 +7,12 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn hsts_promises_what_the_preload_list_demands() {
+fn hsts_with_preload_meets_the_requirements_of_the_preload_list() {
     let hsts = |hsts: Value| json!({"hsts": hsts});
     check(&[
         (
             hsts(json!({"preload": true, "max_age": "364d"})),
-            "$.hsts.max_age: found \"364d\" with \"preload\"; the preload list demands at least \"365d\"",
+            "$.hsts.max_age: found \"364d\" with \"preload\"; the preload list requires at least \"365d\"",
         ),
         (
             hsts(json!({"preload": true, "include_subdomains": false})),
@@ -38,7 +38,7 @@ fn permissions_are_checked() {
             camera(json!(["src"])),
             "$.permissions_policy.camera[0]: found \"src\"; expected \"self\"",
         ),
-        (camera(json!(["'none'"])), "an empty list means nobody"),
+        (camera(json!(["'none'"])), "an empty list allows none"),
         (
             camera(json!(["*", "self"])),
             "$.permissions_policy.camera: found \"*\" and others",
@@ -75,10 +75,13 @@ fn origins_are_serialized_origins() {
             origin("app.example"),
             "$.cross_site.trusted_origins[0]: found \"app.example\"; expected",
         ),
-        (origin("*"), "an origin has a scheme"),
+        (origin("*"), "an origin is a scheme"),
         (origin("null"), "sandboxed"),
         (origin("https://app.example/"), "without a slash"),
-        (origin("https://app.example?x"), "ends after host and port"),
+        (
+            origin("https://app.example?x"),
+            "ends after the host or port",
+        ),
         (origin("https://*.example"), "without wildcards"),
         (origin("https://b\u{fc}cher.example"), "punycode"),
         (origin("https://user@app.example"), "the host is not valid"),
@@ -113,7 +116,7 @@ fn cross_origin_policies_are_checked() {
         ),
         (
             json!({"cross_origin": {"report_only": ["embedder"]}}),
-            "expected a field \"embedder\" too",
+            "expected a field \"embedder\" as well",
         ),
     ]);
 }

@@ -135,7 +135,7 @@ fn entries_apply_in_order() {
     );
 }
 
-/// Whatever `headers` say of a header, its default must not be in the way.
+/// Any entry of `headers` replaces the default.
 #[test]
 fn headers_win_over_defaults() {
     let frame_options = |action: &str, value: Value, response: HeaderMap| {
@@ -206,8 +206,7 @@ fn any_config() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// A response that passes the policy twice, at two proxies say, is as after the first time, but
-    /// for the order of different headers.
+    /// A second pass of the policy (at a second proxy, say) changes nothing but the order of different headers.
     #[test]
     fn a_second_pass_changes_nothing(config in any_config(), response in any_response()) {
         let once = respond_over(true, &config, response);
@@ -220,7 +219,7 @@ proptest! {
         prop_assert_eq!(by_name(&once), by_name(&twice));
     }
 
-    /// What the policy does not name stays, byte for byte and in order.
+    /// Headers that the policy does not name stay, byte for byte and in order.
     #[test]
     fn other_headers_are_left_alone(config in any_config(), response in any_response()) {
         let others = |headers: &HeaderMap| {

@@ -1,4 +1,4 @@
-//! What a user of the policy would notice.
+//! The behaviour of the policy that users notice.
 
 mod configuration;
 mod cookies;
@@ -30,7 +30,7 @@ fn policy(config: &Value) -> SecurityHeaders {
     try_policy(config).unwrap_or_else(|errors| panic!("{config}\n{errors}"))
 }
 
-/// What is wrong with a configuration, one error a line.
+/// The errors of a configuration, one a line.
 fn errors(config: &Value) -> String {
     match try_policy(config) {
         Ok(_) => String::new(),
@@ -38,7 +38,7 @@ fn errors(config: &Value) -> String {
     }
 }
 
-/// Checks that each configuration has one mistake, and that the error says so.
+/// Asserts that each configuration has one error, and that it contains the text.
 fn check(table: &[(Value, &str)]) {
     for (config, expected) in table {
         let found = errors(config);
@@ -80,7 +80,7 @@ fn one(headers: &HeaderMap, name: &str) -> Option<String> {
     lines.pop()
 }
 
-/// A response after the policy, for a request that no rule is selected for, over plain HTTP.
+/// A response after the policy, for a request that matches no rule, over plain HTTP.
 fn respond(config: &Value, response: HeaderMap) -> HeaderMap {
     respond_over(false, config, response)
 }

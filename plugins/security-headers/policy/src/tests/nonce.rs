@@ -10,7 +10,7 @@ fn nonced() -> Value {
 }
 
 #[test]
-fn the_upstream_and_the_browser_learn_the_same_nonce() {
+fn the_upstream_and_the_browser_get_the_same_nonce() {
     let policy = policy(&json!({"csp": nonced()}));
     let rule = &Selection::default();
     assert!(policy.needs_nonce(rule));
@@ -93,10 +93,10 @@ fn a_304_does_not_touch_the_policy_that_the_browser_stored() {
         not_modified(json!({"csp": nonced()}), true),
         (theirs.clone(), 1)
     );
-    // A 200 would not have carried theirs, so a 304 must not bring it in.
+    // A 200 would not have carried the upstream's policy, so a 304 must not bring it in.
     let overriding = json!({"csp": nonced(), "override_upstream": true});
     assert_eq!(not_modified(overriding, true), (None, 0));
-    // Nor does a policy that is always the same: the page may have been stored with another one.
+    // The same goes for a constant policy: the page may have been stored with another one.
     assert_eq!(not_modified(json!({}), false), (None, 0));
 }
 
@@ -130,12 +130,12 @@ fn a_clients_own_nonce_reaches_no_upstream_that_may_rely_on_it() {
     let off = json!({"name": "off", "match": {"path": {"prefix": "/off/"}}, "mode": "off"});
     assert!(!after(json!({"rules": [pages, off]}), "/other"));
     assert!(!after(json!({"rules": [pages, off]}), "/off/"));
-    // Where nobody uses nonces, the header is like any other.
+    // If no rule uses nonces, the header is like any other.
     assert!(after(json!({"rules": [off]}), "/other"));
 }
 
 #[test]
-fn no_nonce_is_made_where_none_is_sent() {
+fn no_nonce_is_created_if_none_is_sent() {
     let mut request = HeaderMap::default();
     let outcome = policy(&json!({})).on_request(&Selection::default(), &mut request, Some(RANDOM));
     assert_eq!(outcome.nonce, None);

@@ -18,7 +18,7 @@ fn preset(name: &str) -> Value {
     json!({"preset": name})
 }
 
-/// Everything that is added to an empty response.
+/// All headers added to an empty response.
 fn added(tls: bool, preset_name: &str) -> Vec<String> {
     let mut lines = lines(&respond_over(
         tls,
@@ -56,7 +56,7 @@ fn helmet_is_the_default_and_sends_what_helmet_sends() {
 }
 
 #[test]
-fn owasp_sends_what_the_project_advises() {
+fn owasp_sends_what_the_project_recommends() {
     let expected = [
         "cache-control: no-store, max-age=0",
         "content-security-policy: default-src 'self'; form-action 'self'; base-uri 'self'; \
@@ -83,7 +83,7 @@ fn owasp_sends_what_the_project_advises() {
 }
 
 #[test]
-fn api_sends_what_concerns_responses_that_are_no_documents() {
+fn api_sends_only_headers_that_affect_non_documents() {
     assert_eq!(
         added(true, "api"),
         [
@@ -97,7 +97,7 @@ fn api_sends_what_concerns_responses_that_are_no_documents() {
 }
 
 #[test]
-fn strict_forbids_what_it_does_not_name() {
+fn strict_forbids_everything_that_it_does_not_list() {
     let response = respond(&preset("strict"), HeaderMap::default());
     let policy = one(&response, "content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; "), "{policy}");
@@ -122,7 +122,7 @@ fn none_changes_nothing() {
 }
 
 #[test]
-fn presets_remove_what_tells_of_software() {
+fn presets_remove_headers_that_disclose_software() {
     let telling = message([
         (":status", "200"),
         ("x-powered-by", "PHP"),
@@ -160,7 +160,7 @@ fn presets_remove_what_tells_of_software() {
 }
 
 #[test]
-fn removal_does_not_ask_who_set_the_header() {
+fn removal_applies_to_headers_of_any_origin() {
     let config = json!({"override_upstream": false, "headers": [
         {"name": "x-powered-by", "value": "patience", "action": "set"}]});
     let response = respond(
@@ -170,7 +170,7 @@ fn removal_does_not_ask_who_set_the_header() {
     assert_eq!(all(&response, "x-powered-by"), ["patience"]);
 }
 
-/// Names are looked up by binary search, and compared with the lower-case names of messages.
+/// The plugin looks names up by binary search and compares them with the lower-case names of messages.
 #[test]
 fn names_to_remove_are_sorted_lower_case_and_not_sent() {
     for preset in ALL {
@@ -191,7 +191,7 @@ fn names_to_remove_are_sorted_lower_case_and_not_sent() {
     }
 }
 
-/// So `preload` depends on the field `hsts` alone.
+/// So only the field `hsts` controls `preload`.
 #[test]
 fn every_presets_hsts_is_fit_for_the_preload_list() {
     for preset in ALL {

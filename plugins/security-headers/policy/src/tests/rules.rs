@@ -68,7 +68,7 @@ fn fields_of_a_rule_override_those_of_the_top_level() {
     let api = response_to("/api/x");
     assert_eq!(one(&api, "cache-control").as_deref(), Some("no-store"));
     assert_eq!(one(&api, "referrer-policy"), None);
-    // The field that the rule does not have is that of the top level, not the preset's.
+    // A field that the rule lacks comes from the top level, not from the preset.
     assert_eq!(
         one(&api, "strict-transport-security").as_deref(),
         Some("max-age=864000")
@@ -76,7 +76,7 @@ fn fields_of_a_rule_override_those_of_the_top_level() {
     let frame_options = |target| one(&response_to(target), "x-frame-options").unwrap();
     assert_eq!(frame_options("/ours"), "SAMEORIGIN");
     assert_eq!(frame_options("/api/x"), "theirs");
-    // The field that it has takes its place as a whole.
+    // A field that it has replaces the whole field.
     assert_eq!(
         one(&response_to("/hsts"), "strict-transport-security").as_deref(),
         Some("max-age=31536000; includeSubDomains")
@@ -118,7 +118,7 @@ fn off_does_nothing_and_shadow_only_counts() {
 }
 
 #[test]
-fn requests_are_looked_at_only_where_they_matter() {
+fn requests_are_read_only_if_they_matter() {
     let needs = |config| {
         let policy = policy(&config);
         (policy.needs_request(), policy.needs_route())

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::strictest::{self, Lines};
+use crate::strictest::{self, HeaderLines};
 
-/// The lines of a header that `certain` leaves as they are, when a request that possibly falls under a rule
-/// which sets the header to `possible` gets its response. Empty: no header.
+/// The lines of a header in the response, if the certain rule leaves it at `certain` and a possible rule sets it to
+/// `possible`. Empty: no header.
 fn joined(name: &'static str, certain: &'static str, possible: &str) -> Vec<String> {
     let entry = match possible {
         "" => json!({"name": name, "action": "remove"}),
@@ -110,7 +110,7 @@ fn the_stricter_value_is_sent() {
 }
 
 #[test]
-fn where_neither_is_stricter_both_are_sent() {
+fn if_neither_is_stricter_both_are_sent() {
     let both = |name, left: &'static str, right: &'static str| {
         (joined(name, left, right), joined(name, right, left))
     };
@@ -227,8 +227,8 @@ fn any_rule() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// A request that may fall under either of two rules gets a response in which nothing is weaker than
-    /// either has it: to make it as strict as either of them changes nothing any more.
+    /// If two rules may fit a request, nothing in the response is weaker than under either: joining it with the
+    /// response of either rule changes nothing.
     #[test]
     fn no_reading_is_treated_more_mildly(
         top in any_rule(),
@@ -252,9 +252,9 @@ proptest! {
         let both = respond("/x/..;/r/");
         let original = message([theirs]);
         for target in ["/", "/r/"] {
-            let mut stricter = Lines::of(&both);
-            strictest::join(&mut stricter, &Lines::of(&respond(target)), &Lines::of(&original));
-            prop_assert_eq!(stricter, Lines::of(&both), "{}", target);
+            let mut stricter = HeaderLines::of(&both);
+            strictest::join(&mut stricter, &HeaderLines::of(&respond(target)), &HeaderLines::of(&original));
+            prop_assert_eq!(stricter, HeaderLines::of(&both), "{}", target);
         }
     }
 }

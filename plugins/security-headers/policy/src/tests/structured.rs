@@ -43,7 +43,7 @@ fn hsts_goes_over_tls_only() {
     );
 }
 
-/// The former name of `permissions-policy`, which Chromium obeys where the new one does not name the feature.
+/// The former name of `permissions-policy`, which Chromium obeys for features that the new one does not name.
 #[test]
 fn feature_policy_of_the_upstream_keeps_its_force() {
     let after = |config: Value, headers: &[(&'static str, &'static str)]| {
@@ -71,17 +71,17 @@ fn feature_policy_of_the_upstream_keeps_its_force() {
         );
     }
     let theirs = ("feature-policy", "camera 'none'");
-    // The upstream's own answer to both.
+    // The upstream sends both headers.
     let both = [theirs, ("permissions-policy", "camera=*")];
     assert_eq!(after(ours, &both), "camera=*");
-    // Without a header of ours, theirs has its force.
+    // Without a header of the plugin, the upstream's applies.
     assert_eq!(after(json!({"preset": "none"}), &[theirs]), "");
     let removed = json!({"preset": "none", "permissions_policy": {"camera": ["self"]},
         "headers": [{"name": "feature-policy", "action": "remove"}]});
     assert_eq!(after(removed, &[theirs]), "camera=(self)");
 }
 
-/// Over plain HTTP there is no header to take the place of the upstream's; browsers ignore theirs there.
+/// Over plain HTTP, there is no header to replace the upstream's, which browsers ignore there.
 #[test]
 fn hsts_of_the_upstream_stays_over_plain_http() {
     let theirs = || {
@@ -110,7 +110,7 @@ fn hsts_of_the_upstream_stays_over_plain_http() {
 }
 
 #[test]
-fn tls_is_asked_for_only_where_it_matters() {
+fn tls_is_needed_only_if_it_matters() {
     let needs_tls = |config| policy(&config).needs_tls(&Selection::default());
     assert!(needs_tls(json!({})));
     assert!(needs_tls(json!({"mode": "shadow"})));
@@ -180,7 +180,7 @@ fn report_only_takes_the_place_of_enforcement() {
         }),
         message([("content-security-policy", "default-src https:")]),
     );
-    // That of the upstream; a policy that only reports is not in its way, nor the other way round.
+    // The upstream's policy stays; a report-only policy does not replace it, nor the reverse.
     assert_eq!(
         all(&response, "content-security-policy"),
         ["default-src https:"]

@@ -1,33 +1,30 @@
-//! The one form in which paths are compared.
+//! The canonical form of a path.
 
 use std::borrow::Cow;
 
-use crate::readings::percent;
+use crate::readings::percent::{Unit, Units};
 
-/// A path in canonical form, so that a rule cannot be dodged by another spelling of the path.
+/// A path in canonical form. Rules are written in this form, so that another spelling of a path cannot evade them.
 ///
-/// It is the reading of the most lenient server: parameters are cut, everything is decoded once, `\`
-/// and encoded slashes are slashes, slashes are merged, dot segments are resolved. Rules are written
-/// in this form. The details:
+/// It is the interpretation of the most lenient server: parameters are removed, everything is decoded once, `\` and
+/// encoded slashes are slashes, slashes are merged, and dot segments are resolved. In detail:
 ///
-/// - It starts with `/`, has no empty, `.` or `..` segment, and is never longer than what it was
-///   made from.
-/// - A final slash is a difference: `/a` and `/a/` are two paths. A final `.` or `..` segment
-///   leaves a slash: `/a/.` is `/a/`, and so is `/a/b/..`.
-/// - A path parameter starts at a `;` and ends at the next `/` or `\`, both as written. It is gone
-///   before anything is decoded, as in the servers that know parameters (Tomcat, Jetty, Spring), so
-///   an encoded `;` is an ordinary byte. (A guard that decodes first and cuts then can be dodged by
-///   `/admin/%3bx`: CVE-2020-13933.)
+/// - It starts with `/`, has no empty, `.` or `..` segment, and is never longer than the original.
+/// - A trailing slash matters: `/a` and `/a/` are different paths. A trailing `.` or `..` segment leaves a slash:
+///   `/a/.` and `/a/b/..` become `/a/`.
+/// - A path parameter starts at an unencoded `;` and ends at the next unencoded `/` or `\`. It is removed before
+///   decoding, as in the servers that support parameters (Tomcat, Jetty, Spring), so an encoded `;` is an ordinary
+///   byte. (A guard that decodes before it removes parameters can be evaded with `/admin/%3bx`: CVE-2020-13933.)
 /// - An encoded `?`, `#`, `%` or NUL is an ordinary byte, and so is every byte that is not UTF-8.
-/// - The form need not survive a second round: `/%252e` becomes `/%2e` and stays that.
+/// - The form is not always stable under a second round: `/%252e` becomes `/%2e`, and it stays at that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CanonicalPath<'a>(Cow<'a, [u8]>);
 
 impl<'a> CanonicalPath<'a> {
-    /// The canonical form of the `:path` of a request. None if it is not a path: the `*` of
-    /// `OPTIONS *`, or nothing at all in a CONNECT.
+    /// The canonical form of the `:path` of a request. `None` if it is not a path: the `*` of `OPTIONS *`, or the
+    /// empty one of CONNECT.
     ///
-    /// Borrows what needs no rewriting.
+    /// Borrows a path that needs no rewriting.
     pub fn new(target: &'a [u8]) -> Option<Self> {
         let after_root = target.strip_prefix(b"/")?;
         Some(Self(match plain_part(target) {
@@ -36,7 +33,7 @@ impl<'a> CanonicalPath<'a> {
         }))
     }
 
-    /// Whether a path is in this form, and without a query.
+    /// Whether a path is canonical and has no query.
     pub(super) fn is_canonical(path: &[u8]) -> bool {
         plain_part(path).is_some_and(|plain| plain.len() == path.len())
     }
@@ -47,11 +44,11 @@ impl<'a> CanonicalPath<'a> {
     }
 }
 
-/// The target without its query, if it is in canonical form and no server reads it in another way. A
-/// `%` is taken for a reason to doubt it even where it encodes nothing; so are controls, blanks, bytes
-/// beyond ASCII and fragments, which no honest client sends.
+/// The target without its query, if it is canonical and every server reads it in the same way. The check is strict: a
+/// `%` that encodes nothing also fails it, and so do control characters, spaces, bytes beyond ASCII and fragments,
+/// which no legitimate client sends.
 pub(super) fn plain_part(target: &[u8]) -> Option<&[u8]> {
-    // How many dots the current segment consists of; None when it has another byte.
+    // The number of dots in the current segment; `None` if it contains another byte.
     let mut dots = None;
     let mut length = target.len();
     for (i, byte) in target.iter().enumerate() {
@@ -73,33 +70,27 @@ pub(super) fn plain_part(target: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Writes the canonical form of `/` and `after_root`.
+/// The canonical form of `/` followed by `after_root`.
 fn rewrite(after_root: &[u8]) -> Vec<u8> {
-    // Each step writes at most one byte for each that it reads.
+    // Each step writes at most one byte per byte read.
     let mut path = Vec::with_capacity(1 + after_root.len());
     path.push(b'/');
-    let mut rest = after_root;
-    while let Some((byte, after)) = rest.split_first() {
-        let (byte, after) = match byte {
-            b'?' | b'#' => break,
-            b';' => {
-                rest = from_separator(after);
-                continue;
-            }
-            b'%' => percent::decode(after).unwrap_or((b'%', after)),
-            byte => (*byte, after),
-        };
-        match byte {
-            b'/' | b'\\' => end_segment(&mut path),
-            byte => path.push(byte),
+    let mut units = Units::of(after_root);
+    while let Some(unit) = units.next() {
+        match unit {
+            Unit::Plain(b'?' | b'#') => break,
+            Unit::Plain(b';') => units = Units::of(from_separator(units.rest())),
+            unit => match unit.byte() {
+                b'/' | b'\\' => end_segment(&mut path),
+                byte => path.push(byte),
+            },
         }
-        rest = after;
     }
     resolve_dots(&mut path);
     path
 }
 
-/// What follows a path parameter, from the separator on.
+/// The rest behind a path parameter, from the separator on.
 fn from_separator(parameter: &[u8]) -> &[u8] {
     let end = parameter
         .iter()
@@ -107,7 +98,7 @@ fn from_separator(parameter: &[u8]) -> &[u8] {
     end.and_then(|end| parameter.get(end..)).unwrap_or_default()
 }
 
-/// A slash was read: `path` is made to end with one, and with one only.
+/// Handles a slash: `path` ends with exactly one.
 fn end_segment(path: &mut Vec<u8>) {
     resolve_dots(path);
     if path.last() != Some(&b'/') {
@@ -115,8 +106,8 @@ fn end_segment(path: &mut Vec<u8>) {
     }
 }
 
-/// Takes away a last segment that is `.`, or `..` together with its parent. The path then ends with a
-/// slash. False if there is no such segment.
+/// Removes a final `.` segment, or a final `..` segment with its parent. The path then ends with a slash. Returns
+/// false if there is no such segment.
 pub(super) fn resolve_dots(path: &mut Vec<u8>) -> bool {
     if path.ends_with(b"/.") {
         path.pop();

@@ -1,44 +1,44 @@
-//! Which choices a path leaves to its reader.
+//! The choices that servers have when they read a path.
 
 use super::{MAX_CHOICES, MAX_WORK, canonical};
-use crate::readings::percent;
+use crate::readings::percent::{Unit, Units, has_encoding, starts_with_digits};
 
-/// What one look at a target shows.
-pub(super) enum Glance<'a> {
-    /// This path, and no other way to read it.
+/// The result of one scan over a target.
+pub(super) enum Scan<'a> {
+    /// The path has one variant: itself.
     Plain(&'a [u8]),
-    /// This path, in which the only encodings are those that every server decodes.
+    /// The path contains only encodings that every server decodes.
     Encoded(&'a [u8]),
-    /// This path leaves choices.
+    /// The path leaves choices.
     Choices(&'a [u8]),
-    Countless,
+    TooMany,
 }
 
-/// Looks at each byte of a target that starts with `/`, up to the query.
-pub(super) fn glance(target: &[u8]) -> Glance<'_> {
+/// Scans a target that starts with `/`, up to the query.
+pub(super) fn scan(target: &[u8]) -> Scan<'_> {
     if let Some(path) = canonical::plain_part(target) {
-        return Glance::Plain(path);
+        return Scan::Plain(path);
     }
     let end = target.iter().position(|byte| *byte == b'?');
     let path = end.and_then(|end| target.get(..end)).unwrap_or(target);
     let mut is_choice = has_choice_between_slashes(path);
-    let mut rest = path;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            0..=b' ' | 0x7f.. | b'#' => return Glance::Countless,
-            b';' | b'\\' => is_choice = true,
-            b'%' => match Encoded::of(after) {
-                Encoded::Hostile => return Glance::Countless,
+    let mut units = Units::of(path);
+    while let Some(unit) = units.next() {
+        match unit {
+            Unit::Plain(0..=b' ' | 0x7f.. | b'#') => return Scan::TooMany,
+            Unit::Plain(b'%') if is_code_unit(units.rest()) => return Scan::TooMany,
+            Unit::Plain(b';' | b'\\') => is_choice = true,
+            Unit::Plain(_) => {}
+            Unit::Encoded(byte, _) => match Encoded::of(byte, units.rest()) {
+                Encoded::Hostile => return Scan::TooMany,
                 Encoded::Choice => is_choice = true,
-                Encoded::Benign | Encoded::Not => {}
+                Encoded::Benign => {}
             },
-            _ => {}
         }
     }
     match is_choice {
-        true => Glance::Choices(path),
-        false => Glance::Encoded(path),
+        true => Scan::Choices(path),
+        false => Scan::Encoded(path),
     }
 }
 
@@ -56,42 +56,37 @@ fn has_choice_between_slashes(path: &[u8]) -> bool {
     false
 }
 
-/// What stands behind a `%`.
+/// Whether `%` and this text are an encoding such as `%u002f`, which IIS decodes.
+fn is_code_unit(after_percent: &[u8]) -> bool {
+    matches!(after_percent, [b'u' | b'U', digits @ ..]
+        if digits.iter().take(4).filter(|digit| digit.is_ascii_hexdigit()).count() == 4)
+}
+
+/// The kind of an encoded byte.
 #[derive(PartialEq, Eq)]
 enum Encoded {
-    /// A byte that a path cannot hold otherwise.
+    /// A byte that a path can contain only in encoded form.
     Benign,
-    /// A byte that servers treat differently when it is encoded.
+    /// A byte that servers may treat differently if it is encoded.
     Choice,
-    /// A spelling that has no honest use.
+    /// A spelling without a legitimate use.
     Hostile,
-    /// No encoding.
-    Not,
 }
 
 impl Encoded {
-    fn of(after_percent: &[u8]) -> Self {
-        let Some((byte, after)) = percent::decode(after_percent) else {
-            // `%u002f`, which IIS decodes.
-            let is_wide = matches!(after_percent, [b'u' | b'U', digits @ ..]
-                if digits.iter().take(4).filter(|digit| digit.is_ascii_hexdigit()).count() == 4);
-            return match is_wide {
-                true => Self::Hostile,
-                false => Self::Not,
-            };
-        };
+    /// The kind of an encoded byte, in front of this text.
+    fn of(byte: u8, after: &[u8]) -> Self {
         let continues = |low: &[u8]| matches!(after, [b'%', high, ..] if low.contains(high));
         match byte {
-            // A control ends a C string (NUL), or is overlooked at the end of a path (a line feed, by
-            // Starlette's routes).
+            // NUL ends a C string; Starlette's routes ignore a line feed at the end of a path.
             0..=0x1f | 0x7f => Self::Hostile,
             // Overlong UTF-8 (RFC 3629, section 3), in which `%c0%af` is a slash.
             0xc0 | 0xc1 => Self::Hostile,
             0xe0 if continues(b"89") => Self::Hostile,
             0xf0 if continues(b"8") => Self::Hostile,
-            b'%' => match percent::decode(after) {
-                Some(_) => Self::Choice,
-                None => Self::Benign,
+            b'%' => match starts_with_digits(after) {
+                true => Self::Choice,
+                false => Self::Benign,
             },
             b'?' | b'#' | b'/' | b'\\' => Self::Choice,
             byte if is_path_character(byte) => Self::Choice,
@@ -100,7 +95,7 @@ impl Encoded {
     }
 }
 
-/// Whether a byte may stand in a segment as it is (`pchar`, RFC 3986, section 3.3).
+/// Whether a path segment may contain this byte unencoded (`pchar`, RFC 3986, section 3.3).
 pub(super) fn is_path_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
 }
@@ -108,15 +103,15 @@ pub(super) fn is_path_character(byte: u8) -> bool {
 /// How a server decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decoding {
-    /// Only what every server decodes.
+    /// Only the bytes that every server decodes.
     Benign,
-    /// Everything once, but `%2f` and `%5c`.
+    /// Everything except `%2f` and `%5c`, once.
     KeepSlashes,
     Once,
     Twice,
 }
 
-/// What a server does with `;`.
+/// How a server reads `;`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     Nothing,
@@ -138,7 +133,7 @@ pub(super) enum Dots {
     AsWritten,
     /// Before decoding, and again after it.
     Both,
-    /// Before decoding, where `%2e` is a dot.
+    /// Before decoding, with `%2e` as a dot.
     Encoded,
 }
 
@@ -150,13 +145,13 @@ pub(super) enum Merge {
     AfterDots,
 }
 
-/// What a server does with two slashes at the beginning.
+/// How a server reads two slashes at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leading {
     Kept,
-    /// A host follows, which is no part of the path.
+    /// A host follows, which is not part of the path.
     Authority,
-    /// They are one slash.
+    /// They count as one slash.
     Merged,
 }
 
@@ -172,7 +167,7 @@ pub(super) struct Choice {
     pub(super) dots: Dots,
 }
 
-/// The choices that make a difference to a path. The lists begin with what leaves it as it was sent.
+/// The choices that make a difference to a path. The first entry of each list leaves the path as it was sent.
 #[derive(Debug)]
 pub(super) struct Choices {
     leading: &'static [Leading],
@@ -188,7 +183,7 @@ const NO: &[bool] = &[false];
 const NO_OR_YES: &[bool] = &[false, true];
 
 impl Choices {
-    /// None if they are countless.
+    /// `None` if there are too many.
     pub(super) fn of(path: &[u8]) -> Option<Self> {
         if path.len() > MAX_WORK {
             return None;
@@ -283,12 +278,12 @@ impl Choices {
         lists.iter().product()
     }
 
-    /// Each way to read the path; the first one leaves it as it was sent.
+    /// All ways to read the path. The first one leaves it as it was sent.
     pub(super) fn combinations(&self) -> impl Iterator<Item = Choice> {
         (0..self.count()).filter_map(|number| self.combination(number))
     }
 
-    /// The numbers count through the lists like the digits of a clock.
+    /// The combination with this number: the positions in the lists are its digits in a mixed radix.
     fn combination(&self, mut number: usize) -> Option<Choice> {
         let mut next = |length: usize| {
             let digit = number.checked_rem(length)?;
@@ -307,8 +302,8 @@ impl Choices {
     }
 }
 
-/// Whether a path starts like `//host\x/`: for WHATWG URL the host ends at the backslash, for Python and PHP at
-/// the slash.
+/// Whether a path starts like `//host\x/`: the host ends at the backslash for WHATWG URL, and at the slash for Python
+/// and PHP.
 fn has_backslash_in_authority(path: &[u8]) -> bool {
     let [b'/', b'/' | b'\\', host @ ..] = path else {
         return false;
@@ -317,30 +312,18 @@ fn has_backslash_in_authority(path: &[u8]) -> bool {
     end == Some(&b'\\')
 }
 
-/// Whether there is a `%` that starts an encoding.
-fn has_encoding(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        rest = rest.get(at + 1..).unwrap_or_default();
-        if percent::decode(rest).is_some() {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether a byte may come to stand beside a segment.
+/// Whether a segment may end or begin at this byte.
 fn is_boundary(byte: &u8) -> bool {
     matches!(byte, b'/' | b'\\' | b';' | b'?' | b'#')
 }
 
-/// Whether some server may find a segment `.` or `..` in a decoded path.
+/// Whether some server may find a `.` or `..` segment in a decoded path.
 fn has_dot_segment(decoded: &[u8]) -> bool {
     let mut segments = decoded.split(is_boundary);
     segments.any(|segment| matches!(segment, b"." | b".."))
 }
 
-/// Whether some server may find an empty segment, other than the last one.
+/// Whether some server may find an empty segment that is not the last one.
 fn has_empty_segment(decoded: &[u8]) -> bool {
     let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
     decoded.windows(2).any(|pair| match pair {

@@ -1,11 +1,11 @@
-//! The paths that servers read in one `:path`.
+//! Path variants: all paths that servers may find in one `:path`.
 //!
-//! # Steps, and who takes them
+//! # Steps
 //!
-//! Between the bytes of a request and the handler that runs there are steps, which servers take or
-//! leave out. A reading is one choice for each of them:
+//! A server takes several steps from the bytes of a request to the path that selects a handler. Servers differ in
+//! which steps they take. A variant is the result of one choice for each step:
 //!
-//! | step | choices | taken by |
+//! | step | choices | servers |
 //! |---|---|---|
 //! | slashes at the beginning | kept; one; `//host` is an authority | one: wsgiref. Authority: WHATWG `new URL(req.url, base)` in Node, Python `urlsplit` |
 //! | dot segments are resolved before decoding | no; yes | yes: WHATWG URL, gateways in front of the server |
@@ -16,31 +16,29 @@
 //! | repeated slashes count as one | no; before dots are resolved; after that | yes: nginx, Apache, Tomcat, Flask (by a redirect). No: Express, Starlette |
 //! | dot segments are resolved | no; yes | yes: nginx, Apache, Tomcat. No: Express, Flask on gunicorn, Starlette on uvicorn, wsgiref |
 //!
-//! [`Paths`] is the set of paths that come of all choices together. A plain path, one without `%`, `;`,
-//! `\`, `//` or dot segments, is the only reading of itself, which takes one look at each of its bytes.
-//! An encoding of a byte that a path cannot hold otherwise (`%20`, `%C3%A9`) is no choice: it is
-//! decoded in every reading.
+//! [`Paths`] is the set of variants that result from all combinations of choices. A plain path (without `%`, `;`,
+//! `\`, `//` and dot segments) has one variant, itself; finding that out takes one scan. An encoding of a byte that a
+//! path can contain only in encoded form (`%20`, `%C3%A9`) leaves no choice: every variant has it decoded.
 //!
-//! A header can move the path: gunicorn (22 and later, by default from a proxy on the same host), and
-//! servers before it that take header names as CGI does, believe a client's `SCRIPT_NAME` and
-//! `PATH_INFO`. With one of them, in any [spelling](super::is_spelling_of), a path is countless.
+//! A header can replace the path: gunicorn (22 and later, by default from a proxy on the same host), and other
+//! servers that convert header names as CGI does, trust a client's `SCRIPT_NAME` and `PATH_INFO`. With one of these
+//! headers, in any [spelling](super::is_spelling_of), the path has too many variants.
 //!
-//! Two differences are not readings but belong to the [conditions](crate::matcher) that look at a path:
-//! letter case and a final slash, which Express ignores and others do not.
+//! Letter case and a trailing slash, which Express ignores and other servers do not, make no variants. The
+//! [conditions](crate::matcher) on a path take care of them.
 //!
 //! # Bounds
 //!
-//! A request is read in at most [`MAX_CHOICES`] ways, and all of them together touch at most
-//! [`MAX_WORK`] bytes. A path beyond that is **countless**, and so is one with a spelling that only an
-//! attacker sends: overlong UTF-8, `%u002f`, three layers of encoding, controls (`%00`, where C ends a
-//! text; `%0a`, which Starlette's routes overlook at the end), raw blanks and bytes beyond ASCII (`0xa0`,
-//! which wsgiref strips), encoded bytes that are not UTF-8 (Bottle drops them), a fragment.
-//! Of a countless path a condition may always hold, and never for certain.
+//! At most [`MAX_CHOICES`] combinations are computed, and all of them together process at most [`MAX_WORK`] bytes. A
+//! path beyond these bounds has **too many** variants. So does a path with a spelling that only an attacker sends:
+//! overlong UTF-8, `%u002f`, three layers of encoding, control characters (`%00`, where C ends a text; `%0a`, which
+//! Starlette's routes ignore at the end), raw spaces and bytes beyond ASCII (`0xa0`, which wsgiref strips), encoded
+//! bytes that are not UTF-8 (Bottle drops them), and a fragment. Every condition is a possible match of such a path,
+//! and none is a certain match.
 //!
-//! # Not read
+//! # Not covered
 //!
-//! What one kind of file system adds: a final dot or blank, `::$DATA`, short names, Unicode
-//! normalisation.
+//! Peculiarities of file systems: a trailing dot or space, `::$DATA`, short names, Unicode normalisation.
 
 mod canonical;
 mod choices;
@@ -56,68 +54,67 @@ use super::is_spelling_of;
 use crate::headers::HeaderMap;
 
 pub use canonical::CanonicalPath;
-use choices::{Choices, Glance};
+use choices::{Choices, Scan};
 
-/// The most combinations of choices that are tried. Each kind of spelling alone needs 24 at most;
-/// together they come to a thousand, and nobody sends them together but to find a gap.
+/// The highest number of combinations of choices. Each kind of spelling alone needs at most 24. All kinds together
+/// would need a thousand, but only an attacker combines them.
 pub const MAX_CHOICES: usize = 64;
 
-/// The most bytes that all readings together are made from. It keeps the dearest path below the cost
-/// of a few plain requests (`make bench BENCH_ARGS="--only hostile"`).
+/// The highest number of bytes that all combinations together process. It keeps the cost of the most expensive path
+/// below that of a few plain requests (`make bench BENCH_ARGS="--only hostile"`).
 pub const MAX_WORK: usize = 8 * 1024;
 
-/// All readings of the path of a request, without its query.
+/// All variants of the path of a request, without the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths<'a>(Kind<'a>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind<'a> {
     One(Cow<'a, [u8]>),
-    /// Two or more, the path as sent first.
+    /// Two or more; the first is the path as sent.
     Several(Vec<Vec<u8>>),
-    Countless,
+    TooMany,
 }
 
-/// Headers that some servers take for a part of the path.
+/// Headers that some servers use as a part of the path.
 const MOVING: [&str; 2] = ["script-name", "path-info"];
 
 impl<'a> Paths<'a> {
-    /// The readings of the path of a request with these headers.
+    /// The variants of the path of a request with these headers.
     pub fn of_request(headers: &'a HeaderMap) -> Option<Self> {
         let paths = Self::of(headers.get(":path").map_or(&b""[..], |path| path))?;
         let is_moving = |name: &[u8]| MOVING.iter().any(|moving| is_spelling_of(name, moving));
         Some(match headers.iter().any(|(name, _)| is_moving(name)) {
-            true => Self(Kind::Countless),
+            true => Self(Kind::TooMany),
             false => paths,
         })
     }
 
-    /// The readings of a `:path`. `None` if there is none: nothing at all in a CONNECT, or the `*` of
-    /// `OPTIONS *`.
+    /// The variants of a `:path`. `None` if it is not a path: the empty one of CONNECT, or the `*` of `OPTIONS *`.
     pub fn of(target: &'a [u8]) -> Option<Self> {
         match target {
             b"" | b"*" => return None,
             [b'/', ..] => {}
-            _ => return Some(Self(Kind::Countless)),
+            _ => return Some(Self(Kind::TooMany)),
         }
-        let kind = match choices::glance(target) {
-            Glance::Plain(path) => Kind::One(Cow::Borrowed(path)),
-            Glance::Encoded(path) => {
+        let kind = match choices::scan(target) {
+            Scan::Plain(path) => Kind::One(Cow::Borrowed(path)),
+            Scan::Encoded(path) => {
                 let path = pipeline::decode_benign(path);
                 match std::str::from_utf8(&path) {
                     Ok(_) => Kind::One(path.into()),
-                    Err(_) => Kind::Countless,
+                    Err(_) => Kind::TooMany,
                 }
             }
-            Glance::Choices(path) => Self::read(path),
-            Glance::Countless => Kind::Countless,
+            Scan::Choices(path) => Self::read(path),
+            Scan::TooMany => Kind::TooMany,
         };
         Some(Self(kind))
     }
 
     fn read(path: &[u8]) -> Kind<'a> {
         let Some(choices) = Choices::of(path) else {
-            return Kind::Countless;
+            return Kind::TooMany;
         };
         let mut readings: Vec<Vec<u8>> = Vec::new();
         for choice in choices.combinations() {
@@ -132,35 +129,34 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// The readings; none if the path is countless.
+    /// The variants. Empty if there are [too many](Self::has_too_many).
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let (one, several) = match &self.0 {
             Kind::One(path) => (Some(&path[..]), &[][..]),
             Kind::Several(paths) => (None, &paths[..]),
-            Kind::Countless => (None, &[][..]),
+            Kind::TooMany => (None, &[][..]),
         };
         one.into_iter().chain(several.iter().map(Vec::as_slice))
     }
 
-    /// The only reading, if there is one only.
+    /// The only variant, if there is just one.
     pub fn only(&self) -> Option<&[u8]> {
         match &self.0 {
             Kind::One(path) => Some(path),
-            Kind::Several(_) | Kind::Countless => None,
+            Kind::Several(_) | Kind::TooMany => None,
         }
     }
 
-    /// Whether there are more readings than are looked at.
-    pub fn is_countless(&self) -> bool {
-        self.0 == Kind::Countless
+    /// Whether there are more variants than are computed.
+    pub fn has_too_many(&self) -> bool {
+        self.0 == Kind::TooMany
     }
 
-    /// One value for all spellings of a path, to count requests by. `None` if the readings lead to
-    /// different values.
+    /// One value for all spellings of a path, for counting requests. `None` if the variants lead to different values.
     ///
-    /// It is the [canonical form](CanonicalPath) of the canonical form, so that it does not change with
-    /// what a server leaves undone, in lower case and without a final slash. If a server reads two
-    /// requests as the same path, and both have a value, it is the same value.
+    /// The value is the [canonical form](CanonicalPath) of the canonical form, so that it does not depend on steps
+    /// that a server leaves out, in lower case and without a trailing slash. If a server reads two requests as the
+    /// same path and both have a value, the values are equal.
     pub fn key(&self) -> Option<Cow<'_, [u8]>> {
         let mut keys = self.iter().map(key);
         let first = keys.next()?;
@@ -183,7 +179,7 @@ fn key(reading: &[u8]) -> Cow<'_, [u8]> {
     without_final_slash(&path).to_vec().into()
 }
 
-/// The path without its final slash; the root keeps it.
+/// The path without its trailing slash; the root keeps it.
 pub fn without_final_slash(path: &[u8]) -> &[u8] {
     match path {
         [start @ .., b'/'] if !start.is_empty() => start,

@@ -1,8 +1,8 @@
-//! The steps from a path as sent to what a server takes for the path.
+//! The steps from a path as sent to the path that a server handles.
 
 use super::canonical;
 use super::choices::{Choice, Cut, Decoding, Dots, Leading, Merge, is_path_character};
-use crate::readings::percent;
+use crate::readings::percent::{self, Unit, Units};
 
 /// Reads a path in one way.
 pub(super) fn read(path: &[u8], choice: Choice) -> Vec<u8> {
@@ -34,7 +34,7 @@ pub(super) fn read(path: &[u8], choice: Choice) -> Vec<u8> {
     }
 }
 
-/// Decodes the segments that are dots (WHATWG URL, section 4.1: "double-dot URL path segment").
+/// Decodes dot segments (WHATWG URL, section 4.1: "double-dot URL path segment").
 fn decode_dots(path: &[u8], is_slash: impl Fn(u8) -> bool) -> Vec<u8> {
     let mut text = Vec::with_capacity(path.len());
     for segment in path.split_inclusive(|byte| is_slash(*byte)) {
@@ -53,7 +53,7 @@ fn decode_dots(path: &[u8], is_slash: impl Fn(u8) -> bool) -> Vec<u8> {
     text
 }
 
-/// `//host/path` without the host.
+/// Removes the host from `//host/path`.
 fn without_authority(path: &[u8]) -> Vec<u8> {
     let host = path.get(2..).unwrap_or_default();
     let end = host.iter().position(|byte| matches!(byte, b'/' | b'\\'));
@@ -63,13 +63,13 @@ fn without_authority(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// `//path` with one slash.
+/// Merges the leading slashes of `//path`.
 fn with_one_slash(path: &[u8]) -> Vec<u8> {
     let rest = path.iter().skip_while(|byte| matches!(byte, b'/' | b'\\'));
     std::iter::once(&b'/').chain(rest).copied().collect()
 }
 
-/// Takes away parameters, if this is the moment for it.
+/// Removes parameters, if the server does so at this stage.
 fn cut(mut text: Vec<u8>, cut: Cut, is_decoded: bool) -> Vec<u8> {
     match cut {
         Cut::Rest { decoded } if decoded == is_decoded => {
@@ -93,38 +93,30 @@ fn cut(mut text: Vec<u8>, cut: Cut, is_decoded: bool) -> Vec<u8> {
     text
 }
 
-/// Decodes the bytes that every server decodes, because a path cannot hold them otherwise.
+/// Decodes the bytes that every server decodes, because a path can contain them only in encoded form.
 pub(super) fn decode_benign(path: &[u8]) -> Vec<u8> {
     decode(path, Decoding::Benign)
 }
 
-/// Decodes a path. A `%` that starts no encoding stays.
+/// Decodes a path. A `%` that starts no encoding stays as it is.
 pub(super) fn decode(path: &[u8], decoding: Decoding) -> Vec<u8> {
     let is_decoded = |byte: u8, after: &[u8]| match decoding {
         Decoding::Benign => match byte {
             b'/' | b'?' | b'#' | b'\\' => false,
-            b'%' => percent::decode(after).is_none(),
+            b'%' => !percent::starts_with_digits(after),
             byte => !is_path_character(byte),
         },
         Decoding::KeepSlashes => !matches!(byte, b'/' | b'\\'),
         Decoding::Once | Decoding::Twice => true,
     };
     let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((byte, after)) = rest.split_first() {
-        let encoded = match byte {
-            b'%' => percent::decode(after).filter(|(byte, after)| is_decoded(*byte, after)),
-            _ => None,
-        };
-        match encoded {
-            Some((byte, after)) => {
-                decoded.push(byte);
-                rest = after;
+    let mut units = Units::of(path);
+    while let Some(unit) = units.next() {
+        match unit {
+            Unit::Encoded(byte, written) if !is_decoded(byte, units.rest()) => {
+                decoded.extend_from_slice(written);
             }
-            None => {
-                decoded.push(*byte);
-                rest = after;
-            }
+            unit => decoded.push(unit.byte()),
         }
     }
     match decoding {
@@ -133,7 +125,7 @@ pub(super) fn decode(path: &[u8], decoding: Decoding) -> Vec<u8> {
     }
 }
 
-/// Writes slashes as `/`; merges them, and resolves dot segments, where that is wanted.
+/// Normalises slashes to `/`. Optionally merges them and resolves dot segments.
 fn resolve(text: &[u8], is_slash: impl Fn(u8) -> bool, merges: bool, resolves: bool) -> Vec<u8> {
     let mut path = Vec::with_capacity(text.len());
     for byte in text {

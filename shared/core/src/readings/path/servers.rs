@@ -1,4 +1,4 @@
-//! What single servers make of a target, for tests. None of this is the code under test.
+//! Models of how servers read a path, for tests. The code under test uses none of them.
 #![allow(
     clippy::indexing_slicing,
     clippy::string_slice,
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 /// How a server reads a path.
 type Read = fn(&str) -> String;
 
-/// Servers, and how they read a path.
+/// Servers and the paths that they read.
 pub const ALL: [(&str, Read); 10] = [
     ("as sent", as_sent),
     ("gunicorn", decode),
@@ -128,17 +128,17 @@ pub fn whatwg(path: &str) -> String {
     resolved(&segments.collect::<Vec<_>>().join("/"))
 }
 
-/// wsgiref of Python: decoded, nothing resolved.
+/// Python's wsgiref: decoded, nothing resolved.
 pub fn wsgiref(path: &str) -> String {
     decode(&format!("/{}", path.trim_start_matches('/')))
 }
 
-/// A gateway that cleans what it can, in front of a server that decodes.
+/// A gateway that resolves dot segments, in front of a server that decodes.
 pub fn behind_a_gateway(path: &str) -> String {
     decode(&resolved(path))
 }
 
-/// Targets of which many bytes mean something.
+/// Targets with many special bytes.
 pub fn target() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         6 => prop::sample::select(vec!["a", "admin", "public", "/", "/", "/../", "/./"]),

@@ -1,4 +1,4 @@
-//! What servers make of a path is among its readings.
+//! The variants of a path include the paths that servers read.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::*;
 fn readings(target: &str) -> Option<BTreeSet<String>> {
     let paths = Paths::of(target.as_bytes()).unwrap();
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    (!paths.is_countless()).then(|| paths.iter().map(text).collect())
+    (!paths.has_too_many()).then(|| paths.iter().map(text).collect())
 }
 
 fn set(paths: &[&str]) -> Option<BTreeSet<String>> {
@@ -42,7 +42,7 @@ fn what_a_path_cannot_hold_is_decoded_in_every_reading() {
 
 /// Raw `0x85` and `0xa0` end a request line for `BaseHTTPRequestHandler`; what is not UTF-8 is dropped by Bottle.
 #[test]
-fn bytes_that_are_no_text_are_countless() {
+fn bytes_that_are_not_text_have_too_many_readings() {
     for path in [
         &b"/admin\xa0"[..],
         b"/admin\x85",
@@ -52,12 +52,12 @@ fn bytes_that_are_no_text_are_countless() {
         b"/admin%C2",
         b"/admin%ED%A0%80",
     ] {
-        assert!(Paths::of(path).unwrap().is_countless(), "{path:?}");
+        assert!(Paths::of(path).unwrap().has_too_many(), "{path:?}");
     }
 }
 
 #[test]
-fn an_authority_ends_at_a_slash_only_or_at_a_backslash() {
+fn an_authority_ends_at_a_slash_or_at_a_backslash() {
     let is_read = readings(r"//h\x/admin/x").is_none_or(|all| all.contains("/admin/x"));
     assert!(is_read);
 }
@@ -88,7 +88,7 @@ fn each_choice_makes_readings() {
 }
 
 #[test]
-fn what_only_an_attacker_sends_is_countless() {
+fn what_only_an_attacker_sends_has_too_many_readings() {
     for target in [
         "/%c0%af",
         "/%E0%80%AF",
@@ -116,14 +116,14 @@ fn what_only_an_attacker_sends_is_countless() {
     assert_eq!(Paths::of(b""), None);
 }
 
-/// gunicorn takes these for variables of CGI.
+/// gunicorn reads these as CGI variables.
 #[test]
-fn a_header_that_moves_the_path_makes_it_countless() {
+fn a_header_that_moves_the_path_leaves_too_many_readings() {
     let paths = |name: &'static str| {
         let entries = [(":path", "/public/x"), (name, "/public")];
         let entries = entries.map(|(name, value)| (name.into(), value.into()));
         let headers = HeaderMap::new(entries.to_vec());
-        Paths::of_request(&headers).unwrap().is_countless()
+        Paths::of_request(&headers).unwrap().has_too_many()
     };
     for name in ["script_name", "script-name", "path_info", "path.info"] {
         assert!(paths(name), "{name}");
@@ -146,7 +146,7 @@ proptest! {
     #[test]
     fn what_a_server_reads_is_a_reading(target in target()) {
         let paths = Paths::of(target.as_bytes()).unwrap();
-        if paths.is_countless() {
+        if paths.has_too_many() {
             return Ok(());
         }
         for (server, read) in servers::ALL {
@@ -162,7 +162,7 @@ proptest! {
         }
     }
 
-    /// The key of a path is that of the path that a server reads.
+    /// A path and the path that a server reads in it have the same key.
     #[test]
     fn two_spellings_of_a_path_have_one_key(target in target()) {
         let paths = Paths::of(target.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Values against small models of the servers that read them.
+//! Compares values with models of the servers that read them.
 
 mod models;
 
@@ -31,7 +31,7 @@ fn own(reading: Reading<'_>) -> Reading<'static> {
     }
 }
 
-/// A spelling of this value.
+/// A random spelling of a value.
 fn spelling(base: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let ways = prop::collection::vec(0_u8..8, base.len());
     (ways, 0_usize..6).prop_map(move |(ways, around)| {
@@ -56,7 +56,7 @@ fn spelling(base: &'static str) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Two spellings of one value.
+/// Two random spellings of one value.
 fn spellings() -> impl Strategy<Value = [Vec<u8>; 2]> {
     let base = prop::sample::select(vec![
         "a", "ab", "a b", "a+b", "%3141", "\\141", "é", "a,1", "a\"b",
@@ -64,7 +64,7 @@ fn spellings() -> impl Strategy<Value = [Vec<u8>; 2]> {
     base.prop_flat_map(|base| [spelling(base), spelling(base)])
 }
 
-/// Pieces of syntax in any order.
+/// Random syntax.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let pieces: Vec<&[u8]> = vec![
         b"a", b"b", b"1", b"141", b"\\141", b"%61", b"%31", b"%2561", b"%5C", b"%", b"%zz", b"%ff",
@@ -113,7 +113,7 @@ fn target() -> impl Strategy<Value = Vec<u8>> {
     query.prop_map(|query| [b"/?", &query[..]].concat())
 }
 
-/// No spelling hides a value, and of two spellings of one value both have one key, if they have any.
+/// No spelling hides a value, and two spellings of one value have the same key, if both have one.
 fn assert_no_dodge(
     servers: &[Server],
     requests: [&[u8]; 2],
@@ -138,7 +138,7 @@ fn assert_no_dodge(
     Ok(())
 }
 
-/// Whether there is more than the quotes of an empty value.
+/// Whether a value contains more than whitespace and quotes.
 fn is_value(value: &[u8]) -> bool {
     value
         .iter()
@@ -166,7 +166,7 @@ proptest! {
         assert_no_dodge(&QUERIES, [&left, &right], parameter_of)?;
     }
 
-    /// What needs no encoding is its own value.
+    /// A value without special bytes is its own canonical form.
     #[test]
     fn plain_values_stay_as_they_are(value in "[a-zA-Z0-9._~=/-]{1,40}") {
         let expected = Reading::Value(value.clone().into_bytes().into());
@@ -175,7 +175,7 @@ proptest! {
         prop_assert_eq!(own(header::read(&map("x-sid", value.as_bytes()), "x-sid")), expected);
     }
 
-    /// Whatever is nested in whatever: it costs no more than its length.
+    /// No bytes cause a panic.
     #[test]
     fn nothing_panics(line in prop::collection::vec(any::<u8>(), 0..64)) {
         cookie_of(&[b"sid=", &line[..]].concat());

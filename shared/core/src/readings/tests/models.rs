@@ -1,8 +1,8 @@
-//! Small models of servers, after their source. All of them look for `sid`.
+//! Small models of servers, based on their source code. All of them look for `sid`.
 
 use std::borrow::Cow;
 
-/// A server, and the value that it finds.
+/// A server and the function that finds the value.
 pub(super) type Server = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 pub(super) const COOKIES: [Server; 6] = [
@@ -50,7 +50,7 @@ fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
     is_well_formed.then_some(decoded)
 }
 
-/// Leaves malformed encodings as they are.
+/// Decodes and leaves malformed encodings as they are.
 fn lenient_decode(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::new();
     let mut rest = text;
@@ -69,7 +69,7 @@ fn lenient_decode(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// JavaScript's function, which gives up on malformed texts.
+/// JavaScript's function, with the raw text if it is malformed.
 fn decode_uri_component(text: &[u8]) -> Vec<u8> {
     let decoded = percent_decode(text).filter(|bytes| std::str::from_utf8(bytes).is_ok());
     decoded.unwrap_or_else(|| text.to_vec())
@@ -155,7 +155,7 @@ fn werkzeug(line: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// It decodes ISO 8859-1 and strips blanks of that.
+/// Starlette decodes ISO 8859-1 and strips the whitespace of that character set.
 fn starlette(line: &[u8]) -> Option<Vec<u8>> {
     let strip = |text: &[u8]| {
         let text: String = text.iter().map(|byte| char::from(*byte)).collect();
@@ -192,7 +192,7 @@ fn parse_qs(path: &[u8], separators: &[u8]) -> Vec<Vec<u8>> {
     found.map(|(_, value)| lossy(&form_decode(value))).collect()
 }
 
-/// The first one of a list.
+/// qs makes a list, of which an application takes the first entry.
 fn qs(path: &[u8]) -> Option<Vec<u8>> {
     let decode = |text: &[u8]| decode_uri_component(&with_blanks(text));
     let is_ours = |name: &[u8]| {

@@ -1,4 +1,4 @@
-//! valgrind's callgrind, which counts the instructions of a process.
+//! Runs valgrind's callgrind, which counts the instructions of a process.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,16 +7,16 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// The count of one process, with all its threads, from its start.
+/// The instruction counter of one process with all its threads.
 pub(crate) struct Callgrind {
-    /// For all that valgrind writes.
+    /// For valgrind's output files.
     directory: TempDir,
-    /// How often it was asked.
+    /// Number of readings.
     asked: u32,
 }
 
 impl Callgrind {
-    /// Whether it is here. The error says how to get it.
+    /// Checks that valgrind is installed. The error says how to install it.
     pub(crate) fn check() -> Result<(), String> {
         // vgdb is a part of valgrind.
         let found = ["valgrind", "vgdb"].iter().all(|program| {
@@ -49,20 +49,19 @@ impl Callgrind {
             file("--callgrind-out-file=", "dump"),
             file("--log-file=", "log"),
             file("--vgdb-prefix=", "vgdb"),
-            // V8 writes code, and writes it anew when it has optimised it.
+            // V8 generates code, and generates it again when it optimises.
             "--smc-check=all-non-file".into(),
-            // Without counting, Envoy starts several times as fast.
+            // Without counting, Envoy starts several times faster.
             "--instr-atstart=no".into(),
         ]
     }
 
-    /// Counts from now on.
+    /// Starts counting.
     pub(crate) fn begin(&self, process: u32) {
         self.command_to(process, &["instrumentation", "on"]);
     }
 
-    /// The instructions that the process has executed since it was last asked, or since it
-    /// [began](Self::begin).
+    /// The instructions that the process has executed since the last call, or since [`begin`](Self::begin).
     pub(crate) fn instructions(&mut self, process: u32) -> u64 {
         self.command_to(process, &["dump"]);
         self.asked += 1;

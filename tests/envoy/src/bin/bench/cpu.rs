@@ -1,11 +1,10 @@
-//! CPU time, and who has which core.
+//! Measures CPU time, and assigns cores.
 
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The CPU time that a process has used, in user and kernel mode, in all its threads together.
-/// To the nanosecond: `/proc/<pid>/stat` counts in steps of 10 ms.
+/// The CPU time of a process, in user and kernel mode, for all its threads, in nanoseconds: `/proc/<pid>/stat` counts in steps of 10 ms.
 pub(crate) fn time(process: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
     let nanoseconds = threads

@@ -1,10 +1,10 @@
-//! The dearest requests that are known, beside plain ones of the same size.
+//! Compares the most expensive known requests with plain ones of the same size.
 //!
-//! An operator sizes a proxy by plain requests. A client that knows a request that costs a hundred of
-//! them needs a hundredth of the traffic to exhaust it. So each kind of request has a bound: at most
-//! [`BOUND`] times the instructions of a plain one of the same size, Envoy's own work included.
+//! An operator sizes a proxy for plain requests. If one request costs as much as a hundred plain ones, a client needs
+//! only a hundredth of the traffic to exhaust the proxy. So each kind of request has a bound: at most [`BOUND`] times the
+//! instructions of a plain request of the same size, including Envoy's own work.
 //!
-//! Both kinds go to the same Envoy, in turn.
+//! Both kinds go to the same Envoy, alternately.
 
 use std::fmt::Write as _;
 
@@ -24,17 +24,17 @@ use crate::variants::now;
 /// The id for `--only`.
 pub(crate) const ID: &str = "hostile";
 
-/// How much dearer a request may be than a plain one of the same size.
+/// The maximum cost of a request, relative to a plain one of the same size.
 const BOUND: f64 = 5.0;
 
 /// Enough to fill caches: V8 has optimised all code before the first request.
 const WARM_UP_REQUESTS: usize = 100;
-/// Of each kind, in each round.
+/// Requests of each kind in each round.
 const REQUESTS: usize = 50;
 const ROUNDS: usize = 2;
 
-/// Large enough that a cost for each byte shows, and small enough to be counted in minutes. Envoy's limit for
-/// all headers of a request is 60 KiB.
+/// Large enough to show a cost per byte, and small enough to count in minutes. Envoy's limit for all headers of a request
+/// is 60 KiB.
 const LARGE: usize = 16 * 1024;
 
 struct Case {
@@ -45,7 +45,7 @@ struct Case {
     hostile: Request,
 }
 
-/// Measures each case, and prints it. The error names the cases that exceed the bound.
+/// Measures and prints each case. The error names the cases that exceed the bound.
 pub(crate) fn measure(counts_instructions: bool) -> Result<(), String> {
     if counts_instructions {
         Callgrind::check()?;
@@ -77,7 +77,7 @@ pub(crate) fn measure(counts_instructions: bool) -> Result<(), String> {
 }
 
 impl Case {
-    /// What a plain request takes and what a hostile one does: thousands of instructions, or microseconds.
+    /// The cost of a plain request and of a hostile one: thousands of instructions, or microseconds.
     fn measure(&self, mut callgrind: Option<Callgrind>) -> [f64; 2] {
         let plugin = WasmFilter::module(self.plugin, artifacts::module(self.plugin))
             .configuration(&self.configuration.to_string());
@@ -106,7 +106,7 @@ impl Case {
         }
         let counts = callgrind.is_some();
         let mut used = || match &mut callgrind {
-            // Counted since it was last asked.
+            // Counted since the last call.
             Some(callgrind) => callgrind.instructions(process) as f64,
             None => cpu::time(process).as_nanos() as f64,
         };
@@ -154,7 +154,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Twenty rules, among which the path decides.
+/// Twenty rules; the path selects one.
 fn path(name: &'static str, size: usize, part: &str) -> Case {
     let rules: Vec<Value> = (0..20)
         .map(|number| {
@@ -174,7 +174,7 @@ fn path(name: &'static str, size: usize, part: &str) -> Case {
     Case {
         name,
         plugin: "jwt_auth",
-        // Envoy closes a connection after a 400, which would be measured, too.
+        // Envoy closes a connection after a 400, which would distort the result.
         configuration: json!({
             "providers": {"corp": provider()}, "rules": rules, "ambiguous": "strictest",
         }),
@@ -191,7 +191,7 @@ fn issuer() -> Issuer {
     Issuer::new("https://idp.example", Algorithm::RS256)
 }
 
-/// Conditions of many rules on a value that the client makes long.
+/// Conditions of many rules on a long value from the client.
 fn conditions() -> Vec<Case> {
     let limits = |name, condition: &dyn Fn(usize) -> Value, plain: Request, hostile: Request| {
         let limits: Vec<Value> = (0..20)
@@ -246,7 +246,7 @@ fn conditions() -> Vec<Case> {
     ]
 }
 
-/// Values that requests are counted by.
+/// Values in keys of limits.
 fn values() -> Vec<Case> {
     let by = |name, key: Value, plain: Request, hostile: Request| Case {
         name,
@@ -307,7 +307,7 @@ fn values() -> Vec<Case> {
     ]
 }
 
-/// Tokens that are not good, beside one that is, which is not cached either.
+/// Invalid tokens, compared with a valid one, which is not cached either.
 fn tokens() -> Vec<Case> {
     let now = now();
     let good = issuer().token(now).claim("exp", now + 86_400).sign();

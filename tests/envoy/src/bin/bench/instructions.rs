@@ -1,18 +1,17 @@
-//! Instructions, of one variant after the other.
+//! Counts instructions, for one variant after the other.
 //!
-//! CPU time differs from run to run, on a machine that others use by some 40 %: what else is in the
-//! caches, how fast the core is clocked just now, where in memory an Envoy comes to lie. Of
-//! instructions, a request takes the same number wherever and whenever it runs, to some parts in a
-//! thousand. So a change of one percent in a plugin shows, and numbers of different days and machines
-//! compare.
+//! On a busy machine, CPU time varies between runs by about 40 %, with the content of the caches, the clock of the core,
+//! and the position of Envoy in memory. The number of instructions per request is the same everywhere, to a few parts in
+//! a thousand. So a change of one percent in a plugin is visible, and numbers from different days and machines are
+//! comparable.
 //!
-//! What they do not tell: that instructions are not equally long. One that waits for memory that is in no
-//! cache counts as much as one that adds two registers, and so does one that waits for a lock. They
-//! are those of the process only, so the kernel's work for sockets is not among them, nor among those of
-//! the Envoy without filters. And valgrind runs one thread at a time: nothing here contends.
+//! But instructions do not take the same time. One that waits for memory outside of the caches, or for a lock, counts as
+//! much as one that adds two registers. Only the instructions of the process count, without the kernel's work for
+//! sockets; that also holds for the Envoy without filters. And valgrind runs one thread at a time, so there is no
+//! contention.
 //!
-//! A variant's Envoy runs under valgrind, some fifty times as slow as without. It gets its load over one
-//! connection, in batches, and is asked after each for the instructions since the last.
+//! Each variant's Envoy runs under valgrind, about fifty times slower than without. It receives batches of requests over
+//! one connection, and its instructions are read after each batch.
 
 use portcullis_envoy_tests::envoy::Envoy;
 
@@ -22,14 +21,14 @@ use crate::subject::Subject;
 use crate::table::Measured;
 use crate::variants::{self, Variant};
 
-/// Enough to fill caches: V8 has optimised all code before the first request. Tables are not full after so
-/// many keys.
+/// Enough to fill caches: V8 has optimised all code before the first request. Tables are not full after this number of
+/// keys.
 const WARM_UP_REQUESTS: usize = 1_000;
 const WARM_UP_REQUESTS_OF_MANY_KEYS: usize = 20_000;
-/// In each batch, over one connection.
+/// Requests in each batch, over one connection.
 const REQUESTS: usize = 1_000;
 
-/// Thousands of instructions per request, by batch. The error says what is missing.
+/// Thousands of instructions per request, by batch. The error says what must be installed.
 pub(crate) fn measure(options: &Options) -> Result<Vec<Measured>, String> {
     Callgrind::check()?;
     let chosen = variants::chosen(options).into_iter();
@@ -54,10 +53,10 @@ fn batches(variant: Variant, options: &Options) -> Measured {
     };
     let batches: Vec<f64> = (0..options.rounds()).map(batch).collect();
     subject.envoy.assert_no_vm_failed();
-    // At once, so that what has taken minutes is not lost should the next variant fail.
+    // Printed immediately, so that a failure of the next variant does not lose the work of minutes.
     eprintln!("  {batches:.2?} thousand instructions per request");
     Measured {
         name: subject.variant.name,
-        sittings: vec![batches],
+        sessions: vec![batches],
     }
 }

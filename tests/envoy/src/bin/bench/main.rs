@@ -1,4 +1,4 @@
-//! What a filter adds to a request: `make bench`.
+//! Measures the cost that a filter adds to a request: `make bench`.
 //!
 //! ```text
 //! make bench BENCH_ARGS="--rounds 3 --only helmet,limit"
@@ -8,10 +8,9 @@
 //! make bench BENCH_ARGS="--only hostile"
 //! ```
 //!
-//! Each variant has an Envoy of one worker. They answer by themselves, so that little else is
-//! measured, unless an upstream is asked for; that one runs beside the load. What is measured is
-//! CPU time ([`time`]), or the number of instructions ([`instructions`]), which is exact but not all
-//! there is to know.
+//! Each variant has an Envoy with one worker. It answers with direct responses, so that little else is measured; with
+//! `--upstream`, an upstream runs next to the load generator. The result is CPU time ([`time`]), or the number of
+//! instructions ([`instructions`]), which is exact but not the whole cost.
 
 #![allow(
     clippy::expect_used,

@@ -6,20 +6,20 @@ use crate::{hostile, variants};
 
 /// What to measure.
 pub(crate) struct Options {
-    /// How often each variant is measured, if not as often as is usual.
+    /// Number of rounds, if not the default.
     rounds: Option<u32>,
     /// The ids of variants; all if empty.
     only: Vec<String>,
     /// Folders with other builds of the modules.
     pub(crate) against: Vec<PathBuf>,
-    /// Whether requests go to an upstream. Otherwise Envoy answers by itself.
+    /// Whether requests go to an upstream. Otherwise Envoy answers with direct responses.
     pub(crate) upstream: bool,
     /// Whether to count instructions. Otherwise CPU time is measured.
     pub(crate) instructions: bool,
 }
 
 impl Options {
-    /// Reads the arguments. The error says how they are to be.
+    /// Reads the arguments. The error explains the usage.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             rounds: None,
@@ -42,18 +42,18 @@ impl Options {
         Ok(options)
     }
 
-    /// How often each variant is measured.
+    /// Number of rounds.
     pub(crate) fn rounds(&self) -> u32 {
         self.rounds
             .unwrap_or(if self.instructions { 5 } else { 50 })
     }
 
-    /// Whether that variant is to be measured.
+    /// Whether to measure this variant.
     pub(crate) fn chooses(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == id)
     }
 
-    /// Whether hostile requests are to be measured, and nothing else.
+    /// Whether to measure only hostile requests.
     pub(crate) fn is_hostile(&self) -> bool {
         self.only == [hostile::ID]
     }
@@ -83,14 +83,14 @@ fn known(list: &str) -> Option<Vec<String>> {
 
 fn usage(option: &str) -> String {
     format!(
-        "bench: {option} is unknown, or its value is missing or wrong. All are optional:\n\
-         \x20 --rounds N       visits to each variant (50; batches with --instructions, 5); after ten of them\n\
-         \x20                  all Envoys are started anew\n\
+        "bench: {option} is unknown, or its value is missing or invalid. All options are optional:\n\
+         \x20 --rounds N       visits to each variant (50; with --instructions, 5 batches); all Envoys\n\
+         \x20                  restart after ten visits\n\
          \x20 --only A,B       only these variants of {}\n\
-         \x20 --only hostile   the dearest requests that are known, beside plain ones\n\
-         \x20 --against DIR    also the modules in that folder, of another build; repeatable\n\
+         \x20 --only hostile   the most expensive known requests, compared with plain ones\n\
+         \x20 --against DIR    also measure the modules of another build in this folder; repeatable\n\
          \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\
-         \x20 --instructions   count instructions under valgrind, in place of CPU time: exact, and slow",
+         \x20 --instructions   count instructions under valgrind instead of CPU time: exact, but slow",
         variants::ids().collect::<Vec<_>>().join(", ")
     )
 }

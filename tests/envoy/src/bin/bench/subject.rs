@@ -1,4 +1,4 @@
-//! A variant, running, and the load on it.
+//! A running variant, and its load.
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
@@ -8,19 +8,19 @@ use serde_json::json;
 
 use crate::variants::{Credentials, Variant};
 
-/// The request header by which the variants of rate-limit count.
+/// The request header in the keys of rate-limit's variants.
 pub(crate) const KEY: &str = "x-api-key";
 
 pub(crate) struct Subject {
     pub(crate) variant: Variant,
     pub(crate) envoy: Envoy,
-    /// The requests that it has got.
+    /// Number of requests so far.
     requests: usize,
 }
 
 impl Subject {
-    /// Starts an Envoy with the variant's filter, which answers by itself if it has no upstream, and
-    /// checks with one request that it does what is to be measured.
+    /// Starts an Envoy with the variant's filter, which answers directly if it has no upstream, and checks with one
+    /// request that the filter works.
     pub(crate) fn start(variant: Variant, has_upstream: bool, envoy: Builder) -> Self {
         let answer = json!({
             "match": {"prefix": "/"},
@@ -49,7 +49,7 @@ impl Subject {
         }
     }
 
-    /// Sends so many requests in all over so many connections.
+    /// Sends a number of requests over a number of connections.
     pub(crate) fn send(&mut self, requests: usize, connections: usize) {
         let (keys, expected) = (self.variant.keys, self.variant.status);
         let (credentials, first) = (self.variant.credentials.clone(), self.requests);
@@ -65,13 +65,13 @@ impl Subject {
     }
 }
 
-/// A number that has nothing to do with its neighbours (the finaliser of SplitMix64, in part).
+/// Scrambles a number (a part of the finaliser of SplitMix64).
 fn scattered(number: usize) -> usize {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ (mixed >> 32)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32
 }
 
-/// What a browser sends, about, with a key.
+/// A request like a browser's, with a key.
 fn request(key: usize, credentials: Option<&Credentials>) -> Request {
     let request = Request::get("/shop/cart?item=1")
         .header("host", "shop.example")

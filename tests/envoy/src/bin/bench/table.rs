@@ -1,14 +1,14 @@
-//! The results, for people.
+//! Prints the results.
 
-/// What the requests of a variant took.
+/// The cost of a variant's requests.
 pub(crate) struct Measured {
     /// The variant's.
     pub(crate) name: String,
-    /// By sitting and by round.
-    pub(crate) sittings: Vec<Vec<f64>>,
+    /// Cost per request, by session and round.
+    pub(crate) sessions: Vec<Vec<f64>>,
 }
 
-/// What is measured.
+/// The measured quantity.
 pub(crate) struct Table {
     unit: &'static str,
     decimals: usize,
@@ -24,8 +24,8 @@ pub(crate) const INSTRUCTIONS: Table = Table {
 };
 
 impl Table {
-    /// Prints what each variant adds to the first, with the ratio to the second: over all rounds, and
-    /// that of the sittings in which it was lowest and highest.
+    /// Prints each variant's cost beyond the first variant, with the ratio to the second one: over all rounds, and the
+    /// lowest and the highest session.
     pub(crate) fn print(&self, variants: &[Measured]) {
         let Some((bare, variants)) = variants.split_first() else {
             return;
@@ -34,19 +34,19 @@ impl Table {
         println!(
             "{}: {:.decimals$} {unit} per request\n",
             bare.name,
-            at(0.5, &bare.sittings.concat())
+            at(0.5, &bare.sessions.concat())
         );
         println!("added per request, in {unit}");
         println!(
             "{:44} {:>9} {:>18} {:>9} {:>12}",
-            "", "median", "middle half", "× empty", "by sitting"
+            "", "median", "middle half", "× empty", "by session"
         );
         let mut empty = None;
         for variant in variants {
             let added: Vec<Vec<f64>> = variant
-                .sittings
+                .sessions
                 .iter()
-                .zip(&bare.sittings)
+                .zip(&bare.sessions)
                 .map(less)
                 .collect();
             let empty: &Vec<Vec<f64>> = empty.get_or_insert_with(|| added.clone());
@@ -61,22 +61,21 @@ impl Table {
             let ratio = median / at(0.5, &empty);
             let name = &variant.name;
             let middle_half = format!("{low:.decimals$} to {high:.decimals$}");
-            let by_sitting = format!("{lowest:.1} to {highest:.1}");
+            let by_session = format!("{lowest:.1} to {highest:.1}");
             println!(
-                "{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1} {by_sitting:>12}"
+                "{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1} {by_session:>12}"
             );
         }
     }
 }
 
-/// By round, what one took more than the other.
+/// The difference of two variants, by round.
 fn less((all, bare): (&Vec<f64>, &Vec<f64>)) -> Vec<f64> {
     let rounds = all.iter().zip(bare);
     rounds.map(|(all, bare)| all - bare).collect()
 }
 
-/// The value below which that part of the values is: 0 for the least, 0.5 for the median, 1 for the
-/// greatest.
+/// A quantile of the values: 0 for the least, 0.5 for the median, 1 for the greatest.
 fn at(part: f64, values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

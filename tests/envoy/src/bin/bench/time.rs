@@ -1,17 +1,14 @@
-//! CPU time, of all variants side by side.
+//! Measures the CPU time of all variants side by side.
 //!
-//! There is one Envoy for each variant, and all of them are there at once. After a warm-up, in
-//! which V8 optimises what is called often, the load visits them in turn, round after round. What a
-//! variant adds in a round is its CPU time per request less that of the Envoy without filters in
-//! the same round. Many short visits see the same machine, whatever else it does meanwhile; a few
-//! long ones, throughput, or runs one after the other do not. A visit begins with requests that are
-//! not counted: the Envoy before has left its own code and data in the core's caches, and to load
-//! ours anew is nothing that an Envoy at work has to do.
+//! Each variant has an Envoy, and all Envoys run at the same time. After a warm-up, in which V8 optimises hot code, the
+//! load visits them in turn, round after round. A variant's added cost in a round is its CPU time per request, less that
+//! of the Envoy without filters in the same round. Many short visits share the machine's conditions; a few long visits,
+//! throughput, or consecutive runs do not. A visit begins with requests that are not counted: the previous Envoy has
+//! filled the core's caches with its own code and data, and a busy Envoy need not reload its own.
 //!
-//! Where in memory an Envoy comes to lie makes a difference, too: the empty filter of one process adds
-//! 13 µs in every round, that of the next one 20. So after some rounds, a *sitting*, all Envoys are
-//! started anew. Still, a number means something next to those of the same run only, the empty
-//! filter's first of all.
+//! The position of an Envoy in memory also matters: the empty filter adds 13 µs in every round of one process, and 20 µs
+//! in the next. So after some rounds, a *session*, all Envoys restart. Even so, a number is only comparable with those of
+//! the same run, above all with the empty filter's.
 
 use portcullis_envoy_tests::envoy::Envoy;
 
@@ -20,19 +17,18 @@ use crate::subject::Subject;
 use crate::table::Measured;
 use crate::{cpu, variants};
 
-/// Connections that are kept alive during a visit.
+/// Connections, kept alive during a visit.
 const CONNECTIONS: usize = 16;
-/// Enough for V8 to optimise what a request runs through, and to fill a table of the default size
-/// where there are as many keys.
+/// Enough for V8 to optimise the code of a request, and to fill a table of the default size if there are as many keys.
 const WARM_UP_REQUESTS: usize = 20_000;
 const WARM_UP_REQUESTS_OF_MANY_KEYS: usize = 300_000;
-/// At the beginning of each visit, until the caches are warm.
+/// Requests at the beginning of each visit, until the caches are warm.
 const WAKING_REQUESTS: usize = 500;
-/// With the same Envoys.
-const ROUNDS_OF_A_SITTING: u32 = 10;
-/// In each visit: some 50 ms, in which the machine hardly changes.
+/// Rounds with the same Envoys.
+const ROUNDS_PER_SESSION: u32 = 10;
+/// Requests in each visit: about 50 ms, in which the machine's conditions hardly change.
 const REQUESTS: usize = 2_000;
-/// The cores that Envoys and load have to themselves, so that neither moves.
+/// The cores of the Envoys and of the load, so that neither migrates.
 const ENVOY_CORE: u32 = 0;
 const LOAD_CORE: u32 = 1;
 
@@ -43,14 +39,14 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
     let mut left = options.rounds();
     while left > 0 {
         eprintln!("measuring, {left} rounds left");
-        let rounds = left.min(ROUNDS_OF_A_SITTING);
+        let rounds = left.min(ROUNDS_PER_SESSION);
         left -= rounds;
-        for (i, (name, sitting)) in sit(options, rounds).into_iter().enumerate() {
+        for (i, (name, session)) in run_session(options, rounds).into_iter().enumerate() {
             match measured.get_mut(i) {
-                Some(measured) => measured.sittings.push(sitting),
+                Some(measured) => measured.sessions.push(session),
                 None => measured.push(Measured {
                     name,
-                    sittings: vec![sitting],
+                    sessions: vec![session],
                 }),
             }
         }
@@ -58,8 +54,8 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
     measured
 }
 
-/// So many rounds, with new Envoys.
-fn sit(options: &Options, rounds: u32) -> Vec<(String, Vec<f64>)> {
+/// Runs a number of rounds with new Envoys.
+fn run_session(options: &Options, rounds: u32) -> Vec<(String, Vec<f64>)> {
     let chosen = variants::chosen(options).into_iter();
     let start = |variant| {
         let subject = Subject::start(variant, options.upstream, Envoy::builder());

@@ -1,4 +1,4 @@
-//! Finds what is to be validated.
+//! Finds the configurations to validate.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::{Case, Check, Failure};
 /// The module of all plugins.
 const ONE_MODULE: &str = "portcullis";
 
-/// Examples, files or folders, that are to have all plugins, and the module of all.
+/// Examples, as files or folders, that must have all plugins and the module of all plugins.
 const COMPLETE: [&str; 4] = [
     "envoy/examples/all-plugins.yaml",
     "envoy/examples/capability-restriction.yaml",
@@ -61,7 +61,7 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
             });
         }
     }
-    // What the demo's control plane pushes is JSON, which is YAML too.
+    // The demo's control plane pushes JSON, which is also YAML.
     for file in entries("envoy/control-plane", ".json")? {
         embedded(&file.display().to_string(), &read(&file)?, &mut cases)?;
     }
@@ -79,7 +79,7 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
     Ok(cases)
 }
 
-/// The resources of Kubernetes, by the CustomResourceDefinitions in a folder.
+/// The Kubernetes resources, with the CustomResourceDefinitions in a folder.
 pub(crate) fn by_crds(folder: &Path) -> Result<Vec<Case>, Failure> {
     let crds = schema::of_crds(folder)?;
     let mut cases = resources(&crds)?;
@@ -135,8 +135,8 @@ fn json_blocks(readme: &Path, plugin: &str, cases: &mut Vec<Case>) -> Result<(),
     Ok(())
 }
 
-/// The plugins' configurations in a YAML text: for Envoy, and for `portcullis-validate`, which is to find them
-/// all and to warn of nothing.
+/// The plugins' configurations in a YAML text: for Envoy, and for `portcullis-validate`, which must find them all without
+/// a warning.
 fn embedded(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Failure> {
     let plugins = plugins(place, text)?;
     let report = portcullis_validate::check(place, text, None);
@@ -173,7 +173,7 @@ fn is_bootstrap(text: &str) -> bool {
     text.lines().any(|line| line == "static_resources:")
 }
 
-/// The settings of the connection managers in a YAML text, if it has any.
+/// The connection managers' settings in a YAML text, if it has any connection managers.
 fn one_reading(place: &str, text: &str, cases: &mut Vec<Case>) -> Result<(), Failure> {
     let there = [".v3.HttpConnectionManager", "http_filters:"];
     if !there.iter().any(|word| text.contains(word)) {
@@ -284,14 +284,14 @@ fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
-/// What is in a folder and is called so at its end, in order.
-/// The folders of the plugins: those that have a module.
+/// The folders of the plugins: those with a module.
 fn plugin_folders() -> Result<Vec<PathBuf>, Failure> {
     let mut plugins = entries("plugins", "")?;
     plugins.retain(|folder| folder.join("module").is_dir());
     Ok(plugins)
 }
 
+/// The entries of a folder whose names end this way, in order.
 fn entries(folder: impl AsRef<Path>, end: &str) -> Result<Vec<PathBuf>, Failure> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {

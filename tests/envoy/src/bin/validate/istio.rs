@@ -1,4 +1,4 @@
-//! What Istio's proxies keep of the statistics, and how they label them.
+//! The statistics that Istio's proxies keep, and their labels.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ const VALUES: &str = "envoy/istio/mesh-values.yaml";
 const LABELS: &str = "envoy/istio/labels.yaml";
 const TAGS: &str = "envoy/stats_tags.yaml";
 
-/// The files that ask for statistics.
+/// The files that use statistics.
 const QUERIES: [&str; 4] = [
     "envoy/prometheus/recording.yaml",
     "envoy/prometheus/alerts.yaml",
@@ -19,10 +19,10 @@ const QUERIES: [&str; 4] = [
     "envoy/grafana/dashboards/portcullis.json",
 ];
 
-/// What `pkg/bootstrap` of Istio 1.30 keeps by itself: beginnings of names.
+/// Prefixes of the names that `pkg/bootstrap` of Istio 1.30 keeps by default.
 const KEPT: [&str; 4] = ["server.", "wasm", "cluster_manager.", "listener_manager."];
 
-/// Labels that begin like statistics.
+/// Labels with the same prefix as statistics.
 const NO_STATISTICS: [&str; 6] = [
     "envoy_cluster_name",
     "envoy_http_conn_manager_prefix",
@@ -60,8 +60,7 @@ pub(crate) fn cases() -> Result<Vec<Case>, String> {
     ])
 }
 
-/// The names of Envoy's own statistics in a text, as Prometheus has them. With a colon, they are those of recording
-/// rules.
+/// The names of Envoy's own statistics in a text, as in Prometheus. Names with a colon belong to recording rules.
 fn statistics(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"_:".contains(c));
     words

@@ -1,30 +1,29 @@
-//! Shows every example configuration of the repository to Envoy: `make validate`.
+//! Validates every example configuration of the repository with Envoy: `make validate`.
 //!
-//! `portcullis-validate` is asked, too, and has to say the same of each, in the same words, and to warn of nothing
-//! in what users copy.
+//! `portcullis-validate` must give the same result for each, with the same errors, and must not warn of anything that
+//! users copy.
 //!
-//! What is accepted, as promised:
+//! Must be accepted:
 //! - `plugins/*/example.json`;
-//! - every block marked ```` ```json ```` in a plugin's README that is an object (mark what is no
-//!   complete configuration otherwise, ```` ```jsonc ```` for one);
+//! - every block marked ```` ```json ```` in a plugin's README that is an object (mark incomplete configurations
+//!   differently, such as ```` ```jsonc ````);
 //! - every plugin's configuration in a YAML file below `envoy`, or in a block marked ```` ```yaml ```` of
 //!   `README.md`, `plugins/*/README.md` or `docs`: in Envoy's own form, Istio's, and Envoy Gateway's;
-//! - every bootstrap below `envoy`, or in a block of `README.md` and its like: any YAML with
-//!   `static_resources`.
+//! - every bootstrap below `envoy`, or in a block of the same manuals: any YAML with `static_resources`.
 //!
-//! What Kubernetes takes, as promised: every resource below `envoy/istio` and `envoy/gateway`, by the schemas in
-//! `tests/manifests`. `--crds FOLDER` does this alone, by the CustomResourceDefinitions in that folder.
+//! Every resource below `envoy/istio` and `envoy/gateway` must match the schemas in `tests/manifests`. `--crds FOLDER`
+//! checks only this, with the CustomResourceDefinitions in that folder.
 //!
-//! What Istio's proxies count, as promised: `envoy/istio/mesh-values.yaml` keeps every statistic that the rules and
-//! dashboards ask for, and `envoy/istio/labels.yaml` has the labels of `envoy/stats_tags.yaml`.
+//! `envoy/istio/mesh-values.yaml` must keep every statistic that the rules and dashboards use, and
+//! `envoy/istio/labels.yaml` must have the labels of `envoy/stats_tags.yaml`.
 //!
-//! What leaves one reading of a request, as promised: every HTTP connection manager in them.
+//! Every HTTP connection manager in these files must leave one reading of a request.
 //!
-//! What is complete, as promised: the examples with all plugins have all plugins.
+//! The examples with all plugins must have all plugins.
 //!
-//! What is refused, as promised: `plugins/<plugin>/scenarios/bad/<case>.json`, in the very words of
-//! `<case>.txt` next to it. A case with an `@type` is a protobuf message in JSON form and is handed
-//! over as it stands; all others as text in a `StringValue`, as users do.
+//! Must be refused: `plugins/<plugin>/scenarios/bad/<case>.json`, with exactly the errors in `<case>.txt` next to it. A
+//! case with an `@type` is a protobuf message in JSON form, and is passed unchanged; all others are passed as text in a
+//! `StringValue`, as users do.
 
 mod cases;
 mod istio;
@@ -41,7 +40,7 @@ use portcullis_envoy_tests::validate;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// One configuration to show to Envoy.
+/// One configuration to validate.
 struct Case {
     name: String,
     check: Check,
@@ -49,19 +48,19 @@ struct Case {
 
 enum Check {
     Accepted(WasmFilter),
-    /// With the errors that the plugin is to log.
+    /// With the errors that the plugin must log.
     Refused(WasmFilter, String),
     Bootstrap(PathBuf),
-    /// A bootstrap in a manual, to be run from the root of the repository.
+    /// A bootstrap in a manual, for a start from the root of the repository.
     BootstrapText(String),
-    /// What was found wrong with what needs no Envoy.
+    /// Errors that were found without Envoy.
     Faults(Vec<String>),
-    /// Examples that are to have all plugins, with those that they lack.
+    /// Examples that must have all plugins, with those that they lack.
     Complete(Vec<String>),
 }
 
 fn main() -> Result<ExitCode, Failure> {
-    // Bootstraps name the modules by their path from here.
+    // Bootstraps contain the modules' paths relative to this folder.
     std::env::set_current_dir(repository())?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let cases = match arguments.as_slice() {
@@ -87,8 +86,7 @@ fn main() -> Result<ExitCode, Failure> {
     })
 }
 
-/// What came of each case. Plugins share Envoys: those that are to be accepted in one, those that are to be refused
-/// in another.
+/// The result of each case. Plugins share Envoys: one for those to be accepted, another for those to be refused.
 fn results(cases: &[Case]) -> Vec<Result<(), String>> {
     let accepted = cases.iter().filter_map(|case| match &case.check {
         Check::Accepted(filter) => Some(filter.clone()),
@@ -103,7 +101,7 @@ fn results(cases: &[Case]) -> Vec<Result<(), String>> {
         let refused = scope.spawn(|| validate::pushed(&refused, &accepted));
         let accepted = scope.spawn(|| validate::plugins(&accepted));
         let others: Vec<_> = cases.iter().map(|case| case.check.run()).collect();
-        // A panic has already said what it had to say.
+        // The panic has already printed its message.
         let mut accepted = accepted.join().unwrap_or_default().into_iter();
         let mut refused = refused.join().unwrap_or_default().into_iter();
         let none = || Err("no result".to_owned());
@@ -122,7 +120,7 @@ fn results(cases: &[Case]) -> Vec<Result<(), String>> {
     })
 }
 
-/// Whether a plugin was refused in the expected words.
+/// Whether a plugin was refused with the expected errors.
 fn compare(result: Result<(), String>, expected: &str) -> Result<(), String> {
     let Err(said) = result else {
         return Err("accepted".to_owned());

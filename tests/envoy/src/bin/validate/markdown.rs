@@ -1,6 +1,6 @@
 //! Blocks of code in Markdown.
 
-/// The blocks that are marked with that language, each with the line where it begins.
+/// The blocks with this language, each with the line where it begins.
 pub(crate) fn blocks(markdown: &str, language: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut lines = markdown.lines().enumerate();
@@ -8,7 +8,7 @@ pub(crate) fn blocks(markdown: &str, language: &str) -> Vec<(usize, String)> {
         let Some(marked) = line.trim_start().strip_prefix("```") else {
             continue;
         };
-        // Blocks of other languages are read, too, so that their end is not taken for a beginning.
+        // Blocks of other languages are also read, so that their end does not count as a beginning.
         let block: Vec<&str> = lines
             .by_ref()
             .map(|(_, line)| line)

@@ -1,6 +1,6 @@
-//! Manifests against the schemas of their kinds, as strict as `kubectl apply --validate=strict`.
+//! Checks manifests against the schemas of their kinds, as strictly as `kubectl apply --validate=strict`.
 //!
-//! `tests/manifests/README.md` says where the schemas come from.
+//! `tests/manifests/README.md` describes the source of the schemas.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 /// The `spec` of a kind of resource.
 pub(crate) struct Schema {
-    /// Where it stands.
+    /// Its place, for messages.
     pub(crate) source: String,
     api_version: String,
     /// The kind.
@@ -78,14 +78,14 @@ fn documents(file: &Path) -> Result<Vec<Value>, String> {
 }
 
 impl Schema {
-    /// Whether it is for this resource.
+    /// Whether it applies to this resource.
     pub(crate) fn is_for(&self, resource: &Value) -> bool {
         let is =
             |name: &str, wanted: &str| resource.get(name).and_then(Value::as_str) == Some(wanted);
         is("apiVersion", &self.api_version) && is("kind", &self.kind)
     }
 
-    /// What is wrong with a resource.
+    /// The errors in a resource.
     pub(crate) fn check(&self, resource: &Value) -> Vec<String> {
         let mut errors = Vec::new();
         let members = resource.as_object().into_iter().flatten();
@@ -100,7 +100,7 @@ impl Schema {
         errors
     }
 
-    /// What this schema allows and the other does not.
+    /// The values that this schema allows and the other does not.
     pub(crate) fn allows_more_than(&self, other: &Self) -> Vec<String> {
         let mut errors = Vec::new();
         if self.is_of(other) {
@@ -115,7 +115,7 @@ impl Schema {
     }
 }
 
-/// What the manifests say of themselves.
+/// The schema of every manifest's `metadata`.
 fn metadata() -> Value {
     serde_json::json!({"type": "object", "required": ["name"], "properties": {
         "name": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
@@ -234,7 +234,7 @@ fn check_members(
     }
 }
 
-/// What CRDs say in `oneOf`: which members are there.
+/// A CRD's `oneOf`, which lists required members.
 fn has_members(choice: &Value, value: &Value) -> bool {
     let required = choice.get("required").and_then(Value::as_array);
     let has_all = required
@@ -248,7 +248,7 @@ fn has_members(choice: &Value, value: &Value) -> bool {
     has_all && has_any && not.is_none_or(|not| !has_members(not, value))
 }
 
-/// What `ours` allows and `theirs` does not.
+/// The values that `ours` allows and `theirs` does not.
 fn compare(ours: &Value, theirs: &Value, path: &str, errors: &mut Vec<String>) {
     for word in [
         "type",

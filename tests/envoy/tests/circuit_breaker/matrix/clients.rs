@@ -1,4 +1,4 @@
-//! What a client alone can do.
+//! Endings that a client alone can cause.
 
 use portcullis_envoy_tests::upstream::{Ending, Reply};
 
@@ -95,7 +95,7 @@ fn what_a_client_does_is_its_own() {
     );
 }
 
-/// An upstream that has waited long enough for an upload closes the connection.
+/// An upstream closes the connection after it has waited too long for an upload.
 #[test]
 fn an_upload_on_which_the_upstream_hangs_up_is_the_clients() {
     let impatient = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -142,7 +142,7 @@ fn an_upload_on_which_the_upstream_hangs_up_is_the_clients() {
     );
 }
 
-/// A client that does not read makes the response take as long as it likes.
+/// A client that does not read can prolong the response at will.
 #[test]
 fn a_response_that_the_client_does_not_read_is_no_failure() {
     let envoy = builder()

@@ -1,4 +1,4 @@
-//! Deadlines: the operator's, and those that clients choose or use up.
+//! Deadlines: the operator's, and those that clients choose or exhaust.
 
 use portcullis_envoy_tests::bootstrap::UPSTREAM;
 use portcullis_envoy_tests::upstream::{Ending, Reply};
@@ -200,7 +200,7 @@ fn a_deadline_is_its_owners() {
     );
 }
 
-/// The second time the worker knows that there are internal clients, and looks.
+/// After the first request, the worker knows that there are internal clients, and checks for them.
 #[test]
 fn slow_is_what_the_upstream_takes() {
     let envoy = builder()

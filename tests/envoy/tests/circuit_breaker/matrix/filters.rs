@@ -1,4 +1,4 @@
-//! What Envoy and other filters answer themselves.
+//! Responses from Envoy itself and from other filters.
 
 use portcullis_envoy_tests::upstream::Reply;
 
@@ -136,7 +136,7 @@ fn what_others_answer_is_theirs() {
     );
 }
 
-/// Filters that would answer everything.
+/// Filters that would answer every request.
 #[test]
 fn what_filters_refuse_is_theirs() {
     let jwt = json!({"name": "edge", "providers": {"corp": {"issuer": "https://idp.example", "audiences": ["shop"],

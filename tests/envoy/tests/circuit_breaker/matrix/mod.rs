@@ -1,8 +1,8 @@
-//! How exchanges end on a real Envoy, and whose doing the breaker takes each ending for.
+//! The endings of exchanges on a real Envoy, and the author to whom the breaker attributes each.
 //!
-//! Each [`Case`] makes one ending. It has a circuit of its own (the key is the header `x-case`) in a breaker
-//! that only measures, so that one Envoy serves a whole list of them. The verdict is read back from the
-//! status view, the author from the metrics, the details from Envoy's access log.
+//! Each [`Case`] produces one ending. It has its own circuit (the key is the header `x-case`) in a breaker that only
+//! measures, so that one Envoy serves a whole list of cases. The verdict comes from the status view, the author from the
+//! metrics, the details from Envoy's access log.
 
 mod clients;
 mod deadlines;
@@ -21,20 +21,20 @@ use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::message::Request;
 use serde_json::{Value, json};
 
-/// How long the upstream keeps an answer back that comes too late for every deadline of the matrix.
+/// The upstream's delay for a response that misses every deadline of the matrix.
 const LATE: Duration = Duration::from_secs(3);
-/// Above what an answer takes that nothing delays, below what the slow ones take.
+/// Longer than an undelayed response, shorter than a slow one.
 const SLOW: &str = "600ms";
 
-/// One ending, and what the breaker has to make of it.
+/// One ending, and the breaker's expected verdict.
 struct Case {
-    /// What happens, for the table in the README.
+    /// A description, for the table in the README.
     what: &'static str,
     /// The path, unique.
     path: &'static str,
-    /// What the client does.
+    /// The client's actions.
     client: Client,
-    /// How Envoy's details begin.
+    /// The prefix of Envoy's details.
     details: &'static str,
     /// `success`, `failure`, `neutral`, or `abandoned`.
     verdict: &'static str,
@@ -42,24 +42,24 @@ struct Case {
     author: &'static str,
 }
 
-/// What a client does.
+/// A client's actions.
 enum Client {
     /// It sends this over HTTP/1.1, and waits for the end of the response.
     Sends(Request),
     /// The same over HTTP/2.
     SendsHttp2(Request),
-    /// It sends this over HTTP/2 and leaves after that time.
+    /// It sends this over HTTP/2 and disconnects after this time.
     LeavesHttp2(Request, u64),
-    /// It sends parts of HTTP/1 with so many milliseconds before each, then reads until Envoy closes the
-    /// connection or is silent.
+    /// It sends parts of an HTTP/1 request, each after a delay in milliseconds, then reads until Envoy closes the connection
+    /// or stops sending.
     Writes(Vec<(u64, String)>),
-    /// The same, but it leaves after so many milliseconds instead of reading.
+    /// The same, but it disconnects after a number of milliseconds instead of reading.
     Leaves(Vec<(u64, String)>, u64),
-    /// It sends this and then reads nothing for so many milliseconds.
+    /// It sends this and then reads nothing for a number of milliseconds.
     Stalls(String, u64),
 }
 
-/// What became of a case.
+/// The result of a case.
 #[derive(Debug, PartialEq, Eq)]
 struct Observed {
     verdict: String,
@@ -68,12 +68,12 @@ struct Observed {
     details: String,
 }
 
-/// A verdict, and the author whose doing it is.
+/// A verdict, and the author of the ending.
 type Judged = (&'static str, &'static str);
 
 const SUCCESS: Judged = ("success", "upstream");
 const FAILURE: Judged = ("failure", "upstream");
-/// The client left, or its deadline ended.
+/// The client disconnected, or its deadline passed.
 const GONE: Judged = ("abandoned", "client");
 
 fn case(
@@ -93,7 +93,7 @@ fn case(
     }
 }
 
-/// What the upstream does.
+/// The upstream's script.
 fn of_upstream(
     what: &'static str,
     path: &'static str,
@@ -138,7 +138,7 @@ fn builder() -> Builder {
         .wasm(&WasmFilter::plugin("circuit-breaker").configuration(&configuration.to_string()))
 }
 
-/// Makes each ending in turn, and says which are not as they should be.
+/// Produces each ending in turn, and reports the unexpected ones.
 fn check(envoy: &Envoy, cases: Vec<Case>) {
     let mut wrong = Vec::new();
     for case in cases {
@@ -174,7 +174,7 @@ fn observe(envoy: &Envoy, case: &Case) -> Observed {
     let (results, rate) = (&circuit["results"], &circuit["failure_rate"]);
     let (verdict, author) = match (results.as_u64(), rate.as_u64()) {
         _ if blamed == "abandoned" => ("abandoned", "client"),
-        // A circuit of which nothing is known takes no room.
+        // A circuit without results takes no memory.
         (Some(0) | None, _) if blamed != "?" => ("neutral", blamed),
         (Some(1), Some(0)) => ("success", "upstream"),
         (Some(1), _) => ("failure", "upstream"),
@@ -224,16 +224,16 @@ fn write(envoy: &Envoy, parts: &[(u64, String)]) -> TcpStream {
     stream.set_nodelay(true).expect("no delay");
     for (pause, text) in parts {
         std::thread::sleep(Duration::from_millis(*pause));
-        // Envoy may have closed the connection already.
+        // Envoy may already have closed the connection.
         let _ = stream.write_all(text.as_bytes());
     }
     stream
 }
 
-/// What Envoy says of the exchange, once it has ended.
+/// Envoy's access log entry for the exchange, after its end.
 fn details(envoy: &Envoy, case: &Case) -> String {
     let path = case.path;
-    // A redirect that Envoy follows gives both entries the path of the second.
+    // If Envoy follows a redirect, both entries have the path of the second request.
     let is_redirected = |details: &str| details == "internal_redirect" && case.details == details;
     let started = Instant::now();
     loop {
@@ -259,7 +259,7 @@ fn stat(envoy: &Envoy, metric: &str) -> Option<u64> {
     ))
 }
 
-/// How often each author of a neutral ending was counted.
+/// The counters of neutral endings by author.
 fn blames(envoy: &Envoy) -> Vec<(&'static str, u64)> {
     let by = |reason| {
         let metric = format!("reason=.={reason};.;neutral_by");
@@ -277,7 +277,7 @@ fn blames(envoy: &Envoy) -> Vec<(&'static str, u64)> {
     blames
 }
 
-/// What the status view says of the case's circuit.
+/// The case's circuit in the status view.
 fn circuit(envoy: &Envoy, path: &str) -> Value {
     let response = envoy.client().send(&Request::get("/portcullis/breakers"));
     let view: Value = serde_json::from_slice(&response.body).expect("JSON");

@@ -1,4 +1,4 @@
-//! The table in the plugin's README is this matrix.
+//! Checks that the table in the plugin's README is this matrix.
 
 use std::fs;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ static README: LazyLock<String> = LazyLock::new(|| {
     fs::read_to_string(file).expect("the plugin's README")
 });
 
-/// The line that the README lacks, if it does not say of this ending what the case says.
+/// The line that the README lacks, if its line for this ending differs from the case.
 pub(super) fn missing(case: &Case) -> Option<String> {
     let line = line(case);
     let is_listed = README.lines().any(|listed| listed == line);

@@ -1,4 +1,4 @@
-//! Exchanges that go on: upgrades, CONNECT, server-sent events.
+//! Long exchanges: upgrades, CONNECT, server-sent events.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -6,7 +6,7 @@ use portcullis_envoy_tests::bootstrap::cluster;
 
 use super::*;
 
-/// A service that answers each request with this and closes the connection after a while.
+/// A service that answers each request with this, and closes the connection after a delay.
 fn service(answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");

@@ -1,4 +1,4 @@
-//! What the upstream does, well or badly.
+//! Endings that the upstream causes.
 
 use std::sync::Mutex;
 
@@ -61,7 +61,7 @@ fn the_upstream_is_the_author_of_what_it_does() {
     let envoy = builder()
         .route(json!({"match": {"prefix": "/refusing/"}, "route": {"cluster": REFUSING}}))
         .route(json!({"match": {"prefix": "/empty/"}, "route": {"cluster": "empty"}}))
-        // What the redirect leads to is no result, so that the result is that of the redirect.
+        // The target of the redirect has no result, so the result is that of the redirect itself.
         .route(json!({"match": {"prefix": "/answered"}, "direct_response": {"status": 200}}))
         .route(json!({"match": {"prefix": "/redirect/"}, "route":
             to(json!({"internal_redirect_policy": {}}))}))

@@ -1,4 +1,4 @@
-//! What the claims of a token may say.
+//! Claims of tokens.
 
 use portcullis_scenarios::tokens::Token;
 use serde_json::{Value, json};

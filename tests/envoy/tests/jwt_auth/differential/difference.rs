@@ -1,4 +1,4 @@
-//! How the two filters differ, and why: the lists in the plugin's README, word for word.
+//! The differences of the two filters, with reasons: the lists in the plugin's README, word for word.
 
 pub(super) const CRITICAL: &str = "\
     `crit`: a token with a critical extension that is not understood is invalid, and the list \

@@ -1,4 +1,4 @@
-//! What the header of a token may say, and who signed it.
+//! Headers of tokens, and their signers.
 
 use portcullis_scenarios::tokens::{Algorithm, Key, hmac};
 use serde_json::json;

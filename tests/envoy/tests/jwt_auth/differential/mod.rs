@@ -1,7 +1,7 @@
-//! The same requests for jwt-auth and for Envoy's own `jwt_authn`, with the same keys and settings.
+//! Sends the same requests to jwt-auth and to Envoy's own `jwt_authn`, with the same keys and settings.
 //!
-//! They agree about each, but for those that say why not. What is left at its default is left so in both:
-//! a default that is stricter is a difference, too.
+//! They must agree on each, except for cases with a reason. Defaults stay in both: a stricter default is also a
+//! difference.
 
 mod claims;
 mod difference;
@@ -24,13 +24,13 @@ use super::{ISSUER, bearer, now, plugin};
 /// The issuer with secret keys; sets with both kinds are refused by jwt-auth.
 const SECRET_ISSUER: &str = "https://secret.example";
 
-/// A request, and what the two make of it.
+/// A request, and the responses of both filters.
 struct Case {
     name: &'static str,
     request: Request,
     ours: u16,
     native: u16,
-    /// Why they differ; nothing, if they do not.
+    /// The reason for their difference, if they differ.
     why: Option<&'static str>,
 }
 
@@ -61,7 +61,7 @@ impl Case {
         }
     }
 
-    /// Sends it to both. Returns what is not as it should be.
+    /// Sends it to both. Returns the differences from the expectation.
     fn check(&self, ours: &Envoy, native: &Envoy) -> Option<String> {
         let (our, their) = (
             ours.client().send(&self.request),
@@ -80,7 +80,7 @@ impl Case {
     }
 }
 
-/// Both take it.
+/// Both accept it.
 fn good(name: &'static str, token: &Token) -> Case {
     Case::both(name, bearer(token.sign()), 200)
 }
@@ -95,7 +95,7 @@ fn stricter(name: &'static str, token: &Token, why: &'static str) -> Case {
     Case::differs(name, bearer(token.sign()), (401, 200), why)
 }
 
-/// Only jwt-auth takes it.
+/// Only jwt-auth accepts it.
 fn milder(name: &'static str, token: &Token, why: &'static str) -> Case {
     Case::differs(name, bearer(token.sign()), (200, 401), why)
 }
@@ -110,7 +110,7 @@ impl Mint {
         Issuer::new(issuer_of(algorithm), algorithm).token(self.now)
     }
 
-    /// A token that is good.
+    /// A valid token.
     fn token(&self) -> Token {
         self.with(Algorithm::RS256)
     }
@@ -183,7 +183,7 @@ fn native() -> Envoy {
     })))
 }
 
-/// What the upstream gets is what the client gets to see.
+/// The upstream returns the headers that it received to the client.
 fn start(builder: Builder) -> Envoy {
     let echo = |request: &Request| {
         PASSED_ON.iter().fold(Reply::new(200), |reply, name| {

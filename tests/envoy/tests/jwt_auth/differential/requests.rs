@@ -1,4 +1,4 @@
-//! How a token may stand in a request.
+//! Places of a token in a request.
 
 use portcullis_envoy_tests::message::Request;
 

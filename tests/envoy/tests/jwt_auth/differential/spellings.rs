@@ -1,4 +1,4 @@
-//! How a token may be written.
+//! Encodings of a token.
 
 use portcullis_scenarios::tokens::{Algorithm, Key, encode};
 
@@ -42,7 +42,7 @@ fn json(mint: &Mint) -> Vec<Case> {
     ]
 }
 
-/// A token whose parts are written in another way, and signed as they are.
+/// A token whose parts are encoded differently, and signed as they are.
 fn base64(mint: &Mint) -> Vec<Case> {
     let token = mint.token().sign();
     let (input, signature) = token.rsplit_once('.').expect("three parts");
@@ -126,7 +126,7 @@ fn base64(mint: &Mint) -> Vec<Case> {
     ]
 }
 
-/// The last character of 256 bytes has four bits that mean nothing, and are to be zero.
+/// The last character of 256 bytes has four unused bits, which must be zero.
 fn loose(signature: &str) -> String {
     let (rest, last) = signature.split_at(signature.len() - 1);
     let other = match last {

@@ -1,4 +1,4 @@
-//! Bytes that are no text, and tokens that are there twice.
+//! Bytes that are not text, and repeated tokens.
 
 use portcullis_envoy_tests::message::Request;
 
@@ -39,7 +39,7 @@ fn bytes_that_are_no_text() {
             400,
         ),
         (
-            // Envoy makes one line of them, and that has another scheme.
+            // Envoy joins them into one line, which has another scheme.
             "two headers, the token second",
             with_authorization("Basic YTpi").header("authorization", format!("Bearer {good}")),
             401,

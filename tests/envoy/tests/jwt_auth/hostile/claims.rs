@@ -1,11 +1,11 @@
-//! What attackers get into tokens that are good, and what is told of tokens to others.
+//! Hostile claims in valid tokens, and secrecy of tokens.
 
 use portcullis_envoy_tests::message::Request;
 
 use super::{envoy, token};
 use crate::bearer;
 
-/// What claims say never becomes another header, breaks the request, or becomes the value of another claim.
+/// A claim never creates another header, breaks the request, or changes the value of another claim.
 #[test]
 fn control_characters_in_claims() {
     let envoy = envoy();
@@ -29,7 +29,7 @@ fn control_characters_in_claims() {
     envoy.assert_no_vm_failed();
 }
 
-/// Neither in the answer nor, at the usual level, in the log, nor in the names of metrics.
+/// Tokens appear neither in responses, nor in the log at the default level, nor in the names of metrics.
 #[test]
 fn no_token_is_told_to_anybody() {
     let envoy = envoy();

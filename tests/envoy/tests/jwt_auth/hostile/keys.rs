@@ -1,4 +1,4 @@
-//! Algorithms and keys of the attacker's choice.
+//! Algorithms and keys that the attacker chooses.
 
 use portcullis_envoy_tests::upstream::{Reply, Upstream};
 use portcullis_scenarios::tokens::{Algorithm, Issuer, Key, encode, hmac, jwks};
@@ -23,7 +23,7 @@ fn algorithms_of_the_attackers_choice() {
             401,
         )
     });
-    // The public key is known to all, in several spellings.
+    // The public key is not secret. It has several encodings.
     let key = Key::new(Algorithm::RS256, 1);
     let jwk = key.jwk();
     let pem = key.public_pem();

@@ -1,5 +1,4 @@
-//! What attackers send. Each request gets the status that it should, nothing of it reaches a log, and
-//! the plugin goes on as if nothing had happened.
+//! Requests of attackers. Each gets the expected status, no part of it reaches a log, and the plugin keeps working.
 
 mod bytes;
 mod claims;
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use super::{ISSUER, bearer, now, plugin};
 
-/// Envoy with more room for headers than anybody should give it.
+/// Envoy with an excessive limit for headers.
 fn envoy() -> Envoy {
     let keys = jwks(&[Key::new(Algorithm::RS256, 1), Key::new(Algorithm::ES256, 1)]);
     let filter = plugin(&json!({
@@ -37,7 +36,7 @@ fn envoy() -> Envoy {
         .start()
 }
 
-/// What the upstream gets is what the client gets to see.
+/// The upstream returns the headers that it received to the client.
 fn echo(request: &Request) -> Reply {
     let claims = ["x-user", "x-roles", "x-admin"];
     let fields = request.headers.iter().filter(|(name, _)| {
@@ -53,7 +52,7 @@ fn token() -> Token {
     Issuer::new(ISSUER, Algorithm::RS256).token(now())
 }
 
-/// Sends all; then nothing has failed, and no token stands in the log.
+/// Sends all, and checks that no VM failed and no token is in the log.
 fn assert_statuses(envoy: &Envoy, requests: Vec<(&str, Request, u16)>) {
     let mut wrong = Vec::new();
     for (what, request, expected) in &requests {

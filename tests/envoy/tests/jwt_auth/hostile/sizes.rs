@@ -1,4 +1,4 @@
-//! Too much of everything.
+//! Excessive sizes.
 
 use portcullis_envoy_tests::message::Request;
 

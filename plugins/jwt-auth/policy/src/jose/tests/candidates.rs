@@ -1,4 +1,4 @@
-//! Which keys a token is tried with.
+//! The keys to try with a token.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -16,7 +16,7 @@ fn header(algorithm: Algorithm, kid: Option<&str>) -> Header {
 }
 
 #[test]
-fn a_token_has_the_key_that_it_names() {
+fn a_token_gets_the_key_with_its_kid() {
     let keys = set(&[named(RS256, "a"), named(RS256, "b"), named(ES256, "c")]).unwrap();
     let ids = |header: &Header, allowed: &[Algorithm]| {
         keys.candidates(header, allowed, &NoHost)
@@ -39,20 +39,20 @@ fn a_token_has_the_key_that_it_names() {
             Err(NoKey::UnknownKid)
         );
     }
-    // Without a name, every key that fits.
+    // Without `kid`, every key that fits.
     assert_eq!(ids(&header(RS256, None), all), Ok(vec!["a", "b"]));
     assert_eq!(ids(&header(ES256, None), all), Ok(vec!["c"]));
     assert_eq!(
         ids(&header(EdDSA, None), all),
         Err(NoKey::AlgorithmMismatch)
     );
-    // What is not allowed is not looked for.
+    // No key is searched for an algorithm that is not allowed.
     let not_allowed = Err(NoKey::AlgorithmNotAllowed);
     assert_eq!(ids(&header(RS256, Some("d")), &[ES256]), not_allowed);
     assert_eq!(ids(&header(RS256, Some("a")), &[]), not_allowed);
 }
 
-/// Sets of one key often do not name it, though the tokens do.
+/// Sets of one key often have no `kid`, although the tokens do.
 #[test]
 fn a_key_without_name_is_tried_for_any_name() {
     let keys = set(&[named(RS256, "a"), jwk(RS256), jwk(ES256)]).unwrap();
@@ -69,7 +69,7 @@ fn a_key_without_name_is_tried_for_any_name() {
     );
 }
 
-/// Case F3 (RFC 7517 §4.5; ForgeRock names a key for all its algorithms alike).
+/// Case F3 (RFC 7517 §4.5; ForgeRock publishes a key with the same `kid` for each of its algorithms).
 #[test]
 fn of_several_keys_of_one_name_the_one_for_the_algorithm_is_tried() {
     let but_for = |kid: &str, alg: &str| but(named(RS256, kid), json!({ "alg": alg }));
@@ -80,7 +80,7 @@ fn of_several_keys_of_one_name_the_one_for_the_algorithm_is_tried() {
         other,
         third,
         named(ES256, "a"),
-        // For all of RSA, and the same key as the first one.
+        // For all RSA algorithms, with the same material as the first one.
         named(RS256, "a"),
     ])
     .unwrap();
@@ -89,7 +89,7 @@ fn of_several_keys_of_one_name_the_one_for_the_algorithm_is_tried() {
             .map(|keys| keys.len())
     };
     assert_eq!(tried(ES256), Ok(1));
-    assert_eq!(tried(RS256), Ok(1), "of one key by two entries");
+    assert_eq!(tried(RS256), Ok(1), "two entries with one key");
     assert_eq!(tried(RS384), Err(NoKey::Ambiguous));
     assert_eq!(tried(PS256), Ok(1));
     assert_eq!(tried(EdDSA), Err(NoKey::AlgorithmMismatch));
@@ -116,7 +116,7 @@ fn tries_are_bounded() {
     assert_eq!(keys(MAX_KEYS).keys().len(), MAX_KEYS);
 }
 
-/// A host that verifies nothing.
+/// A host without the function.
 struct Without;
 
 impl HostSignatures for Without {
@@ -150,7 +150,7 @@ fn one_key_is_tried_where_the_module_verifies() {
         assert_eq!(count(&header(ES256, None)), Ok(1));
         assert_eq!(count(&header(EdDSA, None)), Ok(1));
     }
-    // Secrets are as fast in the module.
+    // Secrets are fast in the module.
     let secrets = set(&[jwk(HS256), named(HS256, "a")]).unwrap();
     let tried = secrets.candidates(&header(HS256, None), &Algorithm::ALL, &Without);
     assert_eq!(tried.map(|keys| keys.len()), Ok(2));

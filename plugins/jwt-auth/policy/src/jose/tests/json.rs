@@ -17,7 +17,7 @@ fn a_name_stands_once_in_each_object() {
         r#"{"a":1,"b":2,"a":null}"#,
         r#"{"a":{"b":1,"b":2}}"#,
         r#"{"a":[1,{"b":[{"c":1,"c":1}]}]}"#,
-        // The same name, spelled in another way.
+        // The same name in another spelling.
         r#"{"sub":1,"s\u0075b":2}"#,
     ] {
         assert_eq!(fault(twice), Some(JsonError::DuplicateMember), "{twice}");
@@ -95,7 +95,7 @@ fn a_path_leads_through_objects() {
     assert_eq!(object.get("realm.tenant"), None);
 }
 
-/// As rate-limit's key `{"claim": …}` has it: the name that is whole wins.
+/// As in rate-limit's key `{"claim": …}`, the whole name wins.
 #[test]
 fn names_may_have_dots() {
     let object = Object::parse(

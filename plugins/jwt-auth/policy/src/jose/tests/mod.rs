@@ -1,9 +1,10 @@
-//! Tokens and keys, and those who make them.
+//! Tests of tokens, keys and signatures.
 
 mod candidates;
+mod host_and_rust;
 mod json;
 mod key_set;
-mod paths;
+mod keys;
 mod rfc;
 mod signatures;
 mod signer;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use super::*;
 use signer::{but, jwk, named, sign};
 
-/// A payload that is as good as any.
+/// A valid payload.
 const CLAIMS: &str = r#"{"iss":"https://idp.example","sub":"ada"}"#;
 
 /// A host that verifies nothing.
@@ -26,7 +27,7 @@ impl HostSignatures for NoHost {
     }
 }
 
-/// A token of this algorithm with nothing special about it.
+/// A plain token, signed with this algorithm.
 fn plain(algorithm: Algorithm) -> String {
     sign(algorithm, &format!(r#"{{"alg":"{algorithm}"}}"#), CLAIMS)
 }
@@ -41,7 +42,7 @@ fn set_for(algorithm: Algorithm) -> KeySet {
     set(&[jwk(algorithm)]).unwrap()
 }
 
-/// What becomes of a token of which the set is to have the key; every algorithm is allowed.
+/// Verifies a token with a set; every algorithm is allowed.
 fn verify(token: &[u8], keys: &KeySet, host: &impl HostSignatures) -> Option<VerifiedBy> {
     let token = Token::parse(token).ok()?;
     let candidates = keys

@@ -53,9 +53,9 @@ fn the_tokens_of_rfc_7515_verify() {
     }
 }
 
-/// A.5, a token that is not signed, and A.6, one in JSON.
+/// A.5, an unsigned token, and A.6, one in JSON.
 #[test]
-fn what_else_rfc_7515_has_is_refused() {
+fn unsigned_tokens_and_json_of_rfc_7515_are_refused() {
     let unsigned = format!("eyJhbGciOiJub25lIn0.{PAYLOAD}.");
     assert_eq!(
         Token::parse(unsigned.as_bytes()).err(),
@@ -75,8 +75,8 @@ fn what_else_rfc_7515_has_is_refused() {
     );
 }
 
-/// The key of §3.2 is for ES512, which is not supported; that of §3.4 has the same name; §3.5 and §3.6
-/// are secrets, one of them for encryption.
+/// The key of §3.2 is for ES512, which is not supported; the key of §3.4 has the same `kid`; §3.5 and §3.6 are secrets,
+/// one of them for encryption.
 #[test]
 fn the_keys_of_rfc_7520() {
     let p521 = json!({
@@ -110,10 +110,9 @@ fn the_keys_of_rfc_7520() {
     assert_eq!(keys.skipped()[0].reason, Unusable::Use);
 }
 
-/// The signatures of RFC 7520 and of RFC 8037 A.4 are of plain text: a JWS can be of anything, a JWT
-/// is of claims.
+/// RFC 7520 and RFC 8037 A.4 sign plain text: a JWS can have any payload, a JWT has claims.
 #[test]
-fn a_signed_text_is_no_token() {
+fn a_signed_text_is_not_a_token() {
     let frodo = "SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZX\
                  Agb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtu\
                  b3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4";
@@ -131,7 +130,7 @@ fn a_signed_text_is_no_token() {
     }
 }
 
-/// Ed25519 is deterministic: who signs the text of RFC 8037 A.4 as the RFC does signs tokens as well.
+/// Ed25519 is deterministic: the signer reproduces the signature of RFC 8037 A.4, so it also signs tokens correctly.
 #[test]
 fn the_key_of_rfc_8037_verifies_tokens() {
     let signed = signature(
@@ -150,7 +149,7 @@ fn the_key_of_rfc_8037_verifies_tokens() {
     );
 }
 
-/// RFC 9864 gives EdDSA on this curve a name of its own.
+/// RFC 9864 gives EdDSA on this curve its own name.
 #[test]
 fn ed25519_has_two_names() {
     let token = sign(Algorithm::EdDSA, r#"{"alg":"Ed25519"}"#, CLAIMS);
@@ -170,7 +169,7 @@ fn ed25519_has_two_names() {
     );
 }
 
-/// RFC 7518 §3.2: a secret is at least as long as the hash. A.1's has 64 bytes.
+/// RFC 7518 §3.2: a secret is at least as long as the hash. The one of A.1 has 64 bytes.
 #[test]
 fn the_secret_of_rfc_7515_is_long_enough_for_all() {
     let keys = set(&[json!({"kty": "oct", "k": SECRET})]).unwrap();

@@ -1,4 +1,4 @@
-//! Signatures that are good, and what looks like them.
+//! Good and bad signatures.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -20,10 +20,9 @@ fn every_algorithm_verifies() {
     }
 }
 
-/// Each byte of a token, replaced by another one that could stand there, and by some that could not.
+/// Replaces each byte of a token by a valid character, and by some invalid ones.
 ///
-/// RSA takes its time where nothing is optimised, and what is signed does not depend on the hash: with
-/// the longer ones, each 16th byte will do.
+/// RSA is slow without optimisation, and the longer hashes sign the same bytes: for those, every 16th byte is enough.
 #[test]
 fn no_byte_can_be_changed() {
     for algorithm in Algorithm::ALL {
@@ -74,7 +73,7 @@ fn nothing_can_be_added_or_left_out() {
     }
 }
 
-/// The old trick: a public key is no secret, in none of its spellings.
+/// A known attack: a public key, in any of its spellings, must not serve as an HMAC secret.
 #[test]
 fn a_public_key_is_no_hmac_secret() {
     use jwt_simple::prelude::{HS256Key, MACLike as _};
@@ -97,13 +96,12 @@ fn a_public_key_is_no_hmac_secret() {
                 .err(),
             Some(NoKey::AlgorithmMismatch)
         );
-        // Nor if whoever calls tries it regardless.
+        // Nor if the caller tries the key regardless.
         assert_eq!(keys.keys()[0].verify(&token, &NoHost), None);
     }
 }
 
-/// A key verifies with the algorithm that the header names, if that is one of the key's, and with no
-/// other.
+/// A key verifies only with the algorithm that the header names, and only if it is one of the key's.
 #[test]
 fn a_signature_is_of_one_algorithm() {
     for signed in Algorithm::ALL {
@@ -156,8 +154,8 @@ fn all_candidates_are_tried() {
     );
 }
 
-/// Of an ECDSA signature (r, s), (r, n - s) is another one: tokens are no names for what they say, and
-/// revocation goes by `jti`.
+/// With an ECDSA signature (r, s), (r, n - s) is also valid: a token does not identify its content, so revocation uses
+/// `jti`.
 #[test]
 fn ecdsa_signatures_are_not_unique() {
     let message = format!("{}.{}", encode(r#"{"alg":"ES256"}"#), encode(CLAIMS));
@@ -176,7 +174,7 @@ fn ecdsa_signatures_are_not_unique() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// As [`no_byte_can_be_changed`], with any byte.
+    /// Like [`no_byte_can_be_changed`], with any byte.
     #[test]
     fn no_byte_can_become_any_other(at in any::<prop::sample::Index>(), new: u8) {
         let token = plain(HS256).into_bytes();

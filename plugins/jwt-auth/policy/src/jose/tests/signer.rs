@@ -1,4 +1,4 @@
-//! Makes tokens, with a key for each algorithm.
+//! Signs tokens, with a key for each algorithm.
 //!
 //! The secret, the RSA key and the P-256 key are those of RFC 7515 A.1 to A.3, the Ed25519 key is that
 //! of RFC 8037 A.1.
@@ -69,7 +69,7 @@ fn ed25519() -> Ed25519KeyPair {
     Ed25519KeyPair::from_bytes(&pair).unwrap()
 }
 
-/// The JWK with which tokens of this algorithm are verified; it names no algorithm.
+/// The JWK that verifies tokens of this algorithm; it has no `alg`.
 pub(super) fn jwk(algorithm: Algorithm) -> Value {
     match algorithm {
         HS256 | HS384 | HS512 => json!({"kty": "oct", "k": SECRET}),
@@ -95,7 +95,7 @@ pub(super) fn but(mut jwk: Value, changes: Value) -> Value {
     jwk
 }
 
-/// The key of this algorithm, by this name.
+/// The key of this algorithm with this `kid`.
 pub(super) fn named(algorithm: Algorithm, kid: &str) -> Value {
     but(jwk(algorithm), json!({"kid": kid}))
 }
@@ -106,7 +106,7 @@ pub(super) fn ec(curve: &str, point: &[u8]) -> Value {
     json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})
 }
 
-/// A token with this header and payload, whatever they say.
+/// A token with this header and payload, valid or not.
 pub(super) fn sign(algorithm: Algorithm, header: &str, payload: &str) -> String {
     let message = format!("{}.{}", encode(header), encode(payload));
     let signature = signature(algorithm, message.as_bytes());

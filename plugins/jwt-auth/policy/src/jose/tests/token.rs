@@ -1,4 +1,4 @@
-//! What is a token, and what is none.
+//! Parsing of tokens.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -11,7 +11,7 @@ fn fault(token: impl AsRef<[u8]>) -> Option<Malformed> {
     Token::parse(token.as_ref()).err()
 }
 
-/// A token whose signature is nothing in particular.
+/// The fault of a token with an arbitrary signature.
 fn with(header: &str, payload: &str) -> Option<Malformed> {
     fault(format!("{}.{}.AAAA", encode(header), encode(payload)))
 }
@@ -25,7 +25,7 @@ fn with_claims(claims: &str) -> Option<Malformed> {
 }
 
 #[test]
-fn a_token_is_read_as_it_came() {
+fn a_token_is_parsed_without_changes() {
     let header = r#"{"alg":"ES256","typ":"at+jwt","kid":"k\u0031","cty":"x","x5t":"AA","iat":7}"#;
     let compact = sign(Algorithm::ES256, header, CLAIMS);
     let token = Token::parse(compact.as_bytes()).unwrap();
@@ -46,7 +46,7 @@ fn a_token_is_read_as_it_came() {
 }
 
 #[test]
-fn the_token_before_makes_no_difference() {
+fn the_previous_token_makes_no_difference() {
     let headers = [
         r#"{"alg":"RS256","kid":"a"}"#,
         r#"{"alg":"RS256","kid":"b"}"#,
@@ -55,7 +55,7 @@ fn the_token_before_makes_no_difference() {
         "{",
     ];
     let payloads = [CLAIMS, r#"{"exp":"never"}"#, "["];
-    let mut last = LastHeader::default();
+    let mut last = HeaderCache::default();
     for _ in 0..2 {
         for (header, payload) in headers.iter().flat_map(|h| payloads.map(|p| (h, p))) {
             for signature in ["AAAA", "A"] {
@@ -64,7 +64,7 @@ fn the_token_before_makes_no_difference() {
                     token.map(|token| (token.header().clone(), token.claims().clone()))
                 };
                 let alone = read(Token::parse(token.as_bytes()));
-                let after = read(Token::parse_after(&mut last, token.as_bytes()));
+                let after = read(Token::parse_cached(&mut last, token.as_bytes()));
                 assert_eq!(after, alone, "{token}");
             }
         }
@@ -95,7 +95,7 @@ fn three_parts_and_none_of_them_empty() {
     }
 }
 
-/// `AQ` is the byte 1; `AR` would be, too, if one did not look.
+/// `AQ` is the byte 1; a lax decoder reads `AR` as the same byte.
 #[test]
 fn base64url_has_one_spelling() {
     for part in 0..3 {
@@ -138,7 +138,7 @@ fn sizes_are_bounded() {
 }
 
 #[test]
-fn the_algorithm_is_one_of_those_there_are() {
+fn the_algorithm_is_supported() {
     for algorithm in Algorithm::ALL {
         assert_eq!(with_header(json!({"alg": algorithm.name()})), None);
         assert_eq!(
@@ -165,8 +165,7 @@ fn the_algorithm_is_one_of_those_there_are() {
     }
 }
 
-/// RFC 7515 §4.1.11: what is critical must be understood, and here nothing is. Not even an empty list
-/// may be there.
+/// RFC 7515 §4.1.11: critical extensions must be understood, and here none is. Even an empty list is invalid.
 #[test]
 fn extensions_are_refused() {
     for (name, value) in [
@@ -183,7 +182,7 @@ fn extensions_are_refused() {
 }
 
 #[test]
-fn a_token_brings_no_key_along() {
+fn a_token_must_not_contain_a_key() {
     for (name, value) in [
         ("jwk", jwk(Algorithm::ES256)),
         ("jwk", json!("text")),
@@ -275,7 +274,7 @@ fn null_is_absent() {
     let claims = r#"{"iss":null,"sub":null,"jti":null,"nonce":null,"exp":null,"nbf":null,"iat":null,
         "aud":null}"#;
     assert_eq!(with_claims(claims), None);
-    // For those that the module verifies, jwt-simple reads them, too: it knows no time that is null.
+    // jwt-simple also parses the tokens that the module verifies, and refuses a time that is null.
     for algorithm in Algorithm::ALL {
         let header = but(header.clone(), json!({"alg": algorithm.name()}));
         let token = sign(algorithm, &header.to_string(), claims);
@@ -314,7 +313,7 @@ fn header_and_payload_are_strict_objects() {
     );
 }
 
-/// Names that are good for a metric, and tell one reason from another.
+/// Names that can be metric labels and distinguish the reasons.
 #[test]
 fn labels() {
     assert_eq!(Malformed::Extension.label(), "extension");

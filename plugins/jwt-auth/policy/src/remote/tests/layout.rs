@@ -1,4 +1,4 @@
-//! The bytes of the value, and what is done with others.
+//! The bytes of the value, and the treatment of other bytes.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -13,17 +13,24 @@ fn no_bytes_are_no_document() {
     assert_eq!((view.generation, view.body), (0, &[][..]));
 }
 
-/// Other versions of the module may be at work on the same store, so this cannot change unnoticed.
+/// Other versions of the module may use the same store, so this must not change unnoticed.
 #[test]
 fn the_layout_is_this_one() {
+    let ticket = Ticket(Nanos::new(0x0102));
     let mut value = Vec::new();
-    let _ = SCHEDULE.acquire(&mut value, 0, Trigger::Due, 0x0102);
+    let _ = SCHEDULE.acquire(&mut value, 0, Trigger::Due, Nanos::new(0x0102));
     let mut expected = [vec![1], vec![0; 72]].concat();
     expected[1..3].copy_from_slice(&[2, 1]);
-    expected[9..17].copy_from_slice(&(0x0102 + 3 * SECOND).to_le_bytes());
+    expected[9..17].copy_from_slice(&(0x0102 + 3_000_000_000_u64).to_le_bytes());
     assert_eq!(value, expected);
 
-    let _ = SCHEDULE.fail(&mut value, Ticket(0x0102), 0x0304, 0x0506, Some(0x0708));
+    let _ = SCHEDULE.fail(
+        &mut value,
+        ticket,
+        Nanos::new(0x0304),
+        0x0506,
+        Some(Nanos::new(0x0708)),
+    );
     expected[9..17].fill(0);
     expected[25] = 1;
     expected[33..35].copy_from_slice(&[4, 3]);
@@ -31,7 +38,7 @@ fn the_layout_is_this_one() {
     expected[49..51].copy_from_slice(&[6, 5]);
     assert_eq!(value, expected);
 
-    let _ = SCHEDULE.succeed(&mut value, Ticket(0x0102), 0x090a, b"keys", 0x0b0c);
+    let _ = SCHEDULE.succeed(&mut value, ticket, Nanos::new(0x090a), b"keys", 0x0b0c);
     expected[25] = 0;
     expected[49..51].copy_from_slice(&[0x0c, 0x0b]);
     expected[57..59].copy_from_slice(&[0x0a, 0x09]);
@@ -39,7 +46,7 @@ fn the_layout_is_this_one() {
     expected.extend(b"keys");
     assert_eq!(value, expected);
 
-    let _ = SCHEDULE.acquire(&mut value, 0x090a, Trigger::Miss, 0x0d0e);
+    let _ = SCHEDULE.acquire(&mut value, 0x090a, Trigger::Miss, Nanos::new(0x0d0e));
     assert_eq!(value[17..19], [0x0e, 0x0d]);
 }
 
@@ -60,10 +67,10 @@ fn bytes_of_another_kind_are_no_document_and_say_so() {
         let mut world = World::new();
         world.value = value;
         assert!(world.view().was_malformed);
-        assert_eq!(world.status(), Status::Never);
-        // Who knows a document looks again, and finds none.
+        assert_eq!(world.freshness(), Freshness::Never);
+        // A worker that knows a document reads again, and finds none.
         assert_eq!(
-            world.acquire_knowing(START, Trigger::Due),
+            world.acquire_knowing(START.get(), Trigger::Due),
             Acquired::Changed
         );
         let outcome = world.acquire(Trigger::Due);
@@ -80,23 +87,22 @@ fn bytes_of_another_kind_are_no_document_and_say_so() {
     }
 }
 
-/// The value is lost between start and end of a fetch; who cached something by its generation must
-/// notice.
+/// The value is lost between start and end of a fetch; a worker that cached something by its generation must notice.
 #[test]
 fn neither_generations_nor_tickets_come_back() {
     let mut world = World::with(b"keys");
     let known = world.view().generation;
-    world.now += 8 * MINUTE;
+    world.now += MINUTE * 8;
     let ticket = world.fetch(Trigger::Due);
     world.value = vec![0];
     assert!(!world.fail(ticket));
-    assert_eq!(world.succeed(ticket, b"other keys"), Success::Changed);
+    assert_eq!(world.succeed(ticket, b"other keys"), StoreResult::Changed);
     assert!(world.view().generation > known);
     assert_eq!(world.view().body, b"other keys");
-    // Nor does a ticket, on the clock of a worker that is a little behind.
-    world.now -= MILLISECOND;
+    // Nor does a ticket, with the clock of a worker that is slightly behind.
+    world.now = world.now - MILLISECOND;
     let ticket = world.fetch(Trigger::Miss);
-    assert_eq!(world.succeed(ticket, b"keys"), Success::Changed);
+    assert_eq!(world.succeed(ticket, b"keys"), StoreResult::Changed);
 }
 
 proptest! {
@@ -109,13 +115,16 @@ proptest! {
         trigger in prop::sample::select(&[Trigger::Due, Trigger::Miss][..]),
         [now, ticket, random, retry_after] in any::<[u64; 4]>(),
     ) {
+        let [refresh, keep_stale, min_refetch_interval, timeout, now, ticket, retry_after] =
+            [refresh, keep_stale, min_refetch_interval, timeout, now, ticket, retry_after]
+                .map(Nanos::new);
         let mut bytes = bytes;
         if let (true, Some(first)) = (version, bytes.first_mut()) {
             *first = 1;
         }
         let schedule = Schedule { refresh, keep_stale, min_refetch_interval, timeout };
         let View { was_malformed, generation, .. } = View::read(&bytes);
-        let _ = View::read(&bytes).status(&schedule, now);
+        let _ = View::read(&bytes).freshness(&schedule, now);
         let known = known.unwrap_or(generation);
         let mut value = bytes.clone();
         let acquired = schedule.acquire(&mut value, known, trigger, now);
@@ -131,7 +140,7 @@ proptest! {
         if stored.changed {
             prop_assert_eq!(View::read(&value).body, b"keys");
         } else {
-            prop_assert!(!was_malformed || ticket == 0);
+            prop_assert!(!was_malformed || ticket == Nanos::ZERO);
         }
     }
 }

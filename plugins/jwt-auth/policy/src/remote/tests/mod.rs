@@ -1,35 +1,36 @@
-//! Documents that are fetched from elsewhere.
+//! Remote documents.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod concurrency;
 mod document;
 mod fetching;
 mod layout;
 mod model;
-#[cfg(not(target_arch = "wasm32"))]
-mod racing;
 mod source;
 mod uri;
 
 use super::*;
 use portcullis_table::Edit;
 
-const MILLISECOND: u64 = 1_000_000;
-const SECOND: u64 = 1_000 * MILLISECOND;
-const MINUTE: u64 = 60 * SECOND;
+const MILLISECOND: Nanos = Nanos::MILLISECOND;
+const SECOND: Nanos = Nanos::SECOND;
+const MINUTE: Nanos = Nanos::from_secs(60);
+const NANO: Nanos = Nanos::new(1);
 
-const START: u64 = 1_700_000_000 * SECOND;
+const START: Nanos = Nanos::from_secs(1_700_000_000);
 
 const SCHEDULE: Schedule = Schedule {
-    refresh: 10 * MINUTE,
-    keep_stale: 24 * 60 * MINUTE,
-    min_refetch_interval: 30 * SECOND,
-    timeout: 2 * SECOND,
+    refresh: Nanos::from_secs(600),
+    keep_stale: Nanos::from_secs(86_400),
+    min_refetch_interval: Nanos::from_secs(30),
+    timeout: Nanos::from_secs(2),
 };
 
-/// A value in shared data, and a clock. Nothing is random: every pause has its full length.
+/// A value in shared data, and a clock. The random number is 0: every pause has its full length.
 struct World {
     value: Vec<u8>,
     schedule: Schedule,
-    now: u64,
+    now: Nanos,
 }
 
 impl World {
@@ -41,23 +42,23 @@ impl World {
         }
     }
 
-    /// A world in which this document was fetched just now.
+    /// A world in which this document has just been fetched.
     fn with(body: &[u8]) -> Self {
         let mut world = Self::new();
         let ticket = world.fetch(Trigger::Due);
-        assert_eq!(world.succeed(ticket, body), Success::Changed);
+        assert_eq!(world.succeed(ticket, body), StoreResult::Changed);
         world
     }
 
-    /// Does what the host does, and checks that a change is called one.
-    fn edit<T>(&mut self, edit: impl Fn(&Schedule, &mut Vec<u8>, u64) -> Edit<T>) -> T {
+    /// Applies an edit as the host does, and checks that it reports a change.
+    fn edit<T>(&mut self, edit: impl Fn(&Schedule, &mut Vec<u8>, Nanos) -> Edit<T>) -> T {
         let before = self.value.clone();
         let Edit { changed, outcome } = edit(&self.schedule, &mut self.value, self.now);
         assert!(changed || self.value == before);
         outcome
     }
 
-    /// What a worker is told that knows what is stored.
+    /// The answer to a worker that knows the stored document.
     fn acquire(&mut self, trigger: Trigger) -> Acquired {
         self.acquire_knowing(self.view().generation, trigger)
     }
@@ -66,7 +67,7 @@ impl World {
         self.edit(|schedule, value, now| schedule.acquire(value, known, trigger, now))
     }
 
-    /// Acquires, which must mean to fetch.
+    /// Acquires; the answer must be to fetch.
     #[track_caller]
     fn fetch(&mut self, trigger: Trigger) -> Ticket {
         match self.acquire(trigger) {
@@ -75,7 +76,7 @@ impl World {
         }
     }
 
-    fn succeed(&mut self, ticket: Ticket, body: &[u8]) -> Success {
+    fn succeed(&mut self, ticket: Ticket, body: &[u8]) -> StoreResult {
         self.edit(|schedule, value, now| schedule.succeed(value, ticket, now, body, 0))
     }
 
@@ -83,7 +84,7 @@ impl World {
         self.fail_with(ticket, 0, None)
     }
 
-    fn fail_with(&mut self, ticket: Ticket, random: u64, retry_after: Option<u64>) -> bool {
+    fn fail_with(&mut self, ticket: Ticket, random: u64, retry_after: Option<Nanos>) -> bool {
         self.edit(|schedule, value, now| schedule.fail(value, ticket, now, random, retry_after))
     }
 
@@ -91,17 +92,17 @@ impl World {
         View::read(&self.value)
     }
 
-    fn status(&self) -> Status {
-        self.view().status(&self.schedule, self.now)
+    fn freshness(&self) -> Freshness {
+        self.view().freshness(&self.schedule, self.now)
     }
 
-    /// Lets time go by until the next fetch, which is started; returns how long that took.
+    /// Advances the clock to the next fetch and starts it; returns the time until then.
     #[track_caller]
-    fn wait(&mut self, trigger: Trigger) -> (u64, Ticket) {
+    fn wait(&mut self, trigger: Trigger) -> (Nanos, Ticket) {
         let start = self.now;
         match self.acquire(trigger) {
             Acquired::NotBefore(time) | Acquired::Held { until: time } => {
-                self.now = time - 1;
+                self.now = time - NANO;
                 assert!(!matches!(self.acquire(trigger), Acquired::Fetch { .. }));
                 self.now = time;
             }

@@ -1,4 +1,4 @@
-//! Workers that do anything at any time, watched by somebody who keeps account.
+//! Workers that do anything at any time, compared with a model that keeps account of all events.
 
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -6,15 +6,15 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// What a worker does next.
+/// A worker's next action.
 #[derive(Clone, Debug)]
 enum Action {
     Ask(Trigger),
-    /// Asks, but knows another document than the one that is stored.
+    /// Asks, but knows another document than the stored one.
     AskLate(Trigger),
-    /// One of the fetches that are under way ends.
+    /// One of the open fetches ends.
     Answer(prop::sample::Index, Answer),
-    /// The worker of such a fetch is gone.
+    /// The worker of an open fetch crashes.
     Crash(prop::sample::Index),
 }
 
@@ -22,35 +22,39 @@ enum Action {
 enum Answer {
     Good(u8),
     Empty,
-    Failure { retry_after: Option<u64> },
+    Failure { retry_after: Option<Nanos> },
 }
 
 #[derive(Clone, Debug)]
 struct Step {
-    /// How much time goes by before.
-    pause: u64,
-    /// How far the clock of this worker is behind.
-    behind: u64,
+    /// Time that passes first.
+    pause: Nanos,
+    /// How far this worker's clock is behind.
+    behind: Nanos,
     action: Action,
     random: u64,
+}
+
+fn below(end: Nanos) -> impl Strategy<Value = Nanos> {
+    (0..end.get()).prop_map(Nanos::new)
 }
 
 fn answers() -> impl Strategy<Value = Answer> {
     prop_oneof![
         2 => (1..4_u8).prop_map(Answer::Good),
         1 => Just(Answer::Empty),
-        2 => prop::option::of(0..10 * MINUTE)
+        2 => prop::option::of(below(MINUTE * 10))
             .prop_map(|retry_after| Answer::Failure { retry_after }),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let pause = prop_oneof![
-        Just(0),
-        0..5 * MILLISECOND,
-        0..2 * SECOND,
-        0..MINUTE,
-        0..20 * MINUTE,
+        Just(Nanos::ZERO),
+        below(MILLISECOND * 5),
+        below(SECOND * 2),
+        below(MINUTE),
+        below(MINUTE * 20),
     ];
     let action = prop_oneof![
         4 => Just(Action::Ask(Trigger::Due)),
@@ -60,7 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(which, answer)| Action::Answer(which, answer)),
         1 => any::<prop::sample::Index>().prop_map(Action::Crash),
     ];
-    let step = (pause, 0..MILLISECOND, action, any::<u64>());
+    let step = (pause, below(MILLISECOND), action, any::<u64>());
     let step = step.prop_map(|(pause, behind, action, random)| Step {
         pause,
         behind,
@@ -72,10 +76,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn schedules() -> impl Strategy<Value = Schedule> {
     (
-        prop::sample::select(vec![SECOND, 30 * SECOND, 10 * MINUTE]),
-        prop::sample::select(vec![0, 60 * MINUTE]),
-        prop::sample::select(vec![SECOND, 30 * SECOND]),
-        prop::sample::select(vec![100 * MILLISECOND, 2 * SECOND]),
+        prop::sample::select(vec![SECOND, SECOND * 30, MINUTE * 10]),
+        prop::sample::select(vec![Nanos::ZERO, MINUTE * 60]),
+        prop::sample::select(vec![SECOND, SECOND * 30]),
+        prop::sample::select(vec![MILLISECOND * 100, SECOND * 2]),
     )
         .prop_map(
             |(refresh, keep_stale, min_refetch_interval, timeout)| Schedule {
@@ -87,22 +91,21 @@ fn schedules() -> impl Strategy<Value = Schedule> {
         )
 }
 
-/// What must be true, said in another way: by looking at everything that has happened.
+/// The model: states what must be true from everything that has happened.
 #[derive(Clone)]
 struct Account {
     schedule: Schedule,
     /// The latest fetch: its start, and whether its end is known.
-    latest: Option<(u64, bool)>,
-    /// Fetches that are under way, somewhere.
+    latest: Option<(Nanos, bool)>,
+    /// Open fetches.
     under_way: Vec<Ticket>,
-    /// When the latest fetch was started that only a miss can have been the reason for, and the
-    /// latest that one may have been.
-    certain_miss: Option<u64>,
-    possible_miss: Option<u64>,
+    /// The start of the latest fetch that only a miss can have caused, and of the latest that a miss may have caused.
+    certain_miss: Option<Nanos>,
+    possible_miss: Option<Nanos>,
     failures: u32,
     /// The last failure, and the pause that the server asked for.
-    failed: (u64, u64),
-    stored: Option<(u64, u8)>,
+    failed: (Nanos, Nanos),
+    stored: Option<(Nanos, u8)>,
 }
 
 impl Account {
@@ -114,49 +117,49 @@ impl Account {
             certain_miss: None,
             possible_miss: None,
             failures: 0,
-            failed: (0, 0),
+            failed: (Nanos::ZERO, Nanos::ZERO),
             stored: None,
         }
     }
 
-    fn lease_end(&self) -> Option<u64> {
+    fn lease_end(&self) -> Option<Nanos> {
         let (start, has_ended) = self.latest?;
         (!has_ended).then_some(start + self.schedule.timeout + SECOND)
     }
 
-    /// A lease that ran out was a failure.
-    fn note_lost_fetch(&mut self, now: u64) {
+    /// A lease that ran out counts as a failure.
+    fn note_lost_fetch(&mut self, now: Nanos) {
         if let Some(end) = self.lease_end().filter(|end| now >= *end) {
-            self.fail(end, 0);
+            self.fail(end, Nanos::ZERO);
         }
     }
 
-    fn fail(&mut self, at: u64, retry_after: u64) {
+    fn fail(&mut self, at: Nanos, retry_after: Nanos) {
         self.failures += 1;
         self.failed = (at, retry_after);
         self.latest = self.latest.map(|(start, _)| (start, true));
     }
 
-    /// The shortest and the longest pause after the last failure, as times when it ends.
-    fn back_off(&self) -> [u64; 2] {
+    /// The ends of the shortest and of the longest pause after the last failure.
+    fn back_off(&self) -> [Nanos; 2] {
         if self.failures == 0 {
-            return [0, 0];
+            return [Nanos::ZERO; 2];
         }
-        let longest = self.schedule.refresh.min(5 * MINUTE);
-        let full = (SECOND << (self.failures - 1).min(20)).min(longest);
+        let longest = self.schedule.refresh.min(MINUTE * 5);
+        let full = (SECOND * (1 << (self.failures - 1).min(20))).min(longest);
         let (at, retry_after) = self.failed;
         [full / 2, full].map(|pause| at + pause.max(retry_after.min(longest)))
     }
 
     /// The earliest and the latest time at which a refresh can be due.
-    fn refresh(&self) -> [u64; 2] {
+    fn refresh(&self) -> [Nanos; 2] {
         let Some((fetched_at, _)) = self.stored else {
-            return [0, 0];
+            return [Nanos::ZERO; 2];
         };
         [8, 9].map(|tenths| fetched_at + self.schedule.refresh / 10 * tenths)
     }
 
-    fn check_fetch(&mut self, is_miss: bool, ticket: Ticket, now: u64) {
+    fn check_fetch(&mut self, is_miss: bool, ticket: Ticket, now: Nanos) {
         assert_eq!(self.lease_end(), None, "somebody fetches already");
         assert!(now >= self.back_off()[0], "the back-off is not over");
         assert!(ticket.0 >= now && self.latest.is_none_or(|(start, _)| ticket.0 > start));
@@ -174,11 +177,13 @@ impl Account {
         self.under_way.push(ticket);
     }
 
-    fn check_not_before(&self, is_miss: bool, time: u64, now: u64) {
+    fn check_not_before(&self, is_miss: bool, time: Nanos, now: Nanos) {
         assert!(time > now);
         assert_eq!(self.lease_end(), None);
         let interval = self.schedule.min_refetch_interval;
-        let next_miss = self.possible_miss.map_or(0, |last| last + interval);
+        let next_miss = self
+            .possible_miss
+            .map_or(Nanos::ZERO, |last| last + interval);
         let refresh = self.refresh()[1];
         let wanted = if is_miss {
             next_miss.min(refresh)
@@ -188,14 +193,14 @@ impl Account {
         assert!(time <= wanted.max(self.back_off()[1]), "too long a pause");
     }
 
-    fn check_success(&mut self, outcome: Success, ticket: Ticket, body: u8) {
+    fn check_success(&mut self, outcome: StoreResult, ticket: Ticket, body: u8) {
         let expected = match self.stored {
-            Some((newer, _)) if newer >= ticket.0 => Success::Late,
-            Some((_, same)) if same == body => Success::Unchanged,
-            _ => Success::Changed,
+            Some((newer, _)) if newer >= ticket.0 => StoreResult::Late,
+            Some((_, same)) if same == body => StoreResult::Unchanged,
+            _ => StoreResult::Changed,
         };
         assert_eq!(outcome, expected);
-        if outcome == Success::Late {
+        if outcome == StoreResult::Late {
             return;
         }
         self.stored = Some((ticket.0, body));
@@ -205,10 +210,10 @@ impl Account {
         }
     }
 
-    fn note_failure(&mut self, ticket: Ticket, now: u64, retry_after: Option<u64>) -> bool {
+    fn note_failure(&mut self, ticket: Ticket, now: Nanos, retry_after: Option<Nanos>) -> bool {
         let counts = self.latest == Some((ticket.0, false));
         if counts {
-            self.fail(now, retry_after.unwrap_or(0));
+            self.fail(now, retry_after.unwrap_or_default());
         }
         counts
     }
@@ -222,7 +227,7 @@ impl Account {
             .stored
             .map(|(fetched_at, _)| fetched_at + self.schedule.refresh + self.schedule.keep_stale);
         let is_usable = used_until.is_some_and(|end| world.now < end);
-        assert_eq!(world.status().is_usable(), is_usable);
+        assert_eq!(world.freshness().is_usable(), is_usable);
     }
 }
 
@@ -265,15 +270,15 @@ fn answer(world: &mut World, account: &mut Account, ticket: Ticket, answer: &Ans
     match body {
         [body] => account.check_success(outcome, ticket, *body),
         _ => {
-            assert_eq!(outcome, Success::Refused);
+            assert_eq!(outcome, StoreResult::Refused);
             account.note_failure(ticket, now, None);
         }
     }
 }
 
 proptest! {
-    /// At most one lease at a time; the back-off and `min_refetch_interval` are respected, and no pause
-    /// is longer than they say; what is stored is the newest good answer.
+    /// At most one lease exists at a time; the schedule respects the back-off and `min_refetch_interval`, and no pause
+    /// is longer than they require; the stored document is the newest good answer.
     #[test]
     fn whatever_workers_do_the_account_is_right(schedule in schedules(), steps in steps()) {
         let mut world = World { schedule, ..World::new() };
@@ -307,11 +312,11 @@ proptest! {
             generation = view.generation;
         }
 
-        // However it ended, it goes on.
-        world.now = clock + 10 * MINUTE + 5 * MINUTE + 3 * SECOND;
+        // After any history, the next fetch succeeds.
+        world.now = clock + MINUTE * 15 + SECOND * 3;
         let ticket = world.fetch(Trigger::Due);
-        prop_assert_ne!(world.succeed(ticket, &[9]), Success::Late);
+        prop_assert_ne!(world.succeed(ticket, &[9]), StoreResult::Late);
         prop_assert_eq!(world.view().body, &[9]);
-        prop_assert_eq!(world.status(), Status::Fresh);
+        prop_assert_eq!(world.freshness(), Freshness::Fresh);
     }
 }

@@ -1,4 +1,4 @@
-//! What may be configured, and what is said about the rest.
+//! Valid settings, and the errors of others.
 
 use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
@@ -13,7 +13,7 @@ fn read(source: Value) -> Result<Source, String> {
     config::read(source.to_string().as_bytes()).map_err(|errors| errors.to_string())
 }
 
-/// A source with one field more.
+/// A source with one more field.
 fn with(field: &str, value: &str) -> Result<Source, String> {
     let mut source = json!({"cluster": "idp", "uri": URI});
     source[field] = value.into();
@@ -33,9 +33,9 @@ fn all_fields_are_read() {
         source.schedule,
         Schedule {
             refresh: MINUTE,
-            keep_stale: 0,
-            min_refetch_interval: 5 * SECOND,
-            timeout: 250 * MILLISECOND,
+            keep_stale: Nanos::ZERO,
+            min_refetch_interval: SECOND * 5,
+            timeout: MILLISECOND * 250,
         }
     );
 }

@@ -1,14 +1,15 @@
-//! What may be configured, and what is said about the rest.
+//! Valid settings, and the errors of others.
 
 use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::remote::{Status, View};
+use crate::remote::{Freshness, View};
 use portcullis_core::config;
+use portcullis_core::time::Nanos;
 
-fn read(value: Value) -> Result<Config, String> {
+fn read(value: Value) -> Result<RevocationConfig, String> {
     config::read(value.to_string().as_bytes()).map_err(|errors| errors.to_string())
 }
 
@@ -25,16 +26,16 @@ fn both_kinds_are_read() {
     let remote = config.remote.unwrap();
     assert_eq!(remote.cluster.as_str(), "idp");
     assert_eq!(remote.uri.path(), "/revoked");
-    assert_eq!(remote.schedule.refresh, 60_000_000_000);
-    assert_eq!(remote.schedule.timeout, 1_000_000_000);
+    assert_eq!(remote.schedule.refresh, Nanos::from_secs(60));
+    assert_eq!(remote.schedule.timeout, Nanos::SECOND);
 }
 
 #[test]
 fn nothing_is_required() {
-    assert_eq!(read(json!({})), Ok(Config::default()));
+    assert_eq!(read(json!({})), Ok(RevocationConfig::default()));
     assert_eq!(
         read(json!({"inline": [], "remote": null})),
-        Ok(Config::default())
+        Ok(RevocationConfig::default())
     );
 }
 
@@ -47,16 +48,19 @@ fn a_list_is_refreshed_often_and_never_expires() {
         .remote
         .unwrap()
         .schedule;
-    assert_eq!(schedule.refresh, 30_000_000_000);
-    assert_eq!(schedule.timeout, 2_000_000_000);
+    assert_eq!(schedule.refresh, Nanos::from_secs(30));
+    assert_eq!(schedule.timeout, Nanos::from_secs(2));
     let list = View {
         generation: 1,
         body: b"{}",
-        fetched_at: 1,
+        fetched_at: Nanos::new(1),
         failures: 100,
         was_malformed: false,
     };
-    assert_eq!(list.status(&schedule, u64::MAX - 1), Status::Stale);
+    assert_eq!(
+        list.freshness(&schedule, Nanos::MAX - Nanos::new(1)),
+        Freshness::Stale
+    );
 }
 
 #[test]

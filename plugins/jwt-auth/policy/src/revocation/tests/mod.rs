@@ -1,16 +1,22 @@
-//! Lists of tokens, as they are written and as they are asked.
+//! Revocation lists: their format, and look-ups.
 
 mod configuration;
 mod document;
 mod list;
 
 use super::*;
+use portcullis_core::time::UnixSeconds;
 use portcullis_table::Seed;
 
 const IDP: &str = "https://idp.example";
 
-/// A wall clock, in seconds.
-const NOW: u64 = 1_700_000_000;
+/// The time now, as a `NumericDate`.
+const SECONDS: u64 = 1_700_000_000;
+
+const NOW: UnixSeconds = UnixSeconds::new(SECONDS);
+
+/// The last time of all.
+const LAST: UnixSeconds = UnixSeconds::new(u64::MAX);
 
 const SKEW: u64 = 60;
 

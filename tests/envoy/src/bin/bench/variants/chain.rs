@@ -1,6 +1,5 @@
-//! All five plugins on one listener, in the order of the demo, each with something to do for every
-//! request: as five modules, and as one. What an operator who takes everything pays. circuit-breaker looks at what
-//! the upstream does, so they are measured with one: `--upstream`.
+//! All five plugins on one listener, in the order of the demo, each with work for every request, as five modules and as
+//! one: the cost of using everything. circuit-breaker judges the upstream, so this needs one: `--upstream`.
 
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
@@ -11,7 +10,7 @@ use super::{Filter, Variant, circuit_breaker, jwt_auth, rate_limit, retry_budget
 
 /// Both are measured together.
 const ID: &str = "chain";
-/// Tokens are remembered, as clients send each many times.
+/// Tokens are cached, because clients send each many times.
 const TOKENS: u32 = 1_000;
 
 pub(super) fn variants() -> Vec<Variant> {

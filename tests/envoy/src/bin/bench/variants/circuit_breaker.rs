@@ -1,5 +1,4 @@
-//! circuit-breaker, closed and open. It looks at what the upstream does, so these are measured with
-//! one: `--upstream`.
+//! circuit-breaker, closed and open. It judges the upstream, so these need one: `--upstream`.
 
 use portcullis_envoy_tests::envoy::Envoy;
 use serde_json::json;
@@ -30,7 +29,7 @@ pub(super) fn variants() -> Vec<Variant> {
             json!({"name": "all", "key": ["cluster"], "failure_rate": 50,
                 "max_concurrent": 1_000}),
         ),
-        // What is a success elsewhere opens this one. Its rejections look like successes to the load.
+        // A success opens this one. The load counts its rejections as successes.
         variant(
             "breaker_open",
             "circuit-breaker by cluster, open",

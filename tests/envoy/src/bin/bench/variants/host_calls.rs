@@ -1,5 +1,5 @@
-//! What single steps between Envoy and a module cost: modules of a few lines that do nothing else. What a
-//! plugin costs at least is the sum of its steps.
+//! The cost of single steps between Envoy and a module: small modules that do nothing else. A plugin costs at least the
+//! sum of its steps.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use portcullis_envoy_tests::filter::WasmFilter;
 
 use super::{Filter, Variant};
 
-/// A module with these callbacks for streams and this in the one for a request's headers. The memory that
-/// it hands out is always the same.
+/// A module with these callbacks for streams, and this code in the one for a request's headers. It always allocates the
+/// same memory.
 fn module(callbacks: &str, call: &str) -> String {
     format!(
         r#"(module

@@ -1,9 +1,8 @@
 //! jwt-auth, next to Envoy's own `jwt_authn` with the same keys and settings.
 //!
-//! Without a cache each request costs a signature, as it does for tokens that are seen for the first
-//! time. RS256 and ES256 are verified by Envoy's own code in both. PS256, EdDSA and HS256 are verified in
-//! WebAssembly by jwt-auth: so would be all, if Envoy did not verify signatures for modules. In the flood,
-//! every token has another signature, and none of them is good.
+//! Without a cache, each request costs a verification, as for new tokens. Envoy's own code verifies RS256 and ES256 in both
+//! filters. jwt-auth verifies PS256, EdDSA and HS256 in WebAssembly, as it would verify all algorithms if Envoy did not
+//! verify signatures for modules. In the flood, every token has a different, invalid signature.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,9 +14,9 @@ use serde_json::{Value, json};
 use super::{Filter, Variant};
 
 const ISSUER: &str = "https://idp.example";
-/// Longer than any measurement takes, in seconds.
+/// Longer than any measurement, in seconds.
 const LIFETIME: u64 = 86_400;
-/// As many as there are requests.
+/// As many as requests.
 const NO_TWO_ALIKE: usize = usize::MAX;
 
 pub(super) fn variants() -> Vec<Variant> {
@@ -150,7 +149,7 @@ fn verifications(envoy: &Envoy, path: &str) -> u64 {
 }
 
 impl Variant {
-    /// The same with signatures that are not good.
+    /// The same with invalid signatures.
     fn flooded(self) -> Self {
         let token = token(Algorithm::RS256);
         let input = token.rsplit_once('.').map(|(input, _)| input.to_owned());

@@ -1,4 +1,4 @@
-//! What is compared.
+//! The variants.
 
 mod chain;
 mod circuit_breaker;
@@ -28,22 +28,22 @@ pub(crate) struct Variant {
     /// For people.
     pub(crate) name: String,
     pub(crate) filter: Filter,
-    /// Whether the filter does what is to be measured; asked after one request, with its response.
+    /// Checks, after one request, with its response, that the filter works.
     pub(crate) works: fn(&Envoy, &Response) -> bool,
-    /// How many different keys the requests have.
+    /// Number of different keys in the requests.
     pub(crate) keys: usize,
-    /// The `authorization` header that a request with that key has.
+    /// The `authorization` header of a request with a key.
     pub(crate) credentials: Option<Credentials>,
-    /// What every request is answered with.
+    /// The expected status of every response.
     pub(crate) status: u16,
-    /// Whether it means nothing without an upstream.
+    /// Whether it needs an upstream.
     needs_upstream: bool,
 }
 
-/// Makes the value of an `authorization` header of a key.
+/// Returns the value of the `authorization` header for a key.
 pub(crate) type Credentials = Arc<dyn Fn(usize) -> String + Send + Sync>;
 
-/// What that Envoy has before its router.
+/// The filters before the router.
 pub(crate) enum Filter {
     Nothing,
     Native(Value),
@@ -73,8 +73,8 @@ impl Filter {
     }
 }
 
-/// The variants to measure: the Envoy without filters and the one with the empty filter, with which
-/// all others are compared, and those that were asked for.
+/// The variants to measure: the Envoy without filters and the one with the empty filter, which are the references, and the
+/// requested ones.
 pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
     let mut chosen = vec![
         Variant::new("none", "no filter", Filter::Nothing, |_, _| true),
@@ -97,7 +97,7 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
     chosen
 }
 
-/// The ids of the variants that can be chosen.
+/// The ids of all variants.
 pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
     let ids: BTreeSet<&str> = all().map(|variant| variant.id).collect();
     ids.into_iter()
@@ -158,7 +158,7 @@ impl Variant {
         Self { status, ..self }
     }
 
-    /// The same with the modules in that folder, if they are there.
+    /// The same with the modules in another folder, if they exist there.
     fn of_another_build(&self, modules: &Path) -> Option<Self> {
         let Filter::Plugins(plugins) = &self.filter else {
             return None;

@@ -1,7 +1,7 @@
 //! rate-limit, next to Envoy's own limiter of one bucket and to a token bucket in Lua.
 //!
-//! The limits are such that everything passes and is remembered for longer than the measurement takes:
-//! what is measured is the counting, with keys that make room for each other where there are many.
+//! The limits admit everything, and their periods are longer than the measurement. So this measures the counting, with
+//! evictions if there are many keys.
 
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
@@ -70,7 +70,7 @@ pub(super) fn variants() -> Vec<Variant> {
     ]
 }
 
-/// More requests than there will be.
+/// More than the requests of a run.
 pub(super) const PLENTY: u32 = 1_000_000_000;
 
 pub(super) fn counts(envoy: &Envoy, _response: &Response) -> bool {
@@ -92,7 +92,7 @@ fn local_ratelimit() -> Value {
     })
 }
 
-/// One bucket for each worker, as such scripts have it: there is nothing that workers share.
+/// One bucket for each worker, as in such scripts: workers share nothing.
 const LUA: &str = r#"
 local capacity, per_millisecond = 1000000000, 1000000
 local tokens, last = capacity, 0

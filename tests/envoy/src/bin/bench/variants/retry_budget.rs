@@ -1,5 +1,4 @@
-//! retry-budget, with a budget that always has what is wanted: each request reserves a retry and gives it
-//! back.
+//! retry-budget, with a budget that is never empty: each request reserves a retry and returns it.
 
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;

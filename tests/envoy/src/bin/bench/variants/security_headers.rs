@@ -1,4 +1,4 @@
-//! security-headers, next to other ways of setting as many headers.
+//! security-headers, next to other ways to set the same number of headers.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(super) fn variants() -> Vec<Variant> {
     ]
 }
 
-/// The request fits the last of ten.
+/// The request matches the last of ten rules.
 fn rules() -> Value {
     let prefixes = [
         "/admin/", "/api/", "/assets/", "/auth/", "/blog/", "/docs/", "/feed/", "/help/", "/img/",

@@ -1,4 +1,4 @@
-//! What the members of a key say.
+//! Members of keys.
 
 use portcullis_scenarios::tokens::{Algorithm, Key};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
-//! The same key sets for both, from one server, and with each a token that is signed with one of its keys.
+//! The same key sets for both filters, from one server, each with a token that is signed with one of its keys.
 //!
-//! `odd.json` has keys that the code of these tests cannot make, each with a token: its issuer is
-//! `https://<name>.example`, and it is good until the year 2100. Their private halves are nowhere.
+//! `odd.json` has keys that the code of these tests cannot generate, each with a token: its issuer is
+//! `https://<name>.example`, and it expires in the year 2100. Their private keys were not kept.
 
 mod material;
 mod members;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::difference::NO_KEYS;
 use crate::{now, plugin};
 
-/// A key set, a token, and what the two answer to a request with it.
+/// A key set, a token, and the responses of both filters to a request with it.
 pub(super) struct Case {
     pub(super) name: &'static str,
     document: Vec<u8>,
@@ -33,7 +33,7 @@ pub(super) struct Case {
     pub(super) why: Option<&'static str>,
 }
 
-/// Who has issued the token of a case, if it is made here.
+/// The issuer of a case's token, if the token is made here.
 fn issuer(name: &str) -> String {
     format!("https://{}.example", slug(name))
 }
@@ -80,23 +80,23 @@ impl Case {
         }
     }
 
-    /// Both take the token.
+    /// Both accept the token.
     fn good(name: &'static str, document: impl Into<Vec<u8>>, token: &Token) -> Self {
         Self::new(name, document, token, (200, 200), None)
     }
 
-    /// Both take the set and refuse the token.
+    /// Both accept the set and refuse the token.
     fn bad(name: &'static str, document: impl Into<Vec<u8>>, token: &Token) -> Self {
         Self::new(name, document, token, (401, 401), None)
     }
 
-    /// Neither takes the set.
+    /// Both refuse the set.
     fn unusable(name: &'static str, document: impl Into<Vec<u8>>) -> Self {
         let token = signed(&rs256());
         Self::new(name, document, &token, (503, 401), Some(NO_KEYS))
     }
 
-    /// Only jwt-auth refuses the set, for want of a usable key.
+    /// Only jwt-auth refuses the set, because it has no usable key.
     fn stricter(
         name: &'static str,
         document: impl Into<Vec<u8>>,
@@ -106,7 +106,7 @@ impl Case {
         Self::new(name, document, token, (503, 200), Some(why))
     }
 
-    /// Both take the set, and only jwt-auth refuses the token.
+    /// Both accept the set, and only jwt-auth refuses the token.
     fn refused(
         name: &'static str,
         document: impl Into<Vec<u8>>,
@@ -140,7 +140,7 @@ impl Case {
         Request::get(self.path()).header(*header, value.as_str())
     }
 
-    /// What is not as it should be.
+    /// The differences from the expectation.
     fn check(&self, found: (u16, u16)) -> Option<String> {
         let (name, expected) = (self.name, (self.ours, self.native));
         let why = self.why.unwrap_or("no difference is known");
@@ -152,7 +152,7 @@ impl Case {
     }
 }
 
-/// What the requests get: all at once, since some of them wait for a set.
+/// The responses to the requests, which are sent at once, because some wait for a set.
 fn statuses(envoy: &Envoy, cases: &[Case]) -> Vec<u16> {
     let send = |case: &Case| envoy.client().start(case.request());
     let pending: Vec<Pending> = cases.iter().map(send).collect();
@@ -226,8 +226,7 @@ fn ours(cases: &[Case], server: &Upstream) -> Envoy {
         provider["jwks"]["remote"] = json!({"cluster": "idp", "uri": uri, "timeout": "5s"});
         (slug(case.name), provider)
     });
-    // The issuer says whose keys are for a token. A rule each would take as many statistics as there are
-    // reasons.
+    // The issuer selects the keys for a token. A rule for each would need a statistic for each reason.
     let (nameless, named): (Vec<_>, Vec<_>) = cases
         .iter()
         .partition(|case| case.provider["issuer"].is_null());
@@ -282,7 +281,7 @@ fn native(cases: &[Case], server: &Upstream) -> Envoy {
     start(Envoy::builder().native(filter), server)
 }
 
-/// Offers each set to both. Returns why they differ, where they do.
+/// Gives each set to both. Returns the reasons for their differences.
 pub(super) fn compare() -> BTreeSet<&'static str> {
     let cases = cases();
     let names: BTreeSet<String> = cases.iter().map(|case| slug(case.name)).collect();

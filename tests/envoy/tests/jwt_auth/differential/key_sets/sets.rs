@@ -1,4 +1,4 @@
-//! What a set is as a whole: its text, its size, and keys that are like one another.
+//! Key sets as a whole: text, size, and similar keys.
 
 use portcullis_scenarios::tokens::{Algorithm, Key, jwks};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A good set, written so that its members begin like this.
+/// A valid set whose members begin like this.
 fn beginning(text: &str) -> String {
     format!("{{{text},{}", &set([rs256().jwk()])[1..])
 }

@@ -1,0 +1,208 @@
+//! Response headers that show the limits: `RateLimit-Policy`, `RateLimit` and `X-RateLimit-*`.
+//!
+//! They show the enforcing limits that apply to the request. `RateLimit` lists the **tightest** limit first: a
+//! limit that denied the request (of several, the one with the longest wait), then the limit with the smallest
+//! share remaining.
+
+use std::cmp::Reverse;
+use std::fmt::{Display, Write};
+
+use bytes::Bytes;
+
+use super::config::ResponseHeaders;
+use super::cost::number;
+use super::evaluate::{Check, Evaluation};
+use super::limit::Limit;
+use super::limiter::Quota;
+use super::{Compiled, RateLimit};
+use portcullis_core::config::Mode;
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::time::Nanos;
+
+const RATELIMIT_POLICY: &str = "ratelimit-policy";
+const RATELIMIT: &str = "ratelimit";
+const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
+const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
+const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
+
+/// The part of a limit's headers that does not depend on its state.
+#[derive(Clone, Debug)]
+pub(super) struct QuotaPolicy {
+    /// An item of `RateLimit-Policy`.
+    item: String,
+    /// An item of `X-RateLimit-Limit`.
+    x_item: String,
+    /// The number of requests in both.
+    requests: u64,
+}
+
+impl QuotaPolicy {
+    pub(super) fn of(limit: &Limit) -> Self {
+        let name = &limit.name;
+        let (requests, seconds) = limit.rate.in_seconds();
+        // The alphabet of names needs no escapes in a String of structured fields.
+        let mut item = format!("\"{name}\";q={requests};w={seconds}");
+        if let Some(burst) = limit.burst {
+            // Writing to a String does not fail.
+            let _ = write!(item, ";portcullis-burst={burst}");
+        }
+        Self {
+            item,
+            x_item: format!("{requests};w={seconds};name=\"{name}\""),
+            requests,
+        }
+    }
+}
+
+impl RateLimit {
+    /// Adds the headers to a response of the upstream, without making the upstream's own headers more permissive.
+    pub(super) fn add_headers(&self, evaluation: &Evaluation, response: &mut HeaderMap) {
+        let shown = self.shown(evaluation);
+        for kind in &self.response_headers {
+            match kind {
+                // These are lists: the upstream's items stay.
+                ResponseHeaders::RateLimit => shown
+                    .ratelimit()
+                    .for_each(|(name, value)| response.append(name, value)),
+                ResponseHeaders::XRateLimit => shown
+                    .x_ratelimit()
+                    .filter(|ours| ours.is_tighter_than(response))
+                    .into_iter()
+                    .flat_map(XRateLimit::headers)
+                    .for_each(|(name, value)| response.set(name, value)),
+            }
+        }
+    }
+
+    /// The headers of one of the plugin's own replies.
+    pub(super) fn reply_headers(&self, evaluation: &Evaluation) -> Vec<(Bytes, Bytes)> {
+        let shown = self.shown(evaluation);
+        let mut headers = Vec::new();
+        for kind in &self.response_headers {
+            match kind {
+                ResponseHeaders::RateLimit => headers.extend(shown.ratelimit()),
+                ResponseHeaders::XRateLimit => {
+                    headers.extend(
+                        shown
+                            .x_ratelimit()
+                            .into_iter()
+                            .flat_map(XRateLimit::headers),
+                    );
+                }
+            }
+        }
+        headers
+    }
+
+    fn shown<'a>(&'a self, evaluation: &'a Evaluation) -> ShownLimits<'a> {
+        if self.mode != Mode::Enforce || self.response_headers.is_empty() {
+            return ShownLimits::default();
+        }
+        let checks = evaluation.checks.iter();
+        let limits = checks.filter_map(|check| Some((self.get(check.limit)?, check)));
+        let enforcing = limits.filter(|(compiled, _)| compiled.limit.mode == Mode::Enforce);
+        ShownLimits::new(enforcing.collect())
+    }
+}
+
+/// The limits that the headers show.
+#[derive(Default)]
+struct ShownLimits<'a> {
+    /// In the order of the configuration.
+    limits: Vec<&'a Compiled>,
+    /// The limits whose quota is known, the tightest first.
+    left: Vec<(&'a Compiled, Quota)>,
+}
+
+impl<'a> ShownLimits<'a> {
+    fn new(checks: Vec<(&'a Compiled, &'a Check)>) -> Self {
+        let known = checks.iter().filter_map(|(limit, check)| {
+            let quota = check.quota?;
+            Some((Reverse(check.wait), quota, *limit))
+        });
+        let mut left: Vec<_> = known.collect();
+        // The remaining shares are fractions, compared by cross-multiplication.
+        let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
+        left.sort_by(|(wait, a, _), (other_wait, b, _)| {
+            wait.cmp(other_wait).then(part(*a, *b).cmp(&part(*b, *a)))
+        });
+        Self {
+            limits: checks.iter().map(|(limit, _)| *limit).collect(),
+            left: left
+                .into_iter()
+                .map(|(_, quota, limit)| (limit, quota))
+                .collect(),
+        }
+    }
+
+    /// The two fields of draft-ietf-httpapi-ratelimit-headers.
+    fn ratelimit(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
+        let policies = join(self.limits.iter().map(|limit| &limit.quota_policy.item));
+        let limits = join(self.left.iter().map(|(limit, quota)| {
+            let mut item = format!("\"{}\";r={}", limit.limit.name, quota.remaining);
+            if quota.reset_after > Nanos::ZERO {
+                // Writing to a String does not fail.
+                let _ = write!(item, ";t={}", quota.reset_after.ceil_secs());
+            }
+            item
+        }));
+        let fields = [(RATELIMIT_POLICY, policies), (RATELIMIT, limits)].into_iter();
+        fields
+            .filter(|(_, list)| !list.is_empty())
+            .map(|(name, list)| header(name, list))
+    }
+
+    /// The three headers that Envoy calls `DRAFT_VERSION_03`.
+    fn x_ratelimit(&self) -> Option<XRateLimit> {
+        let (tightest, quota) = self.left.first()?;
+        let tightest = tightest.quota_policy.requests.to_string();
+        let policies = self.limits.iter().map(|limit| &limit.quota_policy.x_item);
+        Some(XRateLimit {
+            limit: join(std::iter::once(&tightest).chain(policies)),
+            remaining: quota.remaining,
+            reset: quota.reset_after.ceil_secs(),
+        })
+    }
+}
+
+struct XRateLimit {
+    limit: String,
+    remaining: u32,
+    reset: u64,
+}
+
+impl XRateLimit {
+    /// Whether the response has none of these headers, or is known to show a milder limit.
+    fn is_tighter_than(&self, response: &HeaderMap) -> bool {
+        let names = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
+        let mut lines = response.get_all(X_RATELIMIT_REMAINING);
+        match (lines.next().map(number), lines.next()) {
+            (None, _) => !names.iter().any(|name| response.contains(name)),
+            (Some(theirs), None) => theirs.is_some_and(|theirs| theirs > self.remaining),
+            (Some(_), Some(_)) => false,
+        }
+    }
+
+    fn headers(self) -> impl Iterator<Item = (Bytes, Bytes)> {
+        let headers = [
+            header(X_RATELIMIT_LIMIT, self.limit),
+            header(X_RATELIMIT_REMAINING, self.remaining.to_string()),
+            header(X_RATELIMIT_RESET, self.reset.to_string()),
+        ];
+        headers.into_iter()
+    }
+}
+
+fn header(name: &'static str, value: String) -> (Bytes, Bytes) {
+    (Bytes::from_static(name.as_bytes()), value.into())
+}
+
+fn join(items: impl Iterator<Item = impl Display>) -> String {
+    let mut list = String::new();
+    for item in items {
+        let separator = if list.is_empty() { "" } else { ", " };
+        // Writing to a String does not fail.
+        let _ = write!(list, "{separator}{item}");
+    }
+    list
+}
