@@ -136,6 +136,11 @@ impl Plugin for CircuitBreaker {
         for mark in self.instance.shadow_marks(stream) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
         }
+        for (breaker, state) in self.instance.circuit_states(stream) {
+            if let Some(breaker) = self.breakers.get(breaker.index()) {
+                exchange.hand_over(&breaker.snapshot, state);
+            }
+        }
         Ok(Flow::Continue)
     }
 

@@ -1,5 +1,6 @@
 //! One request or response, as a plugin sees it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::header_codec;
 use crate::phase::Phase;
 use crate::property::Property;
+use crate::shared_data::SharedValue;
 
 /// One request or response on its way through the plugin.
 ///
@@ -28,11 +30,27 @@ pub struct Exchange {
     time: Cell<Option<Nanos>>,
     filter_state: Vec<(&'static str, Vec<u8>)>,
     failures: Vec<(&'static str, Error)>,
+    handed_over: HandedOver,
     callbacks: Rc<CallbackMonitor>,
     /// Whether the response was never shown to this module.
     pub(crate) misses_response: bool,
     /// The first failure of a plugin that depends on learning how streams end.
     pub(crate) end_failure: Option<Error>,
+}
+
+/// What earlier plugins of the module have [handed over](Exchange::hand_over) in one callback.
+#[derive(Clone, Debug, Default)]
+pub struct HandedOver(Vec<(Rc<str>, Rc<dyn Any>)>);
+
+impl HandedOver {
+    /// The latest knowledge of this type about a shared value.
+    pub fn get<T: 'static>(&self, about: &SharedValue) -> Option<&T> {
+        let mut known = self.0.iter().rev();
+        known.find_map(|(key, knowledge)| match key == about.key() {
+            true => knowledge.downcast_ref(),
+            false => None,
+        })
+    }
 }
 
 impl Exchange {
@@ -49,6 +67,7 @@ impl Exchange {
             time: Cell::new(None),
             filter_state: Vec::new(),
             failures: Vec::new(),
+            handed_over: HandedOver::default(),
             callbacks: Rc::clone(callbacks),
             misses_response: false,
             end_failure: None,
@@ -92,6 +111,18 @@ impl Exchange {
     /// [`Property::filter_state`]. The host carries it out with the other changes.
     pub fn set_filter_state(&mut self, name: &'static str, value: Vec<u8>) {
         self.filter_state.push((name, value));
+    }
+
+    /// Tells later plugins of this module, in this callback, what a plugin knows about a shared value beyond the value
+    /// itself.
+    pub fn hand_over<T: 'static>(&mut self, about: &SharedValue, knowledge: T) {
+        let about = Rc::clone(about.key());
+        self.handed_over.0.push((about, Rc::new(knowledge)));
+    }
+
+    /// Everything that earlier plugins of this module have [handed over](Self::hand_over).
+    pub fn handed_over(&self) -> HandedOver {
+        self.handed_over.clone()
     }
 
     /// A property that is an integer; `None` when it has no value.
