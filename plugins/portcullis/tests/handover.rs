@@ -7,7 +7,8 @@ use serde_json::json;
 
 /// The snapshot of the breaker in shared data.
 const SNAPSHOT: &str = "portcullis/circuit_breaker/edge/watch/board";
-const DENIED: &str = "portcullis.retry_budget.policy=.=edge;.;budget=.=all;.;reason=.=breaker_open;.;inbound_denied";
+const DENIED: &str =
+    "portcullis.retry_budget.policy=.=edge;.;budget=.=all;.;reason=.=breaker_open;.;inbound_denied";
 
 #[test]
 fn a_budget_knows_the_circuit_that_the_breaker_before_it_has_seen() {
