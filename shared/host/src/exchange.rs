@@ -25,7 +25,7 @@ pub struct Exchange {
     phase: Phase,
     is_request_complete: bool,
     headers: Option<HeaderMap>,
-    properties: RefCell<Vec<(&'static str, Option<Vec<u8>>)>>,
+    properties: RefCell<Vec<KnownProperty>>,
     /// By the monotonic clock.
     time: Cell<Option<Nanos>>,
     filter_state: Vec<(&'static str, Vec<u8>)>,
@@ -37,6 +37,9 @@ pub struct Exchange {
     /// The first failure of a plugin that depends on learning how streams end.
     pub(crate) end_failure: Option<Error>,
 }
+
+/// A property that Envoy was asked for, with its value.
+type KnownProperty = (&'static str, Option<Vec<u8>>);
 
 /// What earlier plugins of the module have [handed over](Exchange::hand_over) in one callback.
 #[derive(Clone, Debug, Default)]
