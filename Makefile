@@ -75,6 +75,8 @@ envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
 test-native: toolchain ## Run unit tests, property tests, and the scenarios on the native host
 	$(call say,Native tests)
 	@tests/run native
+	$(call say,The first test with the native host)
+	@RUSTUP_TOOLCHAIN=$(TOOLCHAIN) CARGO_NET_OFFLINE=true tests/native-host/first-test
 
 .PHONY: native
 native: toolchain

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::filter::Filter;
 use crate::foreign::ForeignFunctions;
+use crate::grpc::service::{GrpcReply, GrpcRequest};
 use crate::host::{Host, StartError};
 use crate::logs::{LogLevel, Logs};
 use crate::message::{Request, Response};
@@ -13,7 +14,7 @@ use crate::random::Random;
 use crate::shared::{Settings, Shared};
 use crate::shared_data::SharedData;
 use crate::status::Status;
-use crate::upstream::{Answer, Cluster, Route};
+use crate::upstream::{Answer, Cluster, Route, Service};
 
 /// Builds a [`Host`]. Without further ado it has one worker, no filters, and an upstream that
 /// answers 200 with the body `hello`.
@@ -39,9 +40,11 @@ impl Host {
                 random: Random::default(),
                 foreign: ForeignFunctions::default(),
                 clusters: BTreeMap::from([upstream]),
+                services: BTreeMap::new(),
                 routes: Vec::new(),
                 properties: Properties::default(),
                 attempt_counts: false,
+                tolerates_crashes: false,
             },
         }
     }
@@ -81,6 +84,20 @@ impl HostBuilder {
     ) -> Self {
         let cluster = Cluster::answering(handler);
         self.settings.clusters.insert(name.to_owned(), cluster);
+        self
+    }
+
+    /// Adds a gRPC service, for the calls and streams of filters to this cluster. It is asked at each
+    /// stage of a stream, and once for a call.
+    ///
+    /// gRPC requests to a cluster that has no service go to its HTTP handler, in frames.
+    pub fn grpc_service<R: Into<GrpcReply>>(
+        mut self,
+        cluster: &str,
+        service: impl Fn(&GrpcRequest) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let service = Service(Arc::new(move |request| service(request).into()));
+        self.settings.services.insert(cluster.to_owned(), service);
         self
     }
 
@@ -144,6 +161,13 @@ impl HostBuilder {
     /// Sets the least level that is logged, which filters can read; `Info` if not set.
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.log_level = level;
+        self
+    }
+
+    /// Lets filters crash without failing the test, as tests that feed them nonsense may want it.
+    /// [`Host::crashes`] still gives every crash.
+    pub fn tolerate_crashes(mut self) -> Self {
+        self.settings.tolerates_crashes = true;
         self
     }
 

@@ -66,7 +66,8 @@ pub(crate) fn http_date(wall: Duration) -> String {
     let weekday = WEEKDAYS[(days % 7) as usize];
     let (mut year, mut day) = (1970, days);
     let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+        let multiple_of = |number: u64| year % number == 0;
+        multiple_of(4) && (!multiple_of(100) || multiple_of(400))
     };
     while day >= 365 + u64::from(leap(year)) {
         day -= 365 + u64::from(leap(year));

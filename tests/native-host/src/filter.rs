@@ -1,10 +1,14 @@
 //! A filter as a test describes it.
 
+use std::any::TypeId;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 /// What to do with requests once a filter's VM has died. The names are those of Envoy's
 /// `failure_policy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailurePolicy {
     /// Every later request on that worker gets 503. Envoy's default.
     #[default]
@@ -46,21 +50,84 @@ impl VmSpec {
 }
 
 /// The module: what its `_initialize` does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Init(pub(crate) fn());
+#[derive(Clone)]
+pub(crate) struct Init {
+    pub(crate) run: Arc<dyn Fn() + Send + Sync>,
+    /// Modules with the same identity are the same: VMs of theirs can be shared.
+    pub(crate) identity: Identity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Identity {
+    /// A function, by its address.
+    Function(usize),
+    /// A closure without captures, by its type.
+    Type(TypeId),
+    /// A closure with captures, by the address of this one: its clones, and no others, are the same.
+    Value(usize),
+}
+
+impl Init {
+    fn from_closure<F: Fn() + Send + Sync + 'static>(closure: F) -> Self {
+        let function = (&raw const closure).cast::<fn()>();
+        let is_function = TypeId::of::<F>() == TypeId::of::<fn()>();
+        // SAFETY: the closure is a `fn()`, as its type says.
+        let function = is_function.then(|| unsafe { function.read() });
+        let run = Arc::new(closure);
+        let identity = match function {
+            Some(function) => Identity::Function(function as usize),
+            None if size_of::<F>() == 0 => Identity::Type(TypeId::of::<F>()),
+            None => Identity::Value(Arc::as_ptr(&run).addr()),
+        };
+        Self { run, identity }
+    }
+}
 
 impl PartialEq for Init {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::fn_addr_eq(self.0, other.0)
+        self.identity == other.identity
     }
 }
 
 impl Eq for Init {}
 
+impl fmt::Debug for Init {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.identity.fmt(f)
+    }
+}
+
 impl Filter {
-    /// A filter with an empty configuration. `init` is the body of the module's `_initialize`, in
-    /// other words of `proxy_wasm::main!`: it registers the root context.
-    pub fn new(name: &str, init: fn()) -> Self {
+    /// The filter of a module, with an empty configuration. `proxy_wasm::main!` defines the function
+    /// `_initialize`, which registers the root context.
+    ///
+    /// The name `_initialize` can be defined once in a program. Where a test program has several
+    /// filters, let each have a function for the body, call that from `proxy_wasm::main!`, compile
+    /// the latter for WebAssembly only, and use [`from_fn`](Self::from_fn) in tests:
+    ///
+    /// ```
+    /// # use proxy_wasm::traits::{Context, RootContext};
+    /// # struct Root;
+    /// # impl Context for Root {}
+    /// # impl RootContext for Root {}
+    /// pub fn init() {
+    ///     proxy_wasm::set_root_context(|_| Box::new(Root));
+    /// }
+    ///
+    /// #[cfg(target_family = "wasm")]
+    /// proxy_wasm::main! {{ init(); }}
+    ///
+    /// let filter = proxy_wasm_native_host::Filter::from_fn("mine", init);
+    /// ```
+    pub fn new(name: &str, initialize: extern "C" fn()) -> Self {
+        let mut filter = Self::from_fn(name, move || initialize());
+        filter.vm.init.identity = Identity::Function(initialize as usize);
+        filter
+    }
+
+    /// A filter from any function or closure that registers a root context, as the block of
+    /// `proxy_wasm::main!` does.
+    pub fn from_fn(name: &str, init: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             name: name.to_owned(),
             root_id: String::new(),
@@ -68,7 +135,7 @@ impl Filter {
             vm: VmSpec {
                 vm_id: String::new(),
                 config: Vec::new(),
-                init: Init(init),
+                init: Init::from_closure(init),
                 lacks: BTreeSet::new(),
             },
             failure_policy: FailurePolicy::default(),

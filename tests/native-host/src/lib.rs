@@ -4,7 +4,7 @@
 //! The crate defines the `proxy_*` functions that the SDK imports and calls those that it exports,
 //! so a filter notices no difference, as long as Envoy is what it expects: the order of callbacks,
 //! what can be read in which phase, what a local reply passes through, and the status of every call
-//! are those of Envoy 1.40, and were recorded there. Where they are not, GAPS.md says so.
+//! are those of Envoy 1.40, and were recorded there. Where they are not, [`gaps`] says so.
 //!
 //! ```
 //! use std::time::Duration;
@@ -51,7 +51,7 @@
 //!
 //! // A host with that filter, two workers, and an upstream.
 //! let host = Host::builder()
-//!     .filter(Filter::new("key", init).config("a key is needed"))
+//!     .filter(Filter::from_fn("key", init).config("a key is needed"))
 //!     .workers(2)
 //!     .upstream(|request: &Request| match request.path() {
 //!         "/down" => Answer::connect_failure(),
@@ -91,13 +91,19 @@
 //! for its VMs: within a worker everything is sequential, while workers called from several threads
 //! (see [`Host::race`]) meet in shared data and metrics as Envoy's do.
 //!
-//! Nothing is global. Hosts do not meet, and tests run in parallel. Time is virtual and stands still
-//! unless a test [advances](Host::advance) it.
+//! Hosts do not meet, and tests run in parallel. Time is virtual and stands still unless a test
+//! [advances](Host::advance) it; guests see it through the ABI, through WASI's `clock_time_get`, and
+//! through `std::time`. Randomness can be [repeated](HostBuilder::seed), that of `std` and `getrandom`
+//! too.
 //!
-//! A panic of a filter is a crash of its VM: see [`FailurePolicy`].
+//! A panic of a filter is a crash of its VM: see [`FailurePolicy`]. It fails the test unless the test
+//! [expects](Host::expect_crash) it, and so does a call of something that Envoy has and this host has
+//! not. A panic in a closure of the test (an upstream, a foreign function) fails the test as well.
 //!
-//! Guests that read WASI's clocks or randomness by themselves find `clock_time_get` and
-//! `random_get` here, with the signatures of `wasi_snapshot_preview1`.
+//! # Features
+//!
+//! - `verify-signature`: Envoy's foreign function of that name. Off by default, because of the
+//!   cryptography that it brings along.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -106,10 +112,26 @@
     reason = "a test tool reports by panicking"
 )]
 
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+compile_error!(
+    "proxy-wasm-native-host runs on 64-bit Linux with glibc only: it stops a filter's panic in the \
+     unwinder, which must be a shared library, and it has not been tried on macOS or Windows. It is a \
+     tool for tests: name it under [dev-dependencies], which are not compiled for WebAssembly"
+);
+
+#[cfg(target_feature = "crt-static")]
+compile_error!(
+    "proxy-wasm-native-host does not work with `+crt-static`: it stops a filter's panic in the \
+     unwinder, which must be a shared library"
+);
+
 mod abi;
+mod backtrace;
 mod builder;
+mod calls;
 mod client;
 mod clock;
+mod failures;
 mod filter;
 mod flags;
 mod foreign;
@@ -117,6 +139,7 @@ mod grpc;
 mod headers;
 mod host;
 mod hostcalls;
+mod inspect;
 mod local_reply;
 mod logs;
 mod message;
@@ -131,20 +154,27 @@ mod state;
 mod status;
 mod stream;
 mod sync;
+mod threads;
 mod upstream;
 mod vm;
 mod worker;
 
+#[doc = include_str!("../GAPS.md")]
+pub mod gaps {}
+
 pub use self::builder::HostBuilder;
-pub use self::client::ClientStream;
+pub use self::calls::PendingCall;
+pub use self::client::{ClientStream, Held};
+pub use self::failures::Crash;
 pub use self::filter::{FailurePolicy, Filter};
 pub use self::flags::ResponseFlags;
+pub use self::grpc::service::{GrpcReply, GrpcRequest, GrpcStage};
 pub use self::headers::Headers;
 pub use self::host::{Host, StartError, WorkerHandle};
 pub use self::logs::{LogLevel, LogLine, Thread};
 pub use self::message::{Protocol, Request, Response};
 pub use self::metrics::MetricKind;
-pub use self::outcome::{Callback, Outcome};
+pub use self::outcome::{Action, Callback, Outcome};
 pub use self::properties::PropertyValue;
 pub use self::shared_data::{SharedData, SharedDataOperations, WriteAttempt};
 pub use self::status::Status;

@@ -1,10 +1,14 @@
 //! What a client sends and what it (or a filter's HTTP call) receives.
 
+use std::fmt;
+
 use crate::headers::Headers;
+use crate::outcome::Body;
 use crate::properties::{Properties, PropertyValue};
 
 /// The protocol between the client and the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Protocol {
     /// HTTP/1.1: the end of a body comes as an empty last piece; a client that goes away shows as
     /// `DC`.
@@ -14,17 +18,52 @@ pub enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// As `request.protocol` has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+}
+
 /// A request, as a client sends it or as an upstream receives it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     pub(crate) headers: Headers,
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) trailers: Headers,
     pub(crate) properties: Properties,
     pub(crate) protocol: Protocol,
+    /// Nothing is added to the headers, and nothing is taken away.
+    pub(crate) exact: bool,
 }
 
 impl Request {
+    /// A request with exactly these headers, pseudo headers among them: the host adds none
+    /// (`x-forwarded-proto`, `x-request-id`), and removes none that Envoy takes from clients.
+    ///
+    /// ```
+    /// # use proxy_wasm_native_host::Request;
+    /// let request = Request::exact([(":method", "GET"), (":path", "/"), (":authority", "a")]);
+    /// assert_eq!(request.headers().len(), 3);
+    /// ```
+    pub fn exact<N: AsRef<str>, V: AsRef<[u8]>>(headers: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut exact = Headers::new();
+        for (name, value) in headers {
+            exact.add(name.as_ref(), value);
+        }
+        Self {
+            headers: exact,
+            chunks: Vec::new(),
+            trailers: Headers::new(),
+            properties: Properties::default(),
+            protocol: Protocol::Http1,
+            exact: true,
+        }
+    }
+
     /// A request to `example.com` over plain HTTP/1.1, without a body.
     pub fn new(method: &str, path: &str) -> Self {
         let mut headers = Headers::new();
@@ -34,10 +73,8 @@ impl Request {
         headers.add(":scheme", "http");
         Self {
             headers,
-            chunks: Vec::new(),
-            trailers: Headers::new(),
-            properties: Properties::default(),
-            protocol: Protocol::Http1,
+            exact: false,
+            ..Self::exact::<&str, &str>([])
         }
     }
 
@@ -140,8 +177,20 @@ impl Request {
     }
 }
 
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(
+            f,
+            "Request",
+            &self.headers,
+            &self.body_bytes(),
+            &self.trailers,
+        )
+    }
+}
+
 /// A response, as an upstream gives it or as the client receives it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Response {
     pub(crate) headers: Headers,
     pub(crate) chunks: Vec<Vec<u8>>,
@@ -235,4 +284,34 @@ fn pieces(body: &[u8]) -> Vec<Vec<u8>> {
         [] => Vec::new(),
         body => vec![body.to_vec()],
     }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(
+            f,
+            "Response",
+            &self.headers,
+            &self.body_bytes(),
+            &self.trailers,
+        )
+    }
+}
+
+fn debug(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    headers: &Headers,
+    body: &[u8],
+    trailers: &Headers,
+) -> fmt::Result {
+    let mut message = f.debug_struct(name);
+    message.field("headers", headers);
+    if !body.is_empty() {
+        message.field("body", &format_args!("{}", Body(body)));
+    }
+    if !trailers.is_empty() {
+        message.field("trailers", trailers);
+    }
+    message.finish()
 }

@@ -8,6 +8,7 @@ use crate::sync::lock;
 
 /// The kinds of metrics; the numbers are the ABI's, and the low two bits of every metric id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum MetricKind {
     /// Only grows.
     Counter = 0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
+use crate::failures::Failures;
 use crate::foreign::ForeignFunctions;
 use crate::headers::Headers;
 use crate::logs::Logs;
@@ -13,7 +14,7 @@ use crate::properties::Properties;
 use crate::random::Random;
 use crate::shared_data::SharedData;
 use crate::shared_queue::SharedQueues;
-use crate::upstream::{Cluster, Route};
+use crate::upstream::{Cluster, Route, Service};
 
 /// The process-wide part of a host. Each host has its own, so hosts in one test process do not meet.
 #[derive(Debug)]
@@ -23,9 +24,12 @@ pub(crate) struct Shared {
     pub(crate) queues: SharedQueues,
     pub(crate) metrics: Metrics,
     pub(crate) logs: Logs,
+    pub(crate) failures: Failures,
     pub(crate) random: Random,
     pub(crate) foreign: ForeignFunctions,
     pub(crate) clusters: BTreeMap<String, Cluster>,
+    /// gRPC services, by the cluster that they are in.
+    pub(crate) services: BTreeMap<String, Service>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) properties: Properties,
     pub(crate) attempt_counts: bool,
@@ -39,9 +43,12 @@ pub(crate) struct Settings {
     pub(crate) random: Random,
     pub(crate) foreign: ForeignFunctions,
     pub(crate) clusters: BTreeMap<String, Cluster>,
+    /// gRPC services, by the cluster that they are in.
+    pub(crate) services: BTreeMap<String, Service>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) properties: Properties,
     pub(crate) attempt_counts: bool,
+    pub(crate) tolerates_crashes: bool,
 }
 
 impl Shared {
@@ -52,13 +59,29 @@ impl Shared {
             queues: SharedQueues::default(),
             metrics: Metrics::default(),
             logs,
+            failures: Failures::tolerating(settings.tolerates_crashes),
             random: settings.random,
             foreign: settings.foreign,
             clusters: settings.clusters,
+            services: settings.services,
             routes: settings.routes,
             properties: settings.properties,
             attempt_counts: settings.attempt_counts,
             ids: AtomicU64::new(1),
+        }
+    }
+
+    /// The test calls the host: it fails if something went wrong before.
+    #[track_caller]
+    pub(crate) fn begin(&self) {
+        self.fail_if_something_went_wrong();
+        self.logs.set_mark();
+    }
+
+    #[track_caller]
+    pub(crate) fn fail_if_something_went_wrong(&self) {
+        if let Some(report) = self.failures.report(&self.logs) {
+            panic!("{report}");
         }
     }
 

@@ -50,6 +50,7 @@ type BeforeWrite = Arc<dyn Fn(&SharedData, &WriteAttempt) + Send + Sync>;
 
 /// A filter's write that is about to happen.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct WriteAttempt {
     /// The namespace.
     pub vm_id: String,
@@ -61,6 +62,7 @@ pub struct WriteAttempt {
 
 /// How often filters did what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SharedDataOperations {
     /// Reads, whether or not they found anything.
     pub reads: u64,
@@ -179,10 +181,8 @@ impl SharedData {
 impl Store {
     fn write(&mut self, vm_id: &str, key: &[u8], bytes: &[u8], cas: u32) -> Result<(), Status> {
         let space = self.spaces.entry(vm_id.to_owned()).or_default();
-        if let Some(old) = space.get(key)
-            && cas != 0
-            && cas != old.cas
-        {
+        let old = space.get(key);
+        if old.is_some_and(|old| cas != 0 && cas != old.cas) {
             return Err(Status::CasMismatch);
         }
         self.next_cas = self.next_cas.max(1);

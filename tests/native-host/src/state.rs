@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Now;
 use crate::flags::ResponseFlags;
 use crate::headers::Headers;
 use crate::message::{Protocol, Request};
@@ -26,6 +27,8 @@ pub(crate) struct StreamState {
 /// What Envoy keeps about a stream besides its headers.
 #[derive(Debug)]
 pub(crate) struct StreamInfo {
+    /// As the client sent it: `GET / HTTP/1.1`.
+    pub(crate) request_line: String,
     pub(crate) started: Duration,
     pub(crate) started_wall: Duration,
     /// Set when the stream is complete.
@@ -90,8 +93,11 @@ impl FilterView {
 }
 
 impl StreamState {
-    pub(crate) fn new(request: &Request, id: u64, filters: usize, now: crate::clock::Now) -> Self {
+    pub(crate) fn new(request: &Request, id: u64, filters: usize, now: Now) -> Self {
         let mut request_headers = request.headers.clone();
+        if request.exact {
+            return Self::with_headers(request_headers, request, id, filters, now);
+        }
         for name in EDGE_STRIPS {
             request_headers.remove(name);
         }
@@ -102,12 +108,28 @@ impl StreamState {
         if !request_headers.contains("x-request-id") {
             request_headers.add("x-request-id", format!("00000000-0000-4000-8000-{id:012x}"));
         }
+        Self::with_headers(request_headers, request, id, filters, now)
+    }
+
+    fn with_headers(
+        request_headers: Headers,
+        request: &Request,
+        id: u64,
+        filters: usize,
+        now: Now,
+    ) -> Self {
         Self {
             request_headers,
             request_trailers: request.trailers.clone(),
             response_headers: None,
             response_trailers: None,
             info: StreamInfo {
+                request_line: format!(
+                    "{} {} {}",
+                    request.method(),
+                    request.path(),
+                    request.protocol.name()
+                ),
                 started: now.monotonic,
                 started_wall: now.wall,
                 duration: None,

@@ -3,6 +3,7 @@
 /// What a host call answers when it does not succeed. The numbers are the ABI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum Status {
     /// There is no such thing.
     NotFound = 1,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::grpc::service::{GrpcReply, GrpcRequest};
 use crate::message::{Request, Response};
 
 /// What comes back from an upstream, for a routed request and for a filter's HTTP call alike.
@@ -49,7 +50,8 @@ impl Answer {
         AnswerKind::NoHealthyUpstream.into()
     }
 
-    /// The upstream never answers; the route's timeout makes it 504 with flag `UT`.
+    /// The upstream never answers; the route's timeout makes it 504 with flag `UT`. The call of a filter
+    /// can be answered by hand then; see [`Host::pending_calls`](crate::Host::pending_calls).
     pub fn never() -> Self {
         AnswerKind::Never.into()
     }
@@ -83,6 +85,16 @@ pub(crate) enum Cluster {
     Hosts(Handler),
     /// A cluster without hosts.
     Empty,
+}
+
+/// A test's gRPC service.
+#[derive(Clone)]
+pub(crate) struct Service(pub(crate) Arc<dyn Fn(&GrpcRequest) -> GrpcReply + Send + Sync>);
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Service")
+    }
 }
 
 /// A test's upstream.
@@ -198,9 +210,17 @@ pub(crate) fn reset_before_headers(reason: &str, retried: bool) -> String {
     )
 }
 
-/// Reasons for [`reset_before_headers`].
+/// Reasons for [`reset_before_headers`], each with the response's details.
 pub(crate) const CONNECTION_TERMINATION: &str = "connection termination";
+pub(crate) const CONNECTION_TERMINATION_DETAILS: &str =
+    "upstream_reset_before_response_started{connection_termination}";
 pub(crate) const CONNECTION_FAILURE: &str = "remote connection failure";
+pub(crate) const CONNECTION_FAILURE_DETAILS: &str = "upstream_reset_before_response_started\
+    {remote_connection_failure|delayed_connect_error:_Connection_refused}";
+
+/// The details of a response that broke off.
+pub(crate) const RESET_AFTER_DETAILS: &str =
+    "upstream_reset_after_response_started{protocol_error}";
 
 impl AnswerKind {
     /// What a filter's HTTP call gets: a failed connection is a response like any other, and only

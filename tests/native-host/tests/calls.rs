@@ -106,7 +106,7 @@ impl HttpContext for Waiting {
 }
 
 fn fetching() -> Filter {
-    Filter::new("fetching", || {
+    Filter::from_fn("fetching", || {
         proxy_wasm::set_root_context(|_| Box::new(Fetching::default()));
     })
 }

@@ -48,7 +48,8 @@ fn a_panic_is_logged_with_its_place() {
         .unwrap();
     assert_eq!(line.filter, "fragile");
     assert!(line.message.contains("as the script says"), "{line}");
-    assert!(line.message.contains("probe.rs:"), "{line}");
+    assert!(line.message.contains("script.rs:"), "{line}");
+    assert_eq!(host.crashes().len(), 1);
 }
 
 #[test]
@@ -57,6 +58,7 @@ fn closed_is_closed_on_that_worker() {
     let outcome = host.send(boom());
     assert_eq!(outcome.status(), 503);
     assert_eq!(outcome.code_details().as_deref(), Some("wasm_fail_stream"));
+    host.expect_crash();
     host.advance(3600 * SECOND);
     let outcome = host.send(Request::get("/"));
     assert_eq!(outcome.status(), 503);
@@ -69,6 +71,7 @@ fn closed_is_closed_on_that_worker() {
 fn open_leaves_the_filter_out() {
     let host = host(FailurePolicy::Open);
     assert_eq!(host.send(boom()).status(), 503);
+    host.expect_crash();
     let outcome = host.send(boom());
     assert_eq!(outcome.status(), 200);
     assert!(outcome.callbacks("fragile").is_empty());
@@ -80,11 +83,13 @@ fn reload_starts_a_new_vm_but_not_too_soon() {
     let configured = count(&host, "fragile configure");
     host.advance(SECOND);
     assert_eq!(host.send(boom()).status(), 503);
+    host.expect_crash();
     // The last start was long enough ago: the next request finds a new VM.
     assert_eq!(host.send(Request::get("/")).status(), 200);
     assert_eq!(count(&host, "fragile configure"), configured + 1);
     // Now it was not.
     assert_eq!(host.send(boom()).status(), 503);
+    host.expect_crash();
     assert_eq!(host.send(Request::get("/")).status(), 503);
     host.advance(SECOND);
     assert_eq!(host.send(Request::get("/")).status(), 200);
@@ -109,6 +114,7 @@ fn streams_of_a_dead_vm_end_without_a_word() {
         .unwrap();
     let bystander = host.open(Request::get("/"));
     assert_eq!(host.send(boom()).status(), 503);
+    host.expect_crash();
     host.advance(SECOND);
     let outcome = bystander.outcome();
     // Its response met a dead filter.
@@ -131,6 +137,7 @@ fn nothing_wakes_a_stream_that_a_dead_filter_has_paused() {
     let mut stream = host.open(Request::get("/"));
     host.advance(SECOND);
     assert!(!stream.is_over());
+    assert_eq!(host.crashes().len(), 2, "on the main thread and the worker");
     stream.disconnect();
     assert_eq!(stream.outcome().callbacks("fragile"), ["request_headers"]);
 }
@@ -146,6 +153,12 @@ fn a_reloaded_vm_is_configured_and_has_its_timers() {
             count(&host, "fragile tick"),
             1 + round,
             "on the main thread only once"
+        );
+        let crashes = host.crashes();
+        assert!(
+            crashes
+                .iter()
+                .all(|crash| crash.callback == "proxy_on_tick")
         );
         assert_eq!(host.send(Request::get("/")).status(), 200);
     }
@@ -178,10 +191,18 @@ impl RootContext for Refusing {
 #[test]
 fn a_vm_that_refuses_to_be_configured_again_stays_dead() {
     let init = || proxy_wasm::set_root_context(|_| Box::new(Refusing));
-    let refusing = Filter::new("refusing", init).failure_policy(FailurePolicy::Reload);
+    let refusing = Filter::from_fn("refusing", init).failure_policy(FailurePolicy::Reload);
     let host = Host::builder().filter(refusing).start().unwrap();
     for failures in 0..3 {
         assert_eq!(host.send(Request::get("/")).status(), 503);
+        let crash = host.expect_crash();
+        if failures == 0 {
+            assert_eq!(crash.callback, "proxy_on_context_create");
+        } else {
+            assert_eq!(crash.callback, "proxy_on_configure");
+            let message = "the VM is not reloaded: on_configure returned false";
+            assert_eq!(crash.message, message);
+        }
         assert_eq!(host.counter("wasm.refusing.vm_reload_failure"), failures);
         host.advance(SECOND);
     }
@@ -204,6 +225,7 @@ fn filters_in_the_same_vm_die_together_and_are_reloaded_one_by_one() {
     let outcome = host.send(boom());
     assert_eq!(outcome.status(), 503);
     assert!(!outcome.callbacks("a").contains(&"log"));
+    assert_eq!(host.expect_crash().filter, "b");
     let outcome = host.send(Request::get("/"));
     assert_eq!(outcome.status(), 200);
     assert!(outcome.callbacks("a").contains(&"log"));

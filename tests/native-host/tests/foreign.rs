@@ -37,7 +37,7 @@ impl RootContext for Caller {
 fn call_on(host: HostBuilder, name: &str, argument: &[u8]) -> Vec<u8> {
     let config = [name.as_bytes(), &[0], argument].concat();
     let init = || proxy_wasm::set_root_context(|_| Box::new(Caller));
-    let host = host.filter(Filter::new("caller", init).config(config));
+    let host = host.filter(Filter::from_fn("caller", init).config(config));
     let host = host.start().unwrap();
     host.shared_data().read("", "outcome").unwrap()
 }

@@ -48,6 +48,7 @@ fn a_refused_configuration_says_why() {
     let text = error.to_string();
     assert!(text.contains("on_configure returned false"), "{text}");
     assert!(text.contains("[info] bad (main): bad configure"), "{text}");
+    assert_eq!(format!("{error:?}"), text, "for tests that unwrap it");
 }
 
 #[test]
@@ -56,7 +57,11 @@ fn a_panic_over_the_configuration_is_an_error() {
         .filter(scripted("bad", "configure panic"))
         .start()
         .unwrap_err();
-    assert_eq!(error.reason, "it panicked");
+    let reason = &error.reason;
+    assert!(
+        reason.starts_with("it crashed in proxy_on_configure: "),
+        "{reason}"
+    );
     let message = &error.logs.last().unwrap().message;
     assert!(message.contains("as the script says"), "{message}");
 }
@@ -64,7 +69,7 @@ fn a_panic_over_the_configuration_is_an_error() {
 #[test]
 fn a_panic_over_the_initialisation_is_an_error() {
     let init = || panic!("nothing works");
-    let error = Host::builder().filter(Filter::new("bad", init)).start();
+    let error = Host::builder().filter(Filter::from_fn("bad", init)).start();
     assert!(error.unwrap_err().reason.contains("nothing works"));
 }
 
@@ -92,8 +97,8 @@ fn filters_of_one_module_share_a_vm_unless_their_ids_differ() {
     let init = || proxy_wasm::set_root_context(|_| Box::new(Counting));
     let roots = |second: &str| {
         let host = Host::builder()
-            .filter(Filter::new("a", init).vm_config("vm"))
-            .filter(Filter::new("b", init).vm_config("vm").vm_id(second))
+            .filter(Filter::from_fn("a", init).vm_config("vm"))
+            .filter(Filter::from_fn("b", init).vm_config("vm").vm_id(second))
             .start()
             .unwrap();
         let lines = host.logs().into_iter();
@@ -148,7 +153,7 @@ impl Drop for Lingering {
 fn a_root_context_may_take_its_time_to_end() {
     let init = || proxy_wasm::set_root_context(|_| Box::new(Lingering));
     let host = Host::builder()
-        .filter(Filter::new("lingering", init))
+        .filter(Filter::from_fn("lingering", init))
         .start()
         .unwrap();
     host.update(vec![scripted("a", "")]).unwrap();
@@ -215,7 +220,8 @@ fn a_refused_update_changes_nothing() {
 #[test]
 fn hosts_do_not_meet() {
     let host = |name: &str| {
-        let filter = Filter::new(name, probe::init).config(format!("{name}\nconfigure write k v"));
+        let filter =
+            Filter::from_fn(name, probe::init).config(format!("{name}\nconfigure write k v"));
         Host::builder().filter(filter).start().unwrap()
     };
     let (first, second) = (host("first"), host("second"));

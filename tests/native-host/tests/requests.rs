@@ -93,6 +93,82 @@ fn an_outcome_tells_what_an_access_log_would() {
 }
 
 #[test]
+fn an_outcome_is_shown_as_a_line_of_an_access_log() {
+    let host = Host::builder()
+        .filter(scripted("a", ""))
+        .upstream(|request: &Request| match request.path() {
+            "/down" => Answer::connect_failure(),
+            "/bytes" => Response::new(200).body(b"\xff\xfe").into(),
+            _ => Response::new(200).body("hello").into(),
+        })
+        .start()
+        .unwrap();
+    let outcome = host.send(Request::post("/say?it").body("abc"));
+    let line = r#""POST /say?it HTTP/1.1" 200 - via_upstream 3 5 "hello""#;
+    assert_eq!(outcome.to_string(), line);
+    let reply = scripted("b", "request_headers reply 403 no");
+    let refused = Host::builder().filter(reply).start().unwrap();
+    let line = r#""GET / HTTP/1.1" 403 - - 0 2 "no""#;
+    assert_eq!(refused.send(Request::get("/")).to_string(), line);
+    let line = host.send(Request::get("/down")).to_string();
+    assert!(line.starts_with("\"GET /down HTTP/1.1\" 503 UF upstream_reset_before"));
+    let bytes = host.send(Request::get("/bytes").protocol(Protocol::Http2));
+    assert!(
+        bytes.to_string().ends_with("(2 bytes that are no text)"),
+        "{bytes}"
+    );
+    let shown = format!("{outcome:?}");
+    assert!(shown.contains("body: \"hello\""), "{shown}");
+    assert!(
+        shown.contains("a: request_body (3 bytes) -> Continue"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn exactly_the_given_headers_reach_the_filters() {
+    let host = host("request_headers map request");
+    let headers = [
+        (":method", "GET"),
+        (":path", "/"),
+        (":authority", "a"),
+        ("x-envoy-max-retries", "9"),
+    ];
+    host.send(Request::exact(headers));
+    let expected =
+        "a   map request -> :method=\"GET\" :path=\"/\" :authority=\"a\" x-envoy-max-retries=\"9\"";
+    assert!(
+        said(&host).contains(&expected.to_owned()),
+        "{:?}",
+        said(&host)
+    );
+}
+
+#[test]
+fn logs_belong_to_their_request() {
+    let host = Host::builder()
+        .filter(scripted(
+            "a",
+            "request_headers get request :path\nconfigure tick 1000",
+        ))
+        .upstream(|_: &Request| Answer::from(Response::new(200)).after(Duration::from_secs(2)))
+        .start()
+        .unwrap();
+    let streams = ["/one", "/two"].map(|path| host.open(Request::get(path)));
+    host.advance(Duration::from_secs(2));
+    for (stream, path) in streams.into_iter().zip(["/one", "/two"]) {
+        let lines: Vec<_> = stream
+            .outcome()
+            .logs()
+            .into_iter()
+            .map(|line| line.message)
+            .collect();
+        assert_eq!(lines.len(), 7, "{lines:?}");
+        assert_eq!(lines[2], format!("a   get request :path -> {path:?}"));
+    }
+}
+
+#[test]
 fn header_values_are_bytes() {
     let host = host("request_headers map request");
     let outcome = host.send(Request::get("/").header("x-name", b"caf\xe9"));
@@ -222,6 +298,39 @@ fn an_answer_after_the_client_left_is_nobody_s() {
     host.advance(Duration::from_secs(20));
     assert!(!said(&host).contains(&"a response_headers".to_owned()));
     assert_eq!(stream.outcome().flags(), ResponseFlags::DC);
+}
+
+#[test]
+fn trailers_end_a_request_that_is_sent_in_pieces() {
+    let script = "request_trailers map request_trailers";
+    let requests = |host: &Host| {
+        let lines = said(host).into_iter();
+        let lines = lines.filter(|line| line.contains("request_"));
+        lines.collect::<Vec<_>>()
+    };
+    let host = host(script);
+    let stream = host.open_unfinished(Request::post("/").trailer("x-sum", "9"));
+    stream.send_body("nine");
+    stream.end();
+    stream.end();
+    let outcome = stream.outcome();
+    let seen = outcome.upstream_request().unwrap();
+    assert_eq!(seen.trailers().get("x-sum"), Some("9"));
+    let expected = [
+        "a request_headers",
+        "a request_body 4",
+        "a request_trailers 1",
+        "a   map request_trailers -> x-sum=\"9\"",
+    ];
+    assert_eq!(requests(&host), expected);
+
+    let host = self::host(script);
+    let stream = host.open_unfinished(Request::post("/").chunk("body").trailer("x-a", "1"));
+    stream.send_trailers(&[("x-b", "2")]);
+    let outcome = stream.outcome();
+    assert_eq!(outcome.upstream_request().unwrap().trailers().len(), 2);
+    let expected = "a   map request_trailers -> x-a=\"1\" x-b=\"2\"";
+    assert_eq!(requests(&host).last().unwrap(), expected);
 }
 
 #[test]

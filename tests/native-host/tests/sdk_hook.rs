@@ -42,7 +42,7 @@ fn a_crash_is_one_under_the_sdk_s_hook_too() {
     };
     let host = || {
         Host::builder()
-            .filter(Filter::new("fragile", init))
+            .filter(Filter::from_fn("fragile", init))
             .start()
             .unwrap()
     };
@@ -58,6 +58,7 @@ fn a_crash_is_one_under_the_sdk_s_hook_too() {
     let line = host.logs().pop().unwrap();
     assert_eq!(line.level, Level::Critical);
     assert!(line.message.contains("Utf8Error"), "{line}");
+    assert!(host.expect_crash().message.contains("Utf8Error"));
 
     // The test's own panics are not touched, and whoever changes the hook is not kept waiting.
     let panic = std::panic::catch_unwind(|| panic!("of the test"));

@@ -9,7 +9,8 @@
 
 mod common;
 
-use std::time::{Duration, SystemTime};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::{count, said, scripted};
 use proxy_wasm::hostcalls;
@@ -95,7 +96,7 @@ impl HttpContext for Clock {
 }
 
 fn clock() -> Filter {
-    Filter::new("clock", || {
+    Filter::from_fn("clock", || {
         proxy_wasm::set_root_context(|_| Box::new(Clock))
     })
 }
@@ -119,6 +120,95 @@ fn both_clocks_stand_still_until_they_are_advanced() {
     host.advance(SECOND);
     assert_eq!(reading(&host, "x-wall"), wall + 1_000_000_000);
     assert_eq!(reading(&host, "x-monotonic"), monotonic + 1_000_000_000);
+}
+
+/// Reads time and randomness as any Rust program does.
+struct Ordinary {
+    born: Instant,
+}
+
+impl Context for Ordinary {}
+
+impl RootContext for Ordinary {
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Self { born: self.born }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl HttpContext for Ordinary {
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let hashed = RandomState::new().hash_one(0);
+        let mut random = [0_u8; 8];
+        getrandom::fill(&mut random).unwrap();
+        for (name, value) in [
+            ("x-wall", wall.unwrap().as_nanos().to_string()),
+            ("x-age", self.born.elapsed().as_nanos().to_string()),
+            ("x-random", format!("{hashed} {random:?}")),
+        ] {
+            self.set_http_response_header(name, Some(&value));
+        }
+        Action::Continue
+    }
+}
+
+fn ordinary() -> Filter {
+    Filter::from_fn("ordinary", || {
+        let born = |_| -> Box<dyn RootContext> {
+            let born = Instant::now();
+            Box::new(Ordinary { born })
+        };
+        proxy_wasm::set_root_context(born);
+    })
+}
+
+#[test]
+fn the_standard_library_s_clocks_are_the_host_s() {
+    let host = Host::builder().filter(ordinary()).start().unwrap();
+    let wall = reading(&host, "x-wall");
+    assert_eq!(
+        u128::from(wall),
+        host.wall_time()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_nanos()
+    );
+    assert_eq!(reading(&host, "x-age"), 0);
+    host.advance(90 * SECOND);
+    assert_eq!(reading(&host, "x-wall"), wall + 90_000_000_000);
+    assert_eq!(reading(&host, "x-age"), 90_000_000_000);
+    // The test's own clock goes on.
+    let start = Instant::now();
+    std::thread::sleep(Duration::from_millis(2));
+    assert!(start.elapsed() >= Duration::from_millis(2));
+}
+
+#[test]
+fn the_standard_library_s_randomness_and_getrandom_s_are_the_host_s() {
+    let random = |seed| {
+        let host = Host::builder()
+            .seed(seed)
+            .filter(ordinary())
+            .start()
+            .unwrap();
+        let outcome = host.send(Request::get("/"));
+        outcome
+            .response()
+            .header_value("x-random")
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(random(1), random(1));
+    assert_ne!(random(1), random(2));
+    let mut bytes = [[0_u8; 16]; 2];
+    bytes
+        .iter_mut()
+        .for_each(|bytes| getrandom::fill(bytes).unwrap());
+    assert_ne!(bytes[0], bytes[1]);
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl HttpContext for Counting {
 }
 
 fn counting() -> Filter {
-    Filter::new("counting", || {
+    Filter::from_fn("counting", || {
         proxy_wasm::set_root_context(|_| Box::new(Counting { counter: 0 }));
     })
 }

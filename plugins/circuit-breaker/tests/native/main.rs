@@ -29,7 +29,7 @@ fn config(mut breaker: Value) -> Value {
 
 fn filter(config: &Value) -> Filter {
     let init = portcullis_host::start::<circuit_breaker::CircuitBreaker>;
-    Filter::new("circuit_breaker", init)
+    Filter::from_fn("circuit_breaker", init)
         .vm_id(VM)
         .config(config.to_string())
 }

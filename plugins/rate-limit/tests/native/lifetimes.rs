@@ -84,7 +84,7 @@ impl Plugin for Bomb {
 
 #[test]
 fn a_new_vm_finds_the_counts() {
-    let module = Filter::new("module", portcullis_host::start::<Pair<RateLimit, Bomb>>)
+    let module = Filter::from_fn("module", portcullis_host::start::<Pair<RateLimit, Bomb>>)
         .vm_id(VM)
         .failure_policy(FailurePolicy::Reload)
         .config(json!({"rate_limit": three(json!({})), "bomb": "b"}).to_string());
@@ -94,6 +94,7 @@ fn a_new_vm_finds_the_counts() {
     assert_eq!(host.send(get()).status(), 200);
     // The second request, which counted before the other plugin panicked.
     assert_eq!(host.send(Request::get("/panic")).status(), 503);
+    assert_eq!(host.expect_crash().filter, "module");
 
     assert_eq!(admitted(&host, &get(), 3), 1);
     assert_eq!(host.counter("wasm.module.vm_reload_success"), 1);

@@ -26,7 +26,7 @@ fn config(limits: Value) -> Value {
 
 fn filter(config: &Value) -> Filter {
     let init = portcullis_host::start::<rate_limit::RateLimit>;
-    Filter::new("rate_limit", init)
+    Filter::from_fn("rate_limit", init)
         .vm_id(VM)
         .config(config.to_string())
 }

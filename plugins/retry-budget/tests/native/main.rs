@@ -23,7 +23,7 @@ fn builder(on_error: &str) -> HostBuilder {
         }],
     });
     let init = portcullis_host::start::<retry_budget::RetryBudget>;
-    let filter = Filter::new("retry_budget", init)
+    let filter = Filter::from_fn("retry_budget", init)
         .vm_id("portcullis")
         .config(config.to_string());
     Host::builder()

@@ -12,7 +12,7 @@ fn host(plugins: &[(&str, Value)]) -> Host {
             "retry_budget" => portcullis_host::start::<retry_budget::RetryBudget>,
             _ => portcullis_host::start::<circuit_breaker::CircuitBreaker>,
         };
-        let filter = Filter::new(module, init).vm_id("portcullis");
+        let filter = Filter::from_fn(module, init).vm_id("portcullis");
         filter.config(config.to_string())
     };
     let builder = plugins.iter().map(filter);

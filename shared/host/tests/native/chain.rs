@@ -117,7 +117,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
 const BOTH: &str = r#"{"first": {"name": "a"}, "second": {"name": "b"}}"#;
 
 fn module(config: &str) -> Filter {
-    Filter::new("both", portcullis_host::start::<Pair<First, Second>>).config(config)
+    Filter::from_fn("both", portcullis_host::start::<Pair<First, Second>>).config(config)
 }
 
 fn host(config: &str) -> Host {
@@ -169,7 +169,7 @@ fn a_plugin_without_configuration_is_left_out() {
 fn a_pair_of_pairs_is_a_chain_of_its_plugins() {
     let host = Host::builder()
         .filter(
-            Filter::new(
+            Filter::from_fn(
                 "nested",
                 portcullis_host::start::<Pair<Second, Pair<First, First>>>,
             )

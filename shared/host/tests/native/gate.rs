@@ -207,7 +207,7 @@ pub(crate) fn host(filter: Filter, keeper: impl Fn() -> Answer + Send + Sync + '
 }
 
 pub(crate) fn gate() -> Filter {
-    Filter::new("gate", portcullis_host::start::<Gate>).config("{}")
+    Filter::from_fn("gate", portcullis_host::start::<Gate>).config("{}")
 }
 
 pub(crate) fn open_after(milliseconds: u64) -> Answer {

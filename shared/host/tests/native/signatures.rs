@@ -60,7 +60,7 @@ impl Plugin for Probe {
 fn found(host: proxy_wasm_native_host::HostBuilder) -> String {
     let host = host
         .upstream(|_: &Request| Response::new(200))
-        .filter(Filter::new("probe", portcullis_host::start::<Probe>))
+        .filter(Filter::from_fn("probe", portcullis_host::start::<Probe>))
         .start()
         .unwrap();
     let outcome = host.send(Request::get("/"));

@@ -113,7 +113,7 @@ fn in_a_pair_only_the_plugin_that_waited_judges_again() {
             ["witnessed", "waited", "opened"],
         ),
     ] {
-        let pair = Filter::new("pair", init).config(r#"{"gate": {}, "witness": {}}"#);
+        let pair = Filter::from_fn("pair", init).config(r#"{"gate": {}, "witness": {}}"#);
         let host = host(pair, || open_after(100));
         let stream = host.open(Request::get("/"));
         host.advance(Duration::from_millis(200));

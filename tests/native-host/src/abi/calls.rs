@@ -5,6 +5,8 @@
     reason = "every function here passes its pointers on under the one contract of `memory`"
 )]
 
+use crate::hostcalls::GrpcTarget;
+
 use super::memory::{bytes, code, give, host, write};
 
 #[unsafe(no_mangle)]
@@ -32,57 +34,75 @@ unsafe extern "C" fn proxy_http_call(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_grpc_call(
-    _upstream: *const u8,
-    _upstream_size: usize,
-    _service: *const u8,
-    _service_size: usize,
-    _method: *const u8,
-    _method_size: usize,
-    _metadata: *const u8,
-    _metadata_size: usize,
-    _message: *const u8,
-    _message_size: usize,
-    _timeout: u32,
+    upstream: *const u8,
+    upstream_size: usize,
+    service: *const u8,
+    service_size: usize,
+    method: *const u8,
+    method_size: usize,
+    metadata: *const u8,
+    metadata_size: usize,
+    message: *const u8,
+    message_size: usize,
+    timeout: u32,
     token: *mut u32,
 ) -> u32 {
-    write(host("proxy_grpc_call", |guest| guest.grpc_call()), token)
+    let target = GrpcTarget {
+        cluster: bytes(upstream, upstream_size),
+        service: bytes(service, service_size),
+        method: bytes(method, method_size),
+        metadata: bytes(metadata, metadata_size),
+    };
+    let message = bytes(message, message_size);
+    let called = host("proxy_grpc_call", |guest| {
+        guest.grpc_call(&target, message, timeout)
+    });
+    write(called, token)
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_grpc_stream(
-    _upstream: *const u8,
-    _upstream_size: usize,
-    _service: *const u8,
-    _service_size: usize,
-    _method: *const u8,
-    _method_size: usize,
-    _metadata: *const u8,
-    _metadata_size: usize,
+    upstream: *const u8,
+    upstream_size: usize,
+    service: *const u8,
+    service_size: usize,
+    method: *const u8,
+    method_size: usize,
+    metadata: *const u8,
+    metadata_size: usize,
     token: *mut u32,
 ) -> u32 {
-    write(host("proxy_grpc_stream", |guest| guest.grpc_call()), token)
+    let target = GrpcTarget {
+        cluster: bytes(upstream, upstream_size),
+        service: bytes(service, service_size),
+        method: bytes(method, method_size),
+        metadata: bytes(metadata, metadata_size),
+    };
+    let opened = host("proxy_grpc_stream", |guest| guest.open_grpc_stream(&target));
+    write(opened, token)
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_grpc_send(
     token: u32,
-    _message: *const u8,
-    _message_size: usize,
-    _end: bool,
+    message: *const u8,
+    message_size: usize,
+    end: bool,
 ) -> u32 {
-    code(host("proxy_grpc_send", |guest| guest.send_grpc(token)))
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn proxy_grpc_cancel(token: u32) -> u32 {
-    code(host("proxy_grpc_cancel", |guest| {
-        guest.end_grpc_call(token)
+    let message = bytes(message, message_size);
+    code(host("proxy_grpc_send", |guest| {
+        guest.send_grpc(token, message, end)
     }))
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_grpc_cancel(token: u32) -> u32 {
+    code(host("proxy_grpc_cancel", |guest| guest.cancel_grpc(token)))
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_grpc_close(token: u32) -> u32 {
-    code(host("proxy_grpc_close", |guest| guest.end_grpc_call(token)))
+    code(host("proxy_grpc_close", |guest| guest.close_grpc(token)))
 }
 
 #[unsafe(no_mangle)]

@@ -23,6 +23,12 @@ mod c {
             body: usize,
             trailers: usize,
         );
+        pub(super) fn proxy_on_queue_ready(root: u32, token: u32);
+        pub(super) fn proxy_on_foreign_function(context: u32, function: u32, size: usize);
+        pub(super) fn proxy_on_grpc_receive_initial_metadata(context: u32, token: u32, count: u32);
+        pub(super) fn proxy_on_grpc_receive(context: u32, token: u32, size: usize);
+        pub(super) fn proxy_on_grpc_receive_trailing_metadata(context: u32, token: u32, count: u32);
+        pub(super) fn proxy_on_grpc_close(context: u32, token: u32, status: u32);
         pub(super) fn proxy_on_log(context: u32);
         pub(super) fn proxy_on_done(context: u32) -> bool;
         pub(super) fn proxy_on_delete(context: u32);
@@ -44,7 +50,7 @@ macro_rules! calls {
                 if !self.allows(stringify!($function)) {
                     return Called::not_made(0 $(+ $absent)?);
                 }
-                self.call(context, move || {
+                self.call(context, stringify!($function), move || {
                     // SAFETY: the signature is the SDK's, and the call is made on the thread that
                     // the SDK keeps this VM's contexts on.
                     let result = unsafe { c::$function(context $(, $argument)*) };
@@ -71,6 +77,12 @@ calls! {
     on_http_call_response = proxy_on_http_call_response(
         token: u32, headers: usize, body: usize, trailers: usize
     );
+    on_queue_ready = proxy_on_queue_ready(token: u32);
+    on_foreign_function = proxy_on_foreign_function(function: u32, size: usize);
+    on_grpc_initial_metadata = proxy_on_grpc_receive_initial_metadata(token: u32, count: u32);
+    on_grpc_message = proxy_on_grpc_receive(token: u32, size: usize);
+    on_grpc_trailing_metadata = proxy_on_grpc_receive_trailing_metadata(token: u32, count: u32);
+    on_grpc_close = proxy_on_grpc_close(token: u32, status: u32);
     on_log = proxy_on_log();
     on_done = proxy_on_done() => number, 1;
     on_delete = proxy_on_delete();

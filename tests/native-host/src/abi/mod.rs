@@ -4,6 +4,7 @@
 mod calls;
 pub(crate) mod exports;
 mod http;
+mod libc;
 mod memory;
 mod state;
 mod wasi;

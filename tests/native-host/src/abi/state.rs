@@ -7,13 +7,13 @@
 
 use super::memory::{bytes, code, give, host, write};
 use crate::logs::LogLevel;
-use crate::vm::{note_panic_of_the_sdk, with_local};
+use crate::vm::{note_panic_of_a_hook, with_local};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_log(level: u32, data: *const u8, size: usize) -> u32 {
     let message = bytes(data, size);
     if level == LogLevel::Critical as u32 {
-        note_panic_of_the_sdk(&String::from_utf8_lossy(message));
+        note_panic_of_a_hook(&String::from_utf8_lossy(message));
     }
     // Destructors may log when a VM's thread ends; the SDK's logger panics on any error.
     let logged = with_local(|_, _| ()).map_or(Ok(()), |()| {
@@ -93,7 +93,7 @@ unsafe extern "C" fn proxy_register_shared_queue(
     let name = bytes(name, name_size);
     write(
         host("proxy_register_shared_queue", |guest| {
-            Ok(guest.register_queue(name))
+            guest.register_queue(name)
         }),
         token,
     )
@@ -120,7 +120,7 @@ unsafe extern "C" fn proxy_resolve_shared_queue(
 unsafe extern "C" fn proxy_enqueue_shared_queue(token: u32, data: *const u8, size: usize) -> u32 {
     let value = bytes(data, size);
     code(host("proxy_enqueue_shared_queue", |guest| {
-        guest.shared.queues.enqueue(token, value)
+        guest.enqueue(token, value)
     }))
 }
 

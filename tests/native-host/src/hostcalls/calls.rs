@@ -7,13 +7,7 @@ use crate::headers::Headers;
 use crate::message::Request;
 use crate::status::Status;
 use crate::upstream::Cluster;
-use crate::vm::{Action, OutgoingCall, is_complete_request};
-
-/// The low bits of a token say which kind of call it is for.
-const CALL_KIND: u32 = 3;
-const HTTP_CALL: u32 = 0;
-const GRPC_CALL: u32 = 1;
-const GRPC_STREAM: u32 = 2;
+use crate::vm::{Action, CallKind, OutgoingCall, is_complete_request};
 
 impl Guest<'_> {
     /// Starts an HTTP call. Whatever context makes it, it belongs to the root context: its outcome
@@ -56,6 +50,7 @@ impl Guest<'_> {
         }
         let token = self.vm.next_call_token();
         self.vm.ask(Action::Call(OutgoingCall {
+            kind: CallKind::Http,
             root,
             token,
             cluster,
@@ -65,30 +60,10 @@ impl Guest<'_> {
         Ok(token)
     }
 
-    /// gRPC calls are not offered: as if the service did not exist.
-    pub(crate) fn grpc_call(&self) -> Result<u32, Status> {
-        Err(Status::ParseFailure)
-    }
-
-    /// No gRPC call is ever open, so there is none to cancel or close.
-    pub(crate) fn end_grpc_call(&self, token: u32) -> Result<(), Status> {
-        match token & CALL_KIND {
-            GRPC_CALL | GRPC_STREAM => Err(Status::NotFound),
-            HTTP_CALL.. => Err(Status::BadArgument),
-        }
-    }
-
-    pub(crate) fn send_grpc(&self, token: u32) -> Result<(), Status> {
-        match token & CALL_KIND {
-            GRPC_STREAM => Err(Status::NotFound),
-            _ => Err(Status::BadArgument),
-        }
-    }
-
-    /// Why the HTTP call failed whose callback is running.
+    /// Why the call failed whose callback is running.
     pub(crate) fn call_status(&self) -> Result<(u32, Vec<u8>), Status> {
         let (_, root) = self.vm.root().ok_or(Status::BadArgument)?;
-        let (code, message) = root.call_status;
-        Ok((code, message.as_bytes().to_vec()))
+        let (code, message) = &root.call_status;
+        Ok((*code, message.as_bytes().to_vec()))
     }
 }

@@ -5,6 +5,7 @@ use crate::headers::Headers;
 use crate::state::StreamState;
 use crate::status::Status;
 use crate::sync::lock;
+use crate::vm::RootContext;
 
 /// The maps of the ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +14,8 @@ enum Map {
     RequestTrailers,
     ResponseHeaders,
     ResponseTrailers,
-    /// Metadata of gRPC calls, which this host does not make.
-    Grpc,
+    GrpcMetadata,
+    GrpcTrailers,
     CallHeaders,
     CallTrailers,
 }
@@ -26,7 +27,8 @@ impl Map {
             1 => Self::RequestTrailers,
             2 => Self::ResponseHeaders,
             3 => Self::ResponseTrailers,
-            4 | 5 => Self::Grpc,
+            4 => Self::GrpcMetadata,
+            5 => Self::GrpcTrailers,
             6 => Self::CallHeaders,
             7 => Self::CallTrailers,
             _ => return Err(Status::BadArgument),
@@ -38,6 +40,24 @@ impl Map {
         match self {
             Self::RequestHeaders if name.eq_ignore_ascii_case("host") => ":authority",
             _ => name,
+        }
+    }
+
+    /// Whether it is part of a call's answer, which the root context has.
+    fn is_of_a_call(self) -> bool {
+        matches!(
+            self,
+            Self::CallHeaders | Self::CallTrailers | Self::GrpcMetadata | Self::GrpcTrailers
+        )
+    }
+
+    fn of_a_call(self, root: &RootContext) -> Option<&Headers> {
+        let response = root.call_response.as_ref();
+        match self {
+            Self::CallHeaders => response.map(|response| &response.headers),
+            Self::CallTrailers => response.map(|response| &response.trailers),
+            Self::GrpcMetadata => root.grpc_metadata.as_ref(),
+            _ => root.grpc_trailers.as_ref(),
         }
     }
 
@@ -70,16 +90,9 @@ impl Map {
 impl Guest<'_> {
     /// Runs `read` on a map if there is one to be read now; says too whether this is on_log.
     fn read<R>(&self, map: Map, read: impl FnOnce(Option<&Headers>, bool) -> R) -> R {
-        if matches!(map, Map::CallHeaders | Map::CallTrailers) {
-            let response = self
-                .vm
-                .root()
-                .and_then(|(_, root)| root.call_response.as_ref());
-            let headers = response.map(|response| match map {
-                Map::CallHeaders => &response.headers,
-                _ => &response.trailers,
-            });
-            return read(headers, false);
+        if map.is_of_a_call() {
+            let root = self.vm.root().map(|(_, root)| root);
+            return read(root.and_then(|root| map.of_a_call(root)), false);
         }
         let Some(stream) = self.vm.stream() else {
             return read(None, false);

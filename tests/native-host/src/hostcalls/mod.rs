@@ -1,14 +1,21 @@
 //! What each host call does, free of pointers. [`abi`](crate::abi) gives them their C form.
 
 mod calls;
+mod grpc;
 mod maps;
 mod stream;
 
+use std::backtrace::Backtrace;
 use std::time::Duration;
 
+pub(crate) use self::grpc::GrpcTarget;
+
+use crate::failures::{Failure, FailureKind};
+use crate::foreign::CLEAR_ROUTE_CACHE;
 use crate::logs::{LogLevel, LogLine};
 use crate::properties::{Scope, Visible};
 use crate::shared::Shared;
+use crate::shared_queue::Owner;
 use crate::status::Status;
 use crate::sync::lock;
 use crate::vm::{Action, VmState};
@@ -28,6 +35,7 @@ impl Guest<'_> {
                 level: LogLevel::Error,
                 thread: self.vm.thread,
                 filter: self.vm.filter_name(),
+                stream: self.vm.stream_id(),
                 message: format!("Attempted call to restricted {family} capability: {name}"),
             });
         }
@@ -36,10 +44,14 @@ impl Guest<'_> {
 
     pub(crate) fn log(&mut self, level: u32, message: &[u8]) -> Result<(), Status> {
         let level = LogLevel::of(level).ok_or(Status::BadArgument)?;
+        if !level.passes(self.vm.log_level) {
+            return Ok(());
+        }
         self.shared.logs.push(LogLine {
             level,
             thread: self.vm.thread,
             filter: self.vm.filter_name(),
+            stream: self.vm.stream_id(),
             message: String::from_utf8_lossy(message).into_owned(),
         });
         Ok(())
@@ -63,9 +75,13 @@ impl Guest<'_> {
         Ok(())
     }
 
-    /// A root context that delayed its end says that it is ready.
+    /// A root context that delayed its end says that it is ready. It is deleted when the callback is
+    /// over.
     pub(crate) fn done(&mut self) -> Result<(), Status> {
         let (root, _) = self.vm.root().ok_or(Status::NotFound)?;
+        if !self.vm.ending.remove(&root) {
+            return Err(Status::NotFound);
+        }
         self.vm.ask(Action::Done { root });
         Ok(())
     }
@@ -116,8 +132,22 @@ impl Guest<'_> {
         data.guest_set(&self.vm.spec.vm_id, key, value, cas)
     }
 
-    pub(crate) fn register_queue(&self, name: &[u8]) -> u32 {
-        self.shared.queues.register(&self.vm.spec.vm_id, name)
+    pub(crate) fn register_queue(&self, name: &[u8]) -> Result<u32, Status> {
+        let (root, _) = self.vm.root().ok_or(Status::BadArgument)?;
+        let owner = Owner {
+            thread: self.vm.thread,
+            vm: self.vm.id,
+            root,
+        };
+        let queues = &self.shared.queues;
+        Ok(queues.register(&self.vm.spec.vm_id, name, owner))
+    }
+
+    /// Puts something into a queue; its owner is told when the callback is over.
+    pub(crate) fn enqueue(&mut self, token: u32, value: &[u8]) -> Result<(), Status> {
+        let owner = self.shared.queues.enqueue(token, value)?;
+        self.vm.ask(Action::Enqueued { owner, token });
+        Ok(())
     }
 
     pub(crate) fn resolve_queue(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
@@ -148,11 +178,33 @@ impl Guest<'_> {
     }
 
     pub(crate) fn call_foreign_function(
-        &self,
+        &mut self,
         name: &[u8],
         arguments: &[u8],
     ) -> Result<Vec<u8>, Status> {
         let name = String::from_utf8_lossy(name);
-        self.shared.foreign.call(&name, arguments)
+        let functions = &self.shared.foreign;
+        if let Some(why) = functions.lacks(&name) {
+            self.note_what_is_not_emulated(format!("the foreign function {name:?}; {why}"));
+        }
+        let result = functions.call(&name, arguments)?;
+        let stream = self.vm.stream().filter(|_| name == CLEAR_ROUTE_CACHE);
+        if let Some(stream) = stream {
+            lock(&stream.state).info.route_stale = true;
+        }
+        Ok(result)
+    }
+
+    /// The guest relies on something that Envoy does and this host does not: the test fails.
+    fn note_what_is_not_emulated(&self, message: String) {
+        self.shared.failures.push(Failure {
+            kind: FailureKind::NotEmulated,
+            filter: self.vm.filter_name(),
+            thread: self.vm.thread,
+            callback: self.vm.callback,
+            message,
+            backtrace: Some(Backtrace::force_capture()),
+            logged_before: self.shared.logs.mark(),
+        });
     }
 }

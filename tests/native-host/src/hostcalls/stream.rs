@@ -14,7 +14,15 @@ impl Guest<'_> {
         let bytes = match buffer {
             0 => self.body(Direction::Request),
             1 => self.body(Direction::Response),
-            2 | 3 | 5 | 8 => Vec::new(),
+            2 | 3 => Vec::new(),
+            5 | 8 => {
+                let root = self.vm.root().map(|(_, root)| root);
+                let held = root.map(|root| match buffer {
+                    5 => &root.grpc_message,
+                    _ => &root.call_data,
+                });
+                held.cloned().flatten().unwrap_or_default()
+            }
             4 => {
                 let (_, root) = self.vm.root().ok_or(Status::NotFound)?;
                 let response = root.call_response.as_ref().ok_or(Status::NotFound)?;

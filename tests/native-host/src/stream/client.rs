@@ -59,9 +59,8 @@ impl Stream {
             }
             Frame::Data { bytes, end } => {
                 state.info.bytes_sent += bytes.len();
-                if let Some(response) = &mut self.client.response
-                    && !bytes.is_empty()
-                {
+                let response = self.client.response.as_mut();
+                if let Some(response) = response.filter(|_| !bytes.is_empty()) {
                     response.chunks.push(bytes);
                 }
                 end

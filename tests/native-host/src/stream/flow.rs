@@ -1,7 +1,8 @@
 //! How headers, body and trailers move from filter to filter, and where filters hold them.
 
-use super::Stream;
+use super::{About, Stream};
 use crate::local_reply::LocalReply;
+use crate::shared::Shared;
 use crate::state::Direction;
 use crate::sync::lock;
 use crate::vm::{StreamPosition, Vm};
@@ -155,13 +156,20 @@ impl Stream {
                 Direction::Response => state.response_headers.as_ref().map_or(0, |map| map.len()),
             }
         };
+        let about = |name| About {
+            name,
+            size: count,
+            end,
+        };
         let verdict = match direction {
-            Direction::Request => self.ask(core, index, "request_headers", |vm, context| {
+            Direction::Request => self.ask(core, index, about("request_headers"), |vm, context| {
                 vm.on_request_headers(context, count, end)
             }),
-            Direction::Response => self.ask(core, index, "response_headers", |vm, context| {
-                vm.on_response_headers(context, count, end)
-            }),
+            Direction::Response => {
+                self.ask(core, index, about("response_headers"), |vm, context| {
+                    vm.on_response_headers(context, count, end)
+                })
+            }
         };
         match verdict {
             Some(CONTINUE) => {
@@ -197,11 +205,12 @@ impl Stream {
             held.extend(bytes);
             held.len()
         };
+        let about = |name| About { name, size, end };
         let verdict = match direction {
-            Direction::Request => self.ask(core, index, "request_body", |vm, context| {
+            Direction::Request => self.ask(core, index, about("request_body"), |vm, context| {
                 vm.on_request_body(context, size, end)
             }),
-            Direction::Response => self.ask(core, index, "response_body", |vm, context| {
+            Direction::Response => self.ask(core, index, about("response_body"), |vm, context| {
                 vm.on_response_body(context, size, end)
             }),
         };
@@ -233,13 +242,22 @@ impl Stream {
                 Direction::Response => state.response_trailers.as_ref().map_or(0, |map| map.len()),
             }
         };
+        let about = |name| About {
+            name,
+            size: count,
+            end: true,
+        };
         let verdict = match direction {
-            Direction::Request => self.ask(core, index, "request_trailers", |vm, context| {
-                vm.on_request_trailers(context, count)
-            }),
-            Direction::Response => self.ask(core, index, "response_trailers", |vm, context| {
-                vm.on_response_trailers(context, count)
-            }),
+            Direction::Request => {
+                self.ask(core, index, about("request_trailers"), |vm, context| {
+                    vm.on_request_trailers(context, count)
+                })
+            }
+            Direction::Response => {
+                self.ask(core, index, about("response_trailers"), |vm, context| {
+                    vm.on_response_trailers(context, count)
+                })
+            }
         };
         match verdict {
             Some(CONTINUE) => {
@@ -270,22 +288,37 @@ impl Stream {
         &mut self,
         core: &mut Core,
         index: usize,
-        name: &'static str,
+        about: About,
         callback: impl FnOnce(&Vm, u32) -> crate::vm::Called,
     ) -> Option<u32> {
         let at = StreamPosition {
             stream: self.id,
             filter: index,
         };
-        let Some((vm, called)) = self.call(index, name, callback) else {
+        let Some((vm, called)) = self.call(index, about, callback) else {
             return self.fail(core, index);
         };
+        if about.name == "request_headers" && called.died.as_deref().is_some_and(is_no_http_context)
+        {
+            self.refuse_network_filter(core, index);
+        }
         let Some(value) = called.value else {
             return self.fail(core, index);
         };
         let stop = called.asked.stop;
         self.absorb(core, &vm, at, called.asked);
         (!stop && !self.over).then_some(value)
+    }
+
+    /// The crash in its first callback is none of the filter's own, and says nothing to its author.
+    fn refuse_network_filter(&self, core: &Core, index: usize) -> ! {
+        let Shared { failures, logs, .. } = &*core.shared;
+        drop(failures.take_crashes(logs, false));
+        let filter = &self.slots[index].filter.name;
+        panic!(
+            "filter {filter:?} is a network filter: its root context makes StreamContexts. The native \
+             host runs HTTP filters only"
+        );
     }
 
     fn fail(&mut self, core: &mut Core, index: usize) -> Option<u32> {
@@ -295,6 +328,11 @@ impl Stream {
         }
         None
     }
+}
+
+/// What the SDK says when it is called for a context of another kind.
+fn is_no_http_context(panic: &str) -> bool {
+    panic.contains("invalid context_id")
 }
 
 /// Puts neighbouring pieces of a body together, as Envoy's buffer does.

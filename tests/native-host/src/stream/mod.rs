@@ -2,6 +2,7 @@
 
 mod client;
 mod flow;
+mod held;
 mod router;
 
 use std::sync::{Arc, Mutex};
@@ -13,20 +14,22 @@ use self::router::Router;
 use crate::flags::ResponseFlags;
 use crate::local_reply::LocalReply;
 use crate::message::{Protocol, Request};
-use crate::outcome::{Callback, Outcome};
+use crate::outcome::{Action, Callback, Outcome};
 use crate::state::{Direction, StreamState};
 use crate::sync::lock;
-use crate::vm::{Action, Asked, Called, StreamPosition, Vm};
+use crate::vm::{self, Asked, Called, StreamPosition, Vm};
 use crate::worker::{Core, Slot};
 
 /// A stream, until its outcome is taken.
 #[derive(Debug)]
 pub(crate) struct Stream {
     id: u64,
-    state: Arc<Mutex<StreamState>>,
+    pub(crate) state: Arc<Mutex<StreamState>>,
     slots: Vec<Slot>,
     request_gates: Vec<Gate>,
     response_gates: Vec<Gate>,
+    /// The client has sent all of the request.
+    request_complete: bool,
     /// Nothing of the request moves on: it was answered.
     request_ended: bool,
     /// Nothing of the response moves on through the filters: another one took its place.
@@ -53,6 +56,7 @@ impl Stream {
             request_gates: gates(),
             response_gates: gates(),
             slots,
+            request_complete: false,
             request_ended: false,
             response_ended: false,
             router: Router::default(),
@@ -72,22 +76,6 @@ impl Stream {
         self.outcome.take()
     }
 
-    /// Where the stream is, for a test that expected it to be over.
-    pub(crate) fn describe(&self) -> String {
-        let paused = |gates: &[Gate], what: &str| {
-            let held = gates.iter().position(|gate| !matches!(gate, Gate::Open));
-            held.map(|index| {
-                format!(
-                    "filter {:?} holds the {what}",
-                    self.slots[index].filter.name
-                )
-            })
-        };
-        paused(&self.response_gates, "response")
-            .or_else(|| paused(&self.request_gates, "request"))
-            .unwrap_or_else(|| "it waits for the upstream or for the rest of the request".into())
-    }
-
     /// Takes what there is of a request at once: nothing else happens in between.
     pub(crate) fn receive(&mut self, core: &mut Core, request: &Request, finished: bool) {
         let trailers = finished && !request.trailers.is_empty();
@@ -104,6 +92,29 @@ impl Stream {
         if trailers {
             self.pass(core, Direction::Request, 0, Frame::Trailers);
         }
+        self.request_complete = finished;
+    }
+
+    /// The request ends: with its trailers, if it has any.
+    pub(crate) fn receive_end(&mut self, core: &mut Core) {
+        if lock(&self.state).request_trailers.is_empty() {
+            if !std::mem::replace(&mut self.request_complete, true) {
+                self.receive_body(core, b"", true);
+            }
+        } else {
+            self.receive_trailers(core, &[]);
+        }
+    }
+
+    /// Takes trailers, which end the request.
+    pub(crate) fn receive_trailers(&mut self, core: &mut Core, trailers: &[(&str, &str)]) {
+        if std::mem::replace(&mut self.request_complete, true) {
+            return;
+        }
+        for (name, value) in trailers {
+            lock(&self.state).request_trailers.add(name, value);
+        }
+        self.pass(core, Direction::Request, 0, Frame::Trailers);
     }
 
     /// Takes a piece of the request's body. Over HTTP/1.1 the end comes by itself.
@@ -210,17 +221,17 @@ impl Stream {
     fn absorb(&mut self, core: &mut Core, vm: &Arc<Vm>, at: StreamPosition, mut asked: Asked) {
         let (here, elsewhere): (Vec<_>, _) =
             asked.actions.drain(..).partition(|action| match action {
-                Action::Reply { at, .. } | Action::Close { at } => at.stream == self.id,
-                Action::Continue { at: other, .. } => *other == at,
+                vm::Action::Reply { at, .. } | vm::Action::Close { at } => at.stream == self.id,
+                vm::Action::Continue { at: other, .. } => *other == at,
                 _ => false,
             });
         asked.actions = elsewhere;
         core.absorb(vm, asked);
         for action in here {
             match action {
-                Action::Reply { reply, .. } => self.local_reply(core, &reply),
-                Action::Close { .. } => self.close(core),
-                Action::Continue { .. } => self.resume = true,
+                vm::Action::Reply { reply, .. } => self.local_reply(core, &reply),
+                vm::Action::Close { .. } => self.close(core),
+                vm::Action::Continue { .. } => self.resume = true,
                 _ => {}
             }
         }
@@ -230,18 +241,22 @@ impl Stream {
     fn call(
         &mut self,
         index: usize,
-        name: &'static str,
+        about: About,
         callback: impl FnOnce(&Vm, u32) -> Called,
     ) -> Option<(Arc<Vm>, Called)> {
         let slot = &self.slots[index];
         let plugin = slot.plugin.as_ref().filter(|plugin| !plugin.vm.is_dead())?;
         let context = slot.context?;
-        self.trace.push(Callback {
-            filter: slot.filter.name.clone(),
-            name,
-        });
         let vm = Arc::clone(&plugin.vm);
         let called = callback(&vm, context);
+        let filter = slot.filter.name.clone();
+        self.trace.push(Callback {
+            filter,
+            name: about.name,
+            size: about.size,
+            end_of_stream: about.end,
+            action: called.value.and_then(|value| about.action(value)),
+        });
         Some((vm, called))
     }
 
@@ -252,9 +267,8 @@ impl Stream {
             filter: index,
         };
         let slot = &mut self.slots[index];
-        if let Some(plugin) = slot.plugin.as_ref().filter(|plugin| !plugin.vm.is_dead())
-            && slot.context.is_none()
-        {
+        let plugin = slot.plugin.as_ref().filter(|plugin| !plugin.vm.is_dead());
+        if let (Some(plugin), None) = (plugin, slot.context) {
             slot.context = plugin.open(core, at, &self.state);
         }
     }
@@ -289,6 +303,7 @@ impl Stream {
         }
         let client = std::mem::take(&mut self.client);
         self.outcome = Some(Outcome {
+            stream: self.id,
             received: client.received(),
             upstream: std::mem::take(&mut self.router.seen),
             trace: std::mem::take(&mut self.trace),
@@ -308,8 +323,32 @@ impl Stream {
         name: &'static str,
         callback: fn(&Vm, u32) -> Called,
     ) {
-        if let Some((vm, called)) = self.call(index, name, callback) {
+        if let Some((vm, called)) = self.call(index, About::the_end(name), callback) {
             core.absorb(&vm, called.asked);
+        }
+    }
+}
+
+/// A callback that is about to run.
+#[derive(Clone, Copy)]
+struct About {
+    name: &'static str,
+    size: usize,
+    end: bool,
+}
+
+impl About {
+    fn the_end(name: &'static str) -> Self {
+        let (size, end) = (0, false);
+        Self { name, size, end }
+    }
+
+    /// What a callback's number says about the stream, if it says anything.
+    fn action(self, value: u32) -> Option<Action> {
+        match (self.name, value) {
+            ("log" | "done" | "delete", _) => None,
+            (_, 0) => Some(Action::Continue),
+            _ => Some(Action::Pause),
         }
     }
 }

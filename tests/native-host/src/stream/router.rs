@@ -9,8 +9,9 @@ use crate::message::{Request, Response};
 use crate::state::Direction;
 use crate::sync::lock;
 use crate::upstream::{
-    Answer, AnswerKind, CONNECTION_FAILURE, CONNECTION_TERMINATION, Cluster, Handler,
-    NO_HEALTHY_UPSTREAM, Target, reset_before_headers,
+    Answer, AnswerKind, CONNECTION_FAILURE, CONNECTION_FAILURE_DETAILS, CONNECTION_TERMINATION,
+    CONNECTION_TERMINATION_DETAILS, Cluster, Handler, NO_HEALTHY_UPSTREAM, RESET_AFTER_DETAILS,
+    Target, reset_before_headers,
 };
 use crate::worker::{Core, Event};
 
@@ -216,17 +217,15 @@ impl Stream {
             AnswerKind::Response(response) => self.start_response(core, response, true),
             AnswerKind::ResetAfter(response) => {
                 self.start_response(core, response, false);
-                let details = "upstream_reset_after_response_started{protocol_error}";
-                self.fail_with(ResponseFlags::UPE, details);
+                self.fail_with(ResponseFlags::UPE, RESET_AFTER_DETAILS);
                 self.abort(core);
             }
             AnswerKind::Reset => {
-                let details = "upstream_reset_before_response_started{connection_termination}";
+                let details = CONNECTION_TERMINATION_DETAILS;
                 self.fail_attempt(core, ResponseFlags::UC, CONNECTION_TERMINATION, details);
             }
             AnswerKind::ConnectFailure => {
-                let details = "upstream_reset_before_response_started\
-                     {remote_connection_failure|delayed_connect_error:_Connection_refused}";
+                let details = CONNECTION_FAILURE_DETAILS;
                 self.fail_attempt(core, ResponseFlags::UF, CONNECTION_FAILURE, details);
             }
             AnswerKind::NoHealthyUpstream => self.fail_unhealthy(core),

@@ -4,16 +4,24 @@
 //! everything within a worker happens in sequence, as in Envoy.
 
 mod crash;
+mod local;
+mod module;
 mod state;
+mod turn;
 
+use std::any::Any;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub(crate) use self::crash::{Local, note_panic_of_the_sdk, with_local};
+pub(crate) use self::crash::{next_symbol, note_panic_of_a_hook};
+use self::local::Local;
+pub(crate) use self::local::{of_the_guest, with_local};
+use self::module::SetUp;
 pub(crate) use self::state::{
-    Action, Asked, Context, OutgoingCall, RootContext, StreamContext, StreamPosition, VmState,
-    is_complete_request,
+    Action, Asked, CallKind, Context, OpenGrpc, OutgoingCall, RootContext, StreamContext,
+    StreamPosition, VmState, is_complete_request,
 };
 use crate::filter::VmSpec;
 use crate::logs::Thread;
@@ -41,12 +49,13 @@ struct VmThread {
 type Call = Box<dyn FnOnce() -> u32 + Send>;
 
 /// How a call ended.
-#[derive(Debug)]
 pub(crate) enum Outcome {
     /// It returned this.
     Returned(u32),
     /// The guest panicked; its thread will never run again.
     Died(String),
+    /// A closure of the test panicked in a host call; the thread will never run again either.
+    TestPanicked(Box<dyn Any + Send>),
 }
 
 /// What came of a call.
@@ -54,6 +63,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Called {
     /// What the guest returned; nothing if it died, or was dead already.
     pub(crate) value: Option<u32>,
+    /// What its panic said, if it died of this call.
+    pub(crate) died: Option<String>,
     pub(crate) asked: Asked,
 }
 
@@ -62,6 +73,7 @@ impl Called {
     pub(crate) fn not_made(value: u32) -> Self {
         Self {
             value: Some(value),
+            died: None,
             asked: Asked::default(),
         }
     }
@@ -74,11 +86,19 @@ impl Vm {
         thread: Thread,
         spec: &VmSpec,
     ) -> Result<Self, String> {
-        crash::install_hook();
-        let state = Arc::new(Mutex::new(VmState::new(thread, spec.clone())));
+        if cfg!(panic = "abort") {
+            panic!("the profile has `panic = \"abort\"`: a filter's panic would end the process");
+        }
+        crash::calibrate();
+        let id = shared.next_id();
+        let state = Arc::new(Mutex::new(VmState::new(id, thread, spec.clone())));
         let (calls, incoming) = channel::<Call>();
         let (outgoing, outcomes) = channel();
-        let local = Local::new(Arc::clone(shared), Arc::clone(&state), outgoing.clone());
+        let local = Local {
+            shared: Arc::clone(shared),
+            state: Arc::clone(&state),
+            outcomes: outgoing.clone(),
+        };
         std::thread::Builder::new()
             .name(format!("vm {}", spec.vm_id))
             .spawn(move || {
@@ -92,15 +112,17 @@ impl Vm {
             })
             .expect("the machine has a thread to spare");
         let vm = Self {
-            id: shared.next_id(),
+            id,
             state,
             thread: Mutex::new(Some(VmThread { calls, outcomes })),
         };
-        let init = spec.init.0;
-        match vm.run(move || {
-            crash::initialise(init);
+        let init = Arc::clone(&spec.init.run);
+        lock(&vm.state).callback = "_initialize";
+        let initialise = move || {
+            module::initialise(&*init);
             0
-        }) {
+        };
+        match vm.run(initialise) {
             Some(Outcome::Died(message)) => Err(message),
             _ => Ok(vm),
         }
@@ -125,16 +147,37 @@ impl Vm {
     pub(crate) fn call(
         &self,
         context: u32,
+        callback: &'static str,
         guest: impl FnOnce() -> u32 + Send + 'static,
     ) -> Called {
         {
             let mut state = lock(&self.state);
+            state.callback = callback;
             state.current = context;
             state.effective = 0;
         }
-        let value = match self.run(guest) {
-            Some(Outcome::Returned(value)) => Some(value),
-            Some(Outcome::Died(_)) | None => None,
+        let outcome = match callback {
+            "proxy_on_vm_start" | "proxy_on_configure" => {
+                let mut state = lock(&self.state);
+                let key = state.root_mut(context);
+                let key = key.map(|root| SetUp::new(&root.filter, callback));
+                drop(state);
+                self.run(move || match key {
+                    Some(key) => module::set_up(key, guest),
+                    None => guest(),
+                })
+            }
+            _ => self.run(|| {
+                turn::begin();
+                let value = guest();
+                turn::end();
+                value
+            }),
+        };
+        let (value, died) = match outcome {
+            Some(Outcome::Returned(value)) => (Some(value), None),
+            Some(Outcome::Died(message)) => (None, Some(message)),
+            _ => (None, None),
         };
         let mut state = lock(&self.state);
         state.current = 0;
@@ -143,17 +186,20 @@ impl Vm {
         if let Some(misuse) = asked.misuse {
             panic!("{misuse}");
         }
-        Called { value, asked }
+        Called { value, died, asked }
     }
 
-    /// Makes the guest panic.
+    /// Makes the guest panic, which fails no test.
+    #[track_caller]
     pub(crate) fn crash(&self) {
+        lock(&self.state).deliberate = true;
         self.run(|| panic!("the test made this VM crash"));
     }
 
+    #[track_caller]
     fn run(&self, call: impl FnOnce() -> u32 + Send + 'static) -> Option<Outcome> {
-        let mut thread = lock(&self.thread);
-        let VmThread { calls, outcomes } = thread.as_ref()?;
+        let mut thread_of_guest = lock(&self.thread);
+        let VmThread { calls, outcomes } = thread_of_guest.as_ref()?;
         let outcome = match calls.send(Box::new(call)) {
             Ok(()) => outcomes.recv_timeout(PATIENCE),
             Err(_) => Err(RecvTimeoutError::Disconnected),
@@ -162,10 +208,20 @@ impl Vm {
             Ok(Outcome::Returned(value)) => Some(Outcome::Returned(value)),
             Ok(Outcome::Died(message)) => {
                 // Its thread is parked for ever: there is nothing to wait for when this is dropped.
-                *thread = None;
+                *thread_of_guest = None;
                 Some(Outcome::Died(message))
             }
-            Err(error) => panic!("a filter did not return from a callback: {error}"),
+            Ok(Outcome::TestPanicked(payload)) => {
+                *thread_of_guest = None;
+                drop(thread_of_guest);
+                resume_unwind(payload)
+            }
+            Err(error) => {
+                let state = lock(&self.state);
+                let (filter, callback) = (state.filter_name(), state.callback);
+                drop(state);
+                panic!("filter {filter:?} did not return from {callback}: {error}")
+            }
         }
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::{Calls, Result};
 use crate::logs::Thread;
-use crate::message::Response;
 use crate::shared::Shared;
-use crate::upstream::{AnswerKind, Cluster};
-use crate::vm::{Action, Asked, OutgoingCall, Vm};
+use crate::shared_queue::{Owner, QueueReady};
+use crate::vm::{Action, Asked, Vm};
 
 /// Something that is due at some time.
 #[derive(Debug)]
@@ -17,13 +17,14 @@ pub(crate) enum Event {
     Upstream { stream: u64, attempt: u32 },
     /// The route's timeout has passed.
     Timeout { stream: u64 },
-    /// An HTTP call is answered, or has broken off.
+    /// A filter's call has come to something, unless it was answered by hand since.
     Call {
-        vm: Arc<Vm>,
-        root: u32,
-        token: u32,
-        response: Option<Response>,
+        id: u64,
+        version: u32,
+        result: Result,
     },
+    /// A queue has something new.
+    Queue(QueueReady),
     /// A root context's timer fires.
     Tick { vm: Arc<Vm>, root: u32 },
 }
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     timers: BTreeMap<TimerKey, Timer>,
     /// What guests asked for that is not about the stream at hand.
     pub(crate) asked: VecDeque<(Arc<Vm>, Action)>,
+    pub(crate) calls: Calls,
 }
 
 /// Events at the same time happen in the order in which they were scheduled.
@@ -61,6 +63,7 @@ impl Core {
             scheduled: 0,
             timers: BTreeMap::new(),
             asked: VecDeque::new(),
+            calls: Calls::new(),
         }
     }
 
@@ -80,19 +83,33 @@ impl Core {
     pub(crate) fn take_due(&mut self) -> Option<Event> {
         let due = self.next_due()? <= self.shared.clock.monotonic();
         let (_, event) = due.then(|| self.events.pop_first()).flatten()?;
-        if let Event::Tick { vm, root } = &event
-            && let Some(timer) = self.timers.get_mut(&(vm.id(), *root))
-        {
-            timer.next = None;
+        if let Event::Tick { vm, root } = &event {
+            if let Some(timer) = self.timers.get_mut(&(vm.id(), *root)) {
+                timer.next = None;
+            }
         }
         Some(event)
     }
 
-    /// Keeps what a guest asked for until the worker gets to it.
+    /// Keeps what a guest asked for until the worker gets to it. Queues are posted at once.
     pub(crate) fn absorb(&mut self, vm: &Arc<Vm>, asked: Asked) {
-        let actions = asked.actions.into_iter();
-        self.asked
-            .extend(actions.map(|action| (Arc::clone(vm), action)));
+        for action in asked.actions {
+            match action {
+                Action::Enqueued { owner, token } => self.tell(owner, token),
+                action => self.asked.push_back((Arc::clone(vm), action)),
+            }
+        }
+    }
+
+    /// Lets the owner of a queue know that there is something in it.
+    pub(crate) fn tell(&mut self, owner: Owner, token: u32) {
+        let Owner { thread, vm, root } = owner;
+        let ready = QueueReady { vm, root, token };
+        if thread == self.thread {
+            self.schedule(Duration::ZERO, Event::Queue(ready));
+        } else {
+            self.shared.queues.post(thread, ready);
+        }
     }
 
     /// Sets a root context's timer anew; zero stops it.
@@ -107,42 +124,17 @@ impl Core {
         }
     }
 
-    /// After a tick: lets the timer go on, unless the tick stopped it or set it anew.
-    pub(crate) fn rearm_timer(&mut self, vm: Arc<Vm>, root: u32) {
-        if let Some(timer) = self.timers.get(&(vm.id(), root))
-            && timer.next.is_none()
-        {
-            let period = timer.period;
-            self.set_timer(vm, root, period);
-        }
+    /// The period of a root context's timer.
+    pub(crate) fn timer_period(&self, vm: &Vm, root: u32) -> Option<Duration> {
+        Some(self.timers.get(&(vm.id(), root))?.period)
     }
 
-    /// Sends an HTTP call and schedules its outcome: what the cluster answers, or 504 when the
-    /// timeout comes first.
-    pub(crate) fn send_call(&mut self, vm: Arc<Vm>, call: OutgoingCall) {
-        let Some(Cluster::Hosts(handler)) = self.shared.clusters.get(&call.cluster) else {
-            return;
-        };
-        let answer = handler(&call.request);
-        let never = matches!(answer.kind, AnswerKind::Never);
-        let delay = (!never).then_some(answer.delay);
-        let (delay, response) = match (delay, call.timeout) {
-            (Some(delay), timeout) if timeout.is_none_or(|timeout| delay < timeout) => {
-                (delay, answer.kind.as_call_response(delay))
-            }
-            (_, Some(timeout)) => {
-                let response = Response::local(504, "upstream request timeout");
-                (timeout, Some(response))
-            }
-            (_, None) => return,
-        };
-        let OutgoingCall { root, token, .. } = call;
-        let event = Event::Call {
-            vm,
-            root,
-            token,
-            response,
-        };
-        self.schedule(delay, event);
+    /// After a tick: lets the timer go on, unless the tick stopped it or set it anew.
+    pub(crate) fn rearm_timer(&mut self, vm: Arc<Vm>, root: u32) {
+        let timer = self.timers.get(&(vm.id(), root));
+        let idle = timer.filter(|timer| timer.next.is_none());
+        if let Some(period) = idle.map(|timer| timer.period) {
+            self.set_timer(vm, root, period);
+        }
     }
 }

@@ -1,22 +1,25 @@
 //! One thread of Envoy: its VMs, its streams, and the order in which things happen on it.
 
+mod calls;
 mod events;
 mod plugin;
+mod results;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::calls::{ByHand, Call};
 pub(crate) use self::events::{Core, Event};
 use self::plugin::Plugins;
-pub(crate) use self::plugin::Slot;
+pub(crate) use self::plugin::{Plugin, Refusal, Slot};
+use crate::client::Held;
 use crate::filter::Filter;
 use crate::logs::Thread;
-use crate::message::{Request, Response};
+use crate::message::Request;
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::stream::Stream;
-use crate::sync::lock;
 use crate::vm::{Action, Vm};
 
 /// A worker, or the main thread, which has plugins and timers but no streams.
@@ -42,7 +45,7 @@ impl Worker {
 
     /// Configures a filter on a VM made for that alone, as Envoy does before it accepts a
     /// configuration. The VM's guest is not told that it ends.
-    pub(crate) fn try_out(shared: &Arc<Shared>, filter: &Arc<Filter>) -> Result<(), String> {
+    pub(crate) fn try_out(shared: &Arc<Shared>, filter: &Arc<Filter>) -> Result<(), Refusal> {
         let mut worker = Self::new(Thread::Main, Arc::clone(shared));
         let plugin = worker.plugins.load(&mut worker.core, filter)?;
         plugin.delete(&mut worker.core);
@@ -55,7 +58,7 @@ impl Worker {
     }
 
     /// Configures a plugin for the next chain, unless there is one with this configuration.
-    pub(crate) fn prepare(&mut self, filter: &Arc<Filter>) -> Result<(), String> {
+    pub(crate) fn prepare(&mut self, filter: &Arc<Filter>) -> Result<(), Refusal> {
         self.plugins.prepare(&mut self.core, filter)
     }
 
@@ -113,6 +116,11 @@ impl Worker {
         stream.map(Stream::describe).unwrap_or_default()
     }
 
+    /// What a filter holds of a stream.
+    pub(crate) fn held(&self, id: u64) -> Option<Held> {
+        self.streams.get(&id)?.held()
+    }
+
     /// When something is due next.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.core.next_due()
@@ -121,6 +129,7 @@ impl Worker {
     /// Does everything that is to be done now.
     pub(crate) fn run(&mut self) {
         loop {
+            self.take_posts();
             self.run_asked();
             if let Some(event) = self.core.take_due() {
                 self.handle(event);
@@ -131,6 +140,24 @@ impl Worker {
                 break;
             }
         }
+    }
+
+    /// Runs what other threads left for this one; says whether there was something.
+    pub(crate) fn run_posts(&mut self) -> bool {
+        let something = self.take_posts();
+        if something {
+            self.run();
+        }
+        something
+    }
+
+    fn take_posts(&mut self) -> bool {
+        let posts = self.core.shared.queues.take_posts(self.core.thread);
+        let something = !posts.is_empty();
+        for ready in posts {
+            self.core.schedule(Duration::ZERO, Event::Queue(ready));
+        }
+        something
     }
 
     fn run_asked(&mut self) {
@@ -153,8 +180,15 @@ impl Worker {
                 self.act_on_stream(at.stream, |stream, core| stream.close(core));
             }
             Action::Call(call) => self.core.send_call(vm, call),
+            Action::GrpcSend {
+                token,
+                message,
+                end,
+            } => self.core.send_grpc(&vm, token, message, end),
+            Action::GrpcCancel { token } => self.core.cancel_call(&vm, token),
             Action::Tick { root, period } => self.core.set_timer(vm, root, period),
             Action::Done { root } => self.plugins.finish_ending(&mut self.core, &vm, root),
+            Action::Enqueued { owner, token } => self.core.tell(owner, token),
         }
     }
 
@@ -166,6 +200,12 @@ impl Worker {
                 });
             }
             Event::Timeout { stream } => self.act_on_stream(stream, Stream::upstream_timed_out),
+            Event::Queue(ready) => {
+                if let Some(vm) = self.plugins.vm_with_root(ready.vm, ready.root) {
+                    let called = vm.on_queue_ready(ready.root, ready.token);
+                    self.core.absorb(&vm, called.asked);
+                }
+            }
             // Nothing starts the timers of a dead VM again.
             Event::Tick { vm, .. } if vm.is_dead() => {}
             Event::Tick { vm, root } => {
@@ -176,42 +216,53 @@ impl Worker {
                 self.core.rearm_timer(vm, root);
             }
             Event::Call {
-                vm,
-                root,
-                token,
-                response,
-            } => self.finish_call(&vm, root, token, response),
+                id,
+                version,
+                result,
+            } => self.finish_call(id, version, result),
         }
     }
 
-    fn finish_call(&mut self, vm: &Arc<Vm>, root: u32, token: u32, response: Option<Response>) {
-        let sizes = response.as_ref().map_or((0, 0, 0), |response| {
-            let body = response.body_bytes().len();
-            (response.headers.len(), body, response.trailers.len())
-        });
-        {
-            let mut state = lock(&vm.state);
-            let Some(context) = state.root_mut(root) else {
-                return;
-            };
-            // Envoy does not take the code back when a later call succeeds.
-            if response.is_none() {
-                context.call_status = CALL_RESET;
-            }
-            context.call_response = response;
-        }
-        let (headers, body, trailers) = sizes;
-        let called = vm.on_http_call_response(root, token, headers, body, trailers);
-        if let Some(context) = lock(&vm.state).root_mut(root) {
-            context.call_response = None;
-            context.call_status.1 = "";
-        }
-        self.core.absorb(vm, called.asked);
+    pub(crate) fn thread(&self) -> Thread {
+        self.core.thread
     }
 
-    /// Makes the VM of a filter crash.
-    pub(crate) fn crash(&mut self, filter: &str) {
-        self.plugins.crash(filter);
+    /// The period of a filter's timer.
+    pub(crate) fn tick_period(&self, filter: &str) -> Option<Duration> {
+        let plugin = self.plugins.of_filter(filter)?;
+        self.core.timer_period(&plugin.vm, plugin.root)
+    }
+
+    /// Calls a function of a filter; says whether there is one.
+    pub(crate) fn call_foreign_function(
+        &mut self,
+        filter: &str,
+        function: u32,
+        arguments: &[u8],
+    ) -> bool {
+        let Some(plugin) = self.plugins.of_filter(filter) else {
+            return false;
+        };
+        self.call_with_data(&plugin, function, arguments);
+        self.run();
+        true
+    }
+
+    /// The calls that are under way.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (u64, &Call)> {
+        self.core.calls.iter().map(|(id, call)| (*id, call))
+    }
+
+    /// The test answers a call; says whether it is still there.
+    pub(crate) fn answer_by_hand(&mut self, id: u64, reply: ByHand) -> bool {
+        let there = self.core.answer_by_hand(id, reply);
+        self.run();
+        there
+    }
+
+    /// The plugin of a filter of the chain.
+    pub(crate) fn plugin(&self, filter: &str) -> Option<Arc<Plugin>> {
+        self.plugins.of_filter(filter)
     }
 
     /// Ends everything, so that no guest is left with a context when its thread ends.
@@ -222,6 +273,3 @@ impl Worker {
         self.plugins.shut_down(&mut self.core);
     }
 }
-
-/// The status of an HTTP call that broke off: the ABI's `BrokenConnection`.
-const CALL_RESET: (u32, &str) = (11, "reset");

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::events::Core;
+use crate::failures::{Failure, FailureKind};
 use crate::filter::{FailurePolicy, Filter, VmSpec};
 use crate::metrics::MetricKind;
 use crate::state::StreamState;
@@ -12,6 +13,44 @@ use crate::vm::{Context, RootContext, StreamContext, StreamPosition, Vm};
 
 /// How long Envoy waits, at least, between two starts of a VM. It adds up to half of it at random.
 const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Why a plugin did not start.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    pub(crate) callback: &'static str,
+    /// Its VM is dead, and that is noted as a crash.
+    pub(crate) crashed: bool,
+}
+
+/// What to do about a logger that is there already.
+const ONE_LOGGER: &str = "\n(natively there is one logger in the process, for all filters and all VMs: \
+    let the filter go on if log::set_logger fails. If filters that call proxy_wasm::set_log_level are \
+    tested in the same program, call that first in each test.)";
+
+impl Refusal {
+    fn crash(vm: Option<&Vm>, message: &str) -> Self {
+        let callback = vm.map_or("_initialize", |vm| lock(&vm.state).callback);
+        let mut reason = format!("it crashed in {callback}: {message}");
+        if message.contains("SetLoggerError") {
+            reason.push_str(ONE_LOGGER);
+        }
+        Self {
+            reason,
+            callback,
+            crashed: true,
+        }
+    }
+
+    fn of(callback: &'static str) -> Self {
+        let name = callback.trim_start_matches("proxy_");
+        Self {
+            reason: format!("{name} returned false"),
+            callback,
+            crashed: false,
+        }
+    }
+}
 
 /// A configured root context.
 #[derive(Debug)]
@@ -23,13 +62,8 @@ pub(crate) struct Plugin {
 
 impl Plugin {
     /// Creates the root context, starts it and configures it.
-    fn load(core: &mut Core, filter: &Arc<Filter>, vm: Arc<Vm>) -> Result<Arc<Self>, String> {
-        let root = lock(&vm.state).insert(Context::Root(RootContext {
-            filter: Arc::clone(filter),
-            configuring: false,
-            call_response: None,
-            call_status: (0, ""),
-        }));
+    fn load(core: &mut Core, filter: &Arc<Filter>, vm: Arc<Vm>) -> Result<Arc<Self>, Refusal> {
+        let root = lock(&vm.state).insert(Context::Root(RootContext::new(Arc::clone(filter))));
         let configuring = |now: bool| {
             if let Some(root) = lock(&vm.state).root_mut(root) {
                 root.configuring = now;
@@ -43,19 +77,20 @@ impl Plugin {
         let configured = vm.on_configure(root, filter.config.len());
         configuring(false);
         core.absorb(&vm, configured.asked);
-        let plugin = Self {
-            filter: Arc::clone(filter),
-            vm,
-            root,
+        let deaths = [created.died, started.died, configured.died];
+        let death = deaths.into_iter().flatten().next();
+        let refusal = match (death, started.value, configured.value) {
+            (Some(message), ..) => Refusal::crash(Some(&vm), &message),
+            (_, Some(0), _) => Refusal::of("proxy_on_vm_start"),
+            (_, _, Some(0)) => Refusal::of("proxy_on_configure"),
+            _ => {
+                let filter = Arc::clone(filter);
+                return Ok(Arc::new(Self { filter, vm, root }));
+            }
         };
-        let reason = match (started.value, configured.value) {
-            (Some(0), _) => "on_vm_start returned false",
-            (_, Some(0)) => "on_configure returned false",
-            (_, None) => "it panicked",
-            _ => return Ok(Arc::new(plugin)),
-        };
-        plugin.delete(core);
-        Err(reason.to_owned())
+        let filter = Arc::clone(filter);
+        Self { filter, vm, root }.delete(core);
+        Err(refusal)
     }
 
     /// Creates a context for a stream, unless the guest panics over it.
@@ -81,7 +116,9 @@ impl Plugin {
         let done = self.vm.on_done(self.root);
         core.absorb(&self.vm, done.asked);
         let ended = done.value != Some(0);
-        if ended {
+        if !ended {
+            lock(&self.vm.state).ending.insert(self.root);
+        } else {
             self.delete(core);
         }
         ended
@@ -91,7 +128,9 @@ impl Plugin {
         core.set_timer(Arc::clone(&self.vm), self.root, Duration::ZERO);
         let deleted = self.vm.on_delete(self.root);
         core.absorb(&self.vm, deleted.asked);
-        lock(&self.vm.state).remove(self.root);
+        let mut state = lock(&self.vm.state);
+        state.ending.remove(&self.root);
+        state.remove(self.root);
     }
 }
 
@@ -134,14 +173,16 @@ impl Plugins {
         &mut self,
         core: &mut Core,
         filter: &Arc<Filter>,
-    ) -> Result<Arc<Plugin>, String> {
+    ) -> Result<Arc<Plugin>, Refusal> {
         self.vms.retain(|(_, vm)| vm.strong_count() > 0);
         let mut fitting = self.vms.iter().filter(|(spec, _)| *spec == filter.vm);
         let alive = fitting.find_map(|(_, vm)| vm.upgrade().filter(|vm| !vm.is_dead()));
         let vm = match alive {
             Some(vm) => vm,
             None => {
-                let vm = Arc::new(Vm::start(&core.shared, core.thread, &filter.vm)?);
+                let vm = Vm::start(&core.shared, core.thread, &filter.vm)
+                    .map_err(|message| Refusal::crash(None, &message))?;
+                let vm = Arc::new(vm);
                 self.vms.push((filter.vm.clone(), Arc::downgrade(&vm)));
                 vm
             }
@@ -158,8 +199,16 @@ impl Plugins {
             .cloned()
     }
 
+    /// The VM of this number, if it lives and has this root context.
+    pub(crate) fn vm_with_root(&self, vm: u64, root: u32) -> Option<Arc<Vm>> {
+        let mut vms = self.vms.iter().filter_map(|(_, vm)| vm.upgrade());
+        let vm = vms.find(|other| other.id() == vm)?;
+        let there = !vm.is_dead() && lock(&vm.state).contains(root);
+        there.then_some(vm)
+    }
+
     /// Loads a plugin for the next chain, unless there is one like it.
-    pub(crate) fn prepare(&mut self, core: &mut Core, filter: &Arc<Filter>) -> Result<(), String> {
+    pub(crate) fn prepare(&mut self, core: &mut Core, filter: &Arc<Filter>) -> Result<(), Refusal> {
         if self.find(filter).is_none() {
             let plugin = self.load(core, filter)?;
             self.prepared.push(plugin);
@@ -235,7 +284,10 @@ impl Plugins {
                     self.chain[index].plugin = plugin;
                     "vm_reload_success"
                 }
-                Err(_) => "vm_reload_failure",
+                Err(reason) => {
+                    self.note_refusal(core, &filter, reason);
+                    "vm_reload_failure"
+                }
             }
         };
         let metrics = &core.shared.metrics;
@@ -243,13 +295,26 @@ impl Plugins {
         metrics.add(MetricKind::Counter, &name, 1);
     }
 
-    /// Makes the VM of a filter of the chain crash.
-    pub(crate) fn crash(&self, filter: &str) {
-        let mut chain = self.chain.iter().map(|link| &link.plugin);
-        match chain.find(|plugin| plugin.filter.name == filter) {
-            Some(plugin) => plugin.vm.crash(),
-            None => panic!("there is no filter {filter:?}"),
+    /// A VM that was to be reloaded does not start. If it crashed, that is known already.
+    fn note_refusal(&self, core: &Core, filter: &Filter, refusal: Refusal) {
+        if refusal.crashed {
+            return;
         }
+        core.shared.failures.push(Failure {
+            kind: FailureKind::Crash,
+            filter: filter.name.clone(),
+            thread: core.thread,
+            callback: refusal.callback,
+            message: format!("the VM is not reloaded: {}", refusal.reason),
+            backtrace: None,
+            logged_before: core.shared.logs.mark(),
+        });
+    }
+
+    /// The plugin of a filter of the chain.
+    pub(crate) fn of_filter(&self, filter: &str) -> Option<Arc<Plugin>> {
+        let mut chain = self.chain.iter().map(|link| &link.plugin);
+        chain.find(|plugin| plugin.filter.name == filter).cloned()
     }
 
     /// Ends the retired plugins that no stream uses any more.

@@ -2,6 +2,7 @@
 
 pub(crate) mod probe;
 pub(crate) mod raw;
+mod script;
 
 use proxy_wasm_native_host::{Filter, Host};
 
@@ -9,7 +10,9 @@ use proxy_wasm_native_host::{Filter, Host};
 #[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn scripted(name: &str, script: &str) -> Filter {
     let script = format!("{name}\n{script}");
-    Filter::new(name, probe::init).vm_id(name).config(script)
+    Filter::from_fn(name, probe::init)
+        .vm_id(name)
+        .config(script)
 }
 
 /// What filters logged so far.

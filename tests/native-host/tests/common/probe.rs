@@ -4,14 +4,12 @@
 //! `callback command arguments…`, to be run when that callback comes. Compiled to WebAssembly, the
 //! same filter runs in a real Envoy: that is where the recorded traces come from.
 
-use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
-use super::raw::{self, Bytes};
+use super::script::Script;
 
 /// The body of the module's `_initialize`.
 pub(crate) fn init() {
@@ -24,193 +22,6 @@ pub(crate) fn init() {
 }
 
 #[derive(Default)]
-struct Script {
-    name: String,
-    lines: Vec<(String, String, Vec<String>)>,
-    /// The id of the metric defined last.
-    metric: Cell<u32>,
-    /// The ids of the root context and of the stream opened last, for `enter`.
-    root: Cell<u32>,
-    stream: Cell<u32>,
-}
-
-impl Script {
-    fn parse(text: &str) -> Self {
-        let mut lines = text.lines().map(str::trim);
-        let name = lines.next().unwrap_or_default().to_owned();
-        let parse = |line: &str| {
-            let mut words = line.split(' ').map(str::to_owned);
-            Some((words.next()?, words.next()?, words.collect()))
-        };
-        Self {
-            name,
-            lines: lines.filter_map(parse).collect(),
-            ..Self::default()
-        }
-    }
-
-    /// Logs a callback and runs its commands; says what it should return.
-    fn run(&self, callback: &str, detail: &str) -> Action {
-        raw::log(format!("{} {callback} {detail}", self.name).trim_end());
-        let mut action = Action::Continue;
-        for (_, command, arguments) in self.lines.iter().filter(|line| line.0 == callback) {
-            match command.as_str() {
-                "pause" => action = Action::Pause,
-                "panic" => panic!("as the script says"),
-                command => {
-                    let result = self.perform(command, arguments);
-                    let arguments = arguments.join(" ");
-                    raw::log(&format!(
-                        "{}   {command} {arguments} -> {result}",
-                        self.name
-                    ));
-                }
-            }
-        }
-        action
-    }
-
-    fn perform(&self, command: &str, arguments: &[String]) -> String {
-        let text = |index: usize| arguments.get(index).map_or("", String::as_str);
-        let number = |index: usize| text(index).parse::<i64>().unwrap_or_default();
-        let status = |status: u32| format!("status {status}");
-        let map = match text(0) {
-            "request" => 0,
-            "request_trailers" => 1,
-            "response" => 2,
-            "response_trailers" => 3,
-            "call" => 6,
-            "call_trailers" => 7,
-            other => other.parse().unwrap_or(99),
-        };
-        let metric = self.metric.get();
-        match command {
-            "map" => match raw::header_pairs(map) {
-                Ok(Some(pairs)) => show_pairs(&pairs),
-                other => show(other),
-            },
-            "get" => show(raw::header(map, text(1))),
-            "set" => status(raw::set_header(map, text(1), text(2))),
-            "add" => status(raw::add_header(map, text(1), text(2))),
-            "remove" => status(raw::remove_header(map, text(1))),
-            "replace" => status(raw::set_header_pairs(map, &pairs(&arguments[1..]))),
-            "property" => show(raw::property(text(0))),
-            "set_property" => status(raw::set_property(text(0), text(1))),
-            "body" => show(raw::buffer(number(0) as u32)),
-            "set_body" => status(raw::set_buffer(
-                number(0) as u32,
-                number(1) as usize,
-                number(2) as usize,
-                text(3),
-            )),
-            "reply" => {
-                let grpc_status = text(2).parse().unwrap_or(-1);
-                let headers = pairs(arguments.get(3..).unwrap_or_default());
-                let (code, body) = (number(0) as u32, text(1).trim_matches('-'));
-                status(raw::reply(code, "", body, &headers, grpc_status))
-            }
-            "resume" => status(raw::resume(number(0) as u32)),
-            "close" => status(raw::close(number(0) as u32)),
-            "enter" => {
-                let context = match text(0) {
-                    "root" => self.root.get(),
-                    "stream" => self.stream.get(),
-                    _ => number(0) as u32,
-                };
-                status(raw::set_effective_context(context))
-            }
-            "foreign" => show(raw::call_foreign_function(text(0), text(1))),
-            "tick" => status(raw::set_tick_period(number(0) as u32)),
-            "call" => call(text(0), text(1), number(2) as u64),
-            "call_status" => {
-                let (message, code) = raw::call_status();
-                format!("{code} {}", show(message))
-            }
-            "define" => {
-                let (status, id) = raw::define_metric(number(0) as u32, text(1));
-                self.metric.set(id);
-                format!("status {status} id {id}")
-            }
-            "increment" => status(raw::increment_metric(metric, number(0))),
-            "record" => status(raw::record_metric(metric, number(0) as u64)),
-            "value" => {
-                let (status, value) = raw::metric(metric);
-                format!("status {status} value {value}")
-            }
-            "metric" => {
-                self.metric.set(number(0) as u32);
-                String::new()
-            }
-            "read" => {
-                let (value, cas) = raw::shared_data(text(0));
-                format!("{} cas {cas}", show(value))
-            }
-            "write" => {
-                let cas = number(2) as u32;
-                status(raw::set_shared_data(text(0), text(1), cas))
-            }
-            other => panic!("the script has an unknown command {other:?}"),
-        }
-    }
-}
-
-fn call(cluster: &str, path: &str, timeout: u64) -> String {
-    struct Caller;
-    impl Context for Caller {}
-    let mut headers = vec![(":method", "GET"), (":path", path)];
-    if path != "/incomplete" {
-        headers.push((":authority", "callee.example"));
-    }
-    let timeout = Duration::from_millis(timeout);
-    match Caller.dispatch_http_call(cluster, headers, None, vec![], timeout) {
-        Ok(_) => "ok".to_owned(),
-        Err(status) => format!("status {}", status as u32),
-    }
-}
-
-fn show(result: Bytes) -> String {
-    match result {
-        Err(status) => format!("status {status}"),
-        Ok(None) => "null".to_owned(),
-        Ok(Some(bytes)) => match <[u8; 8]>::try_from(bytes.as_slice()) {
-            Ok(number) if number.contains(&0) => i64::from_le_bytes(number).to_string(),
-            _ => format!("{:?}", String::from_utf8_lossy(&bytes)),
-        },
-    }
-}
-
-fn show_pairs(bytes: &[u8]) -> String {
-    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-    let count = number(0);
-    let mut at = 4 + 8 * count;
-    let mut take = |size: usize| {
-        at += size + 1;
-        String::from_utf8_lossy(&bytes[at - size - 1..at - 1]).into_owned()
-    };
-    let field = |field: usize| {
-        let name = take(number(4 + 8 * field));
-        format!("{name}={:?}", take(number(8 + 8 * field)))
-    };
-    (0..count).map(field).collect::<Vec<_>>().join(" ")
-}
-
-fn pairs(words: &[String]) -> Vec<u8> {
-    let words: Vec<_> = words
-        .iter()
-        .filter_map(|word| word.split_once('='))
-        .collect();
-    let mut bytes = (words.len() as u32).to_le_bytes().to_vec();
-    for (name, value) in &words {
-        bytes.extend((name.len() as u32).to_le_bytes());
-        bytes.extend((value.len() as u32).to_le_bytes());
-    }
-    for (name, value) in &words {
-        bytes.extend(format!("{name}\0{value}\0").as_bytes());
-    }
-    bytes
-}
-
-#[derive(Default)]
 struct Root {
     id: u32,
     script: Rc<Script>,
@@ -220,6 +31,34 @@ impl Context for Root {
     fn on_http_call_response(&mut self, _: u32, headers: usize, body: usize, trailers: usize) {
         let detail = format!("{headers} headers, {body} bytes, {trailers} trailers");
         self.script.run("root_call", &detail);
+    }
+
+    fn on_grpc_call_response(&mut self, _: u32, status: u32, size: usize) {
+        let detail = format!("status {status}, {size} bytes");
+        self.script.run("root_grpc_answer", &detail);
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("root_grpc_metadata", &count.to_string());
+    }
+
+    fn on_grpc_stream_message(&mut self, _: u32, size: usize) {
+        self.script
+            .run("root_grpc_message", &format!("{size} bytes"));
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("root_grpc_trailers", &count.to_string());
+    }
+
+    fn on_grpc_stream_close(&mut self, _: u32, status: u32) {
+        self.script
+            .run("root_grpc_closed", &format!("status {status}"));
+    }
+
+    fn on_foreign_function(&mut self, function: u32, size: usize) {
+        let detail = format!("{function} with {size} bytes");
+        self.script.run("root_foreign", &detail);
     }
 
     /// Pausing here delays the end of the root context.
@@ -238,6 +77,10 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.script.run("tick", "");
+    }
+
+    fn on_queue_ready(&mut self, _: u32) {
+        self.script.run("queue_ready", "");
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -266,6 +109,32 @@ impl Context for Stream {
     fn on_http_call_response(&mut self, _: u32, headers: usize, body: usize, trailers: usize) {
         let detail = format!("{headers} headers, {body} bytes, {trailers} trailers");
         self.script.run("call", &detail);
+    }
+
+    fn on_grpc_call_response(&mut self, _: u32, status: u32, size: usize) {
+        let detail = format!("status {status}, {size} bytes");
+        self.script.run("grpc_answer", &detail);
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("grpc_metadata", &count.to_string());
+    }
+
+    fn on_grpc_stream_message(&mut self, _: u32, size: usize) {
+        self.script.run("grpc_message", &format!("{size} bytes"));
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, _: u32, count: u32) {
+        self.script.run("grpc_trailers", &count.to_string());
+    }
+
+    fn on_grpc_stream_close(&mut self, _: u32, status: u32) {
+        self.script.run("grpc_closed", &format!("status {status}"));
+    }
+
+    fn on_foreign_function(&mut self, function: u32, size: usize) {
+        let detail = format!("{function} with {size} bytes");
+        self.script.run("foreign", &detail);
     }
 
     fn on_done(&mut self) -> bool {

@@ -92,6 +92,20 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_grpc_send(token: u32, message: *const u8, size: usize, end: bool) -> u32;
+    fn proxy_grpc_cancel(token: u32) -> u32;
+    fn proxy_grpc_close(token: u32) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, size: usize, token: *mut u32) -> u32;
+    fn proxy_resolve_shared_queue(
+        vm_id: *const u8,
+        vm_id_size: usize,
+        name: *const u8,
+        name_size: usize,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_enqueue_shared_queue(token: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_dequeue_shared_queue(token: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_done() -> u32;
     fn proxy_get_status(code: *mut u32, data: *mut *mut u8, size: *mut usize) -> u32;
 }
 
@@ -229,4 +243,42 @@ pub(crate) fn call_foreign_function(name: &str, arguments: &str) -> Bytes {
     receive(|data, size| unsafe {
         proxy_call_foreign_function(name, length, bytes, count, data, size)
     })
+}
+
+pub(crate) fn grpc_send(token: u32, message: &str, end: bool) -> u32 {
+    unsafe { proxy_grpc_send(token, message.as_ptr(), message.len(), end) }
+}
+
+pub(crate) fn grpc_cancel(token: u32) -> u32 {
+    unsafe { proxy_grpc_cancel(token) }
+}
+
+pub(crate) fn grpc_close(token: u32) -> u32 {
+    unsafe { proxy_grpc_close(token) }
+}
+
+pub(crate) fn register_queue(name: &str) -> (u32, u32) {
+    let mut token = 0;
+    let status = unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &mut token) };
+    (status, token)
+}
+
+pub(crate) fn resolve_queue(vm_id: &str, name: &str) -> (u32, u32) {
+    let mut token = 0;
+    let (id, length) = (vm_id.as_ptr(), vm_id.len());
+    let status =
+        unsafe { proxy_resolve_shared_queue(id, length, name.as_ptr(), name.len(), &mut token) };
+    (status, token)
+}
+
+pub(crate) fn enqueue(token: u32, text: &str) -> u32 {
+    unsafe { proxy_enqueue_shared_queue(token, text.as_ptr(), text.len()) }
+}
+
+pub(crate) fn dequeue(token: u32) -> Bytes {
+    receive(|data, size| unsafe { proxy_dequeue_shared_queue(token, data, size) })
+}
+
+pub(crate) fn done() -> u32 {
+    unsafe { proxy_done() }
 }

@@ -35,17 +35,26 @@ class Upstream(threading.Thread):
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
-        data = b""
+        data, greeted = b"", False
         while chunk := connection.recv(65536):
             data += chunk
             head, complete, rest = data.partition(b"\r\n\r\n")
+            if complete and b"/svc/Chat " in head and not greeted:
+                greeted = True
+                self.answer_grpc(connection, "ChatBegins")
             length = re.search(rb"content-length: (\d+)", head)
             if not complete or length and len(rest) < int(length[1]):
                 continue
             if b"chunked" in head and not re.search(rb"(^|\r\n)0\r\n(.*\r\n)?\r\n$", rest, re.S):
                 continue
             data = b""
-            if self.answer(connection, head.split()[1].decode()) == "gone":
+            path = head.split()[1].decode()
+            if path == "/svc/Echo":
+                # What the service was sent: header lines in order, and the body.
+                lines = head.decode().replace("\r\n", ";")
+                body = rest.split(b"\r\n")[1][5:].decode()
+                self.answer_grpc(connection, "Echo", f"{lines};{body}")
+            elif self.answer(connection, path) == "gone":
                 return
 
     def answer(self, connection, path):
@@ -61,8 +70,10 @@ class Upstream(threading.Thread):
 
         if path.startswith("/slow"):
             time.sleep(1)
-        if path == "/reset":
+        if path == "/reset" or path == "/svc/Reset":
             return reset()
+        if path.startswith("/svc/"):
+            return self.answer_grpc(connection, path.removeprefix("/svc/"))
         if path == "/reset-after":
             respond(200, ["content-length: 100"], b"hello")
             time.sleep(0.2)
@@ -87,6 +98,55 @@ class Upstream(threading.Thread):
         else:
             headers = ["server: up", "set-cookie: a=1", "set-cookie: b=2", "content-length: 5"]
             respond(200, ["x-up: 1", *headers], b"hello")
+
+
+    def answer_grpc(self, connection, method, reply="reply"):
+        """A gRPC service, over HTTP/1.1: Envoy's client does not mind."""
+
+        def send(*parts):
+            connection.sendall(b"".join(parts))
+
+        def head(*headers, status=200):
+            lines = [f"HTTP/1.1 {status} X", "content-type: application/grpc", *headers, "", ""]
+            return "\r\n".join(lines).encode()
+
+        def message(text):
+            frame = struct.pack(">BI", 0, len(text)) + text.encode()
+            return f"{len(frame):x}\r\n".encode() + frame + b"\r\n"
+
+        def trailers(*lines):
+            return "\r\n".join(["0", *lines, "", ""]).encode()
+
+        chunked = "transfer-encoding: chunked"
+        if method == "Late":
+            time.sleep(1)
+        if method == "Refuse":
+            send(head("content-length: 0", "grpc-status: 7", "grpc-message: no%20way", "x-tail: t"))
+        elif method == "Broken":
+            send(head("content-length: 2", status=500), b"no")
+        elif method.startswith("Http"):
+            send(head("content-length: 2", status=method[4:]), b"no")
+        elif method == "Reset-after":
+            send(head(chunked), message("part"))
+            time.sleep(0.2)
+            linger = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection.close()
+            return "gone"
+        elif method == "Unfinished":
+            send(head(chunked), message("part"), trailers())
+        elif method == "Empty":
+            send(head(chunked), trailers("grpc-status: 0"))
+        elif method == "Fails":
+            send(head(chunked), message("part"), trailers("grpc-status: 13", "grpc-message: oops"))
+        elif method == "Twice":
+            send(head(chunked), message("one"), message("two"), trailers("grpc-status: 0"))
+        elif method == "ChatBegins":
+            send(head(chunked, "x-meta: m"), message("hello"))
+        elif method == "Chat":
+            send(message("bye"), trailers("grpc-status: 0", "x-tail: t"))
+        else:
+            send(head(chunked, "x-meta: m"), message(reply), trailers("grpc-status: 0", "x-tail: t"))
 
 
 def bootstrap(filters, options, module, ports, upstream):

@@ -23,16 +23,16 @@ pub(crate) fn native(filter: &Filter) -> host::Filter {
                 .iter()
                 .fold(whole, |plugin, name| plugin.without_capability(name))
         }
-        Filter::DenyAll => host::Filter::new("deny-all", || {
+        Filter::DenyAll => host::Filter::from_fn("deny-all", || {
             proxy_wasm::set_root_context(|_| Box::new(DenyAll));
         }),
-        Filter::Claims => host::Filter::new("claims", claims_filter::start),
+        Filter::Claims => host::Filter::from_fn("claims", claims_filter::start),
     }
 }
 
 fn plugin(module: &str, config: &str) -> host::Filter {
     let init = portcullis::start(module).unwrap_or_else(|| panic!("there is no plugin {module}"));
-    host::Filter::new(module, init)
+    host::Filter::from_fn(module, init)
         .vm_id("portcullis")
         .config(config)
         .failure_policy(FailurePolicy::Reload)

@@ -77,6 +77,11 @@ impl NativeWorld {
                     locked(&service).serve(request)
                 })
             });
+        // A plugin that lacks a capability may die of that, and the table of capabilities says so.
+        let builder = match filters {
+            [Filter::Restricted { .. }, ..] => builder.tolerate_crashes(),
+            _ => builder,
+        };
         let host = filters
             .iter()
             .fold(builder, |builder, filter| builder.filter(native(filter)))

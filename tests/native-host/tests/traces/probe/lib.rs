@@ -4,5 +4,7 @@
 mod probe;
 #[path = "../../common/raw.rs"]
 mod raw;
+#[path = "../../common/script.rs"]
+mod script;
 
 proxy_wasm::main! {{ probe::init(); }}

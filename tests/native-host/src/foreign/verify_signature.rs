@@ -1,8 +1,4 @@
-//! Foreign functions: what the host offers by name beyond the ABI.
-
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
+//! Envoy's foreign function `verify_signature`.
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rsa::Pkcs1v15Sign;
@@ -11,52 +7,14 @@ use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 use crate::status::Status;
 
-type Function = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync>;
-
-/// The foreign functions of a host, by name.
-#[derive(Clone)]
-pub(crate) struct ForeignFunctions(BTreeMap<String, Function>);
-
-impl Default for ForeignFunctions {
-    fn default() -> Self {
-        let mut functions = Self(BTreeMap::new());
-        functions.register("verify_signature", verify_signature);
-        functions
-    }
-}
-
-impl ForeignFunctions {
-    pub(crate) fn register(
-        &mut self,
-        name: &str,
-        function: impl Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync + 'static,
-    ) {
-        self.0.insert(name.to_owned(), Arc::new(function));
-    }
-
-    pub(crate) fn remove(&mut self, name: &str) {
-        self.0.remove(name);
-    }
-
-    pub(crate) fn call(&self, name: &str, arguments: &[u8]) -> Result<Vec<u8>, Status> {
-        self.0.get(name).ok_or(Status::NotFound)?(arguments)
-    }
-}
-
-impl fmt::Debug for ForeignFunctions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-/// Envoy's `verify_signature`. The argument is a protobuf message of four byte strings: 1 the hash
+/// The argument is a protobuf message of four byte strings: 1 the hash
 /// function, 2 the public key (DER, SubjectPublicKeyInfo), 3 the signature (PKCS#1 v1.5 for RSA,
 /// DER for ECDSA), 4 the text. The answer is a message too: 1 whether the signature is good, 2 why
 /// not.
 ///
 /// Only a message that cannot be read, or one without a key, is a `BadArgument`; all else that is
 /// wrong is an answer.
-fn verify_signature(argument: &[u8]) -> Result<Vec<u8>, Status> {
+pub(super) fn verify_signature(argument: &[u8]) -> Result<Vec<u8>, Status> {
     let [hash, key, signature, text] = read_strings(argument).ok_or(Status::BadArgument)?;
     if key.is_empty() {
         return Err(Status::BadArgument);

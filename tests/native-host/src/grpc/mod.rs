@@ -1,5 +1,8 @@
 //! The little of gRPC that a proxy knows.
 
+pub(crate) mod service;
+pub(crate) mod wire;
+
 use crate::headers::Headers;
 
 /// gRPC's `UNAVAILABLE`.
