@@ -27,7 +27,7 @@ fn a_budget_knows_the_circuit_that_the_breaker_before_it_has_seen() {
         },
     });
     let module = portcullis::start("portcullis").unwrap();
-    let filter = Filter::new("portcullis", module)
+    let filter = Filter::from_fn("portcullis", module)
         .vm_id("portcullis")
         .config(config.to_string());
     let host = Host::builder()
