@@ -78,7 +78,7 @@ impl NativeWorld {
                 })
             });
         // A plugin that lacks a capability may die of that, and the table of capabilities says so.
-        let builder = match filters {
+        let builder = match filters[..] {
             [Filter::Restricted { .. }, ..] => builder.tolerate_crashes(),
             _ => builder,
         };
