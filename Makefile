@@ -30,7 +30,7 @@ skip = { echo '== $(1)'; [ -z "$${REQUIRE_ALL:-}" ]; }
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-package test-servers
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-one-module test-package test-servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,12 @@ test-envoy: build envoy ## Run the scenarios, and other tests, on a real Envoy
 	$(call say,Tests on a real Envoy)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@tests/run envoy
+
+# The other modes of the scenarios are in test-native and test-envoy.
+test-one-module: build envoy ## Run the scenarios on a real Envoy, with all plugins in one module (minutes; not part of make test)
+	$(call say,Scenarios on a real Envoy$(comma) all plugins in one module)
+	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
+	@tests/run one-module
 
 test-compose: build envoy ## Run the demo in containers (needs a Docker engine, or root to start one; otherwise skipped)
 	@tests/compose/run

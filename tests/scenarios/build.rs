@@ -18,25 +18,29 @@ fn main() -> io::Result<()> {
         let source = folder.join("scenarios/mod.rs");
         let name = folder.file_name().and_then(|name| name.to_str());
         if let Some(name) = name.filter(|_| source.exists()) {
-            modules.push((name.replace('-', "_"), source));
+            // The module of all plugins has the capabilities of each.
+            let is_subject = folder.join("scenarios/capabilities.rs").exists();
+            modules.push((name.replace('-', "_"), source, is_subject));
         }
     }
     modules.sort();
 
     let mut code = String::new();
-    for (name, source) in &modules {
+    for (name, source, _) in &modules {
         code += &format!("#[path = {source:?}]\npub mod {name};\n");
     }
-    let calls = |function: &str| {
-        let calls = modules.iter();
-        let calls = calls.map(|(name, _)| format!("{name}::{function}()"));
+    let calls = |function: &str, is_meant: fn(bool) -> bool| {
+        let calls = modules
+            .iter()
+            .filter(|(_, _, is_subject)| is_meant(*is_subject));
+        let calls = calls.map(|(name, _, _)| format!("{name}::{function}()"));
         calls.collect::<Vec<_>>().join(", ")
     };
     code += &format!(
         "fn scenarios_of_plugins() -> Vec<Scenario> {{ [{}].into_iter().flatten().collect() }}\n\
          fn capability_subjects() -> Vec<capabilities::Subject> {{ vec![{}] }}\n",
-        calls("scenarios"),
-        calls("capabilities"),
+        calls("scenarios", |_| true),
+        calls("capabilities", |is_subject| is_subject),
     );
     let target = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
     fs::write(Path::new(&target).join("plugins.rs"), code)

@@ -102,6 +102,7 @@ impl Plugin for CircuitBreaker {
         }
         let needs = self.instance.needs();
         let attributes = RequestAttributes::fetch(exchange, needs)?;
+        let now = exchange.now(self.clock)?;
         let nothing = HeaderMap::default();
         let arrival = Arrival {
             is_complete: exchange.is_request_complete(),
@@ -112,7 +113,6 @@ impl Plugin for CircuitBreaker {
             false => &nothing,
         };
         let subject = Subject::new(headers, attributes.route());
-        let now = self.clock.now()?;
         if self.instance.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }
@@ -136,6 +136,11 @@ impl Plugin for CircuitBreaker {
         for mark in self.instance.shadow_marks(stream) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
         }
+        for (breaker, state) in self.instance.circuit_states(stream) {
+            if let Some(breaker) = self.breakers.get(breaker.index()) {
+                exchange.hand_over(&breaker.snapshot, state);
+            }
+        }
         Ok(Flow::Continue)
     }
 
@@ -143,7 +148,7 @@ impl Plugin for CircuitBreaker {
         if !stream.needs_response() {
             return Ok(Flow::Continue);
         }
-        let now = self.clock.now()?;
+        let now = exchange.now(self.clock)?;
         self.instance.on_response(stream, exchange.response()?, now);
         let may_fall_back = self.instance.may_fall_back(stream);
         if !may_fall_back && !stream.needs_early_success() {
@@ -169,13 +174,9 @@ impl Plugin for CircuitBreaker {
         Ok(Flow::Reply(reply))
     }
 
-    fn on_request_end(
-        &self,
-        stream: &mut Admission,
-        _exchange: &mut Exchange,
-    ) -> Result<(), Error> {
+    fn on_request_end(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<(), Error> {
         if stream.needs_request_end() {
-            let now = self.clock.now()?;
+            let now = exchange.now(self.clock)?;
             let mut tables = self.tables.at(now);
             let delta = self.instance.on_request_complete(stream, now, &mut tables);
             self.apply_all(&delta);
@@ -195,7 +196,7 @@ impl Plugin for CircuitBreaker {
             return Ok(());
         }
         let mut envoy = EnvoyStream::new(exchange);
-        let now = self.clock.now()?;
+        let now = exchange.now(self.clock)?;
         let records = self
             .instance
             .on_log(stream, &mut envoy, now, &mut self.tables.at(now));

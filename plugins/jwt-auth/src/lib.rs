@@ -183,12 +183,12 @@ impl JwtAuth {
         // With a predictable seed, an attacker could craft a token that the cache takes for a valid one.
         self.seeded?;
         let attributes = RequestAttributes::fetch(exchange, needs)?;
-        let subject = Subject::new(exchange.request()?, attributes.route());
         // Only fetched documents have an age on this clock, and requests wait only for those.
         let steady = match self.fetching.is_idle() {
             true => Nanos::ZERO,
-            false => self.clock.now()?,
+            false => exchange.now(self.clock)?,
         };
+        let subject = Subject::new(exchange.request()?, attributes.route());
         let now = Now {
             wall: wall_clock()?,
             steady,

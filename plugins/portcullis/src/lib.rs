@@ -1,10 +1,25 @@
-//! The list of all plugins, for the native scenarios, `portcullis-validate` and the checks of the documentation.
+//! All plugins: the list of them, for the native scenarios, `portcullis-validate` and the checks of the
+//! documentation, and all of them as one [chain](Portcullis), which is the module `dist/portcullis.wasm`.
 //!
 //! This is the only list of plugins in the code. Everything else (make, schemas, scenarios, packages) uses the
 //! folders in `plugins`.
 
 use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::{Policy, References};
+use portcullis_host::{Chain, Pair};
+
+/// All plugins in one module, in the order in which requests pass them; `portcullis_policy` gives the reasons for
+/// this order.
+pub type Portcullis = Pair<
+    security_headers::SecurityHeaders,
+    Pair<
+        jwt_auth::JwtAuth,
+        Pair<
+            rate_limit::RateLimit,
+            Pair<circuit_breaker::CircuitBreaker, retry_budget::RetryBudget>,
+        >,
+    >,
+>;
 
 /// One line for each plugin, by its [`Plugin`](portcullis_host::Plugin) type and its policy.
 macro_rules! plugins {
@@ -14,6 +29,9 @@ macro_rules! plugins {
 
         /// The function that starts the module of this name, in snake case.
         pub fn start(name: &str) -> Option<fn()> {
+            if name == ONE_MODULE.name {
+                return Some(portcullis_host::start::<Portcullis>);
+            }
             $(
                 if name == <$plugin::Policy as Policy>::NAME {
                     return Some(portcullis_host::start::<$plugin::$type>);
@@ -32,7 +50,22 @@ plugins! {
     security_headers: SecurityHeaders,
 }
 
-/// A plugin and its configuration reader.
+/// The plugins in the order in which requests pass [`Portcullis`].
+pub fn order() -> Vec<&'static str> {
+    Portcullis::members()
+}
+
+/// The module of all plugins. It is no plugin itself, and so not in [`ALL`].
+pub const ONE_MODULE: Entry = Entry {
+    name: <Portcullis as Chain>::NAME,
+    schema: include_str!("../schema.json"),
+    read: |document| {
+        let config = Portcullis::read(document)?;
+        Ok(Portcullis::references(config))
+    },
+};
+
+/// A module and its configuration reader.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Its name in snake case, such as `rate_limit`.
@@ -55,7 +88,7 @@ impl Entry {
         }
     }
 
-    /// Reads a configuration as the plugin does in Envoy.
+    /// Reads a configuration as the module does in Envoy.
     ///
     /// # Errors
     /// All errors in the configuration.

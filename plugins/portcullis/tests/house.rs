@@ -13,12 +13,15 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
+/// The folder of all plugins together, which is no plugin.
+const CHAIN: &str = "portcullis";
+
 /// The folders of all plugins.
 fn plugins() -> Vec<PathBuf> {
     let folders = fs::read_dir(root().join("plugins")).unwrap();
     let folders = folders.map(|folder| folder.unwrap().path());
     let mut folders: Vec<PathBuf> = folders
-        .filter(|folder| folder.join("module").is_dir())
+        .filter(|folder| folder.join("module").is_dir() && name(folder) != CHAIN)
         .collect();
     folders.sort();
     folders
@@ -68,16 +71,60 @@ fn arrows_run_downward_only() {
             plugin.join("policy"),
             &["portcullis-core", "portcullis-table"],
         );
-        may(
-            plugin.clone(),
-            &[
-                "portcullis-core",
-                "portcullis-table",
-                "portcullis-host",
-                &policy,
-            ],
-        );
+        let mut known = vec![
+            "portcullis-core",
+            "portcullis-table",
+            "portcullis-host",
+            &policy,
+        ];
+        // It reads the state of breakers.
+        if name(&plugin) == "retry-budget" {
+            known.push("circuit-breaker-policy");
+        }
+        may(plugin.clone(), &known);
     }
+}
+
+/// It joins the plugins, and has nothing of its own beside them.
+#[test]
+fn the_chain_knows_all_plugins_and_only_them() {
+    let with_shared = |names: Vec<String>| {
+        let shared = ["portcullis-core", "portcullis-host"].map(str::to_owned);
+        let mut names: Vec<String> = names.into_iter().chain(shared).collect();
+        names.sort();
+        names
+    };
+    let chain = root().join("plugins").join(CHAIN);
+    let names = plugins().into_iter().map(|it| name(&it).to_owned());
+    let names: Vec<String> = names.collect();
+    let mut found = arrows(&chain);
+    found.sort();
+    assert_eq!(found, with_shared(names.clone()));
+    let policies = names.iter().map(|name| format!("{name}-policy"));
+    let mut policies: Vec<String> = policies.collect();
+    policies.sort();
+    let mut found = arrows(&chain.join("policy"));
+    found.sort();
+    assert_eq!(found, policies);
+}
+
+/// In the documented order, which is that of the example with five modules.
+#[test]
+fn the_chain_has_every_plugin_in_order() {
+    let order = portcullis::order();
+    assert_eq!(order, portcullis_policy::MEMBERS);
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    let listed: Vec<&str> = portcullis::ALL.iter().map(|plugin| plugin.name).collect();
+    assert_eq!(sorted, listed);
+
+    let example = root().join("envoy/examples/all-plugins.yaml");
+    let example = fs::read_to_string(example).unwrap();
+    let places = order.iter().map(|name| {
+        let module = format!("dist/{name}.wasm");
+        example.find(&module).unwrap()
+    });
+    assert!(places.is_sorted());
 }
 
 /// A folder that is forgotten in the list would be built and never checked.

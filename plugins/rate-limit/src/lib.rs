@@ -82,6 +82,7 @@ impl Plugin for RateLimit {
         }
         let needs = self.instance.needs();
         let attributes = RequestAttributes::fetch(exchange, needs)?;
+        let now = exchange.now(self.clock)?;
         let nothing = HeaderMap::default();
         let headers = match needs.headers {
             true => exchange.request()?,
@@ -89,7 +90,6 @@ impl Plugin for RateLimit {
         };
         let subject = Subject::new(headers, attributes.route());
         let request = attributes.request(&subject);
-        let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
         let evaluation = self.instance.on_request(&request, now, tables);
         self.count(&evaluation);
@@ -116,8 +116,8 @@ impl Plugin for RateLimit {
         let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_response()) else {
             return Ok(Flow::Continue);
         };
+        let now = exchange.now(self.clock)?;
         let response = exchange.response()?;
-        let now = self.clock.now()?;
         let tables = &mut self.tables.at(now);
         let events = self.instance.on_response(evaluation, response, now, tables);
         for (limit, events) in events {

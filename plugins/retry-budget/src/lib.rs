@@ -9,7 +9,7 @@ use portcullis_core::config::Name;
 use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_host::{
-    Error, Exchange, Failure, Flow, Instance, MetricNames, Phase, Plugin, Property,
+    Error, Exchange, Failure, Flow, HandedOver, Instance, MetricNames, Phase, Plugin, Property,
     RequestAttributes, SteadyClock, TableSpec, Tables, random,
 };
 pub use retry_budget_policy::RetryBudget as Policy;
@@ -120,11 +120,12 @@ impl Plugin for RetryBudget {
             && exchange
                 .property(Property::INTERNAL_REDIRECTS)?
                 .is_some_and(|number| !number.is_empty());
+        let now = exchange.now(self.clock)?;
+        let handed_over = exchange.handed_over();
         let headers = exchange.request()?;
         let subject = Subject::new(headers, attributes.route());
         let request = attributes.request(&subject);
-        let is_open = |query| self.is_open(query);
-        let now = self.clock.now()?;
+        let is_open = |query| self.is_open(query, &handed_over);
         let tables = &mut self.tables.at(now);
         let evaluation = self
             .instance
@@ -231,7 +232,7 @@ impl RetryBudget {
             .ok()
             .and_then(Option::as_deref)
             .unwrap_or_default();
-        let now = self.clock.now()?;
+        let now = exchange.now(self.clock)?;
         let recorded = self
             .instance
             .record(evaluation, report, now, &mut self.tables.at(now));
@@ -259,10 +260,10 @@ impl RetryBudget {
         }
     }
 
-    fn is_open(&self, query: BreakerQuery) -> bool {
+    fn is_open(&self, query: BreakerQuery, handed_over: &HandedOver) -> bool {
         let breaker = self.breakers.get(query.budget.index());
         let breaker = breaker.and_then(Option::as_ref);
-        breaker.is_some_and(|breaker| breaker.is_open(query))
+        breaker.is_some_and(|breaker| breaker.is_open(query, handed_over))
     }
 
     fn metrics(&self, budget: BudgetId) -> Option<&BudgetMetrics> {

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use portcullis_core::breaker_snapshot::{self, Snapshot};
-use portcullis_host::{Gauge, SharedValue};
+use portcullis_core::breaker_snapshot::{self, CircuitState, Snapshot};
+use portcullis_host::{Gauge, HandedOver, SharedValue};
 use retry_budget_policy::{BreakerName, BreakerQuery};
 
 /// A breaker, seen through the [snapshot](breaker_snapshot) that circuit-breaker writes.
@@ -33,8 +33,16 @@ impl RespectedBreaker {
         respected
     }
 
-    /// Whether the breaker is open. It is not if it is missing or its snapshot cannot be read.
-    pub(crate) fn is_open(&self, query: BreakerQuery) -> bool {
+    /// Whether the breaker is open. It is not if it is missing or its snapshot cannot be read. A circuit-breaker in
+    /// the same module has handed over the state of the circuit, and the snapshot is not read then.
+    pub(crate) fn is_open(&self, query: BreakerQuery, handed_over: &HandedOver) -> bool {
+        let state = handed_over.get::<CircuitState>(&self.snapshot);
+        if let Some(state) = state
+            && (state.shape, state.key) == (query.shape, query.key)
+        {
+            self.missing.set(0);
+            return state.is_open;
+        }
         let snapshot = self.read();
         if !snapshot.has_breaker() && !self.is_logged.replace(true) {
             let BreakerName { policy, breaker } = &self.name;

@@ -132,6 +132,18 @@ pub struct Entry {
     pub label: String,
 }
 
+/// The state of the circuit that the current request belongs to. circuit-breaker knows it from its table, more exactly
+/// than any snapshot, and hands it over to later plugins of the same module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitState {
+    /// A hash of the parts of the key.
+    pub shape: u64,
+    /// The key.
+    pub key: KeyHash,
+    /// Whether the circuit is open.
+    pub is_open: bool,
+}
+
 /// A snapshot, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {

@@ -4,7 +4,8 @@
 //! matters: nothing here merges, reorders or re-encodes headers. Names are lower-case, as proxies pass them;
 //! pseudo-headers (`:path`) are ordinary entries.
 //!
-//! The map applies and records every change, so that the next policy sees it and the host can carry it out.
+//! The map applies and records every change, so that the next policy sees it and the host can carry it out. A later
+//! change of a header replaces the earlier ones, so the host carries out no change that nobody would see.
 
 use bytes::Bytes;
 
@@ -18,6 +19,8 @@ pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 pub struct HeaderMap {
     entries: Vec<(Bytes, Bytes)>,
     changes: Vec<Change>,
+    /// The headers that have changes and were not received.
+    added: Vec<Bytes>,
 }
 
 /// One change to a header map.
@@ -33,12 +36,25 @@ pub enum Change {
     SetLines(Bytes, Vec<Bytes>),
 }
 
+impl Change {
+    /// The name of the header.
+    fn name(&self) -> &Bytes {
+        match self {
+            Self::Set(name, _)
+            | Self::Append(name, _)
+            | Self::Remove(name)
+            | Self::SetLines(name, _) => name,
+        }
+    }
+}
+
 impl HeaderMap {
     /// A map of the given entries, without changes.
     pub fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
         Self {
             entries,
             changes: Vec::new(),
+            added: Vec::new(),
         }
     }
 
@@ -46,6 +62,7 @@ impl HeaderMap {
     pub fn reset_to(&mut self, other: &Self) {
         self.entries.clone_from(&other.entries);
         self.changes.clear();
+        self.added.clear();
     }
 
     /// The first value of a header.
@@ -82,18 +99,37 @@ impl HeaderMap {
     /// Replaces all values of the header by this one.
     pub fn set(&mut self, name: Bytes, value: Bytes) {
         let mut lines = self.entries.iter_mut().filter(|(other, _)| *other == name);
-        match (lines.next(), lines.next()) {
-            (Some((_, old)), None) => old.clone_from(&value),
-            (None, _) => self.entries.push((name.clone(), value.clone())),
-            (Some(_), Some(_)) => self.replace_lines(&name, std::slice::from_ref(&value)),
-        }
-        self.changes.push(Change::Set(name, value));
+        let is_absent = match (lines.next(), lines.next()) {
+            (Some((_, old)), None) => {
+                old.clone_from(&value);
+                false
+            }
+            (None, _) => {
+                self.entries.push((name.clone(), value.clone()));
+                true
+            }
+            (Some(_), Some(_)) => {
+                self.replace_lines(&name, std::slice::from_ref(&value));
+                false
+            }
+        };
+        self.note_addition(&name, is_absent);
+        self.replace_changes(Change::Set(name, value));
     }
 
     /// Adds one line to the header.
     pub fn append(&mut self, name: Bytes, value: Bytes) {
+        let is_absent = !self.entries.iter().any(|(other, _)| *other == name);
+        self.note_addition(&name, is_absent);
         self.entries.push((name.clone(), value.clone()));
-        self.changes.push(Change::Append(name, value));
+        let removed = self
+            .changes
+            .iter_mut()
+            .find(|change| matches!(change, Change::Remove(other) if *other == name));
+        match removed {
+            Some(change) => *change = Change::Set(name, value),
+            None => self.changes.push(Change::Append(name, value)),
+        }
     }
 
     /// Removes every line of the header. Returns false if it had none; then nothing is recorded.
@@ -102,7 +138,13 @@ impl HeaderMap {
         self.entries.retain(|(other, _)| *other != name);
         let removed = self.entries.len() != before;
         if removed {
-            self.changes.push(Change::Remove(name));
+            match self.added.iter().position(|other| *other == name) {
+                Some(index) => {
+                    self.added.swap_remove(index);
+                    self.changes.retain(|change| *change.name() != name);
+                }
+                None => self.replace_changes(Change::Remove(name)),
+            }
         }
         removed
     }
@@ -130,10 +172,30 @@ impl HeaderMap {
     /// Replaces all lines of the header by these.
     pub fn set_lines(&mut self, name: Bytes, lines: Vec<Bytes>) {
         self.replace_lines(&name, &lines);
-        self.changes.push(Change::SetLines(name, lines));
+        self.replace_changes(Change::SetLines(name, lines));
     }
 
-    /// All changes so far, in order.
+    /// Notes whether the header is one that was not received. A header with changes has its note already.
+    fn note_addition(&mut self, name: &Bytes, is_absent: bool) {
+        if is_absent && !self.changes.iter().any(|change| change.name() == name) {
+            self.added.push(name.clone());
+        }
+    }
+
+    /// Notes a change that takes the place of all others of its header.
+    fn replace_changes(&mut self, change: Change) {
+        let name = change.name();
+        match self.changes.iter().position(|other| other.name() == name) {
+            None => self.changes.push(change),
+            Some(first) => {
+                let name = name.clone();
+                self.changes.retain(|other| *other.name() != name);
+                self.changes.insert(first, change);
+            }
+        }
+    }
+
+    /// All changes so far. No change undoes an earlier one of the same header.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
@@ -203,6 +265,77 @@ mod tests {
         assert!(headers.changes().is_empty());
         assert!(headers.remove("a".into()));
         assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+    }
+
+    #[test]
+    fn the_last_value_of_a_header_is_the_only_change() {
+        let mut headers = map(&[("a", "1")]);
+        headers.set("x".into(), "1".into());
+        headers.set("a".into(), "2".into());
+        headers.set("x".into(), "2".into());
+        let set = |name, value| Change::Set(Bytes::from_static(name), Bytes::from_static(value));
+        assert_eq!(headers.changes(), [set(b"x", b"2"), set(b"a", b"2")]);
+        headers.append("a".into(), "3".into());
+        headers.set("a".into(), "4".into());
+        assert_eq!(headers.changes(), [set(b"x", b"2"), set(b"a", b"4")]);
+        assert_eq!(lines(&headers), ["a: 4", "x: 2"]);
+    }
+
+    #[test]
+    fn what_was_added_and_removed_was_never_there() {
+        let mut headers = map(&[("a", "1")]);
+        headers.set("x".into(), "1".into());
+        headers.append("y".into(), "1".into());
+        headers.append("y".into(), "2".into());
+        headers.append("a".into(), "2".into());
+        assert!(headers.remove("x".into()));
+        assert!(headers.remove("y".into()));
+        assert!(headers.remove("a".into()));
+        assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+        headers.append("a".into(), "3".into());
+        assert_eq!(headers.changes(), [Change::Set("a".into(), "3".into())]);
+        assert!(headers.remove("a".into()));
+        assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+    }
+
+    /// What a host does with changes, one after the other.
+    fn carried_out(received: &[(&'static str, &'static str)], changes: &[Change]) -> HeaderMap {
+        let mut headers = map(received);
+        for change in changes {
+            let name = change.name().clone();
+            match change {
+                Change::Set(_, value) => headers.replace_lines(&name, std::slice::from_ref(value)),
+                Change::Append(_, value) => headers.entries.push((name, value.clone())),
+                Change::Remove(_) => headers.replace_lines(&name, &[]),
+                Change::SetLines(_, lines) => headers.replace_lines(&name, lines),
+            }
+        }
+        headers
+    }
+
+    /// Every sequence of four steps on a header that was received and on one that was not.
+    #[test]
+    fn the_changes_lead_to_what_policies_saw() {
+        let received = [("a", "0"), ("b", "0"), ("a", "1")];
+        for code in 0..8_usize.pow(4) {
+            let mut headers = map(&received);
+            for step in 0..4_u32 {
+                let choice = code / 8_usize.pow(step) % 8;
+                let name = Bytes::from_static(if choice < 4 { b"a" } else { b"c" });
+                let value = Bytes::from(format!("{step}"));
+                match choice % 4 {
+                    0 => headers.set(name, value),
+                    1 => headers.append(name, value),
+                    2 => drop(headers.remove(name)),
+                    _ => headers.set_lines(name, vec![value.clone(), value]),
+                }
+            }
+            let sent = carried_out(&received, headers.changes());
+            for name in ["a", "b", "c"] {
+                let of = |map: &HeaderMap| map.get_all(name).cloned().collect::<Vec<_>>();
+                assert_eq!(of(&sent), of(&headers), "{name} after {code:o}");
+            }
+        }
     }
 
     #[test]

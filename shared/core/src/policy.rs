@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::config::{Document, Errors, Name};
+use crate::config::{Document, Errors, Name, member_path};
 
 /// A policy, compiled from its configuration. Its [`Display`](fmt::Display) is the summary for the log: mode,
 /// rules, bounds.
@@ -48,4 +48,34 @@ pub struct References {
     pub respected_breakers: Vec<(String, String)>,
     /// Envoy clusters that this instance calls, each with its JSON path.
     pub clusters: Vec<(String, String)>,
+}
+
+impl References {
+    /// The same references from a member of a larger configuration: their paths begin with that member.
+    #[must_use]
+    pub fn within(self, member: &str) -> Self {
+        let place = |found: Vec<(String, String)>| {
+            let found = found.into_iter().map(|(path, about)| {
+                let inner = path.strip_prefix('$').unwrap_or(&path);
+                (format!("{}{inner}", member_path("$", member)), about)
+            });
+            found.collect()
+        };
+        Self {
+            warnings: place(self.warnings),
+            breakers: self.breakers,
+            respected_breakers: place(self.respected_breakers),
+            clusters: place(self.clusters),
+        }
+    }
+
+    /// The references of two configurations together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.warnings.extend(other.warnings);
+        self.breakers.extend(other.breakers);
+        self.respected_breakers.extend(other.respected_breakers);
+        self.clusters.extend(other.clusters);
+        self
+    }
 }

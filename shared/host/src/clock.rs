@@ -15,10 +15,12 @@ pub struct SteadyClock {
     offset: Result<u64, Status>,
 }
 
-const CLOCK: &str = "clock_time_get";
 const OFFSET: &[u8] = b"portcullis/steady_clock";
 
 impl SteadyClock {
+    /// The call that it depends on.
+    pub(crate) const CALL: &str = "clock_time_get";
+
     /// The clock of this process; the first call starts it. Call it when configuring.
     pub fn open() -> Self {
         let offset = || {
@@ -33,21 +35,22 @@ impl SteadyClock {
         }
     }
 
-    /// The current time. If Envoy does not provide it, this is an error, never a time that stands still.
+    /// The current time, outside of streams; within one, use [`Exchange::now`](crate::Exchange::now). If Envoy does
+    /// not provide it, this is an error, never a time that stands still.
     pub fn now(self) -> Result<Nanos, Error> {
-        let now = || {
-            let offset = self.offset?;
-            Ok(Nanos::new(
-                abi::monotonic_time()?.get().wrapping_add(offset),
-            ))
-        };
-        now().map_err(Error::of(CLOCK))
+        self.at(abi::monotonic_time().map_err(Error::of(Self::CALL))?)
+    }
+
+    /// The time at this time of the monotonic clock.
+    pub(crate) fn at(self, monotonic: Nanos) -> Result<Nanos, Error> {
+        let offset = self.offset.map_err(Error::of(Self::CALL))?;
+        Ok(Nanos::new(monotonic.get().wrapping_add(offset)))
     }
 }
 
 /// The time on the wall clock, which can be set. Use it only to compare with times from elsewhere, such as those in
 /// a token.
 pub fn wall_clock() -> Result<UnixSeconds, Error> {
-    let time = abi::wall_time().map_err(Error::of(CLOCK))?;
+    let time = abi::wall_time().map_err(Error::of(SteadyClock::CALL))?;
     Ok(UnixSeconds::new(time.floor_secs()))
 }

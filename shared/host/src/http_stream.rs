@@ -13,7 +13,6 @@ use crate::exchange::Exchange;
 use crate::logger;
 use crate::phase::Phase;
 use crate::plugin::Flow;
-use crate::property::Property;
 use crate::runner::{Runner, send};
 use crate::timer::{TICK_WHILE_WAITING, tick_after};
 
@@ -70,8 +69,8 @@ impl<C: Chain> HttpStream<C> {
         }
     }
 
-    fn exchange(&self, phase: Phase) -> Exchange {
-        Exchange::new(phase, self.is_request_complete)
+    fn exchange(&self, phase: Phase, runner: &Runner<C>) -> Exchange {
+        Exchange::new(phase, self.is_request_complete, &runner.callbacks)
     }
 
     /// Calls the chain in a phase in which it does not decide the flow.
@@ -84,12 +83,13 @@ impl<C: Chain> HttpStream<C> {
             return;
         };
         let state = &mut self.state.borrow_mut();
-        let ran = runner.run(self.exchange(phase), state, |chain, stream, exchange| {
+        let exchange = self.exchange(phase, runner);
+        let ran = runner.run(exchange, state, |chain, stream, exchange| {
             handle(chain, stream, exchange)?;
             Ok(Flow::Continue)
         });
         if let Some(observed) = &mut self.observed {
-            observed.failed = observed.failed.or(ran.failed);
+            observed.failed = observed.failed.or(ran.end_failure);
         }
     }
 
@@ -166,14 +166,15 @@ impl<C: Chain> HttpContext for HttpStream<C> {
             };
         };
         let state = &mut self.state.borrow_mut();
-        let ran = runner.run(self.exchange(Phase::Response), state, C::on_response);
+        let exchange = self.exchange(Phase::Response, runner);
+        let ran = runner.run(exchange, state, C::on_response);
         if let Some(observed) = &mut self.observed {
             observed.response = true;
-            observed.failed = observed.failed.or(ran.failed);
+            observed.failed = observed.failed.or(ran.end_failure);
         }
         let passes = match ran.flow {
             Flow::Reply(reply) => {
-                runner.reply_in_place(&reply, state, self.exchange(Phase::Response))
+                runner.reply_in_place(&reply, state, self.exchange(Phase::Response, runner))
             }
             Flow::Continue | Flow::Wait => true,
         };
@@ -194,41 +195,24 @@ impl<C: Chain> HttpContext for HttpStream<C> {
         };
         runner.waiting.remove(self.id);
         let state = &mut self.state.borrow_mut();
-        let misses_response =
-            C::NEEDS_STREAM_END && self.observed.as_ref().is_some_and(|it| !it.response);
-        let ran = runner.run(
-            self.exchange(Phase::Log),
-            state,
-            |chain, stream, exchange| {
-                chain.on_log(stream, exchange)?;
-                match misses_response && has_response(exchange)? {
-                    true => Err(Error::NotCalled("proxy_on_response_headers")),
-                    false => Ok(Flow::Continue),
-                }
-            },
-        );
+        let mut exchange = self.exchange(Phase::Log, runner);
+        exchange.misses_response = self.observed.as_ref().is_some_and(|it| !it.response);
+        let ran = runner.run(exchange, state, |chain, stream, exchange| {
+            chain.on_log(stream, exchange)?;
+            Ok(Flow::Continue)
+        });
         if let Some(observed) = &mut self.observed {
             observed.end = true;
-            observed.failed = observed.failed.or(ran.failed);
+            observed.failed = observed.failed.or(ran.end_failure);
         }
     }
-}
-
-/// Whether a stream that has ended had a response from its upstream, and a client that waited for it.
-fn has_response(exchange: &Exchange) -> Result<bool, Error> {
-    let details = exchange.property(Property::RESPONSE_CODE_DETAILS)?;
-    if details.as_deref() != Some(Property::VIA_UPSTREAM) {
-        return Ok(false);
-    }
-    let flags = exchange.number(Property::RESPONSE_FLAGS)?;
-    Ok(flags.unwrap_or_default() & Property::CLIENT_GONE == 0)
 }
 
 /// Envoy deletes the context after the end of the stream, on which a chain may depend.
 impl<C: Chain> Drop for HttpStream<C> {
     fn drop(&mut self) {
         if let (Some(runner), Some(observed)) = (&self.runner, &self.observed)
-            && C::NEEDS_STREAM_END
+            && runner.chain.needs_stream_end()
         {
             runner
                 .callbacks

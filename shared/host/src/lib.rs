@@ -87,7 +87,7 @@ pub use abi::Status;
 pub use chain::{Chain, Pair, PairStream, Summary};
 pub use clock::{SteadyClock, wall_clock};
 pub use error::{Error, Failure};
-pub use exchange::Exchange;
+pub use exchange::{Exchange, HandedOver};
 pub use instance::Instance;
 pub use metric_names::MetricNames;
 pub use metrics::{Counter, CountersBy, Gauge, Metrics, TableMetrics};

@@ -1,5 +1,7 @@
 //! Runs the callbacks of a configured chain: calls the plugins, carries out their changes, and sends their replies.
 
+use std::rc::Rc;
+
 use portcullis_core::reply::Reply;
 use portcullis_core::time::Nanos;
 
@@ -24,7 +26,7 @@ const SLICE_REQUESTS: usize = 32;
 /// progress.
 pub(crate) struct Runner<C: Chain> {
     pub(crate) chain: C,
-    pub(crate) callbacks: CallbackMonitor,
+    pub(crate) callbacks: Rc<CallbackMonitor>,
     pub(crate) waiting: WaitQueue<C::Stream>,
     warnings: WarningLimiter,
 }
@@ -32,15 +34,15 @@ pub(crate) struct Runner<C: Chain> {
 /// The result of a callback.
 pub(crate) struct Ran {
     pub(crate) flow: Flow,
-    /// The first failure.
-    pub(crate) failed: Option<Error>,
+    /// The first failure of a plugin that depends on learning how streams end.
+    pub(crate) end_failure: Option<Error>,
 }
 
 impl<C: Chain> Runner<C> {
     pub(crate) fn new(chain: C, callbacks: CallbackMonitor) -> Self {
         Self {
             chain,
-            callbacks,
+            callbacks: Rc::new(callbacks),
             waiting: WaitQueue::default(),
             warnings: WarningLimiter::default(),
         }
@@ -84,7 +86,7 @@ impl<C: Chain> Runner<C> {
             return Flow::Continue;
         };
         self.callbacks.cannot_resume(error);
-        let mut exchange = Exchange::new(Phase::Request, is_complete);
+        let mut exchange = Exchange::new(Phase::Request, is_complete, &self.callbacks);
         exchange.note(C::NAME, error);
         let flow = self.chain.on_error(stream, &mut exchange, Failure::NotDone);
         self.warn(exchange.failures(), Phase::Request);
@@ -93,23 +95,8 @@ impl<C: Chain> Runner<C> {
 
     /// Judges a request; `is_complete` if it has neither a body nor trailers.
     pub(crate) fn request(&self, stream: &mut C::Stream, is_complete: bool) -> Flow {
-        let exchange = Exchange::new(Phase::Request, is_complete);
-        self.run(exchange, stream, |chain, stream, exchange| {
-            if C::NEEDS_STREAM_END
-                && let Err(error) = self.callbacks.check_stream_end()
-            {
-                let flow = flow_after(chain, stream, exchange, Err(error));
-                if flow != Flow::Continue {
-                    return Ok(flow);
-                }
-            }
-            let flow = chain.on_request(stream, exchange)?;
-            if flow == Flow::Wait {
-                self.callbacks.check_waiting()?;
-            }
-            Ok(flow)
-        })
-        .flow
+        let exchange = Exchange::new(Phase::Request, is_complete, &self.callbacks);
+        self.run(exchange, stream, C::on_request).flow
     }
 
     /// Calls the chain, and carries out its changes.
@@ -132,8 +119,10 @@ impl<C: Chain> Runner<C> {
             }
         }
         self.warn(exchange.failures(), exchange.phase());
-        let failed = exchange.failures().first().map(|(_, error)| *error);
-        Ran { flow, failed }
+        Ran {
+            flow,
+            end_failure: exchange.end_failure,
+        }
     }
 
     /// Answers the stream; false if Envoy does not accept the reply.

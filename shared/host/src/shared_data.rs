@@ -31,6 +31,8 @@
 //!
 //! Only an absent key takes this path. A key that exists costs a read and a swap, as usual.
 
+use std::rc::Rc;
+
 use portcullis_core::config::Name;
 use portcullis_core::time::Nanos;
 use portcullis_table::{Edit, GaveUp};
@@ -202,7 +204,7 @@ fn cache_written(
 /// One value that all workers share, initially empty. State by key belongs in [`Tables`](crate::Tables) instead.
 #[derive(Debug)]
 pub struct SharedValue {
-    key: String,
+    key: Rc<str>,
 }
 
 impl SharedValue {
@@ -218,7 +220,12 @@ impl SharedValue {
         if let Err(status) = created {
             log::error!("shared value {key} cannot be created: {status:?}");
         }
-        Self { key }
+        Self { key: key.into() }
+    }
+
+    /// The key, which no other value has.
+    pub(crate) fn key(&self) -> &Rc<str> {
+        &self.key
     }
 
     /// Reads the value.

@@ -19,6 +19,8 @@
 //! | any other | [`DEFAULT_ROUTE`] | [`Cluster::Upstream`] |
 //!
 //! Requests and responses have the number of attempts in `x-envoy-attempt-count`.
+//!
+//! The plugins of a scenario run in one module each, or all in one module: see [`placement`].
 
 #![allow(
     clippy::expect_used,
@@ -29,6 +31,7 @@
 
 pub mod capabilities;
 mod message;
+pub mod placement;
 
 pub mod contract;
 pub mod tokens;
@@ -60,6 +63,7 @@ pub struct Scenario {
 }
 
 /// A filter in a chain.
+#[derive(Clone, Debug)]
 pub enum Filter {
     /// A plugin, by the name of its module in `dist`, with its configuration in JSON.
     Plugin {

@@ -203,7 +203,9 @@ fn check_documents(documents: &[Node], plugin: Option<Plugin>, report: &mut Repo
         .collect();
     for it in &checked {
         for (path, name) in &it.read.respected_breakers {
-            if let Some(warning) = warnings::breaker(name, it.found.vm, &breakers) {
+            if let Some(warning) =
+                warnings::breaker(name, &it.read.breakers, it.found.vm, &breakers)
+            {
                 let line = it.lines.find(path);
                 let message = format!("{path}: {warning}");
                 report.add(line, Severity::Warning, Some(it.plugin), message);

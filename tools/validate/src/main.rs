@@ -18,7 +18,8 @@ configurations), Istio (WasmPlugin, TrafficExtension, EnvoyFilter) or Envoy Gate
 - is standard input.
 
   --plugin NAME  the plugin, if the module, image, root_id, filter or file name does not identify it:
-                 circuit_breaker, jwt_auth, rate_limit, retry_budget or security_headers
+                 circuit_breaker, jwt_auth, rate_limit, retry_budget, security_headers, or
+                 portcullis for the module of all plugins
   --strict       treat warnings as errors
   --schema       print the JSON Schema of the plugin's configuration
   --version      print the version

@@ -1,4 +1,4 @@
-//! The plugins and their configuration readers.
+//! The plugins and the module of all plugins, and their configuration readers.
 
 use std::fmt;
 
@@ -6,14 +6,20 @@ use portcullis::Entry;
 use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::References;
 
-/// One of the plugins.
+/// One of the plugins, or the module of all of them.
 #[derive(Clone, Copy)]
 pub struct Plugin(&'static Entry);
 
 impl Plugin {
-    /// All of them.
+    /// All of them. The module of all plugins is the last.
     pub fn all() -> impl Iterator<Item = Self> {
-        portcullis::ALL.iter().map(Self)
+        let plugins = portcullis::ALL.iter();
+        plugins.chain([&portcullis::ONE_MODULE]).map(Self)
+    }
+
+    /// Whether this is the module of all plugins.
+    pub(crate) fn is_one_module(self) -> bool {
+        self.0.name == portcullis::ONE_MODULE.name
     }
 
     /// Its name, such as `rate-limit`.
@@ -40,17 +46,16 @@ impl Plugin {
             .next()?
             .to_ascii_lowercase()
             .replace('_', "-");
-        let file = file
-            .strip_prefix("portcullis")
-            .and_then(|rest| rest.strip_prefix(['-', '.']))
-            .unwrap_or(&file);
-        Self::all().find(|plugin| {
-            file.strip_prefix(&plugin.name()).is_some_and(|rest| {
-                let version = rest.strip_prefix('-').map(|it| it.trim_start_matches('v'));
-                rest.is_empty()
-                    || rest.starts_with(['.', ':', '@', '?'])
-                    || version.is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()))
-            })
+        let rest = file.strip_prefix("portcullis");
+        let named = rest.and_then(|rest| rest.strip_prefix(['-', '.']));
+        let named = named.unwrap_or(&file);
+        Self::all().find(|plugin| match plugin.is_one_module() {
+            // `portcullis.acme` is something else.
+            true => rest.is_some_and(|rest| is_version(rest) || is_module(rest)),
+            false => {
+                let rest = named.strip_prefix(&plugin.name());
+                rest.is_some_and(|rest| is_version(rest) || rest.starts_with('.'))
+            }
         })
     }
 
@@ -58,6 +63,18 @@ impl Plugin {
     pub(crate) fn read(self, text: &[u8]) -> Result<References, Errors> {
         self.0.read(Document::parse(text)?)
     }
+}
+
+/// Whether this is all that a name has behind a plugin's name: nothing, a version or a digest.
+fn is_version(rest: &str) -> bool {
+    let version = rest.strip_prefix('-').map(|it| it.trim_start_matches('v'));
+    rest.is_empty()
+        || rest.starts_with([':', '@', '?'])
+        || version.is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn is_module(rest: &str) -> bool {
+    [".wasm", ".json"].iter().any(|end| rest.starts_with(end))
 }
 
 impl PartialEq for Plugin {
@@ -93,7 +110,19 @@ mod tests {
             assert_eq!(Plugin::called(name), Plugin::named("rate-limit"), "{name}");
         }
         for name in [
+            "dist/portcullis.wasm",
+            "portcullis",
+            "/etc/envoy/portcullis-0.2.0.wasm",
+            "oci://registry.example/portcullis/portcullis:0.1.0",
+            "registry.example/portcullis@sha256:00",
+        ] {
+            assert_eq!(Plugin::called(name), Plugin::named("portcullis"), "{name}");
+        }
+        for name in [
             "",
+            "portcullis.acme",
+            "portcullis-by-acme",
+            "portcullises",
             "my-rate-limit.wasm",
             "rate-limiter",
             "rate-limit-by-acme",

@@ -47,6 +47,9 @@ pub(crate) fn failure(found: &FoundPlugin<'_>, plugin: Plugin) -> Option<String>
         (Failure::Open, _) if plugin.name() == "jwt-auth" => {
             Some("fails open: if jwt-auth fails, requests pass without a token".to_owned())
         }
+        (Failure::Open, _) if plugin.is_one_module() => Some(
+            "fails open: if the module fails, requests pass without any of its plugins".to_owned(),
+        ),
         (Failure::Closed, Platform::Envoy) => Some(
             "no `failure_policy: FAIL_RELOAD`: if the plugin fails, this worker answers 503 until Envoy \
              restarts"
@@ -78,17 +81,28 @@ pub(crate) fn clusters(document: &Node) -> Option<Vec<&str>> {
     )
 }
 
-/// Warns about a breaker that a budget respects and that no known circuit-breaker defines.
-pub(crate) fn breaker(name: &str, vm: Vm<'_>, known: &[(Vm<'_>, String)]) -> Option<String> {
-    if vm == Vm::Own {
+/// Warns about a breaker that a budget respects and that no known circuit-breaker defines. `own` lists the breakers of
+/// the same module.
+pub(crate) fn breaker(
+    name: &str,
+    own: &[String],
+    vm: Vm<'_>,
+    known: &[(Vm<'_>, String)],
+) -> Option<String> {
+    if own.iter().any(|other| other == name) {
+        return None;
+    }
+    if vm == Vm::Own && own.is_empty() {
         return Some(
             "cannot find any breaker: Envoy Gateway gives each plugin its own vm_id, and plugins share state only \
              within one vm_id"
                 .to_owned(),
         );
     }
-    let mut others = known.iter().filter(|(other, _)| *other == vm).peekable();
-    if others.peek().is_none() || others.any(|(_, other)| other == name) {
+    let in_sight = known.iter().filter(|(other, _)| *other == vm);
+    let mut others = in_sight.filter(|_| vm != Vm::Own).peekable();
+    let is_none_in_sight = own.is_empty() && others.peek().is_none();
+    if is_none_in_sight || others.any(|(_, other)| other == name) {
         return None;
     }
     Some(format!(

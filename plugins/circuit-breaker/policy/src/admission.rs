@@ -9,12 +9,13 @@ use super::machine::{Candidate, Ended, Refusal, Report, Ticket};
 use super::response::Response;
 use super::verdict::Finding;
 use super::{BreakerId, CircuitBreaker};
+use portcullis_core::breaker_snapshot::CircuitState;
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::key::{Key, Request, label};
 use portcullis_core::label::Label;
 use portcullis_core::readings::Fit;
 use portcullis_core::time::Nanos;
-use portcullis_table::{GaveUp, Store};
+use portcullis_table::{GaveUp, KeyHash, Store};
 
 /// `Retry-After` when the wait is unknown.
 const UNKNOWN_WAIT: Nanos = Nanos::SECOND;
@@ -92,6 +93,8 @@ pub struct Check {
     pub(super) decision: Decision,
     pub(super) held: Option<Held>,
     pub(super) effects: Vec<Effects>,
+    /// The key, and whether its circuit is open, if that is known.
+    pub(super) circuit_is_open: Option<(KeyHash, bool)>,
     /// How long the client should wait if it is rejected.
     wait: Nanos,
 }
@@ -290,6 +293,7 @@ impl CircuitBreaker {
             decision,
             held: None,
             effects: Vec::new(),
+            circuit_is_open: None,
             wait,
         };
         let rejected = |reason, wait| check(Decision::Rejected(reason), wait);
@@ -300,7 +304,10 @@ impl CircuitBreaker {
             Key::Required => return Some(rejected(Reason::MissingKey, base)),
         };
         if breaker.state_override == StateOverride::ForcedOpen {
-            return Some(rejected(Reason::ForcedOpen, base));
+            return Some(Check {
+                circuit_is_open: Some((key, true)),
+                ..rejected(Reason::ForcedOpen, base)
+            });
         }
         let circuit = Circuit {
             key,
@@ -329,8 +336,31 @@ impl CircuitBreaker {
             Err(Refusal::HalfOpen) => rejected(Reason::HalfOpen, UNKNOWN_WAIT),
             Err(Refusal::Bulkhead) => rejected(Reason::Bulkhead, UNKNOWN_WAIT),
         };
+        check.circuit_is_open = match check.decision {
+            Decision::Admitted | Decision::Rejected(Reason::HalfOpen) => Some((key, false)),
+            Decision::Rejected(Reason::CircuitOpen) => Some((key, true)),
+            // The bulkhead rejects whatever the state is.
+            _ => None,
+        };
         check.add(effects);
         Some(check)
+    }
+
+    /// The circuits that the request belongs to, as far as their states are known.
+    pub fn circuit_states(
+        &self,
+        admission: &Admission,
+    ) -> impl Iterator<Item = (BreakerId, CircuitState)> {
+        admission.checks.iter().filter_map(|check| {
+            let (key, is_open) = check.circuit_is_open?;
+            let shape = self.get(check.breaker)?.breaker.shape();
+            let state = CircuitState {
+                shape,
+                key,
+                is_open,
+            };
+            Some((check.breaker, state))
+        })
     }
 
     /// Returns the permits of a request that another breaker rejects.

@@ -68,6 +68,18 @@ impl Document {
         })
     }
 
+    /// Refuses an object without any member; `allowed` are the names of the members that it may have.
+    pub fn refuse_empty(&self, allowed: &[&str]) -> Result<(), Errors> {
+        let is_empty = matches!(&self.root.value, Value::Object(members) if members.is_empty());
+        match is_empty {
+            true => {
+                let message = format!("no member; expected at least one of {}", allowed.join(", "));
+                Err(Error::new(&self.root.path, message).into())
+            }
+            false => Ok(()),
+        }
+    }
+
     /// Reports every member that is still in the document as unknown. `allowed` lists the names of the members
     /// that it may have.
     pub fn finish(mut self, allowed: &[&str]) -> Result<(), Errors> {

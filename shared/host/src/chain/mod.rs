@@ -9,6 +9,7 @@ mod single;
 use std::time::Duration;
 
 use portcullis_core::config::{Document, Errors, Name};
+use portcullis_core::policy::References;
 
 pub use pair::{Pair, PairStream};
 
@@ -60,14 +61,22 @@ pub trait Chain: Sized + 'static {
         vec![Self::NAME]
     }
 
+    /// The references of a configuration, with paths in the whole document.
+    fn references(config: Self::Config) -> References;
+
+    /// The same of a member in the configuration of several plugins.
+    fn member_references(config: Self::Config) -> References {
+        Self::references(config).within(Self::NAME)
+    }
+
     /// Creates the plugins. They define their metrics here.
     fn new(config: Self::Config) -> Self;
 
     /// One line for the log for each plugin.
     fn summaries(&self) -> Vec<Summary>;
 
-    /// See [`Plugin::NEEDS_STREAM_END`](crate::Plugin::NEEDS_STREAM_END).
-    const NEEDS_STREAM_END: bool;
+    /// Whether a configured plugin [depends](crate::Plugin::NEEDS_STREAM_END) on learning how streams end.
+    fn needs_stream_end(&self) -> bool;
 
     /// See [`Plugin::on_error`](crate::Plugin::on_error).
     fn on_error(

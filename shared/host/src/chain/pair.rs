@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portcullis_core::config::{Document, Errors};
+use portcullis_core::policy::References;
 
 use super::{Chain, Summary, flow_after, ignore_flow};
 use crate::error::{Error, Failure};
@@ -31,6 +32,7 @@ impl<A: Chain, B: Chain> Chain for Pair<A, B> {
     type Stream = PairStream<A::Stream, B::Stream>;
 
     fn read(mut document: Document) -> Result<Self::Config, Errors> {
+        document.refuse_empty(&Self::members())?;
         let config = Self::read_member(&mut document);
         let rest = document.finish(&Self::members());
         both(config, rest).map(|(config, ())| config.unwrap_or_default())
@@ -48,6 +50,16 @@ impl<A: Chain, B: Chain> Chain for Pair<A, B> {
         members
     }
 
+    fn references((first, second): Self::Config) -> References {
+        let first = first.map(A::member_references).unwrap_or_default();
+        first.and(second.map(B::member_references).unwrap_or_default())
+    }
+
+    /// The members of a pair within a pair are members of the whole.
+    fn member_references(config: Self::Config) -> References {
+        Self::references(config)
+    }
+
     fn new((first, second): Self::Config) -> Self {
         Self {
             first: first.map(A::new),
@@ -61,7 +73,10 @@ impl<A: Chain, B: Chain> Chain for Pair<A, B> {
         summaries
     }
 
-    const NEEDS_STREAM_END: bool = A::NEEDS_STREAM_END || B::NEEDS_STREAM_END;
+    fn needs_stream_end(&self) -> bool {
+        let first = self.first.as_ref().is_some_and(A::needs_stream_end);
+        first || self.second.as_ref().is_some_and(B::needs_stream_end)
+    }
 
     /// The host carries out the changes of both together, so each plugin that the exchange has reached decides, and
     /// one reply is enough.

@@ -3,23 +3,28 @@
 use std::time::Duration;
 
 use portcullis_core::config::{Document, Errors};
-use portcullis_core::policy::Policy;
+use portcullis_core::policy::{Policy, References};
 
-use super::{Chain, Summary};
+use super::{Chain, Summary, flow_after};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::instance::Instance;
 use crate::plugin::{Flow, Plugin};
+use crate::property::Property;
 use crate::worker::{CallId, CallResponse, Worker};
 
 impl<P: Plugin> Chain for P {
     const NAME: &'static str = P::Policy::NAME;
-    const NEEDS_STREAM_END: bool = P::NEEDS_STREAM_END;
     type Config = <P::Policy as Policy>::Config;
     type Stream = P::Stream;
 
     fn read(document: Document) -> Result<Self::Config, Errors> {
         P::Policy::read(document)
+    }
+
+    fn references(config: Self::Config) -> References {
+        let instance = P::Policy::instance(&config).clone();
+        P::Policy::compile(config).references(&instance)
     }
 
     fn new(config: Self::Config) -> Self {
@@ -33,6 +38,10 @@ impl<P: Plugin> Chain for P {
             instance: instance.name().clone(),
             description: instance.to_string(),
         }]
+    }
+
+    fn needs_stream_end(&self) -> bool {
+        P::NEEDS_STREAM_END
     }
 
     fn on_error(
@@ -49,7 +58,19 @@ impl<P: Plugin> Chain for P {
         stream: &mut Self::Stream,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        P::on_request(self, stream, exchange)
+        if P::NEEDS_STREAM_END
+            && let Err(error) = exchange.callbacks().check_stream_end()
+        {
+            let flow = flow_after(self, stream, exchange, Err(error));
+            if flow != Flow::Continue {
+                return Ok(flow);
+            }
+        }
+        let flow = P::on_request(self, stream, exchange)?;
+        if flow == Flow::Wait {
+            exchange.callbacks().check_waiting()?;
+        }
+        Ok(flow)
     }
 
     fn on_request_end(
@@ -57,7 +78,8 @@ impl<P: Plugin> Chain for P {
         stream: &mut Self::Stream,
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
-        P::on_request_end(self, stream, exchange)
+        let seen = P::on_request_end(self, stream, exchange);
+        noting_failure::<P, _>(exchange, seen)
     }
 
     fn on_response(
@@ -65,15 +87,23 @@ impl<P: Plugin> Chain for P {
         stream: &mut Self::Stream,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        P::on_response(self, stream, exchange)
+        let seen = P::on_response(self, stream, exchange);
+        noting_failure::<P, _>(exchange, seen)
     }
 
     fn on_trailers(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error> {
-        P::on_trailers(self, stream, exchange)
+        let seen = P::on_trailers(self, stream, exchange);
+        noting_failure::<P, _>(exchange, seen)
     }
 
     fn on_log(&self, stream: &mut Self::Stream, exchange: &mut Exchange) -> Result<(), Error> {
-        P::on_log(self, stream, exchange)
+        let seen = P::on_log(self, stream, exchange);
+        let is_missed = P::NEEDS_STREAM_END && exchange.misses_response;
+        let seen = seen.and_then(|()| match is_missed && has_response(exchange)? {
+            true => Err(Error::NotCalled("proxy_on_response_headers")),
+            false => Ok(()),
+        });
+        noting_failure::<P, _>(exchange, seen)
     }
 
     fn tick_period(&self) -> Option<Duration> {
@@ -96,4 +126,27 @@ impl<P: Plugin> Chain for P {
     ) -> Result<(), Error> {
         P::on_call_response(self, worker, call, response)
     }
+}
+
+/// The same result. If it is an error, the plugin may not know how the stream ended.
+fn noting_failure<P: Plugin, T>(
+    exchange: &mut Exchange,
+    result: Result<T, Error>,
+) -> Result<T, Error> {
+    if P::NEEDS_STREAM_END
+        && let Err(error) = &result
+    {
+        exchange.end_failure.get_or_insert(*error);
+    }
+    result
+}
+
+/// Whether a stream that has ended had a response from its upstream, and a client that waited for it.
+fn has_response(exchange: &Exchange) -> Result<bool, Error> {
+    let details = exchange.property(Property::RESPONSE_CODE_DETAILS)?;
+    if details.as_deref() != Some(Property::VIA_UPSTREAM) {
+        return Ok(false);
+    }
+    let flags = exchange.number(Property::RESPONSE_FLAGS)?;
+    Ok(flags.unwrap_or_default() & Property::CLIENT_GONE == 0)
 }

@@ -10,10 +10,12 @@ use serde::Deserialize;
 
 use crate::tiny::{Tiny, TinyConfig};
 
-/// Appends its digit to `x-trace` in both directions, and answers requests to its own path.
+/// Appends its digit to `x-trace` in both directions, and answers requests to its own path. The second depends on
+/// learning how streams end.
 struct Tracer<const FIRST: bool> {
     instance: Instance<Tiny<Config<FIRST>>>,
     seen: Counter,
+    errors: Counter,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +58,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
     fn new(instance: Instance<Self::Policy>) -> Self {
         Self {
             seen: instance.metrics().counter("logged"),
+            errors: instance.metrics().counter("errors"),
             instance,
         }
     }
@@ -64,7 +67,10 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
         &self.instance
     }
 
+    const NEEDS_STREAM_END: bool = !FIRST;
+
     fn on_error(&self, _: &mut Stream, _: &mut Exchange, _: Failure) -> Flow {
+        self.errors.increment();
         Flow::Continue
     }
 
@@ -195,6 +201,38 @@ fn a_refused_configuration_lists_the_errors_of_all_plugins() {
         "$.third: unknown field; allowed: first, second",
     ] {
         assert!(message.contains(line), "{line:?} is missing in\n{message}");
+    }
+}
+
+#[test]
+fn a_missed_end_is_an_error_of_the_plugin_that_depends_on_it() {
+    let host = |config| {
+        Host::builder()
+            .filter(module(config).without_capability("proxy_on_log"))
+            .start()
+            .unwrap()
+    };
+    let both = host(BOTH);
+    both.send(Request::get("/"));
+    both.send(Request::get("/"));
+    assert_eq!(both.counter("portcullis.first.policy=.=a;.;errors"), 0);
+    assert_eq!(both.counter("portcullis.second.policy=.=b;.;errors"), 1);
+
+    let without_it = host(r#"{"first": {"name": "a"}}"#);
+    without_it.send(Request::get("/"));
+    without_it.send(Request::get("/"));
+    assert_eq!(
+        without_it.counter("portcullis.first.policy=.=a;.;errors"),
+        0
+    );
+}
+
+#[test]
+fn a_configuration_without_any_plugin_is_refused() {
+    for empty in ["", "{}"] {
+        let error = Host::builder().filter(module(empty)).start().unwrap_err();
+        let expected = "$: no member; expected at least one of first, second";
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }
 

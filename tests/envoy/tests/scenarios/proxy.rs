@@ -8,6 +8,7 @@ use portcullis_envoy_tests::crashable;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::WasmFilter;
 use portcullis_envoy_tests::upstream::Upstream;
+use portcullis_scenarios::placement::{MODULE, is_one_module};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
@@ -157,8 +158,16 @@ fn all_modules() -> Vec<Value> {
             json!({"name": name, "budgets": [{"name": "a"}]}),
         ),
     ];
+    let plugins = match is_one_module() {
+        true => {
+            let members = plugins.map(|(member, config)| (member.to_owned(), config));
+            vec![(MODULE, Value::Object(members.into_iter().collect()))]
+        }
+        false => plugins.into(),
+    };
     let plugins = plugins
+        .into_iter()
         .map(|(module, config)| WasmFilter::plugin(module).configuration(&config.to_string()));
-    let filters = plugins.into_iter().chain([claims()]);
+    let filters = plugins.chain([claims()]);
     filters.map(|filter| filter.vm_id(name).to_json()).collect()
 }

@@ -11,6 +11,7 @@ use portcullis_envoy_tests::envoy::{Envoy, RefusedListeners};
 use portcullis_envoy_tests::log::LogRecord;
 use portcullis_envoy_tests::message;
 use portcullis_envoy_tests::upstream;
+use portcullis_scenarios::placement::placed;
 use portcullis_scenarios::{
     Cluster, Filter, PendingRequest, Request, Response, Script, Upstream, World,
 };
@@ -69,7 +70,7 @@ impl EnvoyWorld {
     }
 
     fn replace_filters(&self, filters: &[Filter]) -> Result<(), RefusedListeners> {
-        self.stage().replace_filters(&self.vm_id, filters)
+        self.stage().replace_filters(&self.vm_id, &placed(filters))
     }
 
     /// Checks, for every scenario, that no VM failed unless the scenario crashed it.

@@ -16,9 +16,11 @@ mod filters;
 mod messages;
 mod world;
 
+use portcullis_scenarios::placement;
 use world::NativeWorld;
 
 fn main() {
+    assert_eq!(placement::ORDER.as_slice(), portcullis::order());
     portcullis_scenarios::run(
         NativeWorld::start,
         NativeWorld::try_start,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use portcullis_scenarios::placement::placed;
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
     PUBLIC_ROUTE, PUBLIC_TIER, PendingRequest, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON,
@@ -60,6 +61,7 @@ impl NativeWorld {
 
     /// Starts a host with these filters. Returns an error if a filter does not start.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
+        let filters = placed(filters);
         let service = || Service {
             upstream: Upstream::Answers(Response::new(200).without_body()),
             received: Vec::new(),
@@ -76,7 +78,7 @@ impl NativeWorld {
                 })
             });
         // A plugin that lacks a capability may die of that, and the table of capabilities says so.
-        let builder = match filters {
+        let builder = match filters[..] {
             [Filter::Restricted { .. }, ..] => builder.tolerate_crashes(),
             _ => builder,
         };
@@ -268,7 +270,7 @@ impl World for NativeWorld {
     }
 
     fn reconfigure(&mut self, filters: &[Filter]) {
-        let filters = filters.iter().map(native).collect();
+        let filters = placed(filters).iter().map(native).collect();
         let updated = self.host.update(filters);
         updated.unwrap_or_else(|error| panic!("{error}"));
     }

@@ -14,7 +14,10 @@ use crate::markdown::blocks;
 use crate::schema::{self, Schema};
 use crate::{Case, Check, Failure};
 
-/// Examples, as files or folders, that must have all plugins.
+/// The module of all plugins.
+const ONE_MODULE: &str = "portcullis";
+
+/// Examples, as files or folders, that must have all plugins and the module of all plugins.
 const COMPLETE: [&str; 4] = [
     "envoy/examples/all-plugins.yaml",
     "envoy/examples/capability-restriction.yaml",
@@ -70,6 +73,7 @@ pub(crate) fn cases() -> Result<Vec<Case>, Failure> {
     for plugin in plugin_folders()? {
         for file in entries(plugin.join("scenarios/bad"), ".json")? {
             cases.push(refused(&file, file_name(&plugin))?);
+            cases.extend(refused_as_member(&file, file_name(&plugin))?);
         }
     }
     Ok(cases)
@@ -203,7 +207,9 @@ fn complete(example: &Path) -> Result<Case, Failure> {
         there.extend(found.into_iter().map(|plugin| plugin.name));
     }
     let all = plugin_folders()?;
-    let lacking = all.iter().map(|plugin| file_name(plugin).to_owned());
+    let all = all.iter().map(|plugin| file_name(plugin).to_owned());
+    // This one shows the other way: a module for each plugin.
+    let lacking = all.filter(|name| name != ONE_MODULE || example != Path::new(COMPLETE[0]));
     Ok(Case {
         name: format!("{}: all plugins", example.display()),
         check: Check::Complete(lacking.filter(|plugin| !there.contains(plugin)).collect()),
@@ -229,6 +235,27 @@ fn refused(file: &Path, plugin: &str) -> Result<Case, Failure> {
         name: file.display().to_string(),
         check: Check::Refused(filter, expected),
     })
+}
+
+/// The same configuration as a member of that of all plugins: the same errors, with paths that begin with the member.
+fn refused_as_member(file: &Path, plugin: &str) -> Result<Option<Case>, Failure> {
+    let text = read(file)?;
+    let value = serde_json::from_str::<Value>(&text);
+    let is_member = value.is_ok_and(|value| value.get("@type").is_none());
+    if !is_member || plugin == ONE_MODULE {
+        return Ok(None);
+    }
+    let member = plugin.replace('-', "_");
+    let expected = read(&file.with_extension("txt"))?;
+    let begin = format!("$.{member}");
+    let expected = expected
+        .lines()
+        .map(|line| line.replacen('$', &begin, 1) + "\n");
+    let filter = WasmFilter::plugin(ONE_MODULE).configuration(&format!("{{{member:?}: {text}}}"));
+    Ok(Some(Case {
+        name: format!("{}, in one module", file.display()),
+        check: Check::Refused(filter, expected.collect()),
+    }))
 }
 
 /// All Markdown that users read.

@@ -1,13 +1,15 @@
-//! All five plugins on one listener, in the order of the demo, each with work for every request: the cost of using
-//! everything. circuit-breaker judges the upstream, so this needs one: `--upstream`.
+//! All five plugins on one listener, in the order of the demo, each with work for every request, as five modules and as
+//! one: the cost of using everything. circuit-breaker judges the upstream, so this needs one: `--upstream`.
 
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
 use portcullis_scenarios::tokens::Algorithm;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Filter, Variant, circuit_breaker, jwt_auth, rate_limit, retry_budget};
 
+/// Both are measured together.
+const ID: &str = "chain";
 /// Tokens are cached, because clients send each many times.
 const TOKENS: u32 = 1_000;
 
@@ -36,12 +38,18 @@ pub(super) fn variants() -> Vec<Variant> {
         ("retry_budget", json!({"budgets": [budget]})),
     ];
     let token = jwt_auth::token(Algorithm::RS256);
-    let name = "all five plugins, one after the other";
-    let chain = Variant::new("chain", name, Filter::Plugins(plugins), all_work);
-    vec![
-        chain
+    let members = plugins.iter().cloned();
+    let members = members.map(|(member, config)| (member.to_owned(), config));
+    let one_module = Filter::plugin("portcullis", Value::Object(members.collect()));
+    let variant = |name, filter| {
+        let token = token.clone();
+        Variant::new(ID, name, filter, all_work)
             .with_credentials(move |_| jwt_auth::bearer(&token))
-            .with_upstream(),
+            .with_upstream()
+    };
+    vec![
+        variant("all five plugins, five modules", Filter::Plugins(plugins)),
+        variant("all five plugins, one module", one_module),
     ]
 }
 

@@ -8,6 +8,7 @@ mod rate_limit;
 mod retry_budget;
 mod security_headers;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,7 +99,8 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
 
 /// The ids of all variants.
 pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
-    all().map(|variant| variant.id)
+    let ids: BTreeSet<&str> = all().map(|variant| variant.id).collect();
+    ids.into_iter()
 }
 
 fn all() -> impl Iterator<Item = Variant> {

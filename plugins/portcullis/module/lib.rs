@@ -1,0 +1,5 @@
+//! The WebAssembly module `dist/portcullis.wasm`.
+#![cfg(target_arch = "wasm32")]
+#![allow(missing_docs, reason = "the SDK's macro defines a function for Envoy")]
+
+portcullis_host::module!(portcullis::Portcullis);
