@@ -65,8 +65,8 @@ impl Counters {
 
     pub(crate) fn count_check(&self, check: &Check) {
         match check.decision() {
-            Decision::Rejected(reason) => self.rejected.increment(reason),
-            Decision::ShadowRejected(reason) => self.shadow_rejected.increment(reason),
+            Decision::Denied(reason) => self.rejected.increment(reason),
+            Decision::ShadowDenied(reason) => self.shadow_rejected.increment(reason),
             Decision::Admitted | Decision::Released | Decision::Uncounted => {}
         }
         if check.is_error() {

@@ -11,6 +11,7 @@ use super::verdict::Finding;
 use super::{BreakerId, CircuitBreaker};
 use portcullis_core::breaker_snapshot::CircuitState;
 use portcullis_core::config::{Mode, OnError};
+use portcullis_core::evaluation::{self, Evaluate};
 use portcullis_core::key::{Key, Request, label};
 use portcullis_core::label::Label;
 use portcullis_core::readings::Fit;
@@ -118,19 +119,7 @@ pub(super) struct Rejection {
 }
 
 /// What a breaker does with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It admits the request.
-    Admitted,
-    /// It admitted the request, but another breaker rejects it.
-    Released,
-    /// It rejects the request.
-    Rejected(Reason),
-    /// It would reject the request if it were enforced.
-    ShadowRejected(Reason),
-    /// It admits the request because its circuit could not be read or written.
-    Uncounted,
-}
+pub type Decision = evaluation::Decision<Reason>;
 
 /// Why a request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,8 +177,8 @@ impl Check {
         matches!(
             self.decision,
             Decision::Uncounted
-                | Decision::Rejected(Reason::Unavailable)
-                | Decision::ShadowRejected(Reason::Unavailable)
+                | Decision::Denied(Reason::Unavailable)
+                | Decision::ShadowDenied(Reason::Unavailable)
         )
     }
 
@@ -206,7 +195,7 @@ impl Check {
 
     fn rejection(&self) -> Option<Rejection> {
         match self.decision {
-            Decision::Rejected(reason) => Some(Rejection {
+            Decision::Denied(reason) => Some(Rejection {
                 breaker: self.breaker,
                 reason,
                 wait: self.wait,
@@ -214,12 +203,45 @@ impl Check {
             _ => None,
         }
     }
+}
 
-    fn in_shadow(mut self) -> Self {
-        if let Decision::Rejected(reason) = self.decision {
-            self.decision = Decision::ShadowRejected(reason);
+impl evaluation::Check for Check {
+    type Reason = Reason;
+
+    fn decision(&mut self) -> &mut Decision {
+        &mut self.decision
+    }
+}
+
+/// One request before the breakers.
+struct Round<'a, S> {
+    policy: &'a CircuitBreaker,
+    request: &'a Request<'a>,
+    is_complete: bool,
+    now: Nanos,
+    store: &'a mut S,
+}
+
+impl<S: Store> Evaluate for Round<'_, S> {
+    type Rule = BreakerId;
+    type Check = Check;
+
+    /// Behind a breaker that rejects the request, no other is asked: each could only take a permit and return it.
+    fn check(&mut self, breaker: BreakerId, is_denied: bool) -> Option<Check> {
+        if is_denied {
+            return None;
         }
-        self
+        self.policy.check(
+            breaker,
+            self.request,
+            self.is_complete,
+            self.now,
+            self.store,
+        )
+    }
+
+    fn roll_back(&mut self, check: &mut Check) {
+        self.policy.release(check, self.now, self.store);
     }
 }
 
@@ -233,33 +255,19 @@ impl CircuitBreaker {
         store: &mut S,
     ) -> Admission {
         let is_complete = arrival.is_complete;
-        let mut checks = Vec::new();
-        let mut rejection = None;
-        for breaker in self.breakers_in(Mode::Enforce) {
-            let check = self.check(breaker, request, is_complete, now, store);
-            rejection = check.as_ref().and_then(Check::rejection);
-            checks.extend(check);
-            if rejection.is_some() {
-                break;
-            }
-        }
-        if rejection.is_some() {
-            for check in &mut checks {
-                self.release(check, now, store);
-            }
-        } else {
-            for breaker in self.breakers_in(Mode::Shadow) {
-                let check = self.check(breaker, request, is_complete, now, store);
-                checks.extend(check.map(Check::in_shadow));
-            }
-        }
-        if self.mode == Mode::Shadow {
-            checks = checks.into_iter().map(Check::in_shadow).collect();
-            rejection = None;
-        }
+        let mut round = Round {
+            policy: self,
+            request,
+            is_complete,
+            now,
+            store,
+        };
+        let enforcing = self.breakers_in(Mode::Enforce);
+        let in_shadow = self.breakers_in(Mode::Shadow);
+        let (checks, _) = round.evaluate(self.mode, enforcing, in_shadow);
         Admission {
+            rejection: checks.iter().find_map(Check::rejection),
             checks,
-            rejection,
             now,
             complete_at: is_complete.then_some(now),
             deadlines: arrival
@@ -296,7 +304,7 @@ impl CircuitBreaker {
             circuit_is_open: None,
             wait,
         };
-        let rejected = |reason, wait| check(Decision::Rejected(reason), wait);
+        let rejected = |reason, wait| check(Decision::Denied(reason), wait);
         let base = breaker.machine.open.base;
         let key = match Key::of(request, &breaker.key, breaker.missing, store.seed()) {
             Key::Hash(key) => key,
@@ -337,8 +345,8 @@ impl CircuitBreaker {
             Err(Refusal::Bulkhead) => rejected(Reason::Bulkhead, UNKNOWN_WAIT),
         };
         check.circuit_is_open = match check.decision {
-            Decision::Admitted | Decision::Rejected(Reason::HalfOpen) => Some((key, false)),
-            Decision::Rejected(Reason::CircuitOpen) => Some((key, true)),
+            Decision::Admitted | Decision::Denied(Reason::HalfOpen) => Some((key, false)),
+            Decision::Denied(Reason::CircuitOpen) => Some((key, true)),
             // The bulkhead rejects whatever the state is.
             _ => None,
         };

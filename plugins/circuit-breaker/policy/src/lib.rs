@@ -277,7 +277,7 @@ impl CircuitBreaker {
     /// The values of [`SHADOW_HEADER`] for the request, one for each breaker that would reject it.
     pub fn shadow_marks(&self, admission: &Admission) -> impl Iterator<Item = Bytes> {
         let checks = admission.checks.iter();
-        let rejected = checks.filter(|check| matches!(check.decision, Decision::ShadowRejected(_)));
+        let rejected = checks.filter(|check| matches!(check.decision, Decision::ShadowDenied(_)));
         let breakers = rejected.filter_map(|check| self.get(check.breaker));
         breakers.map(|compiled| format!("circuit_breaker;{}", compiled.breaker.name).into())
     }

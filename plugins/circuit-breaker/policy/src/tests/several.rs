@@ -38,7 +38,7 @@ fn those_before_the_one_that_rejects_get_back_what_they_gave() {
     world.advance(Nanos::from_secs(5));
     for _ in 0..10 {
         let rejected = world.send(&POST);
-        let expected = [Decision::Released, Decision::Rejected(Reason::CircuitOpen)];
+        let expected = [Decision::Released, Decision::Denied(Reason::CircuitOpen)];
         assert_eq!(decisions(&rejected), expected);
         assert!(!rejected.needs_response());
     }
@@ -61,7 +61,7 @@ fn breakers_that_do_not_match_are_not_asked() {
     }));
     assert_eq!(
         decisions(&World::new(denies).send(&GET)),
-        [Decision::Rejected(Reason::MissingKey)]
+        [Decision::Denied(Reason::MissingKey)]
     );
 }
 
@@ -69,7 +69,7 @@ fn breakers_that_do_not_match_are_not_asked() {
 fn a_table_that_fails_lets_pass_or_rejects_as_configured() {
     for (on_error, expected) in [
         ("allow", Decision::Uncounted),
-        ("deny", Decision::Rejected(Reason::Unavailable)),
+        ("deny", Decision::Denied(Reason::Unavailable)),
     ] {
         let mut config = one_breaker(json!({"consecutive_failures": 1}));
         config["on_error"] = json!(on_error);

@@ -49,7 +49,7 @@ fn a_request_that_would_be_rejected_is_marked() {
     assert_eq!(marks(&world, &admission), ["circuit_breaker;a"]);
     assert_eq!(
         decisions(&admission),
-        [Decision::ShadowRejected(Reason::ForcedOpen)]
+        [Decision::ShadowDenied(Reason::ForcedOpen)]
     );
     assert!(world.policy.reply(&admission, &header_map(&[])).is_none());
     assert_eq!(world.gauges.state, 0, "nothing is forced");
@@ -89,7 +89,7 @@ fn a_plugin_in_shadow_mode_decides_as_in_earnest() {
         let admission = world.send(&[]);
         assert_eq!(
             decisions(&admission),
-            [Decision::ShadowRejected(Reason::CircuitOpen)]
+            [Decision::ShadowDenied(Reason::CircuitOpen)]
         );
         assert_eq!(marks(&world, &admission), ["circuit_breaker;a"]);
         assert!(!admission.is_rejected() && !admission.needs_response());
