@@ -90,7 +90,7 @@ describe("data that is missing or old", () => {
   test("a page that has not read anything yet says that it waits, and why", async () => {
     const page = await open({ statistics: () => "" });
 
-    await until(page, () => /no statistics in it/.test(document.querySelector("#age").textContent));
+    await until(page, () => /had no statistics/.test(document.querySelector("#age").textContent));
 
     assert.equal(await page.locator("#state").textContent(), "Waiting for Envoy");
     assert.equal(await page.locator("#signals .value").first().textContent(), "");
