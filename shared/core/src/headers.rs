@@ -19,8 +19,9 @@ pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 pub struct HeaderMap {
     entries: Vec<(Bytes, Bytes)>,
     changes: Vec<Change>,
-    /// The headers that have changes and were not received.
-    added: Vec<Bytes>,
+    /// Whether a header may be absent because a change removed it. If not, an absent header has no changes, and
+    /// nothing has to be looked up.
+    has_removed: bool,
 }
 
 /// One change to a header map.
@@ -54,7 +55,7 @@ impl HeaderMap {
         Self {
             entries,
             changes: Vec::new(),
-            added: Vec::new(),
+            has_removed: false,
         }
     }
 
@@ -62,7 +63,7 @@ impl HeaderMap {
     pub fn reset_to(&mut self, other: &Self) {
         self.entries.clone_from(&other.entries);
         self.changes.clear();
-        self.added.clear();
+        self.has_removed = false;
     }
 
     /// The first value of a header.
@@ -113,19 +114,19 @@ impl HeaderMap {
                 false
             }
         };
-        self.note_addition(&name, is_absent);
-        self.replace_changes(Change::Set(name, value));
+        if is_absent && !self.has_removed {
+            self.changes.push(Change::Set(name, value));
+        } else {
+            self.replace_changes(Change::Set(name, value));
+        }
     }
 
     /// Adds one line to the header.
     pub fn append(&mut self, name: Bytes, value: Bytes) {
-        let is_absent = !self.entries.iter().any(|(other, _)| *other == name);
-        self.note_addition(&name, is_absent);
         self.entries.push((name.clone(), value.clone()));
-        let removed = self
-            .changes
-            .iter_mut()
-            .find(|change| matches!(change, Change::Remove(other) if *other == name));
+        let changes = self.changes.iter_mut().filter(|_| self.has_removed);
+        let mut removals = changes.filter(|change| matches!(change, Change::Remove(_)));
+        let removed = removals.find(|change| *change.name() == name);
         match removed {
             Some(change) => *change = Change::Set(name, value),
             None => self.changes.push(Change::Append(name, value)),
@@ -138,13 +139,8 @@ impl HeaderMap {
         self.entries.retain(|(other, _)| *other != name);
         let removed = self.entries.len() != before;
         if removed {
-            match self.added.iter().position(|other| *other == name) {
-                Some(index) => {
-                    self.added.swap_remove(index);
-                    self.changes.retain(|change| *change.name() != name);
-                }
-                None => self.replace_changes(Change::Remove(name)),
-            }
+            self.has_removed = true;
+            self.replace_changes(Change::Remove(name));
         }
         removed
     }
@@ -171,15 +167,9 @@ impl HeaderMap {
 
     /// Replaces all lines of the header by these.
     pub fn set_lines(&mut self, name: Bytes, lines: Vec<Bytes>) {
+        self.has_removed |= lines.is_empty();
         self.replace_lines(&name, &lines);
         self.replace_changes(Change::SetLines(name, lines));
-    }
-
-    /// Notes whether the header is one that was not received. A header with changes has its note already.
-    fn note_addition(&mut self, name: &Bytes, is_absent: bool) {
-        if is_absent && !self.changes.iter().any(|change| change.name() == name) {
-            self.added.push(name.clone());
-        }
     }
 
     /// Notes a change that takes the place of all others of its header.
@@ -282,20 +272,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_and_removed_was_never_there() {
+    fn a_removal_is_the_only_change() {
         let mut headers = map(&[("a", "1")]);
-        headers.set("x".into(), "1".into());
-        headers.append("y".into(), "1".into());
-        headers.append("y".into(), "2".into());
         headers.append("a".into(), "2".into());
-        assert!(headers.remove("x".into()));
+        headers.append("y".into(), "1".into());
+        assert!(headers.remove("a".into()));
         assert!(headers.remove("y".into()));
-        assert!(headers.remove("a".into()));
-        assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+        let remove = |name| Change::Remove(Bytes::from_static(name));
+        assert_eq!(headers.changes(), [remove(b"a"), remove(b"y")]);
         headers.append("a".into(), "3".into());
-        assert_eq!(headers.changes(), [Change::Set("a".into(), "3".into())]);
+        let set = Change::Set("a".into(), "3".into());
+        assert_eq!(headers.changes(), [set, remove(b"y")]);
         assert!(headers.remove("a".into()));
-        assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+        assert_eq!(headers.changes(), [remove(b"a"), remove(b"y")]);
     }
 
     /// What a host does with changes, one after the other.
