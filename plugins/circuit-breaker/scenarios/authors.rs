@@ -120,7 +120,7 @@ fn gone(world: &mut dyn World) {
     assert_eq!((gauge(world, "state"), gauge(world, "open_keys")), (0, 0));
     // The other breaker is still there, with its circuits.
     assert_eq!(reason(&get(world)), "circuit_open");
-    // If the breaker returns, it starts anew.
+    // A breaker that returns starts with closed circuits.
     world.reconfigure(&[plugin(&two())]);
     assert_eq!((gauge(world, "state"), gauge(world, "open_keys")), (0, 0));
 }

@@ -21,7 +21,7 @@ pub struct MemoryUse(u64);
 impl MemoryUse {
     /// The limit for all tables of one plugin instance together: 4 GiB.
     ///
-    /// `max_keys` applies to each rule, so many rules can add up to far more than intended. Hardly any proxy has more
+    /// `max_keys` applies to each rule, so many rules can add up to far more than intended. Few proxies have more
     /// memory than this in total; a thousand limits of rate-limit's default size (2.9 GiB) stay below.
     pub const MAX: Self = Self(4 * GIB);
 

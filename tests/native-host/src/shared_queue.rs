@@ -43,8 +43,8 @@ pub(crate) struct QueueReady {
 }
 
 impl SharedQueues {
-    /// Registering a queue again gives the same token and keeps what is in it; but from now on it is
-    /// the new owner that is told.
+    /// Registering a queue again returns the same token and keeps its values. From then on, the new owner is
+    /// notified.
     pub(crate) fn register(&self, vm_id: &str, name: &[u8], owner: Owner) -> u32 {
         let mut queues = lock(&self.0);
         let next = queues.tokens.len() as u32 + 1;

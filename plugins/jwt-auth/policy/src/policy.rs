@@ -1,4 +1,4 @@
-//! The policy as hosts and tools load it.
+//! The policy as the host loads it.
 
 use std::fmt;
 

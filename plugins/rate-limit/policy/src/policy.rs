@@ -1,4 +1,4 @@
-//! The policy's part in `portcullis_core::policy`.
+//! The policy as the host loads it.
 
 use portcullis_core::config::{Document, Errors, HasTables as _, Name};
 use portcullis_core::policy::Policy;

@@ -1,8 +1,8 @@
 //! Bytes between guest and host.
 //!
 //! All host calls keep one contract: a pointer to bytes comes with their number, and may be null if
-//! there are none; a pointer to write to points to memory of the guest that has that type. What is
-//! unsafe here is safe for whoever keeps it.
+//! there are none; a pointer to write to points to memory of the guest that has that type. Callers
+//! that keep this contract make the unsafe code here sound.
 
 use std::ptr::null_mut;
 

@@ -14,7 +14,7 @@ use crate::upstream::{
 const UNKNOWN: u32 = 2;
 const INTERNAL: u32 = 13;
 
-/// One thing that a filter is told about its gRPC request.
+/// An event of a gRPC request, as its filter receives it.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
     Metadata(Headers),
@@ -90,7 +90,7 @@ pub(crate) struct Progress {
     pub(crate) elapsed: Option<Duration>,
 }
 
-/// What a filter is told because of a reply.
+/// The events that a filter receives for a reply.
 pub(crate) fn pieces(content: Content, progress: Progress) -> Vec<Piece> {
     match content {
         Content::Script(script) => of_script(script, progress),

@@ -143,7 +143,7 @@ impl Guest<'_> {
         Ok(queues.register(&self.vm.spec.vm_id, name, owner))
     }
 
-    /// Puts something into a queue; its owner is told when the callback is over.
+    /// Adds a value to a queue. Its owner is notified after the callback.
     pub(crate) fn enqueue(&mut self, token: u32, value: &[u8]) -> Result<(), Status> {
         let owner = self.shared.queues.enqueue(token, value)?;
         self.vm.ask(Action::Enqueued { owner, token });

@@ -3,7 +3,7 @@
 //! In WebAssembly a panic is a trap: nothing is unwound, no destructor runs, the VM is dead. Here
 //! the guest runs on a thread, and a panic may not even leave the SDK's `extern "C"` functions: that
 //! would abort the test process. So a guest's panic is stopped where it would begin to unwind: the
-//! worker that waits for the call is told, and the thread is parked for ever. One leaked thread is
+//! worker that waits for the call is notified, and the thread is parked for ever. One leaked thread is
 //! the price of a simulated crash.
 //!
 //! The panic hook, which runs just before, cannot be the place for that: the standard library keeps

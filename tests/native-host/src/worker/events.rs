@@ -112,7 +112,7 @@ impl Core {
         }
     }
 
-    /// Sets a root context's timer anew; zero stops it.
+    /// Resets a root context's timer; zero stops it.
     pub(crate) fn set_timer(&mut self, vm: Arc<Vm>, root: u32, period: Duration) {
         let key = (vm.id(), root);
         if let Some(next) = self.timers.remove(&key).and_then(|timer| timer.next) {
@@ -129,7 +129,7 @@ impl Core {
         Some(self.timers.get(&(vm.id(), root))?.period)
     }
 
-    /// After a tick: lets the timer go on, unless the tick stopped it or set it anew.
+    /// After a tick: lets the timer go on, unless the tick stopped or reset it.
     pub(crate) fn rearm_timer(&mut self, vm: Arc<Vm>, root: u32) {
         let timer = self.timers.get(&(vm.id(), root));
         let idle = timer.filter(|timer| timer.next.is_none());

@@ -211,7 +211,7 @@ impl Worker {
             Event::Tick { vm, root } => {
                 let called = vm.on_tick(root);
                 self.core.absorb(&vm, called.asked);
-                // The tick may have set its timer anew.
+                // The tick may have reset its timer.
                 self.run_asked();
                 self.core.rearm_timer(vm, root);
             }

@@ -5,7 +5,7 @@
     ./record.py ENVOY DIR/wasm32-wasip1/release/probe.wasm [SCENARIO...]
 
 Every *.trace file names its filters with their scripts, its options and its request; this program
-runs them and writes what follows `[trace]` and `[response]` anew. Python's standard library is
+runs them and rewrites the parts after `[trace]` and `[response]`. Python's standard library is
 enough. Everything listens on loopback.
 """
 import json, pathlib, re, socket, struct, subprocess, sys, tempfile, threading, time
