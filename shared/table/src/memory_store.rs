@@ -50,6 +50,34 @@ impl MemoryStore {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl MemoryStore {
+    /// Runs workers on threads of their own, each with a handle on the same blocks, as the workers of a proxy. Returns
+    /// their results in order.
+    ///
+    /// # Panics
+    /// If one of them does.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "threads stand for the workers of a proxy; a policy has none"
+    )]
+    pub fn race<T: Send>(&self, workers: usize, work: impl Fn(usize, Self) -> T + Sync) -> Vec<T> {
+        let work = &work;
+        std::thread::scope(|scope| {
+            let start = |worker| {
+                let store = self.clone();
+                scope.spawn(move || work(worker, store))
+            };
+            let workers: Vec<_> = (0..workers).map(start).collect();
+            let results = workers.into_iter().map(|worker| {
+                let result = worker.join();
+                result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            results.collect()
+        })
+    }
+}
+
 impl Store for MemoryStore {
     fn seed(&self) -> &Seed {
         &self.seed

@@ -1,8 +1,4 @@
 //! Workers on threads of their own that race for one ledger.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "threads stand for the workers of a proxy; the policy itself has none"
-)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,19 +13,10 @@ fn race<T: Send>(
     store: &MemoryStore,
     work: impl Fn(u64, &mut World) -> T + Sync,
 ) -> Vec<T> {
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS)
-            .map(|worker| {
-                let work = &work;
-                scope.spawn(move || {
-                    let mut world = World::new(config.clone());
-                    world.store = store.clone();
-                    work(worker, &mut world)
-                })
-            })
-            .collect();
-        let results = workers.into_iter().map(|worker| worker.join().unwrap());
-        results.collect()
+    store.race(WORKERS as usize, |worker, store| {
+        let mut world = World::new(config.clone());
+        world.store = store;
+        work(worker as u64, &mut world)
     })
 }
 
