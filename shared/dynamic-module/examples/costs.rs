@@ -16,6 +16,8 @@ use std::hint::black_box;
 /// The bytes of 16 slots with a tag and a state of 8 bytes each, a floor and the version.
 const BLOCK: usize = 16 * 16 + 8 + 1;
 
+use portcullis_dynamic_module::process;
+use portcullis_dynamic_module::shared_values::SharedBytes;
 use portcullis_dynamic_module::tables::SharedTable;
 
 fn main() {
@@ -34,6 +36,22 @@ fn main() {
                     bytes[9] = bytes[9].wrapping_add(1);
                     true
                 });
+            }
+        }
+        "monotonic" => {
+            for _ in 0..times {
+                black_box(process::monotonic());
+            }
+        }
+        "wall" => {
+            for _ in 0..times {
+                black_box(process::wall());
+            }
+        }
+        "version" => {
+            let value = SharedBytes::open("key");
+            for _ in 0..times {
+                black_box(black_box(&value).version());
             }
         }
         other => panic!("{other} is none of the services"),

@@ -4,6 +4,10 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | [`process`] | clocks, random numbers, the seed for hashing |
+//! | [`shared_values`] | values that all workers share |
 //! | [`tables`] | the blocks of tables, which all workers share |
 
+pub mod process;
+pub mod shared_values;
 pub mod tables;
