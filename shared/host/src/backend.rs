@@ -19,6 +19,7 @@ use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, Seed};
 
 use crate::error::Error;
+pub use crate::own_reply::is_grpc;
 use crate::property::Property;
 use crate::status::Status;
 use crate::worker::{Call, CallId};
@@ -144,6 +145,9 @@ pub trait StreamHost {
 
     /// The request begins to wait; `is_first` if no other one waits in this worker.
     fn begin_wait(&self, is_first: bool);
+
+    /// The request no longer waits.
+    fn end_wait(&self) {}
 
     /// Makes the following calls act on this stream, outside of its own callbacks.
     fn enter(&self) -> Result<(), Error>;

@@ -17,7 +17,7 @@ const CONTENT_TYPE: &str = "content-type";
 const PLAIN_TEXT: &str = "text/plain";
 
 /// Whether Envoy answers the request as gRPC.
-pub(crate) fn is_grpc(host: &dyn StreamHost) -> bool {
+pub fn is_grpc(host: &dyn StreamHost) -> bool {
     let content_type = host.text(Property::RequestHeader(CONTENT_TYPE));
     content_type.is_ok_and(|value| value.is_some_and(|value| is_grpc_type(&value)))
 }

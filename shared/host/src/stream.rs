@@ -133,6 +133,7 @@ impl<C: Chain> HttpStream<C> {
     /// Judges a woken request.
     pub(crate) fn judge_again(self: &Rc<Self>) {
         self.turn.set(None);
+        self.host.end_wait();
         // The stream may have just ended.
         if self.host.enter().is_err() {
             return;
@@ -269,6 +270,7 @@ impl<C: Chain> HttpStream<C> {
     fn leave_queue(&self) {
         if let Some(turn) = self.turn.take() {
             self.runner.waiting.remove(turn);
+            self.host.end_wait();
         }
     }
 }
