@@ -6,8 +6,11 @@
 //! |---|---|
 //! | [`process`] | clocks, random numbers, the seed for hashing |
 //! | [`shared_values`] | values that all workers share |
+//! | [`signature`] | verification of signatures |
 //! | [`tables`] | the blocks of tables, which all workers share |
 
 pub mod process;
 pub mod shared_values;
+pub mod signature;
+
 pub mod tables;
