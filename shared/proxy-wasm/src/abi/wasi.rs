@@ -1,8 +1,7 @@
 //! Clocks and randomness, which come from WASI.
 
 use portcullis_core::time::Nanos;
-
-use super::Status;
+use portcullis_host::Status;
 
 const CLOCK_REALTIME: u32 = 0;
 const CLOCK_MONOTONIC: u32 = 1;
@@ -26,12 +25,22 @@ pub(crate) fn wall_time() -> Result<Nanos, Status> {
 fn time(clock: u32) -> Result<Nanos, Status> {
     let mut nanos = 0;
     // SAFETY: `nanos` outlives the call and has the type that the host writes.
-    Status::check_wasi(unsafe { clock_time_get(clock, 0, &mut nanos) })?;
+    check(unsafe { clock_time_get(clock, 0, &mut nanos) })?;
     Ok(Nanos::new(nanos))
 }
 
 /// Fills `buffer` with unpredictable bytes (Envoy: BoringSSL's generator).
 pub(crate) fn random(buffer: &mut [u8]) -> Result<(), Status> {
     // SAFETY: the pointer and the size describe `buffer`, which the host fills.
-    Status::check_wasi(unsafe { random_get(buffer.as_mut_ptr(), buffer.len()) })
+    check(unsafe { random_get(buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// The meaning of an error number of WASI.
+fn check(errno: u16) -> Result<(), Status> {
+    const ENOTCAPABLE: u16 = 76;
+    match errno {
+        0 => Ok(()),
+        ENOTCAPABLE => Err(Status::NotCapable),
+        errno => Err(Status::Other(errno.into())),
+    }
 }

@@ -185,7 +185,7 @@ impl Plugin for Witness {
     }
 
     fn on_request(&self, (): &mut (), exchange: &mut Exchange) -> Result<Flow, Error> {
-        let looks = exchange.property(Property::filter_state("gate.looks"))?;
+        let looks = exchange.property(Property::FilterState("gate.looks"))?;
         let headers = exchange.request()?;
         headers.append("x-trace".into(), "witnessed".into());
         headers.append("x-looks".into(), looks.unwrap_or_default().into());
@@ -207,7 +207,7 @@ pub(crate) fn host(filter: Filter, keeper: impl Fn() -> Answer + Send + Sync + '
 }
 
 pub(crate) fn gate() -> Filter {
-    Filter::from_fn("gate", portcullis_host::start::<Gate>).config("{}")
+    Filter::from_fn("gate", portcullis_proxy_wasm::start::<Gate>).config("{}")
 }
 
 pub(crate) fn open_after(milliseconds: u64) -> Answer {

@@ -1,6 +1,8 @@
 //! Calls that need no stream: log, configuration, timer, calls to other services, foreign functions.
 
-use super::{Status, receive};
+use portcullis_host::Status;
+
+use super::{check, receive};
 
 /// The buffers that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub(crate) fn log(level: u32, message: &str) {
 pub(crate) fn log_level() -> Result<u32, Status> {
     let mut level = 0;
     // SAFETY: `level` outlives the call and has the type that the host writes.
-    Status::check(unsafe { proxy_get_log_level(&mut level) })?;
+    check(unsafe { proxy_get_log_level(&mut level) })?;
     Ok(level)
 }
 
@@ -86,12 +88,12 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
 /// Sets the timer of the current root context: the next tick comes after this time; 0 stops it.
 pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
     // SAFETY: no pointers are passed.
-    Status::check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
+    check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
 /// Makes the following calls act on another context, until the current callback ends or the next call of this
 /// function.
 pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
     // SAFETY: no pointers are passed.
-    Status::check(unsafe { proxy_set_effective_context(id) })
+    check(unsafe { proxy_set_effective_context(id) })
 }

@@ -1,6 +1,8 @@
 //! Calls about one HTTP stream: headers, properties, local replies, resuming.
 
-use super::{Status, receive};
+use portcullis_host::Status;
+
+use super::{check, receive};
 
 /// The header maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,7 @@ pub(crate) fn header_map(map: MapKind) -> Result<Vec<u8>, Status> {
 /// Adds a line to a header map.
 pub(crate) fn add_header(map: MapKind, name: &[u8], value: &[u8]) -> Result<(), Status> {
     // SAFETY: pointers and sizes describe slices, which the host only reads.
-    Status::check(unsafe {
+    check(unsafe {
         proxy_add_header_map_value(
             map as u32,
             name.as_ptr(),
@@ -87,7 +89,7 @@ pub(crate) fn add_header(map: MapKind, name: &[u8], value: &[u8]) -> Result<(), 
 /// Replaces all values of a header with one.
 pub(crate) fn replace_header(map: MapKind, name: &[u8], value: &[u8]) -> Result<(), Status> {
     // SAFETY: pointers and sizes describe slices, which the host only reads.
-    Status::check(unsafe {
+    check(unsafe {
         proxy_replace_header_map_value(
             map as u32,
             name.as_ptr(),
@@ -101,7 +103,7 @@ pub(crate) fn replace_header(map: MapKind, name: &[u8], value: &[u8]) -> Result<
 /// Removes a header.
 pub(crate) fn remove_header(map: MapKind, name: &[u8]) -> Result<(), Status> {
     // SAFETY: the pointer and the size describe `name`, which the host only reads.
-    Status::check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+    check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
 
 /// Reads a property of the request, its connection or the proxy. NUL separates the parts of `path`.
@@ -115,9 +117,7 @@ pub(crate) fn property(path: &[u8]) -> Result<Vec<u8>, Status> {
 /// Stores a value in the filter state of the request. Later filters read it as a property.
 pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
     // SAFETY: pointers and sizes describe slices, which the host only reads.
-    Status::check(unsafe {
-        proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len())
-    })
+    check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
 }
 
 /// Answers the request immediately. `headers` are in the [encoding](crate::header_codec) of the ABI. Envoy
@@ -130,7 +130,7 @@ pub(crate) fn send_local_response(
     grpc_status: i32,
 ) -> Result<(), Status> {
     // SAFETY: pointers and sizes describe slices, which the host only reads.
-    Status::check(unsafe {
+    check(unsafe {
         proxy_send_local_response(
             status,
             details.as_ptr(),
@@ -147,5 +147,5 @@ pub(crate) fn send_local_response(
 /// Resumes a paused request, once the current callback has returned.
 pub(crate) fn resume_request() -> Result<(), Status> {
     // SAFETY: no pointers are passed.
-    Status::check(unsafe { proxy_continue_stream(REQUEST) })
+    check(unsafe { proxy_continue_stream(REQUEST) })
 }

@@ -105,11 +105,11 @@ fn a_client_that_disconnects_leaves_the_queue() {
 fn in_a_pair_only_the_plugin_that_waited_judges_again() {
     for (init, expected) in [
         (
-            portcullis_host::start::<Pair<Gate, Witness>> as fn(),
+            portcullis_proxy_wasm::start::<Pair<Gate, Witness>> as fn(),
             ["waited", "opened", "witnessed"],
         ),
         (
-            portcullis_host::start::<Pair<Witness, Gate>>,
+            portcullis_proxy_wasm::start::<Pair<Witness, Gate>>,
             ["witnessed", "waited", "opened"],
         ),
     ] {

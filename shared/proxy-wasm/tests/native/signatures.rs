@@ -1,7 +1,7 @@
 //! Whether the host's verification of signatures is reliable.
 
 use portcullis_core::config::Name;
-use portcullis_host::{EnvoySignatures, Error, Exchange, Failure, Flow, Instance, Plugin};
+use portcullis_host::{Error, Exchange, Failure, Flow, Instance, Plugin, SignatureVerifier};
 use proxy_wasm_native_host::{Filter, Host, Request, Response};
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use crate::tiny::{Tiny, TinyConfig};
 /// Sends the result of the check to the upstream.
 struct Probe {
     instance: Instance<Tiny<Config>>,
-    signatures: EnvoySignatures,
+    signatures: SignatureVerifier,
 }
 
 #[derive(Deserialize)]
@@ -34,7 +34,7 @@ impl Plugin for Probe {
     fn new(instance: Instance<Self::Policy>) -> Self {
         Self {
             instance,
-            signatures: EnvoySignatures::probe(),
+            signatures: SignatureVerifier::probe(),
         }
     }
 
@@ -60,7 +60,10 @@ impl Plugin for Probe {
 fn found(host: proxy_wasm_native_host::HostBuilder) -> String {
     let host = host
         .upstream(|_: &Request| Response::new(200))
-        .filter(Filter::from_fn("probe", portcullis_host::start::<Probe>))
+        .filter(Filter::from_fn(
+            "probe",
+            portcullis_proxy_wasm::start::<Probe>,
+        ))
         .start()
         .unwrap();
     let outcome = host.send(Request::get("/"));

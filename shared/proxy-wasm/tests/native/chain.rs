@@ -117,7 +117,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
 const BOTH: &str = r#"{"first": {"name": "a"}, "second": {"name": "b"}}"#;
 
 fn module(config: &str) -> Filter {
-    Filter::from_fn("both", portcullis_host::start::<Pair<First, Second>>).config(config)
+    Filter::from_fn("both", portcullis_proxy_wasm::start::<Pair<First, Second>>).config(config)
 }
 
 fn host(config: &str) -> Host {
@@ -171,7 +171,7 @@ fn a_pair_of_pairs_is_a_chain_of_its_plugins() {
         .filter(
             Filter::from_fn(
                 "nested",
-                portcullis_host::start::<Pair<Second, Pair<First, First>>>,
+                portcullis_proxy_wasm::start::<Pair<Second, Pair<First, First>>>,
             )
             .config(BOTH),
         )

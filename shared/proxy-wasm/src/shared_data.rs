@@ -31,16 +31,17 @@
 //!
 //! Only an absent key takes this path. A key that exists costs a read and a swap, as usual.
 
-use std::rc::Rc;
-
-use portcullis_core::config::Name;
 use portcullis_core::time::Nanos;
-use portcullis_table::{Edit, GaveUp};
+use portcullis_host::backend::ValueStore;
+use portcullis_host::{Error, Status, warn_once};
+use portcullis_table::GaveUp;
 
-use crate::abi::{self, Status};
+use crate::abi;
 use crate::block_cache::{BlockCache, BlockId};
 use crate::cas_predictor::{self, CasPredictor};
-use crate::warnings::warn_once;
+
+const GET: &str = "proxy_get_shared_data";
+const SET: &str = "proxy_set_shared_data";
 
 /// The attempts to make a change. An attempt fails only because another worker succeeded, so this many failures in a
 /// row mean that something is broken, not that the load is high.
@@ -65,18 +66,10 @@ fn create(key: &[u8], value: &[u8]) -> Result<(), Status> {
     match created {
         Ok(()) | Err(Status::CasMismatch) => Ok(()),
         Err(status) => {
-            warn_once("proxy_set_shared_data", status);
+            warn_once(Error::of(SET)(status));
             Err(status)
         }
     }
-}
-
-/// A successful change.
-pub(crate) struct Changed<T> {
-    /// The outcome of the last call of the closure, which is the one that counts.
-    pub(crate) outcome: T,
-    /// How often another worker wrote first.
-    pub(crate) retries: u32,
 }
 
 /// A value with its version.
@@ -97,7 +90,7 @@ fn read(key: &[u8]) -> Result<Versioned, GaveUp> {
             version: None,
         }),
         Err(status) => {
-            warn_once("proxy_get_shared_data", status);
+            warn_once(Error::of(GET)(status));
             Err(GaveUp)
         }
     }
@@ -105,17 +98,16 @@ fn read(key: &[u8]) -> Result<Versioned, GaveUp> {
 
 /// Changes the value of a key with `edit`, as if no other worker existed: if another worker writes first, `edit` gets
 /// the new value and starts again. To create an absent key, it needs a version from `foreign`, and gives up if there is
-/// none.
-pub(crate) fn change<T>(
+/// none. Returns how often another worker wrote first.
+pub(crate) fn change(
     key: &[u8],
     foreign: impl Fn() -> Option<u32>,
-    mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
-) -> Result<Changed<T>, GaveUp> {
+    edit: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+) -> Result<u32, GaveUp> {
     for retries in 0..ATTEMPTS {
         let Versioned { mut value, version } = read(key)?;
-        let Edit { changed, outcome } = edit(&mut value);
-        if !changed || swap(key, &value, version.or_else(&foreign))? {
-            return Ok(Changed { outcome, retries });
+        if !edit(&mut value) || swap(key, &value, version.or_else(&foreign))? {
+            return Ok(retries);
         }
     }
     Err(GaveUp)
@@ -127,7 +119,7 @@ fn swap(key: &[u8], value: &[u8], version: Option<u32>) -> Result<bool, GaveUp> 
         Ok(()) => Ok(true),
         Err(Status::CasMismatch) => Ok(false),
         Err(status) => {
-            warn_once("proxy_set_shared_data", status);
+            warn_once(Error::of(SET)(status));
             Err(GaveUp)
         }
     }
@@ -144,42 +136,38 @@ pub(crate) struct Block<'a> {
 /// The same as [`change`] for a block that may be in the cache. If it is, it is not read, but written with its
 /// [predicted version](crate::cas_predictor). This write happens even if `edit` changed nothing, because only a write
 /// shows whether the cached block is current.
-pub(crate) fn change_cached<T>(
+pub(crate) fn change_cached(
     block: Block<'_>,
     predictor: &CasPredictor,
     cache: &mut BlockCache,
-    mut edit: impl FnMut(&mut Vec<u8>) -> Edit<T>,
-) -> Result<Changed<T>, GaveUp> {
+    edit: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+) -> Result<u32, GaveUp> {
     let Block { key, id, now } = block;
     let mut latest = None;
     if let Some((mut value, version)) = cache.take(id, now) {
-        let outcome = edit(&mut value).outcome;
+        edit(&mut value);
         latest = predictor.latest(now);
         if swap(key, &value, Some(version))? {
             cache.record_hit(id.table);
             cache_written(block, predictor, cache, value, latest);
-            return Ok(Changed {
-                outcome,
-                retries: 0,
-            });
+            return Ok(0);
         }
         cache.record_miss(id.table);
         predictor.record_foreign_write();
     }
     for retries in 0..ATTEMPTS {
         let Versioned { mut value, version } = read(key)?;
-        let Edit { changed, outcome } = edit(&mut value);
-        if !changed {
+        if !edit(&mut value) {
             if let Some(version) = version {
                 cache.insert(id, value, version, now);
             }
-            return Ok(Changed { outcome, retries });
+            return Ok(retries);
         }
         // The version from before the failed swap is good enough to predict from and to create the key.
         latest = latest.or_else(|| predictor.latest(now));
         if swap(key, &value, version.or(latest))? {
             cache_written(block, predictor, cache, value, latest);
-            return Ok(Changed { outcome, retries });
+            return Ok(retries);
         }
     }
     Err(GaveUp)
@@ -201,18 +189,15 @@ fn cache_written(
     cache.insert(block.id, value, version, block.now);
 }
 
-/// One value that all workers share, initially empty. State by key belongs in [`Tables`](crate::Tables) instead.
+/// The value of one key, initially empty.
 #[derive(Debug)]
-pub struct SharedValue {
-    key: Rc<str>,
+pub(crate) struct SharedBytes {
+    key: Vec<u8>,
 }
 
-impl SharedValue {
-    /// Opens the value of this name, and creates it if it is absent. Call it when configuring.
-    ///
-    /// If the host refuses, the log says so, and updates give up.
-    pub fn open(plugin: &str, instance: &Name, name: &str) -> Self {
-        let key = format!("portcullis/{plugin}/{instance}/{name}");
+impl SharedBytes {
+    /// Opens the value, and creates it if it is absent. If the host refuses, the log says so, and updates give up.
+    pub(crate) fn open(key: &str) -> Self {
         let created = match abi::shared_data(key.as_bytes()) {
             Err(Status::NotFound) => create(key.as_bytes(), &[]),
             found => found.map(|_| ()),
@@ -220,23 +205,19 @@ impl SharedValue {
         if let Err(status) = created {
             log::error!("shared value {key} cannot be created: {status:?}");
         }
-        Self { key: key.into() }
+        Self {
+            key: key.as_bytes().to_vec(),
+        }
+    }
+}
+
+impl ValueStore for SharedBytes {
+    fn read(&self) -> Result<Vec<u8>, GaveUp> {
+        Ok(read(&self.key)?.value)
     }
 
-    /// The key, which no other value has.
-    pub(crate) fn key(&self) -> &Rc<str> {
-        &self.key
-    }
-
-    /// Reads the value.
-    pub fn read(&self) -> Result<Vec<u8>, GaveUp> {
-        Ok(read(self.key.as_bytes())?.value)
-    }
-
-    /// Changes the value with `edit`, as if no other worker existed: if another worker writes first, `edit` gets the
-    /// new value and starts again. Only its last call counts.
-    pub fn update<T>(&self, edit: impl FnMut(&mut Vec<u8>) -> Edit<T>) -> Result<T, GaveUp> {
+    fn update(&self, edit: &mut dyn FnMut(&mut Vec<u8>) -> bool) -> Result<(), GaveUp> {
         let foreign = || cas_predictor::foreign().ok();
-        Ok(change(self.key.as_bytes(), foreign, edit)?.outcome)
+        change(&self.key, foreign, edit).map(|_| ())
     }
 }

@@ -30,8 +30,9 @@
 use std::cell::Cell;
 
 use portcullis_core::time::Nanos;
+use portcullis_host::Status;
 
-use crate::abi::{self, Status};
+use crate::abi;
 
 /// The key of a value that is always empty. Only its version matters.
 const PROBE: &[u8] = b"portcullis/version";

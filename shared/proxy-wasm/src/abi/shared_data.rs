@@ -1,6 +1,8 @@
 //! Shared data. [`crate::shared_data`] builds on it and describes its semantics.
 
-use super::{Status, receive};
+use portcullis_host::Status;
+
+use super::{check, receive};
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -34,7 +36,7 @@ pub(crate) fn shared_data(key: &[u8]) -> Result<(Vec<u8>, u32), Status> {
 /// does not exist; otherwise it succeeds only if the value still has this version.
 pub(crate) fn set_shared_data(key: &[u8], value: &[u8], version: u32) -> Result<(), Status> {
     // SAFETY: pointers and sizes describe slices, which the host only reads.
-    Status::check(unsafe {
+    check(unsafe {
         proxy_set_shared_data(
             key.as_ptr(),
             key.len(),

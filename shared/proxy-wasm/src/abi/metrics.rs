@@ -1,16 +1,9 @@
 //! Counters and gauges.
 
-use super::Status;
+use portcullis_host::Status;
+use portcullis_host::backend::MetricKind;
 
-/// The kinds of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum MetricKind {
-    /// A number that only grows.
-    Counter = 0,
-    /// A number that goes up and down.
-    Gauge = 1,
-}
+use super::check;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -21,20 +14,24 @@ unsafe extern "C" {
 
 /// Defines a metric and returns its id.
 pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
+    let kind = match kind {
+        MetricKind::Counter => 0,
+        MetricKind::Gauge => 1,
+    };
     let mut id = 0;
     // SAFETY: the host only reads `name`; `id` outlives the call and has the type that the host writes.
-    Status::check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) })?;
+    check(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) })?;
     Ok(id)
 }
 
 /// Adds to a metric.
 pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
     // SAFETY: no pointers are passed.
-    Status::check(unsafe { proxy_increment_metric(id, offset) })
+    check(unsafe { proxy_increment_metric(id, offset) })
 }
 
 /// Sets a gauge.
 pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), Status> {
     // SAFETY: no pointers are passed.
-    Status::check(unsafe { proxy_record_metric(id, value) })
+    check(unsafe { proxy_record_metric(id, value) })
 }
