@@ -13,12 +13,14 @@
 
 use std::hint::black_box;
 
-/// The bytes of 16 slots with a tag and a state of 8 bytes each, a floor and the version.
-const BLOCK: usize = 16 * 16 + 8 + 1;
-
+use portcullis_core::signature::Hash;
 use portcullis_dynamic_module::process;
 use portcullis_dynamic_module::shared_values::SharedBytes;
+use portcullis_dynamic_module::signature;
 use portcullis_dynamic_module::tables::SharedTable;
+
+/// The bytes of 16 slots with a tag and a state of 8 bytes each, a floor and the version.
+const BLOCK: usize = 16 * 16 + 8 + 1;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -54,6 +56,24 @@ fn main() {
                 black_box(black_box(&value).version());
             }
         }
+        "rs256" => verify(
+            times,
+            include_bytes!("../../host/src/signature/rsa.der"),
+            include_bytes!("../../host/src/signature/rsa_sha256.sig"),
+        ),
+        "es256" => verify(
+            times,
+            include_bytes!("../../host/src/signature/p256.der"),
+            include_bytes!("../../host/src/signature/p256.sig"),
+        ),
         other => panic!("{other} is none of the services"),
+    }
+}
+
+fn verify(times: u32, key: &[u8], good: &[u8]) {
+    const TEXT: &[u8] = include_bytes!("../../host/src/signature/text");
+    for _ in 0..times {
+        let verdict = signature::verify(Hash::Sha256, black_box(key), TEXT, good);
+        assert_eq!(verdict, Some(true));
     }
 }

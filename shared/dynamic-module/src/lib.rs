@@ -46,7 +46,7 @@ mod logger;
 pub mod process;
 mod services;
 pub mod shared_values;
-mod signature;
+pub mod signature;
 pub mod tables;
 mod ticker;
 

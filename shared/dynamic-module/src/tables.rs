@@ -6,7 +6,7 @@
 //!
 //! # Locks
 //!
-//! The blocks are spread over [`SHARDS`] locks. The number of a block is a keyed hash, so its lowest bits spread any
+//! The blocks are spread over 64 locks. The number of a block is a keyed hash, so its lowest bits spread any
 //! traffic evenly, except one hot key: its updates queue for one lock, each for the time of one edit.
 //!
 //! Each edit first copies the block. If the edit panics, the block gets its old bytes back and the lock is released, so
