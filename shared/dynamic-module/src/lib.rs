@@ -12,5 +12,4 @@
 pub mod process;
 pub mod shared_values;
 pub mod signature;
-
 pub mod tables;
