@@ -8,7 +8,8 @@ use portcullis_host::backend::{Backend, MetricId, MetricKind, TableStore, ValueS
 use portcullis_host::{Call, CallId, Error, Status};
 use portcullis_table::{GaveUp, Seed};
 
-use crate::services::{Change, Services};
+use crate::metrics::Change;
+use crate::services::Services;
 use crate::shared_values::SharedBytes;
 use crate::tables::SharedTable;
 use crate::{current, process};

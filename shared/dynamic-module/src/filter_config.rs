@@ -1,19 +1,17 @@
 //! A filter configuration: a chain of plugins for the main thread and for each worker.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_core::time::Nanos;
 use portcullis_host::backend;
-use portcullis_host::{CallId, CallResponse, CallbackMonitor, Chain, Runner};
+use portcullis_host::{CallId, CallResponse, Chain, Runner};
 
 use crate::abi::{self, ConfigPtr, FilterPtr, newer};
 use crate::backend::Process;
 use crate::filter::{AnyFilter, Filter};
 use crate::services::Services;
-use crate::ticker::Waiting;
-use crate::{current, logger, process};
+use crate::worker::Worker;
+use crate::{current, logger};
 
 /// The time from the configuration to the first tick.
 const FIRST_TICK: Duration = Duration::from_millis(1);
@@ -69,7 +67,7 @@ impl<'a> NewConfig<'a> {
 /// The chains of one configuration.
 struct Configured<C: Chain> {
     /// The first for the main thread, the others for the workers in order.
-    workers: Vec<OfOneThread<Worker<C>>>,
+    workers: Vec<OfOneThread<Rc<Worker<C>>>>,
     services: Box<Services>,
 }
 
@@ -83,50 +81,6 @@ struct OfOneThread<T>(T);
 unsafe impl<T> Send for OfOneThread<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for OfOneThread<T> {}
-
-/// A chain in one thread.
-pub(crate) struct Worker<C: Chain> {
-    pub(crate) runner: Rc<Runner<C>>,
-    pub(crate) waiting: Rc<RefCell<Waiting>>,
-    /// By the monotonic clock; `None` if nothing needs a tick.
-    next_tick: Cell<Option<Nanos>>,
-}
-
-impl<C: Chain> Worker<C> {
-    fn new(chain: C) -> Self {
-        let needs_ticks = chain.tick_period().is_some();
-        Self {
-            runner: Rc::new(Runner::new(chain, CallbackMonitor::complete())),
-            waiting: Rc::default(),
-            next_tick: Cell::new(needs_ticks.then_some(Nanos::ZERO)),
-        }
-    }
-
-    /// Ticks if that is due. Workers have no timer.
-    pub(crate) fn tick_if_due(&self) {
-        if let Some(due) = self.next_tick.get()
-            && process::monotonic() >= due
-        {
-            self.tick();
-        }
-    }
-
-    /// Ticks, and sets the next tick. Returns the time until then.
-    pub(crate) fn tick(&self) -> Option<Duration> {
-        let acted = self.runner.tick();
-        self.set_next_tick(acted.next_tick);
-        acted.next_tick
-    }
-
-    fn set_next_tick(&self, time: Option<Duration>) {
-        let due = time.map(|time| process::monotonic() + Nanos::from(time));
-        self.next_tick.set(due);
-        if let Some(time) = time {
-            // SAFETY: this is the worker's thread.
-            unsafe { self.waiting.borrow_mut().tick_after(time) }
-        }
-    }
-}
 
 impl<C: Chain> Configured<C> {
     fn new(services: Box<Services>, text: &[u8]) -> Result<Self, String> {
@@ -147,14 +101,13 @@ impl<C: Chain> Configured<C> {
             // The text alone decides, so it is not refused now.
             chains.push(Runner::<C>::configure(text)?);
         }
+        services.complete_metrics();
         drop(entered);
         let workers: Vec<_> = chains
             .into_iter()
-            .map(|chain| OfOneThread(Worker::new(chain)))
+            .map(|chain| OfOneThread(Rc::new(Worker::new(chain))))
             .collect();
-        let needs_ticks = workers
-            .first()
-            .is_some_and(|main| main.0.next_tick.get().is_some());
+        let needs_ticks = workers.first().is_some_and(|main| main.0.needs_ticks());
         if needs_ticks && !is_validating {
             services.ticks().tick_after(FIRST_TICK);
         }
@@ -162,7 +115,7 @@ impl<C: Chain> Configured<C> {
     }
 
     fn main(&self) -> Option<&Worker<C>> {
-        self.workers.first().map(|worker| &worker.0)
+        self.workers.first().map(|worker| &*worker.0)
     }
 }
 
@@ -177,22 +130,28 @@ impl<C: Chain> FilterConfig for Configured<C> {
 
     fn tick(&self) {
         let _entered = current::enter(&self.services, std::ptr::null_mut());
-        if let Some(next) = self.main().and_then(Worker::tick) {
+        let Some(main) = self.main() else {
+            return;
+        };
+        for route in self.services.take_new_routes() {
+            main.of_route(&route);
+        }
+        if let Some(next) = main.tick_all() {
             self.services.ticks().tick_after(next);
         }
     }
 
     fn max_call_body(&self) -> usize {
-        self.main().map_or(0, |main| main.runner.max_call_body())
+        self.main().map_or(0, Worker::max_call_body)
     }
 
     fn call_response(&self, call: CallId, response: &CallResponse) {
         let _entered = current::enter(&self.services, std::ptr::null_mut());
-        if let Some(main) = self.main() {
-            let acted = main.runner.call_response(call, response);
-            if let Some(next) = acted.next_tick {
-                self.services.ticks().tick_after(next);
-            }
+        if let Some(next) = self
+            .main()
+            .and_then(|main| main.call_response(call, response))
+        {
+            self.services.ticks().tick_after(next);
         }
     }
 }

@@ -10,7 +10,9 @@ use portcullis_core::reply::Reply;
 use portcullis_host::backend::{Map, StreamHost};
 use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
 
-use crate::abi::{self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType};
+use crate::abi::{
+    self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType,
+};
 use crate::ticker::Waiting;
 
 const HEADERS: &str = "http_get_headers";

@@ -11,16 +11,18 @@ use std::ffi::{c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_core::headers::HeaderMap;
 use portcullis_host::{CallId, CallResponse, Next, Phase};
 
-pub use crate::abi::{ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
 use crate::abi::{self, Buffer, status};
+pub use crate::abi::{ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
 use crate::filter::AnyFilter;
 use crate::filter_config::{FilterConfig, NewConfig};
 use crate::logger;
+use crate::route_config::{AcceptedRouteConfig, NewRouteConfig, RouteConfig};
 
 /// A configuration, as Envoy keeps it.
 type Config = Box<dyn FilterConfig>;
@@ -48,9 +50,16 @@ fn stay_loaded() {
         }
     };
     // SAFETY: `name` is a path that ends with NUL. The handle is kept by never closing it.
-    let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
+    let handle = unsafe {
+        libc::dlopen(
+            name,
+            libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
+        )
+    };
     if handle.is_null() {
-        log::warn!("portcullis: the library cannot be kept loaded; a removed filter may lose state");
+        log::warn!(
+            "portcullis: the library cannot be kept loaded; a removed filter may lose state"
+        );
     }
 }
 
@@ -69,7 +78,7 @@ pub unsafe fn config_new(
         let new = unsafe { NewConfig::new(config, text) };
         let created = create(&name, new);
         if created.is_none() {
-            log::error!("portcullis: filter_name: found {name:?}; expected the name of a plugin in snake case, or portcullis");
+            unknown("filter_name", &name);
         }
         created.flatten()
     });
@@ -87,6 +96,58 @@ pub unsafe fn config_destroy(config: *const c_void) {
     // SAFETY: it comes from `config_new`, and Envoy does not use it any more.
     let config = unsafe { Box::from_raw(config.cast_mut().cast::<Config>()) };
     caught(|| drop(config));
+}
+
+/// Creates the configuration of a route; null if it is refused.
+pub unsafe fn route_config_new(
+    name: EnvoyBuffer,
+    text: EnvoyBuffer,
+    create: fn(&str, NewRouteConfig<'_>) -> Option<Option<AcceptedRouteConfig>>,
+) -> *const c_void {
+    // SAFETY: Envoy's buffers are valid during this call.
+    let (name, text) = unsafe { (name.bytes(), text.bytes()) };
+    let created = caught(|| {
+        let name = String::from_utf8_lossy(name);
+        let created = create(&name, NewRouteConfig(text));
+        if created.is_none() {
+            unknown("per_route_config_name", &name);
+        }
+        created.flatten()
+    });
+    match created.flatten() {
+        Some(AcceptedRouteConfig(route)) => Arc::into_raw(route).cast(),
+        None => null(),
+    }
+}
+
+/// Destroys the configuration of a route.
+pub unsafe fn route_config_destroy(route: *const c_void) {
+    if !route.is_null() {
+        // SAFETY: it comes from `route_config_new`, and Envoy does not use it any more.
+        drop(unsafe { Arc::from_raw(route.cast::<RouteConfig>()) });
+    }
+}
+
+/// The configuration of a route.
+///
+/// # Safety
+/// The pointer is null, or comes from [`route_config_new`] and is not yet destroyed.
+pub(crate) unsafe fn route_config(route: *const c_void) -> Option<Arc<RouteConfig>> {
+    if route.is_null() {
+        return None;
+    }
+    let route = route.cast::<RouteConfig>();
+    // SAFETY: as above; the count grows for the result.
+    unsafe {
+        Arc::increment_strong_count(route);
+        Some(Arc::from_raw(route))
+    }
+}
+
+fn unknown(field: &str, name: &str) {
+    log::error!(
+        "portcullis: {field}: found {name:?}; expected the name of a plugin in snake case, or portcullis"
+    );
 }
 
 /// A tick of a configuration.
@@ -109,7 +170,8 @@ pub unsafe fn config_callout_done(
     let config = unsafe { &*config.cast::<Config>() };
     caught(|| {
         // SAFETY: Envoy passes arrays of this length, which are valid during this call, or null.
-        let (headers, chunks) = unsafe { (array(headers, header_count), array(chunks, chunk_count)) };
+        let (headers, chunks) =
+            unsafe { (array(headers, header_count), array(chunks, chunk_count)) };
         let entries = headers.iter().map(|header| {
             // SAFETY: as above.
             let (name, value) = unsafe { header.parts() };
@@ -242,7 +304,9 @@ unsafe fn decided(next: Option<Next>, stream: &Stream, phase: Phase, envoy: Filt
         None => {
             let details = Buffer::from(&b"plugin_panicked"[..]);
             // SAFETY: the filter lives, and copies everything.
-            unsafe { abi::send_response(envoy, 503, std::ptr::null_mut(), 0, Buffer::NONE, details) }
+            unsafe {
+                abi::send_response(envoy, 503, std::ptr::null_mut(), 0, Buffer::NONE, details)
+            }
             status::STOP_ALL_AND_WATERMARK
         }
     }
@@ -264,10 +328,11 @@ fn caught<T>(function: impl FnOnce() -> T) -> Option<T> {
 ///
 /// `$create` creates the configuration of a filter, by its name: `None` if there is no filter of this name, and
 /// `Some(None)` if its configuration was refused. It is `fn(&str, NewConfig<'_>) -> Option<Option<Box<dyn FilterConfig>>>`.
+/// `$create_route` does the same for the configurations of routes.
 /// Such a crate contains nothing else and is a `cdylib`.
 #[macro_export]
 macro_rules! library {
-    ($create:expr) => {
+    ($create:expr, $create_route:expr) => {
         mod exported {
             use std::ffi::{c_char, c_void};
 
@@ -292,6 +357,12 @@ macro_rules! library {
                     headers: *const EnvoyHeader, header_count: usize,
                     chunks: *const EnvoyBuffer, chunk_count: usize,
                 ) = hooks::config_callout_done(config, call, headers, header_count, chunks, chunk_count);
+                fn envoy_dynamic_module_on_http_filter_per_route_config_new(
+                    name: EnvoyBuffer, text: EnvoyBuffer,
+                ) -> *const c_void = hooks::route_config_new(name, text, $create_route);
+                fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(route: *const c_void) =
+                    hooks::route_config_destroy(route);
+
                 fn envoy_dynamic_module_on_http_filter_new(
                     config: *const c_void, filter: FilterPtr,
                 ) -> *const c_void = hooks::filter_new(config, filter);

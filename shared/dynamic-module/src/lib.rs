@@ -30,8 +30,8 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `hooks.rs`, `filter_config.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
-//! | `backend.rs`, `filter_host.rs`, `services.rs`, `ticker.rs`, `logger.rs` | from the plugins to Envoy |
+//! | `hooks.rs`, `filter_config.rs`, `worker.rs`, `route_config.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
+//! | `backend.rs`, `filter_host.rs`, `services.rs`, `metrics.rs`, `ticker.rs`, `logger.rs` | from the plugins to Envoy |
 //! | `process.rs`, `shared_values.rs`, `signature.rs`, `tables.rs` | what a WebAssembly module asks Envoy for, as plain memory and system calls |
 //! | `abi/` | the ABI |
 
@@ -43,11 +43,15 @@ mod filter_config;
 mod filter_host;
 pub mod hooks;
 mod logger;
+mod metrics;
 pub mod process;
+mod route_config;
 mod services;
 pub mod shared_values;
 pub mod signature;
 pub mod tables;
 mod ticker;
+mod worker;
 
 pub use filter_config::{FilterConfig, NewConfig};
+pub use route_config::{AcceptedRouteConfig, NewRouteConfig};

@@ -1,26 +1,28 @@
 //! What one configuration has of Envoy: metrics, calls, and ticks in the main thread.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ptr::null_mut;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use portcullis_host::backend::{MetricId, MetricKind};
 use portcullis_host::{Call, CallId, Error, Status};
 
 use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, Header, callout, newer};
+use crate::metrics::{Change, Metrics};
+use crate::route_config::RouteConfig;
 use crate::ticker::{Scheduler, Ticks};
 
 /// The services of one configuration.
 pub(crate) struct Services {
     config: ConfigPtr,
     main_thread: ThreadId,
-    /// The metrics by name. Envoy accepts no new ones once the filter is configured.
-    metrics: Mutex<BTreeMap<String, MetricId>>,
+    metrics: Metrics,
     /// Changes of metrics from outside of streams, for an Envoy that takes them only from streams.
     deferred: Mutex<Vec<(MetricId, Change)>>,
     /// What other threads have [asked](Self::ask_caller) the main thread for.
     asked: Mutex<BTreeSet<u64>>,
+    /// Configurations of routes that a worker uses and the main thread does not know yet.
+    new_routes: Mutex<Vec<Arc<RouteConfig>>>,
     ticks: Ticks,
 }
 
@@ -30,14 +32,6 @@ unsafe impl Send for Services {}
 // SAFETY: as above.
 unsafe impl Sync for Services {}
 
-/// A change of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Add(i64),
-    Set(u64),
-}
-
-const METRIC: &str = "http_filter_config metrics";
 const CALLOUT: &str = "http_filter_config_http_callout";
 
 impl Services {
@@ -49,9 +43,10 @@ impl Services {
         Self {
             config,
             main_thread: thread::current().id(),
-            metrics: Mutex::default(),
+            metrics: Metrics::default(),
             deferred: Mutex::default(),
             asked: Mutex::default(),
+            new_routes: Mutex::default(),
             // SAFETY: as above.
             ticks: Ticks::new(unsafe { Scheduler::of_config(config) }),
         }
@@ -66,22 +61,15 @@ impl Services {
         &self.ticks
     }
 
+    /// Defines a metric, or finds the one of this name.
     pub(crate) fn define_metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, Error> {
-        let mut metrics = lock(&self.metrics);
-        if let Some(id) = metrics.get(name) {
-            return Ok(*id);
-        }
-        let define = match kind {
-            MetricKind::Counter => abi::define_counter,
-            MetricKind::Gauge => abi::define_gauge,
-        };
-        let mut id = 0;
-        // SAFETY: the configuration lives; Envoy reads the name, and writes the id.
-        let result = unsafe { define(self.config, name.as_bytes().into(), null_mut(), 0, &mut id) };
-        check(result)?;
-        let id = metric_id(kind, id).ok_or(failed(Status::InternalFailure))?;
-        metrics.insert(name.to_owned(), id);
-        Ok(id)
+        // SAFETY: the configuration outlives the services.
+        unsafe { self.metrics.define(self.config, kind, name) }
+    }
+
+    /// The filter is configured: Envoy accepts no new metrics any more.
+    pub(crate) fn complete_metrics(&self) {
+        self.metrics.complete();
     }
 
     /// Changes a metric, within a callback of this filter, or outside of streams if it is null.
@@ -91,49 +79,12 @@ impl Services {
         id: MetricId,
         change: Change,
     ) -> Result<(), Error> {
-        let (kind, number) = parts(id);
-        let (call, value): (usize, u64) = match (kind, change) {
-            (MetricKind::Counter, Change::Add(difference)) => (0, difference.unsigned_abs()),
-            (MetricKind::Gauge, Change::Add(difference)) if difference >= 0 => {
-                (1, difference.unsigned_abs())
-            }
-            (MetricKind::Gauge, Change::Add(difference)) => (2, difference.unsigned_abs()),
-            (MetricKind::Gauge, Change::Set(value)) => (3, value),
-            (MetricKind::Counter, Change::Set(_)) => return Err(failed(Status::BadArgument)),
-        };
-        let result = match newer() {
-            Some(newer) => {
-                let calls = [
-                    newer.increment_counter,
-                    newer.increment_gauge,
-                    newer.decrement_gauge,
-                    newer.set_gauge,
-                ];
-                let Some(call) = calls.get(call) else {
-                    return Ok(());
-                };
-                // SAFETY: the configuration lives, and defined this metric without labels.
-                unsafe { call(self.config, number, null_mut(), 0, value) }
-            }
-            None if filter.is_null() => {
-                lock(&self.deferred).push((id, change));
-                return Ok(());
-            }
-            None => {
-                let calls = [
-                    abi::filter_increment_counter,
-                    abi::filter_increment_gauge,
-                    abi::filter_decrement_gauge,
-                    abi::filter_set_gauge,
-                ];
-                let Some(call) = calls.get(call) else {
-                    return Ok(());
-                };
-                // SAFETY: the filter's callback runs, and its configuration defined this metric without labels.
-                unsafe { call(filter, number, null_mut(), 0, value) }
-            }
-        };
-        check(result)
+        // SAFETY: the configuration outlives the services, and the filter's callback runs.
+        let changed = unsafe { self.metrics.change(self.config, filter, id, change) };
+        changed.unwrap_or_else(|| {
+            lock(&self.deferred).push((id, change));
+            Ok(())
+        })
     }
 
     /// Carries out the changes of metrics that had to wait for a stream.
@@ -152,6 +103,17 @@ impl Services {
     pub(crate) fn ask_caller(&self, topic: u64) {
         lock(&self.asked).insert(topic);
         self.ticks.tick_now();
+    }
+
+    /// Tells the main thread that a worker uses the configuration of this route.
+    pub(crate) fn add_route(&self, route: &Arc<RouteConfig>) {
+        lock(&self.new_routes).push(Arc::clone(route));
+        self.ticks.tick_now();
+    }
+
+    /// The configurations of routes that workers have begun to use.
+    pub(crate) fn take_new_routes(&self) -> Vec<Arc<RouteConfig>> {
+        std::mem::take(&mut *lock(&self.new_routes))
     }
 
     pub(crate) fn take_asked(&self, topic: u64) -> bool {
@@ -188,37 +150,6 @@ impl Services {
         };
         Err(Error::of(CALLOUT)(status))
     }
-}
-
-/// Envoy numbers counters and gauges apart from each other.
-fn metric_id(kind: MetricKind, number: usize) -> Option<MetricId> {
-    let number = MetricId::try_from(number).ok()?;
-    let id = number.checked_mul(2)?;
-    Some(match kind {
-        MetricKind::Counter => id,
-        MetricKind::Gauge => id + 1,
-    })
-}
-
-fn parts(id: MetricId) -> (MetricKind, usize) {
-    let kind = match id % 2 {
-        0 => MetricKind::Counter,
-        _ => MetricKind::Gauge,
-    };
-    (kind, (id / 2) as usize)
-}
-
-fn check(result: u32) -> Result<(), Error> {
-    match result {
-        0 => Ok(()),
-        1 => Err(failed(Status::NotFound)),
-        2 => Err(failed(Status::BadArgument)),
-        code => Err(failed(Status::Other(code))),
-    }
-}
-
-fn failed(status: Status) -> Error {
-    Error::of(METRIC)(status)
 }
 
 /// A panic while the lock was held leaves complete values behind.

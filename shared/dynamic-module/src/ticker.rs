@@ -195,10 +195,7 @@ impl Ticker {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the thread sleeps by this clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the thread sleeps by this clock")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -3,11 +3,11 @@
 use std::ffi::{CStr, c_void};
 use std::sync::OnceLock;
 
-use super::{Buffer, ConfigPtr};
+use super::Buffer;
 
-/// Adds to a metric of a configuration, or sets it.
-pub(crate) type ConfigMetric = unsafe extern "C" fn(
-    config: ConfigPtr,
+/// Adds to a metric of a configuration or of a filter, or sets it.
+pub(crate) type ChangeMetric = unsafe extern "C" fn(
+    target: *mut c_void,
     id: usize,
     labels: *mut Buffer,
     label_count: usize,
@@ -17,10 +17,10 @@ pub(crate) type ConfigMetric = unsafe extern "C" fn(
 /// The calls, all present or all absent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Newer {
-    pub(crate) increment_counter: ConfigMetric,
-    pub(crate) increment_gauge: ConfigMetric,
-    pub(crate) decrement_gauge: ConfigMetric,
-    pub(crate) set_gauge: ConfigMetric,
+    pub(crate) increment_counter: ChangeMetric,
+    pub(crate) increment_gauge: ChangeMetric,
+    pub(crate) decrement_gauge: ChangeMetric,
+    pub(crate) set_gauge: ChangeMetric,
 }
 
 /// The calls, if this Envoy has them.
@@ -37,20 +37,18 @@ pub(crate) fn newer() -> Option<&'static Newer> {
             decrement_gauge: metric_call(
                 c"envoy_dynamic_module_callback_http_filter_config_decrement_gauge",
             )?,
-            set_gauge: metric_call(
-                c"envoy_dynamic_module_callback_http_filter_config_set_gauge",
-            )?,
+            set_gauge: metric_call(c"envoy_dynamic_module_callback_http_filter_config_set_gauge")?,
         })
     });
     found.as_ref()
 }
 
-fn metric_call(name: &CStr) -> Option<ConfigMetric> {
+fn metric_call(name: &CStr) -> Option<ChangeMetric> {
     // SAFETY: `name` is a string that ends with NUL.
     let found: *mut c_void = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     if found.is_null() {
         return None;
     }
     // SAFETY: Envoy exports a function with this signature under this name.
-    Some(unsafe { std::mem::transmute::<*mut c_void, ConfigMetric>(found) })
+    Some(unsafe { std::mem::transmute::<*mut c_void, ChangeMetric>(found) })
 }
