@@ -43,5 +43,5 @@ pub(super) fn variants() -> Vec<Variant> {
 /// The first request had a result.
 pub(super) fn knows_a_key(envoy: &Envoy) -> bool {
     let occupancy = "portcullis.circuit_breaker.policy=.=default;.;breaker=.=all;.;occupancy";
-    envoy.counter(&format!("wasmcustom.{occupancy}")) == 1
+    envoy.counter(occupancy) == 1
 }

@@ -143,9 +143,7 @@ fn refuses(envoy: &Envoy, response: &Response) -> bool {
 
 fn verifications(envoy: &Envoy, path: &str) -> u64 {
     let policy = "portcullis.jwt_auth.policy=.=default";
-    envoy.counter(&format!(
-        "wasmcustom.{policy};.;path=.={path};.;verifications"
-    ))
+    envoy.counter(&format!("{policy};.;path=.={path};.;verifications"))
 }
 
 impl Variant {

@@ -61,12 +61,12 @@ impl Filter {
         match self {
             Self::Nothing => envoy,
             Self::Native(filter) => envoy.native(filter.clone()),
-            Self::Wasm(filters) => filters.iter().fold(envoy, Builder::wasm),
+            Self::Wasm(filters) => filters.iter().fold(envoy, Builder::plugin),
             Self::Plugins(plugins) => {
                 plugins
                     .iter()
                     .fold(envoy, |envoy, (module, configuration)| {
-                        envoy.wasm(&plugin(module, &artifacts::module(module), configuration))
+                        envoy.plugin(&plugin(module, &artifacts::module(module), configuration))
                     })
             }
         }

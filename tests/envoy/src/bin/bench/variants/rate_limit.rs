@@ -75,7 +75,7 @@ pub(super) const PLENTY: u32 = 1_000_000_000;
 
 pub(super) fn counts(envoy: &Envoy, _response: &Response) -> bool {
     let admitted = "portcullis.rate_limit.policy=.=default;.;limit=.=all;.;admitted";
-    envoy.counter(&format!("wasmcustom.{admitted}")) == 1
+    envoy.counter(admitted) == 1
 }
 
 fn local_ratelimit() -> Value {

@@ -29,5 +29,5 @@ pub(super) fn variants() -> Vec<Variant> {
 
 pub(super) fn grants(envoy: &Envoy, _response: &Response) -> bool {
     let granted = "portcullis.retry_budget.policy=.=default;.;budget=.=all;.;retries_granted";
-    envoy.counter(&format!("wasmcustom.{granted}")) == 1
+    envoy.counter(granted) == 1
 }
