@@ -67,7 +67,10 @@ build: toolchain ## Build the modules into dist
 	@cargo build --release --locked --target $(TARGET) $(PACKAGES:%=-p %-module)
 	@mkdir -p dist
 	@cargo run --quiet --locked -p portcullis-trim -- dist $(PACKAGES:%=%-module)
-	@cd dist && for module in $(PLUGINS:%=%.wasm); do sha256sum $$module > $$module.sha256; done
+	$(call say,Building the library)
+	@cargo build --profile library --locked -p portcullis-library
+	@cp "$${CARGO_TARGET_DIR:-target}/library/libportcullis_library.so" dist/libportcullis.so
+	@cd dist && for file in $(PLUGINS:%=%.wasm) libportcullis.so; do sha256sum $$file > $$file.sha256; done
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
 	@envoy/get-envoy
@@ -119,10 +122,12 @@ test-one-module: build envoy ## Run the scenarios on a real Envoy, with all plug
 	@tests/run one-module
 
 # The library with plugins that panic if a request has the header x-portcullis-crash. It is not shipped.
+CRASHABLE := $${CARGO_TARGET_DIR:-target}/crashable
 .PHONY: crashable-library
 crashable-library: toolchain
-	@CARGO_PROFILE_RELEASE_LTO=off cargo build --quiet --release --locked -p portcullis-library --features panic-on-request \
-	    --target-dir "$${CARGO_TARGET_DIR:-target}/crashable"
+	@CARGO_PROFILE_LIBRARY_LTO=off CARGO_PROFILE_LIBRARY_CODEGEN_UNITS=16 cargo build --quiet --profile library --locked \
+	    -p portcullis-library --features panic-on-request --target-dir "$(CRASHABLE)"
+	@cp "$(CRASHABLE)/library/libportcullis_library.so" "$(CRASHABLE)/libportcullis.so"
 
 test-library: build envoy crashable-library ## Run the tests on a real Envoy with the library (minutes; not part of make test)
 	$(call say,Tests on a real Envoy with the library)

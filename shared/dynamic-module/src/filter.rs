@@ -104,12 +104,38 @@ impl<C: Chain> Filter<C> {
     }
 }
 
+#[cfg(feature = "panic-on-request")]
+impl<C: Chain> Filter<C> {
+    #[expect(clippy::panic, reason = "tests ask for it")]
+    fn panic_on_request(&self) {
+        let name = b"x-portcullis-crash"[..].into();
+        let mut value = abi::EnvoyBuffer::EMPTY;
+        let count = std::ptr::null_mut();
+        // SAFETY: the filter lives.
+        if unsafe {
+            abi::header(
+                self.filter,
+                abi::HeaderType::Request,
+                name,
+                &mut value,
+                0,
+                count,
+            )
+        } {
+            panic!("the request asks for a panic");
+        }
+    }
+}
+
 impl<C: Chain> AnyFilter for Filter<C> {
     fn request_headers(&self, is_complete: bool) -> Next {
         let _entered = self.enter();
         let Begun { worker, stream } = self.begun();
         worker.tick_if_due();
-        stream.request_headers(is_complete)
+        let next = stream.request_headers(is_complete);
+        #[cfg(feature = "panic-on-request")]
+        self.panic_on_request();
+        next
     }
 
     fn request_end(&self) {
