@@ -233,7 +233,11 @@ impl StreamHost for FilterHost {
     }
 
     fn end_wait(&self) {
-        self.waiting.borrow_mut().remove(self.filter);
+        // SAFETY: all of this worker's streams are in its thread.
+        unsafe {
+            let waiting = &mut self.waiting.borrow_mut();
+            waiting.remove(self.filter, TICK_WHILE_WAITING);
+        }
     }
 
     fn enter(&self) -> Result<(), Error> {
