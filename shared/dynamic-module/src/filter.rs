@@ -9,6 +9,7 @@ use crate::abi::{self, FilterPtr};
 use crate::current::{self, Entered};
 use crate::filter_host::FilterHost;
 use crate::hooks;
+use crate::panics::panic_on_request;
 use crate::route_config::RouteConfig;
 use crate::services::Services;
 use crate::worker::Worker;
@@ -104,58 +105,39 @@ impl<C: Chain> Filter<C> {
     }
 }
 
-#[cfg(feature = "panic-on-request")]
-impl<C: Chain> Filter<C> {
-    #[expect(clippy::panic, reason = "tests ask for it")]
-    fn panic_on_request(&self) {
-        let name = b"x-portcullis-crash"[..].into();
-        let mut value = abi::EnvoyBuffer::EMPTY;
-        let count = std::ptr::null_mut();
-        // SAFETY: the filter lives.
-        if unsafe {
-            abi::header(
-                self.filter,
-                abi::HeaderType::Request,
-                name,
-                &mut value,
-                0,
-                count,
-            )
-        } {
-            panic!("the request asks for a panic");
-        }
-    }
-}
-
 impl<C: Chain> AnyFilter for Filter<C> {
     fn request_headers(&self, is_complete: bool) -> Next {
         let _entered = self.enter();
         let Begun { worker, stream } = self.begun();
         worker.tick_if_due();
         let next = stream.request_headers(is_complete);
-        #[cfg(feature = "panic-on-request")]
-        self.panic_on_request();
+        panic_on_request(self.filter, "request");
         next
     }
 
     fn request_end(&self) {
         let _entered = self.enter();
         self.begun().stream.request_end();
+        panic_on_request(self.filter, "request_end");
     }
 
     fn response_headers(&self) -> Next {
         let _entered = self.enter();
-        self.begun().stream.response_headers()
+        let next = self.begun().stream.response_headers();
+        panic_on_request(self.filter, "response");
+        next
     }
 
     fn response_trailers(&self) {
         let _entered = self.enter();
         self.begun().stream.response_trailers();
+        panic_on_request(self.filter, "trailers");
     }
 
     fn log(&self) {
         let _entered = self.enter();
         self.begun().stream.log();
+        panic_on_request(self.filter, "log");
     }
 
     fn tick(&self) {
@@ -173,6 +155,10 @@ impl<C: Chain> AnyFilter for Filter<C> {
         let services = unsafe { &*self.services };
         let filter = self.filter;
         let _entered = current::enter(services, filter);
+        // A callback that runs may keep the stream for a while, but it can wait no longer.
+        if let Some(begun) = self.begun.get() {
+            begun.stream.leave_queue();
+        }
         drop(self);
     }
 }

@@ -13,6 +13,7 @@ use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
 use crate::abi::{
     self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType,
 };
+use crate::panics::panic_on_request;
 use crate::ticker::Waiting;
 
 const HEADERS: &str = "http_get_headers";
@@ -241,6 +242,7 @@ impl StreamHost for FilterHost {
     }
 
     fn enter(&self) -> Result<(), Error> {
+        panic_on_request(self.filter, "woken");
         Ok(())
     }
 

@@ -228,16 +228,20 @@ pub unsafe fn filter_destroy(filter: *const c_void) {
     caught(|| stream.end());
 }
 
-/// The stream of a filter. The caller keeps it alive, because Envoy may destroy the filter during a callback.
-unsafe fn stream(filter: *const c_void) -> Stream {
-    // SAFETY: it comes from `filter_new`.
-    unsafe { Rc::clone(&*filter.cast::<Stream>()) }
+/// The stream of a filter; `None` if it could not be created, of which Envoy takes no notice. The caller keeps it alive,
+/// because Envoy may destroy the filter during a callback.
+unsafe fn stream(filter: *const c_void) -> Option<Stream> {
+    // SAFETY: it is null, or comes from `filter_new`.
+    unsafe { filter.cast::<Stream>().as_ref().map(Rc::clone) }
 }
 
 /// The request's headers have arrived.
 pub unsafe fn request_headers(envoy: FilterPtr, filter: *const c_void, is_complete: bool) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
+    let Some(stream) = (unsafe { stream(filter) }) else {
+        // SAFETY: Envoy's filter lives.
+        return unsafe { unavailable(envoy) };
+    };
     let next = caught(|| stream.request_headers(is_complete));
     // SAFETY: the filter lives.
     unsafe { decided(next, &stream, Phase::Request, envoy) }
@@ -247,8 +251,7 @@ pub unsafe fn request_headers(envoy: FilterPtr, filter: *const c_void, is_comple
 pub unsafe fn request_body(filter: *const c_void, is_end: bool) -> u32 {
     if is_end {
         // SAFETY: as for `stream`.
-        let stream = unsafe { stream(filter) };
-        observed(&stream, Phase::RequestEnd, || stream.request_end());
+        unsafe { observed(filter, Phase::RequestEnd, |stream| stream.request_end()) }
     }
     status::CONTINUE
 }
@@ -256,15 +259,17 @@ pub unsafe fn request_body(filter: *const c_void, is_end: bool) -> u32 {
 /// The request's trailers have arrived.
 pub unsafe fn request_trailers(filter: *const c_void) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    observed(&stream, Phase::RequestEnd, || stream.request_end());
+    unsafe { observed(filter, Phase::RequestEnd, |stream| stream.request_end()) }
     status::CONTINUE
 }
 
 /// The response's headers have arrived.
 pub unsafe fn response_headers(envoy: FilterPtr, filter: *const c_void) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
+    let Some(stream) = (unsafe { stream(filter) }) else {
+        // This is the reply to the request, or that of a filter before it.
+        return status::CONTINUE;
+    };
     let next = caught(|| stream.response_headers());
     // SAFETY: the filter lives.
     unsafe { decided(next, &stream, Phase::Response, envoy) }
@@ -273,23 +278,22 @@ pub unsafe fn response_headers(envoy: FilterPtr, filter: *const c_void) -> u32 {
 /// The response's trailers have arrived.
 pub unsafe fn response_trailers(filter: *const c_void) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    observed(&stream, Phase::Trailers, || stream.response_trailers());
+    unsafe { observed(filter, Phase::Trailers, |stream| stream.response_trailers()) }
     status::CONTINUE
 }
 
 /// The stream has ended.
 pub unsafe fn stream_complete(filter: *const c_void) {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    observed(&stream, Phase::Log, || stream.log());
+    unsafe { observed(filter, Phase::Log, |stream| stream.log()) }
 }
 
 /// A tick through a stream.
 pub unsafe fn filter_scheduled(filter: *const c_void) {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    caught(|| stream.tick());
+    if let Some(stream) = unsafe { stream(filter) } {
+        caught(|| stream.tick());
+    }
 }
 
 /// What Envoy does with a message, after a callback that may have panicked.
@@ -301,20 +305,32 @@ unsafe fn decided(next: Option<Next>, stream: &Stream, phase: Phase, envoy: Filt
     match next {
         Some(Next::Continue) => status::CONTINUE,
         Some(Next::Hold) => status::STOP_ALL_AND_WATERMARK,
-        None => {
-            let details = Buffer::from(&b"plugin_panicked"[..]);
-            // SAFETY: the filter lives, and copies everything.
-            unsafe {
-                abi::send_response(envoy, 503, std::ptr::null_mut(), 0, Buffer::NONE, details)
-            }
-            status::STOP_ALL_AND_WATERMARK
-        }
+        // SAFETY: as above.
+        None => unsafe { unavailable(envoy) },
     }
 }
 
+/// Answers the message with 503.
+///
+/// # Safety
+/// The filter lives.
+unsafe fn unavailable(envoy: FilterPtr) -> u32 {
+    let details = Buffer::from(&b"plugin_panicked"[..]);
+    // SAFETY: the filter lives, and copies everything.
+    unsafe { abi::send_response(envoy, 503, std::ptr::null_mut(), 0, Buffer::NONE, details) }
+    status::STOP_ALL_AND_WATERMARK
+}
+
 /// Calls a function that decides nothing. After a panic, the plugins note it.
-fn observed(stream: &Stream, phase: Phase, callback: impl FnOnce()) {
-    if caught(callback).is_none() {
+///
+/// # Safety
+/// As for [`stream`].
+unsafe fn observed(filter: *const c_void, phase: Phase, callback: impl FnOnce(&Stream)) {
+    // SAFETY: as above.
+    let Some(stream) = (unsafe { stream(filter) }) else {
+        return;
+    };
+    if caught(|| callback(&stream)).is_none() {
         caught(|| stream.panicked(phase));
     }
 }

@@ -2,16 +2,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::time::Nanos;
-use portcullis_host::{CallId, CallResponse, CallbackMonitor, Chain, Runner};
+use portcullis_host::{Acted, CallId, CallResponse, CallbackMonitor, Chain, Runner};
 
 use crate::process;
 use crate::route_config::{OfRoute, RouteConfig};
 use crate::ticker::Waiting;
+
+/// The time from a panic outside of streams to the next tick. Without one, nobody would fetch keys or judge waiting
+/// requests any more.
+const AFTER_PANIC: Duration = Duration::from_millis(200);
 
 /// A chain in one thread.
 pub(crate) struct Worker<C: Chain> {
@@ -72,9 +77,9 @@ impl<C: Chain> Worker<C> {
 
     /// Ticks, and sets the next tick. Returns the time until then.
     pub(crate) fn tick(&self) -> Option<Duration> {
-        let acted = self.runner.tick();
-        self.set_next_tick(acted.next_tick);
-        acted.next_tick
+        let next = contained(|| self.runner.tick());
+        self.set_next_tick(next);
+        next
     }
 
     /// Ticks with the chains of all routes. Returns the time until the next tick of any.
@@ -95,11 +100,9 @@ impl<C: Chain> Worker<C> {
     /// Shows a response to the chains, of which one has made the call. Returns the time until the next tick.
     pub(crate) fn call_response(&self, call: CallId, response: &CallResponse) -> Option<Duration> {
         let routes = self.all_routes();
-        let acted = routes
-            .iter()
-            .filter_map(|route| route.runner.call_response(call, response).next_tick);
-        let own = self.runner.call_response(call, response).next_tick;
-        let ticks: Vec<Duration> = own.into_iter().chain(acted).collect();
+        let show = |worker: &Self| contained(|| worker.runner.call_response(call, response));
+        let shown = routes.iter().filter_map(|route| show(route));
+        let ticks: Vec<Duration> = show(self).into_iter().chain(shown).collect();
         ticks.into_iter().min()
     }
 
@@ -116,5 +119,14 @@ impl<C: Chain> Worker<C> {
             // SAFETY: this is the worker's thread.
             unsafe { self.waiting.borrow_mut().tick_after(time) }
         }
+    }
+}
+
+/// Lets one chain act outside of streams. A panic, which is in the log, ends neither the ticks of this chain nor those of
+/// others. Returns the time until the next tick.
+fn contained(act: impl FnOnce() -> Acted) -> Option<Duration> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(acted) => acted.next_tick,
+        Err(_) => Some(AFTER_PANIC),
     }
 }

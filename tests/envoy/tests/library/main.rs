@@ -11,6 +11,7 @@
 )]
 
 mod keys;
+mod panics;
 mod waiting;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
