@@ -11,7 +11,7 @@ use crate::backend::Process;
 use crate::filter::{AnyFilter, Filter};
 use crate::services::Services;
 use crate::worker::Worker;
-use crate::{current, logger};
+use crate::{current, logger, rehearsal};
 
 /// The time from the configuration to the first tick.
 const FIRST_TICK: Duration = Duration::from_millis(1);
@@ -94,6 +94,7 @@ impl<C: Chain> Configured<C> {
             );
         }
         Runner::log_summaries(&main);
+        rehearsal::run::<C>();
         // SAFETY: no pointers are passed, and this is the main thread.
         let (workers, is_validating) = unsafe { (abi::concurrency(), abi::is_validation_mode()) };
         let mut chains = vec![main];

@@ -24,8 +24,8 @@ pub(crate) struct Worker<C: Chain> {
     pub(crate) waiting: Rc<RefCell<Waiting>>,
     /// By the monotonic clock; `None` if nothing needs a tick.
     next_tick: Cell<Option<Nanos>>,
-    /// The chains of routes, by the ids of their configurations.
-    routes: RefCell<BTreeMap<u64, OfRoute<Rc<Worker<C>>>>>,
+    /// The chains of routes, by the ids of their configurations; `None` if a configuration is for other plugins.
+    routes: RefCell<BTreeMap<u64, OfRoute<Option<Rc<Worker<C>>>>>>,
 }
 
 impl<C: Chain> Worker<C> {
@@ -47,8 +47,16 @@ impl<C: Chain> Worker<C> {
     /// whether it is new in this thread.
     pub(crate) fn of_route(&self, route: &Arc<RouteConfig>) -> Option<(Rc<Self>, bool)> {
         if let Some(known) = self.routes.borrow().get(&route.id) {
-            return Some((Rc::clone(&known.value), false));
+            return known.value.clone().map(|worker| (worker, false));
         }
+        let worker = self.new_of_route(route).map(Rc::new);
+        let mut routes = self.routes.borrow_mut();
+        routes.retain(|_, known| known.is_current());
+        routes.insert(route.id, OfRoute::new(route, worker.clone()));
+        worker.map(|worker| (worker, true))
+    }
+
+    fn new_of_route(&self, route: &RouteConfig) -> Option<Self> {
         if route.chain != C::NAME {
             log::error!(
                 "portcullis {}: a route has a configuration for {}, which does not apply",
@@ -58,12 +66,7 @@ impl<C: Chain> Worker<C> {
             return None;
         }
         // It was read before, and the text alone decides.
-        let chain = Runner::<C>::configure(&route.text).ok()?;
-        let worker = Rc::new(Self::new(chain));
-        let mut routes = self.routes.borrow_mut();
-        routes.retain(|_, known| known.is_current());
-        routes.insert(route.id, OfRoute::new(route, Rc::clone(&worker)));
-        Some((worker, true))
+        Runner::<C>::configure(&route.text).ok().map(Self::new)
     }
 
     /// Ticks if that is due. Workers have no timer.
@@ -109,7 +112,7 @@ impl<C: Chain> Worker<C> {
     fn all_routes(&self) -> Vec<Rc<Self>> {
         let routes = self.routes.borrow();
         let current = routes.values().filter(|route| route.is_current());
-        current.map(|route| Rc::clone(&route.value)).collect()
+        current.filter_map(|route| route.value.clone()).collect()
     }
 
     fn set_next_tick(&self, time: Option<Duration>) {

@@ -12,6 +12,7 @@
 
 mod keys;
 mod panics;
+mod routes;
 mod waiting;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
