@@ -10,9 +10,12 @@
     reason = "helpers of tests are tests"
 )]
 
+mod configurations;
 mod keys;
 mod panics;
+mod replies;
 mod routes;
+mod sharing;
 mod waiting;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
