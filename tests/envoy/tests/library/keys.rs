@@ -16,6 +16,7 @@ const ISSUER: &str = "https://idp.example";
 pub(super) struct KeyServer {
     pub(super) server: Upstream,
     issuer: Issuer,
+    keys: Arc<Mutex<String>>,
     is_open: Arc<Mutex<bool>>,
 }
 
@@ -23,24 +24,32 @@ impl KeyServer {
     /// It holds every answer until [`publish`](Self::publish).
     pub(super) fn new() -> Self {
         let issuer = Issuer::new(ISSUER, Algorithm::ES256);
-        let keys = issuer.jwks().to_string();
+        let keys = Arc::new(Mutex::new(issuer.jwks().to_string()));
+        let served = Arc::clone(&keys);
         let is_open: Arc<Mutex<bool>> = Arc::default();
         let opened = Arc::clone(&is_open);
         let server = Upstream::start(move |_| {
             while !*opened.lock().unwrap() {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            Reply::new(200).body(keys.clone())
+            Reply::new(200).body(served.lock().unwrap().clone())
         });
         Self {
             server,
             issuer,
+            keys,
             is_open,
         }
     }
 
     pub(super) fn publish(&self) {
         *self.is_open.lock().unwrap() = true;
+    }
+
+    /// Replaces the key.
+    pub(super) fn rotate(&mut self) {
+        self.issuer.rotate();
+        *self.keys.lock().unwrap() = self.issuer.jwks().to_string();
     }
 
     /// A request with a new token of this issuer.
@@ -57,7 +66,7 @@ pub(super) fn remote(name: &str) -> Value {
         "name": name,
         "providers": {"corp": {
             "issuer": ISSUER, "audiences": ["shop"],
-            "jwks": {"remote": {"cluster": "idp", "uri": "http://idp.example/keys", "timeout": "20s"}},
+            "jwks": {"remote": {"cluster": "idp", "uri": "http://idp.example/keys", "timeout": "20s", "min_refetch_interval": "1s"}},
         }},
         "rules": [
             {"name": "public", "match": {"path": {"prefix": "/public"}}, "require": "none"},

@@ -142,6 +142,37 @@ fn the_keys_of_a_route_are_fetched_and_its_requests_wait() {
     envoy.assert_no_vm_failed();
 }
 
+/// The filter and the route have the same key server. A key that only the route's requests ask for is fetched for it.
+#[test]
+fn a_route_and_its_filter_fetch_new_keys_each_for_itself() {
+    if is_wasm() {
+        return;
+    }
+    let mut server = KeyServer::new();
+    server.publish();
+    let own = keys::remote("own").to_string();
+    let envoy = Envoy::builder()
+        .plugin(&PluginFilter::new("jwt-auth").configuration(&own))
+        .cluster(bootstrap::cluster("idp", server.server.address()))
+        .route(route(
+            "/route",
+            "jwt-auth",
+            "jwt_auth",
+            &keys::remote("route"),
+        ))
+        .start();
+    let status = |server: &KeyServer, path| envoy.client().send(&server.request(path)).status;
+    assert_eq!(status(&server, "/"), 200);
+    assert_eq!(status(&server, "/route"), 200);
+    // The interval between two fetches.
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+
+    server.rotate();
+
+    assert_eq!(status(&server, "/route"), 200);
+    assert_eq!(status(&server, "/"), 200);
+}
+
 #[test]
 fn a_configuration_for_another_plugin_does_not_apply_and_is_reported_once() {
     if is_wasm() {
