@@ -30,7 +30,7 @@ skip = { echo '== $(1)'; [ -z "$${REQUIRE_ALL:-}" ]; }
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-one-module test-library test-versions test-package test-servers
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-one-module test-library test-memcheck test-versions test-package test-servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -132,6 +132,11 @@ crashable-library: toolchain
 test-library: build envoy crashable-library ## Run the tests on a real Envoy with the library (minutes; not part of make test)
 	$(call say,Tests on a real Envoy with the library)
 	@tests/run library
+
+test-memcheck: build envoy crashable-library ## Run Envoy with the library under valgrind (an hour; needs valgrind)
+	$(call say,Envoy with the library under valgrind)
+	@command -v valgrind > /dev/null || { echo 'valgrind is not installed (Debian: apt install valgrind)'; exit 1; }
+	@tests/run memcheck
 
 test-versions: build envoy crashable-library ## Run the scenarios on older Envoys and the newest, with both hosts (many minutes; before a release)
 	$(call say,Scenarios on several versions of Envoy)

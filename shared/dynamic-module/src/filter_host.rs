@@ -146,10 +146,10 @@ impl StreamHost for FilterHost {
             Property::TlsVersion => self.attribute(Attribute::ConnectionTlsVersion),
             Property::RemoteAddress => self.attribute(Attribute::SourceAddress),
             Property::ResponseCodeDetails => self.attribute(Attribute::ResponseCodeDetails),
-            // SAFETY: the filter lives.
-            Property::ClusterName => {
-                self.text_of(|value| unsafe { abi::cluster_name(self.filter, value) })
-            }
+            Property::ClusterName => self.text_of(|value| {
+                // SAFETY: the filter lives.
+                unsafe { abi::cluster_name(self.filter, value) }
+            }),
             Property::RequestHeader(name) => self.request_header(name),
             Property::InternalRedirects => {
                 let name = b"num_internal_redirects"[..].into();

@@ -30,7 +30,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `hooks.rs`, `filter_config.rs`, `worker.rs`, `route_config.rs`, `rehearsal.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
+//! | `export.rs`, `hooks.rs`, `filter_config.rs`, `worker.rs`, `route_config.rs`, `rehearsal.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
 //! | `backend.rs`, `filter_host.rs`, `services.rs`, `metrics.rs`, `ticker.rs`, `logger.rs` | from the plugins to Envoy |
 //! | `process.rs`, `shared_values.rs`, `signature.rs`, `tables.rs` | what a WebAssembly module asks Envoy for, as plain memory and system calls |
 //! | `panics.rs` | panics that tests ask for |
@@ -39,6 +39,7 @@
 mod abi;
 mod backend;
 mod current;
+mod export;
 mod filter;
 mod filter_config;
 mod filter_host;

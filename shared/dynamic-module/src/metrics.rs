@@ -6,6 +6,7 @@
 //! the same.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use portcullis_host::backend::{MetricId, MetricKind};
@@ -71,10 +72,11 @@ impl Metrics {
         let (plain, labels, values) = split(name);
         let template = (kind == MetricKind::Gauge, plain, labels);
         if rehearsal::is_running() {
-            if !known.templates.contains_key(&template) {
+            if let Entry::Vacant(entry) = known.templates.entry(template) {
+                let (_, name, labels) = entry.key();
                 // SAFETY: as above.
-                let number = unsafe { defined(config, kind, &template.1, &template.2)? };
-                known.templates.insert(template, number);
+                let number = unsafe { defined(config, kind, name, labels)? };
+                entry.insert(number);
             }
             return Ok(NONE);
         }

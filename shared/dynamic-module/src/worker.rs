@@ -25,8 +25,11 @@ pub(crate) struct Worker<C: Chain> {
     /// By the monotonic clock; `None` if nothing needs a tick.
     next_tick: Cell<Option<Nanos>>,
     /// The chains of routes, by the ids of their configurations; `None` if a configuration is for other plugins.
-    routes: RefCell<BTreeMap<u64, OfRoute<Option<Rc<Worker<C>>>>>>,
+    routes: RefCell<BTreeMap<u64, OfRoute<Applying<C>>>>,
 }
+
+/// The worker of a route's configuration, if that applies to the chain.
+type Applying<C> = Option<Rc<Worker<C>>>;
 
 impl<C: Chain> Worker<C> {
     pub(crate) fn new(chain: C) -> Self {
