@@ -339,3 +339,24 @@ unsafe fn observed(filter: *const c_void, phase: Phase, callback: impl FnOnce(&S
 fn caught<T>(function: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(function)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Envoy takes no notice if a filter could not be created, and calls it with null.
+    #[test]
+    fn a_filter_that_does_not_exist_does_no_harm() {
+        // SAFETY: null is no filter.
+        unsafe {
+            assert_eq!(request_body(null(), true), status::CONTINUE);
+            assert_eq!(request_trailers(null()), status::CONTINUE);
+            assert_eq!(response_trailers(null()), status::CONTINUE);
+            filter_scheduled(null());
+            stream_complete(null());
+            filter_destroy(null());
+            config_destroy(null());
+            route_config_destroy(null());
+        }
+    }
+}

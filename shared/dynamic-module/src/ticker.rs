@@ -349,6 +349,7 @@ mod tests {
 
     /// Threads set ticks and drop them at the moment at which they are due.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test of threads")]
     fn no_scheduler_is_used_after_its_end() {
         let race = || {
             for round in 0..300 {
