@@ -58,11 +58,11 @@ pub(crate) fn assert_current<'a>(tests: impl Iterator<Item = &'a str> + Clone) {
 const REFUSING: [(&str, &str); 2] = [
     (
         "circuit_breaker",
-        "portcullis circuit-breaker: configuration refused:",
+        "portcullis circuit_breaker: configuration refused:",
     ),
     (
         "retry_budget",
-        "portcullis retry-budget: configuration refused:",
+        "portcullis retry_budget: configuration refused:",
     ),
 ];
 
