@@ -1,6 +1,7 @@
 //! A filter: one stream of one configuration.
 
 use std::cell::OnceCell;
+use std::ptr::null_mut;
 use std::rc::Rc;
 
 use portcullis_host::{Chain, HttpStream, Next, Phase};
@@ -29,7 +30,7 @@ pub trait AnyFilter {
     fn tick(&self);
     /// A callback in this phase panicked. Decides about the message.
     fn panicked(&self, phase: Phase) -> Next;
-    /// Drops the stream.
+    /// Drops one of those that keep the stream.
     fn end(self: Rc<Self>);
 }
 
@@ -171,8 +172,38 @@ impl<C: Chain> AnyFilter for Filter<C> {
     fn end(self: Rc<Self>) {
         // SAFETY: the services outlive the filter.
         let services = unsafe { &*self.services };
-        let filter = self.filter;
-        let _entered = current::enter(services, filter);
+        // Envoy may have destroyed its filter already.
+        let _entered = current::enter(services, null_mut());
         drop(self);
     }
+}
+
+/// The filter of a stream that has no chain. It cannot answer, so it holds the request.
+pub(crate) struct Refusal;
+
+impl AnyFilter for Refusal {
+    fn request_headers(&self, _is_complete: bool) -> Next {
+        log::error!(
+            "portcullis: a request is held: Envoy started it in a thread that is no worker"
+        );
+        Next::Hold
+    }
+
+    fn request_end(&self) {}
+
+    fn response_headers(&self) -> Next {
+        Next::Continue
+    }
+
+    fn response_trailers(&self) {}
+
+    fn log(&self) {}
+
+    fn tick(&self) {}
+
+    fn panicked(&self, _phase: Phase) -> Next {
+        Next::Hold
+    }
+
+    fn end(self: Rc<Self>) {}
 }

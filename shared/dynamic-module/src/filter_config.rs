@@ -8,7 +8,7 @@ use portcullis_host::{CallId, CallResponse, Chain, Runner};
 
 use crate::abi::{self, ConfigPtr, FilterPtr, newer};
 use crate::backend::Process;
-use crate::filter::{AnyFilter, Filter};
+use crate::filter::{AnyFilter, Filter, Refusal};
 use crate::services::Services;
 use crate::worker::Worker;
 use crate::{current, logger};
@@ -18,11 +18,11 @@ const FIRST_TICK: Duration = Duration::from_millis(1);
 
 /// A filter configuration of any chain.
 pub trait FilterConfig: Send + Sync {
-    /// A filter for a stream that begins; `None` if it begins in a thread that has no chain.
+    /// A filter for a stream that begins.
     ///
     /// # Safety
     /// `filter` is Envoy's filter of the stream. It outlives the result, and so does this configuration.
-    unsafe fn filter(&self, filter: FilterPtr) -> Option<Rc<dyn AnyFilter>>;
+    unsafe fn filter(&self, filter: FilterPtr) -> Rc<dyn AnyFilter>;
 
     /// A tick in the main thread.
     fn tick(&self);
@@ -120,12 +120,14 @@ impl<C: Chain> Configured<C> {
 }
 
 impl<C: Chain> FilterConfig for Configured<C> {
-    unsafe fn filter(&self, filter: FilterPtr) -> Option<Rc<dyn AnyFilter>> {
+    unsafe fn filter(&self, filter: FilterPtr) -> Rc<dyn AnyFilter> {
         // SAFETY: the filter lives.
         let index = unsafe { abi::worker_index(filter) };
-        let worker = self.workers.get(index as usize + 1)?;
-        // SAFETY: this is the worker's thread; configuration and filter outlive the result.
-        Some(unsafe { Filter::create(&self.services, &worker.0, filter) })
+        match self.workers.get(index as usize + 1) {
+            // SAFETY: this is the worker's thread; configuration and filter outlive the result.
+            Some(worker) => unsafe { Filter::create(&self.services, &worker.0, filter) },
+            None => Rc::new(Refusal),
+        }
     }
 
     fn tick(&self) {

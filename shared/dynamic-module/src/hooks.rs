@@ -8,6 +8,7 @@
 )]
 
 use std::ffi::{c_char, c_void};
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use portcullis_host::{CallId, CallResponse, Next, Phase};
 
 use crate::abi::{self, Buffer, status};
 pub use crate::abi::{ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
-use crate::filter::AnyFilter;
+use crate::filter::{AnyFilter, Refusal};
 use crate::filter_config::{FilterConfig, NewConfig};
 use crate::logger;
 use crate::route_config::{AcceptedRouteConfig, NewRouteConfig, RouteConfig};
@@ -212,10 +213,8 @@ pub unsafe fn filter_new(config: *const c_void, filter: FilterPtr) -> *const c_v
     let config = unsafe { &*config.cast::<Config>() };
     // SAFETY: Envoy destroys our filter before its own, and both before the configuration.
     let created = caught(|| unsafe { config.filter(filter) });
-    match created.flatten() {
-        Some(stream) => Box::into_raw(Box::new(stream)).cast(),
-        None => null(),
-    }
+    let stream = created.unwrap_or_else(|| Rc::new(Refusal));
+    Box::into_raw(Box::new(stream)).cast()
 }
 
 /// Destroys the filter of a stream.
@@ -225,13 +224,40 @@ pub unsafe fn filter_destroy(filter: *const c_void) {
     }
     // SAFETY: it comes from `filter_new`, and Envoy does not use it any more.
     let stream = unsafe { Box::from_raw(filter.cast_mut().cast::<Stream>()) };
-    caught(|| stream.end());
+    drop(Kept(Some(*stream)));
 }
 
-/// The stream of a filter. The caller keeps it alive, because Envoy may destroy the filter during a callback.
-unsafe fn stream(filter: *const c_void) -> Stream {
-    // SAFETY: it comes from `filter_new`.
-    unsafe { Rc::clone(&*filter.cast::<Stream>()) }
+/// A stream for the time of a callback, during which Envoy may destroy its filter.
+struct Kept(Option<Stream>);
+
+impl Deref for Kept {
+    type Target = dyn AnyFilter;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.0 {
+            Some(stream) => &**stream,
+            // Only while it is dropped.
+            None => &Refusal,
+        }
+    }
+}
+
+/// The last one that keeps the stream ends it.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0.take() {
+            caught(|| stream.end());
+        }
+    }
+}
+
+/// The stream of a filter.
+///
+/// # Safety
+/// The pointer comes from [`filter_new`], and the filter is not yet destroyed.
+unsafe fn stream(filter: *const c_void) -> Kept {
+    // SAFETY: as above.
+    Kept(Some(unsafe { Rc::clone(&*filter.cast::<Stream>()) }))
 }
 
 /// The request's headers have arrived.
@@ -296,7 +322,7 @@ pub unsafe fn filter_scheduled(filter: *const c_void) {
 ///
 /// # Safety
 /// The filter lives.
-unsafe fn decided(next: Option<Next>, stream: &Stream, phase: Phase, envoy: FilterPtr) -> u32 {
+unsafe fn decided(next: Option<Next>, stream: &Kept, phase: Phase, envoy: FilterPtr) -> u32 {
     let next = next.or_else(|| caught(|| stream.panicked(phase)));
     match next {
         Some(Next::Continue) => status::CONTINUE,
@@ -313,7 +339,7 @@ unsafe fn decided(next: Option<Next>, stream: &Stream, phase: Phase, envoy: Filt
 }
 
 /// Calls a function that decides nothing. After a panic, the plugins note it.
-fn observed(stream: &Stream, phase: Phase, callback: impl FnOnce()) {
+fn observed(stream: &Kept, phase: Phase, callback: impl FnOnce()) {
     if caught(callback).is_none() {
         caught(|| stream.panicked(phase));
     }
