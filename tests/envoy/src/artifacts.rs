@@ -46,9 +46,19 @@ pub fn module(plugin: &str) -> PathBuf {
     repository().join(file)
 }
 
+/// The folder of the built library, `libportcullis.so`.
+pub fn libraries() -> PathBuf {
+    repository().join("dist")
+}
+
 /// The module that does nothing, from `make bench`.
 pub fn empty_filter() -> PathBuf {
     unshipped("empty_filter")
+}
+
+/// The folder of the library that does nothing, `libempty_library.so`, from `make bench`.
+pub fn empty_library() -> PathBuf {
+    target().join("release")
 }
 
 /// The module that stands in for jwt-auth, from `make test-envoy`.
@@ -58,7 +68,10 @@ pub fn claims_filter() -> PathBuf {
 
 /// A module in cargo's target folder instead of `dist`.
 fn unshipped(module: &str) -> PathBuf {
+    target().join(format!("wasm32-wasip1/release/{module}.wasm"))
+}
+
+fn target() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let file = format!("wasm32-wasip1/release/{module}.wasm");
-    repository().join(target).join(file)
+    repository().join(target)
 }

@@ -4,7 +4,7 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
 use serde_json::{Value, json};
 
-use super::{Filter, Variant};
+use super::{Filter, Variant, counter, native};
 
 pub(super) fn variants() -> Vec<Variant> {
     let plugin = |id, name, key: Value| {
@@ -23,11 +23,12 @@ pub(super) fn variants() -> Vec<Variant> {
             "budget_cluster",
             "retry-budget by cluster",
             json!(["cluster"]),
-        ),
+        )
+        .compared_with(native::ADMISSION_CONTROL),
     ]
 }
 
 pub(super) fn grants(envoy: &Envoy, _response: &Response) -> bool {
     let granted = "portcullis.retry_budget.policy=.=default;.;budget=.=all;.;retries_granted";
-    envoy.counter(&format!("wasmcustom.{granted}")) == 1
+    counter(envoy, granted) == 1
 }
