@@ -4,12 +4,12 @@ use crate::table::{Measured, at, extremes};
 use crate::variants::{Host, Partner};
 
 /// Prints a line for each variant and each of its partners that was measured in the same run, with the costs beyond the
-/// Envoy without filters. The library has bounds, which are ratios of instructions.
-pub(crate) fn print(decimals: usize, bare: &Measured, variants: &[Measured]) {
-    let lines: Vec<String> = variants
+/// same requests without filters. The library has bounds, which are ratios of instructions.
+pub(crate) fn print(decimals: usize, all: &[Measured]) {
+    let lines: Vec<String> = all
         .iter()
         .flat_map(|of| of.variant.partners.iter().map(move |partner| (of, partner)))
-        .filter_map(|(of, partner)| line(decimals, bare, variants, of, partner))
+        .filter_map(|(of, partner)| line(decimals, all, of, partner))
         .collect();
     if lines.is_empty() {
         return;
@@ -24,20 +24,14 @@ pub(crate) fn print(decimals: usize, bare: &Measured, variants: &[Measured]) {
 }
 
 /// `None` if the partner was not measured.
-fn line(
-    decimals: usize,
-    bare: &Measured,
-    variants: &[Measured],
-    of: &Measured,
-    partner: &Partner,
-) -> Option<String> {
-    let measured = |id: &&str| variants.iter().find(|other| other.variant.id == *id);
+fn line(decimals: usize, all: &[Measured], of: &Measured, partner: &Partner) -> Option<String> {
+    let measured = |id: &&str| all.iter().find(|other| other.variant.id == *id);
     let others: Option<Vec<&Measured>> = partner.ids.iter().map(measured).collect();
     let others = others?;
     let names: Vec<&str> = others.iter().map(|other| &*other.variant.name).collect();
-    let other = others.iter().map(|other| other.beyond(bare));
+    let other = others.iter().map(|other| other.beyond(all));
     let other = other.reduce(|sum, other| sum.iter().zip(&other).map(plus).collect())?;
-    let this = of.beyond(bare);
+    let this = of.beyond(all);
     let [lowest, highest] = extremes(&this, &other);
     let [this, other] = [this, other].map(|added| at(0.5, &added.concat()));
     let described = &of.variant;

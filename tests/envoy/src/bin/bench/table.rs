@@ -26,9 +26,10 @@ pub(crate) const INSTRUCTIONS: Table = Table {
 };
 
 impl Table {
-    /// Prints each variant's cost beyond the first variant, with the ratio to the second one: over all rounds, and the
-    /// lowest and the highest session.
+    /// Prints each variant's cost beyond the same requests without filters, with the ratio to the second variant: over
+    /// all rounds, and the lowest and the highest session.
     pub(crate) fn print(&self, variants: &[Measured]) {
+        let all = variants;
         let Some((bare, variants)) = variants.split_first() else {
             return;
         };
@@ -45,7 +46,7 @@ impl Table {
         );
         let mut empty = None;
         for variant in variants {
-            let added = variant.beyond(bare);
+            let added = variant.beyond(all);
             let empty: &Vec<Vec<f64>> = empty.get_or_insert_with(|| added.clone());
             let [lowest, highest] = extremes(&added, empty);
             let (added, empty) = (added.concat(), empty.concat());
@@ -58,14 +59,20 @@ impl Table {
                 "{name:44} {median:>9.decimals$} {middle_half:>18} {ratio:>9.1} {by_session:>12}"
             );
         }
-        comparison::print(self.decimals, bare, variants);
+        comparison::print(self.decimals, all);
     }
 }
 
 impl Measured {
-    /// The cost beyond another variant's, by session and round.
-    pub(crate) fn beyond(&self, bare: &Self) -> Vec<Vec<f64>> {
-        self.sessions.iter().zip(&bare.sessions).map(less).collect()
+    /// The cost beyond the reference's, by session and round.
+    pub(crate) fn beyond(&self, all: &[Self]) -> Vec<Vec<f64>> {
+        let reference = self.variant.reference;
+        let reference = all.iter().find(|other| other.variant.id == reference);
+        self.sessions
+            .iter()
+            .zip(reference.iter().flat_map(|reference| &reference.sessions))
+            .map(less)
+            .collect()
     }
 }
 

@@ -12,6 +12,7 @@ use portcullis_envoy_tests::envoy::Envoy;
 
 use crate::options::Options;
 use crate::subject::Subject;
+use crate::table::at;
 use crate::{cpu, variants};
 
 /// The variant that is measured by default: rate-limit with one key.
@@ -24,69 +25,77 @@ const WARM_UP_REQUESTS: usize = 10_000;
 /// Requests in each visit: less than a second.
 const REQUESTS: usize = 10_000;
 
-/// The results by variant and number of workers.
-pub(crate) struct Throughput(Vec<(String, Vec<Cell>)>);
+/// The results by variant, with one for each number of workers.
+pub(crate) struct Throughput(Vec<(String, Vec<Visit>)>);
 
-/// The medians of all visits.
-struct Cell {
+#[derive(Clone, Copy)]
+struct Visit {
     thousands_per_second: f64,
     microseconds: f64,
 }
 
+/// One Envoy, with its visits.
+struct Running {
+    subject: Subject,
+    visits: Vec<Visit>,
+}
+
 pub(crate) fn measure(options: &Options) -> Throughput {
-    let mut subjects: Vec<(String, Vec<(Subject, Vec<[f64; 2]>)>)> = variants::chosen(options)
-        .into_iter()
-        .zip(0..)
-        .map(|(variant, position)| {
-            let start = |workers| {
-                // Variants cannot be copied, so each Envoy gets its own.
-                let variant = variants::chosen(options).into_iter().nth(position);
-                let variant = variant.expect("the same variants as before");
-                let envoy = Envoy::builder().concurrency(workers);
-                let mut subject = Subject::start(variant, options.upstream, envoy);
-                subject.send(WARM_UP_REQUESTS, CONNECTIONS);
-                (subject, Vec::new())
+    let mut rows: Vec<(String, Vec<Running>)> = Vec::new();
+    for workers in WORKERS {
+        for (i, variant) in variants::chosen(options).into_iter().enumerate() {
+            let name = variant.name.clone();
+            let envoy = Envoy::builder().concurrency(workers);
+            let mut subject = Subject::start(variant, options.upstream, envoy);
+            subject.send(WARM_UP_REQUESTS, CONNECTIONS);
+            let running = Running {
+                subject,
+                visits: Vec::new(),
             };
-            (variant.name, WORKERS.map(start).into())
-        })
-        .collect();
-    for round in 1..=options.rounds() {
-        eprintln!("round {round} of {}", options.rounds());
-        for (_, subjects) in &mut subjects {
-            for (subject, visits) in subjects {
-                visits.push(visit(subject));
+            match rows.get_mut(i) {
+                Some((_, row)) => row.push(running),
+                None => rows.push((name, vec![running])),
             }
         }
     }
-    let median = |visits: &[[f64; 2]], which: fn(&[f64; 2]) -> f64| {
-        let mut values: Vec<f64> = visits.iter().map(which).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
-    let results = subjects.into_iter().map(|(name, subjects)| {
-        let cells = subjects.into_iter().map(|(subject, visits)| {
-            subject.envoy.assert_no_vm_failed();
-            Cell {
-                thousands_per_second: median(&visits, |visit| visit[0]),
-                microseconds: median(&visits, |visit| visit[1]),
-            }
-        });
-        (name, cells.collect())
+    for round in 1..=options.rounds() {
+        eprintln!("round {round} of {}", options.rounds());
+        for running in rows.iter_mut().flat_map(|(_, row)| row) {
+            let visit = visit(&mut running.subject);
+            running.visits.push(visit);
+        }
+    }
+    let results = rows.into_iter().map(|(name, row)| {
+        let medians = row.iter().map(Running::median);
+        (name, medians.collect())
     });
     Throughput(results.collect())
 }
 
-/// Thousands of requests in a second, and microseconds of CPU time for each.
-fn visit(subject: &mut Subject) -> [f64; 2] {
+fn visit(subject: &mut Subject) -> Visit {
     let process = subject.envoy.process_id();
     let (started, before) = (Instant::now(), cpu::time(process));
     subject.send(REQUESTS, CONNECTIONS);
     let (spent, elapsed) = (cpu::time(process) - before, started.elapsed());
     let requests = REQUESTS as f64;
-    [
-        requests / 1e3 / elapsed.as_secs_f64(),
-        spent.as_secs_f64() * 1e6 / requests,
-    ]
+    Visit {
+        thousands_per_second: requests / 1e3 / elapsed.as_secs_f64(),
+        microseconds: spent.as_secs_f64() * 1e6 / requests,
+    }
+}
+
+impl Running {
+    fn median(&self) -> Visit {
+        self.subject.envoy.assert_no_vm_failed();
+        let median = |which: fn(&Visit) -> f64| {
+            let values: Vec<f64> = self.visits.iter().map(which).collect();
+            at(0.5, &values)
+        };
+        Visit {
+            thousands_per_second: median(|visit| visit.thousands_per_second),
+            microseconds: median(|visit| visit.microseconds),
+        }
+    }
 }
 
 impl Throughput {
@@ -94,25 +103,29 @@ impl Throughput {
         let Some((_, bare)) = self.0.first() else {
             return;
         };
-        let columns = |of: &dyn Fn(usize) -> String| -> String {
-            let columns = (0..WORKERS.len()).map(|i| format!("{:>20}", of(i)));
-            columns.collect()
-        };
         println!("thousand requests per second (× no filter, × one worker)");
-        println!("{:44}{}", "workers", columns(&|i| WORKERS[i].to_string()));
-        for (name, cells) in &self.0 {
-            let cell = |i: usize| {
-                let here = cells[i].thousands_per_second;
-                let to_bare = here / bare[i].thousands_per_second;
-                let to_one = here / cells[0].thousands_per_second;
+        line("workers", WORKERS.iter().map(u32::to_string));
+        for (name, row) in &self.0 {
+            let one = row.first().map(|cell| cell.thousands_per_second);
+            let cell = |(cell, bare): (&Visit, &Visit)| {
+                let here = cell.thousands_per_second;
+                let to_bare = here / bare.thousands_per_second;
+                let to_one = here / one.unwrap_or(f64::NAN);
                 format!("{here:.1} ({to_bare:.2}, {to_one:.2})")
             };
-            println!("{name:44}{}", columns(&cell));
+            line(name, row.iter().zip(bare).map(cell));
         }
         println!("\nµs of CPU time per request");
-        for (name, cells) in &self.0 {
-            let cell = |i: usize| format!("{:.1}", cells[i].microseconds);
-            println!("{name:44}{}", columns(&cell));
+        for (name, row) in &self.0 {
+            line(
+                name,
+                row.iter().map(|cell| format!("{:.1}", cell.microseconds)),
+            );
         }
     }
+}
+
+fn line(name: &str, cells: impl Iterator<Item = String>) {
+    let cells: String = cells.map(|cell| format!("{cell:>20}")).collect();
+    println!("{name:44}{cells}");
 }

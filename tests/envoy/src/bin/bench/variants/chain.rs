@@ -59,6 +59,7 @@ pub(super) fn variants() -> Vec<Variant> {
         let token = token.clone();
         Variant::new(id, name, filter, works)
             .with_credentials(move |_| jwt_auth::bearer(&token))
+            .beyond(jwt_auth::reference(Algorithm::RS256))
             .with_upstream()
     };
     let native = Filter::Native(native_filters());

@@ -58,6 +58,11 @@ pub(super) fn variants() -> Vec<Variant> {
         )
         .flooded()
         .compared_with(const { &[Partner::of(&["jwt_native_flood"])] }),
+        without_filter(RS256),
+        without_filter(ES256),
+        without_filter(PS256),
+        without_filter(EdDSA),
+        without_filter(HS256),
         ours(
             "jwt_ps256",
             "jwt-auth, PS256 in WebAssembly",
@@ -85,7 +90,28 @@ pub(super) fn variants() -> Vec<Variant> {
 fn ours(id: &'static str, name: &str, algorithm: Algorithm, cached: u32, works: Works) -> Variant {
     let filter = Filter::plugin("jwt_auth", configuration(algorithm, cached));
     let token = token(algorithm);
-    Variant::new(id, name, filter, works).with_credentials(move |_| bearer(&token))
+    Variant::new(id, name, filter, works)
+        .with_credentials(move |_| bearer(&token))
+        .beyond(reference(algorithm))
+}
+
+/// Envoy reads a token of hundreds of bytes, whatever filters do with it.
+fn without_filter(algorithm: Algorithm) -> Variant {
+    let token = token(algorithm);
+    let name = format!("no filter, with a token of {}", algorithm.name());
+    Variant::new(reference(algorithm), &name, Filter::Nothing, |_, _| true)
+        .with_credentials(move |_| bearer(&token))
+}
+
+/// The variant without filters whose requests have such a token.
+pub(super) fn reference(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::ES256 => "none_es256",
+        Algorithm::PS256 => "none_ps256",
+        Algorithm::EdDSA => "none_eddsa",
+        Algorithm::HS256 => "none_hs256",
+        _ => "none_rs256",
+    }
 }
 
 /// Every request needs a token.
@@ -113,7 +139,9 @@ fn native(id: &'static str, name: &str, algorithm: Algorithm, is_cached: bool) -
         };
         envoy.counter(&format!("http.ingress.jwt_authn.{outcome}")) == 1
     };
-    Variant::new(id, name, filter, works).with_credentials(move |_| bearer(&token))
+    Variant::new(id, name, filter, works)
+        .with_credentials(move |_| bearer(&token))
+        .beyond(reference(algorithm))
 }
 
 pub(super) fn jwt_authn(algorithm: Algorithm, is_cached: bool) -> Value {

@@ -42,6 +42,8 @@ pub(crate) struct Variant {
     /// The variants to compare it with.
     pub(crate) partners: &'static [Partner],
     pub(crate) host: Host,
+    /// The id of the variant without filters whose requests are as large.
+    reference: &'static str,
     /// Whether it needs an upstream.
     needs_upstream: bool,
     /// Whether it is only for `--instructions`, or never.
@@ -54,6 +56,7 @@ pub(crate) struct Described {
     pub(crate) name: String,
     pub(crate) host: Host,
     pub(crate) partners: &'static [Partner],
+    pub(crate) reference: &'static str,
 }
 
 /// A variant that does comparable work, and is measured in the same run.
@@ -76,6 +79,9 @@ impl Partner {
         Self { ids, at_most: None }
     }
 }
+
+/// The id of the Envoy without filters.
+pub(crate) const NONE: &str = "none";
 
 /// Where a variant's filters run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,7 +137,7 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
     let dist = artifacts::libraries();
     let has_library = LibraryFilter::is_in(&dist);
     let mut chosen = vec![
-        Variant::new("none", "no filter", Filter::Nothing, |_, _| true),
+        Variant::new(NONE, "no filter", Filter::Nothing, |_, _| true),
         Variant::new(
             "empty",
             "empty wasm filter",
@@ -169,8 +175,13 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
                 .flat_map(|partner| partner.ids.iter().copied())
         })
         .collect();
-    let is_chosen =
+    let is_measured =
         |variant: &Variant| requested(variant) || can_run(variant) && partners.contains(variant.id);
+    let references: BTreeSet<&str> = all()
+        .filter(is_measured)
+        .map(|variant| variant.reference)
+        .collect();
+    let is_chosen = |variant: &Variant| is_measured(variant) || references.contains(variant.id);
     for variant in all().filter(is_chosen) {
         let modules = options.against.iter();
         let modules = modules.filter_map(|folder| variant.of_another_build(folder));
@@ -239,6 +250,7 @@ impl Variant {
             status: 200,
             partners: &[],
             host,
+            reference: NONE,
             needs_upstream: false,
             instructions: None,
         }
@@ -251,6 +263,7 @@ impl Variant {
             name: self.name.clone(),
             host: self.host,
             partners: self.partners,
+            reference: self.reference,
         }
     }
 
@@ -259,6 +272,10 @@ impl Variant {
             needs_upstream: true,
             ..self
         }
+    }
+
+    fn beyond(self, reference: &'static str) -> Self {
+        Self { reference, ..self }
     }
 
     fn compared_with(self, partners: &'static [Partner]) -> Self {
@@ -304,6 +321,9 @@ impl Variant {
     /// The same in the library of a folder, if there is one. The library has all five plugins as one filter, so five
     /// modules have no counterpart.
     fn in_library(&self, folder: &Path, is_own: bool) -> Option<Self> {
+        if self.instructions.is_some() {
+            return None;
+        }
         let Filter::Plugins(plugins) = &self.filter else {
             return None;
         };
