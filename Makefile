@@ -30,7 +30,7 @@ skip = { echo '== $(1)'; [ -z "$${REQUIRE_ALL:-}" ]; }
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-one-module test-package test-servers
+.PHONY: help demo test lint build envoy test-native test-wasm test-envoy fetch test-compose test-observability soak validate bench size package schema clean toolchain test-dashboard test-one-module test-library test-versions test-package test-servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,21 @@ test-one-module: build envoy ## Run the scenarios on a real Envoy, with all plug
 	$(call say,Scenarios on a real Envoy$(comma) all plugins in one module)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@tests/run one-module
+
+# The library with plugins that panic if a request has the header x-portcullis-crash. It is not shipped.
+.PHONY: crashable-library
+crashable-library: toolchain
+	@CARGO_PROFILE_RELEASE_LTO=off cargo build --quiet --release --locked -p portcullis-library --features panic-on-request \
+	    --target-dir "$${CARGO_TARGET_DIR:-target}/crashable"
+
+test-library: build envoy crashable-library ## Run the tests on a real Envoy with the library (minutes; not part of make test)
+	$(call say,Tests on a real Envoy with the library)
+	@tests/run library
+
+test-versions: build envoy crashable-library ## Run the scenarios on older Envoys and the newest, with both hosts (many minutes; before a release)
+	$(call say,Scenarios on several versions of Envoy)
+	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
+	@tests/run versions
 
 test-compose: build envoy ## Run the demo in containers (needs a Docker engine, or root to start one; otherwise skipped)
 	@tests/compose/run

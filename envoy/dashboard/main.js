@@ -26,7 +26,7 @@ const MINUTE = 60_000;
 
 // The statistics that the page shows, by their names in /stats.
 const SHOWN = [
-  "wasmcustom\\.portcullis\\.",
+  "(?:wasm|dynamicmodules)custom\\.portcullis\\.",
   "http\\.[^.]+\\.downstream_(rq_total|rq_\\dxx|rq_time|rq_active)$",
   "overload\\..*pressure$",
   "cluster\\..+\\.(circuit_breakers\\.default\\.remaining_rq|upstream_rq_active|upstream_rq_5xx)$",

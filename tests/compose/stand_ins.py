@@ -10,12 +10,15 @@ import re
 import subprocess
 import tarfile
 
+LIBRARY = pathlib.Path(__file__).resolve().parent.parent.parent / "dist/libportcullis.so"
 USERS = "root:x:0:0::/:/bin/sh\nenvoy:x:101:101::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
 
 
 def envoy(engine, name, binary):
     programs = {"/usr/local/bin/envoy": binary, "/bin/bash": "/bin/bash", "/bin/sed": "/bin/sed"}
-    build(engine, name, programs, [], directories=["tmp"])
+    # What the plugins' library loads, which is in the image that this replaces.
+    loaded = {file: file for file in libraries(LIBRARY)} if LIBRARY.exists() else {}
+    build(engine, name, {**programs, **loaded}, [], directories=["tmp"])
 
 
 def prometheus(engine, name, packages):

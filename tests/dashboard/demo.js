@@ -1,6 +1,6 @@
 // Starts Envoys, such as the demo's, on free ports, so that tests can run next to a `make demo`.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
@@ -10,6 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export const REPOSITORY = join(import.meta.dirname, "../..");
 const START_TIMEOUT = 60_000;
+
+// With PORTCULLIS_HOST=library, the plugins run in the library, and with the demo's files rewritten.
+const IN_LIBRARY = process.env.PORTCULLIS_HOST === "library";
 
 // As `startEnvoys`, with the demo's files.
 export function startDemo(envoy) {
@@ -21,14 +24,15 @@ export function startDemo(envoy) {
 // by default to the demo's shop, and returns the status of the response.
 export async function startEnvoys(envoy, files, adminPorts) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-dashboard-"));
-  const texts = files.map((name) => readFileSync(join(REPOSITORY, "envoy", name), "utf8"));
+  const texts = files.map(textOf);
   const ports = await freePorts(texts);
-  const stats_tags = readFileSync(join(REPOSITORY, "envoy/stats_tags.yaml"), "utf8");
+  const merged = textOf("stats_tags.yaml");
+  const environment = { ...process.env, ENVOY_DYNAMIC_MODULES_SEARCH_PATH: join(REPOSITORY, "dist") };
   const processes = texts.map((text, index) => {
     const file = join(folder, `${index}.yaml`);
     writeFileSync(file, text.replace(/port_value: (\d+)/g, (_, port) => `port_value: ${ports.get(port)}`));
-    const options = ["--config-path", file, "--config-yaml", stats_tags, "--concurrency", "1"];
-    return spawn(envoy, [...options, "--use-dynamic-base-id", "--log-level", "error"], { cwd: REPOSITORY, stdio: "inherit" });
+    const options = ["--config-path", file, "--config-yaml", merged + libraryMetrics(text), "--concurrency", "1"];
+    return spawn(envoy, [...options, "--use-dynamic-base-id", "--log-level", "error"], { cwd: REPOSITORY, env: environment, stdio: "inherit" });
   });
   const demo = {
     address: (port) => `http://127.0.0.1:${ports.get(String(port))}`,
@@ -47,6 +51,17 @@ export async function startEnvoys(envoy, files, adminPorts) {
     throw error;
   }
   return demo;
+}
+
+function textOf(name) {
+  const file = join(REPOSITORY, "envoy", name);
+  if (!IN_LIBRARY) return readFileSync(file, "utf8");
+  return execFileSync("sed", ["-E", "-f", join(REPOSITORY, "envoy/library.sed"), file], { encoding: "utf8" });
+}
+
+// The upstream has a runtime of its own, and no plugins.
+function libraryMetrics(text) {
+  return IN_LIBRARY && text.includes("dynamic_modules.v3") ? textOf("library_metrics.yaml") : "";
 }
 
 // Maps each port to a free one. All of these are held until the last one is chosen.

@@ -8,7 +8,7 @@ use portcullis_host::{Error, Exchange, Property};
 /// If Envoy refuses a property, the stream looks like one that no upstream has answered, or whose deadline the client
 /// chose: its verdict is neutral, which neither opens nor closes a circuit.
 pub(crate) struct EnvoyStream<'a> {
-    exchange: &'a Exchange,
+    exchange: &'a Exchange<'a>,
     code_details: Option<Vec<u8>>,
     flags: Option<u64>,
     attempts: Option<Option<u32>>,
@@ -43,7 +43,7 @@ impl<'a> EnvoyStream<'a> {
 impl Stream for EnvoyStream<'_> {
     fn code_details(&mut self) -> Vec<u8> {
         if self.code_details.is_none() {
-            let value = self.exchange.property(Property::RESPONSE_CODE_DETAILS);
+            let value = self.exchange.property(Property::ResponseCodeDetails);
             let value = self.value_or(value, None);
             self.code_details = Some(value.unwrap_or_default());
         }
@@ -54,7 +54,7 @@ impl Stream for EnvoyStream<'_> {
         match self.flags {
             Some(flags) => flags,
             None => {
-                let flags = self.exchange.number(Property::RESPONSE_FLAGS);
+                let flags = self.exchange.number(Property::ResponseFlags);
                 let flags = self.value_or(flags, None).unwrap_or_default();
                 *self.flags.insert(flags)
             }
@@ -86,7 +86,7 @@ impl Stream for EnvoyStream<'_> {
         match self.attempts {
             Some(attempts) => attempts,
             None => {
-                let attempts = self.exchange.number(Property::ATTEMPT_COUNT);
+                let attempts = self.exchange.number(Property::AttemptCount);
                 let attempts = self.value_or(attempts, Some(0));
                 *self
                     .attempts

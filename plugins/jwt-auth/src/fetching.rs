@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jwt_auth_policy::jose::MAX_SET;
 use jwt_auth_policy::remote::{MAX_BODY, Source, Ticket};
-use jwt_auth_policy::{JwtAuth as Policy, Polled, RemoteId, State};
+use jwt_auth_policy::{JwtAuth as Policy, Polled, RemoteId, Role, State};
 use portcullis_core::config::Name;
 use portcullis_core::retry_after::retry_after;
 use portcullis_core::time::Nanos;
@@ -122,10 +122,17 @@ impl Fetching {
     fn poll(&self, document: &Document, worker: &mut Worker, context: &FetchContext<'_>) {
         let FetchContext { policy, state, now } = context;
         let mut state = state.borrow_mut();
+        let role = match worker.makes_calls() {
+            true => Role::Fetcher,
+            false => Role::Follower,
+        };
+        if role == Role::Fetcher && worker.take_asked(document.source.identity()) {
+            policy.request_fetch(&mut state, document.id);
+        }
         if !policy.is_poll_due(&state, document.id, *now) {
             return;
         }
-        let poll = |bytes: &mut Vec<u8>| policy.poll(&mut state, document.id, bytes, *now);
+        let poll = |bytes: &mut Vec<u8>| policy.poll(&mut state, document.id, bytes, *now, role);
         // If the value cannot be written, the next tick polls again.
         let polled = document.shared.update(poll).unwrap_or(Polled::Unchanged);
         if let Some(age) = policy.age(&state, document.id, *now) {
@@ -136,6 +143,7 @@ impl Fetching {
         drop(state);
         match polled {
             Polled::Unchanged => {}
+            Polled::Wanted => worker.ask_caller(document.source.identity()),
             Polled::Postponed => worker.wake(),
             Polled::Installed(installed) => {
                 let label = &document.label;

@@ -16,8 +16,8 @@ use portcullis_core::label::Label as _;
 use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
-    CallId, CallResponse, EnvoySignatures, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
-    RequestAttributes, SteadyClock, Worker, random, wall_clock,
+    CallId, CallResponse, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
+    RequestAttributes, SignatureVerifier, SteadyClock, Worker, random, wall_clock,
 };
 use portcullis_table::Seed;
 
@@ -33,7 +33,7 @@ pub struct JwtAuth {
     /// Whether the seed of the caches is random.
     seeded: Result<(), Error>,
     clock: SteadyClock,
-    signatures: EnvoySignatures,
+    signatures: SignatureVerifier,
     fetching: Fetching,
     counters: Counters,
     wait_slots: WaitSlots,
@@ -53,7 +53,7 @@ impl Plugin for JwtAuth {
         let metrics = instance.metrics();
         let counters = Counters::define(&metrics, &instance);
         let seed = random();
-        let signatures = EnvoySignatures::probe();
+        let signatures = SignatureVerifier::probe();
         if !signatures.is_reliable() {
             log::info!(
                 "portcullis jwt_auth: this Envoy verifies no signatures for modules; the plugin verifies \

@@ -2,4 +2,4 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs, reason = "the SDK's macro defines a function for Envoy")]
 
-portcullis_host::module!(portcullis::Portcullis);
+portcullis_proxy_wasm::module!(portcullis::Portcullis);

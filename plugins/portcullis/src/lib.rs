@@ -27,14 +27,14 @@ macro_rules! plugins {
         /// Every plugin, in alphabetical order.
         pub const ALL: &[Entry] = &[$(Entry::of::<$plugin::Policy>()),*];
 
-        /// The function that starts the module of this name, in snake case.
-        pub fn start(name: &str) -> Option<fn()> {
+        /// Does something with the chain of this name, in snake case: a plugin, or all of them.
+        pub fn with_chain<W: WithChain>(name: &str, with: W) -> Option<W::Output> {
             if name == ONE_MODULE.name {
-                return Some(portcullis_host::start::<Portcullis>);
+                return Some(with.with::<Portcullis>());
             }
             $(
                 if name == <$plugin::Policy as Policy>::NAME {
-                    return Some(portcullis_host::start::<$plugin::$type>);
+                    return Some(with.with::<$plugin::$type>());
                 }
             )*
             None
@@ -48,6 +48,15 @@ plugins! {
     rate_limit: RateLimit,
     retry_budget: RetryBudget,
     security_headers: SecurityHeaders,
+}
+
+/// What to do with a chain; see [`with_chain`].
+pub trait WithChain {
+    /// The result.
+    type Output;
+
+    /// Does it with this chain.
+    fn with<C: Chain>(self) -> Self::Output;
 }
 
 /// The plugins in the order in which requests pass [`Portcullis`].

@@ -26,7 +26,7 @@ fn a_budget_knows_the_circuit_that_the_breaker_before_it_has_seen() {
             }],
         },
     });
-    let module = portcullis::start("portcullis").unwrap();
+    let module = portcullis_proxy_wasm::start::<portcullis::Portcullis>;
     let filter = Filter::from_fn("portcullis", module)
         .vm_id("portcullis")
         .config(config.to_string());

@@ -64,6 +64,12 @@ fn arrows_run_downward_only() {
         shared.join("host"),
         &["portcullis-core", "portcullis-table"],
     );
+    for backend in ["proxy-wasm", "dynamic-module"] {
+        may(
+            shared.join(backend),
+            &["portcullis-core", "portcullis-host", "portcullis-table"],
+        );
+    }
     may(root().join("tests/native-host"), &[]);
     for plugin in plugins() {
         let policy = format!("{}-policy", name(&plugin));

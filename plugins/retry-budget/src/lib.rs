@@ -118,7 +118,7 @@ impl Plugin for RetryBudget {
         let may_be_redirected = self.instance.may_be_redirected(headers);
         let is_redirected = may_be_redirected
             && exchange
-                .property(Property::INTERNAL_REDIRECTS)?
+                .property(Property::InternalRedirects)?
                 .is_some_and(|number| !number.is_empty());
         let now = exchange.now(self.clock)?;
         let handed_over = exchange.handed_over();
@@ -212,10 +212,10 @@ impl RetryBudget {
         if !evaluation.needs_report() {
             return Ok(());
         }
-        let attempts = exchange.number(Property::ATTEMPT_COUNT);
+        let attempts = exchange.number(Property::AttemptCount);
         let attempts_or_all = attempts.map_or(u64::MAX, Option::unwrap_or_default);
         let flags = match evaluation.needs_flags(attempts_or_all) {
-            true => exchange.number(Property::RESPONSE_FLAGS),
+            true => exchange.number(Property::ResponseFlags),
             false => Ok(None),
         };
         let mut report = Report {
@@ -224,7 +224,7 @@ impl RetryBudget {
             details: b"",
         };
         let details = match report.needs_details() {
-            true => exchange.property(Property::RESPONSE_CODE_DETAILS),
+            true => exchange.property(Property::ResponseCodeDetails),
             false => Ok(None),
         };
         report.details = details

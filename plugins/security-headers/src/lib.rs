@@ -81,7 +81,7 @@ impl Plugin for SecurityHeaders {
             return Ok(Flow::Continue);
         }
         let route = if self.instance.needs_route() {
-            let route = exchange.property(Property::ROUTE_NAME)?;
+            let route = exchange.property(Property::RouteName)?;
             route.unwrap_or_default()
         } else {
             Vec::new()
@@ -113,7 +113,7 @@ impl Plugin for SecurityHeaders {
             return Ok(Flow::Continue);
         }
         let tls = self.instance.needs_tls(selection) && {
-            match exchange.property(Property::TLS_VERSION) {
+            match exchange.property(Property::TlsVersion) {
                 Ok(version) => version.is_some(),
                 // If the response passes, it gets all headers but HSTS.
                 Err(error) => {

@@ -6,8 +6,8 @@ use std::cell::Cell;
 
 use portcullis_core::time::Nanos;
 
-use crate::abi;
-use crate::error::Error;
+use crate::backend::backend;
+use crate::error::{Callback, Error};
 
 /// The first tick is requested at once. It counts as missing after this time, which allows for a worker that starts
 /// with many listeners.
@@ -17,7 +17,7 @@ const RETRY_AFTER: Nanos = Nanos::from_secs(10);
 
 /// The callbacks that one instance has received.
 #[derive(Debug, Default)]
-pub(crate) struct CallbackMonitor {
+pub struct CallbackMonitor {
     /// When the timer was set, if the plugin needs one.
     timer_set_at: Option<Nanos>,
     has_ticked: Cell<bool>,
@@ -30,10 +30,18 @@ pub(crate) struct CallbackMonitor {
 impl CallbackMonitor {
     /// For a plugin with a timer. `started` is an error if the timer could not be set, or if this context cannot
     /// act on others.
-    pub(crate) fn with_timer(started: Result<(), Error>) -> Self {
+    pub fn with_timer(started: Result<(), Error>) -> Self {
         Self {
-            timer_set_at: abi::monotonic_time().ok(),
+            timer_set_at: backend().monotonic_time().ok(),
             cannot_wait: Cell::new(started.err()),
+            ..Self::default()
+        }
+    }
+
+    /// For a host that makes every callback.
+    pub fn complete() -> Self {
+        Self {
+            has_ticked: Cell::new(true),
             ..Self::default()
         }
     }
@@ -56,12 +64,12 @@ impl CallbackMonitor {
         if self.has_ticked.get() {
             return Ok(());
         }
-        let now = abi::monotonic_time().map_err(Error::of("clock_time_get"))?;
+        let now = backend().monotonic_time()?;
         let is_overdue = self
             .timer_set_at
             .is_none_or(|set_at| now - set_at > FIRST_TICK_WITHIN);
         match is_overdue {
-            true => Err(Error::NotCalled("proxy_on_tick")),
+            true => Err(Error::NotCalled(Callback::Tick)),
             false => Ok(()),
         }
     }
@@ -69,7 +77,7 @@ impl CallbackMonitor {
     /// Records the end of a stream that the plugin let pass: whether the plugin learned how it ended.
     pub(crate) fn stream_ended(&self, observed: Result<(), Error>) {
         if observed.is_err() || self.missed_end.get().is_some() {
-            let now = || abi::monotonic_time().unwrap_or_default();
+            let now = || backend().monotonic_time().unwrap_or_default();
             self.missed_end
                 .set(observed.err().map(|error| (error, now())));
         }
@@ -80,7 +88,7 @@ impl CallbackMonitor {
         let Some((error, missed_at)) = self.missed_end.get() else {
             return Ok(());
         };
-        let now = abi::monotonic_time().map_err(Error::of("clock_time_get"))?;
+        let now = backend().monotonic_time()?;
         match now - missed_at > RETRY_AFTER {
             true => Ok(()),
             false => Err(error),

@@ -2,25 +2,27 @@
 
 use std::fmt;
 
-use crate::abi::Status;
 use crate::phase::Phase;
+use crate::status::Status;
 
 /// A failed request to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Envoy does not allow it in this phase.
     NotIn(Phase),
-    /// The host refused this call.
+    /// Envoy, or the back end, refused this call.
     Host {
-        /// The call's name in the ABI, which is also the name of the capability.
+        /// The call's name in the ABI. With WebAssembly it is also the name of the capability.
         call: &'static str,
         /// The returned status.
         status: Status,
     },
     /// Envoy does not make this call to the plugin.
-    NotCalled(&'static str),
+    NotCalled(Callback),
     /// The host returned malformed data.
     Malformed,
+    /// The plugin panicked. Only a host that survives it reports it.
+    Panicked,
 }
 
 impl fmt::Display for Error {
@@ -28,8 +30,9 @@ impl fmt::Display for Error {
         match self {
             Self::NotIn(phase) => write!(f, "not possible in the {phase:?} phase"),
             Self::Host { call, status } => write!(f, "{call}: {status:?}"),
-            Self::NotCalled(call) => write!(f, "{call}: Envoy does not call it"),
+            Self::NotCalled(callback) => write!(f, "{callback}: Envoy does not call it"),
             Self::Malformed => f.write_str("Envoy returned malformed data"),
+            Self::Panicked => f.write_str("the plugin panicked"),
         }
     }
 }
@@ -38,8 +41,30 @@ impl std::error::Error for Error {}
 
 impl Error {
     /// Adds the name of the call to the status that it returned.
-    pub(crate) fn of(call: &'static str) -> impl Fn(Status) -> Self {
+    pub fn of(call: &'static str) -> impl Fn(Status) -> Self {
         move |status| Self::Host { call, status }
+    }
+}
+
+/// A callback that a plugin may depend on. WebAssembly modules get it only if `capability_restriction_config` allows
+/// it, under its name in the ABI, which is the text of this type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callback {
+    /// The response's headers have arrived.
+    ResponseHeaders,
+    /// The stream has ended.
+    Log,
+    /// Time has passed.
+    Tick,
+}
+
+impl fmt::Display for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ResponseHeaders => "proxy_on_response_headers",
+            Self::Log => "proxy_on_log",
+            Self::Tick => "proxy_on_tick",
+        })
     }
 }
 

@@ -2,44 +2,45 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 
-use portcullis_core::headers::{Change, HeaderMap};
+use portcullis_core::headers::HeaderMap;
+use portcullis_core::reply::Reply;
 use portcullis_core::time::Nanos;
 
-use crate::abi::{self, MapKind, Status};
+use crate::backend::{Map, StreamHost, backend};
 use crate::callback_monitor::CallbackMonitor;
 use crate::clock::SteadyClock;
 use crate::error::Error;
-use crate::header_codec;
 use crate::phase::Phase;
 use crate::property::Property;
-use crate::shared_data::SharedValue;
+use crate::shared_value::SharedValue;
 
 /// One request or response on its way through the plugin.
 ///
 /// The host asks Envoy for each thing at most once in a callback, for all plugins of a module: for the headers, each
 /// property, and the time. It carries out the changes when the last plugin has returned.
-#[derive(Debug)]
-pub struct Exchange {
+pub struct Exchange<'a> {
+    host: &'a dyn StreamHost,
+    callbacks: &'a CallbackMonitor,
     phase: Phase,
     is_request_complete: bool,
     headers: Option<HeaderMap>,
-    properties: RefCell<Vec<KnownProperty>>,
+    /// Whether the headers are those of a reply that is not yet sent, so that Envoy does not have them.
+    is_own_reply: bool,
+    texts: RefCell<Vec<(Property, Option<Vec<u8>>)>>,
+    numbers: RefCell<Vec<(Property, Option<u64>)>>,
     /// By the monotonic clock.
     time: Cell<Option<Nanos>>,
     filter_state: Vec<(&'static str, Vec<u8>)>,
     failures: Vec<(&'static str, Error)>,
     handed_over: HandedOver,
-    callbacks: Rc<CallbackMonitor>,
     /// Whether the response was never shown to this module.
     pub(crate) misses_response: bool,
     /// The first failure of a plugin that depends on learning how streams end.
     pub(crate) end_failure: Option<Error>,
 }
-
-/// A property that Envoy was asked for, with its value.
-type KnownProperty = (&'static str, Option<Vec<u8>>);
 
 /// What earlier plugins of the module have [handed over](Exchange::hand_over) in one callback.
 #[derive(Clone, Debug, Default)]
@@ -56,30 +57,62 @@ impl HandedOver {
     }
 }
 
-impl Exchange {
+impl<'a> Exchange<'a> {
     pub(crate) fn new(
         phase: Phase,
         is_request_complete: bool,
-        callbacks: &Rc<CallbackMonitor>,
+        host: &'a dyn StreamHost,
+        callbacks: &'a CallbackMonitor,
     ) -> Self {
         Self {
+            host,
+            callbacks,
             phase,
             is_request_complete,
             headers: None,
-            properties: RefCell::default(),
+            is_own_reply: false,
+            texts: RefCell::default(),
+            numbers: RefCell::default(),
             time: Cell::new(None),
             filter_state: Vec::new(),
             failures: Vec::new(),
             handed_over: HandedOver::default(),
-            callbacks: Rc::clone(callbacks),
             misses_response: false,
             end_failure: None,
         }
     }
 
+    /// A reply that a plugin of this module is about to send, as Envoy would show it. Changes of its headers stay in
+    /// the map.
+    pub(crate) fn own_reply(
+        headers: HeaderMap,
+        reply: &Reply,
+        is_request_complete: bool,
+        host: &'a dyn StreamHost,
+        callbacks: &'a CallbackMonitor,
+    ) -> Self {
+        let details = Some(reply.details.to_vec()).filter(|details| !details.is_empty());
+        Self {
+            headers: Some(headers),
+            is_own_reply: true,
+            texts: RefCell::new(vec![(Property::ResponseCodeDetails, details)]),
+            numbers: RefCell::new(vec![
+                (Property::ResponseCode, Some(reply.status.into())),
+                (Property::ResponseFlags, Some(0)),
+                (Property::AttemptCount, Some(0)),
+            ]),
+            ..Self::new(Phase::Response, is_request_complete, host, callbacks)
+        }
+    }
+
     /// Which callbacks Envoy makes.
     pub(crate) fn callbacks(&self) -> &CallbackMonitor {
-        &self.callbacks
+        self.callbacks
+    }
+
+    /// The headers, if a plugin has read them, with its changes.
+    pub(crate) fn into_headers(self) -> Option<HeaderMap> {
+        self.headers
     }
 
     /// The phase in which the plugin is called.
@@ -97,21 +130,21 @@ impl Exchange {
     /// The headers of the request, in the request phase. They cannot be read later: keep what the response
     /// phase will need.
     pub fn request(&mut self) -> Result<&mut HeaderMap, Error> {
-        self.headers_in(Phase::Request, MapKind::RequestHeaders)
+        self.headers_in(Phase::Request, Map::Request)
     }
 
     /// The headers of the response, in the response phase.
     pub fn response(&mut self) -> Result<&mut HeaderMap, Error> {
-        self.headers_in(Phase::Response, MapKind::ResponseHeaders)
+        self.headers_in(Phase::Response, Map::Response)
     }
 
     /// The trailers of the response, in the trailers phase.
     pub fn trailers(&mut self) -> Result<&mut HeaderMap, Error> {
-        self.headers_in(Phase::Trailers, MapKind::ResponseTrailers)
+        self.headers_in(Phase::Trailers, Map::ResponseTrailers)
     }
 
     /// Stores a value in the filter state of the request, where later filters read it with
-    /// [`Property::filter_state`]. The host carries it out with the other changes.
+    /// [`Property::FilterState`]. The host carries it out with the other changes.
     pub fn set_filter_state(&mut self, name: &'static str, value: Vec<u8>) {
         self.filter_state.push((name, value));
     }
@@ -128,32 +161,32 @@ impl Exchange {
         self.handed_over.clone()
     }
 
-    /// A property that is an integer; `None` when it has no value.
+    /// A property that is a number; `None` when it has no value.
     pub fn number(&self, property: Property) -> Result<Option<u64>, Error> {
-        let Some(value) = self.property(property)? else {
-            return Ok(None);
-        };
-        let bytes = value.try_into().map_err(|_| Error::Malformed)?;
-        Ok(Some(u64::from_le_bytes(bytes)))
+        let mut known = self.numbers.borrow_mut();
+        if let Some((_, value)) = known.iter().find(|(known, _)| *known == property) {
+            return Ok(*value);
+        }
+        let value = self.host.number(property)?;
+        known.push((property, value));
+        Ok(value)
     }
 
-    /// A property; `None` when it has no value.
+    /// A property that is text; `None` when it has no value.
     pub fn property(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
         // An earlier plugin of this module may have stored it in the same callback.
-        let mut stored = self.filter_state.iter();
-        if let Some((_, value)) = stored.rfind(|(name, _)| *name == property.0) {
-            return Ok(Some(value.clone()));
+        if let Property::FilterState(wanted) = property {
+            let mut stored = self.filter_state.iter();
+            if let Some((_, value)) = stored.rfind(|(name, _)| *name == wanted) {
+                return Ok(Some(value.clone()));
+            }
         }
-        let mut known = self.properties.borrow_mut();
-        if let Some((_, value)) = known.iter().find(|(name, _)| *name == property.0) {
+        let mut known = self.texts.borrow_mut();
+        if let Some((_, value)) = known.iter().find(|(known, _)| *known == property) {
             return Ok(value.clone());
         }
-        let value = match abi::property(property.0.as_bytes()) {
-            Ok(value) => Some(value).filter(|value| !value.is_empty()),
-            Err(Status::NotFound) => None,
-            Err(status) => return Err(Error::of("proxy_get_property")(status)),
-        };
-        known.push((property.0, value.clone()));
+        let value = self.host.text(property)?;
+        known.push((property, value.clone()));
         Ok(value)
     }
 
@@ -162,7 +195,7 @@ impl Exchange {
         let monotonic = match self.time.get() {
             Some(time) => time,
             None => {
-                let time = abi::monotonic_time().map_err(Error::of(SteadyClock::CALL))?;
+                let time = backend().monotonic_time()?;
                 self.time.set(Some(time));
                 time
             }
@@ -170,18 +203,13 @@ impl Exchange {
         clock.at(monotonic)
     }
 
-    fn headers_in(&mut self, phase: Phase, map: MapKind) -> Result<&mut HeaderMap, Error> {
+    fn headers_in(&mut self, phase: Phase, map: Map) -> Result<&mut HeaderMap, Error> {
         if self.phase != phase {
             return Err(Error::NotIn(self.phase));
         }
         match &mut self.headers {
             Some(headers) => Ok(headers),
-            none => {
-                let block = abi::header_map(map);
-                let block = block.map_err(Error::of("proxy_get_header_map_pairs"))?;
-                let entries = header_codec::decode(block).ok_or(Error::Malformed)?;
-                Ok(none.insert(HeaderMap::new(entries)))
-            }
+            none => Ok(none.insert(HeaderMap::new(self.host.headers(map)?))),
         }
     }
 
@@ -195,58 +223,33 @@ impl Exchange {
         &self.failures
     }
 
-    /// Carries out the changes, with one call to the host for each. Writing the whole map in one call costs more
-    /// the more headers there are; it is cheaper only when a plugin adds a dozen headers to a response that has
-    /// a few (`make bench`).
-    ///
-    /// If Envoy refuses a change, the others are still carried out, and the first error is returned.
+    /// Carries out the changes. If Envoy refuses one, the others are still carried out, and the first error is
+    /// returned.
     pub(crate) fn commit(&self) -> Result<(), Error> {
         let mut done = Ok(());
         for (name, value) in &self.filter_state {
-            let set = abi::set_property(name.as_bytes(), value);
-            done = done.and(set.map_err(Error::of("proxy_set_property")));
+            done = done.and(self.host.set_filter_state(name, value));
         }
-        let Some(headers) = &self.headers else {
-            return done;
-        };
         let map = match self.phase {
-            Phase::Request => MapKind::RequestHeaders,
-            Phase::Response => MapKind::ResponseHeaders,
-            Phase::Trailers => MapKind::ResponseTrailers,
+            Phase::Request => Map::Request,
+            Phase::Response => Map::Response,
+            Phase::Trailers => Map::ResponseTrailers,
             Phase::RequestEnd | Phase::Log => return done,
         };
-        for change in headers.changes() {
-            done = done.and(apply(map, change));
+        match &self.headers {
+            Some(headers) if !self.is_own_reply && !headers.changes().is_empty() => {
+                done.and(self.host.change(map, headers.changes()))
+            }
+            _ => done,
         }
-        done
     }
 }
 
-fn apply(map: MapKind, change: &Change) -> Result<(), Error> {
-    let remove = |name: &[u8]| {
-        let removed = abi::remove_header(map, name);
-        removed.map_err(Error::of("proxy_remove_header_map_value"))
-    };
-    let add = |name: &[u8], value: &[u8]| {
-        let added = abi::add_header(map, name, value);
-        added.map_err(Error::of("proxy_add_header_map_value"))
-    };
-    let replace = |name: &[u8], value: &[u8]| {
-        let replaced = abi::replace_header(map, name, value);
-        replaced.map_err(Error::of("proxy_replace_header_map_value"))
-    };
-    match change {
-        Change::Set(name, value) => replace(name, value),
-        Change::Append(name, value) => add(name, value),
-        Change::Remove(name) => remove(name),
-        // Envoy can replace a header by one line, but not by several. Remove the old lines first: a missing line is
-        // safer than an extra one.
-        Change::SetLines(name, lines) => match lines.as_slice() {
-            [line] => replace(name, line),
-            lines => {
-                remove(name)?;
-                lines.iter().try_for_each(|line| add(name, line))
-            }
-        },
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("phase", &self.phase)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
     }
 }

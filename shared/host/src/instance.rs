@@ -8,7 +8,7 @@ use portcullis_core::reply::Reply;
 
 use crate::metric_names::MetricNames;
 use crate::metrics::Metrics;
-use crate::shared_data::SharedValue;
+use crate::shared_value::SharedValue;
 use crate::tables::{TableSpec, Tables};
 
 /// A compiled policy with its instance name. Instances of one name share their metrics, tables and shared values,

@@ -54,39 +54,35 @@
 //! direction from Envoy to the plugin (contexts and their dispatch). In the other direction it makes the calls itself,
 //! in `abi/`, where each status is a value.
 
-mod abi;
-mod block_cache;
+pub mod backend;
 mod callback_monitor;
-mod cas_predictor;
 mod chain;
 mod clock;
 mod error;
 mod exchange;
-mod header_codec;
-mod http_stream;
 mod instance;
-mod logger;
 mod metric_names;
 mod metrics;
+mod own_reply;
 mod phase;
 mod plugin;
 mod property;
 mod random;
 mod request_attributes;
-mod root;
 mod runner;
-mod shared_data;
+mod shared_value;
 mod signature;
+mod status;
+mod stream;
 mod tables;
-mod timer;
 mod wait_queue;
 mod warnings;
 mod worker;
 
-pub use abi::Status;
+pub use callback_monitor::CallbackMonitor;
 pub use chain::{Chain, Pair, PairStream, Summary};
 pub use clock::{SteadyClock, wall_clock};
-pub use error::{Error, Failure};
+pub use error::{Callback, Error, Failure};
 pub use exchange::{Exchange, HandedOver};
 pub use instance::Instance;
 pub use metric_names::MetricNames;
@@ -96,30 +92,11 @@ pub use plugin::{Flow, Plugin};
 pub use property::Property;
 pub use random::random;
 pub use request_attributes::RequestAttributes;
-pub use root::start;
-pub use shared_data::SharedValue;
-pub use signature::EnvoySignatures;
+pub use runner::{Acted, Runner, TICK_WHILE_WAITING, TICK_WHILE_WOKEN};
+pub use shared_value::SharedValue;
+pub use signature::SignatureVerifier;
+pub use status::Status;
+pub use stream::{HttpStream, Next};
 pub use tables::{TableSpec, Tables, TablesAt};
+pub use warnings::warn_once;
 pub use worker::{Call, CallId, CallResponse, Worker};
-
-#[doc(hidden)]
-pub use proxy_wasm;
-
-// The native host defines the host calls, without which unit tests do not link.
-#[cfg(test)]
-use proxy_wasm_native_host as _;
-
-/// Makes the crate that contains it a module for Envoy, which runs the given [`Plugin`].
-///
-/// ```ignore
-/// portcullis_host::module!(security_headers::SecurityHeaders);
-/// ```
-///
-/// Such a crate contains nothing else and is a `cdylib`. The plugin is in a library of its own, so that one native
-/// test program can link several plugins.
-#[macro_export]
-macro_rules! module {
-    ($plugin:ty) => {
-        $crate::proxy_wasm::main! {{ $crate::start::<$plugin>(); }}
-    };
-}

@@ -2,7 +2,7 @@
 //! set to 0.
 //!
 //! Envoy never deletes a statistic, and a gauge that nobody sets keeps its value: an alert on it would never end.
-//! Each instance therefore keeps a list in shared data, under `portcullis/<plugin>/<instance>/roster`. It has one
+//! Each instance therefore keeps a list in a shared value, under `portcullis/<plugin>/<instance>/roster`. It has one
 //! line for each name: `+` and the name for those of the newest configuration, `-` and the name for those that only
 //! earlier configurations had (the last [`MAX_RETIRED`]). All workers see the retired names, so each worker can set
 //! their gauges to 0 after its own old instance has last set them.
@@ -10,7 +10,7 @@
 use portcullis_core::config::Name;
 use portcullis_table::Edit;
 
-use crate::shared_data::SharedValue;
+use crate::shared_value::SharedValue;
 
 const CURRENT: char = '+';
 const RETIRED: char = '-';

@@ -1,13 +1,14 @@
 //! Counters and gauges in Envoy's statistics.
 //!
-//! The name of a statistic is `wasmcustom.portcullis.<plugin>.<labels><metric>`. A label is written
-//! `name=.=value;.;`. The first label is `policy`, the name of the instance:
+//! The name of a statistic is `wasmcustom.portcullis.<plugin>.<labels><metric>`, with `dynamicmodulescustom` in place
+//! of `wasmcustom` for the native library. A label is written `name=.=value;.;`. The first label is `policy`, the name
+//! of the instance:
 //!
 //! ```text
 //! wasmcustom.portcullis.security_headers.policy=.=edge;.;rule=.=api;.;responses
 //! ```
 //!
-//! proxy-wasm has no labels. The rules in `envoy/stats_tags.yaml` make Envoy extract them from this encoding, and
+//! Neither ABI has labels that cost nothing on each change. The rules in `envoy/stats_tags.yaml` make Envoy extract them from this encoding, and
 //! Prometheus sees `portcullis_security_headers_responses{policy="edge",rule="api"}`. A value cannot be confused
 //! with the encoding, because names cannot contain `=` and `;`. Values come from the configuration only, never from
 //! traffic: Envoy never deletes a statistic.
@@ -16,7 +17,8 @@ use portcullis_core::config::Name;
 use portcullis_core::label::{ByLabel, Label};
 use portcullis_table::TableEvents;
 
-use crate::abi;
+use crate::backend::{MetricId, MetricKind, backend};
+use crate::error::Error;
 use crate::warnings::warn_once;
 
 /// Defines the metrics of one plugin instance. Use it when configuring.
@@ -54,12 +56,12 @@ impl Metrics {
 
     /// Defines a counter.
     pub fn counter(&self, metric: &str) -> Counter {
-        Counter(self.define(abi::MetricKind::Counter, metric))
+        Counter(self.define(MetricKind::Counter, metric))
     }
 
     /// Defines a gauge.
     pub fn gauge(&self, metric: &str) -> Gauge {
-        Gauge(self.define(abi::MetricKind::Gauge, metric))
+        Gauge(self.define(MetricKind::Gauge, metric))
     }
 
     /// Defines one counter for each value of a label.
@@ -79,19 +81,18 @@ impl Metrics {
         }
     }
 
-    fn define(&self, kind: abi::MetricKind, metric: &str) -> Option<u32> {
+    fn define(&self, kind: MetricKind, metric: &str) -> Option<MetricId> {
         let name = format!("{}{metric}", self.prefix);
-        abi::define_metric(kind, &name)
-            .inspect_err(|status| {
-                log::warn!("metric {name} cannot be defined: proxy_define_metric: {status:?}");
-            })
+        backend()
+            .define_metric(kind, &name)
+            .inspect_err(|error| log::warn!("metric {name} cannot be defined: {error}"))
             .ok()
     }
 }
 
 /// A number that only grows. A counter that could not be defined counts nothing: metrics never block traffic.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counter(Option<u32>);
+pub struct Counter(Option<MetricId>);
 
 impl Counter {
     /// Counts one event.
@@ -104,10 +105,7 @@ impl Counter {
         if let Some(id) = self.0
             && count > 0
         {
-            warn_of_failure(
-                "proxy_increment_metric",
-                abi::increment_metric(id, count.into()),
-            );
+            warn_of_failure(backend().add_to_metric(id, count.into()));
         }
     }
 }
@@ -147,7 +145,7 @@ impl TableMetrics {
 
 /// A number that all workers change together. A gauge that could not be defined shows nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Gauge(Option<u32>);
+pub struct Gauge(Option<MetricId>);
 
 impl Gauge {
     /// Adds one.
@@ -160,24 +158,21 @@ impl Gauge {
         if let Some(id) = self.0
             && difference != 0
         {
-            warn_of_failure(
-                "proxy_increment_metric",
-                abi::increment_metric(id, difference),
-            );
+            warn_of_failure(backend().add_to_metric(id, difference));
         }
     }
 
     /// Sets the gauge.
     pub fn set(self, value: u64) {
         if let Some(id) = self.0 {
-            warn_of_failure("proxy_record_metric", abi::record_metric(id, value));
+            warn_of_failure(backend().set_metric(id, value));
         }
     }
 }
 
 /// Metrics never block traffic: a failure only goes to the log.
-fn warn_of_failure(call: &'static str, result: Result<(), abi::Status>) {
-    if let Err(status) = result {
-        warn_once(call, status);
+fn warn_of_failure(result: Result<(), Error>) {
+    if let Err(error) = result {
+        warn_once(error);
     }
 }

@@ -26,10 +26,10 @@ impl RequestAttributes {
             Ok(value.flatten().unwrap_or_default())
         };
         Ok(Self {
-            route: fetch(needs.route, Property::ROUTE_NAME)?,
-            remote_address: fetch(needs.remote_address, Property::REMOTE_ADDRESS)?,
-            claims: fetch(needs.claims, Property::filter_state(CLAIMS_PROPERTY))?,
-            cluster: fetch(needs.cluster, Property::CLUSTER_NAME)?,
+            route: fetch(needs.route, Property::RouteName)?,
+            remote_address: fetch(needs.remote_address, Property::RemoteAddress)?,
+            claims: fetch(needs.claims, Property::FilterState(CLAIMS_PROPERTY))?,
+            cluster: fetch(needs.cluster, Property::ClusterName)?,
         })
     }
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use portcullis_core::time::Nanos;
 
-use crate::abi::Status;
+use crate::error::Error;
 
 const PERIOD: Nanos = Nanos::from_secs(10);
 
@@ -33,9 +33,13 @@ thread_local! {
     static WARNED_OF: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Warns once in the life of a VM that Envoy refuses a call. For calls whose failure is counted each time or blocks
+/// Warns once in the life of a worker that Envoy refuses a call. For calls whose failure is counted each time or blocks
 /// nothing.
-pub(crate) fn warn_once(call: &'static str, status: Status) {
+pub fn warn_once(error: Error) {
+    let call = match error {
+        Error::Host { call, .. } => call,
+        _ => "",
+    };
     let is_new = WARNED_OF.with_borrow_mut(|known| {
         let is_new = !known.contains(&call);
         if is_new {
@@ -44,7 +48,7 @@ pub(crate) fn warn_once(call: &'static str, status: Status) {
         is_new
     });
     if is_new {
-        log::warn!("portcullis: {call}: {status:?} (further warnings of this call are suppressed)");
+        log::warn!("portcullis: {error} (further warnings of this call are suppressed)");
     }
 }
 

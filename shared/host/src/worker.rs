@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use portcullis_core::headers::HeaderMap;
 
-use crate::abi::{self, MapKind, Status};
+use crate::backend::backend;
 use crate::error::Error;
-use crate::header_codec;
 
 /// An HTTP request from the plugin to one of Envoy's clusters.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +20,7 @@ pub struct Call<'a> {
 
 /// Identifies a call, to match its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(u32);
+pub struct CallId(u64);
 
 /// The response to a call. If the cluster cannot be reached, Envoy answers with 503; after the timeout, with 504.
 #[derive(Clone, Debug)]
@@ -50,22 +49,22 @@ pub struct Worker {
 impl Worker {
     /// Sends a request. [`Plugin::on_call_response`](crate::Plugin::on_call_response) receives the response.
     pub fn call(&mut self, call: &Call<'_>) -> Result<CallId, Error> {
-        // The SDK delivers only the responses of calls that were made through it. It panics on any status other than
-        // BadArgument and InternalFailure, and Envoy returns no other.
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the SDK would not deliver the response otherwise"
-        )]
-        let dispatched = proxy_wasm::hostcalls::dispatch_http_call(
-            call.cluster,
-            call.headers.to_vec(),
-            None,
-            Vec::new(),
-            call.timeout,
-        );
-        dispatched
-            .map(CallId)
-            .map_err(|status| Error::of("proxy_http_call")(Status::from(status as u32)))
+        backend().call(call)
+    }
+
+    /// Whether [`call`](Self::call) works in this worker. If not, another worker makes the calls of all.
+    pub fn makes_calls(&self) -> bool {
+        backend().makes_calls()
+    }
+
+    /// Asks the worker that makes the calls to do something about a topic, in its next tick, which follows at once.
+    pub fn ask_caller(&mut self, topic: u64) {
+        backend().ask_caller(topic);
+    }
+
+    /// Whether another worker has [asked](Self::ask_caller) since the last call with this topic.
+    pub fn take_asked(&mut self, topic: u64) -> bool {
+        backend().take_asked(topic)
     }
 
     /// Wakes the waiting requests: [`Plugin::on_request`](crate::Plugin::on_request) judges them again.
@@ -95,20 +94,8 @@ impl Worker {
 }
 
 impl CallId {
-    pub(crate) fn new(token: u32) -> Self {
-        Self(token)
+    /// From the number that Envoy gave the call.
+    pub fn new(number: u64) -> Self {
+        Self(number)
     }
-}
-
-/// Reads the response whose callback runs. Of the body, it reads up to `max_body` bytes and one more, which shows
-/// that the body is too large.
-pub(crate) fn call_response(has_headers: bool, max_body: usize) -> CallResponse {
-    let headers = has_headers
-        .then(|| abi::header_map(MapKind::CallResponseHeaders).ok())
-        .flatten()
-        .and_then(header_codec::decode)
-        .map(HeaderMap::new);
-    // A response without a body has no buffer.
-    let body = abi::call_response_body(max_body.saturating_add(1)).unwrap_or_default();
-    CallResponse { headers, body }
 }

@@ -3,6 +3,8 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
 
 /// The root of this repository.
 pub fn repository() -> &'static Path {
@@ -40,15 +42,45 @@ pub fn envoy() -> PathBuf {
     fetched
 }
 
+/// The version of [`envoy`]: 1.40 is `(1, 40)`.
+///
+/// # Panics
+/// If Envoy does not start.
+pub fn envoy_version() -> (u32, u32) {
+    static VERSION: LazyLock<(u32, u32)> = LazyLock::new(|| {
+        let output = Command::new(envoy()).arg("--version").output();
+        let output = output.unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
+        // `…/envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.rsplit('/').nth(3).unwrap_or_default();
+        let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(major), Some(minor)) => (major, minor),
+            _ => panic!("no version in {text:?}"),
+        }
+    });
+    *VERSION
+}
+
+/// The folder in which Envoy looks for dynamic modules.
+pub fn search_path() -> PathBuf {
+    repository().join("dist")
+}
+
+/// The built library with all plugins.
+pub fn library() -> PathBuf {
+    search_path().join("libportcullis.so")
+}
+
+/// The library whose plugins panic on request, from `make test-library`.
+pub fn crashable_library() -> PathBuf {
+    target().join("crashable/release/libportcullis.so")
+}
+
 /// The built module of a plugin: `dist/security_headers.wasm` for `security-headers`.
 pub fn module(plugin: &str) -> PathBuf {
     let file = format!("dist/{}.wasm", plugin.replace('-', "_"));
     repository().join(file)
-}
-
-/// The folder of the built library, `libportcullis.so`.
-pub fn libraries() -> PathBuf {
-    repository().join("dist")
 }
 
 /// The module that does nothing, from `make bench`.

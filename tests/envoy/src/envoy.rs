@@ -18,7 +18,7 @@ use crate::log::{self, LogRecord};
 use crate::message::Request;
 use crate::process::Process;
 use crate::runtime::{PATIENCE, POLL_INTERVAL};
-use crate::stats::Stats;
+use crate::stats::{self, Stats};
 use crate::tls::Certificate;
 use crate::upstream::{RefusingPort, Upstream};
 
@@ -143,7 +143,7 @@ impl Envoy {
     /// # Panics
     /// After a timeout.
     pub fn wait_for_stat_to_be(&self, name: &str, wanted: &str, is_wanted: impl Fn(u64) -> bool) {
-        wait_for(|| match self.stats_like(&format!("^{name}$")).get(name) {
+        wait_for(|| match self.stats_like(&stats::pattern(name)).get(name) {
             Some(found) if is_wanted(found) => Ok(()),
             found => Err(format!("{name} to be {wanted}: it is {found:?}")),
         });
@@ -189,10 +189,12 @@ impl Envoy {
     /// # Panics
     /// Otherwise, with the reason.
     pub fn assert_no_vm_failed_since(&self, first: usize) {
-        // Envoy logs a trap as an error of its wasm runtime. Errors that plugins log do not count.
+        // Envoy logs a trap as an error of its wasm runtime. The library logs a panic as critical. Errors that plugins log
+        // do not count.
+        let is_runtime = |logger: &str| matches!(logger, "wasm" | "dynamic_modules");
         let failed = |record: &LogRecord| match record.level.as_str() {
             "critical" => true,
-            "error" => record.logger == "wasm" && record.plugin_message().is_none(),
+            "error" => is_runtime(&record.logger) && record.plugin_message().is_none(),
             _ => false,
         };
         let log = self.log().into_iter().skip(first);

@@ -1,10 +1,11 @@
-//! HTTP filters that are wasm plugins.
+//! HTTP filters that are plugins: of this repository on the host that the environment chooses, or any wasm module.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use portcullis_scenarios::placement::Host;
 use serde_json::{Value, json};
 
 use crate::{artifacts, yaml};
@@ -21,6 +22,138 @@ static CAPABILITIES: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
         .filter_map(|plugin| Some((plugin.name, plugin.capabilities?)))
         .collect()
 });
+
+/// An HTTP filter.
+pub trait HttpFilter {
+    /// Its entry in `http_filters`.
+    ///
+    /// # Panics
+    /// If its module or library is missing, with instructions.
+    fn to_json(&self) -> Value;
+}
+
+/// A plugin of this repository on the chosen [`Host`], so that a test need not know which.
+#[derive(Clone, Debug)]
+pub enum PluginFilter {
+    /// In WebAssembly.
+    Wasm(WasmFilter),
+    /// In the library.
+    Library(LibraryFilter),
+}
+
+impl PluginFilter {
+    /// A plugin, such as `security-headers`, from `make build`.
+    pub fn new(name: &str) -> Self {
+        match Host::chosen() {
+            Host::Wasm => Self::Wasm(WasmFilter::plugin(name)),
+            Host::Library => Self::Library(LibraryFilter::plugin(name)),
+        }
+    }
+
+    /// Sets the plugin's configuration, the text of a JSON object. The default is `{}`.
+    #[must_use]
+    pub fn configuration(self, json: &str) -> Self {
+        match self {
+            Self::Wasm(filter) => Self::Wasm(filter.configuration(json)),
+            Self::Library(filter) => Self::Library(filter.configuration(json)),
+        }
+    }
+
+    /// Sets the configuration to any protobuf message in JSON form, with its `@type`: for example, to test a `Struct`.
+    #[must_use]
+    pub fn configuration_any(self, message: Value) -> Self {
+        match self {
+            Self::Wasm(filter) => Self::Wasm(filter.configuration_any(message)),
+            Self::Library(filter) => Self::Library(filter.configuration_any(message)),
+        }
+    }
+
+    /// Separates the state of plugins in one Envoy: see [`WasmFilter::vm_id`]. In the library, only their names do.
+    #[must_use]
+    pub fn vm_id(self, vm_id: &str) -> Self {
+        match self {
+            Self::Wasm(filter) => Self::Wasm(filter.vm_id(vm_id)),
+            Self::Library(filter) => Self::Library(filter),
+        }
+    }
+}
+
+impl HttpFilter for PluginFilter {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Wasm(filter) => filter.to_json(),
+            Self::Library(filter) => filter.to_json(),
+        }
+    }
+}
+
+/// A plugin of the library as an HTTP filter.
+#[derive(Clone, Debug)]
+pub struct LibraryFilter {
+    name: String,
+    is_crashable: bool,
+    configuration: Value,
+}
+
+impl LibraryFilter {
+    /// A plugin, such as `security-headers`, of `dist/libportcullis.so`, which Envoy finds by its search path.
+    pub fn plugin(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            is_crashable: false,
+            configuration: string_value("{}"),
+        }
+    }
+
+    /// The same plugin of the library that panics on request, from `make test-library`.
+    pub fn crashable(name: &str) -> Self {
+        Self {
+            is_crashable: true,
+            ..Self::plugin(name)
+        }
+    }
+
+    /// Sets the plugin's configuration, the text of a JSON object. The default is `{}`.
+    #[must_use]
+    pub fn configuration(mut self, json: &str) -> Self {
+        self.configuration = string_value(json);
+        self
+    }
+
+    /// Sets the configuration to any protobuf message in JSON form, with its `@type`: for example, to test a `Struct`.
+    #[must_use]
+    pub fn configuration_any(mut self, message: Value) -> Self {
+        self.configuration = message;
+        self
+    }
+}
+
+impl HttpFilter for LibraryFilter {
+    fn to_json(&self) -> Value {
+        let (library, reference) = match self.is_crashable {
+            false => (artifacts::library(), json!({"name": "portcullis"})),
+            true => {
+                let library = artifacts::crashable_library();
+                let reference = json!({"module": {"local": {"filename": library}}});
+                (library, reference)
+            }
+        };
+        assert!(
+            library.is_file(),
+            "{} does not exist: run `make build` (for the one that panics `make test-library`)",
+            library.display()
+        );
+        json!({
+            "name": self.name,
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+                "dynamic_module_config": reference,
+                "filter_name": self.name.replace('-', "_"),
+                "filter_config": self.configuration,
+            },
+        })
+    }
+}
 
 /// A wasm plugin as an HTTP filter.
 ///
@@ -98,34 +231,38 @@ impl WasmFilter {
     pub(crate) fn path(&self) -> &Path {
         &self.module
     }
+}
 
-    /// The filter's entry in `http_filters`.
-    ///
-    /// # Panics
-    /// If the module is missing, with instructions.
-    pub fn to_json(&self) -> Value {
+impl HttpFilter for WasmFilter {
+    fn to_json(&self) -> Value {
         assert!(
             self.module.is_file(),
             "{} does not exist: run `make build` (for a module of tests `make test-envoy` or `make \
              bench`)",
             self.module.display()
         );
+        let mut config = json!({
+            "name": self.name,
+            "root_id": self.name,
+            "failure_policy": "FAIL_RELOAD",
+            "vm_config": {
+                "vm_id": self.vm_id,
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": self.module}},
+            },
+            "configuration": self.configuration,
+        });
+        // Envoy 1.40 moved the field.
+        let restricted = match artifacts::envoy_version() < (1, 40) {
+            true => &mut config,
+            false => &mut config["vm_config"],
+        };
+        restricted["capability_restriction_config"] = json!(self.capabilities);
         json!({
             "name": self.name,
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                "config": {
-                    "name": self.name,
-                    "root_id": self.name,
-                    "failure_policy": "FAIL_RELOAD",
-                    "vm_config": {
-                        "vm_id": self.vm_id,
-                        "runtime": "envoy.wasm.runtime.v8",
-                        "code": {"local": {"filename": self.module}},
-                        "capability_restriction_config": self.capabilities,
-                    },
-                    "configuration": self.configuration,
-                },
+                "config": config,
             },
         })
     }

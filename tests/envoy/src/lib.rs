@@ -2,13 +2,13 @@
 //!
 //! ```no_run
 //! use portcullis_envoy_tests::envoy::Envoy;
-//! use portcullis_envoy_tests::filter::WasmFilter;
+//! use portcullis_envoy_tests::filter::PluginFilter;
 //! use portcullis_envoy_tests::message::Request;
 //! use portcullis_envoy_tests::upstream::Reply;
 //!
-//! let plugin = WasmFilter::plugin("security-headers").configuration(r#"{"name": "edge"}"#);
+//! let plugin = PluginFilter::new("security-headers").configuration(r#"{"name": "edge"}"#);
 //! let envoy = Envoy::builder()
-//!     .wasm(&plugin)
+//!     .plugin(&plugin)
 //!     .upstream(|_| Reply::new(200).header("x-powered-by", "PHP").body("hello"))
 //!     .start();
 //!

@@ -18,8 +18,12 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
-    /// A plugin's message, without Envoy's prefix `wasm log <root_id> <vm_id>: `; `None` for Envoy's own messages.
+    /// A plugin's message, without Envoy's prefix `wasm log <root_id> <vm_id>: `; `None` for Envoy's own messages. Those
+    /// of the library have no prefix, and a logger that Envoy uses as well.
     pub fn plugin_message(&self) -> Option<&str> {
+        if self.logger == "dynamic_modules" {
+            return Some(&*self.message).filter(|message| message.starts_with("portcullis"));
+        }
         let said = self.message.strip_prefix("wasm log")?;
         Some(said.split_once(": ")?.1)
     }

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use portcullis_scenarios::placement::Host;
+
 use crate::{artifacts, log};
 
 /// A running Envoy with its log. Dropping it kills Envoy and waits for its exit.
@@ -79,13 +81,19 @@ pub(crate) fn command_under(tool: &[OsString], configuration: &Path) -> Command 
         .arg("--config-path")
         .arg(configuration)
         .args(["--log-format", log::FORMAT])
+        .env(
+            "ENVOY_DYNAMIC_MODULES_SEARCH_PATH",
+            artifacts::search_path(),
+        )
         // Several Envoys run at once. Without hot restart, they share nothing.
         .arg("--disable-hot-restart");
     // The tags, merged as the documentation recommends.
-    let stats_tags = artifacts::repository().join("envoy/stats_tags.yaml");
-    if let Ok(stats_tags) = fs::read_to_string(stats_tags) {
-        command.arg("--config-yaml").arg(stats_tags);
+    let merged = |file| fs::read_to_string(artifacts::repository().join(file)).unwrap_or_default();
+    let mut merged_files = merged("envoy/stats_tags.yaml");
+    if Host::chosen() == Host::Library {
+        merged_files += &merged("envoy/library_metrics.yaml");
     }
+    command.arg("--config-yaml").arg(merged_files);
     command
 }
 

@@ -8,7 +8,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// All counters and gauges by name. A plugin's metric is called `wasmcustom.<name>`.
+/// Envoy's prefixes of plugins' metrics: of wasm modules, and of dynamic modules.
+const PLUGIN_PREFIXES: [&str; 2] = ["wasmcustom.", "dynamicmodulescustom."];
+
+/// A pattern for the whole name of a metric, a plugin's or Envoy's.
+pub(crate) fn pattern(name: &str) -> String {
+    format!("^(wasmcustom\\.|dynamicmodulescustom\\.)?{name}$")
+}
+
+/// All counters and gauges by name. A plugin's metric has the name that the plugin gave it, without Envoy's prefix for
+/// its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats(BTreeMap<String, u64>);
 
@@ -30,8 +39,14 @@ impl Stats {
     pub(crate) fn parse(json: &str) -> Self {
         let stats: Value = serde_json::from_str(json).expect("Envoy's stats are JSON");
         let stats = stats["stats"].as_array().expect("a list of stats");
-        let number =
-            |stat: &Value| Some((stat["name"].as_str()?.to_owned(), stat["value"].as_u64()?));
+        let number = |stat: &Value| {
+            let name = stat["name"].as_str()?;
+            let mut prefixes = PLUGIN_PREFIXES.iter();
+            let name = prefixes
+                .find_map(|it| name.strip_prefix(it))
+                .unwrap_or(name);
+            Some((name.to_owned(), stat["value"].as_u64()?))
+        };
         Self(stats.iter().filter_map(number).collect())
     }
 }

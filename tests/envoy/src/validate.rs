@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::bootstrap::{self, Bootstrap, Environment};
 use crate::envoy::{Builder, Envoy, RefusedListeners};
-use crate::filter::WasmFilter;
+use crate::filter::{HttpFilter, WasmFilter};
 use crate::log::{self, LogRecord};
 use crate::process;
 
@@ -21,7 +21,7 @@ use crate::process;
 /// # Errors
 /// The plugin's logged errors, one message per line, or Envoy's if the plugin logged none. Also the output of
 /// `portcullis-validate` if it disagrees, and Envoy's warnings about deprecated fields.
-pub fn plugin(filter: &WasmFilter) -> Result<(), String> {
+pub fn plugin(filter: &impl HttpFilter) -> Result<(), String> {
     let directory = TempDir::new().expect("a temporary directory");
     bootstrap_file(&around(filter, directory.path()))
 }
@@ -93,7 +93,7 @@ fn vm_id(number: usize) -> String {
 ///
 /// # Panics
 /// If Envoy or the plugin refuses it.
-pub fn warnings(filter: &WasmFilter) -> Vec<String> {
+pub fn warnings(filter: &impl HttpFilter) -> Vec<String> {
     let directory = TempDir::new().expect("a temporary directory");
     let records = run(&around(filter, directory.path()), "warning");
     let records = records.unwrap_or_else(|log| panic!("it is refused: {log}"));
@@ -103,7 +103,7 @@ pub fn warnings(filter: &WasmFilter) -> Vec<String> {
 }
 
 /// Writes a bootstrap with a plugin into a directory.
-fn around(filter: &WasmFilter, directory: &Path) -> PathBuf {
+fn around(filter: &impl HttpFilter, directory: &Path) -> PathBuf {
     write_bootstrap(directory, vec![filter.to_json()], Vec::new())
 }
 
@@ -147,7 +147,7 @@ pub fn bootstrap_file(configuration: &Path) -> Result<(), String> {
 }
 
 /// Envoy's verdict on a plugin, if `portcullis-validate` agrees.
-fn agreed(filter: &WasmFilter, by_envoy: Result<(), String>) -> Result<(), String> {
+fn agreed(filter: &impl HttpFilter, by_envoy: Result<(), String>) -> Result<(), String> {
     let directory = TempDir::new().expect("a temporary directory");
     agreed_on(&around(filter, directory.path()), by_envoy)
 }

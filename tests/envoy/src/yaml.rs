@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A plugin in YAML.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plugin {
-    /// Its name, such as `rate-limit`, from the path of its module.
+    /// Its name, such as `rate-limit`, from the path of its module, or from its name in the library.
     pub name: String,
     /// Its configuration, as the plugin receives it.
     pub configuration: String,
@@ -50,6 +50,10 @@ fn find(value: &Value, found: &mut Vec<Plugin>) -> Result<(), String> {
         ) {
             plugin.capabilities = Some(capabilities.clone());
         }
+    }
+    if value.get("dynamic_module_config").is_some() {
+        let configuration = value.pointer("/filter_config/value");
+        found.push(plugin(value.get("filter_name"), configuration.map(text))?);
     }
     match value.get("kind").and_then(Value::as_str) {
         Some("WasmPlugin") => {

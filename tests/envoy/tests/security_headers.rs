@@ -13,17 +13,17 @@ use std::thread;
 use portcullis_envoy_tests::bootstrap;
 use portcullis_envoy_tests::client::Connection;
 use portcullis_envoy_tests::envoy::Envoy;
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::message::{Request, Response};
 use portcullis_envoy_tests::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
 
-fn plugin(configuration: &Value) -> WasmFilter {
-    WasmFilter::plugin("security-headers").configuration(&configuration.to_string())
+fn plugin(configuration: &Value) -> PluginFilter {
+    PluginFilter::new("security-headers").configuration(&configuration.to_string())
 }
 
 /// One rule, whose name has all kinds of allowed characters.
-fn edge() -> WasmFilter {
+fn edge() -> PluginFilter {
     plugin(&json!({
         "name": "edge",
         "cookies": {"secure": true},
@@ -44,7 +44,7 @@ fn assert_nosniff(response: &Response) {
 
 #[test]
 fn the_access_log_names_the_rule_that_refused() {
-    let envoy = Envoy::builder().wasm(&edge()).start();
+    let envoy = Envoy::builder().plugin(&edge()).start();
     envoy.client().send(&from_elsewhere());
     let to_api = Request::new("POST", "/api/x").header("origin", "https://elsewhere.example");
     envoy.client().send(&to_api);
@@ -61,7 +61,7 @@ fn the_access_log_names_the_rule_that_refused() {
 
 #[test]
 fn prometheus_sees_labels() {
-    let envoy = Envoy::builder().wasm(&edge()).start();
+    let envoy = Envoy::builder().plugin(&edge()).start();
     envoy.client().send(&Request::get("/"));
     envoy.client().send(&Request::get("/api/orders"));
     envoy.client().send(&from_elsewhere());
@@ -84,7 +84,7 @@ fn prometheus_sees_labels() {
 
 #[test]
 fn the_log_says_what_was_configured_in_one_line() {
-    let envoy = Envoy::builder().wasm(&edge()).start();
+    let envoy = Envoy::builder().plugin(&edge()).start();
 
     let log = envoy.log();
     let said: BTreeSet<&str> = log
@@ -107,7 +107,7 @@ fn a_struct_is_refused_with_what_to_write_instead() {
     });
 
     let refused = Envoy::builder()
-        .wasm(&edge().configuration_any(structure))
+        .plugin(&edge().configuration_any(structure))
         .try_start();
 
     let error = refused.err().expect("Envoy does not start").to_string();
@@ -118,7 +118,7 @@ fn a_struct_is_refused_with_what_to_write_instead() {
 
 #[test]
 fn http2_is_no_different() {
-    let envoy = Envoy::builder().wasm(&edge()).start();
+    let envoy = Envoy::builder().plugin(&edge()).start();
     let client = envoy.http2_client();
 
     assert_nosniff(&client.send(&Request::get("/")));
@@ -142,7 +142,7 @@ fn an_internal_redirect_to_another_host_makes_no_cross_site_request() {
         "internal_redirect_policy": {"redirect_response_codes": [307]},
     }});
     let envoy = Envoy::builder()
-        .wasm(&edge())
+        .plugin(&edge())
         .route(route)
         .upstream(|request| match request.target.as_str() {
             "/pay" => Reply::new(307).header("location", "http://backend.example/pay/done"),
@@ -176,7 +176,7 @@ fn an_internal_redirect_to_another_host_makes_no_cross_site_request() {
 /// No filter sees these, as the README says.
 #[test]
 fn replies_that_come_before_the_filters_lack_the_headers() {
-    let envoy = Envoy::builder().wasm(&edge()).start();
+    let envoy = Envoy::builder().plugin(&edge()).start();
     for (request, status) in [
         ("OPTIONS * HTTP/1.1\r\nhost: shop.example\r\n\r\n", 404),
         (
@@ -215,7 +215,7 @@ fn large_header_maps_pass_whole() {
     options["common_http_protocol_options"] =
         json!({"max_headers_count": 1000, "max_response_headers_kb": 192});
     let envoy = Envoy::builder()
-        .wasm(&edge())
+        .plugin(&edge())
         .connection_manager(json!({"max_request_headers_kb": 192}))
         .cluster(cluster)
         .route(json!({"match": {"prefix": "/"}, "route": {"cluster": "generous"}}))
@@ -246,7 +246,7 @@ fn nothing_is_lost_under_load() {
     const EACH: u64 = CONNECTIONS * ROUNDS;
 
     let envoy = Envoy::builder()
-        .wasm(&edge())
+        .plugin(&edge())
         .upstream(|request| match request.target.as_str() {
             "/login" => Reply::new(200)
                 .header("set-cookie", "a=1")
@@ -278,7 +278,7 @@ fn nothing_is_lost_under_load() {
     envoy.assert_no_vm_failed();
     let count = |name: &str| {
         envoy.counter(&format!(
-            "wasmcustom.portcullis.security_headers.policy=.=edge;.;{name}"
+            "portcullis.security_headers.policy=.=edge;.;{name}"
         ))
     };
     assert_eq!(count("rule=.=none;.;responses"), 3 * EACH);

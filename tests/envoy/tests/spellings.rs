@@ -8,7 +8,7 @@
 )]
 
 use portcullis_envoy_tests::envoy::Envoy;
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::Reply;
 use serde_json::{Value, json};
@@ -83,9 +83,9 @@ fn settings() -> [Value; 3] {
 }
 
 fn envoy(plugin: &str, configuration: &Value, settings: Value) -> Envoy {
-    let plugin = WasmFilter::plugin(plugin).configuration(&configuration.to_string());
+    let plugin = PluginFilter::new(plugin).configuration(&configuration.to_string());
     Envoy::builder()
-        .wasm(&plugin)
+        .plugin(&plugin)
         .connection_manager(settings)
         .upstream(|request| Reply::new(200).header("x-target", request.target.as_str()))
         .start()

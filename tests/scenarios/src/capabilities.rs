@@ -13,9 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, thread};
 
-use libtest_mimic::Trial;
-
-use crate::{Filter, Response, World};
+use crate::{Filter, Response, Test, World};
 
 /// Starts a world. The error says why it does not start.
 pub type Start<W> = fn(&[Filter]) -> Result<W, String>;
@@ -40,17 +38,18 @@ const PAGE: &str = "docs/operations.md";
 const WRITE: &str = "PORTCULLIS_WRITE_TABLES";
 
 /// For each plugin, a test that compares its table with the behaviour in this world.
-pub(crate) fn trials<W: World + 'static>(start: Start<W>) -> Vec<Trial> {
+pub(crate) fn tests<W: World + 'static>(start: Start<W>) -> Vec<Test> {
     let subjects = crate::capability_subjects().into_iter();
-    let trial = |subject: Subject| {
-        Trial::test(format!("capabilities::{}", subject.name), move || {
+    let test = |subject: Subject| Test {
+        name: format!("capabilities::{}", subject.name),
+        run: Box::new(move || {
             let example = fs::read_to_string(in_repository(EXAMPLE)).expect(EXAMPLE);
             let table = table(&subject, &capabilities(&example, subject.name), start);
             compare(subject.name, &table);
             Ok(())
-        })
+        }),
     };
-    subjects.map(trial).collect()
+    subjects.map(test).collect()
 }
 
 fn in_repository(file: &str) -> PathBuf {

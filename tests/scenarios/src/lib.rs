@@ -20,7 +20,7 @@
 //!
 //! Requests and responses have the number of attempts in `x-envoy-attempt-count`.
 //!
-//! The plugins of a scenario run in one module each, or all in one module: see [`placement`].
+//! The plugins of a scenario run in one module each, or all in one module, or in the library: see [`placement`].
 
 #![allow(
     clippy::expect_used,
@@ -30,6 +30,7 @@
 )]
 
 pub mod capabilities;
+pub mod exceptions;
 mod message;
 pub mod placement;
 
@@ -41,8 +42,9 @@ mod world;
 // The scenarios of each plugin, from `plugins/*/scenarios`.
 include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+pub use exceptions::Place;
 pub use message::{Request, Response};
 pub use upstream::{Answer, Cluster, Script, Upstream};
 pub use world::{
@@ -98,22 +100,59 @@ pub enum Filter {
 /// The main function of a test program. Each scenario is a test in a world of its own, which `start` creates with its
 /// filters. After the story, `check` verifies the expectations that all scenarios share. `try_start` is for filters
 /// that may refuse to start.
+///
+/// A test that does not apply in this `place` counts as ignored; see [`exceptions`].
 pub fn run<W: World + 'static>(
+    place: Place,
     start: fn(&[Filter]) -> W,
     try_start: capabilities::Start<W>,
     check: fn(&W),
 ) -> ! {
-    let trial = |scenario: Scenario| {
-        Trial::test(scenario.name, move || {
-            let mut world = start(&scenario.filters);
+    let scenario = |scenario: Scenario| {
+        let story = move || {
+            let filters = &scenario.filters;
+            if let Some(refusal) = exceptions::refusal(filters, place) {
+                let log = try_start(filters).err().ok_or("no filter refused")?;
+                return if_contains(&log, refusal);
+            }
+            let mut world = start(filters);
             (scenario.story)(&mut world);
             check(&world);
             Ok(())
-        })
+        };
+        Test {
+            name: scenario.name.to_owned(),
+            run: Box::new(story),
+        }
     };
-    let mut trials: Vec<Trial> = all().into_iter().map(trial).collect();
-    trials.extend(capabilities::trials(try_start));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+    let mut tests: Vec<Test> = all().into_iter().map(scenario).collect();
+    tests.extend(capabilities::tests(try_start));
+    exceptions::assert_current(tests.iter().map(|test| test.name.as_str()));
+    let trials = tests.into_iter().map(|test| test.trial(place));
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit()
+}
+
+struct Test {
+    name: String,
+    run: Box<dyn FnOnce() -> Result<(), Failed> + Send>,
+}
+
+impl Test {
+    fn trial(self, place: Place) -> Trial {
+        match exceptions::reason(&self.name, place) {
+            None => Trial::test(self.name, self.run),
+            Some(why) => {
+                Trial::ignorable_test(self.name, move || Ok(Completion::ignored_with(why)))
+            }
+        }
+    }
+}
+
+fn if_contains(log: &str, refusal: &str) -> Result<(), Failed> {
+    match log.contains(refusal) {
+        true => Ok(()),
+        false => Err(format!("not refused with {refusal:?}: {log}").into()),
+    }
 }
 
 fn all() -> Vec<Scenario> {

@@ -1,4 +1,4 @@
-//! Where the plugins of a scenario run: each in a module of its own, or all in one module.
+//! Where the plugins of a scenario run: in WebAssembly or in the library; each as a filter of its own, or all as one.
 
 use std::env;
 
@@ -18,6 +18,32 @@ pub const ORDER: [&str; 5] = [
     "circuit_breaker",
     "retry_budget",
 ];
+
+/// `library` in this variable runs the plugins of tests on Envoy in the library; `wasm`, the default, in WebAssembly.
+const HOST: &str = "PORTCULLIS_HOST";
+
+/// What the plugins are to Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Modules for proxy-wasm. The native host behaves like these.
+    Wasm,
+    /// A library in Envoy's process: `dist/libportcullis.so`, a dynamic module.
+    Library,
+}
+
+impl Host {
+    /// The host that the environment chooses.
+    ///
+    /// # Panics
+    /// If the environment names another host.
+    pub fn chosen() -> Self {
+        match env::var(HOST).as_deref() {
+            Ok("library") => Self::Library,
+            Ok("wasm" | "") | Err(_) => Self::Wasm,
+            Ok(other) => panic!("{HOST} is {other}: neither wasm nor library"),
+        }
+    }
+}
 
 /// Whether all plugins run in one module.
 pub fn is_one_module() -> bool {

@@ -121,6 +121,9 @@ pub trait World {
     /// Crashes the VM of the [`Filter::CrashablePlugin`] on every worker. The filter receives no more events of
     /// pending requests. New requests get 503 until the first request after [`RELOAD_TIME`] reloads the VM.
     ///
+    /// A library has no VM: there, a filter panics in twenty requests, which it answers or lets pass by its `on_error`.
+    /// Pending and new requests go on.
+    ///
     /// `path` is a path that all filters allow.
     fn crash(&mut self, path: &str);
 

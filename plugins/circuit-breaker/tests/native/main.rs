@@ -28,7 +28,7 @@ fn config(mut breaker: Value) -> Value {
 }
 
 fn filter(config: &Value) -> Filter {
-    let init = portcullis_host::start::<circuit_breaker::CircuitBreaker>;
+    let init = portcullis_proxy_wasm::start::<circuit_breaker::CircuitBreaker>;
     Filter::from_fn("circuit_breaker", init)
         .vm_id(VM)
         .config(config.to_string())

@@ -136,7 +136,7 @@ pub use decision::{Decision, Now, Verdict, WaitStatus};
 pub use jwt_auth::{JwtAuth, RemoteId, RuleId};
 pub use portcullis_core::headers::SHADOW_HEADER;
 pub use reason::{AdmitReason, Reason};
-pub use state::{Installed, Polled, State};
+pub use state::{Installed, Polled, Role, State};
 pub use verify::Verification;
 
 use jwt_auth::{ProviderId, RemoteKind};

@@ -5,6 +5,7 @@
 //! [schedule](crate::remote) whether to fetch.
 
 use crate::remote::{Acquired, Schedule, Ticket, Trigger, View};
+use crate::state::Role;
 use portcullis_core::time::Nanos;
 use portcullis_table::Edit;
 
@@ -49,6 +50,8 @@ pub(super) enum RemoteEvent {
     Changed,
     /// A fetch is due, and this worker holds the lease for it.
     Fetch(Ticket),
+    /// A request needs a fetch, which another worker has to start.
+    Wanted,
     /// The document that requests wait for will not come soon.
     Postponed,
 }
@@ -103,7 +106,12 @@ impl RemoteState {
     }
 
     /// Reads the shared value.
-    pub(super) fn poll(&mut self, bytes: &mut Vec<u8>, now: Nanos) -> Edit<RemoteEvent> {
+    pub(super) fn poll(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        now: Nanos,
+        role: Role,
+    ) -> Edit<RemoteEvent> {
         // Ticks are not exact: a tick that comes slightly early must not wait for the next one.
         self.next_poll = now + poll_period(&self.schedule) / 4 * 3;
         let trigger = match self.is_wanted {
@@ -116,7 +124,19 @@ impl RemoteState {
         if stored.generation > 0 {
             self.view = stored;
         }
+        let before = (role == Role::Follower).then(|| bytes.clone());
         let Edit { changed, outcome } = self.schedule.acquire(bytes, known, trigger, now);
+        if let (Acquired::Fetch { .. }, Some(before)) = (&outcome, before) {
+            // The fetcher takes the lease, and knows itself when a fetch is due without a miss.
+            *bytes = before;
+            return Edit {
+                changed: false,
+                outcome: match trigger {
+                    Trigger::Miss => RemoteEvent::Wanted,
+                    Trigger::Due => RemoteEvent::Nothing,
+                },
+            };
+        }
         let event = match (outcome, trigger) {
             (Acquired::Fetch { ticket, .. }, _) => RemoteEvent::Fetch(ticket),
             (Acquired::Changed, _) => {

@@ -55,12 +55,23 @@ pub enum Polled {
     Unchanged,
     /// A fetch is due, and this worker must start it.
     Fetch(Ticket),
+    /// A request needs a fetch, and the [fetcher](Role::Fetcher) must start it.
+    Wanted,
     /// This worker has installed a new document. Decide again about the requests that wait.
     Installed(Installed),
     /// The stored document is new, and unusable.
     Rejected(String),
     /// The document that requests wait for will not come soon. Decide again about them.
     Postponed,
+}
+
+/// What a worker does about remote documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It starts the fetches that are due.
+    Fetcher,
+    /// It only reads what a fetcher has fetched.
+    Follower,
 }
 
 /// A document that a worker has installed.
@@ -130,6 +141,7 @@ impl JwtAuth {
         remote: RemoteId,
         bytes: &mut Vec<u8>,
         now: Nanos,
+        role: Role,
     ) -> Edit<Polled> {
         let Some(remote_state) = state.remotes.get_mut(remote.0) else {
             return Edit {
@@ -137,7 +149,7 @@ impl JwtAuth {
                 outcome: Polled::Unchanged,
             };
         };
-        let Edit { changed, outcome } = remote_state.poll(bytes, now);
+        let Edit { changed, outcome } = remote_state.poll(bytes, now, role);
         if outcome != RemoteEvent::Changed {
             // The prepared document equals the installed one.
             state.prepared = None;
@@ -145,6 +157,7 @@ impl JwtAuth {
         let outcome = match outcome {
             RemoteEvent::Nothing => Polled::Unchanged,
             RemoteEvent::Fetch(ticket) => Polled::Fetch(ticket),
+            RemoteEvent::Wanted => Polled::Wanted,
             RemoteEvent::Postponed => Polled::Postponed,
             RemoteEvent::Changed => match self.install(state, remote, View::read(bytes).body) {
                 Ok(installed) => Polled::Installed(installed),
@@ -152,6 +165,13 @@ impl JwtAuth {
             },
         };
         Edit { changed, outcome }
+    }
+
+    /// Notes that a request in another worker needs something that the document lacks.
+    pub fn request_fetch(&self, state: &mut State, remote: RemoteId) {
+        if let Some(remote_state) = state.remotes.get_mut(remote.0) {
+            remote_state.request_fetch();
+        }
     }
 
     /// Makes the next poll due at once: a fetch has ended.

@@ -84,10 +84,13 @@ impl Plugin for Bomb {
 
 #[test]
 fn a_new_vm_finds_the_counts() {
-    let module = Filter::from_fn("module", portcullis_host::start::<Pair<RateLimit, Bomb>>)
-        .vm_id(VM)
-        .failure_policy(FailurePolicy::Reload)
-        .config(json!({"rate_limit": three(json!({})), "bomb": "b"}).to_string());
+    let module = Filter::from_fn(
+        "module",
+        portcullis_proxy_wasm::start::<Pair<RateLimit, Bomb>>,
+    )
+    .vm_id(VM)
+    .failure_policy(FailurePolicy::Reload)
+    .config(json!({"rate_limit": three(json!({})), "bomb": "b"}).to_string());
     let host = Host::builder().filter(module).start().unwrap();
     host.advance(Duration::from_secs(2));
 

@@ -25,7 +25,7 @@ fn config(limits: Value) -> Value {
 }
 
 fn filter(config: &Value) -> Filter {
-    let init = portcullis_host::start::<rate_limit::RateLimit>;
+    let init = portcullis_proxy_wasm::start::<rate_limit::RateLimit>;
     Filter::from_fn("rate_limit", init)
         .vm_id(VM)
         .config(config.to_string())

@@ -22,7 +22,7 @@ fn builder(on_error: &str) -> HostBuilder {
             "inbound_retries": "deny",
         }],
     });
-    let init = portcullis_host::start::<retry_budget::RetryBudget>;
+    let init = portcullis_proxy_wasm::start::<retry_budget::RetryBudget>;
     let filter = Filter::from_fn("retry_budget", init)
         .vm_id("portcullis")
         .config(config.to_string());

@@ -9,8 +9,8 @@ fn host(plugins: &[(&str, Value)]) -> Host {
         let mut config = config.clone();
         config["name"] = json!("edge");
         let init = match *module {
-            "retry_budget" => portcullis_host::start::<retry_budget::RetryBudget>,
-            _ => portcullis_host::start::<circuit_breaker::CircuitBreaker>,
+            "retry_budget" => portcullis_proxy_wasm::start::<retry_budget::RetryBudget>,
+            _ => portcullis_proxy_wasm::start::<circuit_breaker::CircuitBreaker>,
         };
         let filter = Filter::from_fn(module, init).vm_id("portcullis");
         filter.config(config.to_string())

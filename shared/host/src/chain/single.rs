@@ -6,7 +6,7 @@ use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::{Policy, References};
 
 use super::{Chain, Summary, flow_after};
-use crate::error::{Error, Failure};
+use crate::error::{Callback, Error, Failure};
 use crate::exchange::Exchange;
 use crate::instance::Instance;
 use crate::plugin::{Flow, Plugin};
@@ -100,7 +100,7 @@ impl<P: Plugin> Chain for P {
         let seen = P::on_log(self, stream, exchange);
         let is_missed = P::NEEDS_STREAM_END && exchange.misses_response;
         let seen = seen.and_then(|()| match is_missed && has_response(exchange)? {
-            true => Err(Error::NotCalled("proxy_on_response_headers")),
+            true => Err(Error::NotCalled(Callback::ResponseHeaders)),
             false => Ok(()),
         });
         noting_failure::<P, _>(exchange, seen)
@@ -143,10 +143,10 @@ fn noting_failure<P: Plugin, T>(
 
 /// Whether a stream that has ended had a response from its upstream, and a client that waited for it.
 fn has_response(exchange: &Exchange) -> Result<bool, Error> {
-    let details = exchange.property(Property::RESPONSE_CODE_DETAILS)?;
+    let details = exchange.property(Property::ResponseCodeDetails)?;
     if details.as_deref() != Some(Property::VIA_UPSTREAM) {
         return Ok(false);
     }
-    let flags = exchange.number(Property::RESPONSE_FLAGS)?;
+    let flags = exchange.number(Property::ResponseFlags)?;
     Ok(flags.unwrap_or_default() & Property::CLIENT_GONE == 0)
 }

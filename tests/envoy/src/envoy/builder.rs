@@ -16,7 +16,7 @@ use super::listeners::ListenersFile;
 use crate::artifacts;
 use crate::bootstrap::{Bootstrap, Environment};
 use crate::client::Client;
-use crate::filter::WasmFilter;
+use crate::filter::HttpFilter;
 use crate::log;
 use crate::message::Request;
 use crate::process::{self, Process};
@@ -32,7 +32,7 @@ pub struct Builder {
     concurrency: u32,
     tls: bool,
     replaceable: bool,
-    wasm_log_level: String,
+    plugin_log_level: String,
     tool: Vec<OsString>,
     libraries: PathBuf,
 }
@@ -45,15 +45,15 @@ impl Builder {
             concurrency: 2,
             tls: false,
             replaceable: false,
-            wasm_log_level: "info".to_owned(),
+            plugin_log_level: "info".to_owned(),
             tool: Vec::new(),
-            libraries: artifacts::libraries(),
+            libraries: artifacts::search_path(),
         }
     }
 
     /// Adds a plugin after the existing filters.
     #[must_use]
-    pub fn wasm(mut self, filter: &WasmFilter) -> Self {
+    pub fn plugin(mut self, filter: &impl HttpFilter) -> Self {
         self.bootstrap.filters.push(filter.to_json());
         self
     }
@@ -145,9 +145,9 @@ impl Builder {
 
     /// Sets the minimum level of the plugins' log messages (`trace` … `critical`). The default is `info`.
     #[must_use]
-    pub fn wasm_log_level(self, level: &str) -> Self {
+    pub fn plugin_log_level(self, level: &str) -> Self {
         Self {
-            wasm_log_level: level.to_owned(),
+            plugin_log_level: level.to_owned(),
             ..self
         }
     }
@@ -224,10 +224,13 @@ impl Builder {
             .args(["--log-level", "warning"])
             .args([
                 "--component-log-level",
-                &format!("wasm:{}", self.wasm_log_level),
+                &format!("wasm:{0},dynamic_modules:{0}", self.plugin_log_level),
             ])
             // Envoy writes the access log immediately instead of in blocks of 64 KB.
-            .args(["--file-flush-min-size-kb", "0"]);
+            .args(match artifacts::envoy_version() < (1, 38) {
+                true => ["--file-flush-interval-msec", "10"],
+                false => ["--file-flush-min-size-kb", "0"],
+            });
         let mut process = Process::start(command, directory.path())
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
         // Other tests start Envoys at the same time, and V8 compiles modules for each.

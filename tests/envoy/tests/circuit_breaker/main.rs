@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::load;
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::Reply;
@@ -37,7 +37,7 @@ fn builder(mut breaker: Value) -> Builder {
     Envoy::builder()
         .concurrency(WORKERS)
         .connection_manager(json!({"access_log": []}))
-        .wasm(&WasmFilter::plugin("circuit-breaker").configuration(&configuration))
+        .plugin(&PluginFilter::new("circuit-breaker").configuration(&configuration))
 }
 
 /// Sends a number of requests over concurrent connections. Returns their statuses.
@@ -54,7 +54,7 @@ fn count(statuses: &[u16], status: u16) -> usize {
 /// A counter or gauge of the breaker.
 fn stat(envoy: &Envoy, metric: &str) -> u64 {
     envoy.counter(&format!(
-        "wasmcustom.portcullis.circuit_breaker.policy=.=edge;.;breaker=.=all;.;{metric}"
+        "portcullis.circuit_breaker.policy=.=edge;.;breaker=.=all;.;{metric}"
     ))
 }
 

@@ -133,7 +133,7 @@ fn an_upload_that_stalls_holds_its_permit_for_a_second() {
         assert_eq!(envoy.client().send(&post).status, 200);
     }
     envoy.wait_for_stat(
-        "wasmcustom.portcullis.circuit_breaker.policy=.=edge;.;breaker=.=all;.;state",
+        "portcullis.circuit_breaker.policy=.=edge;.;breaker=.=all;.;state",
         0,
     );
     drop(stalled);
@@ -165,8 +165,8 @@ fn the_access_log_and_a_debug_line_say_which_breaker_denied() {
     let configuration = json!({"name": "edge", "breakers": [
         {"name": "payments", "state": "forced_open", "match": {"path": {"prefix": "/pay"}}}]});
     let envoy = Envoy::builder()
-        .wasm_log_level("debug")
-        .wasm(&WasmFilter::plugin("circuit-breaker").configuration(&configuration.to_string()))
+        .plugin_log_level("debug")
+        .plugin(&PluginFilter::new("circuit-breaker").configuration(&configuration.to_string()))
         .start();
     assert_eq!(envoy.client().send(&Request::get("/pay")).status, 503);
     let logged = envoy.wait_for_access_log(1);

@@ -7,6 +7,7 @@
 )]
 
 mod failures;
+mod library;
 mod lifecycle;
 mod manual;
 mod messages;

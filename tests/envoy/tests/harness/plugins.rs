@@ -52,13 +52,13 @@ fn tiny() -> WasmFilter {
 
 #[test]
 fn a_plugin_runs_and_its_counter_is_read() {
-    let envoy = Envoy::builder().wasm(&tiny()).start();
-    assert_eq!(envoy.counter("wasmcustom.requests"), 0);
+    let envoy = Envoy::builder().plugin(&tiny()).start();
+    assert_eq!(envoy.counter("requests"), 0);
 
     envoy.client().send(&Request::get("/"));
     envoy.http2_client().send(&Request::get("/"));
 
-    envoy.wait_for_stat("wasmcustom.requests", 2);
+    envoy.wait_for_stat("requests", 2);
     assert!(envoy.prometheus().contains("\nrequests{} 2\n"));
 }
 
@@ -72,10 +72,10 @@ fn plugins_speak_in_the_log_from_the_level_asked_for() {
         said.count()
     };
 
-    let usual = Envoy::builder().wasm(&tiny()).start();
+    let usual = Envoy::builder().plugin(&tiny()).start();
     let quiet = Envoy::builder()
-        .wasm(&tiny())
-        .wasm_log_level("error")
+        .plugin(&tiny())
+        .plugin_log_level("error")
         .start();
 
     assert!(said(&usual) > 0);
@@ -85,7 +85,7 @@ fn plugins_speak_in_the_log_from_the_level_asked_for() {
 #[test]
 #[should_panic(expected = "proxy_on_request_headers failed: Uncaught RuntimeError: unreachable")]
 fn a_vm_that_failed_is_noticed() {
-    let envoy = Envoy::builder().wasm(&tiny()).start();
+    let envoy = Envoy::builder().plugin(&tiny()).start();
     assert_eq!(envoy.client().send(&Request::get("/")).status, 200);
     envoy.assert_no_vm_failed();
 
@@ -97,7 +97,7 @@ fn a_vm_that_failed_is_noticed() {
 #[test]
 fn a_configuration_that_the_plugin_refuses_keeps_envoy_from_starting() {
     let refused = Envoy::builder()
-        .wasm(&tiny().configuration("wrong"))
+        .plugin(&tiny().configuration("wrong"))
         .try_start();
 
     let error = refused.err().expect("Envoy does not start").to_string();
@@ -137,18 +137,18 @@ fn validation_says_what_envoy_says_where_the_plugin_is_silent() {
 #[test]
 #[should_panic(expected = "dist/no_such_plugin.wasm does not exist: run `make build`")]
 fn a_module_that_is_not_built_is_named() {
-    let _ = Envoy::builder().wasm(&WasmFilter::plugin("no-such-plugin"));
+    let _ = Envoy::builder().plugin(&WasmFilter::plugin("no-such-plugin"));
 }
 
 #[test]
 fn listeners_are_replaced_while_envoy_runs() {
     let envoy = Envoy::builder()
-        .wasm(&tiny())
+        .plugin(&tiny())
         .replaceable_listeners()
         .start();
     let status = || envoy.client().send(&Request::get("/")).status;
     let answering = |status: u16| {
-        Envoy::builder().wasm(&tiny()).route(json!({
+        Envoy::builder().plugin(&tiny()).route(json!({
             "match": {"prefix": "/"},
             "direct_response": {"status": status},
         }))
@@ -160,11 +160,11 @@ fn listeners_are_replaced_while_envoy_runs() {
     assert_eq!(status(), 203);
     assert_eq!(old_connection.send(&Request::get("/")).status, 200);
 
-    let refused = answering(204).wasm(&tiny().configuration("nothing"));
+    let refused = answering(204).plugin(&tiny().configuration("nothing"));
     assert_eq!(envoy.replace_listeners(&refused), Err(RefusedListeners));
     assert_eq!(status(), 203);
 
     assert_eq!(envoy.replace_listeners(&answering(205)), Ok(()));
     assert_eq!(status(), 205);
-    assert_eq!(envoy.counter("wasmcustom.requests"), 5, "metrics stay");
+    assert_eq!(envoy.counter("requests"), 5, "metrics stay");
 }

@@ -30,7 +30,7 @@ fn a_request_that_waited_in_a_vm_that_died_is_answered_before_its_keys_come() {
     let plugin = WasmFilter::module("jwt-auth", module).configuration(&configuration.to_string());
     let envoy = Envoy::builder()
         .concurrency(1)
-        .wasm(&plugin)
+        .plugin(&plugin)
         .cluster(bootstrap::cluster("idp", server.address()))
         .connection_manager(json!({"stream_idle_timeout": "8s"}))
         .start();
@@ -38,7 +38,7 @@ fn a_request_that_waited_in_a_vm_that_died_is_answered_before_its_keys_come() {
     let started = Instant::now();
     let waiting = envoy.client().start(bearer(issuer.token(now()).sign()));
     envoy.wait_for_stat_to_be(
-        "wasmcustom.portcullis.jwt_auth.policy=.=edge;.;waiting",
+        "portcullis.jwt_auth.policy=.=edge;.;waiting",
         "1",
         |waiting| waiting == 1,
     );

@@ -64,11 +64,11 @@ fn envoy_s_cors_filter_stands_before_jwt_auth() {
     let plugin = plugin(&configuration(&issuer));
     let before = Envoy::builder()
         .native(cors())
-        .wasm(&plugin)
+        .plugin(&plugin)
         .route(route())
         .start();
     let behind = Envoy::builder()
-        .wasm(&plugin)
+        .plugin(&plugin)
         .native(cors())
         .route(route())
         .start();
@@ -82,7 +82,7 @@ fn envoy_s_cors_filter_stands_before_jwt_auth() {
 fn whoever_writes_a_route_can_switch_the_plugin_off_there() {
     let issuer = Issuer::new(ISSUER, Algorithm::ES256);
     let envoy = Envoy::builder()
-        .wasm(&plugin(&configuration(&issuer)))
+        .plugin(&plugin(&configuration(&issuer)))
         .route(json!({
             "match": {"prefix": "/open"},
             "route": {"cluster": UPSTREAM},

@@ -80,7 +80,7 @@ impl KeyServer {
     fn builder(&self, configuration: &Value) -> Builder {
         Envoy::builder()
             .concurrency(WORKERS)
-            .wasm(&plugin(configuration))
+            .plugin(&plugin(configuration))
             .cluster(bootstrap::cluster("idp", self.server.address()))
     }
 }

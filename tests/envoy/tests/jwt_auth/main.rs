@@ -28,14 +28,14 @@ mod waiting;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_envoy_tests::envoy::Envoy;
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::message::Request;
 use serde_json::Value;
 
 const ISSUER: &str = "https://idp.example";
 
-fn plugin(configuration: &Value) -> WasmFilter {
-    WasmFilter::plugin("jwt-auth").configuration(&configuration.to_string())
+fn plugin(configuration: &Value) -> PluginFilter {
+    PluginFilter::new("jwt-auth").configuration(&configuration.to_string())
 }
 
 /// The wall clock, in seconds since the Unix epoch.
@@ -58,5 +58,5 @@ fn count(envoy: &Envoy, labels: &str, metric: &str) -> u64 {
 }
 
 fn name(labels: &str, metric: &str) -> String {
-    format!("wasmcustom.portcullis.jwt_auth.policy=.=edge;.;{labels}{metric}")
+    format!("portcullis.jwt_auth.policy=.=edge;.;{labels}{metric}")
 }

@@ -27,7 +27,7 @@ fn builder(issuer: &Issuer, forward: bool, more: Value) -> Builder {
         configuration[field] = value.clone();
     }
     Envoy::builder()
-        .wasm(&plugin(&configuration))
+        .plugin(&plugin(&configuration))
         .route(
             json!({"name": "everything", "match": {"prefix": "/"}, "route": {
             "cluster": UPSTREAM, "internal_redirect_policy": {}}}),

@@ -120,7 +120,7 @@ fn builder(faults: &[Fault<'_>], unknown: &str) -> Builder {
         "providers": faults.iter().map(provider).collect::<Map<_, _>>(),
         "rules": faults.iter().map(rule).collect::<Vec<_>>(),
     });
-    let builder = Envoy::builder().wasm(&plugin(&configuration));
+    let builder = Envoy::builder().plugin(&plugin(&configuration));
     let clusters = faults.iter().map(|fault| fault.cluster.clone());
     let builder = clusters.fold(builder, |it, cluster| it.cluster(cluster));
     // It also gives Envoy a node id, which endpoint discovery needs.

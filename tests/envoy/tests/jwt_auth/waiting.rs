@@ -30,7 +30,7 @@ fn a_crowd_that_is_woken_does_not_block_the_worker() {
     ]);
     let envoy = Envoy::builder()
         .concurrency(1)
-        .wasm(&plugin(&config))
+        .plugin(&plugin(&config))
         .cluster(bootstrap::cluster("idp", server.address()))
         .start();
     let crowd: Vec<Pending> = (0..CROWD)

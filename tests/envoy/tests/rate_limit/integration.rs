@@ -19,7 +19,7 @@ fn one_per_hour() -> Value {
 
 #[test]
 fn prometheus_sees_labels() {
-    let envoy = Envoy::builder().wasm(&plugin(&one_per_hour())).start();
+    let envoy = Envoy::builder().plugin(&plugin(&one_per_hour())).start();
     envoy.client().send(&Request::get("/"));
     envoy.client().send(&Request::get("/"));
 
@@ -42,7 +42,7 @@ fn prometheus_sees_labels() {
 
 #[test]
 fn the_log_says_what_was_configured_in_one_line() {
-    let envoy = Envoy::builder().wasm(&plugin(&one_per_hour())).start();
+    let envoy = Envoy::builder().plugin(&plugin(&one_per_hour())).start();
 
     let log = envoy.log();
     let said: BTreeSet<&str> = log
@@ -60,7 +60,7 @@ fn the_log_says_what_was_configured_in_one_line() {
 
 #[test]
 fn the_access_log_says_why() {
-    let envoy = Envoy::builder().wasm(&plugin(&one_per_hour())).start();
+    let envoy = Envoy::builder().plugin(&plugin(&one_per_hour())).start();
     envoy.client().send(&Request::get("/"));
     envoy.client().send(&Request::get("/"));
 
@@ -72,7 +72,7 @@ fn the_access_log_says_why() {
 
 #[test]
 fn grpc_over_http2_gets_its_status_in_the_headers() {
-    let envoy = Envoy::builder().wasm(&plugin(&one_per_hour())).start();
+    let envoy = Envoy::builder().plugin(&plugin(&one_per_hour())).start();
     let call = Request::post("/shop.v1.Orders/List", "")
         .header("content-type", "application/grpc+proto")
         .header("te", "trailers");
@@ -95,7 +95,7 @@ fn a_cookie_is_the_same_in_a_field_of_its_own() {
     let limit = json!({"name": "session", "key": [{"cookie": "session"}], "missing": "deny",
         "rate": {"requests": 2, "per": "1h"}});
     let limits = json!({"name": "edge", "limits": [limit]});
-    let envoy = Envoy::builder().wasm(&plugin(&limits)).start();
+    let envoy = Envoy::builder().plugin(&plugin(&limits)).start();
     for (client, user) in [(envoy.client(), "a"), (envoy.http2_client(), "b")] {
         let session = format!("session={user}");
         let crumbs = Request::get("/")
@@ -126,7 +126,7 @@ fn behind_the_cors_filter_preflights_are_free_and_denials_can_be_read() {
     limits["response_headers"] = json!(["ratelimit"]);
     let envoy = Envoy::builder()
         .native(filter)
-        .wasm(&plugin(&limits))
+        .plugin(&plugin(&limits))
         .route(route)
         .start();
     let client = envoy.client();
@@ -155,7 +155,7 @@ fn addresses_with_ports_in_x_forwarded_for_share_a_bucket() {
         json!({"name": "client", "key": ["remote_address"], "rate": {"requests": 1, "per": "1h"}});
     let limits = json!({"name": "edge", "limits": [limit]});
     let envoy = Envoy::builder()
-        .wasm(&plugin(&limits))
+        .plugin(&plugin(&limits))
         .connection_manager(json!({"use_remote_address": false}))
         .start();
     let status = |address: &str| {

@@ -15,7 +15,7 @@ mod routing;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::load;
 use portcullis_envoy_tests::message::Request;
 use serde_json::{Value, json};
@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 /// More than the cores, so that a worker may be preempted between reading and writing.
 const WORKERS: u32 = 4;
 
-fn plugin(configuration: &Value) -> WasmFilter {
-    WasmFilter::plugin("rate-limit").configuration(&configuration.to_string())
+fn plugin(configuration: &Value) -> PluginFilter {
+    PluginFilter::new("rate-limit").configuration(&configuration.to_string())
 }
 
 /// An Envoy with the plugin, which answers admitted requests with 200.
@@ -32,7 +32,7 @@ fn builder(configuration: &Value) -> Builder {
     Envoy::builder()
         .concurrency(WORKERS)
         .connection_manager(json!({"access_log": []}))
-        .wasm(&plugin(configuration))
+        .plugin(&plugin(configuration))
         .route(json!({
             "match": {"prefix": "/"},
             "direct_response": {"status": 200, "body": {"inline_string": "hello"}},
@@ -63,6 +63,6 @@ fn with_key(key: impl std::fmt::Display) -> Request {
 /// A counter or gauge of the instance `edge`.
 fn count(envoy: &Envoy, limit: &str, metric: &str) -> u64 {
     envoy.counter(&format!(
-        "wasmcustom.portcullis.rate_limit.policy=.=edge;.;limit=.={limit};.;{metric}"
+        "portcullis.rate_limit.policy=.=edge;.;limit=.={limit};.;{metric}"
     ))
 }

@@ -14,7 +14,7 @@ use super::{count, plugin};
 fn envoy(action: Value, clusters: Vec<Value>, answer: fn(&Request) -> Reply) -> Envoy {
     let limit = json!({"name": "all", "rate": {"requests": 5, "per": "1h"}});
     let limits = json!({"name": "edge", "limits": [limit]});
-    let builder = Envoy::builder().upstream(answer).wasm(&plugin(&limits));
+    let builder = Envoy::builder().upstream(answer).plugin(&plugin(&limits));
     let route = json!({"match": {"prefix": "/"}, "route": action});
     let builder = clusters
         .into_iter()

@@ -60,7 +60,7 @@ fn envoy(service: SocketAddr) -> Envoy {
     builder
         .domain("test.example")
         .upstream(answer)
-        .wasm(&plugin(&json!({})))
+        .plugin(&plugin(&json!({})))
         .start()
 }
 

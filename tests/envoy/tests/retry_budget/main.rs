@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use portcullis_envoy_tests::bootstrap::{self, PLAIN};
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::load;
 use portcullis_envoy_tests::message::Request;
 use serde_json::{Value, json};
@@ -44,8 +44,8 @@ fn builder(service: SocketAddr, budget: Option<Value>) -> Builder {
             budget["ratio"] = json!(RATIO);
             budget["min_retries_per_second"] = json!(RESERVE);
             let config = json!({"name": "edge", "budgets": [budget]});
-            let plugin = WasmFilter::plugin("retry-budget");
-            builder.wasm(&plugin.configuration(&config.to_string()))
+            let plugin = PluginFilter::new("retry-budget");
+            builder.plugin(&plugin.configuration(&config.to_string()))
         }
         None => builder,
     }
@@ -106,7 +106,7 @@ fn attempts(envoy: &Envoy) -> u64 {
 
 /// The plugin with one budget. Unless `budget` overrides it, each request deposits a whole retry, there is no
 /// reserve, and deposits outlast the test.
-fn plugin(budget: &Value) -> WasmFilter {
+fn plugin(budget: &Value) -> PluginFilter {
     let mut all = json!({
         "name": "all", "ratio": 100, "window": "1h", "min_retries_per_second": 0,
     });
@@ -114,12 +114,12 @@ fn plugin(budget: &Value) -> WasmFilter {
         all[field] = value.clone();
     }
     let config = json!({"name": "edge", "budgets": [all]});
-    WasmFilter::plugin("retry-budget").configuration(&config.to_string())
+    PluginFilter::new("retry-budget").configuration(&config.to_string())
 }
 
 /// A counter or gauge of the budget.
 fn count(envoy: &Envoy, metric: &str) -> u64 {
     envoy.counter(&format!(
-        "wasmcustom.portcullis.retry_budget.policy=.=edge;.;budget=.=all;.;{metric}"
+        "portcullis.retry_budget.policy=.=edge;.;budget=.=all;.;{metric}"
     ))
 }

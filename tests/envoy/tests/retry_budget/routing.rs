@@ -17,7 +17,7 @@ fn envoy(
     clusters: Vec<Value>,
     answer: fn(&Request) -> Reply,
 ) -> Envoy {
-    let builder = Envoy::builder().upstream(answer).wasm(&plugin(&budget));
+    let builder = Envoy::builder().upstream(answer).plugin(&plugin(&budget));
     let route = json!({"match": {"prefix": "/"}, "route": action});
     let builder = clusters
         .into_iter()
@@ -70,7 +70,7 @@ fn a_hop_of_an_internal_redirect_is_no_retry_of_a_caller() {
         },
     });
     let envoy = Envoy::builder()
-        .wasm(&plugin(&budget))
+        .plugin(&plugin(&budget))
         .connection_manager(json!({"route_config": {"virtual_hosts": [{
             "name": "all",
             "domains": ["*"],

@@ -18,10 +18,18 @@ mod pool;
 mod proxy;
 mod world;
 
+use portcullis_envoy_tests::artifacts;
+use portcullis_scenarios::Place;
+use portcullis_scenarios::placement::Host;
 use world::EnvoyWorld;
 
 fn main() {
+    let place = Place {
+        host: Host::chosen(),
+        envoy: artifacts::envoy_version(),
+    };
     portcullis_scenarios::run(
+        place,
         EnvoyWorld::start,
         EnvoyWorld::try_start,
         EnvoyWorld::assert_no_vm_failed,

@@ -9,7 +9,8 @@
 //!   its last world are gone, which takes two seconds; others are taken meanwhile.
 //! - What services received is forgotten, and the log is read from where the world began.
 //!
-//! A world in which a VM must crash has its own Envoy.
+//! A world in which a VM must crash has its own Envoy. So has every world of the library, whose state no `vm_id` separates:
+//! it is loaded at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};

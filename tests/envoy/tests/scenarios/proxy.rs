@@ -6,9 +6,9 @@ use portcullis_envoy_tests::artifacts;
 use portcullis_envoy_tests::bootstrap::{self, UPSTREAM};
 use portcullis_envoy_tests::crashable;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::{HttpFilter, LibraryFilter, PluginFilter, WasmFilter};
 use portcullis_envoy_tests::upstream::Upstream;
-use portcullis_scenarios::placement::{MODULE, is_one_module};
+use portcullis_scenarios::placement::{Host, MODULE, is_one_module};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
@@ -88,12 +88,14 @@ fn routes() -> Value {
 }
 
 fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
-    let plugin = match filter {
-        Filter::Plugin { module, config } => WasmFilter::plugin(module).configuration(config),
+    match filter {
+        Filter::Plugin { module, config } => {
+            let plugin = PluginFilter::new(module).configuration(config);
+            builder.plugin(&plugin.vm_id(vm_id))
+        }
         Filter::CrashablePlugin { module, config } => {
-            let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let copy = crashable::copy(&artifacts::module(module), directory);
-            WasmFilter::module(module, copy).configuration(config)
+            let plugin = crashable(module).configuration(config);
+            builder.plugin(&plugin.vm_id(vm_id))
         }
         Filter::Restricted {
             module,
@@ -101,18 +103,69 @@ fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
             without,
         } => {
             let whole = WasmFilter::plugin(module).configuration(config);
-            without
+            let plugin = without
                 .iter()
-                .fold(whole, |plugin, name| plugin.without_capability(name))
+                .fold(whole, |plugin, name| plugin.without_capability(name));
+            builder.plugin(&plugin.vm_id(vm_id))
         }
-        Filter::Claims => claims(),
-        Filter::DenyAll => return builder.native(deny_all()),
-    };
-    builder.wasm(&plugin.vm_id(vm_id))
+        Filter::Claims => match Host::chosen() {
+            Host::Wasm => builder.plugin(&claims().vm_id(vm_id)),
+            Host::Library => claims_as_string()
+                .into_iter()
+                .fold(builder, Builder::native),
+        },
+        Filter::DenyAll => builder.native(deny_all()),
+    }
+}
+
+fn crashable(module: &str) -> PluginFilter {
+    match Host::chosen() {
+        Host::Wasm => {
+            let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let copy = crashable::copy(&artifacts::module(module), directory);
+            PluginFilter::Wasm(WasmFilter::module(module, copy))
+        }
+        Host::Library => PluginFilter::Library(LibraryFilter::crashable(module)),
+    }
 }
 
 fn claims() -> WasmFilter {
     WasmFilter::module("claims", artifacts::claims_filter())
+}
+
+/// What [`claims`] does, by Envoy's own filters: those values that wasm modules pass on, a library cannot read. A header
+/// carries the token to the filter that makes it a string in the filter state.
+fn claims_as_string() -> [Value; 3] {
+    let script = r#"
+        function envoy_on_request(handle)
+          local headers = handle:headers()
+          headers:remove("x-claims")
+          local token = (headers:get("authorization") or ""):match("^Bearer (.*)$")
+          if token then headers:add("x-claims", token) end
+        end
+    "#;
+    let lua = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+        "default_source_code": {"inline_string": script},
+    });
+    let state = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+        "on_request_headers": [{
+            "object_key": "wasm.portcullis.jwt.claims",
+            "factory_key": "envoy.string",
+            "format_string": {
+                "text_format_source": {"inline_string": "%REQ(x-claims)%"},
+                "omit_empty_values": true,
+            },
+            "skip_if_empty": true,
+        }],
+    });
+    let mutation = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        "mutations": {"request_mutations": [{"remove": "x-claims"}]},
+    });
+    [("token", lua), ("claims", state), ("no-token", mutation)]
+        .map(|(name, config)| json!({"name": name, "typed_config": config}))
 }
 
 fn deny_all() -> Value {

@@ -11,7 +11,7 @@ use portcullis_envoy_tests::envoy::{Envoy, RefusedListeners};
 use portcullis_envoy_tests::log::LogRecord;
 use portcullis_envoy_tests::message;
 use portcullis_envoy_tests::upstream;
-use portcullis_scenarios::placement::placed;
+use portcullis_scenarios::placement::{Host, placed};
 use portcullis_scenarios::{
     Cluster, Filter, PendingRequest, Request, Response, Script, Upstream, World,
 };
@@ -47,7 +47,7 @@ impl EnvoyWorld {
     /// The same; an error if a filter refuses its configuration.
     pub(crate) fn try_start(filters: &[Filter]) -> Result<Self, String> {
         let is_crashable = |filter: &Filter| matches!(filter, Filter::CrashablePlugin { .. });
-        let is_shared = !filters.iter().any(is_crashable);
+        let is_shared = Host::chosen() == Host::Wasm && !filters.iter().any(is_crashable);
         let stage = match is_shared {
             true => POOL.take(),
             false => Stage::of_its_own(),
@@ -123,6 +123,17 @@ impl EnvoyWorld {
     fn take(&mut self, request: PendingRequest) -> Pending {
         let pending = self.under_way.remove(&request.0);
         pending.expect("it was begun, and ends once")
+    }
+
+    fn panic_in_the_library(&self, path: &str) {
+        let deadly = message::Request::get(path).header("x-portcullis-crash", "1");
+        for _ in 0..PANICS {
+            self.envoy().client().send(&deadly);
+        }
+        self.settle();
+        let log = self.log().into_iter();
+        let panics = log.filter(|record| record.level == "critical");
+        assert_eq!(panics.count(), PANICS, "panics in the log");
     }
 
     fn tell(&mut self, cluster: Cluster, received: &[message::Request]) -> Vec<Request> {
@@ -224,13 +235,12 @@ impl World for EnvoyWorld {
 
     fn counter(&mut self, name: &str) -> u64 {
         // A plugin defines all its metrics when it is configured, so a metric that Envoy does not know is misspelt, not 0.
-        self.envoy().counter(&format!("wasmcustom.{name}"))
+        self.envoy().counter(name)
     }
 
     fn sum_of_counters(&mut self, prefix: &str) -> u64 {
         let stats = self.envoy().stats();
-        let prefix = format!("wasmcustom.{prefix}");
-        stats.with_prefix(&prefix).map(|(_, value)| value).sum()
+        stats.with_prefix(prefix).map(|(_, value)| value).sum()
     }
 
     fn warnings(&mut self) -> Vec<String> {
@@ -242,7 +252,7 @@ impl World for EnvoyWorld {
     }
 
     fn gauge(&mut self, name: &str) -> u64 {
-        self.envoy().counter(&format!("wasmcustom.{name}"))
+        self.envoy().counter(name)
     }
 
     fn pass(&mut self, time: Duration) {
@@ -251,11 +261,13 @@ impl World for EnvoyWorld {
 
     fn crash(&mut self, path: &str) {
         self.crashed = true;
+        if Host::chosen() == Host::Library {
+            return self.panic_in_the_library(path);
+        }
         let deadly = message::Request::post(path, "x").trailer("x-deadly", "1");
         let client = self.envoy().http2_client();
-        // A test cannot choose the worker, but with this number of requests, each worker gets one. Envoy does not reload a
-        // failed VM within a second.
-        for _ in 0..20 {
+        // Envoy does not reload a failed VM within a second.
+        for _ in 0..PANICS {
             let response = client.try_send(&deadly);
             let survived = response.is_ok_and(|response| response.status == 200);
             assert!(
@@ -281,6 +293,8 @@ impl Drop for EnvoyWorld {
     }
 }
 
+/// A test cannot choose the worker, but with this number of requests, each worker gets one.
+const PANICS: usize = 20;
 /// The counter of requests that Envoy has begun.
 const BEGUN: &str = "http.ingress.downstream_rq_total";
 /// How long to wait for a response that may never come.

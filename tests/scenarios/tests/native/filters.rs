@@ -1,5 +1,7 @@
 //! The filters of a scenario, for the native host.
 
+use portcullis::WithChain;
+use portcullis_host::Chain;
 use portcullis_scenarios::Filter;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -31,7 +33,8 @@ pub(crate) fn native(filter: &Filter) -> host::Filter {
 }
 
 fn plugin(module: &str, config: &str) -> host::Filter {
-    let init = portcullis::start(module).unwrap_or_else(|| panic!("there is no plugin {module}"));
+    let init = portcullis::with_chain(module, Start)
+        .unwrap_or_else(|| panic!("there is no plugin {module}"));
     host::Filter::from_fn(module, init)
         .vm_id("portcullis")
         .config(config)
@@ -56,5 +59,16 @@ impl HttpContext for DenyAll {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         self.send_http_response(403, Vec::new(), Some(b"denied\n"));
         Action::Pause
+    }
+}
+
+/// The function that starts the module of a chain.
+struct Start;
+
+impl WithChain for Start {
+    type Output = fn();
+
+    fn with<C: Chain>(self) -> fn() {
+        portcullis_proxy_wasm::start::<C>
     }
 }

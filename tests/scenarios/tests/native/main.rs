@@ -16,12 +16,18 @@ mod filters;
 mod messages;
 mod world;
 
-use portcullis_scenarios::placement;
+use portcullis_scenarios::Place;
+use portcullis_scenarios::placement::{self, Host};
 use world::NativeWorld;
 
 fn main() {
     assert_eq!(placement::ORDER.as_slice(), portcullis::order());
+    let place = Place {
+        host: Host::Wasm,
+        envoy: (1, 40),
+    };
     portcullis_scenarios::run(
+        place,
         NativeWorld::start,
         NativeWorld::try_start,
         NativeWorld::assert_nothing_failed,

@@ -117,6 +117,8 @@ mod claims;
 mod json;
 mod key;
 mod key_set;
+#[cfg(test)]
+mod like_envoy;
 mod signature;
 #[cfg(test)]
 mod tests;

@@ -95,7 +95,7 @@ impl Case {
                 "match": {"prefix": "/"},
                 "direct_response": {"status": 200, "body": {"inline_string": "hello"}},
             }))
-            .wasm(&plugin)
+            .plugin(&plugin)
             .start();
         let process = envoy.process_id();
         for request in [&self.plain, &self.hostile] {

@@ -60,7 +60,7 @@ fn what_others_answer_is_theirs() {
             LOCAL_LIMIT,
             json!({"stat_prefix": "local"}),
         ))
-        .wasm(&WasmFilter::plugin("rate-limit").configuration(&limit.to_string()))
+        .plugin(&PluginFilter::new("rate-limit").configuration(&limit.to_string()))
         .route(json!({"match": {"prefix": "/direct"}, "direct_response": {"status": 503}}))
         .route(json!({"match": {"prefix": "/redirected"}, "redirect": {"path_redirect": "/b"}}))
         .route(json!({"match": {"prefix": "/cluster"}, "route": {"cluster_header": "x-cluster"}}))
@@ -143,8 +143,8 @@ fn what_filters_refuse_is_theirs() {
         "jwks": {"inline": {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a",
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}}}},
         "rules": [{"name": "all", "require": {"provider": "corp"}}]});
-    let jwt = WasmFilter::plugin("jwt-auth").configuration(&jwt.to_string());
-    let envoy = builder().wasm(&jwt).start();
+    let jwt = PluginFilter::new("jwt-auth").configuration(&jwt.to_string());
+    let envoy = builder().plugin(&jwt).start();
     check(&envoy, vec![case("our jwt-auth", "/jwt", "jwt_", "filter")]);
 
     let gone = native(

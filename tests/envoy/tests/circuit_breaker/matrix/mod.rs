@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
-use portcullis_envoy_tests::filter::WasmFilter;
+use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::message::Request;
 use serde_json::{Value, json};
 
@@ -135,7 +135,7 @@ fn builder() -> Builder {
     });
     Envoy::builder()
         .concurrency(1)
-        .wasm(&WasmFilter::plugin("circuit-breaker").configuration(&configuration.to_string()))
+        .plugin(&PluginFilter::new("circuit-breaker").configuration(&configuration.to_string()))
 }
 
 /// Produces each ending in turn, and reports the unexpected ones.
@@ -255,7 +255,7 @@ fn details(envoy: &Envoy, case: &Case) -> String {
 
 fn stat(envoy: &Envoy, metric: &str) -> Option<u64> {
     envoy.stats().get(&format!(
-        "wasmcustom.portcullis.circuit_breaker.policy=.=edge;.;breaker=.=all;.;{metric}"
+        "portcullis.circuit_breaker.policy=.=edge;.;breaker=.=all;.;{metric}"
     ))
 }
 
@@ -269,7 +269,7 @@ fn blames(envoy: &Envoy) -> Vec<(&'static str, u64)> {
     let mut blames = vec![("abandoned", abandoned)];
     blames.extend(["client", "envoy", "upstream"].map(by));
     let stats = envoy.stats();
-    let all = stats.with_prefix("wasmcustom.portcullis.circuit_breaker.");
+    let all = stats.with_prefix("portcullis.circuit_breaker.");
     let all = all.filter(|(name, _)| name.ends_with(";.;neutral_by"));
     let all: u64 = all.map(|(_, value)| value).sum();
     let known: u64 = blames.iter().skip(1).map(|(_, value)| value).sum();

@@ -153,7 +153,7 @@ fn ours() -> Envoy {
         "providers": {"public": provider(ISSUER, false), "secret": secret},
         "rules": [{"name": "all", "require": {"any": ["public", "secret"]}}],
     }));
-    start(Envoy::builder().wasm(&filter))
+    start(Envoy::builder().plugin(&filter))
 }
 
 fn native() -> Envoy {

@@ -27,7 +27,7 @@ fn envoy() -> Envoy {
         "rules": [{"name": "all", "require": {"provider": "corp"}}],
     }));
     Envoy::builder()
-        .wasm(&filter)
+        .plugin(&filter)
         .connection_manager(json!({
             "max_request_headers_kb": 8192,
             "common_http_protocol_options": {"max_headers_count": 1000},

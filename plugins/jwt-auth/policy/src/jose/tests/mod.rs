@@ -12,6 +12,7 @@ mod token;
 
 use serde_json::{Value, json};
 
+use super::like_envoy::LikeEnvoy;
 use super::*;
 use signer::{but, jwk, named, sign};
 
@@ -51,4 +52,12 @@ fn verify(token: &[u8], keys: &KeySet, host: &impl HostSignatures) -> Option<Ver
     candidates
         .into_iter()
         .find_map(|key| key.verify(&token, host))
+}
+
+/// Whether a token is good with a set, on which the host and the module must agree.
+fn is_good(token: &[u8], keys: &KeySet) -> bool {
+    let in_rust = verify(token, keys, &NoHost).is_some();
+    let by_host = verify(token, keys, &LikeEnvoy).is_some();
+    assert_eq!(by_host, in_rust, "{}", String::from_utf8_lossy(token));
+    in_rust
 }

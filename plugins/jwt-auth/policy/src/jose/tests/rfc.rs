@@ -41,6 +41,7 @@ fn the_tokens_of_rfc_7515_verify() {
             Some(VerifiedBy::Rust),
             "{algorithm}"
         );
+        assert!(is_good(token.as_bytes(), &keys), "{algorithm}");
         let token = Token::parse(token.as_bytes()).unwrap();
         assert_eq!(token.header().algorithm, algorithm);
         assert_eq!(token.claims().get("iss"), Some(&json!("joe")));

@@ -32,7 +32,9 @@ impl Fetching {
         if !policy.is_poll_due(state, remote, now) {
             return Polled::Unchanged;
         }
-        policy.poll(state, remote, &mut self.shared, now).outcome
+        policy
+            .poll(state, remote, &mut self.shared, now, Role::Fetcher)
+            .outcome
     }
 
     /// Polls, and must get the lease.

@@ -51,7 +51,10 @@ fn a_revocation_is_in_effect_within_refresh_and_a_second() {
                 if !policy.is_poll_due(state, remote, now) {
                     continue;
                 }
-                match policy.poll(state, remote, &mut shared, now).outcome {
+                match policy
+                    .poll(state, remote, &mut shared, now, Role::Fetcher)
+                    .outcome
+                {
                     Polled::Fetch(ticket) => {
                         fetches += 1;
                         answer = Some((

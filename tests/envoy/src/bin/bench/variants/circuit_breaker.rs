@@ -3,7 +3,7 @@
 use portcullis_envoy_tests::envoy::Envoy;
 use serde_json::json;
 
-use super::{Filter, Variant, counter, native};
+use super::{Filter, Variant, native};
 
 pub(super) fn variants() -> Vec<Variant> {
     let variant = |id, name, breaker| {
@@ -44,5 +44,5 @@ pub(super) fn variants() -> Vec<Variant> {
 /// The first request had a result.
 pub(super) fn knows_a_key(envoy: &Envoy) -> bool {
     let occupancy = "portcullis.circuit_breaker.policy=.=default;.;breaker=.=all;.;occupancy";
-    counter(envoy, occupancy) == 1
+    envoy.counter(occupancy) == 1
 }

@@ -11,7 +11,7 @@ use portcullis_envoy_tests::message::Response;
 use portcullis_scenarios::tokens::{Algorithm, Issuer, encode};
 use serde_json::{Value, json};
 
-use super::{Filter, Partner, Variant, counter};
+use super::{Filter, Partner, Variant};
 
 const ISSUER: &str = "https://idp.example";
 /// Longer than any measurement, in seconds.
@@ -179,7 +179,7 @@ fn refuses(envoy: &Envoy, response: &Response) -> bool {
 
 fn verifications(envoy: &Envoy, path: &str) -> u64 {
     let policy = "portcullis.jwt_auth.policy=.=default";
-    counter(envoy, &format!("{policy};.;path=.={path};.;verifications"))
+    envoy.counter(&format!("{policy};.;path=.={path};.;verifications"))
 }
 
 impl Variant {

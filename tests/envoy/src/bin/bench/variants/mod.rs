@@ -114,7 +114,7 @@ impl Filter {
         match self {
             Self::Nothing => envoy,
             Self::Native(filters) => filters.iter().cloned().fold(envoy, Builder::native),
-            Self::Wasm(filters) => filters.iter().fold(envoy, Builder::wasm),
+            Self::Wasm(filters) => filters.iter().fold(envoy, Builder::plugin),
             Self::Library(folder, filters) => filters
                 .iter()
                 .fold(envoy.libraries(folder), |envoy, filter| {
@@ -124,7 +124,7 @@ impl Filter {
                 plugins
                     .iter()
                     .fold(envoy, |envoy, (module, configuration)| {
-                        envoy.wasm(&plugin(module, &artifacts::module(module), configuration))
+                        envoy.plugin(&plugin(module, &artifacts::module(module), configuration))
                     })
             }
         }
@@ -134,7 +134,7 @@ impl Filter {
 /// The variants to measure: the Envoy without filters and the one with the empty filter, which are the references, and the
 /// requested ones. A variant of a plugin is followed by the same in other builds and in the library, if they exist.
 pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
-    let dist = artifacts::libraries();
+    let dist = artifacts::search_path();
     let has_library = LibraryFilter::is_in(&dist);
     let mut chosen = vec![
         Variant::new(NONE, "no filter", Filter::Nothing, |_, _| true),
@@ -198,16 +198,6 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
         );
     }
     chosen
-}
-
-/// The value of a plugin's counter, in either host.
-pub(crate) fn counter(envoy: &Envoy, name: &str) -> u64 {
-    let stats = envoy.stats();
-    let hosts = ["wasmcustom", "dynamicmodulescustom"];
-    let mut values = hosts
-        .iter()
-        .filter_map(|host| stats.get(&format!("{host}.{name}")));
-    values.next().unwrap_or_else(|| panic!("no counter {name}"))
 }
 
 /// The ids of all variants.

@@ -7,7 +7,7 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
 use serde_json::{Value, json};
 
-use super::{Filter, Partner, Variant, counter, lua};
+use super::{Filter, Partner, Variant, lua};
 use crate::subject::KEY;
 
 pub(super) fn variants() -> Vec<Variant> {
@@ -83,7 +83,7 @@ pub(super) const PLENTY: u32 = 1_000_000_000;
 
 pub(super) fn counts(envoy: &Envoy, _response: &Response) -> bool {
     let admitted = "portcullis.rate_limit.policy=.=default;.;limit=.=all;.;admitted";
-    counter(envoy, admitted) == 1
+    envoy.counter(admitted) == 1
 }
 
 /// The value of the option for `x-ratelimit-…` headers.

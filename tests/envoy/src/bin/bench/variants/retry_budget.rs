@@ -4,7 +4,7 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
 use serde_json::{Value, json};
 
-use super::{Filter, Variant, counter, native};
+use super::{Filter, Variant, native};
 
 pub(super) fn variants() -> Vec<Variant> {
     let plugin = |id, name, key: Value| {
@@ -30,5 +30,5 @@ pub(super) fn variants() -> Vec<Variant> {
 
 pub(super) fn grants(envoy: &Envoy, _response: &Response) -> bool {
     let granted = "portcullis.retry_budget.policy=.=default;.;budget=.=all;.;retries_granted";
-    counter(envoy, granted) == 1
+    envoy.counter(granted) == 1
 }

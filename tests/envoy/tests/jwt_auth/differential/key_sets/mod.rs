@@ -245,7 +245,7 @@ fn ours(cases: &[Case], server: &Upstream) -> Envoy {
         "providers": providers.collect::<serde_json::Map<_, _>>(),
         "rules": rules,
     }));
-    start(Envoy::builder().wasm(&filter), server)
+    start(Envoy::builder().plugin(&filter), server)
 }
 
 fn native(cases: &[Case], server: &Upstream) -> Envoy {

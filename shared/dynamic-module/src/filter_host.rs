@@ -1,0 +1,270 @@
+//! The calls of a stream.
+
+use std::cell::RefCell;
+use std::ptr::null_mut;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use portcullis_core::headers::Change;
+use portcullis_core::reply::Reply;
+use portcullis_host::backend::{Map, StreamHost};
+use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
+
+use crate::abi::{
+    self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType,
+};
+use crate::ticker::Waiting;
+
+const HEADERS: &str = "http_get_headers";
+const CHANGE: &str = "http_set_header";
+const FILTER_STATE: &str = "http_set_filter_state_bytes";
+
+/// One stream in Envoy.
+///
+/// Envoy destroys its filter only after the `destroy` callback, and the stream that owns this value is dropped there.
+pub(crate) struct FilterHost {
+    filter: FilterPtr,
+    waiting: Rc<RefCell<Waiting>>,
+}
+
+impl FilterHost {
+    /// # Safety
+    /// The filter outlives this value, which stays in the filter's thread.
+    pub(crate) unsafe fn new(filter: FilterPtr, waiting: Rc<RefCell<Waiting>>) -> Self {
+        Self { filter, waiting }
+    }
+
+    fn attribute(&self, attribute: Attribute) -> Option<Vec<u8>> {
+        // SAFETY: the filter lives.
+        self.text_of(|value| unsafe { abi::attribute_string(self.filter, attribute, value) })
+    }
+
+    /// A copy of what a call finds, unless that is empty.
+    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Vec<u8>> {
+        let mut value = EnvoyBuffer::EMPTY;
+        if !find(&mut value) {
+            return None;
+        }
+        // SAFETY: the call has just filled it.
+        let bytes = unsafe { value.bytes() };
+        (!bytes.is_empty()).then(|| bytes.to_vec())
+    }
+
+    fn request_header(&self, name: &str) -> Option<Vec<u8>> {
+        self.text_of(|value| {
+            let name = name.as_bytes().into();
+            // SAFETY: the filter lives, and reads the name.
+            unsafe { abi::header(self.filter, HeaderType::Request, name, value, 0, null_mut()) }
+        })
+    }
+
+    fn set(&self, map: HeaderType, name: &[u8], value: Buffer) -> Result<(), Error> {
+        // SAFETY: the filter lives, and copies name and value.
+        done(unsafe { abi::set_header(self.filter, map, name.into(), value) })
+    }
+
+    fn add(&self, map: HeaderType, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        // SAFETY: as above.
+        done(unsafe { abi::add_header(self.filter, map, name.into(), value.into()) })
+    }
+
+    fn apply(&self, map: HeaderType, change: &Change) -> Result<(), Error> {
+        match change {
+            Change::Set(name, value) => self.set(map, name, value[..].into()),
+            Change::Append(name, value) => self.add(map, name, value),
+            Change::Remove(name) => self.set(map, name, Buffer::NONE),
+            Change::SetLines(name, lines) => {
+                self.set(map, name, Buffer::NONE)?;
+                lines.iter().try_for_each(|line| self.add(map, name, line))
+            }
+        }
+    }
+}
+
+fn done(is_done: bool) -> Result<(), Error> {
+    match is_done {
+        true => Ok(()),
+        false => Err(Error::of(CHANGE)(Status::BadArgument)),
+    }
+}
+
+fn header_type(map: Map) -> HeaderType {
+    match map {
+        Map::Request => HeaderType::Request,
+        Map::Response => HeaderType::Response,
+        Map::ResponseTrailers => HeaderType::ResponseTrailers,
+    }
+}
+
+/// The key of filter state. WebAssembly modules get it with this prefix, so access logs and other filters find the
+/// values of either under one key.
+fn with_state_key<T>(name: &str, act: impl FnOnce(Buffer) -> T) -> T {
+    const PREFIX: &[u8] = b"wasm.";
+    let mut short = [0; 64];
+    let length = PREFIX.len() + name.len();
+    let (start, end) = short.split_at_mut(PREFIX.len());
+    match end.get_mut(..name.len()) {
+        Some(end) => {
+            start.copy_from_slice(PREFIX);
+            end.copy_from_slice(name.as_bytes());
+            act(short.get(..length).unwrap_or_default().into())
+        }
+        None => act([PREFIX, name.as_bytes()].concat().as_slice().into()),
+    }
+}
+
+impl StreamHost for FilterHost {
+    fn headers(&self, map: Map) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        let map = header_type(map);
+        // SAFETY: the filter lives.
+        let count = unsafe { abi::headers_size(self.filter, map) };
+        let mut found = vec![EnvoyHeader::EMPTY; count];
+        // SAFETY: the array has room for all headers.
+        let is_found = unsafe { abi::headers(self.filter, map, found.as_mut_ptr()) };
+        if !is_found {
+            return Err(Error::of(HEADERS)(Status::BadArgument));
+        }
+        Ok(copied(&found))
+    }
+
+    fn change(&self, map: Map, changes: &[Change]) -> Result<(), Error> {
+        let mut done = Ok(());
+        for change in changes {
+            done = done.and(self.apply(header_type(map), change));
+        }
+        if map == Map::Request {
+            // SAFETY: the filter lives. Envoy chooses the route by headers that may have changed.
+            unsafe { abi::clear_route_cache(self.filter) }
+        }
+        done
+    }
+
+    fn text(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
+        Ok(match property {
+            Property::RouteName => self.attribute(Attribute::XdsRouteName),
+            Property::TlsVersion => self.attribute(Attribute::ConnectionTlsVersion),
+            Property::RemoteAddress => self.attribute(Attribute::SourceAddress),
+            Property::ResponseCodeDetails => self.attribute(Attribute::ResponseCodeDetails),
+            // SAFETY: the filter lives.
+            Property::ClusterName => {
+                self.text_of(|value| unsafe { abi::cluster_name(self.filter, value) })
+            }
+            Property::RequestHeader(name) => self.request_header(name),
+            Property::InternalRedirects => {
+                let name = b"num_internal_redirects"[..].into();
+                // SAFETY: the filter lives, and reads the name.
+                self.text_of(|value| unsafe { abi::typed_filter_state(self.filter, name, value) })
+            }
+            Property::FilterState(name) => with_state_key(name, |key| {
+                // SAFETY: the filter lives, and reads the key.
+                self.text_of(|value| unsafe { abi::filter_state(self.filter, key, value) })
+            }),
+            Property::ResponseCode | Property::ResponseFlags | Property::AttemptCount => {
+                return Err(Error::Malformed);
+            }
+        })
+    }
+
+    fn number(&self, property: Property) -> Result<Option<u64>, Error> {
+        let attribute = match property {
+            Property::ResponseCode => Attribute::ResponseCode,
+            Property::ResponseFlags => Attribute::ResponseFlags,
+            Property::AttemptCount => Attribute::UpstreamRequestAttemptCount,
+            _ => return Err(Error::Malformed),
+        };
+        let mut value = 0;
+        // SAFETY: the filter lives, and writes a number.
+        let is_found = unsafe { abi::attribute_int(self.filter, attribute, &mut value) };
+        Ok(is_found.then_some(value))
+    }
+
+    fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let is_set = with_state_key(name, |key| {
+            // SAFETY: the filter lives, and copies key and value.
+            unsafe { abi::set_filter_state(self.filter, key, value.into()) }
+        });
+        match is_set {
+            true => Ok(()),
+            false => Err(Error::of(FILTER_STATE)(Status::BadArgument)),
+        }
+    }
+
+    fn reply(&self, reply: &Reply) -> Result<(), Error> {
+        let mut headers: Vec<Header> = reply
+            .headers
+            .iter()
+            .map(|(name, value)| Header::new(name, value))
+            .collect();
+        // Envoy derives the status of gRPC from that of HTTP, unless the headers have one.
+        let grpc_status = reply.grpc_status.map(|status| status.to_string());
+        if let Some(status) = &grpc_status
+            && portcullis_host::backend::is_grpc(self)
+        {
+            headers.push(Header::new(b"grpc-status", status.as_bytes()));
+        }
+        let details = match reply.details.is_empty() {
+            true => Buffer::NONE,
+            false => reply.details[..].into(),
+        };
+        // SAFETY: the filter lives, and copies everything. Nothing of the stream is borrowed, since Envoy may end it.
+        unsafe {
+            abi::send_response(
+                self.filter,
+                reply.status.into(),
+                headers.as_mut_ptr(),
+                headers.len(),
+                reply.body[..].into(),
+                details,
+            );
+        }
+        Ok(())
+    }
+
+    fn shows_own_replies(&self) -> bool {
+        false
+    }
+
+    fn begin_wait(&self, _is_first: bool) {
+        // SAFETY: the filter lives until `end_wait`, and all of this worker's streams are in its thread.
+        unsafe {
+            let waiting = &mut self.waiting.borrow_mut();
+            waiting.add(self.filter, TICK_WHILE_WAITING);
+        }
+    }
+
+    fn end_wait(&self) {
+        self.waiting.borrow_mut().remove(self.filter);
+    }
+
+    fn enter(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn resume(&self) -> Result<(), Error> {
+        // SAFETY: the filter lives.
+        unsafe { abi::continue_decoding(self.filter) }
+        Ok(())
+    }
+}
+
+/// The headers in one block of memory, because plugins keep some, and a change may free those of Envoy.
+fn copied(headers: &[EnvoyHeader]) -> Vec<(Bytes, Bytes)> {
+    // SAFETY: Envoy has just filled the array.
+    let parts = || headers.iter().map(|header| unsafe { header.parts() });
+    let size = parts().map(|(name, value)| name.len() + value.len()).sum();
+    let mut block = Vec::with_capacity(size);
+    for (name, value) in parts() {
+        block.extend_from_slice(name);
+        block.extend_from_slice(value);
+    }
+    let block = Bytes::from(block);
+    let mut position = 0;
+    let mut take = |bytes: &[u8]| {
+        let start = position;
+        position += bytes.len();
+        block.slice(start..position)
+    };
+    parts()
+        .map(|(name, value)| (take(name), take(value)))
+        .collect()
+}

@@ -1,0 +1,278 @@
+//! The metrics of one configuration.
+//!
+//! Envoy accepts new metrics only while it configures the filter. The plugins of a route's configuration come later. They
+//! share metrics of the same name, and all others become metrics with labels: for each metric, a template without
+//! values for its labels is defined beside it, and each change then names the values. That costs more, and Prometheus
+//! sees the same.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use portcullis_host::backend::{MetricId, MetricKind};
+use portcullis_host::{Error, Status};
+
+use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, newer};
+
+const CALL: &str = "http_filter_config metrics";
+
+/// The bit of metrics with labels.
+const LABELLED: MetricId = 1 << 31;
+
+/// A change of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Add(i64),
+    Set(u64),
+}
+
+/// The metrics of one configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_name: BTreeMap<String, MetricId>,
+    templates: BTreeMap<Template, usize>,
+    labelled: Vec<Arc<Labelled>>,
+    is_complete: bool,
+}
+
+/// A kind, a name without labels, and the names of the labels.
+type Template = (bool, String, Vec<String>);
+
+/// A metric with labels.
+#[derive(Debug)]
+struct Labelled {
+    kind: MetricKind,
+    number: usize,
+    values: Vec<String>,
+}
+
+impl Metrics {
+    /// Defines a metric, or finds the one of this name.
+    ///
+    /// # Safety
+    /// The configuration lives, and is the one of these metrics.
+    pub(crate) unsafe fn define(
+        &self,
+        config: ConfigPtr,
+        kind: MetricKind,
+        name: &str,
+    ) -> Result<MetricId, Error> {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = known.by_name.get(name) {
+            return Ok(*id);
+        }
+        let (plain, labels, values) = split(name);
+        let template = (kind == MetricKind::Gauge, plain, labels);
+        let id = if known.is_complete {
+            let number = known.templates.get(&template);
+            let number = *number.ok_or(failed(Status::NotFound))?;
+            let index = MetricId::try_from(known.labelled.len()).unwrap_or(LABELLED);
+            known.labelled.push(Arc::new(Labelled {
+                kind,
+                number,
+                values,
+            }));
+            LABELLED | index
+        } else {
+            // SAFETY: as above.
+            let number = unsafe { defined(config, kind, name, &[])? };
+            if !known.templates.contains_key(&template) {
+                // SAFETY: as above.
+                let number = unsafe { defined(config, kind, &template.1, &template.2)? };
+                known.templates.insert(template, number);
+            }
+            metric_id(kind, number).ok_or(failed(Status::InternalFailure))?
+        };
+        known.by_name.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    /// The filter is configured: Envoy accepts no new metrics any more.
+    pub(crate) fn complete(&self) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.is_complete = true;
+    }
+
+    /// Changes a metric. `filter` is null outside of streams; then an Envoy before 1.39 cannot do it, and this is `None`.
+    ///
+    /// # Safety
+    /// The configuration lives, and is the one of these metrics; so does the filter.
+    pub(crate) unsafe fn change(
+        &self,
+        config: ConfigPtr,
+        filter: FilterPtr,
+        id: MetricId,
+        change: Change,
+    ) -> Option<Result<(), Error>> {
+        if id & LABELLED == 0 {
+            let (kind, number) = parts(id);
+            // SAFETY: as above.
+            return unsafe { changed(config, filter, kind, number, &mut [], change) };
+        }
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let labelled = known.labelled.get((id & !LABELLED) as usize)?.clone();
+        drop(known);
+        let values = labelled.values.iter();
+        let mut values: Vec<Buffer> = values.map(|value| value.as_bytes().into()).collect();
+        // SAFETY: as above.
+        unsafe {
+            changed(
+                config,
+                filter,
+                labelled.kind,
+                labelled.number,
+                &mut values,
+                change,
+            )
+        }
+    }
+}
+
+/// The name of a metric without its labels, their names, and their values; see `portcullis_host::Metrics`.
+fn split(name: &str) -> (String, Vec<String>, Vec<String>) {
+    let mut plain = String::new();
+    let (mut labels, mut values) = (Vec::new(), Vec::new());
+    for part in name.split(";.;") {
+        match part.split_once("=.=") {
+            Some((before, value)) => {
+                // The first label follows the name of the plugin.
+                let (start, label) = match before.rfind('.') {
+                    Some(dot) => before.split_at(dot + 1),
+                    None => ("", before),
+                };
+                plain.push_str(start);
+                labels.push(label.to_owned());
+                values.push(value.to_owned());
+            }
+            None => plain.push_str(part),
+        }
+    }
+    (plain, labels, values)
+}
+
+/// Defines a metric with these labels, and returns its number.
+///
+/// # Safety
+/// The configuration lives.
+unsafe fn defined(
+    config: ConfigPtr,
+    kind: MetricKind,
+    name: &str,
+    labels: &[String],
+) -> Result<usize, Error> {
+    let define = match kind {
+        MetricKind::Counter => abi::define_counter,
+        MetricKind::Gauge => abi::define_gauge,
+    };
+    let labels = labels.iter();
+    let mut labels: Vec<Buffer> = labels.map(|label| label.as_bytes().into()).collect();
+    let mut number = 0;
+    // SAFETY: as above; Envoy reads the names, and writes the number.
+    let result = unsafe {
+        define(
+            config,
+            name.as_bytes().into(),
+            labels.as_mut_ptr(),
+            labels.len(),
+            &mut number,
+        )
+    };
+    check(result)?;
+    Ok(number)
+}
+
+/// # Safety
+/// As for [`Metrics::change`].
+unsafe fn changed(
+    config: ConfigPtr,
+    filter: FilterPtr,
+    kind: MetricKind,
+    number: usize,
+    values: &mut [Buffer],
+    change: Change,
+) -> Option<Result<(), Error>> {
+    /// The calls on this target: count, increase, decrease, set.
+    type Calls = [abi::ChangeMetric; 4];
+    let (target, calls): (_, Calls) = match newer() {
+        Some(newer) => (
+            config,
+            [
+                newer.increment_counter,
+                newer.increment_gauge,
+                newer.decrement_gauge,
+                newer.set_gauge,
+            ],
+        ),
+        None if filter.is_null() => return None,
+        None => (
+            filter,
+            [
+                abi::filter_increment_counter,
+                abi::filter_increment_gauge,
+                abi::filter_decrement_gauge,
+                abi::filter_set_gauge,
+            ],
+        ),
+    };
+    let [count, increase, decrease, set] = calls;
+    let (call, value) = match (kind, change) {
+        (MetricKind::Counter, Change::Add(difference)) => (count, difference.unsigned_abs()),
+        (MetricKind::Gauge, Change::Add(difference)) if difference >= 0 => {
+            (increase, difference.unsigned_abs())
+        }
+        (MetricKind::Gauge, Change::Add(difference)) => (decrease, difference.unsigned_abs()),
+        (MetricKind::Gauge, Change::Set(value)) => (set, value),
+        (MetricKind::Counter, Change::Set(_)) => return Some(Err(failed(Status::BadArgument))),
+    };
+    // SAFETY: as above; the metric was defined with this number of labels.
+    let result = unsafe { call(target, number, values.as_mut_ptr(), values.len(), value) };
+    Some(check(result))
+}
+
+/// Envoy numbers counters and gauges apart from each other.
+fn metric_id(kind: MetricKind, number: usize) -> Option<MetricId> {
+    let number = MetricId::try_from(number).ok()?;
+    let id = number.checked_mul(2)?;
+    let id = match kind {
+        MetricKind::Counter => id,
+        MetricKind::Gauge => id + 1,
+    };
+    (id < LABELLED).then_some(id)
+}
+
+fn parts(id: MetricId) -> (MetricKind, usize) {
+    let kind = match id % 2 {
+        0 => MetricKind::Counter,
+        _ => MetricKind::Gauge,
+    };
+    (kind, (id / 2) as usize)
+}
+
+fn check(result: u32) -> Result<(), Error> {
+    match result {
+        0 => Ok(()),
+        1 => Err(failed(Status::NotFound)),
+        2 => Err(failed(Status::BadArgument)),
+        code => Err(failed(Status::Other(code))),
+    }
+}
+
+fn failed(status: Status) -> Error {
+    Error::of(CALL)(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_its_labels_in_order() {
+        let name = "portcullis.rate_limit.policy=.=a.b/c;.;limit=.=x;.;admitted";
+        let (plain, labels, values) = split(name);
+        assert_eq!(plain, "portcullis.rate_limit.admitted");
+        assert_eq!(labels, ["policy", "limit"]);
+        assert_eq!(values, ["a.b/c", "x"]);
+    }
+}

@@ -1,0 +1,293 @@
+//! One HTTP stream: it turns the callbacks of a back end into exchanges, and flows into what Envoy is to do.
+//!
+//! Envoy may call back during a reply and during the resumption of a request, for example about the end of the same
+//! stream. So nothing is borrowed while either is carried out.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use portcullis_core::reply::Reply;
+
+use crate::backend::StreamHost;
+use crate::chain::Chain;
+use crate::error::{Callback, Error, Failure};
+use crate::exchange::Exchange;
+use crate::own_reply;
+use crate::phase::Phase;
+use crate::plugin::Flow;
+use crate::runner::Runner;
+use crate::wait_queue::Turn;
+
+/// What Envoy does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It passes the message to the next filter.
+    Continue,
+    /// It holds the message, because the request waits, or a reply took its place, or Envoy did not accept the reply.
+    Hold,
+}
+
+/// One HTTP stream.
+pub struct HttpStream<C: Chain> {
+    runner: Rc<Runner<C>>,
+    host: Box<dyn StreamHost>,
+    state: RefCell<C::Stream>,
+    /// Whether the whole request has arrived, as far as Envoy has reported.
+    is_request_complete: Cell<bool>,
+    /// The place among the waiting requests.
+    turn: Cell<Option<Turn>>,
+    /// `None` until the chain has let the request pass.
+    observed: Cell<Option<Observed>>,
+}
+
+/// The events that a chain has seen of a request that it let pass; see
+/// [`Plugin::NEEDS_STREAM_END`](crate::Plugin::NEEDS_STREAM_END).
+#[derive(Clone, Copy, Default)]
+struct Observed {
+    response: bool,
+    end: bool,
+    failed: Option<Error>,
+}
+
+impl<C: Chain> HttpStream<C> {
+    /// A stream that begins.
+    pub fn new(runner: Rc<Runner<C>>, host: Box<dyn StreamHost>) -> Rc<Self> {
+        Rc::new(Self {
+            runner,
+            host,
+            state: RefCell::default(),
+            is_request_complete: Cell::new(false),
+            turn: Cell::new(None),
+            observed: Cell::new(None),
+        })
+    }
+
+    /// The request's headers have arrived; `is_complete` if it has neither a body nor trailers.
+    pub fn request_headers(self: &Rc<Self>, is_complete: bool) -> Next {
+        self.is_request_complete.set(is_complete);
+        let flow = self.judge(is_complete);
+        self.proceed(flow)
+    }
+
+    /// The last byte of the request has arrived, or its trailers.
+    pub fn request_end(&self) {
+        if !self.is_request_complete.replace(true) {
+            self.observe(Phase::RequestEnd, C::on_request_end);
+        }
+    }
+
+    /// The response's headers have arrived.
+    pub fn response_headers(&self) -> Next {
+        let flow = self.run(&mut self.exchange(Phase::Response), C::on_response);
+        self.update_observed(|observed| observed.response = true);
+        let Flow::Reply(reply) = flow else {
+            return Next::Continue;
+        };
+        match self.send(&reply) || self.refused_reply() != Flow::Continue {
+            true => Next::Hold,
+            false => Next::Continue,
+        }
+    }
+
+    /// The response's trailers have arrived.
+    pub fn response_trailers(&self) {
+        self.observe(Phase::Trailers, C::on_trailers);
+    }
+
+    /// The stream has ended.
+    pub fn log(&self) {
+        self.leave_queue();
+        let mut exchange = self.exchange(Phase::Log);
+        exchange.misses_response = self.observed.get().is_some_and(|it| !it.response);
+        self.run(&mut exchange, |chain, stream, exchange| {
+            chain.on_log(stream, exchange)?;
+            Ok(Flow::Continue)
+        });
+        self.update_observed(|observed| observed.end = true);
+    }
+
+    /// A callback in this phase panicked. Decides about the message in the chain's place.
+    pub fn panicked(self: &Rc<Self>, phase: Phase) -> Next {
+        let decided = match self.state.try_borrow_mut() {
+            Ok(mut state) => {
+                let mut exchange = self.exchange(phase);
+                exchange.note(C::NAME, Error::Panicked);
+                self.runner
+                    .run(&mut exchange, &mut state, |_, _, _| Err(Error::Panicked))
+            }
+            Err(_) => Flow::Continue,
+        };
+        match phase {
+            Phase::Request => self.proceed(decided),
+            Phase::Response => match decided {
+                Flow::Reply(reply) => {
+                    self.send(&reply);
+                    Next::Hold
+                }
+                Flow::Continue | Flow::Wait => Next::Continue,
+            },
+            Phase::RequestEnd | Phase::Trailers | Phase::Log => Next::Continue,
+        }
+    }
+
+    /// Judges a woken request.
+    pub(crate) fn judge_again(self: &Rc<Self>) {
+        self.turn.set(None);
+        self.host.end_wait();
+        // The stream may have just ended.
+        if self.host.enter().is_err() {
+            return;
+        }
+        let flow = self.judge(self.is_request_complete.get());
+        if self.proceed(flow) == Next::Continue
+            && let Err(error) = self.host.resume()
+        {
+            // No further request may wait, and this one gets a reply.
+            self.runner.callbacks.cannot_resume(error);
+            let mut exchange = self.exchange(Phase::Request);
+            exchange.note(C::NAME, error);
+            let decided = {
+                let state = &mut self.state.borrow_mut();
+                let chain = &self.runner.chain;
+                chain.on_error(state, &mut exchange, Failure::NotDone)
+            };
+            self.runner.warn(exchange.failures(), Phase::Request);
+            drop(exchange);
+            self.proceed(decided);
+        }
+    }
+
+    fn judge(&self, is_complete: bool) -> Flow {
+        let mut exchange = Exchange::new(
+            Phase::Request,
+            is_complete,
+            &*self.host,
+            &self.runner.callbacks,
+        );
+        self.run(&mut exchange, C::on_request)
+    }
+
+    /// Carries out the decision about a request. A request that cannot be answered is held rather than let through.
+    fn proceed(self: &Rc<Self>, flow: Flow) -> Next {
+        match flow {
+            Flow::Continue => {
+                self.observed.set(Some(Observed::default()));
+                return Next::Continue;
+            }
+            Flow::Reply(reply) => {
+                let reply = match self.host.shows_own_replies() {
+                    true => reply,
+                    false => self.passed_reply(reply),
+                };
+                self.send(&reply);
+            }
+            Flow::Wait => {
+                let waiting = &self.runner.waiting;
+                self.host.begin_wait(waiting.is_empty());
+                self.turn.set(Some(waiting.add(self)));
+            }
+        }
+        Next::Hold
+    }
+
+    /// The reply after it has passed the plugins that the request has reached, as Envoy would let it pass.
+    fn passed_reply(&self, reply: Reply) -> Reply {
+        let is_grpc = own_reply::is_grpc(&*self.host);
+        let headers = own_reply::headers(&reply, is_grpc);
+        let mut exchange = Exchange::own_reply(
+            headers,
+            &reply,
+            self.is_request_complete.get(),
+            &*self.host,
+            &self.runner.callbacks,
+        );
+        match self.run(&mut exchange, C::on_response) {
+            Flow::Reply(other) => other,
+            Flow::Continue | Flow::Wait => own_reply::with_headers(reply, exchange.into_headers()),
+        }
+    }
+
+    /// Answers the stream; false if Envoy does not accept the reply.
+    fn send(&self, reply: &Reply) -> bool {
+        let sent = self.host.reply(reply);
+        if let Err(error) = sent {
+            self.runner.warn(&[(C::NAME, error)], "no reply");
+        }
+        sent.is_ok()
+    }
+
+    /// The decision about a response whose reply Envoy did not accept.
+    fn refused_reply(&self) -> Flow {
+        let state = &mut self.state.borrow_mut();
+        let exchange = &mut self.exchange(Phase::Response);
+        self.runner
+            .chain
+            .on_error(state, exchange, Failure::NotDone)
+    }
+
+    /// Calls the chain in a phase in which it does not decide the flow.
+    fn observe(
+        &self,
+        phase: Phase,
+        handle: impl FnOnce(&C, &mut C::Stream, &mut Exchange<'_>) -> Result<(), Error>,
+    ) {
+        self.run(&mut self.exchange(phase), |chain, stream, exchange| {
+            handle(chain, stream, exchange)?;
+            Ok(Flow::Continue)
+        });
+    }
+
+    fn run(
+        &self,
+        exchange: &mut Exchange<'_>,
+        handle: impl FnOnce(&C, &mut C::Stream, &mut Exchange<'_>) -> Result<Flow, Error>,
+    ) -> Flow {
+        let flow = self
+            .runner
+            .run(exchange, &mut self.state.borrow_mut(), handle);
+        if let Some(error) = exchange.end_failure {
+            self.update_observed(|observed| observed.failed = observed.failed.or(Some(error)));
+        }
+        flow
+    }
+
+    fn exchange(&self, phase: Phase) -> Exchange<'_> {
+        Exchange::new(
+            phase,
+            self.is_request_complete.get(),
+            &*self.host,
+            &self.runner.callbacks,
+        )
+    }
+
+    fn update_observed(&self, update: impl FnOnce(&mut Observed)) {
+        if let Some(mut observed) = self.observed.get() {
+            update(&mut observed);
+            self.observed.set(Some(observed));
+        }
+    }
+
+    fn leave_queue(&self) {
+        if let Some(turn) = self.turn.take() {
+            self.runner.waiting.remove(turn);
+            self.host.end_wait();
+        }
+    }
+}
+
+/// The back end drops the stream after its end, on which a chain may depend.
+impl<C: Chain> Drop for HttpStream<C> {
+    fn drop(&mut self) {
+        self.leave_queue();
+        if let Some(observed) = self.observed.get()
+            && self.runner.chain.needs_stream_end()
+        {
+            let callbacks = &self.runner.callbacks;
+            callbacks.stream_ended(match (observed.failed, observed.end) {
+                (Some(error), _) => Err(error),
+                (None, false) => Err(Error::NotCalled(Callback::Log)),
+                (None, true) => Ok(()),
+            });
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The root context of a module: configuration, timer, and responses to calls.
+
+use std::rc::Rc;
+
+use portcullis_core::headers::HeaderMap;
+use portcullis_host::{
+    Acted, CallId, CallResponse, CallbackMonitor, Chain, Error, Runner, TICK_WHILE_WOKEN, backend,
+};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::abi::{self, MapKind};
+use crate::context::StreamContext;
+use crate::host::{Envoy, act_on};
+use crate::timer::{FIRST_TICK, tick_after};
+use crate::{header_codec, logger};
+
+/// Registers the chain with the SDK. [`module!`](crate::module) calls it when Envoy loads a module; native tests pass
+/// it to their host.
+pub fn start<C: Chain>() {
+    backend::install(&Envoy);
+    proxy_wasm::set_root_context(|id| Box::new(Root::<C> { id, runner: None }));
+}
+
+struct Root<C: Chain> {
+    id: u32,
+    /// `None` before the first configuration.
+    runner: Option<Rc<Runner<C>>>,
+}
+
+impl<C: Chain> Root<C> {
+    fn configure(&mut self) -> Result<(), String> {
+        let text = abi::plugin_configuration()
+            .map_err(|status| format!("the configuration could not be read: {status:?}"))?;
+        let chain = Runner::<C>::configure(&text)?;
+        Runner::log_summaries(&chain);
+        let callbacks = match chain.tick_period() {
+            Some(_) => CallbackMonitor::with_timer(self.start_timer()),
+            None => CallbackMonitor::default(),
+        };
+        self.runner = Some(Rc::new(Runner::new(chain, callbacks)));
+        Ok(())
+    }
+
+    /// Sets the timer, and checks that this context may act on others.
+    fn start_timer(&self) -> Result<(), Error> {
+        tick_after(FIRST_TICK)?;
+        act_on(self.id)
+    }
+
+    /// Makes Envoy's calls act on this context again.
+    fn leave_streams(&self, acted: Acted) {
+        if acted.judged {
+            // Fails only where acting on others failed before, which is already recorded.
+            let _ = act_on(self.id);
+        }
+    }
+}
+
+/// Reads the response whose callback runs. Of the body, it reads up to `max_body` bytes and one more, which shows
+/// that the body is too large.
+fn call_response(has_headers: bool, max_body: usize) -> CallResponse {
+    let headers = has_headers
+        .then(|| abi::header_map(MapKind::CallResponseHeaders).ok())
+        .flatten()
+        .and_then(header_codec::decode)
+        .map(HeaderMap::new);
+    // A response without a body has no buffer.
+    let body = abi::call_response_body(max_body.saturating_add(1)).unwrap_or_default();
+    CallResponse { headers, body }
+}
+
+impl<C: Chain> Context for Root<C> {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        header_count: usize,
+        _body_size: usize,
+        _trailer_count: usize,
+    ) {
+        let Some(runner) = &self.runner else {
+            return;
+        };
+        let response = call_response(header_count > 0, runner.max_call_body());
+        let acted = runner.call_response(CallId::new(token.into()), &response);
+        self.leave_streams(acted);
+        if acted.next_tick == Some(TICK_WHILE_WOKEN) {
+            // If Envoy refuses, the next tick judges the rest.
+            let _ = tick_after(TICK_WHILE_WOKEN);
+        }
+    }
+}
+
+impl<C: Chain> RootContext for Root<C> {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        logger::init();
+        match self.configure() {
+            Ok(()) => true,
+            Err(errors) => {
+                log::error!("portcullis {}: configuration refused:\n{errors}", C::NAME);
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(runner) = &self.runner else {
+            return;
+        };
+        let acted = runner.tick();
+        self.leave_streams(acted);
+        // The timer was set when configuring. If Envoy refuses now, the period stays as it is.
+        let _ = tick_after(acted.next_tick.unwrap_or_default());
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(StreamContext::new(id, self.runner.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
