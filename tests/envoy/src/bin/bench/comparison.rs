@@ -35,9 +35,11 @@ fn line(decimals: usize, all: &[Measured], of: &Measured, partner: &Partner) -> 
     let [lowest, highest] = extremes(&this, &other);
     let [this, other] = [this, other].map(|added| at(0.5, &added.concat()));
     let described = &of.variant;
-    let build = described
-        .name
-        .strip_prefix("  the same")
+    // The name ends with the build, if there are several.
+    let is_another = described.host == Host::Library || described.name.starts_with("  the same");
+    let build = described.name.rfind(", ").filter(|_| is_another);
+    let build = build
+        .and_then(|at| described.name.get(at..))
         .unwrap_or_default();
     let bound = partner
         .at_most

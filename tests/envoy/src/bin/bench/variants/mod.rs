@@ -190,12 +190,16 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
         let libraries = libraries.filter_map(|folder| variant.in_library(folder, folder == &dist));
         let others: Vec<Variant> = modules.chain(libraries).collect();
         let is_left_out = options.library && variant.host == Host::Wasm;
+        let full_name = variant.name.clone();
         chosen.extend(Some(variant).filter(|_| !is_left_out));
-        chosen.extend(
-            others
-                .into_iter()
-                .filter(|other| !options.library || other.host == Host::Library),
-        );
+        for mut other in others {
+            if !options.library {
+                chosen.push(other);
+            } else if other.host == Host::Library {
+                other.name = other.name.replace("  the same", &full_name);
+                chosen.push(other);
+            }
+        }
     }
     chosen
 }
