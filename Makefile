@@ -178,6 +178,7 @@ validate: build envoy native ## Check every example configuration with envoy --m
 bench: build envoy ## Measure the added CPU time per request (BENCH_ARGS="--rounds 3 --only helmet,lua")
 	$(call say,Benchmarks)
 	@cargo build --quiet --release --locked --target $(TARGET) -p empty_filter
+	@cargo build --quiet --release --locked -p empty_library
 	@cargo run --quiet --release -p portcullis-envoy-tests --locked --bin bench -- $(BENCH_ARGS)
 
 size: build ## Print the sizes of the modules

@@ -88,6 +88,11 @@ pub fn empty_filter() -> PathBuf {
     unshipped("empty_filter")
 }
 
+/// The folder of the library that does nothing, `libempty_library.so`, from `make bench`.
+pub fn empty_library() -> PathBuf {
+    target().join("release")
+}
+
 /// The module that stands in for jwt-auth, from `make test-envoy`.
 pub fn claims_filter() -> PathBuf {
     unshipped("claims_filter")
