@@ -74,7 +74,7 @@ pub fn library() -> PathBuf {
 
 /// The library whose plugins panic on request, from `make test-library`.
 pub fn crashable_library() -> PathBuf {
-    target().join("crashable/release/libportcullis.so")
+    target().join("crashable/release/libportcullis_library.so")
 }
 
 /// The built module of a plugin: `dist/security_headers.wasm` for `security-headers`.
