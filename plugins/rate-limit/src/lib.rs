@@ -117,7 +117,10 @@ impl Plugin for RateLimit {
             return Ok(Flow::Continue);
         };
         let now = exchange.now(self.clock)?;
-        let response = exchange.response()?;
+        let response = match self.instance.reads_response() {
+            true => exchange.response()?,
+            false => exchange.response_to_write()?,
+        };
         let tables = &mut self.tables.at(now);
         let events = self.instance.on_response(evaluation, response, now, tables);
         for (limit, events) in events {

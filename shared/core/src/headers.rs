@@ -50,12 +50,29 @@ impl Change {
 }
 
 impl HeaderMap {
-    /// A map of the given entries, without changes.
+    /// The number of headers that a policy may add before the map has to grow, if its creator leaves room for them.
+    pub const EXPECTED_CHANGES: usize = 12;
+
+    /// A map of the given entries, without changes. Spare capacity in the vector leaves room for headers to come.
     pub fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
         Self {
             entries,
             changes: Vec::new(),
             has_removed: false,
+        }
+    }
+
+    /// Repeats the changes of another map, of the same message.
+    pub fn repeat(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change.clone() {
+                Change::Set(name, value) => self.set(name, value),
+                Change::Append(name, value) => self.append(name, value),
+                Change::Remove(name) => {
+                    self.remove(name);
+                }
+                Change::SetLines(name, lines) => self.set_lines(name, lines),
+            }
         }
     }
 
@@ -115,7 +132,7 @@ impl HeaderMap {
             }
         };
         if is_absent && !self.has_removed {
-            self.changes.push(Change::Set(name, value));
+            self.record(Change::Set(name, value));
         } else {
             self.replace_changes(Change::Set(name, value));
         }
@@ -129,7 +146,7 @@ impl HeaderMap {
         let removed = removals.find(|change| *change.name() == name);
         match removed {
             Some(change) => *change = Change::Set(name, value),
-            None => self.changes.push(Change::Append(name, value)),
+            None => self.record(Change::Append(name, value)),
         }
     }
 
@@ -172,11 +189,19 @@ impl HeaderMap {
         self.replace_changes(Change::SetLines(name, lines));
     }
 
+    fn record(&mut self, change: Change) {
+        if self.changes.capacity() == 0 {
+            // Most policies change a few headers or a dozen, and growing costs more than the room.
+            self.changes.reserve(Self::EXPECTED_CHANGES);
+        }
+        self.changes.push(change);
+    }
+
     /// Notes a change that takes the place of all others of its header.
     fn replace_changes(&mut self, change: Change) {
         let name = change.name();
         match self.changes.iter().position(|other| other.name() == name) {
-            None => self.changes.push(change),
+            None => self.record(change),
             Some(first) => {
                 let name = name.clone();
                 self.changes.retain(|other| *other.name() != name);

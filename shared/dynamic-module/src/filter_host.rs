@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_core::headers::Change;
+use portcullis_core::headers::{Change, HeaderMap};
 use portcullis_core::reply::Reply;
 use portcullis_host::backend::{Map, StreamHost};
 use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
@@ -251,20 +251,21 @@ impl StreamHost for FilterHost {
 fn copied(headers: &[EnvoyHeader]) -> Vec<(Bytes, Bytes)> {
     // SAFETY: Envoy has just filled the array.
     let parts = || headers.iter().map(|header| unsafe { header.parts() });
-    let size = parts().map(|(name, value)| name.len() + value.len()).sum();
-    let mut block = Vec::with_capacity(size);
+    let size: usize = parts().map(|(name, value)| name.len() + value.len()).sum();
+    // With a byte to spare, the block is shared from the start, and no slice has to convert it.
+    let mut block = Vec::with_capacity(size + 1);
     for (name, value) in parts() {
         block.extend_from_slice(name);
         block.extend_from_slice(value);
     }
     let block = Bytes::from(block);
     let mut position = 0;
-    let mut take = |bytes: &[u8]| {
+    let mut take = |length: usize| {
         let start = position;
-        position += bytes.len();
+        position += length;
         block.slice(start..position)
     };
-    parts()
-        .map(|(name, value)| (take(name), take(value)))
-        .collect()
+    let mut entries = Vec::with_capacity(headers.len() + HeaderMap::EXPECTED_CHANGES);
+    entries.extend(parts().map(|(name, value)| (take(name.len()), take(value.len()))));
+    entries
 }

@@ -27,6 +27,8 @@ pub struct Exchange<'a> {
     phase: Phase,
     is_request_complete: bool,
     headers: Option<HeaderMap>,
+    /// The changes of headers that no plugin has read yet.
+    unread: HeaderMap,
     /// Whether the headers are those of a reply that is not yet sent, so that Envoy does not have them.
     is_own_reply: bool,
     texts: RefCell<Vec<(Property, Option<Vec<u8>>)>>,
@@ -70,6 +72,7 @@ impl<'a> Exchange<'a> {
             phase,
             is_request_complete,
             headers: None,
+            unread: HeaderMap::default(),
             is_own_reply: false,
             texts: RefCell::default(),
             numbers: RefCell::default(),
@@ -136,6 +139,15 @@ impl<'a> Exchange<'a> {
     /// The headers of the response, in the response phase.
     pub fn response(&mut self) -> Result<&mut HeaderMap, Error> {
         self.headers_in(Phase::Response, Map::Response)
+    }
+
+    /// The headers of the response, in the response phase, only to set and to append some: the map may be empty, because
+    /// the host does not read them.
+    pub fn response_to_write(&mut self) -> Result<&mut HeaderMap, Error> {
+        if self.phase != Phase::Response {
+            return Err(Error::NotIn(self.phase));
+        }
+        Ok(self.headers.as_mut().unwrap_or(&mut self.unread))
     }
 
     /// The trailers of the response, in the trailers phase.
@@ -209,7 +221,11 @@ impl<'a> Exchange<'a> {
         }
         match &mut self.headers {
             Some(headers) => Ok(headers),
-            none => Ok(none.insert(HeaderMap::new(self.host.headers(map)?))),
+            none => {
+                let headers = none.insert(HeaderMap::new(self.host.headers(map)?));
+                headers.repeat(self.unread.changes());
+                Ok(headers)
+            }
         }
     }
 
@@ -236,11 +252,10 @@ impl<'a> Exchange<'a> {
             Phase::Trailers => Map::ResponseTrailers,
             Phase::RequestEnd | Phase::Log => return done,
         };
-        match &self.headers {
-            Some(headers) if !self.is_own_reply && !headers.changes().is_empty() => {
-                done.and(self.host.change(map, headers.changes()))
-            }
-            _ => done,
+        let changes = self.headers.as_ref().unwrap_or(&self.unread).changes();
+        match changes.is_empty() || self.is_own_reply {
+            true => done,
+            false => done.and(self.host.change(map, changes)),
         }
     }
 }
