@@ -22,6 +22,8 @@ pub struct HeaderMap {
     /// Whether a header may be absent because a change removed it. If not, an absent header has no changes, and
     /// nothing has to be looked up.
     has_removed: bool,
+    /// Whether nobody has read the headers, so that only changes are recorded.
+    is_unread: bool,
 }
 
 /// One change to a header map.
@@ -59,6 +61,15 @@ impl HeaderMap {
             entries,
             changes: Vec::new(),
             has_removed: false,
+            is_unread: false,
+        }
+    }
+
+    /// A map of headers that nobody has read: it only records changes. Use it to set and to append headers.
+    pub fn unread() -> Self {
+        Self {
+            is_unread: true,
+            ..Self::default()
         }
     }
 
@@ -116,6 +127,10 @@ impl HeaderMap {
 
     /// Replaces all values of the header by this one.
     pub fn set(&mut self, name: Bytes, value: Bytes) {
+        if self.is_unread {
+            self.replace_changes(Change::Set(name, value));
+            return;
+        }
         let mut lines = self.entries.iter_mut().filter(|(other, _)| *other == name);
         let is_absent = match (lines.next(), lines.next()) {
             (Some((_, old)), None) => {
@@ -140,7 +155,9 @@ impl HeaderMap {
 
     /// Adds one line to the header.
     pub fn append(&mut self, name: Bytes, value: Bytes) {
-        self.entries.push((name.clone(), value.clone()));
+        if !self.is_unread {
+            self.entries.push((name.clone(), value.clone()));
+        }
         let changes = self.changes.iter_mut().filter(|_| self.has_removed);
         let mut removals = changes.filter(|change| matches!(change, Change::Remove(_)));
         let removed = removals.find(|change| *change.name() == name);

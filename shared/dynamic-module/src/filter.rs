@@ -46,7 +46,7 @@ pub(crate) struct Filter<C: Chain> {
 
 struct Begun<C: Chain> {
     worker: Rc<Worker<C>>,
-    stream: Rc<HttpStream<C>>,
+    stream: Rc<HttpStream<C, FilterHost>>,
 }
 
 impl<C: Chain> Filter<C> {
@@ -84,7 +84,7 @@ impl<C: Chain> Filter<C> {
                 .unwrap_or_else(|| Rc::clone(&self.worker));
             // SAFETY: the filter outlives the stream, which is dropped with it.
             let host = unsafe { FilterHost::new(self.filter, Rc::clone(&worker.waiting)) };
-            let stream = HttpStream::new(Rc::clone(&worker.runner), Box::new(host));
+            let stream = HttpStream::new(Rc::clone(&worker.runner), host);
             Begun { worker, stream }
         })
     }

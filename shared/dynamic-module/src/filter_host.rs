@@ -34,23 +34,23 @@ impl FilterHost {
         Self { filter, waiting }
     }
 
-    fn attribute(&self, attribute: Attribute) -> Option<Vec<u8>> {
+    fn attribute(&self, attribute: Attribute) -> Option<Rc<[u8]>> {
         // SAFETY: the filter lives.
         self.text_of(|value| unsafe { abi::attribute_string(self.filter, attribute, value) })
     }
 
     /// A copy of what a call finds, unless that is empty.
-    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Vec<u8>> {
+    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Rc<[u8]>> {
         let mut value = EnvoyBuffer::EMPTY;
         if !find(&mut value) {
             return None;
         }
         // SAFETY: the call has just filled it.
         let bytes = unsafe { value.bytes() };
-        (!bytes.is_empty()).then(|| bytes.to_vec())
+        (!bytes.is_empty()).then(|| bytes.into())
     }
 
-    fn request_header(&self, name: &str) -> Option<Vec<u8>> {
+    fn request_header(&self, name: &str) -> Option<Rc<[u8]>> {
         self.text_of(|value| {
             let name = name.as_bytes().into();
             // SAFETY: the filter lives, and reads the name.
@@ -139,7 +139,7 @@ impl StreamHost for FilterHost {
         done
     }
 
-    fn text(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
+    fn text(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error> {
         Ok(match property {
             Property::RouteName => self.attribute(Attribute::XdsRouteName),
             Property::TlsVersion => self.attribute(Attribute::ConnectionTlsVersion),

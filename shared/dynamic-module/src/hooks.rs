@@ -111,7 +111,7 @@ pub unsafe fn route_config_new(
         let name = String::from_utf8_lossy(name);
         let created = create(&name, NewRouteConfig(text));
         if created.is_none() {
-            unknown("per_route_config_name", &name);
+            unknown("filter_name", &name);
         }
         created.flatten()
     });

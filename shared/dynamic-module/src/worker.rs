@@ -7,20 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::time::Nanos;
-use portcullis_host::{CallId, CallResponse, CallbackMonitor, Chain, Runner};
+use portcullis_host::{CallId, CallResponse, CallbackMonitor, Chain, Runner, configure};
 
+use crate::filter_host::FilterHost;
 use crate::process;
 use crate::route_config::{OfRoute, RouteConfig};
 use crate::ticker::Waiting;
 
 /// A chain in one thread.
 pub(crate) struct Worker<C: Chain> {
-    pub(crate) runner: Rc<Runner<C>>,
+    pub(crate) runner: Rc<Runner<C, FilterHost>>,
     pub(crate) waiting: Rc<RefCell<Waiting>>,
     /// By the monotonic clock; `None` if nothing needs a tick.
     next_tick: Cell<Option<Nanos>>,
     /// The chains of routes, by the ids of their configurations.
-    routes: RefCell<BTreeMap<u64, OfRoute<Rc<Worker<C>>>>>,
+    routes: RefCell<BTreeMap<u64, OfRoute<Option<Rc<Worker<C>>>>>>,
 }
 
 impl<C: Chain> Worker<C> {
@@ -38,27 +39,29 @@ impl<C: Chain> Worker<C> {
         self.next_tick.get().is_some()
     }
 
-    /// The chain for a route with this configuration; `None` if it is not for this chain of plugins. Returns also
-    /// whether it is new in this thread.
+    /// The chain for a route with this configuration, and whether it is new in this thread; `None` if the configuration is
+    /// for another chain of plugins.
     pub(crate) fn of_route(&self, route: &Arc<RouteConfig>) -> Option<(Rc<Self>, bool)> {
         if let Some(known) = self.routes.borrow().get(&route.id) {
-            return Some((Rc::clone(&known.value), false));
+            return Some((Rc::clone(known.value.as_ref()?), false));
         }
-        if route.chain != C::NAME {
-            log::error!(
-                "portcullis {}: a route has a configuration for {}, which does not apply",
-                C::NAME,
-                route.chain
-            );
-            return None;
-        }
-        // It was read before, and the text alone decides.
-        let chain = Runner::<C>::configure(&route.text).ok()?;
-        let worker = Rc::new(Self::new(chain));
+        let worker = match route.chain == C::NAME {
+            // It was read before, and the text alone decides.
+            true => configure::<C>(&route.text).ok(),
+            false => {
+                log::error!(
+                    "portcullis {}: a route has a configuration for {}, which does not apply",
+                    C::NAME,
+                    route.chain
+                );
+                None
+            }
+        };
+        let worker = worker.map(|chain| Rc::new(Self::new(chain)));
         let mut routes = self.routes.borrow_mut();
         routes.retain(|_, known| known.is_current());
-        routes.insert(route.id, OfRoute::new(route, Rc::clone(&worker)));
-        Some((worker, true))
+        routes.insert(route.id, OfRoute::new(route, worker.clone()));
+        Some((worker?, true))
     }
 
     /// Ticks if that is due. Workers have no timer.
@@ -106,7 +109,7 @@ impl<C: Chain> Worker<C> {
     fn all_routes(&self) -> Vec<Rc<Self>> {
         let routes = self.routes.borrow();
         let current = routes.values().filter(|route| route.is_current());
-        current.map(|route| Rc::clone(&route.value)).collect()
+        current.filter_map(|route| route.value.clone()).collect()
     }
 
     fn set_next_tick(&self, time: Option<Duration>) {

@@ -82,7 +82,7 @@ pub use plugin::{Flow, Plugin};
 pub use property::Property;
 pub use random::random;
 pub use request_attributes::RequestAttributes;
-pub use runner::{Acted, Runner, TICK_WHILE_WAITING, TICK_WHILE_WOKEN};
+pub use runner::{Acted, Runner, TICK_WHILE_WAITING, TICK_WHILE_WOKEN, configure, log_summaries};
 pub use shared_value::SharedValue;
 pub use signature::SignatureVerifier;
 pub use status::Status;

@@ -4,14 +4,13 @@
 //! limit that denied the request (of several, the one with the longest wait), then the limit with the smallest
 //! share remaining.
 
-use std::cmp::Reverse;
 use std::fmt::{Display, Write};
 
 use bytes::Bytes;
 
 use super::config::ResponseHeaders;
 use super::cost::number;
-use super::evaluate::{Check, Evaluation};
+use super::evaluate::Evaluation;
 use super::limit::Limit;
 use super::limiter::Quota;
 use super::{Compiled, RateLimit};
@@ -101,10 +100,23 @@ impl RateLimit {
         if self.mode != Mode::Enforce || self.response_headers.is_empty() {
             return ShownLimits::default();
         }
-        let checks = evaluation.checks.iter();
-        let limits = checks.filter_map(|check| Some((self.get(check.limit)?, check)));
-        let enforcing = limits.filter(|(compiled, _)| compiled.limit.mode == Mode::Enforce);
-        ShownLimits::new(enforcing.collect())
+        let mut shown = ShownLimits {
+            limits: Vec::with_capacity(evaluation.checks.len()),
+            left: Vec::with_capacity(evaluation.checks.len()),
+        };
+        for check in &evaluation.checks {
+            let compiled = self.get(check.limit);
+            let enforcing = compiled.filter(|compiled| compiled.limit.mode == Mode::Enforce);
+            let Some(compiled) = enforcing else {
+                continue;
+            };
+            shown.limits.push(compiled);
+            if let Some(quota) = check.quota {
+                shown.left.push((compiled, quota, check.wait));
+            }
+        }
+        shown.sort();
+        shown
     }
 }
 
@@ -113,28 +125,18 @@ impl RateLimit {
 struct ShownLimits<'a> {
     /// In the order of the configuration.
     limits: Vec<&'a Compiled>,
-    /// The limits whose quota is known, the tightest first.
-    left: Vec<(&'a Compiled, Quota)>,
+    /// The limits whose quota is known, each with the wait of a request that it denied, the tightest first.
+    left: Vec<(&'a Compiled, Quota, Nanos)>,
 }
 
-impl<'a> ShownLimits<'a> {
-    fn new(checks: Vec<(&'a Compiled, &'a Check)>) -> Self {
-        let limits = checks.iter().map(|(limit, _)| *limit).collect();
-        let known = checks.iter().filter_map(|(limit, check)| {
-            let quota = check.quota?;
-            Some((Reverse(check.wait), quota, *limit))
-        });
-        let mut left: Vec<_> = known.collect();
+impl ShownLimits<'_> {
+    fn sort(&mut self) {
         // The remaining shares are fractions, compared by cross-multiplication.
         let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
-        left.sort_by(|(wait, a, _), (other_wait, b, _)| {
-            wait.cmp(other_wait).then(part(*a, *b).cmp(&part(*b, *a)))
+        self.left.sort_by(|(_, a, wait), (_, b, other_wait)| {
+            let longest_first = other_wait.cmp(wait);
+            longest_first.then(part(*a, *b).cmp(&part(*b, *a)))
         });
-        let left = left
-            .into_iter()
-            .map(|(_, quota, limit)| (limit, quota))
-            .collect();
-        Self { limits, left }
     }
 
     /// The two fields of draft-ietf-httpapi-ratelimit-headers. They are written for each request, so this formats nothing
@@ -148,7 +150,7 @@ impl<'a> ShownLimits<'a> {
             }
         };
         let mut limits = String::with_capacity(64 * self.left.len());
-        for (limit, quota) in &self.left {
+        for (limit, quota, _) in &self.left {
             if !limits.is_empty() {
                 limits.push_str(", ");
             }
@@ -167,7 +169,7 @@ impl<'a> ShownLimits<'a> {
 
     /// The three headers that Envoy calls `DRAFT_VERSION_03`.
     fn x_ratelimit(&self) -> Option<XRateLimit> {
-        let (tightest, quota) = self.left.first()?;
+        let (tightest, quota, _) = self.left.first()?;
         let tightest = tightest.quota_policy.requests.to_string();
         let policies = self.limits.iter().map(|limit| &limit.quota_policy.x_item);
         Some(XRateLimit {
