@@ -121,19 +121,11 @@ test-one-module: build envoy ## Run the scenarios on a real Envoy, with all plug
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@tests/run one-module
 
-# The library with plugins that panic if a request has the header x-portcullis-crash. It is not shipped.
-CRASHABLE := $${CARGO_TARGET_DIR:-target}/crashable
-.PHONY: crashable-library
-crashable-library: toolchain
-	@CARGO_PROFILE_LIBRARY_LTO=off CARGO_PROFILE_LIBRARY_CODEGEN_UNITS=16 cargo build --quiet --profile library --locked \
-	    -p portcullis-library --features panic-on-request --target-dir "$(CRASHABLE)"
-	@cp "$(CRASHABLE)/library/libportcullis_library.so" "$(CRASHABLE)/libportcullis.so"
-
-test-library: build envoy crashable-library ## Run the tests on a real Envoy with the library (minutes; not part of make test)
+test-library: build envoy ## Run the tests on a real Envoy with the library (minutes; not part of make test)
 	$(call say,Tests on a real Envoy with the library)
 	@tests/run library
 
-test-versions: build envoy crashable-library ## Run the scenarios on older Envoys and the newest, with both hosts (many minutes; before a release)
+test-versions: build envoy ## Run the scenarios on older Envoys and the newest, with both hosts (many minutes; before a release)
 	$(call say,Scenarios on several versions of Envoy)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@tests/run versions

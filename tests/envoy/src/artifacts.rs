@@ -72,9 +72,9 @@ pub fn library() -> PathBuf {
     search_path().join("libportcullis.so")
 }
 
-/// The library whose plugins panic on request, from `make test-library`.
+/// The library whose plugins panic on request, which is built with the tests.
 pub fn crashable_library() -> PathBuf {
-    target().join("crashable/libportcullis.so")
+    target().join("debug/examples/libportcullis_crashable.so")
 }
 
 /// The built module of a plugin: `dist/security_headers.wasm` for `security-headers`.

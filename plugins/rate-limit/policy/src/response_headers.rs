@@ -7,6 +7,7 @@
 use std::fmt::{Display, Write};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::config::ResponseHeaders;
 use super::cost::number;
@@ -101,8 +102,8 @@ impl RateLimit {
             return ShownLimits::default();
         }
         let mut shown = ShownLimits {
-            limits: Vec::with_capacity(evaluation.checks.len()),
-            left: Vec::with_capacity(evaluation.checks.len()),
+            limits: SmallVec::new(),
+            left: SmallVec::new(),
         };
         for check in &evaluation.checks {
             let compiled = self.get(check.limit);
@@ -120,13 +121,16 @@ impl RateLimit {
     }
 }
 
+/// Requests rarely have more limits than this; then showing them allocates no memory but for the values.
+const FEW: usize = 2;
+
 /// The limits that the headers show.
 #[derive(Default)]
 struct ShownLimits<'a> {
     /// In the order of the configuration.
-    limits: Vec<&'a Compiled>,
+    limits: SmallVec<[&'a Compiled; FEW]>,
     /// The limits whose quota is known, each with the wait of a request that it denied, the tightest first.
-    left: Vec<(&'a Compiled, Quota, Nanos)>,
+    left: SmallVec<[(&'a Compiled, Quota, Nanos); FEW]>,
 }
 
 impl ShownLimits<'_> {
@@ -149,19 +153,20 @@ impl ShownLimits<'_> {
                 join(items.map(|item| String::from_utf8_lossy(item))).into()
             }
         };
-        let mut limits = String::with_capacity(64 * self.left.len());
+        let mut limits: SmallVec<[u8; 96]> = SmallVec::new();
         for (limit, quota, _) in &self.left {
             if !limits.is_empty() {
-                limits.push_str(", ");
+                limits.extend_from_slice(b", ");
             }
-            limits.push_str(&limit.quota_policy.remaining);
+            limits.extend_from_slice(limit.quota_policy.remaining.as_bytes());
             push_decimal(&mut limits, quota.remaining.into());
             if quota.reset_after > Nanos::ZERO {
-                limits.push_str(";t=");
+                limits.extend_from_slice(b";t=");
                 push_decimal(&mut limits, quota.reset_after.ceil_secs());
             }
         }
-        let fields = [(RATELIMIT_POLICY, policies), (RATELIMIT, limits.into())].into_iter();
+        let limits = Bytes::copy_from_slice(&limits);
+        let fields = [(RATELIMIT_POLICY, policies), (RATELIMIT, limits)].into_iter();
         fields
             .filter(|(_, list)| !list.is_empty())
             .map(|(name, list)| (Bytes::from_static(name.as_bytes()), list))
@@ -209,11 +214,16 @@ impl XRateLimit {
 }
 
 /// Appends a number; the formatter takes several times as long.
-fn push_decimal(text: &mut String, number: u64) {
-    if number >= 10 {
-        push_decimal(text, number / 10);
+fn push_decimal(text: &mut SmallVec<[u8; 96]>, mut number: u64) {
+    let start = text.len();
+    loop {
+        text.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
     }
-    text.push(char::from(b'0' + (number % 10) as u8));
+    text.get_mut(start..).unwrap_or_default().reverse();
 }
 
 fn header(name: &'static str, value: String) -> (Bytes, Bytes) {
