@@ -126,7 +126,7 @@ impl Fetching {
             true => Role::Fetcher,
             false => Role::Follower,
         };
-        if role == Role::Fetcher && worker.take_asked(document.source.identity()) {
+        if role == Role::Fetcher && worker.take_asked(document.shared.topic()) {
             policy.request_fetch(&mut state, document.id);
         }
         if !policy.is_poll_due(&state, document.id, *now) {
@@ -143,7 +143,7 @@ impl Fetching {
         drop(state);
         match polled {
             Polled::Unchanged => {}
-            Polled::Wanted => worker.ask_caller(document.source.identity()),
+            Polled::Wanted => worker.ask_caller(document.shared.topic()),
             Polled::Postponed => worker.wake(),
             Polled::Installed(installed) => {
                 let label = &document.label;

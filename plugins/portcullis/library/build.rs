@@ -2,7 +2,12 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for argument in ["-Wl,--push-state,-Bstatic", "-lgcc_eh", "-lgcc", "-Wl,--pop-state"] {
+    for argument in [
+        "-Wl,--push-state,-Bstatic",
+        "-lgcc_eh",
+        "-lgcc",
+        "-Wl,--pop-state",
+    ] {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
 }

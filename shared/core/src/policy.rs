@@ -15,6 +15,9 @@ pub trait Policy: fmt::Display + Sized + 'static {
     /// The JSON Schema of the configuration.
     const SCHEMA: &'static str;
 
+    /// A configuration with all parts, so that its instance has every kind of metric.
+    const EXAMPLE: &'static str;
+
     /// The configuration, valid by construction.
     type Config: DeserializeOwned;
 

@@ -8,11 +8,12 @@ use portcullis_host::backend::{Backend, MetricId, MetricKind, TableStore, ValueS
 use portcullis_host::{Call, CallId, Error, Status};
 use portcullis_table::{GaveUp, Seed};
 
+use crate::abi::FilterPtr;
 use crate::metrics::Change;
 use crate::services::Services;
 use crate::shared_values::SharedBytes;
 use crate::tables::SharedTable;
-use crate::{current, process};
+use crate::{current, process, rehearsal};
 
 const RANDOM: &str = "getrandom";
 
@@ -41,7 +42,7 @@ impl Backend for Process {
     }
 
     fn define_metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, Error> {
-        in_callback(|services| services.define_metric(kind, name))
+        in_callback(|services, filter| services.define_metric(filter, kind, name))
     }
 
     fn add_to_metric(&self, id: MetricId, difference: i64) -> Result<(), Error> {
@@ -60,11 +61,18 @@ impl Backend for Process {
         _seed: &Seed,
     ) -> Box<dyn TableStore> {
         let open = |identity: &u64| SharedTable::open(plugin, instance, *identity);
+        let identities = match rehearsal::is_running() {
+            true => &[],
+            false => identities,
+        };
         Box::new(Tables(identities.iter().map(open).collect()))
     }
 
     fn open_value(&self, key: &str) -> Box<dyn ValueStore> {
-        Box::new(Value(SharedBytes::open(key)))
+        Box::new(Value(match rehearsal::is_running() {
+            true => Arc::default(),
+            false => SharedBytes::open(key),
+        }))
     }
 
     fn verify_signature(
@@ -90,18 +98,16 @@ impl Backend for Process {
     }
 
     fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
-        in_callback(|services| services.call(call))
+        in_callback(|services, _| services.call(call))
     }
 }
 
-fn in_callback<T>(act: impl FnOnce(&Services) -> Result<T, Error>) -> Result<T, Error> {
-    current::with(|services, _| act(services))
-        .unwrap_or(Err(Error::of("callback")(Status::BadArgument)))
+fn in_callback<T>(act: impl FnOnce(&Services, FilterPtr) -> Result<T, Error>) -> Result<T, Error> {
+    current::with(act).unwrap_or(Err(Error::of("callback")(Status::BadArgument)))
 }
 
 fn change_metric(id: MetricId, change: Change) -> Result<(), Error> {
-    current::with(|services, filter| services.change_metric(filter, id, change))
-        .unwrap_or(Err(Error::of("callback")(Status::BadArgument)))
+    in_callback(|services, filter| services.change_metric(filter, id, change))
 }
 
 /// The tables of one plugin instance.

@@ -10,6 +10,7 @@ use crate::abi::{self, FilterPtr};
 use crate::current::{self, Entered};
 use crate::filter_host::FilterHost;
 use crate::hooks;
+use crate::panics::panic_on_request;
 use crate::route_config::RouteConfig;
 use crate::services::Services;
 use crate::worker::Worker;
@@ -105,58 +106,39 @@ impl<C: Chain> Filter<C> {
     }
 }
 
-#[cfg(feature = "panic-on-request")]
-impl<C: Chain> Filter<C> {
-    #[expect(clippy::panic, reason = "tests ask for it")]
-    fn panic_on_request(&self) {
-        let name = b"x-portcullis-crash"[..].into();
-        let mut value = abi::EnvoyBuffer::EMPTY;
-        let count = std::ptr::null_mut();
-        // SAFETY: the filter lives.
-        if unsafe {
-            abi::header(
-                self.filter,
-                abi::HeaderType::Request,
-                name,
-                &mut value,
-                0,
-                count,
-            )
-        } {
-            panic!("the request asks for a panic");
-        }
-    }
-}
-
 impl<C: Chain> AnyFilter for Filter<C> {
     fn request_headers(&self, is_complete: bool) -> Next {
         let _entered = self.enter();
         let Begun { worker, stream } = self.begun();
         worker.tick_if_due();
         let next = stream.request_headers(is_complete);
-        #[cfg(feature = "panic-on-request")]
-        self.panic_on_request();
+        panic_on_request(self.filter, "request");
         next
     }
 
     fn request_end(&self) {
         let _entered = self.enter();
         self.begun().stream.request_end();
+        panic_on_request(self.filter, "request_end");
     }
 
     fn response_headers(&self) -> Next {
         let _entered = self.enter();
-        self.begun().stream.response_headers()
+        let next = self.begun().stream.response_headers();
+        panic_on_request(self.filter, "response");
+        next
     }
 
     fn response_trailers(&self) {
         let _entered = self.enter();
         self.begun().stream.response_trailers();
+        panic_on_request(self.filter, "trailers");
     }
 
     fn log(&self) {
         let _entered = self.enter();
         self.begun().stream.log();
+        panic_on_request(self.filter, "log");
     }
 
     fn tick(&self) {
@@ -174,36 +156,10 @@ impl<C: Chain> AnyFilter for Filter<C> {
         let services = unsafe { &*self.services };
         // Envoy may have destroyed its filter already.
         let _entered = current::enter(services, null_mut());
+        // A callback that runs may keep the stream for a while, but it can wait no longer.
+        if let Some(begun) = self.begun.get() {
+            begun.stream.leave_queue();
+        }
         drop(self);
     }
-}
-
-/// The filter of a stream that has no chain. It cannot answer, so it holds the request.
-pub(crate) struct Refusal;
-
-impl AnyFilter for Refusal {
-    fn request_headers(&self, _is_complete: bool) -> Next {
-        log::error!(
-            "portcullis: a request is held: Envoy started it in a thread that is no worker"
-        );
-        Next::Hold
-    }
-
-    fn request_end(&self) {}
-
-    fn response_headers(&self) -> Next {
-        Next::Continue
-    }
-
-    fn response_trailers(&self) {}
-
-    fn log(&self) {}
-
-    fn tick(&self) {}
-
-    fn panicked(&self, _phase: Phase) -> Next {
-        Next::Hold
-    }
-
-    fn end(self: Rc<Self>) {}
 }

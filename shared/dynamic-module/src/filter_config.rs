@@ -7,21 +7,21 @@ use portcullis_host::{CallId, CallResponse, Chain, backend, configure, log_summa
 
 use crate::abi::{self, ConfigPtr, FilterPtr, newer};
 use crate::backend::Process;
-use crate::filter::{AnyFilter, Filter, Refusal};
+use crate::filter::{AnyFilter, Filter};
 use crate::services::Services;
 use crate::worker::Worker;
-use crate::{current, logger};
+use crate::{current, logger, rehearsal};
 
 /// The time from the configuration to the first tick.
 const FIRST_TICK: Duration = Duration::from_millis(1);
 
 /// A filter configuration of any chain.
 pub trait FilterConfig: Send + Sync {
-    /// A filter for a stream that begins.
+    /// A filter for a stream that begins; `None` if it begins in a thread that has no chain.
     ///
     /// # Safety
     /// `filter` is Envoy's filter of the stream. It outlives the result, and so does this configuration.
-    unsafe fn filter(&self, filter: FilterPtr) -> Rc<dyn AnyFilter>;
+    unsafe fn filter(&self, filter: FilterPtr) -> Option<Rc<dyn AnyFilter>>;
 
     /// A tick in the main thread.
     fn tick(&self);
@@ -93,6 +93,7 @@ impl<C: Chain> Configured<C> {
             );
         }
         log_summaries(&main);
+        rehearsal::run::<C>();
         // SAFETY: no pointers are passed, and this is the main thread.
         let (workers, is_validating) = unsafe { (abi::concurrency(), abi::is_validation_mode()) };
         let mut chains = vec![main];
@@ -119,14 +120,12 @@ impl<C: Chain> Configured<C> {
 }
 
 impl<C: Chain> FilterConfig for Configured<C> {
-    unsafe fn filter(&self, filter: FilterPtr) -> Rc<dyn AnyFilter> {
+    unsafe fn filter(&self, filter: FilterPtr) -> Option<Rc<dyn AnyFilter>> {
         // SAFETY: the filter lives.
         let index = unsafe { abi::worker_index(filter) };
-        match self.workers.get(index as usize + 1) {
-            // SAFETY: this is the worker's thread; configuration and filter outlive the result.
-            Some(worker) => unsafe { Filter::create(&self.services, &worker.0, filter) },
-            None => Rc::new(Refusal),
-        }
+        let worker = self.workers.get(index as usize + 1)?;
+        // SAFETY: this is the worker's thread; configuration and filter outlive the result.
+        Some(unsafe { Filter::create(&self.services, &worker.0, filter) })
     }
 
     fn tick(&self) {

@@ -13,6 +13,7 @@ use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
 use crate::abi::{
     self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType,
 };
+use crate::panics::panic_on_request;
 use crate::ticker::Waiting;
 
 const HEADERS: &str = "http_get_headers";
@@ -233,10 +234,15 @@ impl StreamHost for FilterHost {
     }
 
     fn end_wait(&self) {
-        self.waiting.borrow_mut().remove(self.filter);
+        // SAFETY: all of this worker's streams are in its thread.
+        unsafe {
+            let waiting = &mut self.waiting.borrow_mut();
+            waiting.remove(self.filter, TICK_WHILE_WAITING);
+        }
     }
 
     fn enter(&self) -> Result<(), Error> {
+        panic_on_request(self.filter, "woken");
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 )]
 
 use std::ffi::{c_char, c_void};
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
@@ -20,7 +21,7 @@ use portcullis_host::{CallId, CallResponse, Next, Phase};
 
 use crate::abi::{self, Buffer, status};
 pub use crate::abi::{ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
-use crate::filter::{AnyFilter, Refusal};
+use crate::filter::AnyFilter;
 use crate::filter_config::{FilterConfig, NewConfig};
 use crate::logger;
 use crate::route_config::{AcceptedRouteConfig, NewRouteConfig, RouteConfig};
@@ -213,8 +214,10 @@ pub unsafe fn filter_new(config: *const c_void, filter: FilterPtr) -> *const c_v
     let config = unsafe { &*config.cast::<Config>() };
     // SAFETY: Envoy destroys our filter before its own, and both before the configuration.
     let created = caught(|| unsafe { config.filter(filter) });
-    let stream = created.unwrap_or_else(|| Rc::new(Refusal));
-    Box::into_raw(Box::new(stream)).cast()
+    match created.flatten() {
+        Some(stream) => Box::into_raw(Box::new(stream)).cast(),
+        None => null(),
+    }
 }
 
 /// Destroys the filter of a stream.
@@ -224,46 +227,52 @@ pub unsafe fn filter_destroy(filter: *const c_void) {
     }
     // SAFETY: it comes from `filter_new`, and Envoy does not use it any more.
     let stream = unsafe { Box::from_raw(filter.cast_mut().cast::<Stream>()) };
-    drop(Kept(Some(*stream)));
+    drop(Kept::new(*stream));
 }
 
-/// A stream for the time of a callback, during which Envoy may destroy its filter.
-struct Kept(Option<Stream>);
+/// A stream for the time of a callback, during which Envoy may destroy its filter. The last one that keeps the stream ends
+/// it.
+struct Kept(ManuallyDrop<Stream>);
+
+impl Kept {
+    fn new(stream: Stream) -> Self {
+        Self(ManuallyDrop::new(stream))
+    }
+}
 
 impl Deref for Kept {
     type Target = dyn AnyFilter;
 
     fn deref(&self) -> &Self::Target {
-        match &self.0 {
-            Some(stream) => &**stream,
-            // Only while it is dropped.
-            None => &Refusal,
-        }
+        &**self.0
     }
 }
 
-/// The last one that keeps the stream ends it.
 impl Drop for Kept {
     fn drop(&mut self) {
-        if let Some(stream) = self.0.take() {
-            caught(|| stream.end());
-        }
+        // SAFETY: nobody uses the value afterwards.
+        let stream = unsafe { ManuallyDrop::take(&mut self.0) };
+        caught(|| stream.end());
     }
 }
 
-/// The stream of a filter.
+/// The stream of a filter; `None` if it could not be created, of which Envoy takes no notice.
 ///
 /// # Safety
-/// The pointer comes from [`filter_new`], and the filter is not yet destroyed.
-unsafe fn stream(filter: *const c_void) -> Kept {
+/// The pointer is null, or comes from [`filter_new`], and the filter is not yet destroyed.
+unsafe fn stream(filter: *const c_void) -> Option<Kept> {
     // SAFETY: as above.
-    Kept(Some(unsafe { Rc::clone(&*filter.cast::<Stream>()) }))
+    let stream = unsafe { filter.cast::<Stream>().as_ref()? };
+    Some(Kept::new(Rc::clone(stream)))
 }
 
 /// The request's headers have arrived.
 pub unsafe fn request_headers(envoy: FilterPtr, filter: *const c_void, is_complete: bool) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
+    let Some(stream) = (unsafe { stream(filter) }) else {
+        // SAFETY: Envoy's filter lives.
+        return unsafe { unavailable(envoy) };
+    };
     let next = caught(|| stream.request_headers(is_complete));
     // SAFETY: the filter lives.
     unsafe { decided(next, &stream, Phase::Request, envoy) }
@@ -273,8 +282,7 @@ pub unsafe fn request_headers(envoy: FilterPtr, filter: *const c_void, is_comple
 pub unsafe fn request_body(filter: *const c_void, is_end: bool) -> u32 {
     if is_end {
         // SAFETY: as for `stream`.
-        let stream = unsafe { stream(filter) };
-        observed(&stream, Phase::RequestEnd, || stream.request_end());
+        unsafe { observed(filter, Phase::RequestEnd, |stream| stream.request_end()) }
     }
     status::CONTINUE
 }
@@ -282,15 +290,17 @@ pub unsafe fn request_body(filter: *const c_void, is_end: bool) -> u32 {
 /// The request's trailers have arrived.
 pub unsafe fn request_trailers(filter: *const c_void) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    observed(&stream, Phase::RequestEnd, || stream.request_end());
+    unsafe { observed(filter, Phase::RequestEnd, |stream| stream.request_end()) }
     status::CONTINUE
 }
 
 /// The response's headers have arrived.
 pub unsafe fn response_headers(envoy: FilterPtr, filter: *const c_void) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
+    let Some(stream) = (unsafe { stream(filter) }) else {
+        // This is the reply to the request, or that of a filter before it.
+        return status::CONTINUE;
+    };
     let next = caught(|| stream.response_headers());
     // SAFETY: the filter lives.
     unsafe { decided(next, &stream, Phase::Response, envoy) }
@@ -299,23 +309,22 @@ pub unsafe fn response_headers(envoy: FilterPtr, filter: *const c_void) -> u32 {
 /// The response's trailers have arrived.
 pub unsafe fn response_trailers(filter: *const c_void) -> u32 {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    observed(&stream, Phase::Trailers, || stream.response_trailers());
+    unsafe { observed(filter, Phase::Trailers, |stream| stream.response_trailers()) }
     status::CONTINUE
 }
 
 /// The stream has ended.
 pub unsafe fn stream_complete(filter: *const c_void) {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    observed(&stream, Phase::Log, || stream.log());
+    unsafe { observed(filter, Phase::Log, |stream| stream.log()) }
 }
 
 /// A tick through a stream.
 pub unsafe fn filter_scheduled(filter: *const c_void) {
     // SAFETY: as for `stream`.
-    let stream = unsafe { stream(filter) };
-    caught(|| stream.tick());
+    if let Some(stream) = unsafe { stream(filter) } {
+        caught(|| stream.tick());
+    }
 }
 
 /// What Envoy does with a message, after a callback that may have panicked.
@@ -327,20 +336,32 @@ unsafe fn decided(next: Option<Next>, stream: &Kept, phase: Phase, envoy: Filter
     match next {
         Some(Next::Continue) => status::CONTINUE,
         Some(Next::Hold) => status::STOP_ALL_AND_WATERMARK,
-        None => {
-            let details = Buffer::from(&b"plugin_panicked"[..]);
-            // SAFETY: the filter lives, and copies everything.
-            unsafe {
-                abi::send_response(envoy, 503, std::ptr::null_mut(), 0, Buffer::NONE, details)
-            }
-            status::STOP_ALL_AND_WATERMARK
-        }
+        // SAFETY: as above.
+        None => unsafe { unavailable(envoy) },
     }
 }
 
+/// Answers the message with 503.
+///
+/// # Safety
+/// The filter lives.
+unsafe fn unavailable(envoy: FilterPtr) -> u32 {
+    let details = Buffer::from(&b"plugin_panicked"[..]);
+    // SAFETY: the filter lives, and copies everything.
+    unsafe { abi::send_response(envoy, 503, std::ptr::null_mut(), 0, Buffer::NONE, details) }
+    status::STOP_ALL_AND_WATERMARK
+}
+
 /// Calls a function that decides nothing. After a panic, the plugins note it.
-fn observed(stream: &Kept, phase: Phase, callback: impl FnOnce()) {
-    if caught(callback).is_none() {
+///
+/// # Safety
+/// As for [`stream`].
+unsafe fn observed(filter: *const c_void, phase: Phase, callback: impl FnOnce(&Kept)) {
+    // SAFETY: as above.
+    let Some(stream) = (unsafe { stream(filter) }) else {
+        return;
+    };
+    if caught(|| callback(&stream)).is_none() {
         caught(|| stream.panicked(phase));
     }
 }

@@ -30,9 +30,10 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `hooks.rs`, `filter_config.rs`, `worker.rs`, `route_config.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
+//! | `hooks.rs`, `filter_config.rs`, `worker.rs`, `route_config.rs`, `rehearsal.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
 //! | `backend.rs`, `filter_host.rs`, `services.rs`, `metrics.rs`, `ticker.rs`, `logger.rs` | from the plugins to Envoy |
 //! | `process.rs`, `shared_values.rs`, `signature.rs`, `tables.rs` | what a WebAssembly module asks Envoy for, as plain memory and system calls |
+//! | `panics.rs` | panics that tests ask for |
 //! | `abi/` | the ABI |
 
 mod abi;
@@ -44,7 +45,9 @@ mod filter_host;
 pub mod hooks;
 mod logger;
 mod metrics;
+mod panics;
 pub mod process;
+mod rehearsal;
 mod route_config;
 mod services;
 pub mod shared_values;

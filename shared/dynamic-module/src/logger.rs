@@ -4,7 +4,7 @@ use std::panic::{self, PanicHookInfo};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::abi;
+use crate::{abi, rehearsal};
 
 struct Logger;
 
@@ -12,7 +12,7 @@ impl Log for Logger {
     /// Asks Envoy, whose level can change at any time (`/logging?dynamic_modules=debug`).
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // SAFETY: no pointers are passed.
-        unsafe { abi::log_enabled(number(metadata.level())) }
+        !rehearsal::is_running() && unsafe { abi::log_enabled(number(metadata.level())) }
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -1,9 +1,9 @@
 //! The metrics of one configuration.
 //!
 //! Envoy accepts new metrics only while it configures the filter. The plugins of a route's configuration come later. They
-//! share metrics of the same name, and all others become metrics with labels: for each metric, a template without
-//! values for its labels is defined beside it, and each change then names the values. That costs more, and Prometheus
-//! sees the same.
+//! share metrics of the same name, and all others become metrics with labels: a template without values for its labels is
+//! defined in a [rehearsal](crate::rehearsal), and each change then names the values. That costs more, and Prometheus sees
+//! the same.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,11 +12,15 @@ use portcullis_host::backend::{MetricId, MetricKind};
 use portcullis_host::{Error, Status};
 
 use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, newer};
+use crate::rehearsal;
 
 const CALL: &str = "http_filter_config metrics";
 
 /// The bit of metrics with labels.
 const LABELLED: MetricId = 1 << 31;
+
+/// A metric of a rehearsal, which does not exist.
+const NONE: MetricId = MetricId::MAX;
 
 /// A change of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +56,11 @@ impl Metrics {
     /// Defines a metric, or finds the one of this name.
     ///
     /// # Safety
-    /// The configuration lives, and is the one of these metrics.
+    /// The configuration lives, and is the one of these metrics; so does the filter, which is null outside of streams.
     pub(crate) unsafe fn define(
         &self,
         config: ConfigPtr,
+        filter: FilterPtr,
         kind: MetricKind,
         name: &str,
     ) -> Result<MetricId, Error> {
@@ -65,24 +70,35 @@ impl Metrics {
         }
         let (plain, labels, values) = split(name);
         let template = (kind == MetricKind::Gauge, plain, labels);
-        let id = if known.is_complete {
-            let number = known.templates.get(&template);
-            let number = *number.ok_or(failed(Status::NotFound))?;
-            let index = MetricId::try_from(known.labelled.len()).unwrap_or(LABELLED);
-            known.labelled.push(Arc::new(Labelled {
-                kind,
-                number,
-                values,
-            }));
-            LABELLED | index
-        } else {
-            // SAFETY: as above.
-            let number = unsafe { defined(config, kind, name, &[])? };
+        if rehearsal::is_running() {
             if !known.templates.contains_key(&template) {
                 // SAFETY: as above.
                 let number = unsafe { defined(config, kind, &template.1, &template.2)? };
                 known.templates.insert(template, number);
             }
+            return Ok(NONE);
+        }
+        let id = if known.is_complete {
+            let number = known.templates.get(&template);
+            let number = *number.ok_or(failed(Status::NotFound))?;
+            let labelled = Labelled {
+                kind,
+                number,
+                values,
+            };
+            // Like any other metric, it exists from now on. Without a stream, an Envoy before 1.39 creates it later.
+            // SAFETY: as above.
+            if let Some(created) = unsafe { labelled.change(config, filter, Change::Add(0)) } {
+                created?;
+            }
+            let index = MetricId::try_from(known.labelled.len());
+            let index = index.ok().filter(|index| *index < NONE & !LABELLED);
+            let index = index.ok_or(failed(Status::InternalFailure))?;
+            known.labelled.push(Arc::new(labelled));
+            LABELLED | index
+        } else {
+            // SAFETY: as above.
+            let number = unsafe { defined(config, kind, name, &[])? };
             metric_id(kind, number).ok_or(failed(Status::InternalFailure))?
         };
         known.by_name.insert(name.to_owned(), id);
@@ -106,6 +122,9 @@ impl Metrics {
         id: MetricId,
         change: Change,
     ) -> Option<Result<(), Error>> {
+        if id == NONE {
+            return Some(Ok(()));
+        }
         if id & LABELLED == 0 {
             let (kind, number) = parts(id);
             // SAFETY: as above.
@@ -114,19 +133,24 @@ impl Metrics {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let labelled = known.labelled.get((id & !LABELLED) as usize)?.clone();
         drop(known);
-        let values = labelled.values.iter();
+        // SAFETY: as above.
+        unsafe { labelled.change(config, filter, change) }
+    }
+}
+
+impl Labelled {
+    /// # Safety
+    /// As for [`Metrics::change`].
+    unsafe fn change(
+        &self,
+        config: ConfigPtr,
+        filter: FilterPtr,
+        change: Change,
+    ) -> Option<Result<(), Error>> {
+        let values = self.values.iter();
         let mut values: Vec<Buffer> = values.map(|value| value.as_bytes().into()).collect();
         // SAFETY: as above.
-        unsafe {
-            changed(
-                config,
-                filter,
-                labelled.kind,
-                labelled.number,
-                &mut values,
-                change,
-            )
-        }
+        unsafe { changed(config, filter, self.kind, self.number, &mut values, change) }
     }
 }
 

@@ -61,10 +61,16 @@ impl Services {
         &self.ticks
     }
 
-    /// Defines a metric, or finds the one of this name.
-    pub(crate) fn define_metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, Error> {
-        // SAFETY: the configuration outlives the services.
-        unsafe { self.metrics.define(self.config, kind, name) }
+    /// Defines a metric, or finds the one of this name, within a callback of this filter, or outside of streams if it is
+    /// null.
+    pub(crate) fn define_metric(
+        &self,
+        filter: FilterPtr,
+        kind: MetricKind,
+        name: &str,
+    ) -> Result<MetricId, Error> {
+        // SAFETY: the configuration outlives the services, and the filter's callback runs.
+        unsafe { self.metrics.define(self.config, filter, kind, name) }
     }
 
     /// The filter is configured: Envoy accepts no new metrics any more.

@@ -219,11 +219,18 @@ impl Waiting {
         unsafe { self.tick_after(time) }
     }
 
-    /// A stream no longer waits, and may end.
-    pub(crate) fn remove(&mut self, filter: FilterPtr) {
-        self.filters.remove(&(filter as usize));
-        self.carrier
-            .take_if(|(carrier, _)| *carrier == filter as usize);
+    /// A stream no longer waits, and may end. If the ticks came through it, another waiting stream takes over, because
+    /// no further request may come.
+    ///
+    /// # Safety
+    /// This is the thread of all waiting streams.
+    pub(crate) unsafe fn remove(&mut self, filter: FilterPtr, time: Duration) {
+        let filter = filter as usize;
+        self.filters.remove(&filter);
+        if self.carrier.take_if(|(it, _)| *it == filter).is_some() {
+            // SAFETY: as above.
+            unsafe { self.tick_after(time) }
+        }
     }
 
     /// Sets the next tick, if a stream waits.

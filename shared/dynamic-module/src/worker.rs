@@ -2,17 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::time::Nanos;
-use portcullis_host::{CallId, CallResponse, CallbackMonitor, Chain, Runner, configure};
+use portcullis_host::{Acted, CallId, CallResponse, CallbackMonitor, Chain, Runner, configure};
 
 use crate::filter_host::FilterHost;
 use crate::process;
 use crate::route_config::{OfRoute, RouteConfig};
 use crate::ticker::Waiting;
+
+/// The time from a panic outside of streams to the next tick. Without one, nobody would fetch keys or judge waiting
+/// requests any more.
+const AFTER_PANIC: Duration = Duration::from_millis(200);
 
 /// A chain in one thread.
 pub(crate) struct Worker<C: Chain> {
@@ -20,7 +25,7 @@ pub(crate) struct Worker<C: Chain> {
     pub(crate) waiting: Rc<RefCell<Waiting>>,
     /// By the monotonic clock; `None` if nothing needs a tick.
     next_tick: Cell<Option<Nanos>>,
-    /// The chains of routes, by the ids of their configurations.
+    /// The chains of routes, by the ids of their configurations; `None` if a configuration is for other plugins.
     routes: RefCell<BTreeMap<u64, OfRoute<Option<Rc<Worker<C>>>>>>,
 }
 
@@ -43,25 +48,26 @@ impl<C: Chain> Worker<C> {
     /// for another chain of plugins.
     pub(crate) fn of_route(&self, route: &Arc<RouteConfig>) -> Option<(Rc<Self>, bool)> {
         if let Some(known) = self.routes.borrow().get(&route.id) {
-            return Some((Rc::clone(known.value.as_ref()?), false));
+            return known.value.clone().map(|worker| (worker, false));
         }
-        let worker = match route.chain == C::NAME {
-            // It was read before, and the text alone decides.
-            true => configure::<C>(&route.text).ok(),
-            false => {
-                log::error!(
-                    "portcullis {}: a route has a configuration for {}, which does not apply",
-                    C::NAME,
-                    route.chain
-                );
-                None
-            }
-        };
-        let worker = worker.map(|chain| Rc::new(Self::new(chain)));
+        let worker = self.new_of_route(route).map(Rc::new);
         let mut routes = self.routes.borrow_mut();
         routes.retain(|_, known| known.is_current());
         routes.insert(route.id, OfRoute::new(route, worker.clone()));
-        Some((worker?, true))
+        worker.map(|worker| (worker, true))
+    }
+
+    fn new_of_route(&self, route: &RouteConfig) -> Option<Self> {
+        if route.chain != C::NAME {
+            log::error!(
+                "portcullis {}: a route has a configuration for {}, which does not apply",
+                C::NAME,
+                route.chain
+            );
+            return None;
+        }
+        // It was read before, and the text alone decides.
+        configure::<C>(&route.text).ok().map(Self::new)
     }
 
     /// Ticks if that is due. Workers have no timer.
@@ -75,9 +81,9 @@ impl<C: Chain> Worker<C> {
 
     /// Ticks, and sets the next tick. Returns the time until then.
     pub(crate) fn tick(&self) -> Option<Duration> {
-        let acted = self.runner.tick();
-        self.set_next_tick(acted.next_tick);
-        acted.next_tick
+        let next = contained(|| self.runner.tick());
+        self.set_next_tick(next);
+        next
     }
 
     /// Ticks with the chains of all routes. Returns the time until the next tick of any.
@@ -98,11 +104,9 @@ impl<C: Chain> Worker<C> {
     /// Shows a response to the chains, of which one has made the call. Returns the time until the next tick.
     pub(crate) fn call_response(&self, call: CallId, response: &CallResponse) -> Option<Duration> {
         let routes = self.all_routes();
-        let acted = routes
-            .iter()
-            .filter_map(|route| route.runner.call_response(call, response).next_tick);
-        let own = self.runner.call_response(call, response).next_tick;
-        let ticks: Vec<Duration> = own.into_iter().chain(acted).collect();
+        let show = |worker: &Self| contained(|| worker.runner.call_response(call, response));
+        let shown = routes.iter().filter_map(|route| show(route));
+        let ticks: Vec<Duration> = show(self).into_iter().chain(shown).collect();
         ticks.into_iter().min()
     }
 
@@ -119,5 +123,14 @@ impl<C: Chain> Worker<C> {
             // SAFETY: this is the worker's thread.
             unsafe { self.waiting.borrow_mut().tick_after(time) }
         }
+    }
+}
+
+/// Lets one chain act outside of streams. A panic, which is in the log, ends neither the ticks of this chain nor those of
+/// others. Returns the time until the next tick.
+fn contained(act: impl FnOnce() -> Acted) -> Option<Duration> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(acted) => acted.next_tick,
+        Err(_) => Some(AFTER_PANIC),
     }
 }

@@ -1,5 +1,6 @@
 //! Values that all workers share.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use portcullis_core::config::Name;
@@ -29,6 +30,13 @@ impl SharedValue {
     /// The key, which no other value has.
     pub(crate) fn key(&self) -> &Rc<str> {
         &self.key
+    }
+
+    /// A topic for [`Worker::ask_caller`](crate::Worker::ask_caller) that no other value has.
+    pub fn topic(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.key.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Reads the value.

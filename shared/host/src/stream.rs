@@ -4,6 +4,7 @@
 //! stream. So nothing is borrowed while either is carried out.
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use portcullis_core::reply::Reply;
@@ -36,6 +37,8 @@ pub struct HttpStream<C: Chain, H: StreamHost> {
     is_request_complete: Cell<bool>,
     /// The place among the waiting requests.
     turn: Cell<Option<Turn>>,
+    /// Whether this chain has sent a reply, or has tried to.
+    is_answered: Cell<bool>,
     /// `None` until the chain has let the request pass.
     observed: Cell<Option<Observed>>,
 }
@@ -58,6 +61,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             state: RefCell::default(),
             is_request_complete: Cell::new(false),
             turn: Cell::new(None),
+            is_answered: Cell::new(false),
             observed: Cell::new(None),
         })
     }
@@ -114,15 +118,12 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
 
     /// A callback in this phase panicked. Decides about the message in the chain's place.
     pub fn panicked(self: &Rc<Self>, phase: Phase) -> Next {
-        let decided = match self.state.try_borrow_mut() {
-            Ok(mut state) => {
-                let mut exchange = self.exchange(phase);
-                exchange.note(C::NAME, Error::Panicked);
-                self.runner
-                    .run(&mut exchange, &mut state, |_, _, _| Err(Error::Panicked))
-            }
-            Err(_) => Flow::Continue,
-        };
+        // It may have panicked after its decision. There is one reply to a stream, and no second judgement.
+        self.leave_queue();
+        let decided = self.flow_after_panic(phase);
+        if self.is_answered.get() {
+            return Next::Hold;
+        }
         match phase {
             Phase::Request => self.proceed(decided),
             Phase::Response => match decided {
@@ -136,15 +137,26 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
         }
     }
 
+    fn flow_after_panic(&self, phase: Phase) -> Flow {
+        let mut exchange = self.exchange(phase);
+        self.run(&mut exchange, |_, _, _| Err(Error::Panicked))
+    }
+
     /// Judges a woken request.
     pub(crate) fn judge_again(self: &Rc<Self>) {
         self.turn.set(None);
         self.host.end_wait();
-        // The stream may have just ended.
-        if self.host.enter().is_err() {
+        let judge = || {
+            // The stream may have just ended.
+            self.host.enter().ok()?;
+            Some(self.judge(self.is_request_complete.get()))
+        };
+        // The back end runs a callback about another stream, and could not say which one panicked.
+        let judged = catch_unwind(AssertUnwindSafe(judge));
+        let judged = judged.unwrap_or_else(|_| Some(self.flow_after_panic(Phase::Request)));
+        let Some(flow) = judged else {
             return;
-        }
-        let flow = self.judge(self.is_request_complete.get());
+        };
         if self.proceed(flow) == Next::Continue
             && let Err(error) = self.host.resume()
         {
@@ -218,6 +230,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
 
     /// Answers the stream; false if Envoy does not accept the reply.
     fn send(&self, reply: &Reply) -> bool {
+        self.is_answered.set(true);
         let sent = self.host.reply(reply);
         if let Err(error) = sent {
             self.runner.warn(&[(C::NAME, error)], "no reply");
@@ -276,7 +289,8 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
         }
     }
 
-    fn leave_queue(&self) {
+    /// The request waits no longer, or the stream ends.
+    pub fn leave_queue(&self) {
         if let Some(turn) = self.turn.take() {
             self.runner.waiting.remove(turn);
             self.host.end_wait();

@@ -53,12 +53,12 @@ impl Bootstrap {
         clusters.extend_from_slice(&self.clusters);
         let mut bootstrap = json!({
             "admin": {"address": any_port()},
+            "node": {"id": "envoy", "cluster": "tests"},
             "static_resources": {"clusters": clusters},
         });
         match environment.listeners {
             None => bootstrap["static_resources"]["listeners"] = self.listeners(environment).into(),
             Some(file) => {
-                bootstrap["node"] = json!({"id": "envoy", "cluster": "tests"});
                 bootstrap["dynamic_resources"]["lds_config"] = json!({
                     "path_config_source": {
                         "path": file,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -207,6 +208,24 @@ impl Envoy {
             .filter(|(name, value)| name.contains(".vm_reload") && *value > 0)
             .collect();
         assert!(reloads.is_empty(), "a VM was replaced: {reloads:?}");
+    }
+
+    /// Asks Envoy to end (SIGTERM), and waits until it has. Returns its exit status and its log.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn terminate(mut self) -> (ExitStatus, Vec<LogRecord>) {
+        let mut kill = Command::new("kill");
+        let sent = kill.arg(self.process_id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill");
+        let started = Instant::now();
+        loop {
+            match self.process.exit_status() {
+                Ok(Some(status)) => return (status, self.log()),
+                _ => assert!(started.elapsed() < PATIENCE, "Envoy does not end"),
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
     }
 
     /// The process id, to measure its memory or CPU time.

@@ -8,6 +8,7 @@ use crate::{CircuitBreaker, Config};
 impl Policy for CircuitBreaker {
     const NAME: &'static str = "circuit_breaker";
     const SCHEMA: &'static str = include_str!("../../schema.json");
+    const EXAMPLE: &'static str = include_str!("../../example.json");
     type Config = Config;
 
     fn read(document: Document) -> Result<Config, Errors> {

@@ -11,6 +11,7 @@ use crate::{Config, JwtAuth};
 impl Policy for JwtAuth {
     const NAME: &'static str = "jwt_auth";
     const SCHEMA: &'static str = include_str!("../../schema.json");
+    const EXAMPLE: &'static str = include_str!("../../example.json");
     type Config = Config;
 
     fn instance(config: &Config) -> &Name {

@@ -8,6 +8,7 @@ use crate::{Config, RateLimit};
 impl Policy for RateLimit {
     const NAME: &'static str = "rate_limit";
     const SCHEMA: &'static str = include_str!("../../schema.json");
+    const EXAMPLE: &'static str = include_str!("../../example.json");
     type Config = Config;
 
     fn read(document: Document) -> Result<Config, Errors> {

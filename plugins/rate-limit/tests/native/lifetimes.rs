@@ -33,6 +33,7 @@ struct BombPolicy;
 impl Policy for BombPolicy {
     const NAME: &'static str = "bomb";
     const SCHEMA: &'static str = "{}";
+    const EXAMPLE: &'static str = "{}";
     /// A name.
     type Config = Name;
 

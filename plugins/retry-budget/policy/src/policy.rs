@@ -8,6 +8,7 @@ use crate::{Config, RetryBudget};
 impl Policy for RetryBudget {
     const NAME: &'static str = "retry_budget";
     const SCHEMA: &'static str = include_str!("../../schema.json");
+    const EXAMPLE: &'static str = include_str!("../../example.json");
     type Config = Config;
 
     fn read(document: Document) -> Result<Config, Errors> {

@@ -8,6 +8,7 @@ use crate::{Config, SecurityHeaders};
 impl Policy for SecurityHeaders {
     const NAME: &'static str = "security_headers";
     const SCHEMA: &'static str = include_str!("../../schema.json");
+    const EXAMPLE: &'static str = include_str!("../../example.json");
     type Config = Config;
 
     fn instance(config: &Config) -> &Name {

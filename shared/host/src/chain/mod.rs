@@ -56,6 +56,10 @@ pub trait Chain: Sized + 'static {
         document.take(Self::NAME).map(Self::read).transpose()
     }
 
+    /// A configuration with which the plugins define every kind of metric; see
+    /// [`Policy::EXAMPLE`](portcullis_core::policy::Policy::EXAMPLE).
+    fn example() -> Result<Self::Config, Errors>;
+
     /// The members that [`read_member`](Self::read_member) accepts.
     fn members() -> Vec<&'static str> {
         vec![Self::NAME]

@@ -44,6 +44,10 @@ impl<A: Chain, B: Chain> Chain for Pair<A, B> {
         both(first, second).map(Some)
     }
 
+    fn example() -> Result<Self::Config, Errors> {
+        both(A::example().map(Some), B::example().map(Some))
+    }
+
     fn members() -> Vec<&'static str> {
         let mut members = A::members();
         members.extend(B::members());

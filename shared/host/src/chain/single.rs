@@ -22,6 +22,10 @@ impl<P: Plugin> Chain for P {
         P::Policy::read(document)
     }
 
+    fn example() -> Result<Self::Config, Errors> {
+        Document::parse(P::Policy::EXAMPLE.as_bytes()).and_then(P::Policy::read)
+    }
+
     fn references(config: Self::Config) -> References {
         let instance = P::Policy::instance(&config).clone();
         P::Policy::compile(config).references(&instance)

@@ -21,6 +21,7 @@ pub(crate) trait TinyConfig: DeserializeOwned + 'static {
 impl<C: TinyConfig> Policy for Tiny<C> {
     const NAME: &'static str = C::PLUGIN;
     const SCHEMA: &'static str = "{}";
+    const EXAMPLE: &'static str = "{}";
     type Config = C;
 
     fn instance(config: &C) -> &Name {

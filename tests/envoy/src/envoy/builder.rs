@@ -46,7 +46,7 @@ impl Builder {
             tls: false,
             replaceable: false,
             plugin_log_level: "info".to_owned(),
-            tool: Vec::new(),
+            tool: chosen_tool(),
             libraries: artifacts::search_path(),
         }
     }
@@ -248,6 +248,12 @@ impl Builder {
             _directory: directory,
         })
     }
+}
+
+/// The tool under which all Envoys run unless a test chooses another: the words of `PORTCULLIS_UNDER`.
+fn chosen_tool() -> Vec<OsString> {
+    let words = std::env::var("PORTCULLIS_UNDER").unwrap_or_default();
+    words.split_whitespace().map(OsString::from).collect()
 }
 
 /// Envoy did not start. Displays its log.

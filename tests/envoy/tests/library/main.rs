@@ -1,0 +1,45 @@
+//! What the library promises beyond the scenarios, on a real Envoy: it never ends the process, whatever it is configured
+//! with and whoever leaves when, and one route can have its own configuration.
+//!
+//! With the plugins in WebAssembly, these tests do nothing.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
+mod configurations;
+mod keys;
+mod panics;
+mod replies;
+mod routes;
+mod sharing;
+mod waiting;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use portcullis_scenarios::placement::Host;
+
+/// Whether this run is about WebAssembly.
+fn is_wasm() -> bool {
+    Host::chosen() == Host::Wasm
+}
+
+/// The wall clock, in seconds since the Unix epoch.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("after 1970").as_secs()
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until the condition is true.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
