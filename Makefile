@@ -17,7 +17,15 @@ WASM_BINDGEN_RUNNER := .tools/wasm-bindgen-$(WASM_BINDGEN)/bin/wasm-bindgen-test
 
 # Makes modules reproducible: the same bytes, wherever they are built.
 CARGO_HOME ?= $(HOME)/.cargo
-export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/crates
+REMAPPED := $(CARGO_HOME)/registry/src=/crates
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(REMAPPED)
+
+# The library: an Envoy on another processor needs another one (LIBRARY_TARGET=aarch64-unknown-linux-gnu, and a C compiler for
+# it, such as Debian's gcc-aarch64-linux-gnu).
+LIBRARY_TARGET ?=
+LIBRARY_OUTPUT = $${CARGO_TARGET_DIR:-target}/$(LIBRARY_TARGET)/library/libportcullis_library.so
+build-library = RUSTFLAGS='--remap-path-prefix=$(REMAPPED) --remap-path-prefix=$(CURDIR)=.' CFLAGS='-ffile-prefix-map=$(REMAPPED)' \
+    cargo build --profile library --locked -p portcullis-library $(LIBRARY_TARGET:%=--target %)
 
 # Crates without host calls. Their tests also run in Node.
 PURE := portcullis-core portcullis-table $(PACKAGES:%=%-policy)
@@ -68,8 +76,8 @@ build: toolchain ## Build the modules into dist
 	@mkdir -p dist
 	@cargo run --quiet --locked -p portcullis-trim -- dist $(PACKAGES:%=%-module)
 	$(call say,Building the library)
-	@cargo build --profile library --locked -p portcullis-library
-	@cp "$${CARGO_TARGET_DIR:-target}/library/libportcullis_library.so" dist/libportcullis.so
+	@$(build-library)
+	@cp "$(LIBRARY_OUTPUT)" dist/libportcullis.so.new && mv dist/libportcullis.so.new dist/libportcullis.so
 	@cd dist && for file in $(PLUGINS:%=%.wasm) libportcullis.so; do sha256sum $$file > $$file.sha256; done
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)

@@ -14,7 +14,6 @@ use portcullis_dynamic_module::process;
 #[test]
 fn the_monotonic_clock_advances_with_time() {
     let before = process::monotonic();
-    assert!(before < Nanos::from_secs(600), "it starts with the process");
     thread::sleep(Duration::from_millis(20));
     let passed = process::monotonic() - before;
     assert!(passed >= Nanos::from_millis(20));
