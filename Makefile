@@ -17,7 +17,15 @@ WASM_BINDGEN_RUNNER := .tools/wasm-bindgen-$(WASM_BINDGEN)/bin/wasm-bindgen-test
 
 # Makes modules reproducible: the same bytes, wherever they are built.
 CARGO_HOME ?= $(HOME)/.cargo
-export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)/registry/src=/crates
+REMAPPED := $(CARGO_HOME)/registry/src=/crates
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(REMAPPED)
+
+# The library: an Envoy on another processor needs another one (LIBRARY_TARGET=aarch64-unknown-linux-gnu, and a C compiler for
+# it, such as Debian's gcc-aarch64-linux-gnu).
+LIBRARY_TARGET ?=
+LIBRARY_OUTPUT = $${CARGO_TARGET_DIR:-target}/$(LIBRARY_TARGET)/library/libportcullis_library.so
+build-library = RUSTFLAGS='--remap-path-prefix=$(REMAPPED) --remap-path-prefix=$(CURDIR)=.' CFLAGS='-ffile-prefix-map=$(REMAPPED)' \
+    cargo build --profile library --locked -p portcullis-library $(LIBRARY_TARGET:%=--target %)
 
 # Crates without host calls. Their tests also run in Node.
 PURE := portcullis-core portcullis-table $(PACKAGES:%=%-policy)
@@ -68,8 +76,8 @@ build: toolchain ## Build the modules into dist
 	@mkdir -p dist
 	@cargo run --quiet --locked -p portcullis-trim -- dist $(PACKAGES:%=%-module)
 	$(call say,Building the library)
-	@cargo build --profile library --locked -p portcullis-library
-	@cp "$${CARGO_TARGET_DIR:-target}/library/libportcullis_library.so" dist/libportcullis.so
+	@$(build-library)
+	@cp "$(LIBRARY_OUTPUT)" dist/libportcullis.so.new && mv dist/libportcullis.so.new dist/libportcullis.so
 	@cd dist && for file in $(PLUGINS:%=%.wasm) libportcullis.so; do sha256sum $$file > $$file.sha256; done
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
@@ -121,24 +129,16 @@ test-one-module: build envoy ## Run the scenarios on a real Envoy, with all plug
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@tests/run one-module
 
-# The library with plugins that panic if a request has the header x-portcullis-crash. It is not shipped.
-CRASHABLE := $${CARGO_TARGET_DIR:-target}/crashable
-.PHONY: crashable-library
-crashable-library: toolchain
-	@CARGO_PROFILE_LIBRARY_LTO=off CARGO_PROFILE_LIBRARY_CODEGEN_UNITS=16 cargo build --quiet --profile library --locked \
-	    -p portcullis-library --features panic-on-request --target-dir "$(CRASHABLE)"
-	@cp "$(CRASHABLE)/library/libportcullis_library.so" "$(CRASHABLE)/libportcullis.so"
-
-test-library: build envoy crashable-library ## Run the tests on a real Envoy with the library (minutes; not part of make test)
+test-library: build envoy ## Run the tests on a real Envoy with the library (minutes; not part of make test)
 	$(call say,Tests on a real Envoy with the library)
 	@tests/run library
 
-test-memcheck: build envoy crashable-library ## Run Envoy with the library under valgrind (an hour; needs valgrind)
+test-memcheck: build envoy ## Run Envoy with the library under valgrind (an hour; needs valgrind)
 	$(call say,Envoy with the library under valgrind)
 	@command -v valgrind > /dev/null || { echo 'valgrind is not installed (Debian: apt install valgrind)'; exit 1; }
 	@tests/run memcheck
 
-test-versions: build envoy crashable-library ## Run the scenarios on older Envoys and the newest, with both hosts (many minutes; before a release)
+test-versions: build envoy ## Run the scenarios on older Envoys and the newest, with both hosts (many minutes; before a release)
 	$(call say,Scenarios on several versions of Envoy)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@tests/run versions
@@ -183,6 +183,7 @@ validate: build envoy native ## Check every example configuration with envoy --m
 bench: build envoy ## Measure the added CPU time per request (BENCH_ARGS="--rounds 3 --only helmet,lua")
 	$(call say,Benchmarks)
 	@cargo build --quiet --release --locked --target $(TARGET) -p empty_filter
+	@cargo build --quiet --release --locked -p empty_library
 	@cargo run --quiet --release -p portcullis-envoy-tests --locked --bin bench -- $(BENCH_ARGS)
 
 size: build ## Print the sizes of the modules

@@ -1,17 +1,16 @@
 //! Envoy's description of a stream.
 
+use std::rc::Rc;
+
 use circuit_breaker_policy::Stream;
 use portcullis_host::{Error, Exchange, Property};
 
-/// A stream that reads each property from Envoy at most once.
+/// A stream whose properties Envoy is asked for as a verdict needs them.
 ///
 /// If Envoy refuses a property, the stream looks like one that no upstream has answered, or whose deadline the client
 /// chose: its verdict is neutral, which neither opens nor closes a circuit.
 pub(crate) struct EnvoyStream<'a> {
     exchange: &'a Exchange<'a>,
-    code_details: Option<Vec<u8>>,
-    flags: Option<u64>,
-    attempts: Option<Option<u32>>,
     refused: Result<(), Error>,
 }
 
@@ -19,9 +18,6 @@ impl<'a> EnvoyStream<'a> {
     pub(crate) fn new(exchange: &'a Exchange) -> Self {
         Self {
             exchange,
-            code_details: None,
-            flags: None,
-            attempts: None,
             refused: Ok(()),
         }
     }
@@ -40,36 +36,27 @@ impl<'a> EnvoyStream<'a> {
     }
 }
 
+/// The exchange remembers what it was asked for.
 impl Stream for EnvoyStream<'_> {
-    fn code_details(&mut self) -> Vec<u8> {
-        if self.code_details.is_none() {
-            let value = self.exchange.property(Property::ResponseCodeDetails);
-            let value = self.value_or(value, None);
-            self.code_details = Some(value.unwrap_or_default());
-        }
-        self.code_details.clone().unwrap_or_default()
+    fn code_details(&mut self) -> Rc<[u8]> {
+        let value = self.exchange.property(Property::ResponseCodeDetails);
+        self.value_or(value, None).unwrap_or_default()
     }
 
     fn flags(&mut self) -> u64 {
-        match self.flags {
-            Some(flags) => flags,
-            None => {
-                let flags = self.exchange.number(Property::ResponseFlags);
-                let flags = self.value_or(flags, None).unwrap_or_default();
-                *self.flags.insert(flags)
-            }
-        }
+        let flags = self.exchange.number(Property::ResponseFlags);
+        self.value_or(flags, None).unwrap_or_default()
     }
 
-    fn grpc_timeout(&mut self) -> Vec<u8> {
+    fn grpc_timeout(&mut self) -> Rc<[u8]> {
         let value = self.exchange.property(Property::GRPC_TIMEOUT);
-        self.value_or(value, Some(b"0n".to_vec()))
+        self.value_or(value, Some(Rc::from(*b"0n")))
             .unwrap_or_default()
     }
 
     fn is_internal(&mut self) -> bool {
         let value = self.exchange.property(Property::IS_INTERNAL);
-        self.value_or(value, Some(Vec::new())).is_some()
+        self.value_or(value, Some(Rc::default())).is_some()
     }
 
     fn is_upgrade(&mut self) -> bool {
@@ -78,20 +65,13 @@ impl Stream for EnvoyStream<'_> {
             self.value_or(value, refused).is_some()
         };
         has(Property::UPGRADE, None)
-            && !has(Property::CONTENT_LENGTH, Some(Vec::new()))
-            && !has(Property::TRANSFER_ENCODING, Some(Vec::new()))
+            && !has(Property::CONTENT_LENGTH, Some(Rc::default()))
+            && !has(Property::TRANSFER_ENCODING, Some(Rc::default()))
     }
 
     fn attempts(&mut self) -> Option<u32> {
-        match self.attempts {
-            Some(attempts) => attempts,
-            None => {
-                let attempts = self.exchange.number(Property::AttemptCount);
-                let attempts = self.value_or(attempts, Some(0));
-                *self
-                    .attempts
-                    .insert(attempts.and_then(|attempts| attempts.try_into().ok()))
-            }
-        }
+        let attempts = self.exchange.number(Property::AttemptCount);
+        let attempts = self.value_or(attempts, Some(0));
+        attempts.and_then(|attempts| attempts.try_into().ok())
     }
 }

@@ -76,6 +76,9 @@ impl Plugin for JwtAuth {
         }
     }
 
+    const SEES_RESPONSES: bool = false;
+    const SEES_END: bool = false;
+
     fn instance(&self) -> &Instance<Policy> {
         &self.instance
     }

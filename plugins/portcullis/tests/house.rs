@@ -70,6 +70,10 @@ fn arrows_run_downward_only() {
             &["portcullis-core", "portcullis-host", "portcullis-table"],
         );
     }
+    may(
+        root().join("plugins").join(CHAIN).join("library"),
+        &[CHAIN, "portcullis-host", "portcullis-dynamic-module"],
+    );
     may(root().join("tests/native-host"), &[]);
     for plugin in plugins() {
         let policy = format!("{}-policy", name(&plugin));

@@ -50,3 +50,18 @@ fn every_readme_leads_to_the_one_explanation_of_match() {
         assert!(matching.contains(word), "{word}");
     }
 }
+
+/// No README compares the hosts itself.
+#[test]
+fn every_readme_leads_to_the_comparison_of_the_hosts() {
+    let names = portcullis::ALL.iter().chain([&portcullis::ONE_MODULE]);
+    for name in names.map(|plugin| plugin.name) {
+        let readme = read(&format!("plugins/{}/README.md", name.replace('_', "-")));
+        let sentences = readme.split("\n\n");
+        let mut about_it = sentences.filter(|part| part.contains("](../../docs/hosts.md)"));
+        assert!(
+            about_it.any(|part| part.contains(&format!("`{name}`"))),
+            "{name}: the library knows the filter by this name"
+        );
+    }
+}

@@ -4,6 +4,7 @@
 
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
+use portcullis_core::time::Nanos;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
     RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
@@ -57,6 +58,8 @@ impl Plugin for RateLimit {
             counters,
         }
     }
+
+    const SEES_END: bool = false;
 
     fn instance(&self) -> &Instance<Policy> {
         &self.instance
@@ -116,8 +119,11 @@ impl Plugin for RateLimit {
         let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_response()) else {
             return Ok(Flow::Continue);
         };
-        let now = exchange.now(self.clock)?;
-        let response = exchange.response()?;
+        // Without anything to read, nothing is charged, and the time does not matter.
+        let (now, response) = match self.instance.reads_response() {
+            true => (exchange.now(self.clock)?, exchange.response()?),
+            false => (Nanos::ZERO, exchange.response_to_write()?),
+        };
         let tables = &mut self.tables.at(now);
         let events = self.instance.on_response(evaluation, response, now, tables);
         for (limit, events) in events {

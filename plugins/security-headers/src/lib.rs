@@ -53,6 +53,8 @@ impl Plugin for SecurityHeaders {
         }
     }
 
+    const SEES_END: bool = false;
+
     fn instance(&self) -> &Instance<Policy> {
         &self.instance
     }
@@ -80,15 +82,14 @@ impl Plugin for SecurityHeaders {
             stream.selection = Some(Selection::default());
             return Ok(Flow::Continue);
         }
-        let route = if self.instance.needs_route() {
-            let route = exchange.property(Property::RouteName)?;
-            route.unwrap_or_default()
-        } else {
-            Vec::new()
+        let route = match self.instance.needs_route() {
+            true => exchange.property(Property::RouteName)?,
+            false => None,
         };
+        let route = route.as_deref().unwrap_or_default();
         let selection = self
             .instance
-            .select(&Subject::new(exchange.request()?, &route));
+            .select(&Subject::new(exchange.request()?, route));
         let selection = stream.selection.insert(selection);
 
         let random = if self.instance.needs_nonce(selection) {

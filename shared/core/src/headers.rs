@@ -22,6 +22,8 @@ pub struct HeaderMap {
     /// Whether a header may be absent because a change removed it. If not, an absent header has no changes, and
     /// nothing has to be looked up.
     has_removed: bool,
+    /// Whether nobody has read the headers, so that only changes are recorded.
+    is_unread: bool,
 }
 
 /// One change to a header map.
@@ -50,12 +52,38 @@ impl Change {
 }
 
 impl HeaderMap {
-    /// A map of the given entries, without changes.
+    /// The number of headers that a policy may add before the map has to grow, if its creator leaves room for them.
+    pub const EXPECTED_CHANGES: usize = 12;
+
+    /// A map of the given entries, without changes. Spare capacity in the vector leaves room for headers to come.
     pub fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
         Self {
             entries,
             changes: Vec::new(),
             has_removed: false,
+            is_unread: false,
+        }
+    }
+
+    /// A map of headers that nobody has read: it only records changes. Use it to set and to append headers.
+    pub fn unread() -> Self {
+        Self {
+            is_unread: true,
+            ..Self::default()
+        }
+    }
+
+    /// Repeats the changes of another map, of the same message.
+    pub fn repeat(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change.clone() {
+                Change::Set(name, value) => self.set(name, value),
+                Change::Append(name, value) => self.append(name, value),
+                Change::Remove(name) => {
+                    self.remove(name);
+                }
+                Change::SetLines(name, lines) => self.set_lines(name, lines),
+            }
         }
     }
 
@@ -99,6 +127,10 @@ impl HeaderMap {
 
     /// Replaces all values of the header by this one.
     pub fn set(&mut self, name: Bytes, value: Bytes) {
+        if self.is_unread {
+            self.replace_changes(Change::Set(name, value));
+            return;
+        }
         let mut lines = self.entries.iter_mut().filter(|(other, _)| *other == name);
         let is_absent = match (lines.next(), lines.next()) {
             (Some((_, old)), None) => {
@@ -115,7 +147,7 @@ impl HeaderMap {
             }
         };
         if is_absent && !self.has_removed {
-            self.changes.push(Change::Set(name, value));
+            self.record(Change::Set(name, value));
         } else {
             self.replace_changes(Change::Set(name, value));
         }
@@ -123,13 +155,15 @@ impl HeaderMap {
 
     /// Adds one line to the header.
     pub fn append(&mut self, name: Bytes, value: Bytes) {
-        self.entries.push((name.clone(), value.clone()));
+        if !self.is_unread {
+            self.entries.push((name.clone(), value.clone()));
+        }
         let changes = self.changes.iter_mut().filter(|_| self.has_removed);
         let mut removals = changes.filter(|change| matches!(change, Change::Remove(_)));
         let removed = removals.find(|change| *change.name() == name);
         match removed {
             Some(change) => *change = Change::Set(name, value),
-            None => self.changes.push(Change::Append(name, value)),
+            None => self.record(Change::Append(name, value)),
         }
     }
 
@@ -172,11 +206,19 @@ impl HeaderMap {
         self.replace_changes(Change::SetLines(name, lines));
     }
 
+    fn record(&mut self, change: Change) {
+        if self.changes.capacity() == 0 {
+            // Most policies change a few headers or a dozen, and growing costs more than the room.
+            self.changes.reserve(Self::EXPECTED_CHANGES);
+        }
+        self.changes.push(change);
+    }
+
     /// Notes a change that takes the place of all others of its header.
     fn replace_changes(&mut self, change: Change) {
         let name = change.name();
         match self.changes.iter().position(|other| other.name() == name) {
-            None => self.changes.push(change),
+            None => self.record(change),
             Some(first) => {
                 let name = name.clone();
                 self.changes.retain(|other| *other.name() != name);

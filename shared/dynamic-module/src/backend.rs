@@ -30,7 +30,7 @@ impl Backend for Process {
     }
 
     fn steady_offset(&self) -> Result<u64, Error> {
-        Ok(process::steady_offset().get())
+        Ok(process::steady_offset())
     }
 
     fn random(&self, buffer: &mut [u8]) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! A filter: one stream of one configuration.
 
 use std::cell::OnceCell;
+use std::ptr::null_mut;
 use std::rc::Rc;
 
 use portcullis_host::{Chain, HttpStream, Next, Phase};
@@ -30,7 +31,9 @@ pub trait AnyFilter {
     fn tick(&self);
     /// A callback in this phase panicked. Decides about the message.
     fn panicked(&self, phase: Phase) -> Next;
-    /// Drops the stream.
+    /// Envoy destroys its filter. A callback that runs may keep the stream for a while, but it can wait no longer.
+    fn destroyed(&self);
+    /// Drops one of those that keep the stream.
     fn end(self: Rc<Self>);
 }
 
@@ -46,7 +49,7 @@ pub(crate) struct Filter<C: Chain> {
 
 struct Begun<C: Chain> {
     worker: Rc<Worker<C>>,
-    stream: Rc<HttpStream<C>>,
+    stream: Rc<HttpStream<C, FilterHost>>,
 }
 
 impl<C: Chain> Filter<C> {
@@ -84,7 +87,7 @@ impl<C: Chain> Filter<C> {
                 .unwrap_or_else(|| Rc::clone(&self.worker));
             // SAFETY: the filter outlives the stream, which is dropped with it.
             let host = unsafe { FilterHost::new(self.filter, Rc::clone(&worker.waiting)) };
-            let stream = HttpStream::new(Rc::clone(&worker.runner), Box::new(host));
+            let stream = HttpStream::new(Rc::clone(&worker.runner), host);
             Begun { worker, stream }
         })
     }
@@ -150,15 +153,17 @@ impl<C: Chain> AnyFilter for Filter<C> {
         self.begun().stream.panicked(phase)
     }
 
-    fn end(self: Rc<Self>) {
-        // SAFETY: the services outlive the filter.
-        let services = unsafe { &*self.services };
-        let filter = self.filter;
-        let _entered = current::enter(services, filter);
-        // A callback that runs may keep the stream for a while, but it can wait no longer.
+    fn destroyed(&self) {
         if let Some(begun) = self.begun.get() {
             begun.stream.leave_queue();
         }
+    }
+
+    fn end(self: Rc<Self>) {
+        // SAFETY: the services outlive the filter.
+        let services = unsafe { &*self.services };
+        // Envoy may have destroyed its filter already.
+        let _entered = current::enter(services, null_mut());
         drop(self);
     }
 }

@@ -3,8 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_host::backend;
-use portcullis_host::{CallId, CallResponse, Chain, Runner};
+use portcullis_host::{CallId, CallResponse, Chain, backend, configure, log_summaries};
 
 use crate::abi::{self, ConfigPtr, FilterPtr, newer};
 use crate::backend::Process;
@@ -85,7 +84,7 @@ unsafe impl<T> Sync for OfOneThread<T> {}
 impl<C: Chain> Configured<C> {
     fn new(services: Box<Services>, text: &[u8]) -> Result<Self, String> {
         let entered = current::enter(&services, std::ptr::null_mut());
-        let main = Runner::<C>::configure(text)?;
+        let main = configure::<C>(text)?;
         if main.needs_stream_end() && newer().is_none() {
             return Err(
                 "this plugin needs Envoy 1.39 or later, because earlier versions do not tell a dynamic module why a \
@@ -93,14 +92,14 @@ impl<C: Chain> Configured<C> {
                     .to_owned(),
             );
         }
-        Runner::log_summaries(&main);
+        log_summaries(&main);
         rehearsal::run::<C>();
         // SAFETY: no pointers are passed, and this is the main thread.
         let (workers, is_validating) = unsafe { (abi::concurrency(), abi::is_validation_mode()) };
         let mut chains = vec![main];
         for _ in 0..workers.max(1) {
             // The text alone decides, so it is not refused now.
-            chains.push(Runner::<C>::configure(text)?);
+            chains.push(configure::<C>(text)?);
         }
         services.complete_metrics();
         drop(entered);

@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_core::headers::Change;
+use portcullis_core::headers::{Change, HeaderMap};
 use portcullis_core::reply::Reply;
 use portcullis_host::backend::{Map, StreamHost};
 use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
@@ -35,23 +35,23 @@ impl FilterHost {
         Self { filter, waiting }
     }
 
-    fn attribute(&self, attribute: Attribute) -> Option<Vec<u8>> {
+    fn attribute(&self, attribute: Attribute) -> Option<Rc<[u8]>> {
         // SAFETY: the filter lives.
         self.text_of(|value| unsafe { abi::attribute_string(self.filter, attribute, value) })
     }
 
     /// A copy of what a call finds, unless that is empty.
-    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Vec<u8>> {
+    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Rc<[u8]>> {
         let mut value = EnvoyBuffer::EMPTY;
         if !find(&mut value) {
             return None;
         }
         // SAFETY: the call has just filled it.
         let bytes = unsafe { value.bytes() };
-        (!bytes.is_empty()).then(|| bytes.to_vec())
+        (!bytes.is_empty()).then(|| bytes.into())
     }
 
-    fn request_header(&self, name: &str) -> Option<Vec<u8>> {
+    fn request_header(&self, name: &str) -> Option<Rc<[u8]>> {
         self.text_of(|value| {
             let name = name.as_bytes().into();
             // SAFETY: the filter lives, and reads the name.
@@ -140,7 +140,7 @@ impl StreamHost for FilterHost {
         done
     }
 
-    fn text(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
+    fn text(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error> {
         Ok(match property {
             Property::RouteName => self.attribute(Attribute::XdsRouteName),
             Property::TlsVersion => self.attribute(Attribute::ConnectionTlsVersion),
@@ -257,20 +257,21 @@ impl StreamHost for FilterHost {
 fn copied(headers: &[EnvoyHeader]) -> Vec<(Bytes, Bytes)> {
     // SAFETY: Envoy has just filled the array.
     let parts = || headers.iter().map(|header| unsafe { header.parts() });
-    let size = parts().map(|(name, value)| name.len() + value.len()).sum();
-    let mut block = Vec::with_capacity(size);
+    let size: usize = parts().map(|(name, value)| name.len() + value.len()).sum();
+    // With a byte to spare, the block is shared from the start, and no slice has to convert it.
+    let mut block = Vec::with_capacity(size + 1);
     for (name, value) in parts() {
         block.extend_from_slice(name);
         block.extend_from_slice(value);
     }
     let block = Bytes::from(block);
     let mut position = 0;
-    let mut take = |bytes: &[u8]| {
+    let mut take = |length: usize| {
         let start = position;
-        position += bytes.len();
+        position += length;
         block.slice(start..position)
     };
-    parts()
-        .map(|(name, value)| (take(name), take(value)))
-        .collect()
+    let mut entries = Vec::with_capacity(headers.len() + HeaderMap::EXPECTED_CHANGES);
+    entries.extend(parts().map(|(name, value)| (take(name.len()), take(value.len()))));
+    entries
 }

@@ -8,6 +8,8 @@
 )]
 
 use std::ffi::{c_char, c_void};
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
 use std::rc::Rc;
@@ -110,7 +112,7 @@ pub unsafe fn route_config_new(
         let name = String::from_utf8_lossy(name);
         let created = create(&name, NewRouteConfig(text));
         if created.is_none() {
-            unknown("per_route_config_name", &name);
+            unknown("filter_name", &name);
         }
         created.flatten()
     });
@@ -225,14 +227,44 @@ pub unsafe fn filter_destroy(filter: *const c_void) {
     }
     // SAFETY: it comes from `filter_new`, and Envoy does not use it any more.
     let stream = unsafe { Box::from_raw(filter.cast_mut().cast::<Stream>()) };
-    caught(|| stream.end());
+    let stream = Kept::new(*stream);
+    caught(|| stream.destroyed());
 }
 
-/// The stream of a filter; `None` if it could not be created, of which Envoy takes no notice. The caller keeps it alive,
-/// because Envoy may destroy the filter during a callback.
-unsafe fn stream(filter: *const c_void) -> Option<Stream> {
-    // SAFETY: it is null, or comes from `filter_new`.
-    unsafe { filter.cast::<Stream>().as_ref().map(Rc::clone) }
+/// A stream for the time of a callback, during which Envoy may destroy its filter. The last one that keeps the stream ends
+/// it.
+struct Kept(ManuallyDrop<Stream>);
+
+impl Kept {
+    fn new(stream: Stream) -> Self {
+        Self(ManuallyDrop::new(stream))
+    }
+}
+
+impl Deref for Kept {
+    type Target = dyn AnyFilter;
+
+    fn deref(&self) -> &Self::Target {
+        &**self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses the value afterwards.
+        let stream = unsafe { ManuallyDrop::take(&mut self.0) };
+        caught(|| stream.end());
+    }
+}
+
+/// The stream of a filter; `None` if it could not be created, of which Envoy takes no notice.
+///
+/// # Safety
+/// The pointer is null, or comes from [`filter_new`], and the filter is not yet destroyed.
+unsafe fn stream(filter: *const c_void) -> Option<Kept> {
+    // SAFETY: as above.
+    let stream = unsafe { filter.cast::<Stream>().as_ref()? };
+    Some(Kept::new(Rc::clone(stream)))
 }
 
 /// The request's headers have arrived.
@@ -300,7 +332,7 @@ pub unsafe fn filter_scheduled(filter: *const c_void) {
 ///
 /// # Safety
 /// The filter lives.
-unsafe fn decided(next: Option<Next>, stream: &Stream, phase: Phase, envoy: FilterPtr) -> u32 {
+unsafe fn decided(next: Option<Next>, stream: &Kept, phase: Phase, envoy: FilterPtr) -> u32 {
     let next = next.or_else(|| caught(|| stream.panicked(phase)));
     match next {
         Some(Next::Continue) => status::CONTINUE,
@@ -325,7 +357,7 @@ unsafe fn unavailable(envoy: FilterPtr) -> u32 {
 ///
 /// # Safety
 /// As for [`stream`].
-unsafe fn observed(filter: *const c_void, phase: Phase, callback: impl FnOnce(&Stream)) {
+unsafe fn observed(filter: *const c_void, phase: Phase, callback: impl FnOnce(&Kept)) {
     // SAFETY: as above.
     let Some(stream) = (unsafe { stream(filter) }) else {
         return;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::time::Nanos;
-use portcullis_host::{Acted, CallId, CallResponse, CallbackMonitor, Chain, Runner};
+use portcullis_host::{Acted, CallId, CallResponse, CallbackMonitor, Chain, Runner, configure};
 
+use crate::filter_host::FilterHost;
 use crate::process;
 use crate::route_config::{OfRoute, RouteConfig};
 use crate::ticker::Waiting;
@@ -20,7 +21,7 @@ const AFTER_PANIC: Duration = Duration::from_millis(200);
 
 /// A chain in one thread.
 pub(crate) struct Worker<C: Chain> {
-    pub(crate) runner: Rc<Runner<C>>,
+    pub(crate) runner: Rc<Runner<C, FilterHost>>,
     pub(crate) waiting: Rc<RefCell<Waiting>>,
     /// By the monotonic clock; `None` if nothing needs a tick.
     next_tick: Cell<Option<Nanos>>,
@@ -46,8 +47,8 @@ impl<C: Chain> Worker<C> {
         self.next_tick.get().is_some()
     }
 
-    /// The chain for a route with this configuration; `None` if it is not for this chain of plugins. Returns also
-    /// whether it is new in this thread.
+    /// The chain for a route with this configuration, and whether it is new in this thread; `None` if the configuration is
+    /// for another chain of plugins.
     pub(crate) fn of_route(&self, route: &Arc<RouteConfig>) -> Option<(Rc<Self>, bool)> {
         if let Some(known) = self.routes.borrow().get(&route.id) {
             return known.value.clone().map(|worker| (worker, false));
@@ -69,7 +70,7 @@ impl<C: Chain> Worker<C> {
             return None;
         }
         // It was read before, and the text alone decides.
-        Runner::<C>::configure(&route.text).ok().map(Self::new)
+        configure::<C>(&route.text).ok().map(Self::new)
     }
 
     /// Ticks if that is due. Workers have no timer.

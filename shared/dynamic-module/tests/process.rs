@@ -14,7 +14,6 @@ use portcullis_dynamic_module::process;
 #[test]
 fn the_monotonic_clock_advances_with_time() {
     let before = process::monotonic();
-    assert!(before < Nanos::from_secs(600), "it starts with the process");
     thread::sleep(Duration::from_millis(20));
     let passed = process::monotonic() - before;
     assert!(passed >= Nanos::from_millis(20));
@@ -39,7 +38,7 @@ fn the_wall_clock_is_that_of_the_system() {
 #[test]
 fn all_workers_read_the_same_steady_clock() {
     let offset = process::steady_offset();
-    let steady = offset + process::monotonic();
+    let steady = Nanos::new(process::monotonic().get().wrapping_add(offset));
     let wall = process::wall();
     assert!(wall - steady < Nanos::SECOND);
     assert!(steady - wall < Nanos::SECOND);

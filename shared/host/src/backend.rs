@@ -9,6 +9,7 @@
 //! Envoy through the traits of this file.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -126,7 +127,7 @@ pub trait StreamHost {
     fn change(&self, map: Map, changes: &[Change]) -> Result<(), Error>;
 
     /// A property that is text; `None` when it has no value.
-    fn text(&self, property: Property) -> Result<Option<Vec<u8>>, Error>;
+    fn text(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error>;
 
     /// A property that is a number; `None` when it has no value.
     fn number(&self, property: Property) -> Result<Option<u64>, Error>;

@@ -1,7 +1,7 @@
 //! One request or response, as a plugin sees it.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -27,10 +27,12 @@ pub struct Exchange<'a> {
     phase: Phase,
     is_request_complete: bool,
     headers: Option<HeaderMap>,
+    /// The changes of headers that no plugin has read yet.
+    unread: HeaderMap,
     /// Whether the headers are those of a reply that is not yet sent, so that Envoy does not have them.
     is_own_reply: bool,
-    texts: RefCell<Vec<(Property, Option<Vec<u8>>)>>,
-    numbers: RefCell<Vec<(Property, Option<u64>)>>,
+    texts: Known<Option<Rc<[u8]>>>,
+    numbers: Known<Option<u64>>,
     /// By the monotonic clock.
     time: Cell<Option<Nanos>>,
     filter_state: Vec<(&'static str, Vec<u8>)>,
@@ -40,6 +42,47 @@ pub struct Exchange<'a> {
     pub(crate) misses_response: bool,
     /// The first failure of a plugin that depends on learning how streams end.
     pub(crate) end_failure: Option<Error>,
+}
+
+/// The properties that Envoy was asked for in one callback. The most frequent ones have a place of their own, because a
+/// vector would cost an allocation.
+struct Known<T> {
+    frequent: [OnceCell<T>; Property::FREQUENT],
+    others: RefCell<Vec<(Property, T)>>,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self {
+            frequent: [const { OnceCell::new() }; Property::FREQUENT],
+            others: RefCell::default(),
+        }
+    }
+}
+
+impl<T: Clone> Known<T> {
+    fn get(&self, property: Property, ask: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let place = property.place().and_then(|place| self.frequent.get(place));
+        if let Some(value) = place.and_then(OnceCell::get) {
+            return Ok(value.clone());
+        }
+        let others = self.others.borrow();
+        if let Some((_, value)) = others.iter().find(|(known, _)| *known == property) {
+            return Ok(value.clone());
+        }
+        drop(others);
+        let value = ask()?;
+        self.set(property, value.clone());
+        Ok(value)
+    }
+
+    fn set(&self, property: Property, value: T) {
+        match property.place().and_then(|place| self.frequent.get(place)) {
+            // It was empty.
+            Some(place) => drop(place.set(value)),
+            None => self.others.borrow_mut().push((property, value)),
+        }
+    }
 }
 
 /// What earlier plugins of the module have [handed over](Exchange::hand_over) in one callback.
@@ -70,9 +113,10 @@ impl<'a> Exchange<'a> {
             phase,
             is_request_complete,
             headers: None,
+            unread: HeaderMap::unread(),
             is_own_reply: false,
-            texts: RefCell::default(),
-            numbers: RefCell::default(),
+            texts: Known::default(),
+            numbers: Known::default(),
             time: Cell::new(None),
             filter_state: Vec::new(),
             failures: Vec::new(),
@@ -91,18 +135,19 @@ impl<'a> Exchange<'a> {
         host: &'a dyn StreamHost,
         callbacks: &'a CallbackMonitor,
     ) -> Self {
-        let details = Some(reply.details.to_vec()).filter(|details| !details.is_empty());
-        Self {
+        let exchange = Self {
             headers: Some(headers),
             is_own_reply: true,
-            texts: RefCell::new(vec![(Property::ResponseCodeDetails, details)]),
-            numbers: RefCell::new(vec![
-                (Property::ResponseCode, Some(reply.status.into())),
-                (Property::ResponseFlags, Some(0)),
-                (Property::AttemptCount, Some(0)),
-            ]),
             ..Self::new(Phase::Response, is_request_complete, host, callbacks)
-        }
+        };
+        let details = Some(&reply.details[..]).filter(|details| !details.is_empty());
+        let texts = &exchange.texts;
+        texts.set(Property::ResponseCodeDetails, details.map(Rc::from));
+        let numbers = &exchange.numbers;
+        numbers.set(Property::ResponseCode, Some(reply.status.into()));
+        numbers.set(Property::ResponseFlags, Some(0));
+        numbers.set(Property::AttemptCount, Some(0));
+        exchange
     }
 
     /// Which callbacks Envoy makes.
@@ -138,6 +183,15 @@ impl<'a> Exchange<'a> {
         self.headers_in(Phase::Response, Map::Response)
     }
 
+    /// The headers of the response, in the response phase, only to set and to append some: the map may be empty, because
+    /// the host does not read them.
+    pub fn response_to_write(&mut self) -> Result<&mut HeaderMap, Error> {
+        if self.phase != Phase::Response {
+            return Err(Error::NotIn(self.phase));
+        }
+        Ok(self.headers.as_mut().unwrap_or(&mut self.unread))
+    }
+
     /// The trailers of the response, in the trailers phase.
     pub fn trailers(&mut self) -> Result<&mut HeaderMap, Error> {
         self.headers_in(Phase::Trailers, Map::ResponseTrailers)
@@ -163,31 +217,19 @@ impl<'a> Exchange<'a> {
 
     /// A property that is a number; `None` when it has no value.
     pub fn number(&self, property: Property) -> Result<Option<u64>, Error> {
-        let mut known = self.numbers.borrow_mut();
-        if let Some((_, value)) = known.iter().find(|(known, _)| *known == property) {
-            return Ok(*value);
-        }
-        let value = self.host.number(property)?;
-        known.push((property, value));
-        Ok(value)
+        self.numbers.get(property, || self.host.number(property))
     }
 
     /// A property that is text; `None` when it has no value.
-    pub fn property(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
+    pub fn property(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error> {
         // An earlier plugin of this module may have stored it in the same callback.
         if let Property::FilterState(wanted) = property {
             let mut stored = self.filter_state.iter();
             if let Some((_, value)) = stored.rfind(|(name, _)| *name == wanted) {
-                return Ok(Some(value.clone()));
+                return Ok(Some(value.as_slice().into()));
             }
         }
-        let mut known = self.texts.borrow_mut();
-        if let Some((_, value)) = known.iter().find(|(known, _)| *known == property) {
-            return Ok(value.clone());
-        }
-        let value = self.host.text(property)?;
-        known.push((property, value.clone()));
-        Ok(value)
+        self.texts.get(property, || self.host.text(property))
     }
 
     /// The time by a clock: the same for all plugins in this callback. If Envoy does not provide it, this is an error.
@@ -209,7 +251,11 @@ impl<'a> Exchange<'a> {
         }
         match &mut self.headers {
             Some(headers) => Ok(headers),
-            none => Ok(none.insert(HeaderMap::new(self.host.headers(map)?))),
+            none => {
+                let headers = none.insert(HeaderMap::new(self.host.headers(map)?));
+                headers.repeat(self.unread.changes());
+                Ok(headers)
+            }
         }
     }
 
@@ -236,11 +282,10 @@ impl<'a> Exchange<'a> {
             Phase::Trailers => Map::ResponseTrailers,
             Phase::RequestEnd | Phase::Log => return done,
         };
-        match &self.headers {
-            Some(headers) if !self.is_own_reply && !headers.changes().is_empty() => {
-                done.and(self.host.change(map, headers.changes()))
-            }
-            _ => done,
+        let changes = self.headers.as_ref().unwrap_or(&self.unread).changes();
+        match changes.is_empty() || self.is_own_reply {
+            true => done,
+            false => done.and(self.host.change(map, changes)),
         }
     }
 }

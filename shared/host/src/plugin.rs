@@ -54,6 +54,12 @@ pub trait Plugin: Sized + 'static {
     /// each request begins with [`on_error`](Self::on_error).
     const NEEDS_STREAM_END: bool = false;
 
+    /// Whether [`on_response`](Self::on_response) does anything.
+    const SEES_RESPONSES: bool = true;
+
+    /// Whether [`on_log`](Self::on_log) does anything.
+    const SEES_END: bool = true;
+
     /// Something failed in the phase of the exchange. The plugin counts it, and decides how the stream goes on. It
     /// may still change an [undecided](Failure::Undecided) exchange.
     ///

@@ -1,5 +1,7 @@
 //! The properties of a request that matchers and keys use.
 
+use std::rc::Rc;
+
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs, Request};
 use portcullis_core::matcher::Subject;
 
@@ -11,10 +13,10 @@ use crate::property::Property;
 /// because Envoy then chooses the route again.
 #[derive(Debug, Default)]
 pub struct RequestAttributes {
-    route: Vec<u8>,
-    remote_address: Vec<u8>,
-    claims: Vec<u8>,
-    cluster: Vec<u8>,
+    route: Option<Rc<[u8]>>,
+    remote_address: Option<Rc<[u8]>>,
+    claims: Option<Rc<[u8]>>,
+    cluster: Option<Rc<[u8]>>,
 }
 
 impl RequestAttributes {
@@ -23,7 +25,7 @@ impl RequestAttributes {
     pub fn fetch(exchange: &Exchange, needs: Needs) -> Result<Self, Error> {
         let fetch = |needed: bool, property| {
             let value = needed.then(|| exchange.property(property)).transpose()?;
-            Ok(value.flatten().unwrap_or_default())
+            Ok(value.flatten())
         };
         Ok(Self {
             route: fetch(needs.route, Property::RouteName)?,
@@ -35,16 +37,16 @@ impl RequestAttributes {
 
     /// The name of the route.
     pub fn route(&self) -> &[u8] {
-        &self.route
+        self.route.as_deref().unwrap_or_default()
     }
 
     /// The request with these headers, for matchers and keys.
     pub fn request<'a>(&'a self, subject: &'a Subject<'a>) -> Request<'a> {
         Request {
             subject,
-            remote_address: &self.remote_address,
-            claims: &self.claims,
-            cluster: &self.cluster,
+            remote_address: self.remote_address.as_deref().unwrap_or_default(),
+            claims: self.claims.as_deref().unwrap_or_default(),
+            cluster: self.cluster.as_deref().unwrap_or_default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_core::config::Document;
 use portcullis_core::time::Nanos;
 
-use crate::backend::backend;
+use crate::backend::{StreamHost, backend};
 use crate::callback_monitor::CallbackMonitor;
 use crate::chain::{Chain, flow_after};
 use crate::error::{Error, Failure};
@@ -31,10 +31,10 @@ const SLICE_REQUESTS: usize = 32;
 
 /// A configured chain in one worker. Streams keep the one that they began with, so a new configuration does not change
 /// a request in progress.
-pub struct Runner<C: Chain> {
+pub struct Runner<C: Chain, H: StreamHost> {
     pub(crate) chain: C,
     pub(crate) callbacks: CallbackMonitor,
-    pub(crate) waiting: WaitQueue<HttpStream<C>>,
+    pub(crate) waiting: WaitQueue<HttpStream<C, H>>,
     warnings: WarningLimiter,
 }
 
@@ -47,29 +47,29 @@ pub struct Acted {
     pub next_tick: Option<Duration>,
 }
 
-impl<C: Chain> Runner<C> {
-    /// Reads the configuration and creates the chain.
-    ///
-    /// # Errors
-    /// All errors in the configuration, one on each line.
-    pub fn configure(text: &[u8]) -> Result<C, String> {
-        let config = Document::parse(text).and_then(C::read);
-        config.map(C::new).map_err(|errors| errors.to_string())
-    }
+/// Reads a configuration and creates its chain.
+///
+/// # Errors
+/// All errors in the configuration, one on each line.
+pub fn configure<C: Chain>(text: &[u8]) -> Result<C, String> {
+    let config = Document::parse(text).and_then(C::read);
+    config.map(C::new).map_err(|errors| errors.to_string())
+}
 
-    /// Writes one line for each plugin of the chain to the log.
-    pub fn log_summaries(chain: &C) {
-        for summary in chain.summaries() {
-            log::info!(
-                "portcullis {} {} \"{}\": {}",
-                summary.plugin,
-                env!("CARGO_PKG_VERSION"),
-                summary.instance,
-                summary.description,
-            );
-        }
+/// Writes one line for each plugin of a chain to the log.
+pub fn log_summaries<C: Chain>(chain: &C) {
+    for summary in chain.summaries() {
+        log::info!(
+            "portcullis {} {} \"{}\": {}",
+            summary.plugin,
+            env!("CARGO_PKG_VERSION"),
+            summary.instance,
+            summary.description,
+        );
     }
+}
 
+impl<C: Chain, H: StreamHost> Runner<C, H> {
     /// Runs a chain in this worker.
     pub fn new(chain: C, callbacks: CallbackMonitor) -> Self {
         Self {

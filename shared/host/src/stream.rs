@@ -29,9 +29,9 @@ pub enum Next {
 }
 
 /// One HTTP stream.
-pub struct HttpStream<C: Chain> {
-    runner: Rc<Runner<C>>,
-    host: Box<dyn StreamHost>,
+pub struct HttpStream<C: Chain, H: StreamHost> {
+    runner: Rc<Runner<C, H>>,
+    host: H,
     state: RefCell<C::Stream>,
     /// Whether the whole request has arrived, as far as Envoy has reported.
     is_request_complete: Cell<bool>,
@@ -52,9 +52,9 @@ struct Observed {
     failed: Option<Error>,
 }
 
-impl<C: Chain> HttpStream<C> {
+impl<C: Chain, H: StreamHost> HttpStream<C, H> {
     /// A stream that begins.
-    pub fn new(runner: Rc<Runner<C>>, host: Box<dyn StreamHost>) -> Rc<Self> {
+    pub fn new(runner: Rc<Runner<C, H>>, host: H) -> Rc<Self> {
         Rc::new(Self {
             runner,
             host,
@@ -82,6 +82,9 @@ impl<C: Chain> HttpStream<C> {
 
     /// The response's headers have arrived.
     pub fn response_headers(&self) -> Next {
+        if !self.runner.chain.sees_responses() {
+            return Next::Continue;
+        }
         let flow = self.run(&mut self.exchange(Phase::Response), C::on_response);
         self.update_observed(|observed| observed.response = true);
         let Flow::Reply(reply) = flow else {
@@ -101,6 +104,9 @@ impl<C: Chain> HttpStream<C> {
     /// The stream has ended.
     pub fn log(&self) {
         self.leave_queue();
+        if !self.runner.chain.sees_end() {
+            return;
+        }
         let mut exchange = self.exchange(Phase::Log);
         exchange.misses_response = self.observed.get().is_some_and(|it| !it.response);
         self.run(&mut exchange, |chain, stream, exchange| {
@@ -173,7 +179,7 @@ impl<C: Chain> HttpStream<C> {
         let mut exchange = Exchange::new(
             Phase::Request,
             is_complete,
-            &*self.host,
+            &self.host,
             &self.runner.callbacks,
         );
         self.run(&mut exchange, C::on_request)
@@ -204,13 +210,16 @@ impl<C: Chain> HttpStream<C> {
 
     /// The reply after it has passed the plugins that the request has reached, as Envoy would let it pass.
     fn passed_reply(&self, reply: Reply) -> Reply {
-        let is_grpc = own_reply::is_grpc(&*self.host);
+        if !self.runner.chain.sees_responses() {
+            return reply;
+        }
+        let is_grpc = own_reply::is_grpc(&self.host);
         let headers = own_reply::headers(&reply, is_grpc);
         let mut exchange = Exchange::own_reply(
             headers,
             &reply,
             self.is_request_complete.get(),
-            &*self.host,
+            &self.host,
             &self.runner.callbacks,
         );
         match self.run(&mut exchange, C::on_response) {
@@ -268,7 +277,7 @@ impl<C: Chain> HttpStream<C> {
         Exchange::new(
             phase,
             self.is_request_complete.get(),
-            &*self.host,
+            &self.host,
             &self.runner.callbacks,
         )
     }
@@ -290,7 +299,7 @@ impl<C: Chain> HttpStream<C> {
 }
 
 /// The back end drops the stream after its end, on which a chain may depend.
-impl<C: Chain> Drop for HttpStream<C> {
+impl<C: Chain, H: StreamHost> Drop for HttpStream<C, H> {
     fn drop(&mut self) {
         self.leave_queue();
         if let Some(observed) = self.observed.get()

@@ -32,13 +32,13 @@ thread_local! {
 pub(crate) struct StreamContext<C: Chain> {
     id: u32,
     /// `None` if Envoy never configured the module: nothing passes then.
-    stream: Option<Rc<HttpStream<C>>>,
+    stream: Option<Rc<HttpStream<C, ContextStream>>>,
     has_refused: bool,
 }
 
 impl<C: Chain> StreamContext<C> {
-    pub(crate) fn new(id: u32, runner: Option<Rc<Runner<C>>>) -> Self {
-        let stream = runner.map(|runner| HttpStream::new(runner, Box::new(ContextStream(id))));
+    pub(crate) fn new(id: u32, runner: Option<Rc<Runner<C, ContextStream>>>) -> Self {
+        let stream = runner.map(|runner| HttpStream::new(runner, ContextStream(id)));
         Self {
             id,
             stream,

@@ -2,6 +2,7 @@
 //! each followed by a NUL. Numbers have 32 bits, little-endian.
 
 use bytes::Bytes;
+use portcullis_core::headers::HeaderMap;
 
 /// Decodes a header map. The entries share the memory of `block`. `None` if it is malformed, which a correct host
 /// never causes.
@@ -25,7 +26,7 @@ pub(crate) fn decode(block: Vec<u8>) -> Option<Vec<(Bytes, Bytes)>> {
         position = end + 1;
         Some(bytes)
     };
-    let mut entries = Vec::with_capacity(count);
+    let mut entries = Vec::with_capacity(count.saturating_add(HeaderMap::EXPECTED_CHANGES));
     for entry in sizes.chunks_exact(8) {
         let (name, value) = entry.split_first_chunk::<4>()?;
         entries.push((take(*name)?, take(*value.first_chunk()?)?));

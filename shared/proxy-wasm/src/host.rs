@@ -1,5 +1,7 @@
 //! The calls of plugins, as host calls.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use portcullis_core::headers::Change;
 use portcullis_core::reply::Reply;
@@ -141,22 +143,12 @@ impl StreamHost for ContextStream {
         done
     }
 
-    fn text(&self, property: Property) -> Result<Option<Vec<u8>>, Error> {
-        let value = match property {
-            Property::RequestHeader(name) => {
-                abi::property(&[b"request\0headers\0", name.as_bytes()].concat())
-            }
-            property => abi::property(path(property).as_bytes()),
-        };
-        match value {
-            Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
-            Err(Status::NotFound) => Ok(None),
-            Err(status) => Err(Error::of("proxy_get_property")(status)),
-        }
+    fn text(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error> {
+        Ok(bytes(property)?.map(Rc::from))
     }
 
     fn number(&self, property: Property) -> Result<Option<u64>, Error> {
-        let Some(value) = self.text(property)? else {
+        let Some(value) = bytes(property)? else {
             return Ok(None);
         };
         let bytes = value.try_into().map_err(|_| Error::Malformed)?;
@@ -214,6 +206,21 @@ fn kind(map: Map) -> MapKind {
         Map::Request => MapKind::RequestHeaders,
         Map::Response => MapKind::ResponseHeaders,
         Map::ResponseTrailers => MapKind::ResponseTrailers,
+    }
+}
+
+/// The bytes of a property; `None` when it has no value.
+fn bytes(property: Property) -> Result<Option<Vec<u8>>, Error> {
+    let value = match property {
+        Property::RequestHeader(name) => {
+            abi::property(&[b"request\0headers\0", name.as_bytes()].concat())
+        }
+        property => abi::property(path(property).as_bytes()),
+    };
+    match value {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(Status::NotFound) => Ok(None),
+        Err(status) => Err(Error::of("proxy_get_property")(status)),
     }
 }
 

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use portcullis_core::headers::HeaderMap;
 use portcullis_host::{
     Acted, CallId, CallResponse, CallbackMonitor, Chain, Error, Runner, TICK_WHILE_WOKEN, backend,
+    configure, log_summaries,
 };
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::abi::{self, MapKind};
 use crate::context::StreamContext;
-use crate::host::{Envoy, act_on};
+use crate::host::{ContextStream, Envoy, act_on};
 use crate::timer::{FIRST_TICK, tick_after};
 use crate::{header_codec, logger};
 
@@ -25,15 +26,15 @@ pub fn start<C: Chain>() {
 struct Root<C: Chain> {
     id: u32,
     /// `None` before the first configuration.
-    runner: Option<Rc<Runner<C>>>,
+    runner: Option<Rc<Runner<C, ContextStream>>>,
 }
 
 impl<C: Chain> Root<C> {
     fn configure(&mut self) -> Result<(), String> {
         let text = abi::plugin_configuration()
             .map_err(|status| format!("the configuration could not be read: {status:?}"))?;
-        let chain = Runner::<C>::configure(&text)?;
-        Runner::log_summaries(&chain);
+        let chain = configure::<C>(&text)?;
+        log_summaries(&chain);
         let callbacks = match chain.tick_period() {
             Some(_) => CallbackMonitor::with_timer(self.start_timer()),
             None => CallbackMonitor::default(),

@@ -72,9 +72,9 @@ pub fn library() -> PathBuf {
     search_path().join("libportcullis.so")
 }
 
-/// The library whose plugins panic on request, from `make test-library`.
+/// The library whose plugins panic on request, which is built with the tests.
 pub fn crashable_library() -> PathBuf {
-    target().join("crashable/libportcullis.so")
+    target().join("debug/examples/libportcullis_crashable.so")
 }
 
 /// The built module of a plugin: `dist/security_headers.wasm` for `security-headers`.
@@ -86,6 +86,11 @@ pub fn module(plugin: &str) -> PathBuf {
 /// The module that does nothing, from `make bench`.
 pub fn empty_filter() -> PathBuf {
     unshipped("empty_filter")
+}
+
+/// The folder of the library that does nothing, `libempty_library.so`, from `make bench`.
+pub fn empty_library() -> PathBuf {
+    target().join("release")
 }
 
 /// The module that stands in for jwt-auth, from `make test-envoy`.

@@ -105,7 +105,7 @@ impl LibraryFilter {
         }
     }
 
-    /// The same plugin of the library that panics on request, from `make test-library`.
+    /// The same plugin of the library that panics on request, which is built with the tests.
     pub fn crashable(name: &str) -> Self {
         Self {
             is_crashable: true,
@@ -140,7 +140,7 @@ impl HttpFilter for LibraryFilter {
         };
         assert!(
             library.is_file(),
-            "{} does not exist: run `make build` (for the one that panics `make test-library`)",
+            "{} does not exist: run `make build` (for the one that panics `tests/run build`)",
             library.display()
         );
         json!({

@@ -53,7 +53,10 @@ fn find(value: &Value, found: &mut Vec<Plugin>) -> Result<(), String> {
     }
     if value.get("dynamic_module_config").is_some() {
         let configuration = value.pointer("/filter_config/value");
-        found.push(plugin(value.get("filter_name"), configuration.map(text))?);
+        // A filter, or the configuration of a route.
+        let names = ["filter_name", "per_route_config_name"];
+        let name = names.iter().find_map(|name| value.get(name));
+        found.push(plugin(name, configuration.map(text))?);
     }
     match value.get("kind").and_then(Value::as_str) {
         Some("WasmPlugin") => {
@@ -135,8 +138,12 @@ fn is_connection_manager(value: &Value) -> bool {
         || value.get("http_filters").is_some()
 }
 
+/// A text as it is, and anything else as JSON, which is what a plugin in the library receives of a `Struct`.
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
 }
 
 /// `place` is a path or URL of the module, or a reference to an image.
@@ -185,6 +192,25 @@ filters:
         assert_eq!(
             found(text),
             [pair("rate-limit", "{\"a\": 1}"), pair("jwt-auth", "{}")]
+        );
+    }
+
+    #[test]
+    fn filters_of_the_library_and_configurations_of_routes_are_found() {
+        let text = "
+filters:
+  - {dynamic_module_config: {name: portcullis}, filter_name: rate_limit, filter_config: {value: '{\"a\": 1}'}}
+route:
+  dynamic_module_config: {name: portcullis}
+  per_route_config_name: rate_limit
+  filter_config: {value: {a: 2}}
+";
+        assert_eq!(
+            found(text),
+            [
+                pair("rate-limit", "{\"a\": 1}"),
+                pair("rate-limit", "{\"a\":2}")
+            ]
         );
     }
 

@@ -20,7 +20,7 @@ struct Exception {
     reason: &'static str,
 }
 
-const EXCEPTIONS: [Exception; 3] = [
+const EXCEPTIONS: [Exception; 4] = [
     Exception {
         tests: "capabilities::",
         applies: |place| place.host == Host::Library,
@@ -30,6 +30,11 @@ const EXCEPTIONS: [Exception; 3] = [
         tests: "contract::what_filters_know_outlives_a_crash",
         applies: |place| place.host == Host::Library,
         reason: "it is about a VM that dies with its pending requests; a panic in the library ends one request",
+    },
+    Exception {
+        tests: "jwt_auth::the_gauges_of_removed_documents_are_0",
+        applies: |place| place.host == Host::Library && place.envoy < (1, 39),
+        reason: "before 1.39, a library can set a gauge only during a request, and a removed filter has none",
     },
     Exception {
         tests: "retry_budget::a_query_is_retried",
@@ -54,30 +59,22 @@ pub(crate) fn assert_current<'a>(tests: impl Iterator<Item = &'a str> + Clone) {
     }
 }
 
-/// The plugins that refuse every configuration there, with the beginning of what they log.
-const REFUSING: [(&str, &str); 2] = [
-    (
-        "circuit_breaker",
-        "portcullis circuit-breaker: configuration refused:",
-    ),
-    (
-        "retry_budget",
-        "portcullis retry-budget: configuration refused:",
-    ),
-];
+/// Before Envoy 1.39, these plugins of the library refuse every configuration, because Envoy does not say why a stream
+/// ended.
+const REFUSING: [&str; 2] = ["circuit_breaker", "retry_budget"];
+/// A part of what they log then.
+const REFUSAL: &str = "this plugin needs Envoy 1.39 or later";
 
-/// The log of the first of the filters that refuses its configuration there, whatever it is; `None` if all work. Before
-/// 1.39, Envoy does not tell a library the flags, the details and the attempts of a response.
+/// A part of the log if one of the filters refuses every configuration in that place; `None` if all work.
 pub(crate) fn refusal(filters: &[Filter], place: Place) -> Option<&'static str> {
     if place.host == Host::Wasm || place.envoy >= (1, 39) {
         return None;
     }
-    let mut modules = filters.iter().filter_map(|filter| match filter {
-        Filter::Plugin { module, .. } | Filter::CrashablePlugin { module, .. } => Some(*module),
-        _ => None,
-    });
-    modules.find_map(|module| {
-        let refusing = REFUSING.iter().find(|(name, _)| *name == module);
-        refusing.map(|(_, log)| *log)
-    })
+    let is_refusing = |filter: &Filter| match filter {
+        Filter::Plugin { module, .. } | Filter::CrashablePlugin { module, .. } => {
+            REFUSING.contains(module)
+        }
+        _ => false,
+    };
+    filters.iter().any(is_refusing).then_some(REFUSAL)
 }

@@ -3,7 +3,7 @@
 use crate::plugin::Plugin;
 use crate::yaml::Node;
 
-/// A WebAssembly plugin, from Portcullis or another vendor.
+/// A plugin in WebAssembly or in a native library, from Portcullis or another vendor.
 #[derive(Debug)]
 pub(crate) struct FoundPlugin<'a> {
     /// The name that its author gave it.
@@ -28,6 +28,8 @@ pub(crate) struct FoundPlugin<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Platform {
     Envoy,
+    /// Envoy, with the plugin in the native library.
+    Library,
     Istio,
     Gateway,
 }
@@ -59,6 +61,8 @@ pub(crate) enum Vm<'a> {
     Named(&'a str),
     /// A VM of its own.
     Own,
+    /// None: the library keeps its state in the process.
+    Process,
 }
 
 /// All plugins in a document, at any depth.
@@ -85,6 +89,9 @@ fn walk<'a>(node: &'a Node, mut context: Context<'a>, found: &mut Vec<FoundPlugi
         }
         if node.at(&["vm_config", "code"]).is_some() {
             found.push(in_envoy(node, context));
+        }
+        if let Some(module) = node.get("dynamic_module_config") {
+            found.push(in_library(node, module, context));
         }
         match node.text_at(&["kind"]) {
             Some("WasmPlugin") => found.extend(in_istio(node, node.get("spec"))),
@@ -138,6 +145,43 @@ fn in_envoy<'a>(node: &'a Node, context: Context<'a>) -> FoundPlugin<'a> {
         is_remote: node.at(&["vm_config", "code", "remote"]).is_some(),
         vm: Vm::Named(node.text_at(&["vm_config", "vm_id"]).unwrap_or_default()),
         manager: context.manager,
+    }
+}
+
+/// `DynamicModuleFilter`, or `DynamicModuleFilterPerRoute` for one route.
+fn in_library<'a>(node: &'a Node, module: &Node, context: Context<'a>) -> FoundPlugin<'a> {
+    // The second is an older name of the first, for routes.
+    let names = [
+        node.text_at(&["filter_name"]),
+        node.text_at(&["per_route_config_name"]),
+    ];
+    let name = names.into_iter().flatten().next();
+    let file = module.text_at(&["module", "local", "filename"]);
+    let is_ours = module.text_at(&["name"]) == Some("portcullis")
+        || file.is_some_and(|file| file.ends_with("/libportcullis.so"));
+    FoundPlugin {
+        label: first(&[name, context.filter]),
+        plugin: name
+            .filter(|_| is_ours)
+            .and_then(Plugin::named_in_snake_case),
+        line: node.line,
+        configuration: library_configuration(node.get("filter_config")),
+        platform: Platform::Library,
+        failure: Failure::Closed,
+        failure_line: node.line,
+        is_remote: false,
+        vm: Vm::Process,
+        manager: context.manager,
+    }
+}
+
+/// As for WebAssembly, except that Envoy converts a `Struct` to JSON.
+fn library_configuration(configuration: Option<&Node>) -> Configuration<'_> {
+    let kind = configuration.and_then(|message| message.text_at(&["@type"]));
+    let is_struct = kind.is_some_and(|kind| kind.ends_with("/google.protobuf.Struct"));
+    match configuration.filter(|_| is_struct) {
+        Some(message) => value(message.get("value")),
+        None => envoy_configuration(configuration),
     }
 }
 

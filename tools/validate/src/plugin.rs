@@ -38,6 +38,11 @@ impl Plugin {
         Self::all().find(|plugin| plugin.name() == name)
     }
 
+    /// The plugin of this name with underscores, as the native library knows it.
+    pub(crate) fn named_in_snake_case(name: &str) -> Option<Self> {
+        Self::all().find(|plugin| plugin.0.name == name)
+    }
+
     /// The plugin that gives its name to a module file, an image, a filter or a `root_id`. The name may have the
     /// prefix `portcullis-` and a version as a suffix.
     pub(crate) fn called(name: &str) -> Option<Self> {

@@ -105,7 +105,11 @@ pub(crate) fn breaker(
     if is_none_in_sight || others.any(|(_, other)| other == name) {
         return None;
     }
+    let place = match vm {
+        Vm::Process => "in the library",
+        Vm::Named(_) | Vm::Own => "with this vm_id",
+    };
     Some(format!(
-        "{name:?} is not a breaker of a circuit-breaker with this vm_id: retries continue without it"
+        "{name:?} is not a breaker of a circuit-breaker {place}: retries continue without it"
     ))
 }

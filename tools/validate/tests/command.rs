@@ -53,6 +53,11 @@ fn policies_of_envoy_gateway_have_lines_and_paths() {
 }
 
 #[test]
+fn filters_and_routes_of_the_library_have_lines_and_paths() {
+    says_what_it_should("library.yaml");
+}
+
+#[test]
 fn a_bootstrap_has_lines_and_paths_and_warnings() {
     says_what_it_should("envoy.yaml");
 }

@@ -177,6 +177,7 @@ pub struct RateLimit {
     needs: Needs,
     needs_request: bool,
     needs_response: bool,
+    reads_response: bool,
 }
 
 #[derive(Debug)]
@@ -231,6 +232,7 @@ impl RateLimit {
             needs: Needs::default(),
             needs_request: false,
             needs_response: false,
+            reads_response: false,
         };
         let shows_limits = policy.mode == Mode::Enforce && !policy.response_headers.is_empty();
         let needs = policy.active().map(Limit::needs);
@@ -241,6 +243,13 @@ impl RateLimit {
         policy.needs_request = needs.is_some();
         policy.needs = needs.unwrap_or_default();
         policy.needs_response = needs_response;
+        policy.reads_response = policy
+            .limits
+            .iter()
+            .any(|compiled| compiled.limit.charge_response.is_some())
+            || policy
+                .response_headers
+                .contains(&ResponseHeaders::XRateLimit);
         policy
     }
 
@@ -272,6 +281,11 @@ impl RateLimit {
     /// Whether [`on_response`](Self::on_response) does anything.
     pub fn needs_response(&self) -> bool {
         self.needs_response
+    }
+
+    /// Whether [`on_response`](Self::on_response) reads the response's headers. Otherwise it only appends some.
+    pub fn reads_response(&self) -> bool {
+        self.reads_response
     }
 
     /// Values of [`SHADOW_HEADER`] for the request, one for each limit that would have denied it.

@@ -4,14 +4,14 @@
 //! limit that denied the request (of several, the one with the longest wait), then the limit with the smallest
 //! share remaining.
 
-use std::cmp::Reverse;
 use std::fmt::{Display, Write};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::config::ResponseHeaders;
 use super::cost::number;
-use super::evaluate::{Check, Evaluation};
+use super::evaluate::Evaluation;
 use super::limit::Limit;
 use super::limiter::Quota;
 use super::{Compiled, RateLimit};
@@ -29,7 +29,9 @@ const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 #[derive(Clone, Debug)]
 pub(super) struct QuotaPolicy {
     /// An item of `RateLimit-Policy`.
-    item: String,
+    item: Bytes,
+    /// The beginning of an item of `RateLimit`, up to the number that remains.
+    remaining: String,
     /// An item of `X-RateLimit-Limit`.
     x_item: String,
     /// The number of requests in both.
@@ -47,7 +49,8 @@ impl QuotaPolicy {
             let _ = write!(item, ";portcullis-burst={burst}");
         }
         Self {
-            item,
+            item: item.into(),
+            remaining: format!("\"{name}\";r="),
             x_item: format!("{requests};w={seconds};name=\"{name}\""),
             requests,
         }
@@ -98,63 +101,80 @@ impl RateLimit {
         if self.mode != Mode::Enforce || self.response_headers.is_empty() {
             return ShownLimits::default();
         }
-        let checks = evaluation.checks.iter();
-        let limits = checks.filter_map(|check| Some((self.get(check.limit)?, check)));
-        let enforcing = limits.filter(|(compiled, _)| compiled.limit.mode == Mode::Enforce);
-        ShownLimits::new(enforcing.collect())
+        let mut shown = ShownLimits {
+            limits: SmallVec::new(),
+            left: SmallVec::new(),
+        };
+        for check in &evaluation.checks {
+            let compiled = self.get(check.limit);
+            let enforcing = compiled.filter(|compiled| compiled.limit.mode == Mode::Enforce);
+            let Some(compiled) = enforcing else {
+                continue;
+            };
+            shown.limits.push(compiled);
+            if let Some(quota) = check.quota {
+                shown.left.push((compiled, quota, check.wait));
+            }
+        }
+        shown.sort();
+        shown
     }
 }
+
+/// Requests rarely have more limits than this; then showing them allocates no memory but for the values.
+const FEW: usize = 2;
 
 /// The limits that the headers show.
 #[derive(Default)]
 struct ShownLimits<'a> {
     /// In the order of the configuration.
-    limits: Vec<&'a Compiled>,
-    /// The limits whose quota is known, the tightest first.
-    left: Vec<(&'a Compiled, Quota)>,
+    limits: SmallVec<[&'a Compiled; FEW]>,
+    /// The limits whose quota is known, each with the wait of a request that it denied, the tightest first.
+    left: SmallVec<[(&'a Compiled, Quota, Nanos); FEW]>,
 }
 
-impl<'a> ShownLimits<'a> {
-    fn new(checks: Vec<(&'a Compiled, &'a Check)>) -> Self {
-        let known = checks.iter().filter_map(|(limit, check)| {
-            let quota = check.quota?;
-            Some((Reverse(check.wait), quota, *limit))
-        });
-        let mut left: Vec<_> = known.collect();
+impl ShownLimits<'_> {
+    fn sort(&mut self) {
         // The remaining shares are fractions, compared by cross-multiplication.
         let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
-        left.sort_by(|(wait, a, _), (other_wait, b, _)| {
-            wait.cmp(other_wait).then(part(*a, *b).cmp(&part(*b, *a)))
+        self.left.sort_by(|(_, a, wait), (_, b, other_wait)| {
+            let longest_first = other_wait.cmp(wait);
+            longest_first.then(part(*a, *b).cmp(&part(*b, *a)))
         });
-        Self {
-            limits: checks.iter().map(|(limit, _)| *limit).collect(),
-            left: left
-                .into_iter()
-                .map(|(_, quota, limit)| (limit, quota))
-                .collect(),
-        }
     }
 
-    /// The two fields of draft-ietf-httpapi-ratelimit-headers.
+    /// The two fields of draft-ietf-httpapi-ratelimit-headers. They are written for each request, so this formats nothing
+    /// that the configuration determines.
     fn ratelimit(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
-        let policies = join(self.limits.iter().map(|limit| &limit.quota_policy.item));
-        let limits = join(self.left.iter().map(|(limit, quota)| {
-            let mut item = format!("\"{}\";r={}", limit.limit.name, quota.remaining);
-            if quota.reset_after > Nanos::ZERO {
-                // Writing to a String does not fail.
-                let _ = write!(item, ";t={}", quota.reset_after.ceil_secs());
+        let policies = match self.limits.as_slice() {
+            [limit] => limit.quota_policy.item.clone(),
+            limits => {
+                let items = limits.iter().map(|limit| &limit.quota_policy.item);
+                join(items.map(|item| String::from_utf8_lossy(item))).into()
             }
-            item
-        }));
+        };
+        let mut limits: SmallVec<[u8; 96]> = SmallVec::new();
+        for (limit, quota, _) in &self.left {
+            if !limits.is_empty() {
+                limits.extend_from_slice(b", ");
+            }
+            limits.extend_from_slice(limit.quota_policy.remaining.as_bytes());
+            push_decimal(&mut limits, quota.remaining.into());
+            if quota.reset_after > Nanos::ZERO {
+                limits.extend_from_slice(b";t=");
+                push_decimal(&mut limits, quota.reset_after.ceil_secs());
+            }
+        }
+        let limits = Bytes::copy_from_slice(&limits);
         let fields = [(RATELIMIT_POLICY, policies), (RATELIMIT, limits)].into_iter();
         fields
             .filter(|(_, list)| !list.is_empty())
-            .map(|(name, list)| header(name, list))
+            .map(|(name, list)| (Bytes::from_static(name.as_bytes()), list))
     }
 
     /// The three headers that Envoy calls `DRAFT_VERSION_03`.
     fn x_ratelimit(&self) -> Option<XRateLimit> {
-        let (tightest, quota) = self.left.first()?;
+        let (tightest, quota, _) = self.left.first()?;
         let tightest = tightest.quota_policy.requests.to_string();
         let policies = self.limits.iter().map(|limit| &limit.quota_policy.x_item);
         Some(XRateLimit {
@@ -191,6 +211,19 @@ impl XRateLimit {
         ];
         headers.into_iter()
     }
+}
+
+/// Appends a number; the formatter takes several times as long.
+fn push_decimal(text: &mut SmallVec<[u8; 96]>, mut number: u64) {
+    let start = text.len();
+    loop {
+        text.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.get_mut(start..).unwrap_or_default().reverse();
 }
 
 fn header(name: &'static str, value: String) -> (Bytes, Bytes) {

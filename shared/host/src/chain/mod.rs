@@ -82,6 +82,12 @@ pub trait Chain: Sized + 'static {
     /// Whether a configured plugin [depends](crate::Plugin::NEEDS_STREAM_END) on learning how streams end.
     fn needs_stream_end(&self) -> bool;
 
+    /// Whether a configured plugin [sees responses](crate::Plugin::SEES_RESPONSES).
+    fn sees_responses(&self) -> bool;
+
+    /// Whether a configured plugin [sees the end](crate::Plugin::SEES_END) of streams.
+    fn sees_end(&self) -> bool;
+
     /// See [`Plugin::on_error`](crate::Plugin::on_error).
     fn on_error(
         &self,

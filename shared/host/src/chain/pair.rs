@@ -82,6 +82,16 @@ impl<A: Chain, B: Chain> Chain for Pair<A, B> {
         first || self.second.as_ref().is_some_and(B::needs_stream_end)
     }
 
+    fn sees_responses(&self) -> bool {
+        let first = self.first.as_ref().is_some_and(A::sees_responses);
+        first || self.second.as_ref().is_some_and(B::sees_responses)
+    }
+
+    fn sees_end(&self) -> bool {
+        let first = self.first.as_ref().is_some_and(A::sees_end);
+        first || self.second.as_ref().is_some_and(B::sees_end)
+    }
+
     /// The host carries out the changes of both together, so each plugin that the exchange has reached decides, and
     /// one reply is enough.
     fn on_error(

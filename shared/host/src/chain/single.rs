@@ -48,6 +48,14 @@ impl<P: Plugin> Chain for P {
         P::NEEDS_STREAM_END
     }
 
+    fn sees_responses(&self) -> bool {
+        P::SEES_RESPONSES
+    }
+
+    fn sees_end(&self) -> bool {
+        P::SEES_END
+    }
+
     fn on_error(
         &self,
         stream: &mut Self::Stream,

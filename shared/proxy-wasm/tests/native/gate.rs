@@ -188,7 +188,7 @@ impl Plugin for Witness {
         let looks = exchange.property(Property::FilterState("gate.looks"))?;
         let headers = exchange.request()?;
         headers.append("x-trace".into(), "witnessed".into());
-        headers.append("x-looks".into(), looks.unwrap_or_default().into());
+        headers.append("x-looks".into(), looks.unwrap_or_default().to_vec().into());
         Ok(Flow::Continue)
     }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -34,6 +34,7 @@ pub struct Builder {
     replaceable: bool,
     plugin_log_level: String,
     tool: Vec<OsString>,
+    libraries: PathBuf,
 }
 
 impl Builder {
@@ -46,6 +47,7 @@ impl Builder {
             replaceable: false,
             plugin_log_level: "info".to_owned(),
             tool: chosen_tool(),
+            libraries: artifacts::search_path(),
         }
     }
 
@@ -160,6 +162,15 @@ impl Builder {
         }
     }
 
+    /// Sets the folder in which Envoy looks for dynamic modules. The default is `dist`.
+    #[must_use]
+    pub fn libraries(self, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            libraries: folder.into(),
+            ..self
+        }
+    }
+
     /// Starts Envoy and waits until it serves.
     ///
     /// # Panics
@@ -204,6 +215,7 @@ impl Builder {
 
         let mut command = process::command_under(&self.tool, &configuration);
         command
+            .env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", &self.libraries)
             .arg("--admin-address-path")
             .arg(&admin_address)
             .args(["--concurrency", &self.concurrency.to_string()])

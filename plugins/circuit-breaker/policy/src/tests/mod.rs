@@ -21,6 +21,8 @@ mod steps;
 mod triggers;
 mod verdicts;
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -70,9 +72,9 @@ struct Ending {
 }
 
 impl Stream for Ending {
-    fn code_details(&mut self) -> Vec<u8> {
+    fn code_details(&mut self) -> Rc<[u8]> {
         self.asked.push("details");
-        self.details.into()
+        self.details.as_bytes().into()
     }
 
     fn flags(&mut self) -> u64 {
@@ -85,9 +87,9 @@ impl Stream for Ending {
         self.attempts
     }
 
-    fn grpc_timeout(&mut self) -> Vec<u8> {
+    fn grpc_timeout(&mut self) -> Rc<[u8]> {
         self.asked.push("grpc-timeout");
-        self.grpc_timeout.into()
+        self.grpc_timeout.as_bytes().into()
     }
 
     fn is_internal(&mut self) -> bool {

@@ -38,7 +38,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Measured>, String> {
 fn batches(variant: Variant, options: &Options) -> Measured {
     eprintln!("{}", variant.name);
     let mut callgrind = Callgrind::new();
-    let envoy = Envoy::builder().under(callgrind.command());
+    let envoy = Envoy::builder().concurrency(1).under(callgrind.command());
     let mut subject = Subject::start(variant, options.upstream, envoy);
     let process = subject.envoy.process_id();
     let warm_up = match subject.variant.keys {
@@ -56,7 +56,7 @@ fn batches(variant: Variant, options: &Options) -> Measured {
     // Printed immediately, so that a failure of the next variant does not lose the work of minutes.
     eprintln!("  {batches:.2?} thousand instructions per request");
     Measured {
-        name: subject.variant.name,
+        variant: subject.variant.described(),
         sessions: vec![batches],
     }
 }

@@ -5,12 +5,16 @@
 //! make bench BENCH_ARGS="--against /tmp/dist-before --only helmet"
 //! make bench BENCH_ARGS="--upstream --only breaker,breaker_open,chain"
 //! make bench BENCH_ARGS="--instructions --only limit"
+//! make bench BENCH_ARGS="--instructions --library --only limit_headers,helmet,jwt_cached"
+//! make bench BENCH_ARGS="--workers"
 //! make bench BENCH_ARGS="--only hostile"
 //! ```
 //!
 //! Each variant has an Envoy with one worker. It answers with direct responses, so that little else is measured; with
 //! `--upstream`, an upstream runs next to the load generator. The result is CPU time ([`time`]), or the number of
-//! instructions ([`instructions`]), which is exact but not the whole cost.
+//! instructions ([`instructions`]), which is exact but not the whole cost. Plugins run as wasm modules and, if
+//! `dist/libportcullis.so` exists, in the library; both are compared with Envoy's own filters. `--workers` measures how
+//! the throughput changes with the number of workers ([`workers`]).
 
 #![allow(
     clippy::expect_used,
@@ -19,6 +23,7 @@
 )]
 
 mod callgrind;
+mod comparison;
 mod cpu;
 mod hostile;
 mod instructions;
@@ -27,6 +32,7 @@ mod subject;
 mod table;
 mod time;
 mod variants;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -47,7 +53,9 @@ fn run() -> Result<(), String> {
     if options.is_hostile() {
         return hostile::measure(options.instructions);
     }
-    if options.instructions {
+    if options.workers {
+        workers::measure(&options).print();
+    } else if options.instructions {
         table::INSTRUCTIONS.print(&instructions::measure(&options)?);
     } else {
         table::TIME.print(&time::measure(&options));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{hostile, variants};
+use crate::{hostile, variants, workers};
 
 /// What to measure.
 pub(crate) struct Options {
@@ -16,6 +16,10 @@ pub(crate) struct Options {
     pub(crate) upstream: bool,
     /// Whether to count instructions. Otherwise CPU time is measured.
     pub(crate) instructions: bool,
+    /// Whether to leave out WebAssembly.
+    pub(crate) library: bool,
+    /// Whether to measure throughput by the number of workers.
+    pub(crate) workers: bool,
 }
 
 impl Options {
@@ -27,11 +31,15 @@ impl Options {
             against: Vec::new(),
             upstream: false,
             instructions: false,
+            library: false,
+            workers: false,
         };
         while let Some(option) = arguments.next() {
             match option.as_str() {
                 "--upstream" => options.upstream = true,
                 "--instructions" => options.instructions = true,
+                "--library" => options.library = true,
+                "--workers" => options.workers = true,
                 _ => {
                     let value = arguments.next();
                     let understood = value.and_then(|value| options.set(&option, value));
@@ -44,13 +52,21 @@ impl Options {
 
     /// Number of rounds.
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds
-            .unwrap_or(if self.instructions { 5 } else { 50 })
+        let default = match (self.instructions, self.workers) {
+            (true, _) => 5,
+            (false, true) => 6,
+            (false, false) => 50,
+        };
+        self.rounds.unwrap_or(default)
     }
 
     /// Whether to measure this variant.
     pub(crate) fn chooses(&self, id: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == id)
+        match self.only.as_slice() {
+            [] if self.workers => id == workers::ID,
+            [] => true,
+            only => only.iter().any(|only| only == id),
+        }
     }
 
     /// Whether to measure only hostile requests.
@@ -84,11 +100,15 @@ fn known(list: &str) -> Option<Vec<String>> {
 fn usage(option: &str) -> String {
     format!(
         "bench: {option} is unknown, or its value is missing or invalid. All options are optional:\n\
-         \x20 --rounds N       visits to each variant (50; with --instructions, 5 batches); all Envoys\n\
-         \x20                  restart after ten visits\n\
-         \x20 --only A,B       only these variants of {}\n\
+         \x20 --rounds N       visits to each variant (50; with --workers, 6; with --instructions, 5 batches);\n\
+         \x20                  all Envoys restart after ten visits\n\
+         \x20 --only A,B       only these variants of {}, and those that they are\n\
+         \x20                  compared with\n\
          \x20 --only hostile   the most expensive known requests, compared with plain ones\n\
-         \x20 --against DIR    also measure the modules of another build in this folder; repeatable\n\
+         \x20 --against DIR    also measure the modules and the library of another build in this folder;\n\
+         \x20                  repeatable\n\
+         \x20 --library        without WebAssembly: the library and Envoy's own filters\n\
+         \x20 --workers        throughput with 1 to 8 workers, by default of one hot key (limit_1)\n\
          \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\
          \x20 --instructions   count instructions under valgrind instead of CPU time: exact, but slow",
         variants::ids().collect::<Vec<_>>().join(", ")

@@ -26,9 +26,7 @@ impl Subject {
             "match": {"prefix": "/"},
             "direct_response": {"status": 200, "body": {"inline_string": "hello"}},
         });
-        let builder = envoy
-            .concurrency(1)
-            .connection_manager(json!({"access_log": []}));
+        let builder = envoy.connection_manager(json!({"access_log": []}));
         let builder = match has_upstream {
             true => builder,
             false => builder.route(answer),

@@ -12,10 +12,11 @@
 
 use portcullis_envoy_tests::envoy::Envoy;
 
+use crate::cpu;
 use crate::options::Options;
 use crate::subject::Subject;
 use crate::table::Measured;
-use crate::{cpu, variants};
+use crate::variants::{self, Described};
 
 /// Connections, kept alive during a visit.
 const CONNECTIONS: usize = 16;
@@ -41,11 +42,11 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
         eprintln!("measuring, {left} rounds left");
         let rounds = left.min(ROUNDS_PER_SESSION);
         left -= rounds;
-        for (i, (name, session)) in run_session(options, rounds).into_iter().enumerate() {
+        for (i, (variant, session)) in run_session(options, rounds).into_iter().enumerate() {
             match measured.get_mut(i) {
                 Some(measured) => measured.sessions.push(session),
                 None => measured.push(Measured {
-                    name,
+                    variant,
                     sessions: vec![session],
                 }),
             }
@@ -55,10 +56,10 @@ pub(crate) fn measure(options: &Options) -> Vec<Measured> {
 }
 
 /// Runs a number of rounds with new Envoys.
-fn run_session(options: &Options, rounds: u32) -> Vec<(String, Vec<f64>)> {
+fn run_session(options: &Options, rounds: u32) -> Vec<(Described, Vec<f64>)> {
     let chosen = variants::chosen(options).into_iter();
     let start = |variant| {
-        let subject = Subject::start(variant, options.upstream, Envoy::builder());
+        let subject = Subject::start(variant, options.upstream, Envoy::builder().concurrency(1));
         cpu::pin(subject.envoy.process_id(), ENVOY_CORE);
         (subject, Vec::new())
     };
@@ -78,7 +79,7 @@ fn run_session(options: &Options, rounds: u32) -> Vec<(String, Vec<f64>)> {
     }
     let finish = |(subject, rounds): (Subject, _)| {
         subject.envoy.assert_no_vm_failed();
-        (subject.variant.name, rounds)
+        (subject.variant.described(), rounds)
     };
     subjects.into_iter().map(finish).collect()
 }

@@ -3,7 +3,7 @@
 use portcullis_envoy_tests::envoy::Envoy;
 use serde_json::json;
 
-use super::{Filter, Variant};
+use super::{Filter, Variant, native};
 
 pub(super) fn variants() -> Vec<Variant> {
     let variant = |id, name, breaker| {
@@ -16,7 +16,8 @@ pub(super) fn variants() -> Vec<Variant> {
             "breaker",
             "circuit-breaker by cluster, closed",
             json!({"name": "all", "key": ["cluster"], "failure_rate": 50}),
-        ),
+        )
+        .compared_with(native::ADMISSION_CONTROL),
         variant(
             "breaker_count",
             "the same, a window of 100 results",

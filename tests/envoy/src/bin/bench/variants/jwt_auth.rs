@@ -11,7 +11,7 @@ use portcullis_envoy_tests::message::Response;
 use portcullis_scenarios::tokens::{Algorithm, Issuer, encode};
 use serde_json::{Value, json};
 
-use super::{Filter, Variant};
+use super::{Filter, Partner, Variant};
 
 const ISSUER: &str = "https://idp.example";
 /// Longer than any measurement, in seconds.
@@ -23,9 +23,11 @@ pub(super) fn variants() -> Vec<Variant> {
     use Algorithm::{ES256, EdDSA, HS256, PS256, RS256};
     vec![
         native("jwt_native", "native jwt_authn, RS256", RS256, false),
-        ours("jwt_rs256", "jwt-auth, RS256", RS256, 0, by_envoy),
+        ours("jwt_rs256", "jwt-auth, RS256", RS256, 0, by_envoy)
+            .compared_with(const { &[Partner::at_most(1.0, &["jwt_native"])] }),
         native("jwt_native_es256", "native jwt_authn, ES256", ES256, false),
-        ours("jwt_es256", "jwt-auth, ES256", ES256, 0, by_envoy),
+        ours("jwt_es256", "jwt-auth, ES256", ES256, 0, by_envoy)
+            .compared_with(const { &[Partner::of(&["jwt_native_es256"])] }),
         native(
             "jwt_native_cached",
             "native jwt_authn, RS256, cached",
@@ -38,7 +40,8 @@ pub(super) fn variants() -> Vec<Variant> {
             RS256,
             1_000,
             by_envoy,
-        ),
+        )
+        .compared_with(const { &[Partner::at_most(1.5, &["jwt_native_cached"])] }),
         native(
             "jwt_native_flood",
             "native jwt_authn, bad signatures",
@@ -53,7 +56,13 @@ pub(super) fn variants() -> Vec<Variant> {
             1_000,
             refuses,
         )
-        .flooded(),
+        .flooded()
+        .compared_with(const { &[Partner::of(&["jwt_native_flood"])] }),
+        without_filter(RS256),
+        without_filter(ES256),
+        without_filter(PS256),
+        without_filter(EdDSA),
+        without_filter(HS256),
         ours(
             "jwt_ps256",
             "jwt-auth, PS256 in WebAssembly",
@@ -81,7 +90,28 @@ pub(super) fn variants() -> Vec<Variant> {
 fn ours(id: &'static str, name: &str, algorithm: Algorithm, cached: u32, works: Works) -> Variant {
     let filter = Filter::plugin("jwt_auth", configuration(algorithm, cached));
     let token = token(algorithm);
-    Variant::new(id, name, filter, works).with_credentials(move |_| bearer(&token))
+    Variant::new(id, name, filter, works)
+        .with_credentials(move |_| bearer(&token))
+        .beyond(reference(algorithm))
+}
+
+/// Envoy reads a token of hundreds of bytes, whatever filters do with it.
+fn without_filter(algorithm: Algorithm) -> Variant {
+    let token = token(algorithm);
+    let name = format!("no filter, with a token of {}", algorithm.name());
+    Variant::new(reference(algorithm), &name, Filter::Nothing, |_, _| true)
+        .with_credentials(move |_| bearer(&token))
+}
+
+/// The variant without filters whose requests have such a token.
+pub(super) fn reference(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::ES256 => "none_es256",
+        Algorithm::PS256 => "none_ps256",
+        Algorithm::EdDSA => "none_eddsa",
+        Algorithm::HS256 => "none_hs256",
+        _ => "none_rs256",
+    }
 }
 
 /// Every request needs a token.
@@ -99,22 +129,7 @@ pub(super) fn configuration(algorithm: Algorithm, cached: u32) -> Value {
 }
 
 fn native(id: &'static str, name: &str, algorithm: Algorithm, is_cached: bool) -> Variant {
-    let cache = is_cached.then(|| json!({"jwt_cache_size": 1_000}));
-    let provider = json!({
-        "issuer": ISSUER,
-        "audiences": ["shop"],
-        "require_expiration": true,
-        "local_jwks": {"inline_string": issuer(algorithm).jwks().to_string()},
-        "jwt_cache_config": cache,
-    });
-    let filter = Filter::Native(json!({
-        "name": "jwt_authn",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": {"corp": provider},
-            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "corp"}}],
-        },
-    }));
+    let filter = Filter::Native(vec![jwt_authn(algorithm, is_cached)]);
     let token = token(algorithm);
     let works: Works = |envoy, response| {
         let outcome = if response.status == 200 {
@@ -124,7 +139,28 @@ fn native(id: &'static str, name: &str, algorithm: Algorithm, is_cached: bool) -
         };
         envoy.counter(&format!("http.ingress.jwt_authn.{outcome}")) == 1
     };
-    Variant::new(id, name, filter, works).with_credentials(move |_| bearer(&token))
+    Variant::new(id, name, filter, works)
+        .with_credentials(move |_| bearer(&token))
+        .beyond(reference(algorithm))
+}
+
+pub(super) fn jwt_authn(algorithm: Algorithm, is_cached: bool) -> Value {
+    let cache = is_cached.then(|| json!({"jwt_cache_size": 1_000}));
+    let provider = json!({
+        "issuer": ISSUER,
+        "audiences": ["shop"],
+        "require_expiration": true,
+        "local_jwks": {"inline_string": issuer(algorithm).jwks().to_string()},
+        "jwt_cache_config": cache,
+    });
+    json!({
+        "name": "jwt_authn",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            "providers": {"corp": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "corp"}}],
+        },
+    })
 }
 
 type Works = fn(&Envoy, &Response) -> bool;

@@ -4,12 +4,14 @@ mod chain;
 mod circuit_breaker;
 mod host_calls;
 mod jwt_auth;
+mod library;
+mod native;
 mod rate_limit;
 mod retry_budget;
 mod security_headers;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_envoy_tests::artifacts;
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::options::Options;
 pub(crate) use jwt_auth::now;
+use library::LibraryFilter;
 
 /// One Envoy of the comparison.
 pub(crate) struct Variant {
@@ -36,8 +39,56 @@ pub(crate) struct Variant {
     pub(crate) credentials: Option<Credentials>,
     /// The expected status of every response.
     pub(crate) status: u16,
+    /// The variants to compare it with.
+    pub(crate) partners: &'static [Partner],
+    pub(crate) host: Host,
+    /// The id of the variant without filters whose requests are as large.
+    reference: &'static str,
     /// Whether it needs an upstream.
     needs_upstream: bool,
+    /// Whether it is only for `--instructions`, or never.
+    instructions: Option<bool>,
+}
+
+/// A variant that was measured.
+pub(crate) struct Described {
+    pub(crate) id: &'static str,
+    pub(crate) name: String,
+    pub(crate) host: Host,
+    pub(crate) partners: &'static [Partner],
+    pub(crate) reference: &'static str,
+}
+
+/// A variant that does comparable work, and is measured in the same run.
+pub(crate) struct Partner {
+    /// Of one variant, or of several whose costs add up.
+    pub(crate) ids: &'static [&'static str],
+    /// The highest ratio of instructions that the library may have.
+    pub(crate) at_most: Option<f64>,
+}
+
+impl Partner {
+    const fn at_most(ratio: f64, ids: &'static [&'static str]) -> Self {
+        Self {
+            ids,
+            at_most: Some(ratio),
+        }
+    }
+
+    const fn of(ids: &'static [&'static str]) -> Self {
+        Self { ids, at_most: None }
+    }
+}
+
+/// The id of the Envoy without filters.
+pub(crate) const NONE: &str = "none";
+
+/// Where a variant's filters run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    Envoy,
+    Wasm,
+    Library,
 }
 
 /// Returns the value of the `authorization` header for a key.
@@ -46,8 +97,10 @@ pub(crate) type Credentials = Arc<dyn Fn(usize) -> String + Send + Sync>;
 /// The filters before the router.
 pub(crate) enum Filter {
     Nothing,
-    Native(Value),
+    Native(Vec<Value>),
     Wasm(Vec<WasmFilter>),
+    /// Filters of libraries in a folder.
+    Library(PathBuf, Vec<LibraryFilter>),
     /// Some of the plugins, by the names of their modules, with their configurations.
     Plugins(Vec<(&'static str, Value)>),
 }
@@ -60,8 +113,13 @@ impl Filter {
     pub(crate) fn add_to(&self, envoy: Builder) -> Builder {
         match self {
             Self::Nothing => envoy,
-            Self::Native(filter) => envoy.native(filter.clone()),
+            Self::Native(filters) => filters.iter().cloned().fold(envoy, Builder::native),
             Self::Wasm(filters) => filters.iter().fold(envoy, Builder::plugin),
+            Self::Library(folder, filters) => filters
+                .iter()
+                .fold(envoy.libraries(folder), |envoy, filter| {
+                    filter.add_to(envoy)
+                }),
             Self::Plugins(plugins) => {
                 plugins
                     .iter()
@@ -74,10 +132,12 @@ impl Filter {
 }
 
 /// The variants to measure: the Envoy without filters and the one with the empty filter, which are the references, and the
-/// requested ones.
+/// requested ones. A variant of a plugin is followed by the same in other builds and in the library, if they exist.
 pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
+    let dist = artifacts::search_path();
+    let has_library = LibraryFilter::is_in(&dist);
     let mut chosen = vec![
-        Variant::new("none", "no filter", Filter::Nothing, |_, _| true),
+        Variant::new(NONE, "no filter", Filter::Nothing, |_, _| true),
         Variant::new(
             "empty",
             "empty wasm filter",
@@ -85,14 +145,61 @@ pub(crate) fn chosen(options: &Options) -> Vec<Variant> {
             |_, _| true,
         ),
     ];
-    let can_run = |variant: &Variant| options.upstream || !variant.needs_upstream;
-    for variant in all().filter(|variant| options.chooses(variant.id) && can_run(variant)) {
-        let others = options.against.iter();
-        let others: Vec<_> = others
-            .filter_map(|modules| variant.of_another_build(modules))
-            .collect();
-        chosen.push(variant);
-        chosen.extend(others);
+    if has_library {
+        let filter = LibraryFilter {
+            library: "empty_library",
+            name: "empty",
+            configuration: json!({}),
+        };
+        let filter = Filter::Library(artifacts::empty_library(), vec![filter]);
+        chosen.push(Variant::new(
+            "empty_library",
+            "empty library filter",
+            filter,
+            |_, _| true,
+        ));
+    }
+    let can_run = |variant: &Variant| {
+        (options.upstream || !variant.needs_upstream)
+            && variant
+                .instructions
+                .is_none_or(|only| only == options.instructions)
+    };
+    let requested = |variant: &Variant| options.chooses(variant.id) && can_run(variant);
+    let partners: BTreeSet<&str> = all()
+        .filter(requested)
+        .flat_map(|variant| {
+            variant
+                .partners
+                .iter()
+                .flat_map(|partner| partner.ids.iter().copied())
+        })
+        .collect();
+    let is_measured =
+        |variant: &Variant| requested(variant) || can_run(variant) && partners.contains(variant.id);
+    let references: BTreeSet<&str> = all()
+        .filter(is_measured)
+        .map(|variant| variant.reference)
+        .collect();
+    let is_chosen = |variant: &Variant| is_measured(variant) || references.contains(variant.id);
+    for variant in all().filter(is_chosen) {
+        let modules = options.against.iter();
+        let modules = modules.filter_map(|folder| variant.of_another_build(folder));
+        let library = has_library.then_some(&dist).into_iter();
+        let libraries = library.chain(&options.against);
+        let libraries = libraries.filter_map(|folder| variant.in_library(folder, folder == &dist));
+        let others: Vec<Variant> = modules.chain(libraries).collect();
+        let is_left_out = options.library && variant.host == Host::Wasm;
+        let full_name = variant.name.clone();
+        chosen.extend(Some(variant).filter(|_| !is_left_out));
+        for mut other in others {
+            if !options.library {
+                chosen.push(other);
+            } else if other.host == Host::Library {
+                other.name = other.name.replace("  the same", &full_name);
+                chosen.push(other);
+            }
+        }
     }
     chosen
 }
@@ -106,6 +213,7 @@ pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
 fn all() -> impl Iterator<Item = Variant> {
     security_headers::variants()
         .into_iter()
+        .chain(native::variants())
         .chain(rate_limit::variants())
         .chain(retry_budget::variants())
         .chain(jwt_auth::variants())
@@ -121,6 +229,11 @@ impl Variant {
         filter: Filter,
         works: fn(&Envoy, &Response) -> bool,
     ) -> Self {
+        let host = match filter {
+            Filter::Nothing | Filter::Native(_) => Host::Envoy,
+            Filter::Wasm(_) | Filter::Plugins(_) => Host::Wasm,
+            Filter::Library(..) => Host::Library,
+        };
         Self {
             id,
             name: name.to_owned(),
@@ -129,7 +242,22 @@ impl Variant {
             keys: 1,
             credentials: None,
             status: 200,
+            partners: &[],
+            host,
+            reference: NONE,
             needs_upstream: false,
+            instructions: None,
+        }
+    }
+
+    /// The parts for the tables.
+    pub(crate) fn described(&self) -> Described {
+        Described {
+            id: self.id,
+            name: self.name.clone(),
+            host: self.host,
+            partners: self.partners,
+            reference: self.reference,
         }
     }
 
@@ -138,6 +266,14 @@ impl Variant {
             needs_upstream: true,
             ..self
         }
+    }
+
+    fn beyond(self, reference: &'static str) -> Self {
+        Self { reference, ..self }
+    }
+
+    fn compared_with(self, partners: &'static [Partner]) -> Self {
+        Self { partners, ..self }
     }
 
     fn with_keys(self, keys: usize) -> Self {
@@ -175,6 +311,33 @@ impl Variant {
             ..*self
         })
     }
+
+    /// The same in the library of a folder, if there is one. The library has all five plugins as one filter, so five
+    /// modules have no counterpart.
+    fn in_library(&self, folder: &Path, is_own: bool) -> Option<Self> {
+        if self.instructions.is_some() {
+            return None;
+        }
+        let Filter::Plugins(plugins) = &self.filter else {
+            return None;
+        };
+        let [(plugin, configuration)] = plugins.as_slice() else {
+            return None;
+        };
+        LibraryFilter::is_in(folder).then(|| Self {
+            name: match is_own {
+                true => "  the same, in the library".to_owned(),
+                false => format!("  the same, library of {}", folder.display()),
+            },
+            filter: Filter::Library(
+                folder.to_owned(),
+                vec![LibraryFilter::plugin(plugin, configuration)],
+            ),
+            credentials: self.credentials.clone(),
+            host: Host::Library,
+            ..*self
+        })
+    }
 }
 
 fn plugin(name: &str, module: &Path, configuration: &Value) -> WasmFilter {
@@ -182,11 +345,11 @@ fn plugin(name: &str, module: &Path, configuration: &Value) -> WasmFilter {
 }
 
 fn lua(script: &str) -> Filter {
-    Filter::Native(json!({
+    Filter::Native(vec![json!({
         "name": "lua",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
             "default_source_code": {"inline_string": script},
         },
-    }))
+    })])
 }

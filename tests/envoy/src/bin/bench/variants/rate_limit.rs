@@ -7,7 +7,7 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
 use serde_json::{Value, json};
 
-use super::{Filter, Variant, lua};
+use super::{Filter, Partner, Variant, lua};
 use crate::subject::KEY;
 
 pub(super) fn variants() -> Vec<Variant> {
@@ -26,8 +26,14 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant::new(
             "local_ratelimit",
             "native local_ratelimit, one bucket",
-            Filter::Native(local_ratelimit()),
+            Filter::Native(vec![local_ratelimit("OFF")]),
             |envoy, _| envoy.counter("bench.http_local_rate_limit.ok") == 1,
+        ),
+        Variant::new(
+            "local_ratelimit_headers",
+            "native local_ratelimit, with headers",
+            Filter::Native(vec![local_ratelimit(WITH_HEADERS)]),
+            |_, response| response.header("x-ratelimit-remaining").is_some(),
         ),
         Variant::new(
             "lua_bucket",
@@ -40,13 +46,15 @@ pub(super) fn variants() -> Vec<Variant> {
             "rate-limit by address",
             json!(["remote_address"]),
             json!([]),
-        ),
+        )
+        .compared_with(const { &[Partner::of(&["local_ratelimit"])] }),
         plugin(
             "limit_headers",
             "rate-limit by address, RateLimit headers",
             json!(["remote_address"]),
             json!(["ratelimit"]),
-        ),
+        )
+        .compared_with(const { &[Partner::at_most(1.5, &["local_ratelimit_headers"])] }),
         plugin(
             "limit_1",
             "rate-limit by header, 1 key",
@@ -78,7 +86,10 @@ pub(super) fn counts(envoy: &Envoy, _response: &Response) -> bool {
     envoy.counter(admitted) == 1
 }
 
-fn local_ratelimit() -> Value {
+/// The value of the option for `x-ratelimit-…` headers.
+pub(super) const WITH_HEADERS: &str = "DRAFT_VERSION_03";
+
+pub(super) fn local_ratelimit(headers: &str) -> Value {
     let always = json!({"default_value": {"numerator": 100}});
     json!({
         "name": "local_ratelimit",
@@ -88,6 +99,7 @@ fn local_ratelimit() -> Value {
             "token_bucket": {"max_tokens": PLENTY, "tokens_per_fill": PLENTY, "fill_interval": "1s"},
             "filter_enabled": always,
             "filter_enforced": always,
+            "enable_x_ratelimit_headers": headers,
         },
     })
 }

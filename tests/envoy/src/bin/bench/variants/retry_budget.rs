@@ -4,7 +4,7 @@ use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
 use serde_json::{Value, json};
 
-use super::{Filter, Variant};
+use super::{Filter, Variant, native};
 
 pub(super) fn variants() -> Vec<Variant> {
     let plugin = |id, name, key: Value| {
@@ -23,7 +23,8 @@ pub(super) fn variants() -> Vec<Variant> {
             "budget_cluster",
             "retry-budget by cluster",
             json!(["cluster"]),
-        ),
+        )
+        .compared_with(native::ADMISSION_CONTROL),
     ]
 }
 

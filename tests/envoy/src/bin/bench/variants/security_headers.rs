@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Filter, Variant, lua};
+use super::{Filter, Partner, Variant, lua};
 
 pub(super) fn variants() -> Vec<Variant> {
     let variant = |id, name, filter| {
@@ -17,11 +17,12 @@ pub(super) fn variants() -> Vec<Variant> {
         variant(
             "header_mutation",
             "native header_mutation, 12 headers",
-            Filter::Native(header_mutation()),
+            Filter::Native(vec![header_mutation()]),
         ),
         variant("lua", "Lua, 12 headers", lua(&script())),
         // 11 headers, on a plain connection.
-        plugin("helmet", "security-headers, helmet", json!({})),
+        plugin("helmet", "security-headers, helmet", json!({}))
+            .compared_with(const { &[Partner::at_most(1.0, &["header_mutation"])] }),
         plugin("rules", "security-headers, ten rules", rules()),
         plugin(
             "nonce",
@@ -71,7 +72,7 @@ const HEADERS: [(&str, &str); 12] = [
     ("x-xss-protection", "0"),
 ];
 
-fn header_mutation() -> Value {
+pub(super) fn header_mutation() -> Value {
     let mutations = HEADERS.map(|(name, value)| {
         json!({"append": {
             "header": {"key": name, "value": value},
