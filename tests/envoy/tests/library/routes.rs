@@ -19,7 +19,7 @@ fn route(prefix: &str, filter: &str, plugin: &str, configuration: &Value) -> Val
     let config = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilterPerRoute",
         "dynamic_module_config": {"name": "portcullis"},
-        "per_route_config_name": plugin,
+        "filter_name": plugin,
         "filter_config": {
             "@type": "type.googleapis.com/google.protobuf.StringValue",
             "value": configuration.to_string(),
@@ -213,7 +213,7 @@ fn a_refused_configuration_of_a_route_is_refused_with_its_errors() {
         (
             "ratelimit",
             limit("x", 1),
-            "portcullis: per_route_config_name: found \"ratelimit\"",
+            "portcullis: filter_name: found \"ratelimit\"",
         ),
     ] {
         let started = rate_limit()
