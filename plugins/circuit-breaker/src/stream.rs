@@ -9,7 +9,6 @@ use portcullis_host::{Error, Exchange, Property};
 /// chose: its verdict is neutral, which neither opens nor closes a circuit.
 pub(crate) struct EnvoyStream<'a> {
     exchange: &'a Exchange<'a>,
-    code_details: Option<Vec<u8>>,
     flags: Option<u64>,
     attempts: Option<Option<u32>>,
     refused: Result<(), Error>,
@@ -19,7 +18,6 @@ impl<'a> EnvoyStream<'a> {
     pub(crate) fn new(exchange: &'a Exchange) -> Self {
         Self {
             exchange,
-            code_details: None,
             flags: None,
             attempts: None,
             refused: Ok(()),
@@ -42,12 +40,9 @@ impl<'a> EnvoyStream<'a> {
 
 impl Stream for EnvoyStream<'_> {
     fn code_details(&mut self) -> Vec<u8> {
-        if self.code_details.is_none() {
-            let value = self.exchange.property(Property::ResponseCodeDetails);
-            let value = self.value_or(value, None);
-            self.code_details = Some(value.unwrap_or_default());
-        }
-        self.code_details.clone().unwrap_or_default()
+        // The exchange keeps the value.
+        let value = self.exchange.property(Property::ResponseCodeDetails);
+        self.value_or(value, None).unwrap_or_default()
     }
 
     fn flags(&mut self) -> u64 {
