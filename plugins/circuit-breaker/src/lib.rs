@@ -200,11 +200,11 @@ impl Plugin for CircuitBreaker {
         let records = self
             .instance
             .on_log(stream, &mut envoy, now, &mut self.tables.at(now));
-        for record in records {
+        for record in records.iter() {
             if record.lacks_headers {
                 self.has_internal_clients.set(true);
             }
-            self.counters(record.breaker, |counters| counters.count_record(&record));
+            self.counters(record.breaker, |counters| counters.count_record(record));
             self.apply(record.breaker, &record.effects);
         }
         envoy.finish()

@@ -158,9 +158,12 @@ impl HeaderMap {
         if !self.is_unread {
             self.entries.push((name.clone(), value.clone()));
         }
-        let changes = self.changes.iter_mut().filter(|_| self.has_removed);
-        let mut removals = changes.filter(|change| matches!(change, Change::Remove(_)));
-        let removed = removals.find(|change| *change.name() == name);
+        let is_removal =
+            |change: &&mut Change| matches!(change, Change::Remove(own) if *own == name);
+        let removed = match self.has_removed {
+            true => self.changes.iter_mut().find(is_removal),
+            false => None,
+        };
         match removed {
             Some(change) => *change = Change::Set(name, value),
             None => self.record(Change::Append(name, value)),

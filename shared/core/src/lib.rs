@@ -3,7 +3,7 @@
 //! [`config`] reads a JSON configuration and reports every error in it. [`readings`] finds the interpretations that
 //! servers may give to a request, [`matcher`] decides which requests a rule applies to, and [`key`] decides which
 //! requests are counted together. [`headers`] holds the headers of one message, and [`reply`] is a response that a
-//! policy sends itself. [`time`] has a type for each of the two clocks; [`backoff`] and [`retry_after`] compute how
+//! policy sends itself. [`time`] has a type for each of the two clocks; [`few`] is a list of mostly one item; [`backoff`] and [`retry_after`] compute how
 //! long to wait before a retry.
 //!
 //! Everything here is pure: state and time go in, a decision and the new state come out. Nothing reads a clock,
@@ -14,6 +14,7 @@ pub mod backoff;
 pub mod breaker_snapshot;
 pub mod config;
 pub mod evaluation;
+pub mod few;
 pub mod grpc;
 pub mod headers;
 pub mod key;

@@ -361,7 +361,7 @@ impl CircuitBreaker {
     ) -> impl Iterator<Item = (BreakerId, CircuitState)> {
         admission.checks.iter().filter_map(|check| {
             let (key, is_open) = check.circuit_is_open?;
-            let shape = self.get(check.breaker)?.breaker.shape();
+            let shape = self.get(check.breaker)?.shape;
             let state = CircuitState {
                 shape,
                 key,

@@ -70,7 +70,7 @@ impl Breaker {
         }
     }
 
-    /// A hash of the parts of the key, for the [snapshot](portcullis_core::breaker_snapshot).
+    /// A hash of the parts of the key.
     pub(super) fn shape(&self) -> u64 {
         key::shape(&self.key)
     }

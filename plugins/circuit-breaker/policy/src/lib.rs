@@ -197,6 +197,8 @@ struct Compiled {
     breaker: Breaker,
     /// The number of blocks of its table; 0 if it needs no table.
     blocks: u32,
+    /// A hash of the parts of the key, for the [snapshot](portcullis_core::breaker_snapshot).
+    shape: u64,
 }
 
 /// A breaker, by its position in the configuration. Its [`index`](Self::index) is also the number of its table.
@@ -216,6 +218,7 @@ impl CircuitBreaker {
         let max_keys = config.max_keys.get();
         let compile = |breaker: Breaker| Compiled {
             blocks: breaker.blocks(config.mode, max_keys),
+            shape: breaker.shape(),
             breaker,
         };
         let memory = config.total_memory();
@@ -247,16 +250,20 @@ impl CircuitBreaker {
     /// The metadata of the tables of all breakers, in the same order. Within one plugin instance, tables with the same
     /// identity are one table.
     pub fn tables(&self) -> impl Iterator<Item = TableMetadata> {
-        self.breakers
-            .iter()
-            .map(|Compiled { breaker, blocks }| TableMetadata {
+        self.breakers.iter().map(
+            |Compiled {
+                 breaker,
+                 blocks,
+                 shape,
+             }| TableMetadata {
                 identity: breaker.identity(*blocks),
-                shape: breaker.shape(),
+                shape: *shape,
                 blocks: *blocks,
                 is_forced_open: self.mode == Mode::Enforce
                     && breaker.mode == Mode::Enforce
                     && breaker.state_override == StateOverride::ForcedOpen,
-            })
+            },
+        )
     }
 
     /// Whether the policy looks at requests.

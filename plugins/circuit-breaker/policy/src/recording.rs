@@ -9,6 +9,7 @@ use super::machine::{EarlySuccess, Ended, Report, Sample, mix};
 use super::response::Response;
 use super::verdict::{Finding, Moment, Observed, Stream, Verdict, judge};
 use super::{BreakerId, CircuitBreaker};
+use portcullis_core::few::Few;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::retry_after::retry_after;
 use portcullis_core::time::{Nanos, UnixSeconds};
@@ -132,12 +133,12 @@ impl CircuitBreaker {
         stream: &mut impl Stream,
         now: Nanos,
         store: &mut S,
-    ) -> Vec<Recorded> {
+    ) -> Few<Recorded> {
         let start = admission.response;
         let response = start.as_ref().map(|start| &start.response);
         let observed = admission.observed(Moment::End, response, now);
         let asked_wait = start.and_then(|start| start.retry_after);
-        let mut records = Vec::new();
+        let mut records = Few::None;
         for check in &mut admission.checks {
             let (Some(held), Some(compiled)) = (check.held.take(), self.get(check.breaker)) else {
                 continue;

@@ -18,7 +18,7 @@ impl JwtAuth {
         let requirement = |id: RuleId| self.rules.get(id.0)?.requirement.as_ref();
         let is_enforced =
             decision.mode == Mode::Enforce && matches!(decision.verdict, Verdict::Admitted(_));
-        for token in &decision.tokens {
+        for token in decision.tokens.iter() {
             for (name, value) in token.verified.headers.iter().flatten() {
                 headers.set(name.clone(), value.clone());
             }

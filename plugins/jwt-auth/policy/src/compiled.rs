@@ -8,6 +8,7 @@ use super::provider::Provider;
 use super::reason::Reason;
 use super::rule::{Conditions, Rule};
 use portcullis_core::config::{Mode, Name};
+use portcullis_core::few::Few;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Match;
 
@@ -76,7 +77,7 @@ impl CompiledRule {
 #[derive(Debug)]
 pub(super) struct Found<'h> {
     /// The positions of the places where it was found; never empty.
-    pub(super) places: Vec<usize>,
+    pub(super) places: Few<usize>,
     pub(super) token: Cow<'h, [u8]>,
 }
 
@@ -99,7 +100,7 @@ impl TokenSpec {
                     Some(_) => return Err(Reason::SeveralTokens),
                     None => {
                         found = Some(Found {
-                            places: vec![i],
+                            places: Few::One(i),
                             token,
                         });
                     }

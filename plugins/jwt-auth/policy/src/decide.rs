@@ -11,6 +11,7 @@ use super::verify::Rejection;
 use super::{JwtAuth, RuleId};
 use crate::jose::HostSignatures;
 use portcullis_core::config::{Mode, OnError};
+use portcullis_core::few::Few;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::{FirstMatch, Subject};
 use portcullis_core::time::Nanos;
@@ -39,7 +40,7 @@ impl JwtAuth {
         }
         // The request must also meet each rule that may be the first one, and those rules' tokens count: the server
         // may read the request as one of theirs.
-        let (mut tokens, mut verifications) = (Vec::new(), Vec::new());
+        let (mut tokens, mut verifications) = (Few::None, Few::None);
         for position in choice.possible {
             let decision = self.decide_by(
                 Some(RuleId(position)),
@@ -52,8 +53,8 @@ impl JwtAuth {
             if matches!(decision.verdict, Verdict::Refused(_) | Verdict::Wait { .. }) {
                 return decision;
             }
-            tokens.extend(decision.tokens);
-            verifications.extend(decision.verifications);
+            tokens.append(decision.tokens);
+            verifications.append(decision.verifications);
         }
         let mut decision = self.decide_by(
             choice.certain.map(RuleId),
@@ -63,9 +64,9 @@ impl JwtAuth {
             wait_status,
             host,
         );
-        decision.verifications.extend(verifications);
+        decision.verifications.append(verifications);
         if matches!(decision.verdict, Verdict::Admitted(_)) {
-            decision.tokens.extend(tokens);
+            decision.tokens.append(tokens);
         }
         decision
     }
@@ -214,7 +215,9 @@ impl JwtAuth {
                     });
                 }
                 Err(rejection) => {
-                    decision.verifications.extend(rejection.verification);
+                    if let Some(verification) = rejection.verification {
+                        decision.verifications.push(verification);
+                    }
                     match rejection.wanted {
                         None => return Err(rejection),
                         Some(_) => wanted = wanted.or(Some(rejection)),

@@ -9,6 +9,7 @@ use super::reason::{AdmitReason, Reason};
 use super::verified::Verified;
 use super::verify::Verification;
 use portcullis_core::config::Mode;
+use portcullis_core::few::Few;
 use portcullis_core::time::{Nanos, UnixSeconds};
 
 /// The current time on both clocks.
@@ -37,8 +38,8 @@ pub struct Decision {
     pub(super) verdict: Verdict,
     pub(super) detail: &'static str,
     /// The valid tokens, and their places in the request.
-    pub(super) tokens: Vec<Accepted>,
-    pub(super) verifications: Vec<Verification>,
+    pub(super) tokens: Few<Accepted>,
+    pub(super) verifications: Few<Verification>,
     /// Time until the next fetch of a missing document.
     pub(super) retry_after: Nanos,
 }
@@ -68,7 +69,7 @@ pub(super) struct Accepted {
     /// Its position among the tokens that the rule requires.
     pub(super) spec: usize,
     /// The positions of the places where it was found.
-    pub(super) places: Vec<usize>,
+    pub(super) places: Few<usize>,
 }
 
 impl Decision {
@@ -82,8 +83,8 @@ impl Decision {
             mode,
             verdict,
             detail: "",
-            tokens: Vec::new(),
-            verifications: Vec::new(),
+            tokens: Few::None,
+            verifications: Few::None,
             retry_after: Nanos::ZERO,
         }
     }

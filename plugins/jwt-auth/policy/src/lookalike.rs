@@ -20,15 +20,17 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{cookie, query};
 use portcullis_core::readings::is_spelling_of;
 use portcullis_core::readings::value::{Escapes, decode};
 
-/// Whether a header is present under another spelling of its name.
-pub(super) fn in_other_headers(headers: &HeaderMap, name: &str) -> bool {
-    headers
-        .spellings(name)
+/// Whether a header is present under another spelling of its name, among the lines of all its spellings.
+pub(super) fn in_other_headers(spelled: &[&(Bytes, Bytes)], name: &str) -> bool {
+    spelled
+        .iter()
         .any(|(other, value)| other != name.as_bytes() && !value.trim_ascii().is_empty())
 }
 

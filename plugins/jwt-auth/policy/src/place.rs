@@ -12,7 +12,6 @@
 //! - An empty value is not a token: a cookie looks like this after logging out.
 
 use std::borrow::Cow;
-use std::ptr;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -20,6 +19,7 @@ use serde::Deserialize;
 use super::lookalike;
 use super::reason::Reason;
 use portcullis_core::config::{HeaderName, Text, at_member};
+use portcullis_core::few::Few;
 use portcullis_core::headers::{HeaderMap, is_token};
 use portcullis_core::key::{cookie, query};
 use portcullis_core::matcher::not_exactly_one;
@@ -143,17 +143,17 @@ impl Place {
     pub(super) fn find<'h>(&self, headers: &'h HeaderMap) -> Result<Search<Cow<'h, [u8]>>, Reason> {
         let (token, is_like) = match self {
             Self::Header { name, prefix, .. } => {
-                let lines = || headers.get_all(name.as_str());
-                let mut tokens = lines().filter_map(|line| after(prefix, line));
-                let token = tokens.next().map(Cow::Borrowed);
-                if let Some(token) = token.as_deref() {
-                    // The first line holds this very slice, which needs no comparison byte by byte.
-                    let is_it = |other: &[u8]| ptr::eq(other, token) || other == token;
-                    if !lines().all(|line| after(prefix, line).is_some_and(is_it)) {
-                        return Err(Reason::SeveralTokens);
-                    }
+                // One look at all headers; nearly always, there is one line.
+                let spelled: Few<_> = headers.spellings(name.as_str()).collect();
+                let own = || spelled.iter().filter(|(own, _)| own == name.as_str());
+                let lines = || own().map(|(_, line)| line);
+                let mut tokens = lines().map(|line| after(prefix, line));
+                let token = tokens.next().flatten();
+                if tokens.any(|other| other != token) {
+                    return Err(Reason::SeveralTokens);
                 }
-                let is_like = lookalike::in_other_headers(headers, name.as_str())
+                let token = token.map(Cow::Borrowed);
+                let is_like = lookalike::in_other_headers(&spelled, name.as_str())
                     || (token.is_none() && lines().any(|line| lookalike::in_line(line, prefix)));
                 (token, is_like)
             }

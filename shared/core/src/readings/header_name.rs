@@ -20,11 +20,12 @@
 /// ignored and all bytes except letters and digits count as equal.
 pub fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
     let canonical = canonical.as_bytes();
-    name.len() == canonical.len()
-        && name.iter().zip(canonical).all(|(left, right)| {
-            left.eq_ignore_ascii_case(right)
-                || !(left.is_ascii_alphanumeric() || right.is_ascii_alphanumeric())
-        })
+    let is_same = |(left, right): (&u8, &u8)| {
+        left.eq_ignore_ascii_case(right)
+            || !(left.is_ascii_alphanumeric() || right.is_ascii_alphanumeric())
+    };
+    // Nearly always, the name itself is the only one of this length.
+    name.len() == canonical.len() && (name == canonical || name.iter().zip(canonical).all(is_same))
 }
 
 #[cfg(test)]

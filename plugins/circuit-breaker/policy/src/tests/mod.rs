@@ -259,7 +259,8 @@ impl World {
         }
         let records = self
             .policy
-            .on_log(&mut admission, &mut ending, self.now, &mut self.store);
+            .on_log(&mut admission, &mut ending, self.now, &mut self.store)
+            .to_vec();
         for record in &records {
             self.note(record.breaker, record.effects.clone());
         }

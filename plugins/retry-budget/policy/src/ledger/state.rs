@@ -56,19 +56,24 @@ impl State for Ledger {
     const HAS_FLOOR: bool = false;
 
     fn to_bytes(self) -> [u8; SIZE] {
-        let wide = |number: u64| [number as u32, (number >> 32) as u32];
-        let numbers = [self.begun.get(), self.newest, self.second].into_iter();
-        let buckets = self.buckets.iter();
-        let words = numbers
-            .flat_map(wide)
-            .chain(buckets.flat_map(|bucket| [bucket.requests, bucket.retries]))
-            .chain([self.from_reserve]);
         let mut bytes = [0; SIZE];
         let (chunks, _) = bytes.as_chunks_mut();
-        chunks
-            .iter_mut()
-            .zip(words)
-            .for_each(|(chunk, word)| *chunk = word.to_le_bytes());
+        let mut chunks = chunks.iter_mut();
+        // A loop over one chain of all words would take ten times as many instructions.
+        let mut put = |word: u32| {
+            if let Some(chunk) = chunks.next() {
+                *chunk = word.to_le_bytes();
+            }
+        };
+        for number in [self.begun.get(), self.newest, self.second] {
+            put(number as u32);
+            put((number >> 32) as u32);
+        }
+        for bucket in self.buckets {
+            put(bucket.requests);
+            put(bucket.retries);
+        }
+        put(self.from_reserve);
         bytes
     }
 
