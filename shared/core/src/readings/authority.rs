@@ -220,6 +220,10 @@ fn inet_aton(host: &[u8]) -> Option<Ipv4Addr> {
 
 /// Parses a 32-bit number: decimal, octal after `0`, or hexadecimal after `0x`.
 fn number(text: &[u8]) -> Option<u32> {
+    // Nearly all hosts are names, whose last label begins with a letter.
+    if !text.first()?.is_ascii_digit() {
+        return None;
+    }
     let text = std::str::from_utf8(text).ok()?;
     let (digits, radix) = match text.strip_prefix("0x") {
         Some("") => return Some(0),
