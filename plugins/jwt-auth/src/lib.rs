@@ -104,7 +104,7 @@ impl Plugin for JwtAuth {
         }
         self.instance.apply(&decision, exchange.request()?);
         if let Some(claims) = decision.claims() {
-            exchange.set_filter_state(CLAIMS_PROPERTY, claims.to_vec());
+            exchange.set_filter_state(CLAIMS_PROPERTY, claims.clone());
         }
         Ok(Flow::Continue)
     }

@@ -9,6 +9,7 @@ use portcullis_core::headers::{Change, HeaderMap};
 use portcullis_core::reply::Reply;
 use portcullis_host::backend::{Map, StreamHost};
 use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
+use smallvec::SmallVec;
 
 use crate::abi::{
     self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType,
@@ -119,7 +120,7 @@ impl StreamHost for FilterHost {
         let map = header_type(map);
         // SAFETY: the filter lives.
         let count = unsafe { abi::headers_size(self.filter, map) };
-        let mut found = vec![EnvoyHeader::EMPTY; count];
+        let mut found: SmallVec<[EnvoyHeader; 24]> = SmallVec::from_elem(EnvoyHeader::EMPTY, count);
         // SAFETY: the array has room for all headers.
         let is_found = unsafe { abi::headers(self.filter, map, found.as_mut_ptr()) };
         if !is_found {

@@ -5,6 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::reply::Reply;
 use portcullis_core::time::Nanos;
@@ -35,7 +36,7 @@ pub struct Exchange<'a> {
     numbers: Known<Option<u64>>,
     /// By the monotonic clock.
     time: Cell<Option<Nanos>>,
-    filter_state: Vec<(&'static str, Vec<u8>)>,
+    filter_state: Vec<(&'static str, Bytes)>,
     failures: Vec<(&'static str, Error)>,
     handed_over: HandedOver,
     /// Whether the response was never shown to this module.
@@ -199,7 +200,9 @@ impl<'a> Exchange<'a> {
 
     /// Stores a value in the filter state of the request, where later filters read it with
     /// [`Property::FilterState`]. The host carries it out with the other changes.
-    pub fn set_filter_state(&mut self, name: &'static str, value: Vec<u8>) {
+    pub fn set_filter_state(&mut self, name: &'static str, value: Bytes) {
+        // There is hardly ever a second one.
+        self.filter_state.reserve_exact(1);
         self.filter_state.push((name, value));
     }
 
@@ -226,7 +229,7 @@ impl<'a> Exchange<'a> {
         if let Property::FilterState(wanted) = property {
             let mut stored = self.filter_state.iter();
             if let Some((_, value)) = stored.rfind(|(name, _)| *name == wanted) {
-                return Ok(Some(value.as_slice().into()));
+                return Ok(Some(value[..].into()));
             }
         }
         self.texts.get(property, || self.host.text(property))

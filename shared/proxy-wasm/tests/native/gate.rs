@@ -88,7 +88,7 @@ impl Plugin for Gate {
                 body: answer.clone().into(),
             }));
         }
-        exchange.set_filter_state("gate.looks", looks.to_string().into_bytes());
+        exchange.set_filter_state("gate.looks", looks.to_string().into());
         exchange
             .request()?
             .append("x-trace".into(), "opened".into());
