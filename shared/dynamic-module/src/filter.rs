@@ -32,7 +32,7 @@ pub trait AnyFilter {
     /// A callback in this phase panicked. Decides about the message.
     fn panicked(&self, phase: Phase) -> Next;
     /// Envoy destroys its filter. A callback that runs may keep the stream for a while, but it can wait no longer.
-    fn destroyed(&self);
+    fn destroyed(self: Rc<Self>);
     /// Drops one of those that keep the stream.
     fn end(self: Rc<Self>);
 }
@@ -153,10 +153,15 @@ impl<C: Chain> AnyFilter for Filter<C> {
         self.begun().stream.panicked(phase)
     }
 
-    fn destroyed(&self) {
+    fn destroyed(self: Rc<Self>) {
+        // SAFETY: the services outlive the filter.
+        let services = unsafe { &*self.services };
+        // An Envoy before 1.39 counts only within the callback of a filter, and this is the last one.
+        let _entered = current::enter(services, self.filter);
         if let Some(begun) = self.begun.get() {
             begun.stream.leave_queue();
         }
+        drop(self);
     }
 
     fn end(self: Rc<Self>) {

@@ -227,7 +227,6 @@ pub unsafe fn filter_destroy(filter: *const c_void) {
     }
     // SAFETY: it comes from `filter_new`, and Envoy does not use it any more.
     let stream = unsafe { Box::from_raw(filter.cast_mut().cast::<Stream>()) };
-    let stream = Kept::new(*stream);
     caught(|| stream.destroyed());
 }
 
