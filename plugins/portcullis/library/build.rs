@@ -9,7 +9,10 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     let folder = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
     let folder = Path::new(&folder);
-    fs::write(folder.join("libgcc_s.so"), "INPUT(-l:libgcc_eh.a -l:libgcc.a)\n")?;
+    fs::write(
+        folder.join("libgcc_s.so"),
+        "INPUT(-l:libgcc_eh.a -l:libgcc.a)\n",
+    )?;
     println!("cargo::rustc-link-search=native={}", folder.display());
     Ok(())
 }

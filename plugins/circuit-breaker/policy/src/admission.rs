@@ -214,15 +214,15 @@ impl evaluation::Check for Check {
 }
 
 /// One request before the breakers.
-struct Round<'a, S> {
+struct Round<'a, 'r, S> {
     policy: &'a CircuitBreaker,
-    request: &'a Request<'a>,
+    request: &'a Request<'r>,
     is_complete: bool,
     now: Nanos,
     store: &'a mut S,
 }
 
-impl<S: Store> Evaluate for Round<'_, S> {
+impl<S: Store> Evaluate for Round<'_, '_, S> {
     type Rule = BreakerId;
     type Check = Check;
 

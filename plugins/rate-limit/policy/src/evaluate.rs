@@ -132,14 +132,14 @@ impl evaluation::Check for Check {
 }
 
 /// One request before the limits.
-struct Round<'a, S> {
+struct Round<'a, 'r, S> {
     policy: &'a RateLimit,
-    request: &'a Request<'a>,
+    request: &'a Request<'r>,
     now: Nanos,
     store: &'a mut S,
 }
 
-impl<S: Store> Evaluate for Round<'_, S> {
+impl<S: Store> Evaluate for Round<'_, '_, S> {
     type Rule = LimitId;
     type Check = Check;
 

@@ -60,6 +60,8 @@ mod regex;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
+
 use serde::{Deserialize, Deserializer, de};
 
 pub use first_match::FirstMatch;
@@ -98,26 +100,29 @@ pub struct Match {
 }
 
 /// The parts of a request that a [`Match`] looks at. Build it once per request and try all rules on it.
+///
+/// Path and host are read when a rule first looks at them: many configurations never do.
 #[derive(Debug)]
 pub struct Subject<'a> {
     headers: &'a HeaderMap,
-    paths: Option<Paths<'a>>,
-    authority: Authority<'a>,
-    method: &'a [u8],
+    paths: OnceCell<Option<Paths<'a>>>,
+    authority: OnceCell<Authority<'a>>,
     route: &'a [u8],
 }
 
 impl<'a> Subject<'a> {
     /// The subject for a request with these headers on the route of this name.
     pub fn new(headers: &'a HeaderMap, route: &'a [u8]) -> Self {
-        let pseudo = |name| headers.get(name).map_or(&b""[..], |value| &value[..]);
         Self {
             headers,
-            paths: Paths::of_request(headers),
-            authority: Authority::new(pseudo(":authority")),
-            method: pseudo(":method"),
+            paths: OnceCell::new(),
+            authority: OnceCell::new(),
             route,
         }
+    }
+
+    fn pseudo_header(&self, name: &str) -> &'a [u8] {
+        self.headers.get(name).map_or(&b""[..], |value| value)
     }
 
     /// The headers of the request.
@@ -127,24 +132,24 @@ impl<'a> Subject<'a> {
 
     /// The variants of the path; `None` if the request has no path.
     pub fn paths(&self) -> Option<&Paths<'a>> {
-        self.paths.as_ref()
+        let paths = self.paths.get_or_init(|| Paths::of_request(self.headers));
+        paths.as_ref()
     }
 
     /// Whether the path has at most one variant.
     pub fn has_one_path(&self) -> bool {
-        self.paths
-            .as_ref()
-            .is_none_or(|paths| paths.only().is_some())
+        self.paths().is_none_or(|paths| paths.only().is_some())
     }
 
     /// The interpretations of the host.
     pub fn authority(&self) -> &Authority<'a> {
-        &self.authority
+        let authority = || Authority::new(self.pseudo_header(":authority"));
+        self.authority.get_or_init(authority)
     }
 
     /// The method.
     pub fn method(&self) -> &'a [u8] {
-        self.method
+        self.pseudo_header(":method")
     }
 
     /// The name of the route.
@@ -169,14 +174,15 @@ impl Match {
         }
         let mut fit = Fit::Certain;
         if let Some(path) = path {
-            fit = subject.paths.as_ref().map_or(Fit::No, |own| path.fit(own));
+            fit = subject.paths().map_or(Fit::No, |own| path.fit(own));
         }
         if let Some(methods) = methods {
-            let method = |method: &Method| method.fit(subject.method);
+            let own = subject.method();
+            let method = |method: &Method| method.fit(own);
             fit = fit.min(Fit::any(methods.iter().map(method)));
         }
         if let Some(hosts) = hosts {
-            let host = |host: &HostPattern| host.fit(&subject.authority);
+            let host = |host: &HostPattern| host.fit(subject.authority());
             fit = fit.min(Fit::any(hosts.iter().map(host)));
         }
         if fit == Fit::No {
