@@ -2,6 +2,11 @@
 //!
 //! Rust asks the linker for `gcc_s`. A file of this name that is found first refers it to the static archives.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a build script writes a file where cargo says"
+)]
+
 use std::path::Path;
 use std::{env, fs, io};
 

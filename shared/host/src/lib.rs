@@ -6,7 +6,7 @@
 //!
 //! # A request's way, from the back end to the policy and back
 //!
-//! 1. **Load.** The back end passes the configuration to [`Runner::configure`], which reads the JSON, compiles it into a
+//! 1. **Load.** The back end passes the configuration to [`configure`], which reads the JSON, compiles it into a
 //!    policy, wraps the policy in an [`Instance`], and creates the plugin with [`Plugin::new`]. There the plugin defines
 //!    its [`Metrics`] and opens its [`Tables`]. The result is a [`Chain`]: one plugin or several (`chain/`).
 //! 2. **Request headers.** The back end creates an [`HttpStream`] for each stream and calls it. The stream makes an
