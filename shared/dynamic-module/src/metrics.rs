@@ -30,6 +30,21 @@ pub(crate) enum Change {
     Set(u64),
 }
 
+impl Change {
+    /// Both changes as one.
+    pub(crate) fn then(self, later: Self) -> Self {
+        match (self, later) {
+            (_, Self::Set(value)) => Self::Set(value),
+            (Self::Set(value), Self::Add(difference)) => {
+                Self::Set(value.saturating_add_signed(difference))
+            }
+            (Self::Add(difference), Self::Add(other)) => {
+                Self::Add(difference.saturating_add(other))
+            }
+        }
+    }
+}
+
 /// The metrics of one configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics(RwLock<Known>);
@@ -292,6 +307,20 @@ fn failed(status: Status) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_add_up_and_the_last_value_stays() {
+        let all = |changes: &[Change]| changes.iter().copied().reduce(Change::then);
+        assert_eq!(
+            all(&[Change::Add(2), Change::Add(-3)]),
+            Some(Change::Add(-1))
+        );
+        assert_eq!(
+            all(&[Change::Add(2), Change::Set(7), Change::Add(-3)]),
+            Some(Change::Set(4))
+        );
+        assert_eq!(all(&[Change::Set(7), Change::Set(5)]), Some(Change::Set(5)));
+    }
 
     #[test]
     fn a_name_has_its_labels_in_order() {

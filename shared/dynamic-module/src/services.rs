@@ -1,6 +1,6 @@
 //! What one configuration has of Envoy: metrics, calls, and ticks in the main thread.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -18,7 +18,7 @@ pub(crate) struct Services {
     main_thread: ThreadId,
     metrics: Metrics,
     /// Changes of metrics from outside of streams, for an Envoy that takes them only from streams.
-    deferred: Mutex<Vec<(MetricId, Change)>>,
+    deferred: Mutex<BTreeMap<MetricId, Change>>,
     /// What other threads have [asked](Self::ask_caller) the main thread for.
     asked: Mutex<BTreeSet<u64>>,
     /// Configurations of routes that a worker uses and the main thread does not know yet.
@@ -88,7 +88,9 @@ impl Services {
         // SAFETY: the configuration outlives the services, and the filter's callback runs.
         let changed = unsafe { self.metrics.change(self.config, filter, id, change) };
         changed.unwrap_or_else(|| {
-            lock(&self.deferred).push((id, change));
+            let mut deferred = lock(&self.deferred);
+            let before = deferred.get(&id).copied();
+            deferred.insert(id, before.map_or(change, |before| before.then(change)));
             Ok(())
         })
     }
