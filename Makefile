@@ -209,10 +209,11 @@ package: build dist/portcullis-validate ## Pack the plugins with licences and SB
 	@cmp dist/package.sums dist/package/SHA256SUMS || { echo 'package: the two runs differ'; exit 1; }
 	@rm dist/package.sums
 
+# A file that is current keeps its time: the plugins contain it, and cargo would build everything again.
 schema: native ## Write each plugin's JSON Schema
 	@for plugin in $(PACKAGES); do \
 	    $(NATIVE)/examples/$$plugin-schema > $(NATIVE)/schema.json; \
-	    mv $(NATIVE)/schema.json plugins/$$plugin/schema.json; \
+	    cmp -s $(NATIVE)/schema.json plugins/$$plugin/schema.json || mv $(NATIVE)/schema.json plugins/$$plugin/schema.json; \
 	done
 
 clean: ## Remove build outputs and fetched tools
