@@ -17,7 +17,7 @@ use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     CallId, CallResponse, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
-    RequestAttributes, SignatureVerifier, SteadyClock, Worker, random, wall_clock,
+    SignatureVerifier, SteadyClock, Worker, random, wall_clock,
 };
 use portcullis_table::Seed;
 
@@ -83,14 +83,15 @@ impl Plugin for JwtAuth {
         &self.instance
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(
         &self,
         slot: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            return Ok(Flow::Continue);
-        }
         let decision = self.decide(slot, exchange)?;
         if let Verdict::Wait { until } = decision.verdict() {
             self.deadline.set(self.deadline.get().min(until));
@@ -180,18 +181,19 @@ impl JwtAuth {
         exchange: &mut Exchange,
     ) -> Result<Decision, Error> {
         let needs = Needs {
+            headers: true,
             route: self.instance.needs_route(),
             ..Needs::default()
         };
         // With a predictable seed, an attacker could craft a token that the cache takes for a valid one.
         self.seeded?;
-        let attributes = RequestAttributes::fetch(exchange, needs)?;
         // Only fetched documents have an age on this clock, and requests wait only for those.
         let steady = match self.fetching.is_idle() {
             true => Nanos::ZERO,
             false => exchange.now(self.clock)?,
         };
-        let subject = Subject::new(exchange.request()?, attributes.route());
+        let (attributes, headers) = exchange.request_with(needs)?;
+        let subject = Subject::new(headers, attributes.route);
         let now = Now {
             wall: wall_clock()?,
             steady,

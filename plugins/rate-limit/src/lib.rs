@@ -2,12 +2,11 @@
 //!
 //! The policy's documentation is the specification; the README in this folder is for users.
 
-use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
-    RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
+    SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
 use rate_limit_policy::{Decision, Evaluation, LimitEvents, LimitId, Reason, SHADOW_HEADER};
@@ -75,23 +74,19 @@ impl Plugin for RateLimit {
         reply.map_or(Flow::Continue, Flow::Reply)
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(
         &self,
         stream: &mut Option<Evaluation>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            return Ok(Flow::Continue);
-        }
         let needs = self.instance.needs();
-        let attributes = RequestAttributes::fetch(exchange, needs)?;
         let now = exchange.now(self.clock)?;
-        let nothing = HeaderMap::default();
-        let headers = match needs.headers {
-            true => exchange.request()?,
-            false => &nothing,
-        };
-        let subject = Subject::new(headers, attributes.route());
+        let (attributes, headers) = exchange.request_with(needs)?;
+        let subject = Subject::new(headers, attributes.route);
         let request = attributes.request(&subject);
         let tables = &mut self.tables.at(now);
         let evaluation = self.instance.on_request(&request, now, tables);

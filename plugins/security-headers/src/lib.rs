@@ -77,11 +77,11 @@ impl Plugin for SecurityHeaders {
         Flow::Continue
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            stream.selection = Some(Selection::default());
-            return Ok(Flow::Continue);
-        }
         let route = match self.instance.needs_route() {
             true => exchange.property(Property::RouteName)?,
             false => None,

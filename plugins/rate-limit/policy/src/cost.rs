@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
 use super::rate::Amount;
@@ -61,7 +60,7 @@ pub(super) struct CostHeader {
 impl CostHeader {
     /// The largest of all lines. A line that is not a number stands for the default.
     fn cost(&self, request: &HeaderMap) -> u32 {
-        let lines = request.get_all(self.name.as_str());
+        let lines = request.values(self.name.as_str());
         let costs = lines.map(|line| number(line).unwrap_or(self.default.get()));
         costs
             .max()
@@ -171,14 +170,14 @@ pub(super) struct ChargeResponse {
 impl ChargeResponse {
     /// The cost that the response reports.
     pub(super) fn actual(&self, response: &HeaderMap) -> Option<u32> {
-        let lines = response.get_all(self.header.as_str());
+        let lines = response.values(self.header.as_str());
         let actual = lines.filter_map(number).max()?;
         Some(actual.min(self.max.get()))
     }
 }
 
 /// The whole number in a header line; a number above 32 bits becomes `u32::MAX`.
-pub(super) fn number(line: &Bytes) -> Option<u32> {
+pub(super) fn number(line: &[u8]) -> Option<u32> {
     let digits = line.trim_ascii();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
