@@ -80,6 +80,7 @@ mod algorithm;
 mod config;
 mod cost;
 mod evaluate;
+pub mod fleet;
 mod limit;
 mod limiter;
 mod on_response;

@@ -1,0 +1,6 @@
+//! One limit for a fleet of proxies.
+
+pub mod messages;
+pub mod reserve;
+#[cfg(test)]
+mod tests;
