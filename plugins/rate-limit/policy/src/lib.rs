@@ -91,6 +91,10 @@ mod response_headers;
 #[cfg(test)]
 mod tests;
 
+/// For simulations that tests and examples share.
+#[cfg(test)]
+extern crate self as rate_limit_policy;
+
 use std::fmt;
 
 use bytes::Bytes;

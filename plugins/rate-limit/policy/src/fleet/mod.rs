@@ -1,5 +1,6 @@
 //! One limit for a fleet of proxies.
 
+pub mod lease;
 pub mod messages;
 pub mod reserve;
 #[cfg(test)]

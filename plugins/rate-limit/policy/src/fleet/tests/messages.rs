@@ -287,7 +287,7 @@ fn statuses() -> impl Strategy<Value = Vec<DescriptorStatus>> {
                 unit,
             }),
             limit_remaining,
-            duration_until_reset: (nanos % 2 == 0).then(|| well_known::Duration {
+            duration_until_reset: (nanos % 2 == 0).then_some(well_known::Duration {
                 seconds,
                 nanos: (nanos % 1_000_000_000) as i32,
             }),
