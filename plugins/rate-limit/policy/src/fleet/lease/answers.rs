@@ -90,7 +90,7 @@ impl Leases {
 
     /// The service has granted the call. The waiting request passes, whatever has become of the state.
     pub fn granted(&self, lease: Lease, ticket: Ticket, answer: Answer, now: Nanos) -> Step<Grant> {
-        let (mut lease, mut wasted) = lease.at(now);
+        let (mut lease, mut wasted) = self.at(lease, now);
         let cost = ticket.cost;
         let more = ticket.hits - cost.saturating_add(ticket.owed).min(ticket.hits);
         let grant = |lot, added| Grant {
@@ -104,7 +104,9 @@ impl Leases {
                 wasted: wasted.saturating_add(more),
             };
         }
+        let late = ticket.owed.saturating_sub(lease.owed);
         lease.owed = lease.owed.saturating_sub(ticket.owed);
+        lease.owed_late = lease.owed_late.saturating_sub(late);
         lease.is_local = false;
         lease.limit = answer.limit.or(lease.limit);
         let bounds = self.bounds(ticket, answer, now);
@@ -163,6 +165,8 @@ impl Leases {
                 if bounds.resets > lease.resets + ROUNDING * 2 {
                     lease.resets = bounds.resets;
                     lease.denied = None;
+                    lease.owed = lease.debt();
+                    lease.owed_late = 0;
                 }
                 lease.remaining = answer.remaining;
                 bounds.is_certain
@@ -208,7 +212,7 @@ impl Leases {
         random: u64,
         now: Nanos,
     ) -> Step<Refusal> {
-        let (mut lease, wasted) = lease.at(now);
+        let (mut lease, wasted) = self.at(lease, now);
         let bounds = self.bounds(ticket, answer, now);
         let is_known = Self::unmark(&mut lease, ticket);
         let is_same = lease.is_live(now) && lease.lot == ticket.window;
@@ -245,7 +249,7 @@ impl Leases {
     /// The call has failed: no answer in time, or one that cannot be read. Whether the service has counted it is
     /// unknown; its tokens are lost.
     pub fn failed(&self, lease: Lease, ticket: Ticket, now: Nanos) -> Step<()> {
-        let (mut lease, wasted) = lease.at(now);
+        let (mut lease, wasted) = self.at(lease, now);
         Self::unmark(&mut lease, ticket);
         Step {
             lease,

@@ -71,7 +71,8 @@
 //!
 //! [`Leases::owe`] counts what was admitted without the service: during an outage, or by a response that cost more
 //! than was reserved. The next call adds it to its hits. What the service does not learn before the window ends is
-//! forgotten, as everything else in that window.
+//! forgotten, as everything else in that window. The end of a window is known to about two seconds; what is admitted in
+//! these, or before the service has ever answered, counts in the next window as well.
 
 mod answers;
 mod state;
@@ -84,7 +85,7 @@ use portcullis_core::time::Nanos;
 
 pub use answers::{Grant, Refusal};
 pub use state::Lease;
-pub use table::{Applied, apply};
+pub use table::Applied;
 pub use take::{Take, Taken};
 
 /// The size of a first lease.
@@ -188,6 +189,47 @@ impl Leases {
         u32::try_from(share)
             .unwrap_or(u32::MAX)
             .clamp(1, self.max.max(1))
+    }
+
+    /// The state at `now`, without everything that is over. Also returns the tokens that are lost.
+    fn at(&self, mut lease: Lease, now: Nanos) -> (Lease, u32) {
+        let mut lost = 0;
+        if !lease.is_live(now) {
+            lost = std::mem::take(&mut lease.tokens);
+        }
+        if now >= lease.resets {
+            lease.denied = None;
+            lease.remaining = None;
+            lease.owed = std::mem::take(&mut lease.owed_late);
+            if lease.owed > 0 {
+                lease.resets += self.per;
+                if now >= lease.resets {
+                    lease.owed = 0;
+                }
+            }
+        }
+        (lease, lost)
+    }
+
+    /// How much it matters to lose a state: the tokens, the debt and the denial that the key would no longer have. 0
+    /// if it has nothing of these.
+    pub fn eviction_cost(&self, lease: Lease, now: Nanos) -> u128 {
+        let (lease, _) = self.at(lease, now);
+        let denial = lease.denied.map_or(0, |_| lease.limit.unwrap_or(1));
+        u128::from(lease.tokens) + u128::from(lease.debt()) + u128::from(denial)
+    }
+
+    /// The service's limit, the hits that are left as far as this proxy knows, and the time until the window ends;
+    /// for response headers. `None` if the service has not answered in this window.
+    pub fn quota(&self, lease: Lease, now: Nanos) -> Option<(u32, u32, Nanos)> {
+        let (lease, _) = self.at(lease, now);
+        let remaining = match lease.denied {
+            Some(_) => 0,
+            None => lease.remaining?,
+        };
+        let available = remaining.saturating_add(lease.tokens);
+        let available = available.saturating_sub(lease.debt());
+        Some((lease.limit?, available, lease.resets - now))
     }
 
     /// The size of the next lease.

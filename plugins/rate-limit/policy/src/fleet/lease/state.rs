@@ -29,6 +29,9 @@ pub struct Lease {
     pub(super) limit: Option<u32>,
     /// The cost that was admitted in this window and that the service does not know.
     pub(super) owed: u32,
+    /// The same for costs that may belong to the next window: in the last moments before `resets`, or while no
+    /// window is known.
+    pub(super) owed_late: u32,
     /// How many times faster the service's counter moves than by this proxy alone.
     pub(super) peers: u8,
     /// Whether answers come back with leases that are dead.
@@ -57,54 +60,24 @@ impl Lease {
         }
     }
 
-    /// The state at `now`, without everything that is over. Also returns the tokens that are lost.
-    pub(super) fn at(mut self, now: Nanos) -> (Self, u32) {
-        let mut lost = 0;
-        if !self.is_live(now) {
-            lost = std::mem::take(&mut self.tokens);
-        }
-        if now >= self.resets {
-            self.denied = None;
-            self.remaining = None;
-            self.owed = 0;
-        }
-        (self, lost)
+    /// What the service does not know.
+    pub(super) fn debt(&self) -> u32 {
+        self.owed.saturating_add(self.owed_late)
     }
 
     /// The tokens that it holds, including those of a dead lease that nobody has touched since.
     pub fn tokens(self) -> u32 {
         self.tokens
     }
-
-    /// How much it matters to lose this state: the tokens, the debt and the denial that the key would no longer
-    /// have. 0 if it has nothing of these.
-    pub fn eviction_cost(self, now: Nanos) -> u128 {
-        let (lease, _) = self.at(now);
-        let denial = lease.denied.map_or(0, |_| lease.limit.unwrap_or(1));
-        u128::from(lease.tokens) + u128::from(lease.owed) + u128::from(denial)
-    }
-
-    /// The service's limit, the hits that are left as far as this proxy knows, and the time until the window ends;
-    /// for response headers. `None` if the service has not answered in this window.
-    pub fn quota(self, now: Nanos) -> Option<(u32, u32, Nanos)> {
-        let (lease, _) = self.at(now);
-        let remaining = match lease.denied {
-            Some(_) => 0,
-            None => lease.remaining?,
-        };
-        let available = remaining.saturating_add(lease.tokens);
-        let available = available.saturating_sub(lease.owed);
-        Some((lease.limit?, available, lease.resets - now))
-    }
 }
 
 impl State for Lease {
-    type Bytes = [u8; 58];
+    type Bytes = [u8; 62];
 
     /// A lost state admits nothing, so a new key need not inherit any.
     const HAS_FLOOR: bool = false;
 
-    fn to_bytes(self) -> [u8; 58] {
+    fn to_bytes(self) -> [u8; 62] {
         let flag = |flag, is_set| if is_set { flag } else { 0 };
         let flags = flag(HAS_DENIED, self.denied.is_some())
             | flag(HAS_REMAINING, self.remaining.is_some())
@@ -121,11 +94,12 @@ impl State for Lease {
             self.remaining.unwrap_or_default(),
             self.limit.unwrap_or_default(),
             self.owed,
+            self.owed_late,
         ];
         let times = times.into_iter().flat_map(|time| time.get().to_le_bytes());
         let numbers = numbers.into_iter().flat_map(u32::to_le_bytes);
         let encoded = times.chain(numbers).chain([self.peers, flags]);
-        let mut bytes = [0; 58];
+        let mut bytes = [0; 62];
         bytes
             .iter_mut()
             .zip(encoded)
@@ -133,11 +107,11 @@ impl State for Lease {
         bytes
     }
 
-    fn from_bytes(bytes: [u8; 58]) -> Self {
+    fn from_bytes(bytes: [u8; 62]) -> Self {
         let mut rest = &bytes[..];
         let mut times = [0; 3];
         times.fill_with(|| u64::from_le_bytes(next(&mut rest)));
-        let mut numbers = [0; 8];
+        let mut numbers = [0; 9];
         numbers.fill_with(|| u32::from_le_bytes(next(&mut rest)));
         let [peers, flags] = next(&mut rest);
         let [dies, asked_at, resets] = times.map(Nanos::new);
@@ -150,6 +124,7 @@ impl State for Lease {
             remaining,
             limit,
             owed,
+            owed_late,
         ] = numbers;
         let has = |flag| flags & flag != 0;
         Self {
@@ -164,6 +139,7 @@ impl State for Lease {
             remaining: has(HAS_REMAINING).then_some(remaining),
             limit: has(HAS_LIMIT).then_some(limit),
             owed,
+            owed_late,
             peers,
             is_futile: has(IS_FUTILE),
             is_local: has(IS_LOCAL),

@@ -39,7 +39,7 @@ pub enum Take {
 impl Leases {
     /// Takes tokens. `can_ask` says whether the service may be called now; if it may not, no call is ever due.
     pub fn take(&self, lease: Lease, cost: u32, can_ask: bool, now: Nanos) -> Step<Take> {
-        let (mut lease, wasted) = lease.at(now);
+        let (mut lease, wasted) = self.at(lease, now);
         let outcome = self.take_at(&mut lease, cost, can_ask, now);
         Step {
             lease,
@@ -79,7 +79,7 @@ impl Leases {
         if !can_ask {
             return Take::NoService;
         }
-        if lease.is_futile && lease.owed == 0 {
+        if lease.is_futile && lease.debt() == 0 {
             return Take::Ask(Ticket {
                 hits: cost,
                 cost,
@@ -113,7 +113,7 @@ impl Leases {
         let begins =
             lease.dies > Nanos::ZERO && !lease.is_live(now) && now < lease.resets + ROUNDING;
         // A debt makes the answer uncertain, and a refusal would waste more.
-        if begins || lease.denied.is_some() || lease.owed > 0 {
+        if begins || lease.denied.is_some() || lease.debt() > 0 {
             return 0;
         }
         let size = match lease.is_live(now) {
@@ -127,9 +127,9 @@ impl Leases {
     pub(super) fn ticket(&self, lease: &mut Lease, hits: u32, cost: u32, now: Nanos) -> Ticket {
         lease.asked_at = now;
         Ticket {
-            hits: hits.saturating_add(lease.owed),
+            hits: hits.saturating_add(lease.debt()),
             cost,
-            owed: lease.owed,
+            owed: lease.debt(),
             asked_at: now,
             is_marked: true,
             window: lease.window(now),
@@ -139,7 +139,7 @@ impl Leases {
     /// Returns tokens of a request that another limit denied, or that cost less than expected. Tokens of a lease
     /// that is dead are lost.
     pub fn give_back(&self, lease: Lease, taken: Taken, now: Nanos) -> Step<()> {
-        let (mut lease, wasted) = lease.at(now);
+        let (mut lease, wasted) = self.at(lease, now);
         let returns = taken.lot != Lot::NONE && taken.lot == lease.lot && lease.is_live(now);
         let lost = match returns {
             true => {
@@ -158,13 +158,19 @@ impl Leases {
     /// Counts a cost that was admitted without tokens. It is paid with tokens that are left, and the rest is a debt
     /// for the next call.
     pub fn owe(&self, lease: Lease, cost: u32, now: Nanos) -> Step<()> {
-        let (mut lease, wasted) = lease.at(now);
+        let (mut lease, wasted) = self.at(lease, now);
         if now >= lease.resets {
             lease.resets = self.end_of_window(lease.resets, now);
         }
         let paid = cost.min(lease.tokens);
         lease.tokens -= paid;
-        lease.owed = lease.owed.saturating_add(cost - paid);
+        let ends_soon = lease.resets - now <= ROUNDING * 2 + self.timeout;
+        // Without an answer, nothing is known about windows.
+        let debt = match ends_soon || lease.limit.is_none() {
+            true => &mut lease.owed_late,
+            false => &mut lease.owed,
+        };
+        *debt = debt.saturating_add(cost - paid);
         Step {
             lease,
             outcome: (),
@@ -184,7 +190,7 @@ impl Leases {
     /// Hands the key over to the local limiter, until the service answers again. The first time, it returns what
     /// the local limiter must count as used: everything that the service had counted in this window.
     pub fn go_local(&self, lease: Lease, now: Nanos) -> Step<Option<u32>> {
-        let (mut lease, wasted) = lease.at(now);
+        let (mut lease, wasted) = self.at(lease, now);
         let is_first = !std::mem::replace(&mut lease.is_local, true);
         let limit = lease.limit.unwrap_or(self.requests);
         let used = match (lease.denied, lease.remaining) {

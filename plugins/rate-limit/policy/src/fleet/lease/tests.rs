@@ -402,6 +402,8 @@ fn the_local_limiter_begins_with_what_is_used() {
 #[test]
 fn what_was_admitted_meanwhile_is_counted_when_the_service_returns() {
     let mut key = Key::with_tokens(0);
+    let step = LEASES.go_local(key.lease, key.now);
+    assert_eq!(key.step(step), Some(100));
     for _ in 0..30 {
         let step = LEASES.owe(key.lease, 1, key.now);
         key.step(step);
@@ -432,6 +434,21 @@ fn a_debt_ends_with_its_window() {
     assert_eq!(key.asks(1).hits, 1);
 }
 
+/// The service's windows go on during an outage.
+#[test]
+fn a_debt_belongs_to_the_window_it_was_made_in() {
+    let mut key = Key::with_tokens(0);
+    key.now = START + Nanos::from_secs(70);
+    let step = LEASES.owe(key.lease, 30, key.now);
+    key.step(step);
+    let lease = key.lease;
+    key.now = START + Nanos::from_secs(99);
+    assert_eq!(key.asks(1).hits, 31);
+    key.lease = lease;
+    key.now = START + Nanos::from_secs(101);
+    assert_eq!(key.asks(1).hits, 1);
+}
+
 #[test]
 fn a_hold_is_closed_with_its_unused_tokens() {
     let mut key = Key::new();
@@ -456,8 +473,8 @@ fn a_hold_is_closed_with_its_unused_tokens() {
 
 proptest! {
     #[test]
-    fn every_state_has_its_bytes(bytes in prop::array::uniform32(any::<u8>()), more in prop::array::uniform26(any::<u8>())) {
-        let mut all = [0; 58];
+    fn every_state_has_its_bytes(bytes in prop::array::uniform32(any::<u8>()), more in prop::array::uniform30(any::<u8>())) {
+        let mut all = [0; 62];
         all[..32].copy_from_slice(&bytes);
         all[32..].copy_from_slice(&more);
         let lease = Lease::from_bytes(all);

@@ -1,7 +1,9 @@
 //! The fleet limit, on simulated services.
 
+mod answer;
 #[cfg(not(target_arch = "wasm32"))]
 mod messages;
+mod outage;
 #[cfg(not(target_arch = "wasm32"))]
 mod proxies;
 #[cfg(not(target_arch = "wasm32"))]

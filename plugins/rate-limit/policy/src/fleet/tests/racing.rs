@@ -9,7 +9,7 @@ use portcullis_table::{KeyHasher, Store as _};
 
 use super::service::{Counting, Service};
 use crate::fleet::lease::tests::LEASES;
-use crate::fleet::lease::{Applied, Lease, Refusal, Step, Take, Ticket, apply};
+use crate::fleet::lease::{Applied, Lease, Refusal, Step, Take, Ticket};
 
 const WORKERS: usize = 8;
 /// The start of a minute.
@@ -38,7 +38,7 @@ impl Worker<'_> {
         let applied: Applied<T> = self
             .store
             .update(0, hash.block(1), |block| {
-                apply(block, hash.tag(), now, &step)
+                LEASES.apply(block, hash.tag(), now, &step)
             })
             .unwrap();
         self.wasted += applied.wasted;
