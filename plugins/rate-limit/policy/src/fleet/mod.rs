@@ -1,6 +1,7 @@
 //! One limit for a fleet of proxies.
 
 mod answer;
+pub mod config;
 pub mod lease;
 pub mod messages;
 pub mod outage;

@@ -1,6 +1,7 @@
 //! The fleet limit, on simulated services.
 
 mod answer;
+mod config;
 #[cfg(not(target_arch = "wasm32"))]
 mod messages;
 mod outage;
