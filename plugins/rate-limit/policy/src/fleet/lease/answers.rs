@@ -4,7 +4,7 @@ use portcullis_core::backoff;
 use portcullis_core::time::Nanos;
 
 use super::{
-    Answer, DRIFT, FIRST, LONG, Lease, Leases, Life, Lot, ROUNDING, SHORT, Step, Taken, Ticket,
+    Answer, DRIFT, LONG, Lease, Leases, Life, Lot, ROUNDING, SHORT, Step, Taken, Ticket,
     WITHOUT_LIMIT,
 };
 
@@ -124,7 +124,7 @@ impl Leases {
         };
         lease.tokens = lease.tokens.saturating_add(added);
         if is_usable && ticket.is_marked {
-            self.resize(&mut lease, now);
+            self.resize(&mut lease, bounds.unit, now);
         }
         lease.is_futile = !was_live && !lease.is_live(now);
         Step {
@@ -149,7 +149,7 @@ impl Leases {
             (true, true) => {
                 lease.dies = lease.dies.max(bounds.dies);
                 lease.resets = lease.resets.min(bounds.resets).max(lease.dies);
-                self.count_peers(lease, ticket, answer);
+                Self::count_peers(lease, lease.remaining, ticket, answer);
                 lease.remaining = answer.remaining;
                 is_same || bounds.is_certain
             }
@@ -168,36 +168,39 @@ impl Leases {
                     lease.owed = lease.debt();
                     lease.owed_late = 0;
                 }
+                // What others have used since the window began.
+                Self::count_peers(lease, answer.limit, ticket, answer);
                 lease.remaining = answer.remaining;
                 bounds.is_certain
             }
         }
     }
 
-    /// Compares how far the counter moved since the last answer with the hits of this proxy.
-    fn count_peers(&self, lease: &mut Lease, ticket: Ticket, answer: Answer) {
-        let (Some(before), Some(after)) = (lease.remaining, answer.remaining) else {
+    /// Compares how far the counter moved, since it had `before` left, with the hits of this proxy.
+    fn count_peers(lease: &mut Lease, before: Option<u32>, ticket: Ticket, answer: Answer) {
+        let (Some(before), Some(after)) = (before, answer.remaining) else {
             return;
         };
         let moved = before.saturating_sub(after);
         let peers = moved.div_ceil(ticket.hits.max(1)).clamp(1, u8::MAX.into());
         let peers = u8::try_from(peers).unwrap_or(u8::MAX);
         let old = lease.peers.max(1);
-        lease.peers = match peers >= old {
-            true => old.midpoint(peers).max(old + u8::from(peers > old)),
-            false => old - ((old - peers) / 4).max(1),
+        lease.peers = match peers > old {
+            true => old + (peers - old).div_ceil(2),
+            false => old - (old - peers).div_ceil(4),
         };
     }
 
     /// Sizes the next lease by how long the last one lasted.
-    fn resize(&self, lease: &mut Lease, now: Nanos) {
+    fn resize(&self, lease: &mut Lease, unit: Nanos, now: Nanos) {
         // Without the upper bits: a wrong size after 49 days is corrected by the next leases.
         let at = (now.get() / Nanos::MILLISECOND.get()) as u32;
         let lasted = Nanos::from_millis(at.wrapping_sub(lease.granted_at).into());
+        let short = (unit / SHORT).min(LONG);
         lease.size = match lease.size {
-            0 => FIRST,
-            size if lasted < SHORT => size.saturating_mul(2).min(self.max.max(FIRST)),
-            size if lasted > LONG => (size / 2).max(FIRST),
+            0 => 1,
+            size if lasted < short => size.saturating_mul(2).min(self.max.max(1)),
+            size if lasted > short * 4 => (size / 2).max(1),
             size => size,
         };
         lease.granted_at = at;
@@ -229,6 +232,8 @@ impl Leases {
                 // Less would fit only because the service does not know the debt.
                 _ => 1,
             };
+            // Slowly again, in the next window.
+            lease.size = 1;
             lease.denied = Some(lease.denied.map_or(refused, |denied| denied.min(refused)));
             lease.remaining = answer.remaining;
             lease.resets = ends;

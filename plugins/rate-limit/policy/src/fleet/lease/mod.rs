@@ -36,13 +36,16 @@
 //!
 //! # The size of a lease
 //!
-//! A lease of *L* tokens is the least of:
+//! A key that the proxy has never seen asks for its cost alone: it may be new to many proxies, which would all take a
+//! lease and use one token. The answer says what remains, and from then on a lease has the least of:
 //!
-//! - the size by use: a key begins with [4](FIRST), twice as many if a lease was used up within a second, half if it
-//!   lasted more than four; in the last second of a window in proportion to the rest;
+//! - the **size by use**: twice the last one if that lasted less than 1/16 of a window, at most 4 s, and half of it if
+//!   it lasted four times as long; 1 after a refusal. But at least [4](SMALL) while that is no more than 1/16 of this
+//!   proxy's part of what remains;
+//! - in the last second of a window, a size in proportion to the rest;
 //! - `max`, and `share` percent of the limit;
-//! - *remaining* / (2 × *peers*): half of this proxy's part of what remains. *peers* is how many times more the
-//!   counter moved between two answers than by this proxy's own hits.
+//! - half of this proxy's **part of what remains**, which is *remaining* / *peers*. *peers* is how many times more the
+//!   counter moves than by this proxy's own hits. It is averaged over the answers.
 //!
 //! A lease is renewed when a quarter is left, up to *L* again, if *L* is at least 4. Smaller ones are not renewed
 //! ahead. So a key asks for single hits when its limit is nearly used up.
@@ -88,13 +91,13 @@ pub use state::Lease;
 pub use table::Applied;
 pub use take::{Take, Taken};
 
-/// The size of a first lease.
-const FIRST: u32 = 4;
+/// The size of a lease that is not worth less as long as much remains.
+const SMALL: u32 = 4;
 /// The smallest lease that is renewed ahead.
 const RENEWED_FROM: u32 = 4;
-/// A lease that lasted less is followed by a larger one.
-const SHORT: Nanos = Nanos::SECOND;
-/// A lease that lasted longer is followed by a smaller one.
+/// A lease that lasted less than one part in this many of a window is followed by a larger one.
+const SHORT: u64 = 16;
+/// But no lease must last longer than this.
 const LONG: Nanos = Nanos::from_secs(4);
 /// The resolution of times in an answer.
 const ROUNDING: Nanos = Nanos::SECOND;
@@ -234,14 +237,17 @@ impl Leases {
 
     /// The size of the next lease.
     fn size(&self, lease: &Lease, now: Nanos) -> u32 {
-        let limit = lease.limit.unwrap_or(self.requests);
-        let mut size = lease.size.max(FIRST).min(self.largest(limit));
-        if let Some(remaining) = lease.remaining {
-            size = size.min(remaining / (2 * u32::from(lease.peers.max(1))));
-        }
+        // A key that is new to this proxy may be new to many, and they would take a lease each.
+        let Some(limit) = lease.limit else {
+            return 1;
+        };
+        let remaining = lease.remaining.unwrap_or(limit);
+        let part = remaining / u32::from(lease.peers.max(1));
+        let mut size = lease.size.max(SMALL.min(part / 16));
+        size = size.min(self.largest(limit)).min(part / 2);
         let rest = lease.dies - now;
-        if lease.is_live(now) && rest < SHORT {
-            let part = u128::from(size) * u128::from(rest.get()) / u128::from(SHORT.get());
+        if lease.is_live(now) && rest < Nanos::SECOND {
+            let part = u128::from(size) * u128::from(rest.get()) / u128::from(Nanos::SECOND.get());
             size = u32::try_from(part).unwrap_or(size);
         }
         size

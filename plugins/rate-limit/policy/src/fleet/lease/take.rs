@@ -2,7 +2,7 @@
 
 use portcullis_core::time::Nanos;
 
-use super::{FIRST, Lease, Leases, Lot, RENEWED_FROM, ROUNDING, Step, Ticket};
+use super::{Lease, Leases, Lot, RENEWED_FROM, ROUNDING, SMALL, Step, Ticket};
 
 /// Tokens that a request has taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Leases {
         }
         let size = match lease.is_live(now) {
             true => self.size(lease, now),
-            false => self.size(lease, now).min(FIRST),
+            false => self.size(lease, now).min(SMALL),
         };
         size.saturating_sub(cost).saturating_sub(lease.tokens)
     }

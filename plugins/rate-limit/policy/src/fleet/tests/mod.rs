@@ -10,6 +10,8 @@ mod proxies;
 #[cfg(not(target_arch = "wasm32"))]
 mod racing;
 #[cfg(not(target_arch = "wasm32"))]
+mod random;
+#[cfg(not(target_arch = "wasm32"))]
 mod service;
 #[cfg(not(target_arch = "wasm32"))]
 mod simulation;

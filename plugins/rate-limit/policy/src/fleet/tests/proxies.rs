@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use portcullis_core::time::Nanos;
 
+use super::random::Random;
 use super::service::{Counting, Service};
-use super::simulation::{Fleet, Network, Proxy, Random, START};
+use super::simulation::{Fleet, Network, Proxy, START};
 use crate::fleet::lease::{Leases, Take};
 
 const TIMEOUT: Nanos = Nanos::from_millis(50);

@@ -6,36 +6,11 @@ use std::collections::{BinaryHeap, HashMap};
 use portcullis_core::time::Nanos;
 use rate_limit_policy::fleet::lease::{Answer, Lease, Leases, Refusal, Step, Take, Taken, Ticket};
 
+use super::random::Random;
 use super::service::{Processing, Service};
 
 /// The time of the service when a simulation starts: the beginning of an hour.
 pub(crate) const START: Nanos = Nanos::from_secs(1_700_000_000 / 3_600 * 3_600);
-
-/// Random numbers: SplitMix64 (Steele, Lea, Flood 2014).
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 to below 1.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-
-    fn within(&mut self, (least, most): (Nanos, Nanos)) -> Nanos {
-        least + Nanos::new(self.below((most - least).get() + 1))
-    }
-}
 
 /// Times and losses of the network.
 #[derive(Clone, Copy, Debug)]
