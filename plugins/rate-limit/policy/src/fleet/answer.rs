@@ -82,6 +82,15 @@ impl Answer {
         }
     }
 
+    /// How long a request should wait that the service has refused: until the window ends. If that is unknown, a
+    /// second.
+    pub fn retry_after(&self) -> Nanos {
+        match self.life {
+            Life::Window(rest) => rest,
+            Life::Hold(_) | Life::WithoutLimit | Life::Unknown => Nanos::SECOND,
+        }
+    }
+
     /// Whether the service's limit is another one than this rate. The service's counts; the caller should warn.
     pub fn differs(&self, requests: u32, per: Nanos) -> bool {
         let scaled = |requests: u32, per: Nanos| u128::from(requests) * u128::from(per.get());

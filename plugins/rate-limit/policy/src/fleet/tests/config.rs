@@ -17,6 +17,8 @@ use portcullis_core::time::Nanos;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
+    #[serde(default, rename = "name")]
+    _name: Name,
     #[serde(default)]
     services: Services,
     limits: Vec<Limit>,
@@ -95,6 +97,14 @@ fn errors(config: &Value) -> String {
 }
 
 #[test]
+fn the_documented_example_is_valid() {
+    let page = include_str!("../../../../../../docs/fleet.md");
+    let (_, example) = page.split_once("```json\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    assert_eq!(errors(&serde_json::from_str(example).unwrap()), "");
+}
+
+#[test]
 fn a_full_configuration_is_valid() {
     let config = config(
         json!({"mode": "lease", "lease": {"max": 100, "share": 10}, "on_outage": "local"}),
@@ -163,8 +173,8 @@ fn values_are_checked() {
             "$.burst: unknown field; allowed: service, descriptor, mode, lease, on_outage",
         ),
         (
-            json!({"service": "mian"}),
-            "$.limits: found the service \"mian\" in the limit \"per-tenant\"; expected one of \"services\": main",
+            json!({"service": "other"}),
+            "$.limits: found the service \"other\" in the limit \"per-tenant\"; expected one of \"services\": main",
         ),
     ] {
         assert_eq!(fleet_errors(fleet), expected);

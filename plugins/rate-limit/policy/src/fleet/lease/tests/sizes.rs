@@ -78,3 +78,19 @@ fn a_lease_is_smaller_if_others_take_more() {
     assert!((5..=10).contains(&key.lease.peers), "{}", key.lease.peers);
     assert!(LEASES.size(&key.lease, key.now) <= 400 / 10);
 }
+
+#[test]
+fn without_a_limit_calls_are_rare() {
+    let mut key = Key::new();
+    key.lease = Lease::default();
+    let ticket = key.asks(1);
+    let free = Answer {
+        limit: None,
+        unit: None,
+        remaining: None,
+        life: Life::WithoutLimit,
+    };
+    let step = LEASES.granted(key.lease, ticket, free, key.now);
+    key.step(step);
+    assert_eq!(key.asks(1).hits, LEASES.max);
+}
