@@ -214,12 +214,18 @@ impl Leases {
         (lease, lost)
     }
 
-    /// How much it matters to lose a state: the tokens, the debt and the denial that the key would no longer have. 0
-    /// if it has nothing of these.
+    /// Whether a call is on its way that others wait for.
+    fn is_marked(&self, lease: &Lease, now: Nanos) -> bool {
+        lease.asked_at > Nanos::ZERO && now < lease.asked_at + self.timeout
+    }
+
+    /// How much it matters to lose a state: the tokens, the debt, the denial and the call that the key would no longer
+    /// have. 0 if it has nothing of these.
     pub fn eviction_cost(&self, lease: Lease, now: Nanos) -> u128 {
         let (lease, _) = self.at(lease, now);
         let denial = lease.denied.map_or(0, |_| lease.limit.unwrap_or(1));
-        u128::from(lease.tokens) + u128::from(lease.debt()) + u128::from(denial)
+        let mark = u8::from(self.is_marked(&lease, now));
+        u128::from(lease.tokens) + u128::from(lease.debt()) + u128::from(denial) + u128::from(mark)
     }
 
     /// The service's limit, the hits that are left as far as this proxy knows, and the time until the window ends;

@@ -54,7 +54,7 @@ impl Leases {
             return Take::Taken(Taken { cost, lot });
         }
         let mark_ends = lease.asked_at + self.timeout;
-        let is_marked = lease.asked_at > Nanos::ZERO && now < mark_ends;
+        let is_marked = self.is_marked(lease, now);
         if let Some(left) = lease.tokens.checked_sub(cost) {
             lease.tokens = left;
             let taken = Taken {
@@ -183,7 +183,7 @@ impl Leases {
         let per = self.per.get().max(1);
         match resets {
             Nanos::ZERO => now + self.per,
-            resets => resets + self.per * ((now - resets).get() / per + 1),
+            resets => resets + self.per * ((now - resets).get() / per).saturating_add(1),
         }
     }
 

@@ -237,6 +237,21 @@ fn a_hold_is_closed_with_its_unused_tokens() {
     assert_eq!(key.step(step), 0);
 }
 
+#[test]
+fn a_state_matters_while_it_holds_something() {
+    let mut key = Key::new();
+    assert_eq!(LEASES.eviction_cost(key.lease, key.now), 0);
+    let ticket = key.asks(1);
+    assert_eq!(LEASES.eviction_cost(key.lease, key.now), 1);
+    key.granted(ticket, 996, 40);
+    assert_eq!(LEASES.eviction_cost(key.lease, key.now), 3);
+    let ticket = key.asks(50);
+    key.refused(ticket, 40);
+    assert!(LEASES.eviction_cost(key.lease, key.now) > 1000);
+    let later = START + Nanos::from_secs(60);
+    assert_eq!(LEASES.eviction_cost(key.lease, later), 0);
+}
+
 proptest! {
     #[test]
     fn every_state_has_its_bytes(bytes in prop::array::uniform32(any::<u8>()), more in prop::array::uniform30(any::<u8>())) {
@@ -245,5 +260,41 @@ proptest! {
         all[32..].copy_from_slice(&more);
         let lease = Lease::from_bytes(all);
         prop_assert_eq!(Lease::from_bytes(lease.to_bytes()), lease);
+    }
+
+    /// Whatever is in the table, and whatever a service says.
+    #[test]
+    fn any_state_is_handled(
+        bytes in prop::collection::vec(any::<u8>(), 62),
+        [now, rest, random, unit] in any::<[u64; 4]>(),
+        [cost, limit, remaining] in any::<[u32; 3]>(),
+        kind in 0..4_u8,
+    ) {
+        let lease = Lease::from_bytes(bytes.try_into().unwrap());
+        let now = Nanos::new(now);
+        let rest = Nanos::new(rest);
+        let answer = Answer {
+            limit: Some(limit),
+            unit: Some(Nanos::new(unit)),
+            remaining: Some(remaining),
+            life: match kind {
+                0 => Life::Window(rest),
+                1 => Life::Hold(rest),
+                2 => Life::WithoutLimit,
+                _ => Life::Unknown,
+            },
+        };
+        let take = LEASES.take(lease, cost, true, now);
+        if let Take::Ask(ticket) | Take::TakenAndRenew(_, ticket) = take.outcome {
+            prop_assert!(ticket.hits >= ticket.cost);
+            let grant = LEASES.granted(take.lease, ticket, answer, now + rest).outcome;
+            prop_assert!(grant.added <= ticket.hits - ticket.cost);
+            let _ = LEASES.refused(take.lease, ticket, answer, random, now + rest);
+            LEASES.failed(take.lease, ticket, now + rest);
+        }
+        LEASES.owe(lease, cost, now);
+        LEASES.go_local(lease, now);
+        LEASES.quota(lease, now);
+        LEASES.eviction_cost(lease, now);
     }
 }
