@@ -37,6 +37,10 @@ const KEYS: usize = 2_000;
 const SKEW: f64 = 1.1;
 /// Requests in a second, of all keys together.
 const RATE: u64 = 2_500;
+/// Requests in a second, of one key alone.
+const HOT: u64 = 5_000;
+const COLUMNS: &str = "| service | limit | proxies | largest lease | over the limit | worst key | unused | calls/s | \
+                       calls per request | waited |\n|---|---|---|---|---|---|---|---|---|---|";
 /// The first window warms up; the others are measured.
 const WINDOWS: u64 = 3;
 const TIMEOUT: Nanos = Nanos::from_millis(50);
@@ -49,6 +53,9 @@ struct Case {
     limit: u32,
     /// The largest lease; `None` for a call with each request.
     max: Option<u32>,
+    /// Requests in a second, of all keys together.
+    rate: u64,
+    keys: usize,
 }
 
 /// What one simulation found.
@@ -69,9 +76,9 @@ struct Findings {
 struct Zipf(Vec<f64>);
 
 impl Zipf {
-    fn new() -> Self {
+    fn new(keys: usize) -> Self {
         let mut sum = 0.0;
-        let mut sums: Vec<f64> = (1..=KEYS)
+        let mut sums: Vec<f64> = (1..=keys)
             .map(|rank| {
                 sum += (rank as f64).powf(-SKEW);
                 sum
@@ -111,11 +118,11 @@ fn simulate(case: Case) -> Findings {
     };
     let service = Service::new(case.counting, case.limit, MINUTE);
     let mut fleet = Fleet::new(service, proxies, leases, TIMEOUT, network, 7);
-    let zipf = Zipf::new();
-    let mut demand = vec![vec![0_u64; KEYS]; WINDOWS as usize];
+    let zipf = Zipf::new(case.keys);
+    let mut demand = vec![vec![0_u64; case.keys]; WINDOWS as usize];
     let mut before = (0, 0, 0, 0);
     for window in 0..WINDOWS {
-        for _ in 0..RATE * 60 {
+        for _ in 0..case.rate * 60 {
             let at = START + MINUTE * window + Nanos::new(random.below(MINUTE.get()));
             let key = zipf.key(&mut random);
             demand[window as usize][key as usize] += 1;
@@ -163,10 +170,7 @@ fn main() -> std::io::Result<()> {
     println!(
         "{KEYS} keys, popularity by Zipf with exponent {SKEW}, {RATE} requests/s; limits are those of each key in a minute\n"
     );
-    println!(
-        "| service | limit | proxies | largest lease | over the limit | worst key | unused | calls/s | calls per request | waited |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("{COLUMNS}");
     let mut plotted = Vec::new();
     for counting in [Counting::AddThenCompare, Counting::CompareThenAdd] {
         for (limit, proxies) in LIMITS
@@ -179,12 +183,27 @@ fn main() -> std::io::Result<()> {
                     counting,
                     limit,
                     max,
+                    rate: RATE,
+                    keys: KEYS,
                 };
                 let findings = simulate(case);
                 print_row(case, &findings);
                 plotted.push((case, findings));
             }
         }
+    }
+    println!("\nOne key with {HOT} requests/s, and more than enough limit\n");
+    println!("{COLUMNS}");
+    for (proxies, max) in [(4, 100), (4, 1_000), (20, 1_000)] {
+        let case = Case {
+            proxies,
+            counting: Counting::AddThenCompare,
+            limit: 1_000_000,
+            max: Some(max),
+            rate: HOT,
+            keys: 1,
+        };
+        print_row(case, &simulate(case));
     }
     if let Some(file) = std::env::args().nth(1) {
         std::fs::write(file, plot(&plotted))?;
