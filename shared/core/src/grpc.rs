@@ -4,6 +4,8 @@
 //! Its status is at the end of the body, where no filter looks. Only a response without a message has it in the
 //! headers, as in gRPC.
 
+pub mod frame;
+
 use crate::headers::HeaderMap;
 
 /// The kind of a gRPC message.

@@ -80,6 +80,7 @@ mod algorithm;
 mod config;
 mod cost;
 mod evaluate;
+pub mod fleet;
 mod limit;
 mod limiter;
 mod on_response;
@@ -89,6 +90,10 @@ mod reply;
 mod response_headers;
 #[cfg(test)]
 mod tests;
+
+/// For simulations that tests and examples share.
+#[cfg(test)]
+extern crate self as rate_limit_policy;
 
 use std::fmt;
 

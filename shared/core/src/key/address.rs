@@ -79,6 +79,16 @@ impl<'a> Network<'a> {
         }
     }
 
+    /// The address, or the network with its prefix length if that is shorter than an address. `None` for a text that
+    /// is neither.
+    pub(super) fn with_prefix(&self, prefixes: Prefixes) -> Option<String> {
+        match (self, prefixes.v4.0, prefixes.v6.0) {
+            (Self::V4(_), 32, _) | (Self::V6(_), _, 128) => Some(self.to_string()),
+            (Self::V4(_), bits, _) | (Self::V6(_), _, bits) => Some(format!("{self}/{bits}")),
+            (Self::Other(_), ..) => None,
+        }
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::V4(bytes) => bytes,

@@ -53,6 +53,24 @@ impl KeyPart {
         }
     }
 
+    /// The value in this request as a text for a rate-limit service; `None` if it is missing or ambiguous.
+    ///
+    /// It is the text that Envoy's own rate-limit filter sends, as far as Envoy has an action for the part: an address
+    /// without port (`remote_address`), a shorter prefix as `192.0.2.0/24` (`masked_remote_address`), a text claim
+    /// without quotes (`metadata`). Bytes that are no UTF-8 become U+FFFD, because services refuse them.
+    pub fn service_value(&self, request: &Request<'_>) -> Option<String> {
+        match self {
+            Self::RemoteAddress(prefixes) => {
+                Network::of(request.remote_address, *prefixes).with_prefix(*prefixes)
+            }
+            Self::Claim(_) => {
+                let claim = self.text(request)?;
+                Some(serde_json::from_str(&claim).unwrap_or(claim))
+            }
+            part => part.text(request),
+        }
+    }
+
     /// Calls `visit` with the value in this request.
     pub(super) fn with_value<T>(
         &self,
