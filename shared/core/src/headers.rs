@@ -43,7 +43,7 @@ pub enum Change<'a> {
     /// Replace all values of the header by this one.
     Set(&'a Bytes, &'a Bytes),
     /// Add this value to the header, as a line of its own.
-    Append(&'a Bytes, &'a Bytes),
+    Append(&'a Bytes, &'a [u8]),
     /// Remove the header.
     Remove(&'a Bytes),
     /// Replace all values of the header by these, one line each.
@@ -113,26 +113,46 @@ impl HeaderMap {
         }
     }
 
+    /// Gives an empty map the memory of an earlier one.
+    pub fn set_memory(&mut self, memory: Received) {
+        self.received = memory;
+    }
+
+    /// Takes the headers and their memory away, for another map.
+    pub fn take_memory(&mut self) -> Received {
+        self.appended = 0;
+        std::mem::take(&mut self.received).cleared()
+    }
+
+    /// Whether there is memory to keep for another map.
+    pub fn has_memory(&self) -> bool {
+        self.received.has_memory()
+    }
+
     /// Whether nobody has read the headers.
     pub fn is_unread(&self) -> bool {
         self.is_unread
     }
 
-    /// Fills in the headers that nobody had read, before all changes.
-    pub fn read(&mut self, received: Received) {
+    /// Fills in the headers that nobody had read, before all changes. After an error, they are still unread.
+    pub fn read<E>(&mut self, fill: impl FnOnce(&mut Received) -> Result<(), E>) -> Result<(), E> {
         if !self.is_changed() {
-            *self = Self::of(received);
-            return;
+            fill(&mut self.received)?;
+            self.is_unread = false;
+            return Ok(());
         }
+        let mut received = Received::default();
+        fill(&mut received)?;
         let unread = std::mem::replace(self, Self::of(received));
         for change in unread.changes() {
             match change {
                 Change::Set(name, value) => self.set(name.clone(), value.clone()),
-                Change::Append(name, value) => self.append(name.clone(), value.clone()),
+                Change::Append(name, value) => self.append_text(name.clone(), value),
                 Change::Remove(name) => drop(self.remove(name.clone())),
                 Change::SetLines(name, lines) => self.set_lines(name.clone(), lines.to_vec()),
             }
         }
+        Ok(())
     }
 
     /// The same headers, as if a host had them.
@@ -256,15 +276,20 @@ impl HeaderMap {
                 }
             }
             None => {
-                let lines = &mut self.received.lines;
-                if lines.capacity() == 0 {
-                    // Growing costs more than the room.
-                    lines.reserve(Self::EXPECTED_CHANGES);
-                }
-                lines.push(Line::new(name, value));
+                self.received.lines.push(Line::new(name, value));
                 self.appended += 1;
             }
         }
+    }
+
+    /// Adds one line with a copy of the value, which takes no memory of its own.
+    pub fn append_text(&mut self, name: Bytes, value: &[u8]) {
+        if self.has_removed {
+            self.append(name, Bytes::copy_from_slice(value));
+            return;
+        }
+        self.received.push(name, value);
+        self.appended += 1;
     }
 
     /// Adds one line for each of these.
@@ -323,7 +348,7 @@ impl HeaderMap {
     }
 
     /// The lines that were appended after all other changes.
-    fn appended(&self) -> &[Line] {
+    fn appended_lines(&self) -> &[Line] {
         let start = self.received.lines.len() - self.appended;
         self.received.lines.get(start..).unwrap_or_default()
     }
@@ -334,7 +359,7 @@ impl HeaderMap {
             return;
         }
         let block = &self.received.block;
-        let appended = self.appended().iter();
+        let appended = self.appended_lines().iter();
         let record = |line: &Line| {
             Recorded::Append(
                 line.name.bytes(block).clone(),
@@ -371,12 +396,21 @@ impl HeaderMap {
     /// All changes so far, in the order in which a host carries them out. No change undoes an earlier one of the same
     /// header.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
-        let recorded = self.changes.iter().map(Recorded::as_change);
+        let appended = self.appended();
+        let append = |(name, value)| Change::Append(name, value);
+        self.first_changes().chain(appended.map(append))
+    }
+
+    /// The changes up to those that are [appended](Self::appended).
+    pub fn first_changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.changes.iter().map(Recorded::as_change)
+    }
+
+    /// The last changes, which only append lines: all of them, mostly.
+    pub fn appended(&self) -> impl Iterator<Item = (&Bytes, &[u8])> {
         let block = &self.received.block;
-        let appended = self.appended().iter();
-        recorded.chain(
-            appended.map(|line| Change::Append(line.name.bytes(block), line.value.bytes(block))),
-        )
+        let lines = self.appended_lines().iter();
+        lines.map(|line| (line.name.bytes(block), line.value.text(block)))
     }
 
     /// Puts the new lines where the first old one was.

@@ -94,7 +94,7 @@ fn with_state_key<T>(name: &str, act: impl FnOnce(Buffer) -> T) -> T {
 }
 
 impl StreamHost for FilterHost {
-    fn headers(&self, map: Map) -> Result<Received, Error> {
+    fn headers(&self, map: Map, into: &mut Received) -> Result<(), Error> {
         let map = header_type(map);
         // SAFETY: the filter lives.
         let count = unsafe { abi::headers_size(self.filter, map) };
@@ -109,7 +109,10 @@ impl StreamHost for FilterHost {
         // A copy, because plugins keep some, and a change may free those of Envoy.
         // SAFETY: Envoy has just filled the array.
         let headers = found.iter().map(|header| unsafe { header.parts() });
-        Received::copy(headers).ok_or(Error::Malformed)
+        match into.copy(headers) {
+            true => Ok(()),
+            false => Err(Error::Malformed),
+        }
     }
 
     fn set_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error> {

@@ -118,8 +118,8 @@ pub trait Backend: Sync {
 
 /// One stream in Envoy.
 pub trait StreamHost {
-    /// Reads a whole header map.
-    fn headers(&self, map: Map) -> Result<Received, Error>;
+    /// Reads a whole header map into memory that may have been used before.
+    fn headers(&self, map: Map, into: &mut Received) -> Result<(), Error>;
 
     /// Replaces all lines of a header by this one.
     fn set_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error>;

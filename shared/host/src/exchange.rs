@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_core::headers::{Change, HeaderMap};
+use portcullis_core::headers::{Change, HeaderMap, Received};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::reply::Reply;
 use portcullis_core::text::Text;
@@ -29,6 +29,7 @@ use crate::shared_value::SharedValue;
 pub struct Exchange<'a> {
     host: &'a dyn StreamHost,
     callbacks: &'a CallbackMonitor,
+    memory: &'a SpareMemory,
     phase: Phase,
     is_request_complete: bool,
     headers: HeaderMap,
@@ -46,6 +47,10 @@ pub struct Exchange<'a> {
     /// The first failure of a plugin that depends on learning how streams end.
     pub(crate) end_failure: Option<Error>,
 }
+
+/// The memory of headers, from one callback to the next.
+#[derive(Default)]
+pub(crate) struct SpareMemory(Cell<Received>);
 
 /// The properties that Envoy was asked for in one callback. There are rarely more than a few, and then they take no memory
 /// of their own.
@@ -93,10 +98,12 @@ impl<'a> Exchange<'a> {
         is_request_complete: bool,
         host: &'a dyn StreamHost,
         callbacks: &'a CallbackMonitor,
+        memory: &'a SpareMemory,
     ) -> Self {
         Self {
             host,
             callbacks,
+            memory,
             phase,
             is_request_complete,
             headers: HeaderMap::unread(),
@@ -120,12 +127,12 @@ impl<'a> Exchange<'a> {
         is_request_complete: bool,
         host: &'a dyn StreamHost,
         callbacks: &'a CallbackMonitor,
+        memory: &'a SpareMemory,
     ) -> Self {
-        let exchange = Self {
-            headers,
-            is_own_reply: true,
-            ..Self::new(Phase::Response, is_request_complete, host, callbacks)
-        };
+        let phase = Phase::Response;
+        let mut exchange = Self::new(phase, is_request_complete, host, callbacks, memory);
+        exchange.headers = headers;
+        exchange.is_own_reply = true;
         let details = Some(&reply.details[..]).filter(|details| !details.is_empty());
         let texts = &exchange.texts;
         texts.set(Property::ResponseCodeDetails, details.map(Text::from));
@@ -142,8 +149,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// The headers with all changes, as far as a plugin has read them.
-    pub(crate) fn into_headers(self) -> HeaderMap {
-        self.headers
+    pub(crate) fn into_headers(mut self) -> HeaderMap {
+        std::mem::take(&mut self.headers)
     }
 
     /// The phase in which the plugin is called.
@@ -175,6 +182,7 @@ impl<'a> Exchange<'a> {
         if self.phase != Phase::Response {
             return Err(Error::NotIn(self.phase));
         }
+        self.use_spare_memory();
         Ok(&mut self.headers)
     }
 
@@ -294,9 +302,17 @@ impl<'a> Exchange<'a> {
             return Err(Error::NotIn(self.phase));
         }
         if self.headers.is_unread() {
-            self.headers.read(self.host.headers(map)?);
+            self.use_spare_memory();
+            let host = self.host;
+            self.headers.read(|headers| host.headers(map, headers))?;
         }
         Ok(&mut self.headers)
+    }
+
+    fn use_spare_memory(&mut self) {
+        if self.headers.is_unread() && !self.headers.has_memory() && !self.headers.is_changed() {
+            self.headers.set_memory(self.memory.0.take());
+        }
     }
 
     /// Records an error for the log. Use it where the plugin can safely go on without the value.
@@ -323,8 +339,11 @@ impl<'a> Exchange<'a> {
             Phase::RequestEnd | Phase::Log => return done,
         };
         if self.headers.is_changed() && !self.is_own_reply {
-            for change in self.headers.changes() {
+            for change in self.headers.first_changes() {
                 done = done.and(self.carry_out(map, change));
+            }
+            for (name, value) in self.headers.appended() {
+                done = done.and(self.host.add_header(map, name, value));
             }
             self.host.headers_changed(map);
         }
@@ -347,6 +366,14 @@ impl<'a> Exchange<'a> {
                     lines.try_for_each(|line| host.add_header(map, name, line))
                 }
             },
+        }
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        if self.headers.has_memory() {
+            self.memory.0.set(self.headers.take_memory());
         }
     }
 }

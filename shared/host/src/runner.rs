@@ -9,7 +9,7 @@ use crate::backend::backend;
 use crate::callback_monitor::CallbackMonitor;
 use crate::chain::{Chain, flow_after};
 use crate::error::{Error, Failure};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, SpareMemory};
 use crate::plugin::Flow;
 use crate::wait_queue::WaitQueue;
 use crate::warnings::WarningLimiter;
@@ -33,6 +33,7 @@ const SLICE_REQUESTS: usize = 32;
 pub struct Runner<C: Chain> {
     pub(crate) chain: C,
     pub(crate) callbacks: CallbackMonitor,
+    pub(crate) memory: SpareMemory,
     pub(crate) waiting: WaitQueue,
     warnings: WarningLimiter,
 }
@@ -74,6 +75,7 @@ impl<C: Chain> Runner<C> {
         Self {
             chain,
             callbacks,
+            memory: SpareMemory::default(),
             waiting: WaitQueue::default(),
             warnings: WarningLimiter::default(),
         }

@@ -187,6 +187,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             is_complete,
             &self.host,
             &self.runner.callbacks,
+            &self.runner.memory,
         );
         self.run(&mut exchange, C::on_request)
     }
@@ -227,6 +228,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             self.is_request_complete.get(),
             &self.host,
             &self.runner.callbacks,
+            &self.runner.memory,
         );
         match self.run(&mut exchange, C::on_response) {
             Flow::Reply(other) => other,
@@ -285,6 +287,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             self.is_request_complete.get(),
             &self.host,
             &self.runner.callbacks,
+            &self.runner.memory,
         )
     }
 

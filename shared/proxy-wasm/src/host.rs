@@ -125,10 +125,10 @@ impl Backend for Envoy {
 pub(crate) struct ContextStream(pub(crate) u32);
 
 impl StreamHost for ContextStream {
-    fn headers(&self, map: Map) -> Result<Received, Error> {
+    fn headers(&self, map: Map, into: &mut Received) -> Result<(), Error> {
         let block = abi::header_map(kind(map));
         let block = block.map_err(Error::of("proxy_get_header_map_pairs"))?;
-        header_codec::decode(block).ok_or(Error::Malformed)
+        header_codec::decode(block, into).ok_or(Error::Malformed)
     }
 
     // One host call for each change. Writing the whole map in one call costs more the more headers there are; it is

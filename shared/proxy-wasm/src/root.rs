@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis_core::headers::HeaderMap;
+use portcullis_core::headers::{HeaderMap, Received};
 use portcullis_host::{
     Acted, CallId, CallResponse, CallbackMonitor, Chain, Error, Runner, TICK_WHILE_WOKEN, backend,
     configure, log_summaries,
@@ -64,8 +64,11 @@ fn call_response(has_headers: bool, max_body: usize) -> CallResponse {
     let headers = has_headers
         .then(|| abi::header_map(MapKind::CallResponseHeaders).ok())
         .flatten()
-        .and_then(header_codec::decode)
-        .map(HeaderMap::of);
+        .and_then(|block| {
+            let mut received = Received::default();
+            header_codec::decode(block, &mut received)?;
+            Some(HeaderMap::of(received))
+        });
     // A response without a body has no buffer.
     let body = abi::call_response_body(max_body.saturating_add(1)).unwrap_or_default();
     CallResponse { headers, body }

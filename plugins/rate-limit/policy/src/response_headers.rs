@@ -69,7 +69,7 @@ impl RateLimit {
                 ResponseHeaders::RateLimit => {
                     response.append(RATELIMIT_POLICY, shown.policies());
                     if !shown.left.is_empty() {
-                        response.append(RATELIMIT, shown.ratelimit());
+                        shown.with_ratelimit(|list| response.append_text(RATELIMIT, list));
                     }
                 }
                 ResponseHeaders::XRateLimit => shown
@@ -92,7 +92,8 @@ impl RateLimit {
                 ResponseHeaders::RateLimit => {
                     headers.push((RATELIMIT_POLICY, shown.policies()));
                     if !shown.left.is_empty() {
-                        headers.push((RATELIMIT, shown.ratelimit()));
+                        let list = shown.with_ratelimit(Bytes::copy_from_slice);
+                        headers.push((RATELIMIT, list));
                     }
                 }
                 ResponseHeaders::XRateLimit => {
@@ -165,19 +166,19 @@ impl ShownLimits<'_> {
         }
     }
 
-    /// `RateLimit` of the same draft.
-    fn ratelimit(&self) -> Bytes {
+    /// `RateLimit` of the same draft. It is written for each request, so a short list takes no memory.
+    fn with_ratelimit<T>(&self, act: impl FnOnce(&[u8]) -> T) -> T {
         let mut short = [0; 96];
         let mut room = &mut short[..];
         if self.write_ratelimit(&mut room).is_ok() {
             let left = room.len();
             let length = short.len() - left;
-            return Bytes::copy_from_slice(short.get(..length).unwrap_or_default());
+            return act(short.get(..length).unwrap_or_default());
         }
         let mut long = Vec::new();
         // Writing to a Vec does not fail.
         let _ = self.write_ratelimit(&mut long);
-        long.into()
+        act(&long)
     }
 
     /// An error means that there is not enough room. This formats nothing that the configuration determines, and the

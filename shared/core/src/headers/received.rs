@@ -17,6 +17,10 @@ pub struct Received {
     pub(super) lines: Vec<Line>,
 }
 
+/// The most lines whose memory is kept for the next message, and the most bytes of their block.
+const KEPT_LINES: usize = 64;
+const KEPT_BYTES: usize = 8_192;
+
 /// One line of a header.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
@@ -34,17 +38,24 @@ pub(super) struct Part {
 }
 
 impl Received {
-    /// Copies headers from a host. Names are in lower case. `None` if they are larger than 4 GiB.
+    /// Copies the headers of a message, in place of those that are here. Names are in lower case. Returns false if they
+    /// are larger than 4 GiB.
     pub fn copy<'a>(
+        &mut self,
         headers: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
-    ) -> Option<Self> {
+    ) -> bool {
+        let Self { block, lines } = self;
+        block.clear();
+        lines.clear();
         let sizes = headers
             .clone()
             .map(|(name, value)| name.len() + value.len());
         let size: usize = sizes.sum();
-        u32::try_from(size).ok()?;
-        let mut block = Vec::with_capacity(size);
-        let mut lines = Vec::with_capacity(headers.len() + HeaderMap::EXPECTED_CHANGES);
+        if u32::try_from(size).is_err() {
+            return false;
+        }
+        block.reserve(size);
+        lines.reserve(headers.len() + HeaderMap::EXPECTED_CHANGES);
         let mut copy = |text: &[u8]| {
             // The whole block is small enough.
             let part = Part::in_block(block.len() as u32, text.len() as u32);
@@ -57,29 +68,70 @@ impl Received {
                 value: copy(value),
             });
         }
-        Some(Self { block, lines })
+        true
     }
 
-    /// The headers in a block, by the positions of their names and values. Names are in lower case. `None` if a position
-    /// is not in the block.
-    pub fn in_block(
+    /// Takes the headers in a block, by the positions of their names and values, in place of those that are here. Names
+    /// are in lower case. Returns false if a position is not in the block.
+    pub fn take_block(
+        &mut self,
         block: Vec<u8>,
         headers: impl ExactSizeIterator<Item = Option<(Range<u32>, Range<u32>)>>,
-    ) -> Option<Self> {
-        let size = u32::try_from(block.len()).ok()?;
+    ) -> bool {
+        self.lines.clear();
+        self.block = block;
+        self.add_lines(headers).is_some()
+    }
+
+    fn add_lines(
+        &mut self,
+        headers: impl ExactSizeIterator<Item = Option<(Range<u32>, Range<u32>)>>,
+    ) -> Option<()> {
+        let size = u32::try_from(self.block.len()).ok()?;
         let part = |range: Range<u32>| {
             let length = range.end.checked_sub(range.start)?;
             (range.end <= size).then(|| Part::in_block(range.start, length))
         };
-        let mut lines = Vec::with_capacity(headers.len() + HeaderMap::EXPECTED_CHANGES);
+        let room = headers.len() + HeaderMap::EXPECTED_CHANGES;
+        self.lines.reserve(room);
         for header in headers {
             let (name, value) = header?;
-            lines.push(Line {
+            self.lines.push(Line {
                 name: part(name)?,
                 value: part(value)?,
             });
         }
-        Some(Self { block, lines })
+        Some(())
+    }
+
+    /// Adds a line with a copy of the value.
+    pub(super) fn push(&mut self, name: Bytes, value: &[u8]) {
+        let start = self.block.len();
+        let value = match u32::try_from(start + value.len()) {
+            Ok(_) => {
+                self.block.extend_from_slice(value);
+                Part::in_block(start as u32, value.len() as u32)
+            }
+            Err(_) => Part::new(Bytes::copy_from_slice(value)),
+        };
+        let name = Part::new(name);
+        self.lines.push(Line { name, value });
+    }
+
+    /// Whether there is memory to keep for another message.
+    pub fn has_memory(&self) -> bool {
+        self.lines.capacity() > 0
+    }
+
+    /// The same memory without headers; none if it is much.
+    #[must_use]
+    pub fn cleared(mut self) -> Self {
+        if self.lines.capacity() > KEPT_LINES || self.block.capacity() > KEPT_BYTES {
+            return Self::default();
+        }
+        self.lines.clear();
+        self.block.clear();
+        self
     }
 
     /// Removes every line of this name. Returns false if there was none.

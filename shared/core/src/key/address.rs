@@ -131,28 +131,35 @@ fn parse_v4(address: &[u8]) -> Option<Ipv4Addr> {
 
 /// Whether a text is a number of up to five digits, below 65,536.
 fn is_port(text: &[u8]) -> bool {
-    // Five digits do not overflow.
-    let is_number = (1..=5).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
-    let number = |number: u32, digit: &u8| number * 10 + u32::from(digit & 15);
-    is_number && text.iter().fold(0, number) <= u32::from(u16::MAX)
+    let mut number = 0_u32;
+    for byte in text {
+        match digit(*byte) {
+            Some(digit) => number = number.wrapping_mul(10).wrapping_add(digit),
+            None => return false,
+        }
+    }
+    // Five digits do not overflow, and more are refused.
+    (1..=5).contains(&text.len()) && number <= u16::MAX.into()
 }
 
 /// Parses a number below 256 without leading zeros, up to the byte `end`. Also returns the rest behind that byte.
 fn parse_octet(text: &[u8], end: u8) -> Option<(u8, &[u8])> {
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| byte - b'0');
-    let (first, mut rest) = text.split_first()?;
-    let mut octet = digit(first)?;
-    loop {
-        let (byte, after) = rest.split_first()?;
-        if *byte == end {
-            return Some((octet, after));
+    let (number, rest) = match *text {
+        [a, byte, ref rest @ ..] if byte == end => (digit(a)?, rest),
+        [a @ b'1'..=b'9', b, byte, ref rest @ ..] if byte == end => {
+            (digit(a)? * 10 + digit(b)?, rest)
         }
-        if octet == 0 {
-            return None;
+        [a @ b'1'..=b'9', b, c, byte, ref rest @ ..] if byte == end => {
+            (digit(a)? * 100 + digit(b)? * 10 + digit(c)?, rest)
         }
-        octet = octet.checked_mul(10)?.checked_add(digit(byte)?)?;
-        rest = after;
-    }
+        _ => return None,
+    };
+    Some((u8::try_from(number).ok()?, rest))
+}
+
+fn digit(byte: u8) -> Option<u32> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit < 10).then_some(digit.into())
 }
 
 fn without_port(address: &[u8]) -> &[u8] {
