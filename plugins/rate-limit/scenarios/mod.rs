@@ -7,6 +7,7 @@ mod costs;
 mod keys;
 mod limits;
 mod replies;
+mod requests;
 mod several_limits;
 mod shadow;
 mod spellings;
@@ -32,6 +33,7 @@ pub fn scenarios() -> Vec<Scenario> {
         costs::scenarios(),
         charging::scenarios(),
         replies::scenarios(),
+        requests::scenarios(),
     ]
     .into_iter()
     .flatten()

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
 use super::rate::Amount;
 use portcullis_core::config::{HeaderName, at_member};
-use portcullis_core::headers::HeaderMap;
+use portcullis_core::headers::{HeaderMap, whole_number};
 
 /// The cost of a request: a constant, or the value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ impl CostHeader {
     /// The largest of all lines. A line that is not a number stands for the default.
     fn cost(&self, request: &HeaderMap) -> u32 {
         let lines = request.get_all(self.name.as_str());
-        let costs = lines.map(|line| number(line).unwrap_or(self.default.get()));
+        let costs = lines.map(|line| whole_number(line).unwrap_or(self.default.get()));
         costs
             .max()
             .unwrap_or(self.default.get())
@@ -172,19 +171,7 @@ impl ChargeResponse {
     /// The cost that the response reports.
     pub(super) fn actual(&self, response: &HeaderMap) -> Option<u32> {
         let lines = response.get_all(self.header.as_str());
-        let actual = lines.filter_map(number).max()?;
+        let actual = lines.filter_map(|line| whole_number(line)).max()?;
         Some(actual.min(self.max.get()))
     }
-}
-
-/// The whole number in a header line; a number above 32 bits becomes `u32::MAX`.
-pub(super) fn number(line: &Bytes) -> Option<u32> {
-    let digits = line.trim_ascii();
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(digits.iter().fold(0_u32, |number, digit| {
-        let digit = u32::from(digit - b'0');
-        number.saturating_mul(10).saturating_add(digit)
-    }))
 }

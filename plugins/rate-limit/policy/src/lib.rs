@@ -21,6 +21,22 @@
 //! | `sliding_window` | counts of the current and the previous window, of which the latter fades out | current + previous × rest / per + *c* ≤ requests | requests × (1 + *t* / per) |
 //! | `fixed_window` | count of the current window | count + *c* ≤ requests | requests for each window that it touches |
 //!
+//! # Rates of requests
+//!
+//! The number of requests of a rate can come from the request (see `requests.rs`), so two requests of one key can have
+//! different rates. Each operation uses the rate of its request, a refund or a charge that of the request whose cost it
+//! adjusts. A state has a meaning under every rate:
+//!
+//! - The TAT of GCRA is a time. With a burst of `requests`, the tolerance is `per` whatever their number, so the time to
+//!   recover, as a share of `per`, is the share of the burst that is used. A change of the number keeps this share: an
+//!   unused burst is unused, a used one is used, and it recovers at the new rate. A request of cost *c* uses
+//!   *c* / requests; an interval of length *t* admits shares of at most 1 + *t* / per in total, whatever the numbers.
+//!   (Intervals are rounded up to nanoseconds. Numbers above one request in a microsecond are refused, so the difference
+//!   between two numbers is at most 0.1 %.) A burst of constant size would be a different share at each number, and
+//!   an upgrade could deny a client; so it is refused.
+//! - The counts of the windows are requests. A change of the number keeps them, and changes the number that they are
+//!   compared with. Counts above it are a debt.
+//!
 //! # Several limits
 //!
 //! A request passes if every enforcing limit admits it. A denied request consumes nothing in any limit. No store
@@ -74,7 +90,8 @@
 //!
 //! A hash of the limit's name, algorithm, rate, key and number of blocks identifies its table
 //! ([`Table::identity`]). A new configuration with the same values keeps the counts. Otherwise the limit starts
-//! with an empty table, because the old counts would mean something else.
+//! with an empty table, because the old counts would mean something else. If the number of requests comes from the
+//! request, its source counts, but not its default and its maximum: the state has a meaning under every number.
 
 mod algorithm;
 mod config;
@@ -86,6 +103,7 @@ mod on_response;
 mod policy;
 mod rate;
 mod reply;
+mod requests;
 mod response_headers;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The cost that a response reports, and the headers that it gets.
 
-use super::evaluate::Evaluation;
+use super::evaluate::{Evaluation, Reservation};
 use super::limiter::{Action, LimitEvents};
 use super::{LimitId, RateLimit};
 use portcullis_core::headers::HeaderMap;
@@ -38,9 +38,11 @@ impl RateLimit {
                     spent_at: evaluation.evaluated_at,
                 },
             };
-            let difference = actual.abs_diff(reserved.cost);
-            let result = self.apply(check.limit, action, reserved.key, difference, now, store);
-            if let Ok(result) = result {
+            let difference = Reservation {
+                cost: actual.abs_diff(reserved.cost),
+                ..reserved
+            };
+            if let Ok(result) = self.adjust(check, action, difference, now, store) {
                 check.quota = Some(result.quota);
                 events.push((check.limit, result.events));
             }

@@ -13,6 +13,7 @@ mod model;
 mod racing;
 mod refunds;
 mod reply;
+mod requests;
 mod response_headers;
 mod shadow;
 mod spellings;
@@ -53,11 +54,16 @@ impl World {
 
     /// Sends a request with these headers from 192.0.2.1.
     fn send(&mut self, headers: &[(&str, &str)]) -> Evaluation {
+        self.send_with_claims(headers, "")
+    }
+
+    /// Sends a request with these headers, and these claims of a verified token.
+    fn send_with_claims(&mut self, headers: &[(&str, &str)], claims: &str) -> Evaluation {
         let headers = header_map(headers);
         let request = Request {
             subject: &Subject::new(&headers, b""),
             remote_address: b"192.0.2.1:51000",
-            claims: b"",
+            claims: claims.as_bytes(),
             cluster: b"",
         };
         self.policy.on_request(&request, self.now, &mut self.store)
