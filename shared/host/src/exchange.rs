@@ -235,6 +235,12 @@ impl<'a> Exchange<'a> {
         self.texts.get(property, || self.host.text(property))
     }
 
+    /// A number that another filter has stored in the dynamic metadata of the request; `None` when there is no number.
+    /// A filter nearer to the upstream may store it with the end of the response: then it is there in the log phase.
+    pub fn metadata(&self, namespace: &str, key: &str) -> Result<Option<f64>, Error> {
+        self.host.metadata(namespace, key)
+    }
+
     /// The time by a clock: the same for all plugins in this callback. If Envoy does not provide it, this is an error.
     pub fn now(&self, clock: SteadyClock) -> Result<Nanos, Error> {
         let monotonic = match self.time.get() {
