@@ -2,6 +2,8 @@
 //!
 //! The policy's documentation is the specification; the README in this folder is for users.
 
+use std::cell::Cell;
+
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
@@ -10,7 +12,9 @@ use portcullis_host::{
     RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{Decision, Evaluation, LimitEvents, LimitId, Reason, SHADOW_HEADER};
+use rate_limit_policy::{
+    ChargeEvents, Decision, Evaluation, LimitEvents, LimitId, Reason, SHADOW_HEADER,
+};
 
 /// The plugin.
 #[derive(Debug)]
@@ -59,7 +63,9 @@ impl Plugin for RateLimit {
         }
     }
 
-    const SEES_END: bool = false;
+    fn sees_end(&self) -> bool {
+        self.instance.needs_end()
+    }
 
     fn instance(&self) -> &Instance<Policy> {
         &self.instance
@@ -126,16 +132,59 @@ impl Plugin for RateLimit {
         };
         let tables = &mut self.tables.at(now);
         let events = self.instance.on_response(evaluation, response, now, tables);
+        self.count_charges(events);
+        Ok(Flow::Continue)
+    }
+
+    fn on_trailers(
+        &self,
+        stream: &mut Option<Evaluation>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_trailers()) else {
+            return Ok(());
+        };
+        let now = exchange.now(self.clock)?;
+        let tables = &mut self.tables.at(now);
+        let trailers = exchange.trailers()?;
+        let events = self.instance.on_trailers(evaluation, trailers, now, tables);
+        self.count_charges(events);
+        Ok(())
+    }
+
+    fn on_log(
+        &self,
+        stream: &mut Option<Evaluation>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_end()) else {
+            return Ok(());
+        };
+        let now = exchange.now(self.clock)?;
+        let tables = &mut self.tables.at(now);
+        let refused = Cell::new(None);
+        let metadata = |namespace: &str, key: &str| {
+            let number = exchange.metadata(namespace, key);
+            number.unwrap_or_else(|error| {
+                refused.set(Some(error));
+                None
+            })
+        };
+        let events = self.instance.on_end(evaluation, metadata, now, tables);
+        self.count_charges(events);
+        refused.take().map_or(Ok(()), Err)
+    }
+}
+
+impl RateLimit {
+    fn count_charges(&self, events: ChargeEvents) {
         for (limit, events) in events {
             if let Some(counters) = self.counters(limit) {
                 counters.count_events(events);
             }
         }
-        Ok(Flow::Continue)
     }
-}
 
-impl RateLimit {
     fn count(&self, evaluation: &Evaluation) {
         for check in evaluation.checks() {
             let Some(counters) = self.counters(check.limit()) else {

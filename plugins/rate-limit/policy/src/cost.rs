@@ -89,7 +89,7 @@ fn one() -> Amount {
     Amount::ONE
 }
 
-fn no_maximum() -> Amount {
+pub(super) fn no_maximum() -> Amount {
     Amount::MAX
 }
 
@@ -150,28 +150,5 @@ impl schemars::JsonSchema for Cost {
         let amount = generator.subschema_for::<Amount>();
         let header = generator.subschema_for::<CostHeader>();
         schemars::json_schema!({"oneOf": [amount, header]})
-    }
-}
-
-/// A response header with the actual cost of the request. The difference from the reserved cost is charged or
-/// refunded.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub(super) struct ChargeResponse {
-    /// Name of the response header. Its value is a whole number; without one, the reserved cost stands. The
-    /// largest of several values applies.
-    header: HeaderName,
-    /// Highest cost that a response can report: greater values count as this one. Default: 1000000000.
-    #[serde(default = "no_maximum")]
-    max: Amount,
-}
-
-impl ChargeResponse {
-    /// The cost that the response reports.
-    pub(super) fn actual(&self, response: &HeaderMap) -> Option<u32> {
-        let lines = response.get_all(self.header.as_str());
-        let actual = lines.filter_map(|line| whole_number(line)).max()?;
-        Some(actual.min(self.max.get()))
     }
 }

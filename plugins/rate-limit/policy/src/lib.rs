@@ -67,8 +67,12 @@
 //!   if it comes from a header, the request is denied for that reason.
 //! - `charge_response` charges or refunds the difference between the cost in the response and the reservation. A
 //!   charge beyond the remaining capacity becomes a **debt**: the key is denied until it has recovered. This
-//!   happens once, with the first response headers. The reservation stands if no response headers arrive (the
-//!   client has disconnected, the upstream did not answer) or the header is missing.
+//!   happens once, with the part of the response that has the cost: headers, trailers, or the dynamic metadata at the
+//!   end of the stream (`charge.rs`). The reservation stands if that part does not arrive (the client has disconnected,
+//!   the upstream did not answer, the response breaks off) or does not have the cost. A reply of Envoy or of another
+//!   filter is a response.
+//! - With `statuses`, responses with other statuses cost nothing: their reservation is refunded. Until the response
+//!   arrives the reservation counts, so requests that are under way together cannot exceed the limit either.
 //!
 //! # Permanent denials
 //!
@@ -94,6 +98,7 @@
 //! request, its source counts, but not its default and its maximum: the state has a meaning under every number.
 
 mod algorithm;
+mod charge;
 mod config;
 mod cost;
 mod evaluate;
@@ -115,7 +120,9 @@ use bytes::Bytes;
 pub use config::Config;
 pub use evaluate::{Check, Decision, Evaluation, Reason};
 pub use limiter::LimitEvents;
+pub use on_response::ChargeEvents;
 
+use charge::{ChargeResponse, ResponsePart};
 use config::ResponseHeaders;
 use limit::Limit;
 use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
@@ -196,6 +203,8 @@ pub struct RateLimit {
     needs_request: bool,
     needs_response: bool,
     reads_response: bool,
+    needs_trailers: bool,
+    needs_end: bool,
 }
 
 #[derive(Debug)]
@@ -251,23 +260,30 @@ impl RateLimit {
             needs_request: false,
             needs_response: false,
             reads_response: false,
+            needs_trailers: false,
+            needs_end: false,
         };
         let shows_limits = policy.mode == Mode::Enforce && !policy.response_headers.is_empty();
         let needs = policy.active().map(Limit::needs);
         let needs = needs.reduce(Needs::and);
-        let needs_response = policy
-            .active()
-            .any(|limit| shows_limits || limit.charge_response.is_some());
         policy.needs_request = needs.is_some();
         policy.needs = needs.unwrap_or_default();
-        policy.needs_response = needs_response;
-        policy.reads_response = policy
-            .limits
-            .iter()
-            .any(|compiled| compiled.limit.charge_response.is_some())
-            || policy
-                .response_headers
-                .contains(&ResponseHeaders::XRateLimit);
+        let charges = |part| {
+            let charges = policy
+                .active()
+                .filter_map(|limit| limit.charge_response.as_ref());
+            charges.map(ChargeResponse::part).any(|own| own == part)
+        };
+        let (in_trailers, at_end) = (charges(ResponsePart::Trailers), charges(ResponsePart::End));
+        // A response without a body has its trailers as headers.
+        let reads_headers = charges(ResponsePart::Headers) || in_trailers;
+        let shows_x = policy
+            .response_headers
+            .contains(&ResponseHeaders::XRateLimit);
+        policy.needs_response = (policy.needs_request && shows_limits) || reads_headers;
+        policy.reads_response = reads_headers || shows_x;
+        policy.needs_trailers = in_trailers;
+        policy.needs_end = at_end;
         policy
     }
 
@@ -299,6 +315,16 @@ impl RateLimit {
     /// Whether [`on_response`](Self::on_response) does anything.
     pub fn needs_response(&self) -> bool {
         self.needs_response
+    }
+
+    /// Whether [`on_trailers`](Self::on_trailers) does anything.
+    pub fn needs_trailers(&self) -> bool {
+        self.needs_trailers
+    }
+
+    /// Whether [`on_end`](Self::on_end) does anything.
+    pub fn needs_end(&self) -> bool {
+        self.needs_end
     }
 
     /// Whether [`on_response`](Self::on_response) reads the response's headers. Otherwise it only appends some.

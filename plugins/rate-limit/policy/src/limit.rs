@@ -6,7 +6,8 @@ use std::hash::Hash;
 use serde::Deserialize;
 
 use super::algorithm::{FixedWindow, Gcra, SlidingWindow};
-use super::cost::{ChargeResponse, Cost};
+use super::charge::ChargeResponse;
+use super::cost::Cost;
 use super::limiter::Limiter;
 use super::rate::{Amount, Rate};
 use portcullis_core::config::{Mode, Name, at_member};
@@ -128,7 +129,7 @@ struct LimitFields {
     /// Units that one request consumes. Default: 1.
     #[serde(default)]
     cost: Cost,
-    /// Response header with the actual cost of the request. Default: none.
+    /// Actual cost of the request, as its response shows it. Default: the reserved cost.
     charge_response: Option<ChargeResponse>,
     /// Treatment of requests that lack a part of the key. Default: `share`.
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod algorithms;
+mod charge;
 mod claims;
 mod configuration;
 mod cost;
@@ -86,6 +87,24 @@ impl World {
             .on_response(evaluation, &mut response, self.now, &mut self.store);
         response
     }
+
+    /// The response's trailers.
+    fn trail(&mut self, evaluation: &mut Evaluation, trailers: &[(&str, &str)]) {
+        let trailers = header_map(trailers);
+        self.policy
+            .on_trailers(evaluation, &trailers, self.now, &mut self.store);
+    }
+
+    /// The end of the stream, with this number as every value of the dynamic metadata.
+    fn end(&mut self, evaluation: &mut Evaluation, number: Option<f64>) {
+        self.policy
+            .on_end(evaluation, |_, _| number, self.now, &mut self.store);
+    }
+}
+
+/// The remaining amount of the first limit, after an evaluation or a charge.
+fn remaining(evaluation: &Evaluation) -> u32 {
+    evaluation.checks()[0].quota.unwrap().remaining
 }
 
 fn policy(config: Value) -> RateLimit {
