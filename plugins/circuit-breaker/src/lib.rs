@@ -112,7 +112,7 @@ impl Plugin for CircuitBreaker {
             true => exchange.request()?,
             false => &nothing,
         };
-        let subject = Subject::new(headers, attributes.route());
+        let subject = attributes.subject(headers);
         if self.instance.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }

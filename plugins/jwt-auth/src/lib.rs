@@ -11,9 +11,8 @@ use std::time::Duration;
 
 pub use jwt_auth_policy::JwtAuth as Policy;
 use jwt_auth_policy::{Decision, Now, State, Verdict, WaitStatus};
-use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
+use portcullis_core::key::CLAIMS_PROPERTY;
 use portcullis_core::label::Label as _;
-use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     CallId, CallResponse, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
@@ -179,19 +178,15 @@ impl JwtAuth {
         slot: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Decision, Error> {
-        let needs = Needs {
-            route: self.instance.needs_route(),
-            ..Needs::default()
-        };
         // With a predictable seed, an attacker could craft a token that the cache takes for a valid one.
         self.seeded?;
-        let attributes = RequestAttributes::fetch(exchange, needs)?;
+        let attributes = RequestAttributes::fetch(exchange, self.instance.needs())?;
         // Only fetched documents have an age on this clock, and requests wait only for those.
         let steady = match self.fetching.is_idle() {
             true => Nanos::ZERO,
             false => exchange.now(self.clock)?,
         };
-        let subject = Subject::new(exchange.request()?, attributes.route());
+        let subject = attributes.subject(exchange.request()?);
         let now = Now {
             wall: wall_clock()?,
             steady,

@@ -4,6 +4,7 @@ mod capabilities;
 mod charging;
 mod claims;
 mod costs;
+mod exemptions;
 mod keys;
 mod limits;
 mod replies;
@@ -31,6 +32,7 @@ pub fn scenarios() -> Vec<Scenario> {
         spellings::scenarios(),
         claims::scenarios(),
         costs::scenarios(),
+        exemptions::scenarios(),
         charging::scenarios(),
         replies::scenarios(),
         requests::scenarios(),

@@ -5,7 +5,6 @@
 use std::cell::Cell;
 
 use portcullis_core::headers::HeaderMap;
-use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
@@ -97,7 +96,7 @@ impl Plugin for RateLimit {
             true => exchange.request()?,
             false => &nothing,
         };
-        let subject = Subject::new(headers, attributes.route());
+        let subject = attributes.subject(headers);
         let request = attributes.request(&subject);
         let tables = &mut self.tables.at(now);
         let evaluation = self.instance.on_request(&request, now, tables);

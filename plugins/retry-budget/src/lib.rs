@@ -7,7 +7,6 @@ mod respected_breaker;
 
 use portcullis_core::config::Name;
 use portcullis_core::label::Label as _;
-use portcullis_core::matcher::Subject;
 use portcullis_host::{
     Error, Exchange, Failure, Flow, HandedOver, Instance, MetricNames, Phase, Plugin, Property,
     RequestAttributes, SteadyClock, TableSpec, Tables, random,
@@ -123,7 +122,7 @@ impl Plugin for RetryBudget {
         let now = exchange.now(self.clock)?;
         let handed_over = exchange.handed_over();
         let headers = exchange.request()?;
-        let subject = Subject::new(headers, attributes.route());
+        let subject = attributes.subject(headers);
         let request = attributes.request(&subject);
         let is_open = |query| self.is_open(query, &handed_over);
         let tables = &mut self.tables.at(now);

@@ -3,10 +3,9 @@
 //! The policy's documentation is the specification; the README in this folder is for users.
 
 use portcullis_core::label::Label as _;
-use portcullis_core::matcher::Subject;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
-    Property, random,
+    Property, RequestAttributes, random,
 };
 pub use security_headers_policy::SecurityHeaders as Policy;
 use security_headers_policy::{Nonce, Reason, Refusal, RuleId, Selection};
@@ -82,14 +81,10 @@ impl Plugin for SecurityHeaders {
             stream.selection = Some(Selection::default());
             return Ok(Flow::Continue);
         }
-        let route = match self.instance.needs_route() {
-            true => exchange.property(Property::RouteName)?,
-            false => None,
-        };
-        let route = route.as_deref().unwrap_or_default();
+        let attributes = RequestAttributes::fetch(exchange, self.instance.needs())?;
         let selection = self
             .instance
-            .select(&Subject::new(exchange.request()?, route));
+            .select(&attributes.subject(exchange.request()?));
         let selection = stream.selection.insert(selection);
 
         let random = if self.instance.needs_nonce(selection) {

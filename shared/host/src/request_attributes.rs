@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs, Request};
 use portcullis_core::matcher::Subject;
 
@@ -35,17 +36,26 @@ impl RequestAttributes {
         })
     }
 
-    /// The name of the route.
-    pub fn route(&self) -> &[u8] {
-        self.route.as_deref().unwrap_or_default()
+    /// The subject with these headers, for matchers.
+    pub fn subject<'a>(&'a self, headers: &'a HeaderMap) -> Subject<'a> {
+        let route = self.route.as_deref().unwrap_or_default();
+        Subject::new(headers, route).of_client(self.remote_address(), self.claims())
     }
 
-    /// The request with these headers, for matchers and keys.
+    fn remote_address(&self) -> &[u8] {
+        self.remote_address.as_deref().unwrap_or_default()
+    }
+
+    fn claims(&self) -> &[u8] {
+        self.claims.as_deref().unwrap_or_default()
+    }
+
+    /// The request with this subject, for matchers and keys.
     pub fn request<'a>(&'a self, subject: &'a Subject<'a>) -> Request<'a> {
         Request {
             subject,
-            remote_address: self.remote_address.as_deref().unwrap_or_default(),
-            claims: self.claims.as_deref().unwrap_or_default(),
+            remote_address: self.remote_address(),
+            claims: self.claims(),
             cluster: self.cluster.as_deref().unwrap_or_default(),
         }
     }

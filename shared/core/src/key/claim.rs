@@ -39,6 +39,15 @@ pub fn whole_number(claims: &[u8], path: &str) -> Option<u32> {
     read(claims, path, &|scalar| scalar.whole_number()).flatten()
 }
 
+/// Whether the text of the claim at this path passes a test; `None` if the claim is missing. A number or a boolean has the
+/// text that JSON writes. Unlike in keys, a text that looks like one of these is no different.
+pub(crate) fn test(claims: &[u8], path: &str, test: impl Fn(&str) -> bool) -> Option<bool> {
+    read(claims, path, &|scalar| match scalar {
+        Scalar::Text(text) => test(text),
+        other => test(&other.text()),
+    })
+}
+
 /// Reads the claim at this path; `None` if it is missing.
 fn read<T>(claims: &[u8], path: &str, read: &impl Fn(Scalar<'_>) -> T) -> Option<T> {
     let mut json = serde_json::Deserializer::from_slice(claims);
