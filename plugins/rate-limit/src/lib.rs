@@ -8,7 +8,7 @@ use portcullis_core::headers::HeaderMap;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
-    RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
+    PredictableNumbers, RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
 use rate_limit_policy::{
@@ -23,6 +23,8 @@ pub struct RateLimit {
     tables: Tables,
     /// By limit.
     counters: Vec<Counters>,
+    /// `None` if no reply needs them.
+    numbers: Option<PredictableNumbers>,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Plugin for RateLimit {
         Self {
             clock: SteadyClock::open(),
             tables: instance.open_tables(specs),
+            numbers: instance.needs_random().then(PredictableNumbers::seeded),
             instance,
             counters,
         }
@@ -75,7 +78,7 @@ impl Plugin for RateLimit {
         for counters in &self.counters {
             counters.errors.increment();
         }
-        let reply = self.instance.on_error();
+        let reply = self.instance.on_error(self.random());
         let reply = reply.filter(|_| exchange.phase() == Phase::Request);
         reply.map_or(Flow::Continue, Flow::Reply)
     }
@@ -103,7 +106,7 @@ impl Plugin for RateLimit {
         self.count(&evaluation);
 
         if evaluation.is_denied()
-            && let Some(reply) = self.instance.reply(&evaluation)
+            && let Some(reply) = self.instance.reply(&evaluation, self.random())
         {
             self.instance.log_denial(&reply);
             *stream = Some(evaluation);
@@ -176,6 +179,10 @@ impl Plugin for RateLimit {
 }
 
 impl RateLimit {
+    fn random(&self) -> u64 {
+        self.numbers.as_ref().map_or(0, PredictableNumbers::next)
+    }
+
     fn count_charges(&self, events: ChargeEvents) {
         for (limit, events) in events {
             if let Some(counters) = self.counters(limit) {

@@ -12,7 +12,7 @@ use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
 /// Retry-After when the count is unavailable.
-const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
+pub(super) const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
 
 /// The result of a request. The default is a request that the plugin never saw.
 #[derive(Clone, Debug, Default)]

@@ -79,6 +79,11 @@
 //! A rate of 0 denies everything, and `missing: deny` denies requests without a part of the key. Waiting does not
 //! help there, nor with a cost that can never pass; the reply's `Retry-After` is then the period of the rate.
 //!
+//! # Jitter
+//!
+//! `Retry-After` can have jitter (`jitter.rs`). The policy stays a function of its arguments: the host gives the random
+//! number.
+//!
 //! # When the table fails
 //!
 //! A [`Store`](portcullis_table::Store) gives up when other workers write the same block too often. If that
@@ -102,6 +107,7 @@ mod charge;
 mod config;
 mod cost;
 mod evaluate;
+mod jitter;
 mod limit;
 mod limiter;
 mod on_response;
@@ -184,7 +190,7 @@ use response_headers::QuotaPolicy;
 ///
 /// let second = policy.on_request(&request, now + Nanos::SECOND, &mut store);
 /// assert!(second.is_denied());
-/// let reply = policy.reply(&second).ok_or("no reply")?;
+/// let reply = policy.reply(&second, 0).ok_or("no reply")?;
 /// assert_eq!(reply.status, 429);
 /// assert_eq!(reply.headers, [("retry-after".into(), "9".into())]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -232,7 +232,7 @@ fn unknown_fields_are_refused_everywhere() {
         "$.limits[0].key[0].remote_address.v5: unknown field; allowed: v4, v6",
         "$.limits[0].key[1].heder: found \"heder\"; allowed: remote_address, header, cookie, query, \
          claim, constant",
-        "$.reply.text: unknown field; allowed: status, body, headers, format",
+        "$.reply.text: unknown field; allowed: status, body, headers, format, retry_after_jitter",
     ] {
         assert!(
             found.lines().any(|line| line == expected),

@@ -7,6 +7,7 @@ mod claims;
 mod configuration;
 mod cost;
 mod eviction;
+mod jitter;
 mod key;
 mod limits;
 mod model;

@@ -78,7 +78,7 @@ fn a_number_of_0_denies() {
             let mut world = by_plan(algorithm);
             let denied = world.send_with_claims(&[], zero);
             assert_eq!(decisions(&denied), [Decision::Denied(Reason::RateLimited)]);
-            let reply = world.policy.reply(&denied).unwrap();
+            let reply = world.policy.reply(&denied, 0).unwrap();
             assert_eq!(reply.headers, [("retry-after".into(), "60".into())]);
         }
     }
@@ -225,7 +225,7 @@ fn headers_and_replies_show_the_number_of_the_request() {
         assert_eq!(line(&response, "x-ratelimit-limit").unwrap(), limit);
     }
     let denied = world.send(&[("x-rpm", "0")]);
-    let reply = world.policy.reply(&denied).unwrap();
+    let reply = world.policy.reply(&denied, 0).unwrap();
     let shown = |name: &str| {
         let mut found = reply.headers.iter().filter(|(own, _)| own == name);
         text(&found.next().unwrap().1)
