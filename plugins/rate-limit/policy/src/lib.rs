@@ -23,19 +23,8 @@
 //!
 //! # Rates of requests
 //!
-//! The number of requests of a rate can come from the request (see `requests.rs`), so two requests of one key can have
-//! different rates. Each operation uses the rate of its request, a refund or a charge that of the request whose cost it
-//! adjusts. A state has a meaning under every rate:
-//!
-//! - The TAT of GCRA is a time. With a burst of `requests`, the tolerance is `per` whatever their number, so the time to
-//!   recover, as a share of `per`, is the share of the burst that is used. A change of the number keeps this share: an
-//!   unused burst is unused, a used one is used, and it recovers at the new rate. A request of cost *c* uses
-//!   *c* / requests; an interval of length *t* admits shares of at most 1 + *t* / per in total, whatever the numbers.
-//!   (Intervals are rounded up to nanoseconds. Numbers above one request in a microsecond are refused, so the difference
-//!   between two numbers is at most 0.1 %.) A burst of constant size would be a different share at each number, and
-//!   an upgrade could deny a client; so it is refused.
-//! - The counts of the windows are requests. A change of the number keeps them, and changes the number that they are
-//!   compared with. Counts above it are a debt.
+//! The number of requests of a rate can come from the request, so two requests of one key can have different rates.
+//! `requests.rs` shows why a state has a meaning under every rate, and why nobody gains a burst by a change.
 //!
 //! # Several limits
 //!

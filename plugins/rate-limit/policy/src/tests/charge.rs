@@ -211,3 +211,49 @@ fn only_the_parts_with_a_cost_are_needed() {
         assert_eq!(needed("off"), [false; 4], "{charge}");
     }
 }
+
+#[test]
+fn a_charge_has_one_source() {
+    let found = |charge: Value| limit_errors(json!({"charge_response": charge}));
+    for good in [
+        json!({"trailer": "X-Cost", "max": 5}),
+        json!({"metadata": {"namespace": "io.envoy.ai_gateway", "key": "llm_total_token"}, "max": 5}),
+        json!({"statuses": [401, "4xx"]}),
+    ] {
+        assert_eq!(found(good), "");
+    }
+    for (bad, error) in [
+        (
+            json!({}),
+            "$.charge_response: found none; expected exactly one of: header, trailer, metadata, statuses",
+        ),
+        (
+            json!({"header": "a", "statuses": [401]}),
+            "$.charge_response: found header, statuses; expected exactly one of: header, trailer, \
+             metadata, statuses",
+        ),
+        (
+            json!({"statuses": [401], "max": 5}),
+            "$.charge_response.max: found 5 with \"statuses\", which charge what was reserved",
+        ),
+        (
+            json!({"statuses": []}),
+            "$.charge_response.statuses: found an empty array; expected a status such as 401 or \"4xx\"",
+        ),
+        (
+            json!({"statuses": ["401"]}),
+            "$.charge_response.statuses[0]: found \"401\"; expected a status from 100 to 599, or \"1xx\", \
+             \"2xx\", \"3xx\", \"4xx\", \"5xx\"",
+        ),
+        (
+            json!({"metadata": {"namespace": "a"}}),
+            "$.charge_response.metadata: required field \"key\" is missing",
+        ),
+        (
+            json!({"metadata": {"namespace": "", "key": "a"}}),
+            "$.charge_response.metadata.namespace: found \"\"; expected a non-empty text",
+        ),
+    ] {
+        assert_eq!(found(bad), error);
+    }
+}

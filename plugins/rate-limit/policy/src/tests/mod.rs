@@ -24,7 +24,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use portcullis_core::config;
+use portcullis_core::config::{self, Document, HasTables as _};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{Needs, Request};
 use portcullis_core::matcher::Subject;
@@ -106,6 +106,18 @@ impl World {
 /// The remaining amount of the first limit, after an evaluation or a charge.
 fn remaining(evaluation: &Evaluation) -> u32 {
     evaluation.checks()[0].quota.unwrap().remaining
+}
+
+fn errors(config: &Value) -> String {
+    match Document::parse(config.to_string().as_bytes()).and_then(Config::read_with_tables) {
+        Ok(_) => String::new(),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+/// The errors of one limit, below its path.
+fn limit_errors(limit: Value) -> String {
+    errors(&one_limit(limit)).replace("$.limits[0]", "$")
 }
 
 fn policy(config: Value) -> RateLimit {

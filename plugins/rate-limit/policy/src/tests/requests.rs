@@ -266,6 +266,81 @@ fn only_the_part_with_the_number_is_needed() {
     assert_eq!((header.claims, header.headers), (false, true));
 }
 
+#[test]
+fn a_number_of_requests_has_one_place_a_default_and_a_maximum() {
+    let found = |requests: Value, per: &str| {
+        limit_errors(json!({"rate": {"requests": requests, "per": per}}))
+    };
+    let claim = json!({"claim": "plan.rpm", "default": 60, "max": 10000});
+    assert_eq!(found(claim.clone(), "1m"), "");
+    let blocked = json!({"header": "X-Plan-Rpm", "default": 0, "max": 1});
+    assert_eq!(found(blocked, "1m"), "");
+    for (member, value, error) in [
+        (
+            "header",
+            json!("x-rpm"),
+            "$.rate.requests: found claim, header; expected exactly one of: claim, header",
+        ),
+        (
+            "claim",
+            json!(null),
+            "$.rate.requests: found none; expected exactly one of: claim, header",
+        ),
+        (
+            "default",
+            json!(10001),
+            "$.rate.requests.default: found 10001; expected no more than \"max\", which is 10000",
+        ),
+        (
+            "max",
+            json!(0),
+            "$.rate.requests.max: found 0; expected at least 1 (to deny everything, set \"requests\" to 0)",
+        ),
+        (
+            "min",
+            json!(0),
+            "$.rate.requests.min: unknown field; allowed: claim, header, default, max",
+        ),
+    ] {
+        let mut bad = claim.clone();
+        bad[member] = value;
+        assert_eq!(found(bad, "1m"), error);
+    }
+    assert_eq!(
+        found(json!({"claim": "rpm", "default": 1}), "1m"),
+        "$.rate.requests: required field \"max\" is missing"
+    );
+    assert_eq!(
+        found(json!("100"), "1m"),
+        "$.rate.requests: found \"100\"; expected a whole number or {\"claim\": …, \"default\": …, \"max\": …}"
+    );
+    assert_eq!(
+        found(claim, "9ms"),
+        "$.rate.requests: found a \"max\" of 10000; expected at most 9000, one request in a microsecond"
+    );
+}
+
+#[test]
+fn a_number_of_each_request_excludes_a_burst_and_bounds_the_cost() {
+    let rate = json!({"requests": {"claim": "rpm", "default": 5, "max": 50}, "per": "1m"});
+    assert_eq!(
+        limit_errors(json!({"rate": rate, "burst": 5})),
+        "$.burst: found 5; only a constant number of \"requests\" has a burst of its own"
+    );
+    assert_eq!(limit_errors(json!({"rate": rate, "cost": 50})), "");
+    assert_eq!(
+        limit_errors(json!({"rate": rate, "cost": 51})),
+        "$.cost: found 51; expected at most 50, the most that is ever admitted at once"
+    );
+    let policy = policy(one_limit(json!({"rate": rate})));
+    assert!(
+        policy
+            .to_string()
+            .ends_with("a (claim \"rpm\" (default 5, at most 50) per 1m)"),
+        "{policy}"
+    );
+}
+
 proptest! {
     /// However requests of one key change their number, with GCRA the shares that they use add up to one burst and
     /// what recovers.
