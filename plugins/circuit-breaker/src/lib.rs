@@ -11,13 +11,12 @@ use std::cell::Cell;
 pub use circuit_breaker_policy::CircuitBreaker as Policy;
 use circuit_breaker_policy::{Admission, Arrival, BreakerId, Effects, SHADOW_HEADER, snapshot};
 use portcullis_core::breaker_snapshot::{TableMetadata, value_name};
-use portcullis_core::headers::HeaderMap;
 use portcullis_core::matcher::Subject;
 use portcullis_core::reply::Reply;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
-    Error, Exchange, Failure, Flow, Instance, Phase, Plugin, RequestAttributes, SharedValue,
-    SteadyClock, TableSpec, Tables,
+    Error, Exchange, Failure, Flow, Instance, Phase, Plugin, SharedValue, SteadyClock, TableSpec,
+    Tables,
 };
 
 use counters::Counters;
@@ -96,22 +95,19 @@ impl Plugin for CircuitBreaker {
         reply.map_or(Flow::Continue, Flow::Reply)
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            return Ok(Flow::Continue);
-        }
-        let needs = self.instance.needs();
-        let attributes = RequestAttributes::fetch(exchange, needs)?;
+        let mut needs = self.instance.needs();
+        needs.headers |= self.has_internal_clients.get();
         let now = exchange.now(self.clock)?;
-        let nothing = HeaderMap::default();
         let arrival = Arrival {
             is_complete: exchange.is_request_complete(),
-            has_headers: needs.headers || self.has_internal_clients.get(),
+            has_headers: needs.headers,
         };
-        let headers = match arrival.has_headers {
-            true => exchange.request()?,
-            false => &nothing,
-        };
+        let (attributes, headers) = exchange.request_with(needs)?;
         let subject = attributes.subject(headers);
         if self.instance.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));

@@ -1,8 +1,7 @@
 //! Envoy's description of a stream.
 
-use std::rc::Rc;
-
 use circuit_breaker_policy::Stream;
+use portcullis_core::text::Text;
 use portcullis_host::{Error, Exchange, Property};
 
 /// A stream whose properties Envoy is asked for as a verdict needs them.
@@ -38,7 +37,7 @@ impl<'a> EnvoyStream<'a> {
 
 /// The exchange remembers what it was asked for.
 impl Stream for EnvoyStream<'_> {
-    fn code_details(&mut self) -> Rc<[u8]> {
+    fn code_details(&mut self) -> Text {
         let value = self.exchange.property(Property::ResponseCodeDetails);
         self.value_or(value, None).unwrap_or_default()
     }
@@ -48,15 +47,15 @@ impl Stream for EnvoyStream<'_> {
         self.value_or(flags, None).unwrap_or_default()
     }
 
-    fn grpc_timeout(&mut self) -> Rc<[u8]> {
+    fn grpc_timeout(&mut self) -> Text {
         let value = self.exchange.property(Property::GRPC_TIMEOUT);
-        self.value_or(value, Some(Rc::from(*b"0n")))
+        self.value_or(value, Some(Text::from(&b"0n"[..])))
             .unwrap_or_default()
     }
 
     fn is_internal(&mut self) -> bool {
         let value = self.exchange.property(Property::IS_INTERNAL);
-        self.value_or(value, Some(Rc::default())).is_some()
+        self.value_or(value, Some(Text::default())).is_some()
     }
 
     fn is_upgrade(&mut self) -> bool {
@@ -65,8 +64,8 @@ impl Stream for EnvoyStream<'_> {
             self.value_or(value, refused).is_some()
         };
         has(Property::UPGRADE, None)
-            && !has(Property::CONTENT_LENGTH, Some(Rc::default()))
-            && !has(Property::TRANSFER_ENCODING, Some(Rc::default()))
+            && !has(Property::CONTENT_LENGTH, Some(Text::default()))
+            && !has(Property::TRANSFER_ENCODING, Some(Text::default()))
     }
 
     fn attempts(&mut self) -> Option<u32> {

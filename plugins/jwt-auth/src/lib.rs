@@ -11,12 +11,12 @@ use std::time::Duration;
 
 pub use jwt_auth_policy::JwtAuth as Policy;
 use jwt_auth_policy::{Decision, Now, State, Verdict, WaitStatus};
-use portcullis_core::key::CLAIMS_PROPERTY;
+use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::label::Label as _;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     CallId, CallResponse, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
-    RequestAttributes, SignatureVerifier, SteadyClock, Worker, random, wall_clock,
+    SignatureVerifier, SteadyClock, Worker, random, wall_clock,
 };
 use portcullis_table::Seed;
 
@@ -82,14 +82,15 @@ impl Plugin for JwtAuth {
         &self.instance
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(
         &self,
         slot: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            return Ok(Flow::Continue);
-        }
         let decision = self.decide(slot, exchange)?;
         if let Verdict::Wait { until } = decision.verdict() {
             self.deadline.set(self.deadline.get().min(until));
@@ -178,15 +179,19 @@ impl JwtAuth {
         slot: &mut Option<WaitSlot>,
         exchange: &mut Exchange,
     ) -> Result<Decision, Error> {
+        let needs = Needs {
+            headers: true,
+            ..self.instance.needs()
+        };
         // With a predictable seed, an attacker could craft a token that the cache takes for a valid one.
         self.seeded?;
-        let attributes = RequestAttributes::fetch(exchange, self.instance.needs())?;
         // Only fetched documents have an age on this clock, and requests wait only for those.
         let steady = match self.fetching.is_idle() {
             true => Nanos::ZERO,
             false => exchange.now(self.clock)?,
         };
-        let subject = attributes.subject(exchange.request()?);
+        let (attributes, headers) = exchange.request_with(needs)?;
+        let subject = attributes.subject(headers);
         let now = Now {
             wall: wall_clock()?,
             steady,

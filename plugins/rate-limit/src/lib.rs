@@ -4,11 +4,10 @@
 
 use std::cell::Cell;
 
-use portcullis_core::headers::HeaderMap;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
-    PredictableNumbers, RequestAttributes, SteadyClock, TableMetrics, TableSpec, Tables,
+    PredictableNumbers, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
 use rate_limit_policy::{
@@ -83,22 +82,18 @@ impl Plugin for RateLimit {
         reply.map_or(Flow::Continue, Flow::Reply)
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(
         &self,
         stream: &mut Option<Evaluation>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            return Ok(Flow::Continue);
-        }
         let needs = self.instance.needs();
-        let attributes = RequestAttributes::fetch(exchange, needs)?;
         let now = exchange.now(self.clock)?;
-        let nothing = HeaderMap::default();
-        let headers = match needs.headers {
-            true => exchange.request()?,
-            false => &nothing,
-        };
+        let (attributes, headers) = exchange.request_with(needs)?;
         let subject = attributes.subject(headers);
         let request = attributes.request(&subject);
         let tables = &mut self.tables.at(now);

@@ -6,10 +6,11 @@ mod metrics;
 mod respected_breaker;
 
 use portcullis_core::config::Name;
+use portcullis_core::key::Needs;
 use portcullis_core::label::Label as _;
 use portcullis_host::{
     Error, Exchange, Failure, Flow, HandedOver, Instance, MetricNames, Phase, Plugin, Property,
-    RequestAttributes, SteadyClock, TableSpec, Tables, random,
+    SteadyClock, TableSpec, Tables, random,
 };
 pub use retry_budget_policy::RetryBudget as Policy;
 use retry_budget_policy::{BreakerQuery, BudgetId, Evaluation, Reason, Report};
@@ -104,15 +105,15 @@ impl Plugin for RetryBudget {
         }
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(
         &self,
         stream: &mut Option<Evaluation>,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            return Ok(Flow::Continue);
-        }
-        let attributes = RequestAttributes::fetch(exchange, self.instance.needs())?;
         let headers = exchange.request()?;
         let may_be_redirected = self.instance.may_be_redirected(headers);
         let is_redirected = may_be_redirected
@@ -121,7 +122,11 @@ impl Plugin for RetryBudget {
                 .is_some_and(|number| !number.is_empty());
         let now = exchange.now(self.clock)?;
         let handed_over = exchange.handed_over();
-        let headers = exchange.request()?;
+        let needs = Needs {
+            headers: true,
+            ..self.instance.needs()
+        };
+        let (attributes, headers) = exchange.request_with(needs)?;
         let subject = attributes.subject(headers);
         let request = attributes.request(&subject);
         let is_open = |query| self.is_open(query, &handed_over);
@@ -143,7 +148,8 @@ impl Plugin for RetryBudget {
             *stream = Some(evaluation);
             return Ok(reply.map_or(Flow::Continue, Flow::Reply));
         }
-        self.instance.write_headers(&evaluation, headers);
+        self.instance
+            .write_headers(&evaluation, exchange.request()?);
         *stream = Some(evaluation);
         Ok(Flow::Continue)
     }

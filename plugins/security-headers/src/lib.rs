@@ -2,10 +2,11 @@
 //!
 //! The policy's documentation is the specification; the README in this folder is for users.
 
+use portcullis_core::key::Needs;
 use portcullis_core::label::Label as _;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
-    Property, RequestAttributes, random,
+    Property, random,
 };
 pub use security_headers_policy::SecurityHeaders as Policy;
 use security_headers_policy::{Nonce, Reason, Refusal, RuleId, Selection};
@@ -76,15 +77,17 @@ impl Plugin for SecurityHeaders {
         Flow::Continue
     }
 
+    fn sees_requests(&self) -> bool {
+        self.instance.needs_request()
+    }
+
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
-        if !self.instance.needs_request() {
-            stream.selection = Some(Selection::default());
-            return Ok(Flow::Continue);
-        }
-        let attributes = RequestAttributes::fetch(exchange, self.instance.needs())?;
-        let selection = self
-            .instance
-            .select(&attributes.subject(exchange.request()?));
+        let needs = Needs {
+            headers: true,
+            ..self.instance.needs()
+        };
+        let (attributes, headers) = exchange.request_with(needs)?;
+        let selection = self.instance.select(&attributes.subject(headers));
         let selection = stream.selection.insert(selection);
 
         let random = if self.instance.needs_nonce(selection) {

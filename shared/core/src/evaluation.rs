@@ -6,6 +6,8 @@
 //!   nothing.
 //! - If the whole policy is in shadow mode, every denial is one in shadow.
 
+use smallvec::SmallVec;
+
 use crate::config::Mode;
 
 /// The decision of one rule about a request. `R` is the reason for a denial.
@@ -49,6 +51,10 @@ pub trait Check {
     fn decision(&mut self) -> &mut Decision<Self::Reason>;
 }
 
+/// The results of the rules that apply to a request. Mostly there is one, and then it takes no memory of its
+/// own.
+pub type Checks<C> = SmallVec<[C; 1]>;
+
 /// One request before the rules of a policy.
 pub trait Evaluate {
     /// Identifies a rule.
@@ -70,8 +76,8 @@ pub trait Evaluate {
         mode: Mode,
         enforcing: impl Iterator<Item = Self::Rule>,
         in_shadow: impl Iterator<Item = Self::Rule>,
-    ) -> (Vec<Self::Check>, bool) {
-        let mut checks = Vec::new();
+    ) -> (Checks<Self::Check>, bool) {
+        let mut checks = Checks::new();
         let mut is_denied = false;
         for rule in enforcing {
             if let Some(mut check) = self.check(rule, is_denied) {

@@ -18,7 +18,7 @@ pub enum Grpc {
 impl Grpc {
     /// The kind that the content type names, such as `application/grpc+proto`; `None` for plain HTTP.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let content_type = headers.get("content-type")?;
+        let content_type = headers.value("content-type")?;
         let rest = content_type.strip_prefix(b"application/grpc")?;
         let (kind, rest) = match rest.strip_prefix(b"-web") {
             Some(rest) => (Self::Web, rest.strip_prefix(b"-text").unwrap_or(rest)),

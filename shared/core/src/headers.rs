@@ -7,21 +7,29 @@
 //! The map applies and records every change, so that the next policy sees it and the host can carry it out. A later
 //! change of a header replaces the earlier ones, so the host carries out no change that nobody would see.
 
+mod received;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::readings::is_spelling_of;
+pub use received::Received;
+use received::{Line, Part};
 
 /// The request header that marks requests which pass only because of shadow mode.
 pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
 
 /// The headers (or trailers) of one message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct HeaderMap {
-    entries: Vec<(Bytes, Bytes)>,
-    changes: Vec<Change>,
+    received: Received,
+    /// All changes but the last ones, which are [`appended`](Self::appended).
+    changes: SmallVec<[Recorded; 1]>,
+    /// The number of lines at the end that were appended after all other changes. Most policies only append, so these
+    /// are not recorded a second time.
+    appended: usize,
     /// Whether a header may be absent because a change removed it. If not, an absent header has no changes, and
     /// nothing has to be looked up.
     has_removed: bool,
@@ -30,19 +38,28 @@ pub struct HeaderMap {
 }
 
 /// One change to a header map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
     /// Replace all values of the header by this one.
-    Set(Bytes, Bytes),
+    Set(&'a Bytes, &'a Bytes),
     /// Add this value to the header, as a line of its own.
-    Append(Bytes, Bytes),
+    Append(&'a Bytes, &'a Bytes),
     /// Remove the header.
-    Remove(Bytes),
+    Remove(&'a Bytes),
     /// Replace all values of the header by these, one line each.
+    SetLines(&'a Bytes, &'a [Bytes]),
+}
+
+/// A change that the map keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Recorded {
+    Set(Bytes, Bytes),
+    Append(Bytes, Bytes),
+    Remove(Bytes),
     SetLines(Bytes, Vec<Bytes>),
 }
 
-impl Change {
+impl Recorded {
     /// The name of the header.
     fn name(&self) -> &Bytes {
         match self {
@@ -52,20 +69,40 @@ impl Change {
             | Self::SetLines(name, _) => name,
         }
     }
+
+    fn as_change(&self) -> Change<'_> {
+        match self {
+            Self::Set(name, value) => Change::Set(name, value),
+            Self::Append(name, value) => Change::Append(name, value),
+            Self::Remove(name) => Change::Remove(name),
+            Self::SetLines(name, lines) => Change::SetLines(name, lines),
+        }
+    }
 }
 
 impl HeaderMap {
     /// The number of headers that a policy may add before the map has to grow, if its creator leaves room for them.
     pub const EXPECTED_CHANGES: usize = 12;
 
-    /// A map of the given entries, without changes. Spare capacity in the vector leaves room for headers to come.
-    pub fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
+    /// A map of headers from a host, without changes.
+    pub fn of(received: Received) -> Self {
         Self {
-            entries,
-            changes: Vec::new(),
+            received,
+            changes: SmallVec::new(),
+            appended: 0,
             has_removed: false,
             is_unread: false,
         }
+    }
+
+    /// A map of the given entries, without changes.
+    pub fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
+        let entries = entries.into_iter();
+        let lines = entries.map(|(name, value)| Line::new(name, value));
+        Self::of(Received {
+            block: Vec::new(),
+            lines: lines.collect(),
+        })
     }
 
     /// A map of headers that nobody has read: it only records changes. Use it to set and to append headers.
@@ -76,111 +113,179 @@ impl HeaderMap {
         }
     }
 
-    /// Repeats the changes of another map, of the same message.
-    pub fn repeat(&mut self, changes: &[Change]) {
-        for change in changes {
-            match change.clone() {
-                Change::Set(name, value) => self.set(name, value),
-                Change::Append(name, value) => self.append(name, value),
-                Change::Remove(name) => {
-                    self.remove(name);
-                }
-                Change::SetLines(name, lines) => self.set_lines(name, lines),
+    /// Whether nobody has read the headers.
+    pub fn is_unread(&self) -> bool {
+        self.is_unread
+    }
+
+    /// Fills in the headers that nobody had read, before all changes.
+    pub fn read(&mut self, received: Received) {
+        if !self.is_changed() {
+            *self = Self::of(received);
+            return;
+        }
+        let unread = std::mem::replace(self, Self::of(received));
+        for change in unread.changes() {
+            match change {
+                Change::Set(name, value) => self.set(name.clone(), value.clone()),
+                Change::Append(name, value) => self.append(name.clone(), value.clone()),
+                Change::Remove(name) => drop(self.remove(name.clone())),
+                Change::SetLines(name, lines) => self.set_lines(name.clone(), lines.to_vec()),
             }
         }
     }
 
+    /// The same headers, as if a host had them.
+    pub fn without_changes(&self) -> Self {
+        Self::of(self.received.clone())
+    }
+
     /// Copies the entries of another map and forgets all changes. Reuses the memory of this map.
     pub fn reset_to(&mut self, other: &Self) {
-        self.entries.clone_from(&other.entries);
+        self.received.clone_from(&other.received);
         self.changes.clear();
+        self.appended = 0;
         self.has_removed = false;
     }
 
-    /// The first value of a header.
+    /// The first value of a header, to keep.
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         self.get_all(name).next()
     }
 
+    /// The first value of a header.
+    pub fn value(&self, name: &str) -> Option<&[u8]> {
+        self.values(name).next()
+    }
+
     /// All values of a header, one for each line.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let block = &self.received.block;
+        let lines = self.lines_of(name.as_bytes());
+        lines.map(move |line| line.value.text(block))
+    }
+
+    /// All values of a header, one for each line, to keep.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &Bytes> {
-        self.entries
-            .iter()
-            .filter(move |(other, _)| other == name)
-            .map(|(_, value)| value)
+        let block = &self.received.block;
+        let lines = self.lines_of(name.as_bytes());
+        lines.map(move |line| line.value.bytes(block))
     }
 
     /// Whether the header is present, even if empty.
     pub fn contains(&self, name: &str) -> bool {
-        self.get(name).is_some()
+        self.lines_of(name.as_bytes()).next().is_some()
     }
 
     /// All lines that a server may read as this header, with their names: its own name, and every other
     /// [spelling](is_spelling_of) of it.
-    pub fn spellings(&self, name: &str) -> impl Iterator<Item = &(Bytes, Bytes)> {
-        self.entries
-            .iter()
-            .filter(move |(other, _)| is_spelling_of(other, name))
+    pub fn spellings(&self, name: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let block = &self.received.block;
+        let lines = self.received.lines.iter();
+        lines
+            .filter(move |line| {
+                // A spelling replaces characters one by one.
+                let is_possible = line.name.may_have_length(name.len());
+                is_possible && is_spelling_of(line.name.text(block), name)
+            })
+            .map(|line| (line.name.text(block), line.value.text(block)))
     }
 
-    /// All entries in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, (Bytes, Bytes)> {
-        self.entries.iter()
+    /// All names and values, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
+        let block = &self.received.block;
+        let lines = self.received.lines.iter();
+        lines.map(|line| (line.name.text(block), line.value.text(block)))
+    }
+
+    /// All names and values, in order, to keep.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Bytes, &Bytes)> {
+        let block = &self.received.block;
+        let lines = self.received.lines.iter();
+        lines.map(|line| (line.name.bytes(block), line.value.bytes(block)))
+    }
+
+    fn lines_of(&self, name: &[u8]) -> impl Iterator<Item = &Line> {
+        let block = &self.received.block;
+        let lines = self.received.lines.iter();
+        lines.filter(move |line| line.name.is(name, block))
     }
 
     /// Replaces all values of the header by this one.
     pub fn set(&mut self, name: Bytes, value: Bytes) {
         if self.is_unread {
-            self.replace_changes(Change::Set(name, value));
+            self.replace_changes(Recorded::Set(name, value));
             return;
         }
-        let mut lines = self.entries.iter_mut().filter(|(other, _)| *other == name);
-        let is_absent = match (lines.next(), lines.next()) {
-            (Some((_, old)), None) => {
-                old.clone_from(&value);
-                false
+        let Received { block, lines } = &mut self.received;
+        let mut lines = lines.iter_mut().filter(|line| line.name.is(&name, block));
+        match (lines.next(), lines.next()) {
+            (None, _) if !self.has_removed => {
+                self.settle();
+                self.received
+                    .lines
+                    .push(Line::new(name.clone(), value.clone()));
+                self.changes.push(Recorded::Set(name, value));
+                return;
             }
-            (None, _) => {
-                self.entries.push((name.clone(), value.clone()));
-                true
-            }
-            (Some(_), Some(_)) => {
+            // An appended line need not be recorded: this change takes its place.
+            (Some(line), None) => line.value = Part::new(value.clone()),
+            (None, _) | (Some(_), Some(_)) => {
                 self.replace_lines(&name, std::slice::from_ref(&value));
-                false
             }
-        };
-        if is_absent && !self.has_removed {
-            self.record(Change::Set(name, value));
-        } else {
-            self.replace_changes(Change::Set(name, value));
         }
+        self.replace_changes(Recorded::Set(name, value));
     }
 
     /// Adds one line to the header.
     pub fn append(&mut self, name: Bytes, value: Bytes) {
-        if !self.is_unread {
-            self.entries.push((name.clone(), value.clone()));
-        }
         let is_removal =
-            |change: &&mut Change| matches!(change, Change::Remove(own) if *own == name);
+            |change: &Recorded| matches!(change, Recorded::Remove(own) if *own == name);
         let removed = match self.has_removed {
-            true => self.changes.iter_mut().find(is_removal),
+            true => self.changes.iter().position(is_removal),
             false => None,
         };
         match removed {
-            Some(change) => *change = Change::Set(name, value),
-            None => self.record(Change::Append(name, value)),
+            Some(position) => {
+                self.settle();
+                self.received
+                    .lines
+                    .push(Line::new(name.clone(), value.clone()));
+                if let Some(change) = self.changes.get_mut(position) {
+                    *change = Recorded::Set(name, value);
+                }
+            }
+            None => {
+                let lines = &mut self.received.lines;
+                if lines.capacity() == 0 {
+                    // Growing costs more than the room.
+                    lines.reserve(Self::EXPECTED_CHANGES);
+                }
+                lines.push(Line::new(name, value));
+                self.appended += 1;
+            }
         }
+    }
+
+    /// Adds one line for each of these.
+    pub fn append_all(&mut self, headers: impl Iterator<Item = (Bytes, Bytes)>) {
+        if self.has_removed {
+            headers.for_each(|(name, value)| self.append(name, value));
+            return;
+        }
+        let lines = &mut self.received.lines;
+        let before = lines.len();
+        lines.extend(headers.map(|(name, value)| Line::new(name, value)));
+        self.appended += lines.len() - before;
     }
 
     /// Removes every line of the header. Returns false if it had none; then nothing is recorded.
     pub fn remove(&mut self, name: Bytes) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|(other, _)| *other != name);
-        let removed = self.entries.len() != before;
+        self.settle();
+        let removed = self.received.remove(&name);
         if removed {
             self.has_removed = true;
-            self.replace_changes(Change::Remove(name));
+            self.replace_changes(Recorded::Remove(name));
         }
         removed
     }
@@ -199,32 +304,57 @@ impl HeaderMap {
     /// Removes the headers whose names are meant.
     fn remove_each(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> bool {
         let mut removed = false;
-        while let Some((name, _)) = self.entries.iter().find(|(name, _)| is_meant(name)) {
-            removed |= self.remove(name.clone());
+        loop {
+            let mut names = self.iter().map(|(name, _)| name);
+            let Some(name) = names.find(|name| is_meant(name)) else {
+                return removed;
+            };
+            let name = Bytes::copy_from_slice(name);
+            drop(names);
+            removed |= self.remove(name);
         }
-        removed
     }
 
     /// Replaces all lines of the header by these.
     pub fn set_lines(&mut self, name: Bytes, lines: Vec<Bytes>) {
         self.has_removed |= lines.is_empty();
         self.replace_lines(&name, &lines);
-        self.replace_changes(Change::SetLines(name, lines));
+        self.replace_changes(Recorded::SetLines(name, lines));
     }
 
-    fn record(&mut self, change: Change) {
-        if self.changes.capacity() == 0 {
-            // Most policies change a few headers or a dozen, and growing costs more than the room.
-            self.changes.reserve(Self::EXPECTED_CHANGES);
+    /// The lines that were appended after all other changes.
+    fn appended(&self) -> &[Line] {
+        let start = self.received.lines.len() - self.appended;
+        self.received.lines.get(start..).unwrap_or_default()
+    }
+
+    /// Records the appended lines like all other changes.
+    fn settle(&mut self) {
+        if self.appended == 0 {
+            return;
         }
-        self.changes.push(change);
+        let block = &self.received.block;
+        let appended = self.appended().iter();
+        let record = |line: &Line| {
+            Recorded::Append(
+                line.name.bytes(block).clone(),
+                line.value.bytes(block).clone(),
+            )
+        };
+        let appended: Vec<Recorded> = appended.map(record).collect();
+        self.changes.extend(appended);
+        self.appended = 0;
+        if self.is_unread {
+            self.received.lines.clear();
+        }
     }
 
     /// Notes a change that takes the place of all others of its header.
-    fn replace_changes(&mut self, change: Change) {
+    fn replace_changes(&mut self, change: Recorded) {
+        self.settle();
         let name = change.name();
         match self.changes.iter().position(|other| other.name() == name) {
-            None => self.record(change),
+            None => self.changes.push(change),
             Some(first) => {
                 let name = name.clone();
                 self.changes.retain(|other| *other.name() != name);
@@ -233,25 +363,44 @@ impl HeaderMap {
         }
     }
 
-    /// All changes so far. No change undoes an earlier one of the same header.
-    pub fn changes(&self) -> &[Change] {
-        &self.changes
+    /// Whether there are changes.
+    pub fn is_changed(&self) -> bool {
+        self.appended > 0 || !self.changes.is_empty()
+    }
+
+    /// All changes so far, in the order in which a host carries them out. No change undoes an earlier one of the same
+    /// header.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        let recorded = self.changes.iter().map(Recorded::as_change);
+        let block = &self.received.block;
+        let appended = self.appended().iter();
+        recorded.chain(
+            appended.map(|line| Change::Append(line.name.bytes(block), line.value.bytes(block))),
+        )
     }
 
     /// Puts the new lines where the first old one was.
     fn replace_lines(&mut self, name: &Bytes, lines: &[Bytes]) {
-        let at = self
-            .entries
+        self.settle();
+        let mut names = self.iter().map(|(name, _)| name);
+        let at = names.position(|other| other == name);
+        drop(names);
+        let at = at.unwrap_or(self.received.lines.len());
+        self.received.remove(name);
+        let lines = lines
             .iter()
-            .position(|(other, _)| other == name)
-            .unwrap_or(self.entries.len());
-        self.entries.retain(|(other, _)| other != name);
-        self.entries.splice(
-            at..at,
-            lines.iter().map(|line| (name.clone(), line.clone())),
-        );
+            .map(|line| Line::new(name.clone(), line.clone()));
+        self.received.lines.splice(at..at, lines);
     }
 }
+
+impl PartialEq for HeaderMap {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter()) && self.changes().eq(other.changes())
+    }
+}
+
+impl Eq for HeaderMap {}
 
 /// The whole number that a header's value is, without a sign; a number above 32 bits becomes `u32::MAX`.
 pub fn whole_number(value: &[u8]) -> Option<u32> {

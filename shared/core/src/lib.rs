@@ -3,8 +3,8 @@
 //! [`config`] reads a JSON configuration and reports every error in it. [`readings`] finds the interpretations that
 //! servers may give to a request, [`matcher`] decides which requests a rule applies to, and [`key`] decides which
 //! requests are counted together. [`headers`] holds the headers of one message, and [`reply`] is a response that a
-//! policy sends itself. [`time`] has a type for each of the two clocks; [`few`] is a list of mostly one item; [`backoff`] and [`retry_after`] compute how
-//! long to wait before a retry.
+//! policy sends itself. [`time`] has a type for each of the two clocks; [`text`] and [`few`] are short texts and lists;
+//! [`backoff`] and [`retry_after`] compute how long to wait before a retry.
 //!
 //! Everything here is pure: state and time go in, a decision and the new state come out. Nothing reads a clock,
 //! generates random numbers or calls Envoy. So the same code runs under `cargo test` with a simulated clock, in
@@ -25,4 +25,5 @@ pub mod readings;
 pub mod reply;
 pub mod retry_after;
 pub mod signature;
+pub mod text;
 pub mod time;

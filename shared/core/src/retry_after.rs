@@ -28,7 +28,7 @@ pub fn retry_after(headers: &HeaderMap, now: UnixSeconds) -> Option<Nanos> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let value = std::str::from_utf8(headers.get(name)?).ok()?;
+    let value = std::str::from_utf8(headers.value(name)?).ok()?;
     Some(value.trim_matches([' ', '\t']))
 }
 

@@ -1,12 +1,13 @@
 //! A filter: one stream of one configuration.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use portcullis_host::{Chain, HttpStream, Next, Phase};
+use portcullis_host::{Chain, HttpStream, Next, Phase, Waiter};
 
-use crate::abi::{self, FilterPtr};
+use crate::abi::{self, FilterPtr, newer};
 use crate::current::{self, Entered};
 use crate::filter_host::FilterHost;
 use crate::hooks;
@@ -33,23 +34,71 @@ pub trait AnyFilter {
     fn panicked(&self, phase: Phase) -> Next;
     /// Envoy destroys its filter. A callback that runs may keep the stream for a while, but it can wait no longer.
     fn destroyed(self: Rc<Self>);
-    /// Drops one of those that keep the stream.
+    /// Drops the last one that keeps the stream.
     fn end(self: Rc<Self>);
+    /// The pointer that Envoy keeps.
+    fn handle(&self) -> &Handle;
+}
+
+/// The first field of each filter: the address of a filter is that of its handle, so Envoy needs to keep only one pointer.
+#[derive(Debug, Default)]
+pub struct Handle(Cell<Option<*const dyn AnyFilter>>);
+
+/// Gives a filter to Envoy.
+pub(crate) fn into_raw(filter: Rc<dyn AnyFilter>) -> *const c_void {
+    let any = Rc::into_raw(filter);
+    // SAFETY: the filter has just been created.
+    unsafe { &*any }.handle().0.set(Some(any));
+    any.cast()
+}
+
+/// The filter that Envoy keeps, or `None` for null.
+///
+/// # Safety
+/// The pointer is null, or comes from [`into_raw`], and the filter is not yet destroyed.
+unsafe fn any(filter: *const c_void) -> Option<*const dyn AnyFilter> {
+    // SAFETY: as above; a filter begins with its handle.
+    unsafe { filter.cast::<Handle>().as_ref()?.0.get() }
+}
+
+/// A copy of the one that Envoy keeps.
+///
+/// # Safety
+/// As for [`any`].
+pub(crate) unsafe fn borrow_raw(filter: *const c_void) -> Option<Rc<dyn AnyFilter>> {
+    // SAFETY: as above; the count grows for the result.
+    unsafe {
+        let any = any(filter)?;
+        Rc::increment_strong_count(any);
+        Some(Rc::from_raw(any))
+    }
+}
+
+/// Takes the filter back from Envoy.
+///
+/// # Safety
+/// As for [`any`]; and Envoy does not use the filter any more.
+pub(crate) unsafe fn from_raw(filter: *const c_void) -> Option<Rc<dyn AnyFilter>> {
+    // SAFETY: as above.
+    unsafe { any(filter).map(|any| Rc::from_raw(any)) }
 }
 
 /// A filter of a chain.
+#[repr(C)]
 pub(crate) struct Filter<C: Chain> {
+    handle: Handle,
     services: *const Services,
     /// That of the filter's own configuration.
     worker: Rc<Worker<C>>,
     filter: FilterPtr,
+    this: Weak<Self>,
     /// The chain that the stream uses, from its first event on: a route may have its own.
     begun: OnceCell<Begun<C>>,
 }
 
 struct Begun<C: Chain> {
     worker: Rc<Worker<C>>,
-    stream: Rc<HttpStream<C, FilterHost>>,
+    stream: HttpStream<C, FilterHost>,
 }
 
 impl<C: Chain> Filter<C> {
@@ -60,10 +109,12 @@ impl<C: Chain> Filter<C> {
         worker: &Rc<Worker<C>>,
         filter: FilterPtr,
     ) -> Rc<dyn AnyFilter> {
-        Rc::new(Self {
+        Rc::new_cyclic(|this| Self {
+            handle: Handle::default(),
             services,
             worker: Rc::clone(worker),
             filter,
+            this: Weak::clone(this),
             begun: OnceCell::new(),
         })
     }
@@ -71,7 +122,9 @@ impl<C: Chain> Filter<C> {
     fn enter(&self) -> Entered<'_> {
         let services = self.services();
         let entered = current::enter(services, self.filter);
-        services.change_deferred_metrics(self.filter);
+        if newer().is_none() {
+            services.change_deferred_metrics(self.filter);
+        }
         entered
     }
 
@@ -87,7 +140,8 @@ impl<C: Chain> Filter<C> {
                 .unwrap_or_else(|| Rc::clone(&self.worker));
             // SAFETY: the filter outlives the stream, which is dropped with it.
             let host = unsafe { FilterHost::new(self.filter, Rc::clone(&worker.waiting)) };
-            let stream = HttpStream::new(Rc::clone(&worker.runner), host);
+            let waiter = Weak::clone(&self.this);
+            let stream = HttpStream::new(Rc::clone(&worker.runner), host, waiter);
             Begun { worker, stream }
         })
     }
@@ -154,21 +208,38 @@ impl<C: Chain> AnyFilter for Filter<C> {
     }
 
     fn destroyed(self: Rc<Self>) {
-        // SAFETY: the services outlive the filter.
-        let services = unsafe { &*self.services };
         // An Envoy before 1.39 counts only within the callback of a filter, and this is the last one.
-        let _entered = current::enter(services, self.filter);
-        if let Some(begun) = self.begun.get() {
-            begun.stream.leave_queue();
-        }
-        drop(self);
+        let filter = self.filter;
+        within(self, filter, |this| {
+            if let Some(begun) = this.begun.get() {
+                begun.stream.leave_queue();
+            }
+        });
     }
 
     fn end(self: Rc<Self>) {
-        // SAFETY: the services outlive the filter.
-        let services = unsafe { &*self.services };
         // Envoy may have destroyed its filter already.
-        let _entered = current::enter(services, null_mut());
-        drop(self);
+        within(self, null_mut(), |_| {});
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+/// Drops a filter within a callback of Envoy's filter, or outside of streams if that is null.
+fn within<C: Chain>(filter: Rc<Filter<C>>, envoy: FilterPtr, before: impl FnOnce(&Filter<C>)) {
+    // SAFETY: the services outlive the filter.
+    let services = unsafe { &*filter.services };
+    let _entered = current::enter(services, envoy);
+    before(&filter);
+    drop(filter);
+}
+
+impl<C: Chain> Waiter for Filter<C> {
+    fn judge_again(&self) {
+        if let Some(begun) = self.begun.get() {
+            begun.stream.judge_again();
+        }
     }
 }

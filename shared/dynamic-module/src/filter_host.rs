@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::ptr::null_mut;
 use std::rc::Rc;
 
-use bytes::Bytes;
-use portcullis_core::headers::{Change, HeaderMap};
+use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
+use portcullis_core::text::Text;
 use portcullis_host::backend::{Map, StreamHost};
 use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
 use smallvec::SmallVec;
@@ -36,13 +36,13 @@ impl FilterHost {
         Self { filter, waiting }
     }
 
-    fn attribute(&self, attribute: Attribute) -> Option<Rc<[u8]>> {
+    fn attribute(&self, attribute: Attribute) -> Option<Text> {
         // SAFETY: the filter lives.
         self.text_of(|value| unsafe { abi::attribute_string(self.filter, attribute, value) })
     }
 
     /// A copy of what a call finds, unless that is empty.
-    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Rc<[u8]>> {
+    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Text> {
         let mut value = EnvoyBuffer::EMPTY;
         if !find(&mut value) {
             return None;
@@ -52,34 +52,12 @@ impl FilterHost {
         (!bytes.is_empty()).then(|| bytes.into())
     }
 
-    fn request_header(&self, name: &str) -> Option<Rc<[u8]>> {
+    fn request_header(&self, name: &str) -> Option<Text> {
         self.text_of(|value| {
             let name = name.as_bytes().into();
             // SAFETY: the filter lives, and reads the name.
             unsafe { abi::header(self.filter, HeaderType::Request, name, value, 0, null_mut()) }
         })
-    }
-
-    fn set(&self, map: HeaderType, name: &[u8], value: Buffer) -> Result<(), Error> {
-        // SAFETY: the filter lives, and copies name and value.
-        done(unsafe { abi::set_header(self.filter, map, name.into(), value) })
-    }
-
-    fn add(&self, map: HeaderType, name: &[u8], value: &[u8]) -> Result<(), Error> {
-        // SAFETY: as above.
-        done(unsafe { abi::add_header(self.filter, map, name.into(), value.into()) })
-    }
-
-    fn apply(&self, map: HeaderType, change: &Change) -> Result<(), Error> {
-        match change {
-            Change::Set(name, value) => self.set(map, name, value[..].into()),
-            Change::Append(name, value) => self.add(map, name, value),
-            Change::Remove(name) => self.set(map, name, Buffer::NONE),
-            Change::SetLines(name, lines) => {
-                self.set(map, name, Buffer::NONE)?;
-                lines.iter().try_for_each(|line| self.add(map, name, line))
-            }
-        }
     }
 }
 
@@ -116,32 +94,47 @@ fn with_state_key<T>(name: &str, act: impl FnOnce(Buffer) -> T) -> T {
 }
 
 impl StreamHost for FilterHost {
-    fn headers(&self, map: Map) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    fn headers(&self, map: Map) -> Result<Received, Error> {
         let map = header_type(map);
         // SAFETY: the filter lives.
         let count = unsafe { abi::headers_size(self.filter, map) };
-        let mut found: SmallVec<[EnvoyHeader; 24]> = SmallVec::from_elem(EnvoyHeader::EMPTY, count);
+        let mut found: SmallVec<[EnvoyHeader; 24]> = SmallVec::with_capacity(count);
         // SAFETY: the array has room for all headers.
         let is_found = unsafe { abi::headers(self.filter, map, found.as_mut_ptr()) };
         if !is_found {
             return Err(Error::of(HEADERS)(Status::BadArgument));
         }
-        Ok(copied(&found))
+        // SAFETY: Envoy has filled this number of elements.
+        unsafe { found.set_len(count) };
+        // A copy, because plugins keep some, and a change may free those of Envoy.
+        // SAFETY: Envoy has just filled the array.
+        let headers = found.iter().map(|header| unsafe { header.parts() });
+        Received::copy(headers).ok_or(Error::Malformed)
     }
 
-    fn change(&self, map: Map, changes: &[Change]) -> Result<(), Error> {
-        let mut done = Ok(());
-        for change in changes {
-            done = done.and(self.apply(header_type(map), change));
-        }
+    fn set_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        // SAFETY: the filter lives, and copies name and value.
+        done(unsafe { abi::set_header(self.filter, header_type(map), name.into(), value.into()) })
+    }
+
+    fn add_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        // SAFETY: as above.
+        done(unsafe { abi::add_header(self.filter, header_type(map), name.into(), value.into()) })
+    }
+
+    fn remove_header(&self, map: Map, name: &[u8]) -> Result<(), Error> {
+        // SAFETY: as above.
+        done(unsafe { abi::set_header(self.filter, header_type(map), name.into(), Buffer::NONE) })
+    }
+
+    fn headers_changed(&self, map: Map) {
         if map == Map::Request {
             // SAFETY: the filter lives. Envoy chooses the route by headers that may have changed.
             unsafe { abi::clear_route_cache(self.filter) }
         }
-        done
     }
 
-    fn text(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error> {
+    fn text(&self, property: Property) -> Result<Option<Text>, Error> {
         Ok(match property {
             Property::RouteName => self.attribute(Attribute::XdsRouteName),
             Property::TlsVersion => self.attribute(Attribute::ConnectionTlsVersion),
@@ -263,27 +256,4 @@ impl StreamHost for FilterHost {
         unsafe { abi::continue_decoding(self.filter) }
         Ok(())
     }
-}
-
-/// The headers in one block of memory, because plugins keep some, and a change may free those of Envoy.
-fn copied(headers: &[EnvoyHeader]) -> Vec<(Bytes, Bytes)> {
-    // SAFETY: Envoy has just filled the array.
-    let parts = || headers.iter().map(|header| unsafe { header.parts() });
-    let size: usize = parts().map(|(name, value)| name.len() + value.len()).sum();
-    // With a byte to spare, the block is shared from the start, and no slice has to convert it.
-    let mut block = Vec::with_capacity(size + 1);
-    for (name, value) in parts() {
-        block.extend_from_slice(name);
-        block.extend_from_slice(value);
-    }
-    let block = Bytes::from(block);
-    let mut position = 0;
-    let mut take = |length: usize| {
-        let start = position;
-        position += length;
-        block.slice(start..position)
-    };
-    let mut entries = Vec::with_capacity(headers.len() + HeaderMap::EXPECTED_CHANGES);
-    entries.extend(parts().map(|(name, value)| (take(name.len()), take(value.len()))));
-    entries
 }

@@ -21,14 +21,14 @@ use portcullis_host::{CallId, CallResponse, Next, Phase};
 
 use crate::abi::{self, Buffer, status};
 pub use crate::abi::{ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
-use crate::filter::AnyFilter;
+use crate::filter::{self, AnyFilter};
 use crate::filter_config::{FilterConfig, NewConfig};
 use crate::logger;
 use crate::route_config::{AcceptedRouteConfig, NewRouteConfig, RouteConfig};
 
 /// A configuration, as Envoy keeps it.
 type Config = Box<dyn FilterConfig>;
-/// A filter, as Envoy keeps it.
+/// A filter, which Envoy keeps by its [handle](filter::Handle).
 type Stream = Rc<dyn AnyFilter>;
 
 /// The library has been loaded, in the main thread.
@@ -215,19 +215,17 @@ pub unsafe fn filter_new(config: *const c_void, filter: FilterPtr) -> *const c_v
     // SAFETY: Envoy destroys our filter before its own, and both before the configuration.
     let created = caught(|| unsafe { config.filter(filter) });
     match created.flatten() {
-        Some(stream) => Box::into_raw(Box::new(stream)).cast(),
+        Some(stream) => filter::into_raw(stream),
         None => null(),
     }
 }
 
 /// Destroys the filter of a stream.
 pub unsafe fn filter_destroy(filter: *const c_void) {
-    if filter.is_null() {
-        return;
+    // SAFETY: it is null or comes from `filter_new`, and Envoy does not use it any more.
+    if let Some(stream) = unsafe { filter::from_raw(filter) } {
+        caught(|| stream.destroyed());
     }
-    // SAFETY: it comes from `filter_new`, and Envoy does not use it any more.
-    let stream = unsafe { Box::from_raw(filter.cast_mut().cast::<Stream>()) };
-    caught(|| stream.destroyed());
 }
 
 /// A stream for the time of a callback, during which Envoy may destroy its filter. The last one that keeps the stream ends
@@ -252,7 +250,9 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // SAFETY: nobody uses the value afterwards.
         let stream = unsafe { ManuallyDrop::take(&mut self.0) };
-        caught(|| stream.end());
+        if Rc::strong_count(&stream) == 1 {
+            caught(|| stream.end());
+        }
     }
 }
 
@@ -262,8 +262,7 @@ impl Drop for Kept {
 /// The pointer is null, or comes from [`filter_new`], and the filter is not yet destroyed.
 unsafe fn stream(filter: *const c_void) -> Option<Kept> {
     // SAFETY: as above.
-    let stream = unsafe { filter.cast::<Stream>().as_ref()? };
-    Some(Kept::new(Rc::clone(stream)))
+    unsafe { filter::borrow_raw(filter).map(Kept::new) }
 }
 
 /// The request's headers have arrived.

@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use portcullis_host::backend::{MetricId, MetricKind};
 use portcullis_host::{Call, CallId, Error, Status};
 
-use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, Header, callout, newer};
+use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, Header, callout};
 use crate::metrics::{Change, Metrics};
 use crate::route_config::RouteConfig;
 use crate::ticker::{Scheduler, Ticks};
@@ -95,11 +95,8 @@ impl Services {
         })
     }
 
-    /// Carries out the changes of metrics that had to wait for a stream.
+    /// Carries out the changes of metrics that had to wait for a stream. Only an Envoy before 1.39 makes them wait.
     pub(crate) fn change_deferred_metrics(&self, filter: FilterPtr) {
-        if newer().is_some() {
-            return;
-        }
         let deferred = std::mem::take(&mut *lock(&self.deferred));
         for (id, change) in deferred {
             // A metric that cannot be changed now could not have been changed then.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use portcullis_core::time::Nanos;
 use portcullis_host::{Acted, CallId, CallResponse, CallbackMonitor, Chain, Runner, configure};
 
-use crate::filter_host::FilterHost;
 use crate::process;
 use crate::route_config::{OfRoute, RouteConfig};
 use crate::ticker::Waiting;
@@ -21,7 +20,7 @@ const AFTER_PANIC: Duration = Duration::from_millis(200);
 
 /// A chain in one thread.
 pub(crate) struct Worker<C: Chain> {
-    pub(crate) runner: Rc<Runner<C, FilterHost>>,
+    pub(crate) runner: Rc<Runner<C>>,
     pub(crate) waiting: Rc<RefCell<Waiting>>,
     /// By the monotonic clock; `None` if nothing needs a tick.
     next_tick: Cell<Option<Nanos>>,

@@ -9,13 +9,12 @@
 //! Envoy through the traits of this file.
 
 use std::fmt;
-use std::rc::Rc;
 use std::sync::OnceLock;
 
-use bytes::Bytes;
-use portcullis_core::headers::Change;
+use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
 use portcullis_core::signature::Hash;
+use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, Seed};
 
@@ -120,14 +119,22 @@ pub trait Backend: Sync {
 /// One stream in Envoy.
 pub trait StreamHost {
     /// Reads a whole header map.
-    fn headers(&self, map: Map) -> Result<Vec<(Bytes, Bytes)>, Error>;
+    fn headers(&self, map: Map) -> Result<Received, Error>;
 
-    /// Carries out changes of a header map. If Envoy refuses one, the others are still carried out, and the first
-    /// error is returned.
-    fn change(&self, map: Map, changes: &[Change]) -> Result<(), Error>;
+    /// Replaces all lines of a header by this one.
+    fn set_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error>;
+
+    /// Adds a line to a header.
+    fn add_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error>;
+
+    /// Removes all lines of a header.
+    fn remove_header(&self, map: Map, name: &[u8]) -> Result<(), Error>;
+
+    /// All changes of this map have been carried out.
+    fn headers_changed(&self, _map: Map) {}
 
     /// A property that is text; `None` when it has no value.
-    fn text(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error>;
+    fn text(&self, property: Property) -> Result<Option<Text>, Error>;
 
     /// A property that is a number; `None` when it has no value.
     fn number(&self, property: Property) -> Result<Option<u64>, Error>;

@@ -1,14 +1,17 @@
 //! One request or response, as a plugin sees it.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_core::headers::HeaderMap;
+use portcullis_core::headers::{Change, HeaderMap};
+use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::reply::Reply;
+use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
+use smallvec::SmallVec;
 
 use crate::backend::{Map, StreamHost, backend};
 use crate::callback_monitor::CallbackMonitor;
@@ -16,6 +19,7 @@ use crate::clock::SteadyClock;
 use crate::error::Error;
 use crate::phase::Phase;
 use crate::property::Property;
+use crate::request_attributes::RequestAttributes;
 use crate::shared_value::SharedValue;
 
 /// One request or response on its way through the plugin.
@@ -27,16 +31,14 @@ pub struct Exchange<'a> {
     callbacks: &'a CallbackMonitor,
     phase: Phase,
     is_request_complete: bool,
-    headers: Option<HeaderMap>,
-    /// The changes of headers that no plugin has read yet.
-    unread: HeaderMap,
+    headers: HeaderMap,
     /// Whether the headers are those of a reply that is not yet sent, so that Envoy does not have them.
     is_own_reply: bool,
-    texts: Known<Option<Rc<[u8]>>>,
+    texts: Known<Option<Text>>,
     numbers: Known<Option<u64>>,
     /// By the monotonic clock.
     time: Cell<Option<Nanos>>,
-    filter_state: Vec<(&'static str, Bytes)>,
+    filter_state: SmallVec<[(&'static str, Bytes); 1]>,
     failures: Vec<(&'static str, Error)>,
     handed_over: HandedOver,
     /// Whether the response was never shown to this module.
@@ -45,44 +47,28 @@ pub struct Exchange<'a> {
     pub(crate) end_failure: Option<Error>,
 }
 
-/// The properties that Envoy was asked for in one callback. The most frequent ones have a place of their own, because a
-/// vector would cost an allocation.
-struct Known<T> {
-    frequent: [OnceCell<T>; Property::FREQUENT],
-    others: RefCell<Vec<(Property, T)>>,
-}
+/// The properties that Envoy was asked for in one callback. There are rarely more than a few, and then they take no memory
+/// of their own.
+struct Known<T>(RefCell<SmallVec<[(Property, T); 3]>>);
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self {
-            frequent: [const { OnceCell::new() }; Property::FREQUENT],
-            others: RefCell::default(),
-        }
+        Self(RefCell::new(SmallVec::new()))
     }
 }
 
 impl<T: Clone> Known<T> {
     fn get(&self, property: Property, ask: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        let place = property.place().and_then(|place| self.frequent.get(place));
-        if let Some(value) = place.and_then(OnceCell::get) {
+        if let Some((_, value)) = self.0.borrow().iter().find(|(known, _)| *known == property) {
             return Ok(value.clone());
         }
-        let others = self.others.borrow();
-        if let Some((_, value)) = others.iter().find(|(known, _)| *known == property) {
-            return Ok(value.clone());
-        }
-        drop(others);
         let value = ask()?;
         self.set(property, value.clone());
         Ok(value)
     }
 
     fn set(&self, property: Property, value: T) {
-        match property.place().and_then(|place| self.frequent.get(place)) {
-            // It was empty.
-            Some(place) => drop(place.set(value)),
-            None => self.others.borrow_mut().push((property, value)),
-        }
+        self.0.borrow_mut().push((property, value));
     }
 }
 
@@ -113,13 +99,12 @@ impl<'a> Exchange<'a> {
             callbacks,
             phase,
             is_request_complete,
-            headers: None,
-            unread: HeaderMap::unread(),
+            headers: HeaderMap::unread(),
             is_own_reply: false,
             texts: Known::default(),
             numbers: Known::default(),
             time: Cell::new(None),
-            filter_state: Vec::new(),
+            filter_state: SmallVec::new(),
             failures: Vec::new(),
             handed_over: HandedOver::default(),
             misses_response: false,
@@ -137,13 +122,13 @@ impl<'a> Exchange<'a> {
         callbacks: &'a CallbackMonitor,
     ) -> Self {
         let exchange = Self {
-            headers: Some(headers),
+            headers,
             is_own_reply: true,
             ..Self::new(Phase::Response, is_request_complete, host, callbacks)
         };
         let details = Some(&reply.details[..]).filter(|details| !details.is_empty());
         let texts = &exchange.texts;
-        texts.set(Property::ResponseCodeDetails, details.map(Rc::from));
+        texts.set(Property::ResponseCodeDetails, details.map(Text::from));
         let numbers = &exchange.numbers;
         numbers.set(Property::ResponseCode, Some(reply.status.into()));
         numbers.set(Property::ResponseFlags, Some(0));
@@ -156,8 +141,8 @@ impl<'a> Exchange<'a> {
         self.callbacks
     }
 
-    /// The headers, if a plugin has read them, with its changes.
-    pub(crate) fn into_headers(self) -> Option<HeaderMap> {
+    /// The headers with all changes, as far as a plugin has read them.
+    pub(crate) fn into_headers(self) -> HeaderMap {
         self.headers
     }
 
@@ -190,7 +175,7 @@ impl<'a> Exchange<'a> {
         if self.phase != Phase::Response {
             return Err(Error::NotIn(self.phase));
         }
-        Ok(self.headers.as_mut().unwrap_or(&mut self.unread))
+        Ok(&mut self.headers)
     }
 
     /// The trailers of the response, in the trailers phase.
@@ -201,8 +186,6 @@ impl<'a> Exchange<'a> {
     /// Stores a value in the filter state of the request, where later filters read it with
     /// [`Property::FilterState`]. The host carries it out with the other changes.
     pub fn set_filter_state(&mut self, name: &'static str, value: Bytes) {
-        // There is hardly ever a second one.
-        self.filter_state.reserve_exact(1);
         self.filter_state.push((name, value));
     }
 
@@ -224,13 +207,11 @@ impl<'a> Exchange<'a> {
     }
 
     /// A property that is text; `None` when it has no value.
-    pub fn property(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error> {
-        // An earlier plugin of this module may have stored it in the same callback.
-        if let Property::FilterState(wanted) = property {
-            let mut stored = self.filter_state.iter();
-            if let Some((_, value)) = stored.rfind(|(name, _)| *name == wanted) {
-                return Ok(Some(value[..].into()));
-            }
+    pub fn property(&self, property: Property) -> Result<Option<Text>, Error> {
+        if let Property::FilterState(wanted) = property
+            && let Some(value) = stored(&self.filter_state, wanted)
+        {
+            return Ok(Some(value[..].into()));
         }
         self.texts.get(property, || self.host.text(property))
     }
@@ -239,6 +220,66 @@ impl<'a> Exchange<'a> {
     /// A filter nearer to the upstream may store it with the end of the response: then it is there in the log phase.
     pub fn metadata(&self, namespace: &str, key: &str) -> Result<Option<f64>, Error> {
         self.host.metadata(namespace, key)
+    }
+
+    /// The properties and the headers of the request that a policy needs, in the request phase. Properties come first:
+    /// after a header was written, Envoy chooses the route again.
+    ///
+    /// A property without a value is empty. One that Envoy refuses to provide is an error, because a policy may treat an
+    /// empty one more mildly. Without a need for headers, the map may be empty.
+    pub fn request_with(
+        &mut self,
+        needs: Needs,
+    ) -> Result<(RequestAttributes<'_>, &HeaderMap), Error> {
+        const CLAIMS: Property = Property::FilterState(CLAIMS_PROPERTY);
+        let is_stored = stored(&self.filter_state, CLAIMS_PROPERTY).is_some();
+        let properties = [
+            (needs.route, Property::RouteName),
+            (needs.remote_address, Property::RemoteAddress),
+            (needs.claims && !is_stored, CLAIMS),
+            (needs.cluster, Property::ClusterName),
+        ];
+        for (is_needed, property) in properties {
+            if is_needed {
+                self.fetch(property)?;
+            }
+        }
+        if needs.headers {
+            self.request()?;
+        }
+        let texts = &*self.texts.0.get_mut();
+        let fetched = |property| {
+            let known = texts.iter().find(|(known, _)| *known == property);
+            known
+                .and_then(|(_, text)| text.as_deref())
+                .unwrap_or_default()
+        };
+        let mut attributes = RequestAttributes::default();
+        if needs.route {
+            attributes.route = fetched(Property::RouteName);
+        }
+        if needs.remote_address {
+            attributes.remote_address = fetched(Property::RemoteAddress);
+        }
+        if needs.claims {
+            attributes.claims = match stored(&self.filter_state, CLAIMS_PROPERTY) {
+                Some(claims) => claims,
+                None => fetched(CLAIMS),
+            };
+        }
+        if needs.cluster {
+            attributes.cluster = fetched(Property::ClusterName);
+        }
+        Ok((attributes, &self.headers))
+    }
+
+    /// Asks Envoy for a property, unless that has been done.
+    fn fetch(&mut self, property: Property) -> Result<(), Error> {
+        let texts = self.texts.0.get_mut();
+        if !texts.iter().any(|(known, _)| *known == property) {
+            texts.push((property, self.host.text(property)?));
+        }
+        Ok(())
     }
 
     /// The time by a clock: the same for all plugins in this callback. If Envoy does not provide it, this is an error.
@@ -258,14 +299,10 @@ impl<'a> Exchange<'a> {
         if self.phase != phase {
             return Err(Error::NotIn(self.phase));
         }
-        match &mut self.headers {
-            Some(headers) => Ok(headers),
-            none => {
-                let headers = none.insert(HeaderMap::new(self.host.headers(map)?));
-                headers.repeat(self.unread.changes());
-                Ok(headers)
-            }
+        if self.headers.is_unread() {
+            self.headers.read(self.host.headers(map)?);
         }
+        Ok(&mut self.headers)
     }
 
     /// Records an error for the log. Use it where the plugin can safely go on without the value.
@@ -291,12 +328,39 @@ impl<'a> Exchange<'a> {
             Phase::Trailers => Map::ResponseTrailers,
             Phase::RequestEnd | Phase::Log => return done,
         };
-        let changes = self.headers.as_ref().unwrap_or(&self.unread).changes();
-        match changes.is_empty() || self.is_own_reply {
-            true => done,
-            false => done.and(self.host.change(map, changes)),
+        if self.headers.is_changed() && !self.is_own_reply {
+            for change in self.headers.changes() {
+                done = done.and(self.carry_out(map, change));
+            }
+            self.host.headers_changed(map);
+        }
+        done
+    }
+
+    fn carry_out(&self, map: Map, change: Change<'_>) -> Result<(), Error> {
+        let host = self.host;
+        match change {
+            Change::Set(name, value) => host.set_header(map, name, value),
+            Change::Append(name, value) => host.add_header(map, name, value),
+            Change::Remove(name) => host.remove_header(map, name),
+            // Envoy can replace a header by one line, but not by several. Remove the old lines first: a missing line is
+            // safer than an extra one.
+            Change::SetLines(name, lines) => match lines {
+                [line] => host.set_header(map, name, line),
+                lines => {
+                    host.remove_header(map, name)?;
+                    let mut lines = lines.iter();
+                    lines.try_for_each(|line| host.add_header(map, name, line))
+                }
+            },
         }
     }
+}
+
+/// What an earlier plugin of this module has stored in the same callback.
+fn stored<'a>(filter_state: &'a [(&'static str, Bytes)], name: &str) -> Option<&'a Bytes> {
+    let last = filter_state.iter().rfind(|(other, _)| *other == name);
+    last.map(|(_, value)| value)
 }
 
 impl fmt::Debug for Exchange<'_> {

@@ -88,5 +88,6 @@ pub use signature::SignatureVerifier;
 pub use status::Status;
 pub use stream::{HttpStream, Next};
 pub use tables::{TableSpec, Tables, TablesAt};
+pub use wait_queue::Waiter;
 pub use warnings::warn_once;
 pub use worker::{Call, CallId, CallResponse, Worker};

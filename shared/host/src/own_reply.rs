@@ -55,20 +55,17 @@ pub(crate) fn headers(reply: &Reply, is_grpc: bool) -> HeaderMap {
 }
 
 /// The same reply with the headers of that response, without those that Envoy sets.
-pub(crate) fn with_headers(reply: Reply, headers: Option<HeaderMap>) -> Reply {
-    let Some(headers) = headers else {
-        return reply;
-    };
-    let is_from_envoy = |name: &Bytes, value: &Bytes| match &name[..] {
+pub(crate) fn with_headers(reply: Reply, headers: &HeaderMap) -> Reply {
+    let is_from_envoy = |name: &[u8], value: &[u8]| match name {
         b":status" | b"content-length" | b"grpc-status" => true,
-        b"content-type" => value == PLAIN_TEXT || is_grpc_type(value),
+        b"content-type" => value == PLAIN_TEXT.as_bytes() || is_grpc_type(value),
         _ => false,
     };
-    let lines = headers.iter();
+    let lines = headers.entries();
     Reply {
         headers: lines
             .filter(|(name, value)| !is_from_envoy(name, value))
-            .cloned()
+            .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
         ..reply
     }

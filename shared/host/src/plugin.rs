@@ -77,6 +77,11 @@ pub trait Plugin: Sized + 'static {
         failure: Failure,
     ) -> Flow;
 
+    /// Whether [`on_request`](Self::on_request) does anything with this configuration. If not, it is not called.
+    fn sees_requests(&self) -> bool {
+        true
+    }
+
     /// The request's headers have arrived.
     fn on_request(&self, stream: &mut Self::Stream, exchange: &mut Exchange)
     -> Result<Flow, Error>;

@@ -46,24 +46,6 @@ impl Property {
     /// The request's header `transfer-encoding`.
     pub const TRANSFER_ENCODING: Self = Self::RequestHeader("transfer-encoding");
 
-    /// The number of properties with a [place](Self::place).
-    pub(crate) const FREQUENT: usize = 8;
-
-    /// The place of a frequent property.
-    pub(crate) fn place(self) -> Option<usize> {
-        match self {
-            Self::RouteName => Some(0),
-            Self::ClusterName => Some(1),
-            Self::TlsVersion => Some(2),
-            Self::RemoteAddress => Some(3),
-            Self::ResponseCode => Some(4),
-            Self::ResponseFlags => Some(5),
-            Self::ResponseCodeDetails => Some(6),
-            Self::AttemptCount => Some(7),
-            Self::RequestHeader(_) | Self::InternalRedirects | Self::FilterState(_) => None,
-        }
-    }
-
     /// [`ResponseCodeDetails`](Self::ResponseCodeDetails) of a response from the upstream.
     pub(crate) const VIA_UPSTREAM: &'static [u8] = b"via_upstream";
     /// The bits of [`ResponseFlags`](Self::ResponseFlags) for a client that has gone: DC and DR.

@@ -5,13 +5,12 @@ use std::time::Duration;
 use portcullis_core::config::Document;
 use portcullis_core::time::Nanos;
 
-use crate::backend::{StreamHost, backend};
+use crate::backend::backend;
 use crate::callback_monitor::CallbackMonitor;
 use crate::chain::{Chain, flow_after};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::plugin::Flow;
-use crate::stream::HttpStream;
 use crate::wait_queue::WaitQueue;
 use crate::warnings::WarningLimiter;
 use crate::worker::{CallId, CallResponse, Worker};
@@ -31,10 +30,10 @@ const SLICE_REQUESTS: usize = 32;
 
 /// A configured chain in one worker. Streams keep the one that they began with, so a new configuration does not change
 /// a request in progress.
-pub struct Runner<C: Chain, H: StreamHost> {
+pub struct Runner<C: Chain> {
     pub(crate) chain: C,
     pub(crate) callbacks: CallbackMonitor,
-    pub(crate) waiting: WaitQueue<HttpStream<C, H>>,
+    pub(crate) waiting: WaitQueue,
     warnings: WarningLimiter,
 }
 
@@ -69,7 +68,7 @@ pub fn log_summaries<C: Chain>(chain: &C) {
     }
 }
 
-impl<C: Chain, H: StreamHost> Runner<C, H> {
+impl<C: Chain> Runner<C> {
     /// Runs a chain in this worker.
     pub fn new(chain: C, callbacks: CallbackMonitor) -> Self {
         Self {
@@ -147,7 +146,7 @@ impl<C: Chain, H: StreamHost> Runner<C, H> {
                 return;
             }
             match self.waiting.next() {
-                Some(stream) => stream.judge_again(),
+                Some(waiter) => waiter.judge_again(),
                 None => return,
             }
         }
@@ -172,7 +171,9 @@ impl<C: Chain, H: StreamHost> Runner<C, H> {
                 flow = decided;
             }
         }
-        self.warn(exchange.failures(), exchange.phase());
+        if !exchange.failures().is_empty() {
+            self.warn(exchange.failures(), exchange.phase());
+        }
         flow
     }
 

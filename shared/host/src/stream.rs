@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use portcullis_core::reply::Reply;
 
@@ -17,7 +17,7 @@ use crate::own_reply;
 use crate::phase::Phase;
 use crate::plugin::Flow;
 use crate::runner::Runner;
-use crate::wait_queue::Turn;
+use crate::wait_queue::{Turn, Waiter};
 
 /// What Envoy does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,10 @@ pub enum Next {
 
 /// One HTTP stream.
 pub struct HttpStream<C: Chain, H: StreamHost> {
-    runner: Rc<Runner<C, H>>,
+    runner: Rc<Runner<C>>,
     host: H,
+    /// The one that passes a wake-up on to this stream.
+    waiter: Weak<dyn Waiter>,
     state: RefCell<C::Stream>,
     /// Whether the whole request has arrived, as far as Envoy has reported.
     is_request_complete: Cell<bool>,
@@ -53,23 +55,27 @@ struct Observed {
 }
 
 impl<C: Chain, H: StreamHost> HttpStream<C, H> {
-    /// A stream that begins.
-    pub fn new(runner: Rc<Runner<C, H>>, host: H) -> Rc<Self> {
-        Rc::new(Self {
+    /// A stream that begins. `waiter` owns it, and passes [`judge_again`](Self::judge_again) on.
+    pub fn new(runner: Rc<Runner<C>>, host: H, waiter: Weak<dyn Waiter>) -> Self {
+        Self {
             runner,
             host,
+            waiter,
             state: RefCell::default(),
             is_request_complete: Cell::new(false),
             turn: Cell::new(None),
             is_answered: Cell::new(false),
             observed: Cell::new(None),
-        })
+        }
     }
 
     /// The request's headers have arrived; `is_complete` if it has neither a body nor trailers.
-    pub fn request_headers(self: &Rc<Self>, is_complete: bool) -> Next {
+    pub fn request_headers(&self, is_complete: bool) -> Next {
         self.is_request_complete.set(is_complete);
-        let flow = self.judge(is_complete);
+        let flow = match self.runner.chain.sees_requests() {
+            true => self.judge(is_complete),
+            false => Flow::Continue,
+        };
         self.proceed(flow)
     }
 
@@ -117,7 +123,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
     }
 
     /// A callback in this phase panicked. Decides about the message in the chain's place.
-    pub fn panicked(self: &Rc<Self>, phase: Phase) -> Next {
+    pub fn panicked(&self, phase: Phase) -> Next {
         // It may have panicked after its decision. There is one reply to a stream, and no second judgement.
         self.leave_queue();
         let decided = self.flow_after_panic(phase);
@@ -142,8 +148,8 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
         self.run(&mut exchange, |_, _, _| Err(Error::Panicked))
     }
 
-    /// Judges a woken request.
-    pub(crate) fn judge_again(self: &Rc<Self>) {
+    /// Judges the request, which is woken.
+    pub fn judge_again(&self) {
         self.turn.set(None);
         self.host.end_wait();
         let judge = || {
@@ -186,7 +192,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
     }
 
     /// Carries out the decision about a request. A request that cannot be answered is held rather than let through.
-    fn proceed(self: &Rc<Self>, flow: Flow) -> Next {
+    fn proceed(&self, flow: Flow) -> Next {
         match flow {
             Flow::Continue => {
                 self.observed.set(Some(Observed::default()));
@@ -202,7 +208,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             Flow::Wait => {
                 let waiting = &self.runner.waiting;
                 self.host.begin_wait(waiting.is_empty());
-                self.turn.set(Some(waiting.add(self)));
+                self.turn.set(Some(waiting.add(Weak::clone(&self.waiter))));
             }
         }
         Next::Hold
@@ -224,7 +230,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
         );
         match self.run(&mut exchange, C::on_response) {
             Flow::Reply(other) => other,
-            Flow::Continue | Flow::Wait => own_reply::with_headers(reply, exchange.into_headers()),
+            Flow::Continue | Flow::Wait => own_reply::with_headers(reply, &exchange.into_headers()),
         }
     }
 
@@ -295,6 +301,13 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             self.runner.waiting.remove(turn);
             self.host.end_wait();
         }
+    }
+}
+
+/// For a back end that owns the stream alone.
+impl<C: Chain, H: StreamHost> Waiter for HttpStream<C, H> {
+    fn judge_again(&self) {
+        self.judge_again();
     }
 }
 

@@ -9,39 +9,35 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
+/// A request that may wait.
+pub trait Waiter {
+    /// Judges the request, which is woken.
+    fn judge_again(&self);
+}
+
 /// The waiting requests of one worker. A stream that ends leaves the queue.
-#[derive(Debug)]
-pub(crate) struct WaitQueue<S>(RefCell<Queue<S>>);
+#[derive(Default)]
+pub(crate) struct WaitQueue(RefCell<Queue>);
 
 /// The place of a request in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Turn(u64);
 
-#[derive(Debug)]
-struct Queue<S> {
-    waiters: BTreeMap<Turn, Weak<S>>,
+#[derive(Default)]
+struct Queue {
+    waiters: BTreeMap<Turn, Weak<dyn Waiter>>,
     next: Turn,
     /// Requests with an earlier turn are woken.
     woken_before: Turn,
 }
 
-impl<S> Default for WaitQueue<S> {
-    fn default() -> Self {
-        Self(RefCell::new(Queue {
-            waiters: BTreeMap::new(),
-            next: Turn(0),
-            woken_before: Turn(0),
-        }))
-    }
-}
-
-impl<S> WaitQueue<S> {
-    /// Adds the request of a stream to the end of the queue.
-    pub(crate) fn add(&self, stream: &Rc<S>) -> Turn {
+impl WaitQueue {
+    /// Adds a request to the end of the queue.
+    pub(crate) fn add(&self, waiter: Weak<dyn Waiter>) -> Turn {
         let queue = &mut *self.0.borrow_mut();
         let turn = queue.next;
         queue.next = Turn(turn.0 + 1);
-        queue.waiters.insert(turn, Rc::downgrade(stream));
+        queue.waiters.insert(turn, waiter);
         turn
     }
 
@@ -67,15 +63,15 @@ impl<S> WaitQueue<S> {
     }
 
     /// Removes the next woken request.
-    pub(crate) fn next(&self) -> Option<Rc<S>> {
+    pub(crate) fn next(&self) -> Option<Rc<dyn Waiter>> {
         let queue = &mut *self.0.borrow_mut();
         loop {
             let first = queue.waiters.first_entry()?;
             if *first.key() >= queue.woken_before {
                 return None;
             }
-            if let Some(stream) = first.remove().upgrade() {
-                return Some(stream);
+            if let Some(waiter) = first.remove().upgrade() {
+                return Some(waiter);
             }
         }
     }

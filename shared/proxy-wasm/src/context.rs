@@ -1,7 +1,7 @@
 //! The context of one HTTP stream: it passes Envoy's callbacks on.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use portcullis_core::reply::Reply;
 use portcullis_host::backend::StreamHost as _;
@@ -37,8 +37,12 @@ pub(crate) struct StreamContext<C: Chain> {
 }
 
 impl<C: Chain> StreamContext<C> {
-    pub(crate) fn new(id: u32, runner: Option<Rc<Runner<C, ContextStream>>>) -> Self {
-        let stream = runner.map(|runner| HttpStream::new(runner, ContextStream(id)));
+    pub(crate) fn new(id: u32, runner: Option<Rc<Runner<C>>>) -> Self {
+        let stream = runner.map(|runner| {
+            Rc::new_cyclic(|stream: &Weak<HttpStream<C, ContextStream>>| {
+                HttpStream::new(runner, ContextStream(id), Weak::clone(stream) as _)
+            })
+        });
         Self {
             id,
             stream,

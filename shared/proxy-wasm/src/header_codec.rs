@@ -1,37 +1,33 @@
 //! The encoding of header maps in the ABI: their number, the sizes of all names and values, then the names and values,
 //! each followed by a NUL. Numbers have 32 bits, little-endian.
 
-use bytes::Bytes;
-use portcullis_core::headers::HeaderMap;
+use portcullis_core::headers::Received;
 
-/// Decodes a header map. The entries share the memory of `block`. `None` if it is malformed, which a correct host
-/// never causes.
-pub(crate) fn decode(block: Vec<u8>) -> Option<Vec<(Bytes, Bytes)>> {
+/// Decodes a header map. `None` if it is malformed, which a correct host never causes.
+pub(crate) fn decode(block: Vec<u8>) -> Option<Received> {
     if block.is_empty() {
-        return Some(Vec::new());
+        return Some(Received::default());
     }
-    let block = Bytes::from(block);
     let (count, rest) = block.split_first_chunk::<4>()?;
     let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
-    let sizes = rest.get(..count.checked_mul(8)?)?;
+    let sizes = rest.get(..count.checked_mul(8)?)?.to_vec();
 
-    let mut position = 4 + sizes.len();
+    let mut position = u32::try_from(4 + sizes.len()).ok()?;
+    let length = block.len();
     let mut take = |size: [u8; 4]| {
-        let size = usize::try_from(u32::from_le_bytes(size)).ok()?;
-        let end = position.checked_add(size)?;
-        if end >= block.len() {
+        let end = position.checked_add(u32::from_le_bytes(size))?;
+        if end as usize >= length {
             return None;
         }
-        let bytes = block.slice(position..end);
+        let range = position..end;
         position = end + 1;
-        Some(bytes)
+        Some(range)
     };
-    let mut entries = Vec::with_capacity(count.saturating_add(HeaderMap::EXPECTED_CHANGES));
-    for entry in sizes.chunks_exact(8) {
-        let (name, value) = entry.split_first_chunk::<4>()?;
-        entries.push((take(*name)?, take(*value.first_chunk()?)?));
-    }
-    Some(entries)
+    let headers = sizes.chunks_exact(8).map(|sizes| {
+        let (name, value) = sizes.split_first_chunk::<4>()?;
+        Some((take(*name)?, take(*value.first_chunk()?)?))
+    });
+    Received::in_block(block, headers)
 }
 
 /// Encodes a header map.
@@ -63,6 +59,7 @@ pub(crate) fn encode<'a>(
 
 #[cfg(test)]
 mod tests {
+    use portcullis_core::headers::HeaderMap;
     use proptest::prelude::*;
 
     use super::*;
@@ -76,7 +73,7 @@ mod tests {
         fn what_is_encoded_comes_back(
             entries in proptest::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..20),
         ) {
-            let decoded = decode(block_of(&entries)).unwrap();
+            let decoded = HeaderMap::of(decode(block_of(&entries)).unwrap());
             let decoded: Vec<_> = decoded.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
             prop_assert_eq!(decoded, entries);
         }
@@ -98,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_count_beyond_the_block_is_refused() {
-        assert_eq!(decode(vec![0xff, 0xff, 0xff, 0xff]), None);
-        assert_eq!(decode(vec![1, 0, 0]), None);
+        assert!(decode(vec![0xff, 0xff, 0xff, 0xff]).is_none());
+        assert!(decode(vec![1, 0, 0]).is_none());
     }
 }

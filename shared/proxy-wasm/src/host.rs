@@ -1,11 +1,9 @@
 //! The calls of plugins, as host calls.
 
-use std::rc::Rc;
-
-use bytes::Bytes;
-use portcullis_core::headers::Change;
+use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
 use portcullis_core::signature::Hash;
+use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 use portcullis_host::backend::{
     Backend, Map, MetricId, MetricKind, StreamHost, TableStore, ValueStore,
@@ -127,24 +125,31 @@ impl Backend for Envoy {
 pub(crate) struct ContextStream(pub(crate) u32);
 
 impl StreamHost for ContextStream {
-    fn headers(&self, map: Map) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    fn headers(&self, map: Map) -> Result<Received, Error> {
         let block = abi::header_map(kind(map));
         let block = block.map_err(Error::of("proxy_get_header_map_pairs"))?;
         header_codec::decode(block).ok_or(Error::Malformed)
     }
 
-    /// Makes one host call for each change. Writing the whole map in one call costs more the more headers there are; it
-    /// is cheaper only when a plugin adds a dozen headers to a response that has a few (`make bench`).
-    fn change(&self, map: Map, changes: &[Change]) -> Result<(), Error> {
-        let mut done = Ok(());
-        for change in changes {
-            done = done.and(apply(kind(map), change));
-        }
-        done
+    // One host call for each change. Writing the whole map in one call costs more the more headers there are; it is
+    // cheaper only when a plugin adds a dozen headers to a response that has a few (`make bench`).
+    fn set_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        let replaced = abi::replace_header(kind(map), name, value);
+        replaced.map_err(Error::of("proxy_replace_header_map_value"))
     }
 
-    fn text(&self, property: Property) -> Result<Option<Rc<[u8]>>, Error> {
-        Ok(bytes(property)?.map(Rc::from))
+    fn add_header(&self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        let added = abi::add_header(kind(map), name, value);
+        added.map_err(Error::of("proxy_add_header_map_value"))
+    }
+
+    fn remove_header(&self, map: Map, name: &[u8]) -> Result<(), Error> {
+        let removed = abi::remove_header(kind(map), name);
+        removed.map_err(Error::of("proxy_remove_header_map_value"))
+    }
+
+    fn text(&self, property: Property) -> Result<Option<Text>, Error> {
+        Ok(bytes(property)?.map(Text::from))
     }
 
     fn number(&self, property: Property) -> Result<Option<u64>, Error> {
@@ -254,35 +259,6 @@ fn path(property: Property) -> &'static str {
         Property::AttemptCount => "upstream\0request_attempt_count",
         Property::InternalRedirects => "filter_state\0num_internal_redirects",
         Property::RequestHeader(name) | Property::FilterState(name) => name,
-    }
-}
-
-fn apply(map: MapKind, change: &Change) -> Result<(), Error> {
-    let remove = |name: &[u8]| {
-        let removed = abi::remove_header(map, name);
-        removed.map_err(Error::of("proxy_remove_header_map_value"))
-    };
-    let add = |name: &[u8], value: &[u8]| {
-        let added = abi::add_header(map, name, value);
-        added.map_err(Error::of("proxy_add_header_map_value"))
-    };
-    let replace = |name: &[u8], value: &[u8]| {
-        let replaced = abi::replace_header(map, name, value);
-        replaced.map_err(Error::of("proxy_replace_header_map_value"))
-    };
-    match change {
-        Change::Set(name, value) => replace(name, value),
-        Change::Append(name, value) => add(name, value),
-        Change::Remove(name) => remove(name),
-        // Envoy can replace a header by one line, but not by several. Remove the old lines first: a missing line is
-        // safer than an extra one.
-        Change::SetLines(name, lines) => match lines.as_slice() {
-            [line] => replace(name, line),
-            lines => {
-                remove(name)?;
-                lines.iter().try_for_each(|line| add(name, line))
-            }
-        },
     }
 }
 

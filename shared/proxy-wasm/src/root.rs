@@ -12,7 +12,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::abi::{self, MapKind};
 use crate::context::StreamContext;
-use crate::host::{ContextStream, Envoy, act_on};
+use crate::host::{Envoy, act_on};
 use crate::timer::{FIRST_TICK, tick_after};
 use crate::{header_codec, logger};
 
@@ -26,7 +26,7 @@ pub fn start<C: Chain>() {
 struct Root<C: Chain> {
     id: u32,
     /// `None` before the first configuration.
-    runner: Option<Rc<Runner<C, ContextStream>>>,
+    runner: Option<Rc<Runner<C>>>,
 }
 
 impl<C: Chain> Root<C> {
@@ -65,7 +65,7 @@ fn call_response(has_headers: bool, max_body: usize) -> CallResponse {
         .then(|| abi::header_map(MapKind::CallResponseHeaders).ok())
         .flatten()
         .and_then(header_codec::decode)
-        .map(HeaderMap::new);
+        .map(HeaderMap::of);
     // A response without a body has no buffer.
     let body = abi::call_response_body(max_body.saturating_add(1)).unwrap_or_default();
     CallResponse { headers, body }

@@ -11,7 +11,7 @@ use super::verdict::Finding;
 use super::{BreakerId, CircuitBreaker};
 use portcullis_core::breaker_snapshot::CircuitState;
 use portcullis_core::config::{Mode, OnError};
-use portcullis_core::evaluation::{self, Evaluate};
+use portcullis_core::evaluation::{self, Checks, Evaluate};
 use portcullis_core::key::{Key, Request, label};
 use portcullis_core::label::Label;
 use portcullis_core::readings::Fit;
@@ -25,7 +25,7 @@ const UNKNOWN_WAIT: Nanos = Nanos::SECOND;
 /// not seen.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
-    pub(super) checks: Vec<Check>,
+    pub(super) checks: Checks<Check>,
     rejection: Option<Rejection>,
     /// The time of the decision.
     pub(super) now: Nanos,

@@ -28,7 +28,7 @@ impl ClientDeadlines {
             .filter_map(|name| number::<u64>(headers, name));
         // 0 is no timeout.
         let shortest = timeouts.filter(|millis| *millis > 0).min();
-        let grpc_timeout = headers.get("grpc-timeout").map(|value| &value[..]);
+        let grpc_timeout = headers.value("grpc-timeout");
         Self {
             timeout: shortest.map_or(Nanos::MAX, Nanos::from_millis),
             grpc_timeout: grpc_timeout

@@ -28,7 +28,7 @@ const DEADLINE_EXCEEDED: u32 = 4;
 impl Response {
     /// Reads the headers. `None` if they have no status.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let is_trailers_only = headers.get("grpc-status").is_some();
+        let is_trailers_only = headers.contains("grpc-status");
         let is_grpc = match Grpc::of(headers) {
             Some(Grpc::Http2) => true,
             // A response with a message has its status in the body.
@@ -106,5 +106,5 @@ impl Response {
 }
 
 pub(super) fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
-    std::str::from_utf8(headers.get(name)?).ok()?.parse().ok()
+    std::str::from_utf8(headers.value(name)?).ok()?.parse().ok()
 }

@@ -31,19 +31,18 @@
 //! Each property is a call to the proxy, so the common case reads only one: code details of `via_upstream`. The other
 //! cases read the flags, and some also the attempts and the deadlines that the client chose.
 
-use std::rc::Rc;
-
 use super::deadlines::{ClientDeadlines, has_passed, parse_grpc_timeout};
 use super::endings::{Author, Ending};
 use super::failures::Failures;
 use super::flags::{CLIENT_GONE, OF_UPSTREAM, WITH_UPSTREAM_RESPONSE};
 use super::response::Response;
+use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 
 /// Envoy's description of an exchange, at its end or when the headers of the response have arrived.
 pub trait Stream {
     /// `response.code_details`; empty if there are none.
-    fn code_details(&mut self) -> Rc<[u8]>;
+    fn code_details(&mut self) -> Text;
 
     /// `response.flags`.
     fn flags(&mut self) -> u64;
@@ -52,7 +51,7 @@ pub trait Stream {
     fn attempts(&mut self) -> Option<u32>;
 
     /// The header `grpc-timeout` of the request; empty if there is none.
-    fn grpc_timeout(&mut self) -> Rc<[u8]>;
+    fn grpc_timeout(&mut self) -> Text;
 
     /// Whether Envoy considers the client internal (`x-envoy-internal`) and so applies its timeouts.
     fn is_internal(&mut self) -> bool;

@@ -158,8 +158,8 @@ impl JwtAuth {
         let headers = subject.headers();
         let has = |name| headers.contains(name);
         let has_body = || {
-            let length = headers.get("content-length");
-            length.is_some_and(|length| length != "0") || has("transfer-encoding")
+            let length = headers.value("content-length");
+            length.is_some_and(|length| length != b"0") || has("transfer-encoding")
         };
         self.bypasses_preflights
             && subject.method() == b"OPTIONS"

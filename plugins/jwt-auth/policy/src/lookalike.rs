@@ -20,18 +20,16 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{cookie, query};
 use portcullis_core::readings::is_spelling_of;
 use portcullis_core::readings::value::{Escapes, decode};
 
 /// Whether a header is present under another spelling of its name, among the lines of all its spellings.
-pub(super) fn in_other_headers(spelled: &[&(Bytes, Bytes)], name: &str) -> bool {
+pub(super) fn in_other_headers(spelled: &[(&[u8], &[u8])], name: &str) -> bool {
     spelled
         .iter()
-        .any(|(other, value)| other != name.as_bytes() && !value.trim_ascii().is_empty())
+        .any(|(other, value)| *other != name.as_bytes() && !value.trim_ascii().is_empty())
 }
 
 /// Whether a line that does not begin with the prefix is a lookalike. The prefix is in lower case.
@@ -53,7 +51,7 @@ pub(super) fn in_line(line: &[u8], prefix: &str) -> bool {
 pub(super) fn in_cookies(headers: &HeaderMap, name: &str) -> bool {
     let is_like = |piece: &[u8]| is_like(piece, name, cookie::is_read_as(piece, name));
     let mut cookies = headers
-        .get_all("cookie")
+        .values("cookie")
         .flat_map(|line| line.split(|byte| *byte == b';'));
     cookies.any(|cookie| match cookie::is_named(cookie, name) {
         true => cookie::parts(cookie).skip(1).any(is_like),
@@ -64,7 +62,7 @@ pub(super) fn in_cookies(headers: &HeaderMap, name: &str) -> bool {
 /// Whether there is a query parameter that some server may read as the one of this name, in addition to those that
 /// [`query::values`] finds.
 pub(super) fn in_query(headers: &HeaderMap, name: &str) -> bool {
-    let target = headers.get(":path").map_or(&b""[..], |path| &path[..]);
+    let target = headers.value(":path").unwrap_or_default();
     let end = target.iter().position(|byte| *byte == b'#');
     let (target, fragment) = target.split_at(end.unwrap_or(target.len()));
     let parameters = target

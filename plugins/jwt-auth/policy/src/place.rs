@@ -145,8 +145,12 @@ impl Place {
             Self::Header { name, prefix, .. } => {
                 // One look at all headers; nearly always, there is one line.
                 let spelled: Few<_> = headers.spellings(name.as_str()).collect();
-                let own = || spelled.iter().filter(|(own, _)| own == name.as_str());
-                let lines = || own().map(|(_, line)| line);
+                let own = || {
+                    spelled
+                        .iter()
+                        .filter(|(own, _)| *own == name.as_str().as_bytes())
+                };
+                let lines = || own().map(|(_, line)| *line);
                 let mut tokens = lines().map(|line| after(prefix, line));
                 let token = tokens.next().flatten();
                 if tokens.any(|other| other != token) {
@@ -190,7 +194,7 @@ impl Place {
                 }
             }
             Self::Query(name) => {
-                if let Some(path) = headers.get(":path") {
+                if let Some(path) = headers.value(":path") {
                     let path = without_parameter(path, name.as_str());
                     headers.set(PATH, path.into());
                 }

@@ -74,8 +74,8 @@ impl ChargeResponse {
     pub(super) fn in_headers(&self, headers: &HeaderMap, reserved: u32) -> Option<u32> {
         match self {
             Self::Header(name, max) | Self::Trailer(name, max) => {
-                let lines = headers.get_all(name.as_str());
-                let actual = lines.filter_map(|line| whole_number(line)).max()?;
+                let lines = headers.values(name.as_str());
+                let actual = lines.filter_map(whole_number).max()?;
                 Some(actual.min(max.get()))
             }
             Self::Statuses(statuses) => {

@@ -60,7 +60,7 @@ pub(super) struct CostHeader {
 impl CostHeader {
     /// The largest of all lines. A line that is not a number stands for the default.
     fn cost(&self, request: &HeaderMap) -> u32 {
-        let lines = request.get_all(self.name.as_str());
+        let lines = request.values(self.name.as_str());
         let costs = lines.map(|line| whole_number(line).unwrap_or(self.default.get()));
         costs
             .max()

@@ -5,7 +5,7 @@
 use super::limiter::{Action, LimitEvents, Limiter, Operation, OperationResult, Quota};
 use super::{LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
-use portcullis_core::evaluation::{self, Evaluate};
+use portcullis_core::evaluation::{self, Checks, Evaluate};
 use portcullis_core::key::{Key, Request};
 use portcullis_core::label::Label;
 use portcullis_core::time::Nanos;
@@ -17,7 +17,7 @@ pub(super) const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
 /// The result of a request. The default is a request that the plugin never saw.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
-    pub(super) checks: Vec<Check>,
+    pub(super) checks: Checks<Check>,
     pub(super) is_denied: bool,
     pub(super) evaluated_at: Nanos,
 }

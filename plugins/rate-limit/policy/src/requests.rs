@@ -105,7 +105,7 @@ impl RequestsPlace {
         let found = match &self.source {
             Source::Claim(path) => claim::whole_number(request.claims, path.as_str()),
             Source::Header(name) => {
-                let lines = request.subject.headers().get_all(name.as_str());
+                let lines = request.subject.headers().values(name.as_str());
                 lines
                     .map(|line| whole_number(line).unwrap_or(default))
                     .min()

@@ -5,7 +5,8 @@
 //! share remaining.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -19,8 +20,8 @@ use portcullis_core::config::Mode;
 use portcullis_core::headers::{HeaderMap, whole_number};
 use portcullis_core::time::Nanos;
 
-const RATELIMIT_POLICY: &str = "ratelimit-policy";
-const RATELIMIT: &str = "ratelimit";
+const RATELIMIT_POLICY: Bytes = Bytes::from_static(b"ratelimit-policy");
+const RATELIMIT: Bytes = Bytes::from_static(b"ratelimit");
 const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
 const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
 const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
@@ -82,9 +83,13 @@ impl RateLimit {
         for kind in &self.response_headers {
             match kind {
                 // These are lists: the upstream's items stay.
-                ResponseHeaders::RateLimit => shown
-                    .ratelimit()
-                    .for_each(|(name, value)| response.append(name, value)),
+                ResponseHeaders::RateLimit if shown.limits.is_empty() => {}
+                ResponseHeaders::RateLimit => {
+                    response.append(RATELIMIT_POLICY, shown.policies());
+                    if !shown.left.is_empty() {
+                        response.append(RATELIMIT, shown.ratelimit());
+                    }
+                }
                 ResponseHeaders::XRateLimit => shown
                     .x_ratelimit()
                     .filter(|ours| ours.is_tighter_than(response))
@@ -101,7 +106,13 @@ impl RateLimit {
         let mut headers = Vec::new();
         for kind in &self.response_headers {
             match kind {
-                ResponseHeaders::RateLimit => headers.extend(shown.ratelimit()),
+                ResponseHeaders::RateLimit if shown.limits.is_empty() => {}
+                ResponseHeaders::RateLimit => {
+                    headers.push((RATELIMIT_POLICY, shown.policies()));
+                    if !shown.left.is_empty() {
+                        headers.push((RATELIMIT, shown.ratelimit()));
+                    }
+                }
                 ResponseHeaders::XRateLimit => {
                     headers.extend(
                         shown
@@ -181,10 +192,9 @@ impl ShownLimits<'_> {
         });
     }
 
-    /// The two fields of draft-ietf-httpapi-ratelimit-headers. They are written for each request, so this formats nothing
-    /// that the configuration determines.
-    fn ratelimit(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
-        let policies = match self.limits.as_slice() {
+    /// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
+    fn policies(&self) -> Bytes {
+        match self.limits.as_slice() {
             [limit] => limit.items().item.clone(),
             limits => {
                 let mut list = Vec::new();
@@ -196,25 +206,40 @@ impl ShownLimits<'_> {
                 }
                 list.into()
             }
-        };
-        let mut limits: SmallVec<[u8; 96]> = SmallVec::new();
-        for (limit, quota, _) in &self.left {
-            if !limits.is_empty() {
-                limits.extend_from_slice(b", ");
+        }
+    }
+
+    /// `RateLimit` of the same draft.
+    fn ratelimit(&self) -> Bytes {
+        let mut short = [0; 96];
+        let mut room = &mut short[..];
+        if self.write_ratelimit(&mut room).is_ok() {
+            let left = room.len();
+            let length = short.len() - left;
+            return Bytes::copy_from_slice(short.get(..length).unwrap_or_default());
+        }
+        let mut long = Vec::new();
+        // Writing to a Vec does not fail.
+        let _ = self.write_ratelimit(&mut long);
+        long.into()
+    }
+
+    /// An error means that there is not enough room. This formats nothing that the configuration determines, and the
+    /// formatter of the standard library takes several times as long.
+    fn write_ratelimit(&self, list: &mut impl io::Write) -> io::Result<()> {
+        let mut number = itoa::Buffer::new();
+        for (position, (limit, quota, _)) in self.left.iter().enumerate() {
+            if position > 0 {
+                list.write_all(b", ")?;
             }
-            let remaining = &limit.compiled.quota_policy.remaining;
-            limits.extend_from_slice(remaining.as_bytes());
-            push_decimal(&mut limits, quota.remaining.into());
+            list.write_all(limit.compiled.quota_policy.remaining.as_bytes())?;
+            list.write_all(number.format(quota.remaining).as_bytes())?;
             if quota.reset_after > Nanos::ZERO {
-                limits.extend_from_slice(b";t=");
-                push_decimal(&mut limits, quota.reset_after.ceil_secs());
+                list.write_all(b";t=")?;
+                list.write_all(number.format(quota.reset_after.ceil_secs()).as_bytes())?;
             }
         }
-        let limits = Bytes::copy_from_slice(&limits);
-        let fields = [(RATELIMIT_POLICY, policies), (RATELIMIT, limits)].into_iter();
-        fields
-            .filter(|(_, list)| !list.is_empty())
-            .map(|(name, list)| (Bytes::from_static(name.as_bytes()), list))
+        Ok(())
     }
 
     /// The three headers that Envoy calls `DRAFT_VERSION_03`.
@@ -243,8 +268,8 @@ impl XRateLimit {
     /// Whether the response has none of these headers, or is known to show a milder limit.
     fn is_tighter_than(&self, response: &HeaderMap) -> bool {
         let names = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
-        let mut lines = response.get_all(X_RATELIMIT_REMAINING);
-        match (lines.next().map(|line| whole_number(line)), lines.next()) {
+        let mut lines = response.values(X_RATELIMIT_REMAINING);
+        match (lines.next().map(whole_number), lines.next()) {
             (None, _) => !names.iter().any(|name| response.contains(name)),
             (Some(theirs), None) => theirs.is_some_and(|theirs| theirs > self.remaining),
             (Some(_), Some(_)) => false,
@@ -259,19 +284,6 @@ impl XRateLimit {
         ];
         headers.into_iter()
     }
-}
-
-/// Appends a number; the formatter takes several times as long.
-fn push_decimal(text: &mut SmallVec<[u8; 96]>, mut number: u64) {
-    let start = text.len();
-    loop {
-        text.push(b'0' + (number % 10) as u8);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.get_mut(start..).unwrap_or_default().reverse();
 }
 
 fn header(name: &'static str, value: String) -> (Bytes, Bytes) {

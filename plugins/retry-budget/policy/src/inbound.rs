@@ -15,7 +15,6 @@
 //! The largest of several values counts. A value that is no number is ignored: a client that wants to hide a retry can
 //! also omit the header.
 
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 
 use portcullis_core::config::HeaderName;
@@ -61,7 +60,7 @@ impl AttemptHeaders {
         let is_callers = |name: &&HeaderName| !is_redirected || name.as_str() != ATTEMPT_COUNT;
         let retries = self.0.iter().filter(is_callers).flat_map(|name| {
             let first = u32::from(name.as_str() == ATTEMPT_COUNT);
-            let attempts = headers.get_all(name.as_str()).filter_map(largest);
+            let attempts = headers.values(name.as_str()).filter_map(largest);
             attempts.map(move |attempts| attempts.saturating_sub(first))
         });
         retries.max().unwrap_or_default()
@@ -74,7 +73,7 @@ pub(super) fn may_be_redirected(headers: &HeaderMap) -> bool {
 }
 
 /// The largest number of a list.
-fn largest(line: &Bytes) -> Option<u32> {
+fn largest(line: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(line).ok()?;
     let numbers = text
         .split(',')

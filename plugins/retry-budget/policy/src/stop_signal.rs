@@ -52,7 +52,7 @@ impl RetryBudget {
             .is_some_and(|status| status.starts_with(b"5"));
         // gRPC-Web has no pushback, and its trailers are in the body.
         let is_http2 = evaluation.grpc == Some(Grpc::Http2);
-        let is_failure = match response.get(GRPC_STATUS) {
+        let is_failure = match response.value(GRPC_STATUS) {
             Some(status) if evaluation.grpc.is_some() => is_grpc_failure(status),
             None if is_http2 && !is_server_error => {
                 evaluation.stop_signal = StopSignal::IfTrailersFailed;

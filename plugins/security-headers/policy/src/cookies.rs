@@ -62,9 +62,8 @@ impl Cookies {
     pub(super) fn apply(&self, headers: &mut HeaderMap) -> u32 {
         let mut rewritten = 0;
         let lines: Vec<Bytes> = headers
-            .iter()
-            .filter(|(name, _)| *name == SET_COOKIE)
-            .map(|(_, line)| match self.rewrite(line) {
+            .get_all("set-cookie")
+            .map(|line| match self.rewrite(line) {
                 Some(line) => {
                     rewritten += 1;
                     line

@@ -99,7 +99,7 @@ impl CrossSite {
     fn reason(&self, request: &HeaderMap) -> Option<Reason> {
         let is_safe =
             |method: &[u8]| matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"QUERY");
-        if request.get(":method").is_some_and(|method| is_safe(method)) {
+        if request.value(":method").is_some_and(is_safe) {
             return None;
         }
         let is_trusted = |origin| self.is_trusted(origin);
@@ -111,7 +111,7 @@ impl CrossSite {
             let passes = request.get_all("sec-fetch-site").all(is_own);
             return (!passes).then_some(Reason::SecFetchSite);
         }
-        let authority = request.get(":authority").map_or(&b""[..], |value| value);
+        let authority = request.value(":authority").unwrap_or_default();
         let redirected = request
             .get(ORIGINAL_URL)
             .and_then(|url| origin::authority(url));

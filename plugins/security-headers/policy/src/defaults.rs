@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::csp::NoncePolicy;
-use super::{Config, Csp};
+use super::{Config, Csp, Nonce};
 
 /// This referrer policy sends nothing to other origins, as `no-referrer` does, but keeps the `Origin` of requests to
 /// the page's own origin. With `no-referrer`, browsers send `Origin: null` with every form. Over plain HTTP they
@@ -15,6 +15,26 @@ const SHOWS_OWN_ORIGIN: &str = "same-origin";
 pub(super) struct DefaultHeader {
     pub(super) name: Bytes,
     pub(super) value: DefaultValue,
+}
+
+impl DefaultHeader {
+    pub(super) fn has_nonce(&self) -> bool {
+        matches!(self.value, DefaultValue::WithNonce(_))
+    }
+
+    /// The line on a response; `None` if the header is absent there.
+    pub(super) fn line_for(&self, nonce: Option<&Nonce>, tls: bool) -> Option<(Bytes, Bytes)> {
+        Some((self.name.clone(), self.value_for(nonce, tls)?))
+    }
+
+    /// The value on a response; `None` if the header is absent there.
+    pub(super) fn value_for(&self, nonce: Option<&Nonce>, tls: bool) -> Option<Bytes> {
+        match &self.value {
+            DefaultValue::Fixed(value) => Some(value.clone()),
+            DefaultValue::OverTls(value) => tls.then(|| value.clone()),
+            DefaultValue::WithNonce(policy) => Some(policy.value(nonce)),
+        }
+    }
 }
 
 /// The value of a default header.

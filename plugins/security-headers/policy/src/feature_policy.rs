@@ -13,6 +13,9 @@ use portcullis_core::headers::HeaderMap;
 const FORMER: Bytes = Bytes::from_static(b"feature-policy");
 const NAME: Bytes = Bytes::from_static(b"permissions-policy");
 
+/// The headers that this looks at.
+pub(super) const NAMES: [Bytes; 2] = [FORMER, NAME];
+
 /// The upstream's own headers.
 #[derive(Debug)]
 pub(super) struct UpstreamFeatures {

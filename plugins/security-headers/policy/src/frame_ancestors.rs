@@ -16,6 +16,9 @@ use super::origin::Origin;
 use portcullis_core::headers::HeaderMap;
 
 const POLICY: Bytes = Bytes::from_static(b"content-security-policy");
+
+/// The headers that this looks at.
+pub(super) const NAMES: [Bytes; 2] = [OPTIONS, POLICY];
 const OPTIONS: Bytes = Bytes::from_static(b"x-frame-options");
 const DIRECTIVE: &[u8] = b"frame-ancestors";
 const NOBODY: &[u8] = b"'none'";

@@ -315,7 +315,7 @@ impl SecurityHeaders {
         if selection.possible().is_empty() {
             return plan.respond(nonce, tls, response);
         }
-        let original = HeaderMap::new(response.iter().cloned().collect());
+        let original = response.without_changes();
         let lines_of_original = HeaderLines::of(&original);
         let mut copy = HeaderMap::default();
         let mut respond = |plan: &Plan| {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::defaults::{DefaultHeader, DefaultValue, default_headers};
-use super::lines::has;
+use super::feature_policy::{self, UpstreamFeatures};
+use super::frame_ancestors::{self, UpstreamFraming};
+use super::lines::{NameSet, has};
 use super::{Config, Cookies, CrossSite, HeaderMutation, Nonce, Refusal, ResponseOutcome, RuleId};
-use super::{feature_policy, frame_ancestors};
 use portcullis_core::config::Mode;
 use portcullis_core::headers::HeaderMap;
 
@@ -16,6 +17,13 @@ pub(super) struct Plan {
     /// Sorted names of headers to remove.
     removed: &'static [&'static str],
     defaults: Vec<DefaultHeader>,
+    /// The lines of all defaults on a response over TLS; `None` if one has a nonce.
+    over_tls: Option<Vec<(Bytes, Bytes)>>,
+    /// The same on a response over plain TCP.
+    over_plain: Option<Vec<(Bytes, Bytes)>>,
+    /// The headers of the upstream that removals, defaults and [`restore`](UpstreamHeaders::restore) depend on. Most
+    /// responses have none of them.
+    relevant: NameSet,
     override_upstream: bool,
     mutations: Vec<HeaderMutation>,
     cookies: Option<Cookies>,
@@ -46,9 +54,29 @@ impl Plan {
             };
             !config.headers.iter().any(replaces)
         });
+        let removed = config.preset.headers().removed;
+        let relevant = removed
+            .iter()
+            .map(|name| Bytes::from_static(name.as_bytes()));
+        let relevant = relevant
+            .chain(defaults.iter().map(|header| header.name.clone()))
+            .chain(frame_ancestors::NAMES)
+            .chain(feature_policy::NAMES);
+        let is_constant = !defaults.iter().any(DefaultHeader::has_nonce);
+        let constant = |tls| {
+            let lines = defaults.iter();
+            is_constant.then(|| {
+                lines
+                    .filter_map(|header| header.line_for(None, tls))
+                    .collect()
+            })
+        };
         Self {
             mode: config.mode,
-            removed: config.preset.headers().removed,
+            over_tls: constant(true),
+            over_plain: constant(false),
+            removed,
+            relevant: NameSet::new(relevant),
             defaults,
             override_upstream: config.override_upstream,
             mutations: config.headers.clone(),
@@ -81,11 +109,7 @@ impl Plan {
     }
 
     pub(super) fn needs_nonce(&self) -> bool {
-        self.mode == Mode::Enforce
-            && self
-                .defaults
-                .iter()
-                .any(|header| matches!(header.value, DefaultValue::WithNonce(_)))
+        self.mode == Mode::Enforce && self.defaults.iter().any(DefaultHeader::has_nonce)
     }
 
     pub(super) fn needs_tls(&self) -> bool {
@@ -112,19 +136,29 @@ impl Plan {
 
     fn apply(&self, nonce: Option<&Nonce>, tls: bool, response: &mut HeaderMap) -> ResponseOutcome {
         let not_modified = is_not_modified(response);
-        let framing = frame_ancestors::UpstreamFraming::of(response);
-        let features = feature_policy::UpstreamFeatures::of(response);
-        self.remove(response);
+        let upstream = match self.relevant.are_in(response) {
+            true => {
+                let upstream = UpstreamHeaders::of(response);
+                self.remove(response);
+                Some(upstream)
+            }
+            false => None,
+        };
         let mut kept_from_upstream = 0;
-        for header in &self.defaults {
-            let kept = self.apply_default(header, nonce, tls, not_modified, response);
-            kept_from_upstream += u32::from(kept);
+        if upstream.is_some() || not_modified {
+            for header in &self.defaults {
+                let kept = self.apply_default(header, nonce, tls, not_modified, response);
+                kept_from_upstream += u32::from(kept);
+            }
+        } else {
+            self.append_defaults(nonce, tls, response);
         }
         for mutation in &self.mutations {
             kept_from_upstream += u32::from(mutation.apply(not_modified, response));
         }
-        framing.restore(response);
-        features.restore(response);
+        if let Some(upstream) = upstream {
+            upstream.restore(response);
+        }
         ResponseOutcome {
             kept_from_upstream,
             cookies_rewritten: self
@@ -134,18 +168,30 @@ impl Plan {
         }
     }
 
+    /// Adds all defaults to a response without any header of theirs.
+    fn append_defaults(&self, nonce: Option<&Nonce>, tls: bool, response: &mut HeaderMap) {
+        let constant = if tls {
+            &self.over_tls
+        } else {
+            &self.over_plain
+        };
+        match constant {
+            Some(headers) => response.append_all(headers.iter().cloned()),
+            None => {
+                let headers = self.defaults.iter();
+                response.append_all(headers.filter_map(|header| header.line_for(nonce, tls)));
+            }
+        }
+    }
+
     fn remove(&self, response: &mut HeaderMap) {
-        let is_removed = |name: &Bytes| {
+        let is_removed = |name: &&[u8]| {
             self.removed
                 .binary_search_by(|removed| removed.as_bytes().cmp(name))
                 .is_ok()
         };
-        let names: Vec<Bytes> = response
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| is_removed(name))
-            .cloned()
-            .collect();
+        let names = response.iter().map(|(name, _)| name).filter(is_removed);
+        let names: Vec<Bytes> = names.map(Bytes::copy_from_slice).collect();
         for name in names {
             response.remove(name);
         }
@@ -168,15 +214,12 @@ impl Plan {
         if not_modified && !is_there {
             return false;
         }
-        let value = match &header.value {
-            DefaultValue::Fixed(value) => value.clone(),
-            DefaultValue::OverTls(value) if tls => value.clone(),
-            DefaultValue::OverTls(_) => return is_there,
-            DefaultValue::WithNonce(_) if not_modified => {
-                response.remove(name);
-                return false;
-            }
-            DefaultValue::WithNonce(policy) => policy.value(nonce),
+        if not_modified && header.has_nonce() {
+            response.remove(name);
+            return false;
+        }
+        let Some(value) = header.value_for(nonce, tls) else {
+            return is_there;
         };
         match is_there {
             true => response.set(name, value),
@@ -188,6 +231,27 @@ impl Plan {
 
 fn is_not_modified(response: &HeaderMap) -> bool {
     response
-        .get(":status")
-        .is_some_and(|status| status == "304")
+        .value(":status")
+        .is_some_and(|status| status == b"304")
+}
+
+/// Headers of the upstream whose restrictions stay.
+struct UpstreamHeaders {
+    framing: UpstreamFraming,
+    features: UpstreamFeatures,
+}
+
+impl UpstreamHeaders {
+    fn of(response: &HeaderMap) -> Self {
+        Self {
+            framing: UpstreamFraming::of(response),
+            features: UpstreamFeatures::of(response),
+        }
+    }
+
+    /// Restores their restrictions, unless the headers were replaced.
+    fn restore(&self, response: &mut HeaderMap) {
+        self.framing.restore(response);
+        self.features.restore(response);
+    }
 }

@@ -24,6 +24,17 @@ fn lines(map: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
+/// The changes as a host gets them.
+fn changes(map: &HeaderMap) -> Vec<Recorded> {
+    let owned = |change: Change<'_>| match change {
+        Change::Set(name, value) => Recorded::Set(name.clone(), value.clone()),
+        Change::Append(name, value) => Recorded::Append(name.clone(), value.clone()),
+        Change::Remove(name) => Recorded::Remove(name.clone()),
+        Change::SetLines(name, lines) => Recorded::SetLines(name.clone(), lines.to_vec()),
+    };
+    map.changes().map(owned).collect()
+}
+
 #[test]
 fn set_leaves_one_line_where_the_first_stood() {
     let mut headers = map(&[("a", "1"), ("x", "old"), ("b", "2"), ("x", "older")]);
@@ -35,9 +46,9 @@ fn set_leaves_one_line_where_the_first_stood() {
 fn removing_what_is_not_there_is_no_change() {
     let mut headers = map(&[("a", "1")]);
     assert!(!headers.remove("b".into()));
-    assert!(headers.changes().is_empty());
+    assert!(!headers.is_changed());
     assert!(headers.remove("a".into()));
-    assert_eq!(headers.changes(), [Change::Remove("a".into())]);
+    assert_eq!(changes(&headers), [Recorded::Remove("a".into())]);
 }
 
 #[test]
@@ -46,11 +57,11 @@ fn the_last_value_of_a_header_is_the_only_change() {
     headers.set("x".into(), "1".into());
     headers.set("a".into(), "2".into());
     headers.set("x".into(), "2".into());
-    let set = |name, value| Change::Set(Bytes::from_static(name), Bytes::from_static(value));
-    assert_eq!(headers.changes(), [set(b"x", b"2"), set(b"a", b"2")]);
+    let set = |name, value| Recorded::Set(Bytes::from_static(name), Bytes::from_static(value));
+    assert_eq!(changes(&headers), [set(b"x", b"2"), set(b"a", b"2")]);
     headers.append("a".into(), "3".into());
     headers.set("a".into(), "4".into());
-    assert_eq!(headers.changes(), [set(b"x", b"2"), set(b"a", b"4")]);
+    assert_eq!(changes(&headers), [set(b"x", b"2"), set(b"a", b"4")]);
     assert_eq!(lines(&headers), ["a: 4", "x: 2"]);
 }
 
@@ -61,25 +72,28 @@ fn a_removal_is_the_only_change() {
     headers.append("y".into(), "1".into());
     assert!(headers.remove("a".into()));
     assert!(headers.remove("y".into()));
-    let remove = |name| Change::Remove(Bytes::from_static(name));
-    assert_eq!(headers.changes(), [remove(b"a"), remove(b"y")]);
+    let remove = |name| Recorded::Remove(Bytes::from_static(name));
+    assert_eq!(changes(&headers), [remove(b"a"), remove(b"y")]);
     headers.append("a".into(), "3".into());
-    let set = Change::Set("a".into(), "3".into());
-    assert_eq!(headers.changes(), [set, remove(b"y")]);
+    let set = Recorded::Set("a".into(), "3".into());
+    assert_eq!(changes(&headers), [set, remove(b"y")]);
     assert!(headers.remove("a".into()));
-    assert_eq!(headers.changes(), [remove(b"a"), remove(b"y")]);
+    assert_eq!(changes(&headers), [remove(b"a"), remove(b"y")]);
 }
 
 /// What a host does with changes, one after the other.
-fn carried_out(received: &[(&'static str, &'static str)], changes: &[Change]) -> HeaderMap {
+fn carried_out(received: &[(&'static str, &'static str)], changes: &[Recorded]) -> HeaderMap {
     let mut headers = map(received);
     for change in changes {
         let name = change.name().clone();
         match change {
-            Change::Set(_, value) => headers.replace_lines(&name, std::slice::from_ref(value)),
-            Change::Append(_, value) => headers.entries.push((name, value.clone())),
-            Change::Remove(_) => headers.replace_lines(&name, &[]),
-            Change::SetLines(_, lines) => headers.replace_lines(&name, lines),
+            Recorded::Set(_, value) => headers.replace_lines(&name, std::slice::from_ref(value)),
+            Recorded::Append(_, value) => {
+                let line = Line::new(name, value.clone());
+                headers.received.lines.push(line);
+            }
+            Recorded::Remove(_) => headers.replace_lines(&name, &[]),
+            Recorded::SetLines(_, lines) => headers.replace_lines(&name, lines),
         }
     }
     headers
@@ -102,10 +116,38 @@ fn the_changes_lead_to_what_policies_saw() {
                 _ => headers.set_lines(name, vec![value.clone(), value]),
             }
         }
-        let sent = carried_out(&received, headers.changes());
+        let sent = carried_out(&received, &changes(&headers));
         for name in ["a", "b", "c"] {
             let of = |map: &HeaderMap| map.get_all(name).cloned().collect::<Vec<_>>();
             assert_eq!(of(&sent), of(&headers), "{name} after {code:o}");
+        }
+    }
+}
+
+/// Every sequence of four changes that are possible without reading.
+#[test]
+fn changes_before_the_first_reading_count() {
+    let received = [("a", "0"), ("b", "0"), ("a", "1")];
+    for code in 0..4_usize.pow(4) {
+        let (mut unread, mut read) = (HeaderMap::unread(), map(&received));
+        for step in 0..4_u32 {
+            let choice = code / 4_usize.pow(step) % 4;
+            let name = Bytes::from_static(if choice < 2 { b"a" } else { b"c" });
+            let value = Bytes::from(format!("{step}"));
+            for headers in [&mut unread, &mut read] {
+                match choice % 2 {
+                    0 => headers.set(name.clone(), value.clone()),
+                    _ => headers.append(name.clone(), value.clone()),
+                }
+            }
+        }
+        let sent = carried_out(&received, &changes(&unread));
+        unread.read(map(&received).received);
+        assert!(!unread.is_unread());
+        assert_eq!(lines(&unread), lines(&read), "{code:o}");
+        for name in ["a", "b", "c"] {
+            let of = |map: &HeaderMap| map.get_all(name).cloned().collect::<Vec<_>>();
+            assert_eq!(of(&sent), of(&read), "{name} after {code:o}");
         }
     }
 }
@@ -127,8 +169,8 @@ fn each_spelling_is_removed_under_its_own_name() {
     assert_eq!(lines(&headers), ["a: 0"]);
     let names = ["x_user", "x-user", "x.user"];
     assert_eq!(
-        headers.changes(),
-        names.map(|name| Change::Remove(name.into()))
+        changes(&headers),
+        names.map(|name| Recorded::Remove(name.into()))
     );
     assert!(!headers.remove_spellings("x-user"));
 }

@@ -46,7 +46,7 @@ impl HeaderMatch {
         let (mut exact, mut others) = (0_usize, 0_usize);
         let spellings = || headers.spellings(name);
         for (own, _) in spellings() {
-            match own == name {
+            match own == name.as_bytes() {
                 true => exact += 1,
                 false => others += 1,
             }
@@ -65,13 +65,13 @@ impl HeaderMatch {
         let trimmed = |line: &'_ [u8]| header::trim(line).len() < line.len();
         let lines = spellings().flat_map(|(_, line)| {
             let other = trimmed(line).then(|| header::trim(line));
-            std::iter::once(&line[..]).chain(other)
+            std::iter::once(line).chain(other)
         });
         let fit = Fit::over(lines.map(|line| pattern.matches(line)));
         let fit = match exact + others {
             1 => fit,
             _ => {
-                let lines: Vec<&[u8]> = spellings().map(|(_, line)| &line[..]).collect();
+                let lines: Vec<&[u8]> = spellings().map(|(_, line)| line).collect();
                 let joined = [&b","[..], b", "].map(|comma| pattern.matches(&lines.join(comma)));
                 match (fit, Fit::over(joined)) {
                     (Fit::No, joined) => joined.min(Fit::Possible),

@@ -176,7 +176,7 @@ impl<'a> Subject<'a> {
     }
 
     fn pseudo_header(&self, name: &str) -> &'a [u8] {
-        self.headers.get(name).map_or(&b""[..], |value| value)
+        self.headers.value(name).unwrap_or_default()
     }
 
     /// The headers of the request.

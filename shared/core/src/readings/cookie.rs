@@ -33,7 +33,7 @@ const JSON: &[u8] = b"j:";
 /// The value of the cookie of this name.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
     let mut occurrences = Occurrences::new();
-    for line in headers.get_all("cookie") {
+    for line in headers.values("cookie") {
         for cookie in line.split(|byte| *byte == b';') {
             let (own, value) = split_at_equals(cookie);
             match compare(own, name, Escapes::Cookie) {
@@ -114,7 +114,7 @@ fn is_token(byte: u8) -> bool {
 /// Cookies may be in one header line or in several. Quotes are removed because many servers remove them; otherwise
 /// each cookie would have a second spelling.
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
-    let lines = headers.get_all("cookie");
+    let lines = headers.values("cookie");
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
     cookies
         .filter(move |cookie| is_named(cookie, name))

@@ -15,7 +15,6 @@
 
 use std::borrow::Cow;
 
-use super::header_name::is_spelling_of;
 use super::reading::{Occurrences, Reading};
 pub use super::value::trim;
 use super::value::trim_ascii;
@@ -24,10 +23,8 @@ use crate::headers::HeaderMap;
 /// The value of the header with this lower-case name.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Reading<'a> {
     let mut occurrences = Occurrences::new();
-    for (own, line) in headers.iter() {
-        if is_spelling_of(own, name) {
-            occurrences.add(canonical(line), own == name);
-        }
+    for (own, line) in headers.spellings(name) {
+        occurrences.add(canonical(line), own == name.as_bytes());
     }
     occurrences.agreed()
 }

@@ -59,7 +59,7 @@ pub fn is_read_as(parameter: &[u8], name: &str) -> bool {
 
 /// The parameters of the query, split at ampersands.
 fn parameters(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let path = headers.get(":path");
+    let path = headers.value(":path");
     let query = path.and_then(|path| path.splitn(2, |byte| *byte == b'?').nth(1));
     query
         .into_iter()
@@ -77,7 +77,7 @@ fn is_divider(byte: u8) -> bool {
 /// decoding, each value would have many spellings, and each spelling its own count. A `%` that starts no encoding
 /// stays as it is.
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
-    let path = headers.get(":path");
+    let path = headers.value(":path");
     let path = path.and_then(|path| path.split(|byte| *byte == b'#').next());
     let query = path.and_then(|path| path.splitn(2, |byte| *byte == b'?').nth(1));
     let parameters = query

@@ -76,11 +76,6 @@ pub struct EnvoyHeader {
 }
 
 impl EnvoyHeader {
-    pub(crate) const EMPTY: Self = Self {
-        name: EnvoyBuffer::EMPTY,
-        value: EnvoyBuffer::EMPTY,
-    };
-
     /// The name and the value.
     ///
     /// # Safety

@@ -24,6 +24,7 @@ pub(crate) struct Newer {
 }
 
 /// The calls, if this Envoy has them.
+#[inline]
 pub(crate) fn newer() -> Option<&'static Newer> {
     static NEWER: OnceLock<Option<Newer>> = OnceLock::new();
     let found = NEWER.get_or_init(|| {

@@ -82,6 +82,11 @@ pub trait Chain: Sized + 'static {
     /// Whether a configured plugin [depends](crate::Plugin::NEEDS_STREAM_END) on learning how streams end.
     fn needs_stream_end(&self) -> bool;
 
+    /// Whether the chain [sees requests](crate::Plugin::sees_requests).
+    fn sees_requests(&self) -> bool {
+        true
+    }
+
     /// Whether a configured plugin [sees responses](crate::Plugin::SEES_RESPONSES).
     fn sees_responses(&self) -> bool;
 

@@ -48,6 +48,10 @@ impl<P: Plugin> Chain for P {
         P::NEEDS_STREAM_END
     }
 
+    fn sees_requests(&self) -> bool {
+        P::sees_requests(self)
+    }
+
     fn sees_responses(&self) -> bool {
         P::SEES_RESPONSES
     }
@@ -70,6 +74,9 @@ impl<P: Plugin> Chain for P {
         stream: &mut Self::Stream,
         exchange: &mut Exchange,
     ) -> Result<Flow, Error> {
+        if !P::sees_requests(self) {
+            return Ok(Flow::Continue);
+        }
         if P::NEEDS_STREAM_END
             && let Err(error) = exchange.callbacks().check_stream_end()
         {

@@ -21,8 +21,6 @@ mod steps;
 mod triggers;
 mod verdicts;
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -32,6 +30,7 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
+use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 use portcullis_table::memory_store::MemoryStore;
 
@@ -72,7 +71,7 @@ struct Ending {
 }
 
 impl Stream for Ending {
-    fn code_details(&mut self) -> Rc<[u8]> {
+    fn code_details(&mut self) -> Text {
         self.asked.push("details");
         self.details.as_bytes().into()
     }
@@ -87,7 +86,7 @@ impl Stream for Ending {
         self.attempts
     }
 
-    fn grpc_timeout(&mut self) -> Rc<[u8]> {
+    fn grpc_timeout(&mut self) -> Text {
         self.asked.push("grpc-timeout");
         self.grpc_timeout.as_bytes().into()
     }

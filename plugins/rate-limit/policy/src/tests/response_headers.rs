@@ -37,7 +37,7 @@ fn ratelimit_lists_policies_and_what_is_left() {
         line(&found, "ratelimit").unwrap(),
         r#""narrow";r=4;t=720, "wide";r=99;t=1"#
     );
-    assert_eq!(found.changes().len(), 2);
+    assert_eq!(found.changes().count(), 2);
 }
 
 #[test]
@@ -49,23 +49,15 @@ fn x_ratelimit_is_what_envoy_writes() {
     );
     assert_eq!(line(&found, "x-ratelimit-remaining").unwrap(), "4");
     assert_eq!(line(&found, "x-ratelimit-reset").unwrap(), "720");
-    assert_eq!(found.changes().len(), 3);
+    assert_eq!(found.changes().count(), 3);
 }
 
 #[test]
 fn without_a_limit_or_the_option_there_are_no_headers() {
     let both = json!(["ratelimit", "x-ratelimit"]);
     let unmatched = json!([named("a", json!({"match": {"methods": ["PUT"]}}))]);
-    assert!(
-        response(showing(both.clone(), unmatched), &[])
-            .changes()
-            .is_empty()
-    );
-    assert!(
-        response(showing(json!([]), two_limits()), &[])
-            .changes()
-            .is_empty()
-    );
+    assert!(!response(showing(both.clone(), unmatched), &[]).is_changed());
+    assert!(!response(showing(json!([]), two_limits()), &[]).is_changed());
     assert!(policy(showing(both, two_limits())).needs_response());
     assert!(!policy(showing(json!([]), two_limits())).needs_response());
 }

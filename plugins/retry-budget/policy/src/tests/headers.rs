@@ -55,7 +55,7 @@ fn the_number_is_set_where_there_was_none() {
     let evaluation = world.send(&get);
     let written = world.written(&evaluation, &get);
     assert_eq!(line(&written, "x-envoy-max-retries"), some("1"));
-    assert_eq!(written.changes().len(), 1);
+    assert_eq!(written.changes().count(), 1);
 }
 
 #[test]

@@ -65,13 +65,14 @@ pub(super) struct HeaderLines {
 
 impl HeaderLines {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut lines = Vec::with_capacity(headers.iter().len());
-        lines.extend(headers.iter().filter(|(name, _)| !name.starts_with(b":")));
+        let mut lines = Vec::with_capacity(headers.entries().len());
+        let entries = headers.entries();
+        lines.extend(entries.filter(|(name, _)| !name.starts_with(b":")));
         // The sort is stable, so the lines of a header keep their order.
         lines.sort_by(|(left, _), (right, _)| order(left, right));
         Self {
-            names: lines.iter().map(|(name, _)| name.clone()).collect(),
-            values: lines.iter().map(|(_, value)| value.clone()).collect(),
+            names: lines.iter().map(|(name, _)| (*name).clone()).collect(),
+            values: lines.iter().map(|(_, value)| (*value).clone()).collect(),
         }
     }
 

@@ -324,7 +324,7 @@ fn a_refused_request_is_left_as_it_is() {
     let outcome = policy.on_request(&Selection::default(), &mut request, Some(RANDOM));
     assert!(outcome.refused.is_some());
     assert_eq!(outcome.nonce, None);
-    assert!(request.changes().is_empty());
+    assert!(!request.is_changed());
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn remove_removes_every_line() {
     let remove = single("remove", None);
     let response = respond(&remove, message([("vary", "a"), ("x", "1"), ("vary", "b")]));
     assert_eq!(lines(&response), ["x: 1"]);
-    assert!(respond(&remove, message([("x", "1")])).changes().is_empty());
+    assert!(!respond(&remove, message([("x", "1")])).is_changed());
 }
 
 #[test]
@@ -205,14 +205,18 @@ fn any_config() -> impl Strategy<Value = Value> {
     )
 }
 
+fn owned((name, value): (&[u8], &[u8])) -> (Vec<u8>, Vec<u8>) {
+    (name.to_vec(), value.to_vec())
+}
+
 proptest! {
     /// A second pass of the policy (at a second proxy, say) changes nothing but the order of different headers.
     #[test]
     fn a_second_pass_changes_nothing(config in any_config(), response in any_response()) {
         let once = respond_over(true, &config, response);
-        let twice = respond_over(true, &config, HeaderMap::new(once.iter().cloned().collect()));
+        let twice = respond_over(true, &config, once.without_changes());
         let by_name = |headers: &HeaderMap| {
-            let mut entries: Vec<_> = headers.iter().cloned().collect();
+            let mut entries: Vec<_> = headers.iter().map(owned).collect();
             entries.sort_by(|(a, _), (b, _)| a.cmp(b));
             entries
         };
@@ -223,9 +227,9 @@ proptest! {
     #[test]
     fn other_headers_are_left_alone(config in any_config(), response in any_response()) {
         let others = |headers: &HeaderMap| {
-            let is_other = |name: &Bytes| [":status", "set-cookie", "content-type"].iter()
-                .any(|other| name == other);
-            headers.iter().filter(|(name, _)| is_other(name)).cloned().collect::<Vec<_>>()
+            let is_other = |name: &[u8]| [":status", "set-cookie", "content-type"].iter()
+                .any(|other| name == other.as_bytes());
+            headers.iter().filter(|(name, _)| is_other(name)).map(owned).collect::<Vec<_>>()
         };
         let before = others(&response);
         prop_assert_eq!(others(&respond_over(true, &config, response)), before);

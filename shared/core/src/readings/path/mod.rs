@@ -82,7 +82,7 @@ const MOVING: [&str; 2] = ["script-name", "path-info"];
 impl<'a> Paths<'a> {
     /// The variants of the path of a request with these headers.
     pub fn of_request(headers: &'a HeaderMap) -> Option<Self> {
-        let paths = Self::of(headers.get(":path").map_or(&b""[..], |path| path))?;
+        let paths = Self::of(headers.value(":path").unwrap_or_default())?;
         let is_moving = |name: &[u8]| MOVING.iter().any(|moving| is_spelling_of(name, moving));
         Some(match headers.iter().any(|(name, _)| is_moving(name)) {
             true => Self(Kind::TooMany),
