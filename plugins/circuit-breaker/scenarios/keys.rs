@@ -23,6 +23,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             tenants,
         ),
         scenario(
+            "circuit_breaker::a_breaker_can_be_for_a_network",
+            &breaker(json!({"consecutive_failures": 1, "match": {"remote_address": ["192.0.2.0/24"]}})),
+            network,
+        ),
+        scenario(
             "circuit_breaker::all_breakers_that_match_are_asked",
             &json!({"name": "edge", "breakers": [
                 named("all", json!({"consecutive_failures": 2, "max_concurrent": 1})),
@@ -55,6 +60,19 @@ fn routes(world: &mut dyn World) {
     world.upstream(Upstream::Answers(ok()));
     assert_eq!(reason(&world.send(Request::get(&shop))), "circuit_open");
     assert_eq!(status(world, "/"), 200);
+}
+
+fn network(world: &mut dyn World) {
+    let from = |address: [u8; 4]| Request::get("/").from(address);
+    world.upstream(Upstream::Answers(failure()));
+    world.send(from([198, 51, 100, 1]));
+    world.upstream(Upstream::Answers(ok()));
+    assert_eq!(world.send(from([192, 0, 2, 1])).status, 200);
+    world.upstream(Upstream::Answers(failure()));
+    world.send(from([192, 0, 2, 1]));
+    world.upstream(Upstream::Answers(ok()));
+    assert_eq!(reason(&world.send(from([192, 0, 2, 2]))), "circuit_open");
+    assert_eq!(world.send(from([198, 51, 100, 1])).status, 200);
 }
 
 fn tenants(world: &mut dyn World) {

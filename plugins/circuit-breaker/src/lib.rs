@@ -108,7 +108,7 @@ impl Plugin for CircuitBreaker {
             has_headers: needs.headers,
         };
         let (attributes, headers) = exchange.request_with(needs)?;
-        let subject = Subject::new(headers, attributes.route);
+        let subject = attributes.subject(headers);
         if self.instance.is_for_status(&subject) {
             return Ok(Flow::Reply(self.status(&subject, now)));
         }

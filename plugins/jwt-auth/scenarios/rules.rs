@@ -45,12 +45,39 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             routed(),
             no_spelling_of_a_path_opens_another,
         ),
+        scenario(
+            "jwt_auth::only_a_network_needs_no_token",
+            with_rules(
+                json!({}),
+                json!([
+                    {"name": "inside", "match": {"remote_address": ["10.0.0.0/8"],
+                        "not": {"path": {"prefix": "/admin/"}}}, "require": "none"},
+                    {"name": "all", "require": {"provider": "corp"}},
+                ]),
+            ),
+            only_a_network_needs_no_token,
+        ),
         Scenario {
             name: "jwt_auth::any_and_all_providers",
             filters: vec![plugin(&two)],
             story: any_and_all_providers,
         },
     ]
+}
+
+fn only_a_network_needs_no_token(world: &mut dyn World) {
+    let from = |path: &str, address: [u8; 4]| Request::get(path).from(address);
+    for (request, status) in [
+        (from("/", [10, 1, 2, 3]), 200),
+        (from("/", [11, 1, 2, 3]), 401),
+        (from("/admin/x", [10, 1, 2, 3]), 401),
+        // Some servers read this as the path above.
+        (from("/Admin/x", [10, 1, 2, 3]), 401),
+    ] {
+        assert_eq!(world.send(request.clone()).status, status, "{request:?}");
+        let with_token = with_token(request, &token(json!({})));
+        assert_eq!(world.send(with_token).status, 200);
+    }
 }
 
 fn the_first_rule_that_fits_decides(world: &mut dyn World) {

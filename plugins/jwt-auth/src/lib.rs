@@ -13,7 +13,6 @@ pub use jwt_auth_policy::JwtAuth as Policy;
 use jwt_auth_policy::{Decision, Now, State, Verdict, WaitStatus};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::label::Label as _;
-use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     CallId, CallResponse, Error, Exchange, Failure, Flow, Instance, Phase, Plugin,
@@ -182,8 +181,7 @@ impl JwtAuth {
     ) -> Result<Decision, Error> {
         let needs = Needs {
             headers: true,
-            route: self.instance.needs_route(),
-            ..Needs::default()
+            ..self.instance.needs()
         };
         // With a predictable seed, an attacker could craft a token that the cache takes for a valid one.
         self.seeded?;
@@ -193,7 +191,7 @@ impl JwtAuth {
             false => exchange.now(self.clock)?,
         };
         let (attributes, headers) = exchange.request_with(needs)?;
-        let subject = Subject::new(headers, attributes.route);
+        let subject = attributes.subject(headers);
         let now = Now {
             wall: wall_clock()?,
             steady,

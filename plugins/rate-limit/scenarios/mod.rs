@@ -4,9 +4,11 @@ mod capabilities;
 mod charging;
 mod claims;
 mod costs;
+mod exemptions;
 mod keys;
 mod limits;
 mod replies;
+mod requests;
 mod several_limits;
 mod shadow;
 mod spellings;
@@ -30,8 +32,10 @@ pub fn scenarios() -> Vec<Scenario> {
         spellings::scenarios(),
         claims::scenarios(),
         costs::scenarios(),
+        exemptions::scenarios(),
         charging::scenarios(),
         replies::scenarios(),
+        requests::scenarios(),
     ]
     .into_iter()
     .flatten()

@@ -1,5 +1,7 @@
 //! Replies to denied requests.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{plugin, scenario, statuses};
@@ -22,6 +24,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                     {"cache-control": "no-store", "Content-Type": "text/x-later"}}),
             ),
             the_reply_is_as_configured,
+        ),
+        scenario(
+            "rate_limit::denied_clients_return_at_different_times",
+            with_reply(&one, json!({"retry_after_jitter": "1m"})),
+            denied_clients_return_at_different_times,
         ),
         scenario(
             "rate_limit::a_problem_names_all_limits_that_deny",
@@ -66,6 +73,20 @@ fn the_reply_is_as_configured(world: &mut dyn World) {
     ] {
         assert_eq!(denied.get_header(name).as_deref(), Some(value), "{name}");
     }
+}
+
+fn denied_clients_return_at_different_times(world: &mut dyn World) {
+    assert_eq!(statuses(world, &Request::get("/"), 1), [200]);
+    let mut seconds = BTreeSet::new();
+    for _ in 0..20 {
+        let denied = world.send(Request::get("/"));
+        assert_eq!(denied.status, 429);
+        let retry_after = denied.get_header("retry-after").expect("a time");
+        seconds.insert(retry_after.parse::<u32>().expect("a number"));
+    }
+    // The story takes some of the hour.
+    assert!(seconds.iter().all(|seconds| (3_540..=3_660).contains(seconds)), "{seconds:?}");
+    assert!(seconds.len() > 5, "{seconds:?}");
 }
 
 fn a_problem_names_all_limits_that_deny(world: &mut dyn World) {

@@ -2,14 +2,17 @@
 //!
 //! The policy's documentation is the specification; the README in this folder is for users.
 
-use portcullis_core::matcher::Subject;
+use std::cell::Cell;
+
 use portcullis_core::time::Nanos;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
-    SteadyClock, TableMetrics, TableSpec, Tables,
+    PredictableNumbers, SteadyClock, TableMetrics, TableSpec, Tables,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{Decision, Evaluation, LimitEvents, LimitId, Reason, SHADOW_HEADER};
+use rate_limit_policy::{
+    ChargeEvents, Decision, Evaluation, LimitEvents, LimitId, Reason, SHADOW_HEADER,
+};
 
 /// The plugin.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub struct RateLimit {
     tables: Tables,
     /// By limit.
     counters: Vec<Counters>,
+    /// `None` if no reply needs them.
+    numbers: Option<PredictableNumbers>,
 }
 
 #[derive(Debug)]
@@ -53,12 +58,15 @@ impl Plugin for RateLimit {
         Self {
             clock: SteadyClock::open(),
             tables: instance.open_tables(specs),
+            numbers: instance.needs_random().then(PredictableNumbers::seeded),
             instance,
             counters,
         }
     }
 
-    const SEES_END: bool = false;
+    fn sees_end(&self) -> bool {
+        self.instance.needs_end()
+    }
 
     fn instance(&self) -> &Instance<Policy> {
         &self.instance
@@ -69,7 +77,7 @@ impl Plugin for RateLimit {
         for counters in &self.counters {
             counters.errors.increment();
         }
-        let reply = self.instance.on_error();
+        let reply = self.instance.on_error(self.random());
         let reply = reply.filter(|_| exchange.phase() == Phase::Request);
         reply.map_or(Flow::Continue, Flow::Reply)
     }
@@ -86,14 +94,14 @@ impl Plugin for RateLimit {
         let needs = self.instance.needs();
         let now = exchange.now(self.clock)?;
         let (attributes, headers) = exchange.request_with(needs)?;
-        let subject = Subject::new(headers, attributes.route);
+        let subject = attributes.subject(headers);
         let request = attributes.request(&subject);
         let tables = &mut self.tables.at(now);
         let evaluation = self.instance.on_request(&request, now, tables);
         self.count(&evaluation);
 
         if evaluation.is_denied()
-            && let Some(reply) = self.instance.reply(&evaluation)
+            && let Some(reply) = self.instance.reply(&evaluation, self.random())
         {
             self.instance.log_denial(&reply);
             *stream = Some(evaluation);
@@ -121,16 +129,63 @@ impl Plugin for RateLimit {
         };
         let tables = &mut self.tables.at(now);
         let events = self.instance.on_response(evaluation, response, now, tables);
+        self.count_charges(events);
+        Ok(Flow::Continue)
+    }
+
+    fn on_trailers(
+        &self,
+        stream: &mut Option<Evaluation>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_trailers()) else {
+            return Ok(());
+        };
+        let now = exchange.now(self.clock)?;
+        let tables = &mut self.tables.at(now);
+        let trailers = exchange.trailers()?;
+        let events = self.instance.on_trailers(evaluation, trailers, now, tables);
+        self.count_charges(events);
+        Ok(())
+    }
+
+    fn on_log(
+        &self,
+        stream: &mut Option<Evaluation>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_end()) else {
+            return Ok(());
+        };
+        let now = exchange.now(self.clock)?;
+        let tables = &mut self.tables.at(now);
+        let refused = Cell::new(None);
+        let metadata = |namespace: &str, key: &str| {
+            let number = exchange.metadata(namespace, key);
+            number.unwrap_or_else(|error| {
+                refused.set(Some(error));
+                None
+            })
+        };
+        let events = self.instance.on_end(evaluation, metadata, now, tables);
+        self.count_charges(events);
+        refused.take().map_or(Ok(()), Err)
+    }
+}
+
+impl RateLimit {
+    fn random(&self) -> u64 {
+        self.numbers.as_ref().map_or(0, PredictableNumbers::next)
+    }
+
+    fn count_charges(&self, events: ChargeEvents) {
         for (limit, events) in events {
             if let Some(counters) = self.counters(limit) {
                 counters.count_events(events);
             }
         }
-        Ok(Flow::Continue)
     }
-}
 
-impl RateLimit {
     fn count(&self, evaluation: &Evaluation) {
         for check in evaluation.checks() {
             let Some(counters) = self.counters(check.limit()) else {

@@ -28,6 +28,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             reached,
         ),
         scenario(
+            "retry_budget::a_budget_can_leave_a_network_out",
+            &budget(json!({"ratio": 100, "idempotent_only": false, "match": {"not": {"remote_address": ["10.0.0.0/8"]}}})),
+            network,
+        ),
+        scenario(
             "retry_budget::a_request_pays_when_it_is_answered",
             &each_pays(),
             when_answered,
@@ -51,6 +56,14 @@ fn no_route(world: &mut dyn World) {
     }
     assert_eq!(counter(world, "deposits"), 0);
     assert_eq!(balance(world), 0);
+}
+
+fn network(world: &mut dyn World) {
+    let from = |address: [u8; 4]| Request::get("/").from(address);
+    assert_eq!(world.send(from([10, 1, 2, 3])).status, 200);
+    assert_eq!(counter(world, "deposits"), 0);
+    assert_eq!(world.send(from([11, 1, 2, 3])).status, 200);
+    assert_eq!(counter(world, "deposits"), 1);
 }
 
 fn answered_behind(world: &mut dyn World) {

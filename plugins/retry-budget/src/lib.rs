@@ -8,7 +8,6 @@ mod respected_breaker;
 use portcullis_core::config::Name;
 use portcullis_core::key::Needs;
 use portcullis_core::label::Label as _;
-use portcullis_core::matcher::Subject;
 use portcullis_host::{
     Error, Exchange, Failure, Flow, HandedOver, Instance, MetricNames, Phase, Plugin, Property,
     SteadyClock, TableSpec, Tables, random,
@@ -128,7 +127,7 @@ impl Plugin for RetryBudget {
             ..self.instance.needs()
         };
         let (attributes, headers) = exchange.request_with(needs)?;
-        let subject = Subject::new(headers, attributes.route);
+        let subject = attributes.subject(headers);
         let request = attributes.request(&subject);
         let is_open = |query| self.is_open(query, &handed_over);
         let tables = &mut self.tables.at(now);

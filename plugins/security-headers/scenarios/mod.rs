@@ -60,6 +60,12 @@ pub fn scenarios() -> Vec<Scenario> {
         requests::rules_see_route_host_method_and_headers,
     );
     add(
+        "security_headers::rules_see_the_address",
+        json!({"preset": "none", "rules": [{"name": "outside", "match": {"not": {"remote_address": ["10.0.0.0/8"]}},
+            "headers": [{"name": "x-rule", "value": "outside", "action": "set"}]}]}),
+        requests::rules_see_the_address,
+    );
+    add(
         "security_headers::replies_of_envoy_have_them_too",
         json!({"name": "edge"}),
         responses::replies_of_envoy_have_them_too,

@@ -55,6 +55,15 @@ pub(super) fn rules_see_route_host_method_and_headers(world: &mut dyn World) {
     assert_eq!(rule(Request::get("/x/v12/a")), None);
 }
 
+pub(super) fn rules_see_the_address(world: &mut dyn World) {
+    let mut rule = |address: [u8; 4]| {
+        let response = world.send(Request::get("/").from(address));
+        response.get_header("x-rule")
+    };
+    assert_eq!(rule([10, 1, 2, 3]), None);
+    assert_eq!(rule([11, 1, 2, 3]).as_deref(), Some("outside"));
+}
+
 pub(super) fn a_cross_site_post_is_refused(world: &mut dyn World) {
     let refused = world.send(Request::post("/pay").header("sec-fetch-site", "cross-site"));
     assert_eq!(refused.status, 403);

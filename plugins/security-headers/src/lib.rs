@@ -2,8 +2,8 @@
 //!
 //! The policy's documentation is the specification; the README in this folder is for users.
 
+use portcullis_core::key::Needs;
 use portcullis_core::label::Label as _;
-use portcullis_core::matcher::Subject;
 use portcullis_host::{
     Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
     Property, random,
@@ -82,14 +82,12 @@ impl Plugin for SecurityHeaders {
     }
 
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
-        let route = match self.instance.needs_route() {
-            true => exchange.property(Property::RouteName)?,
-            false => None,
+        let needs = Needs {
+            headers: true,
+            ..self.instance.needs()
         };
-        let route = route.as_deref().unwrap_or_default();
-        let selection = self
-            .instance
-            .select(&Subject::new(exchange.request()?, route));
+        let (attributes, headers) = exchange.request_with(needs)?;
+        let selection = self.instance.select(&attributes.subject(headers));
         let selection = stream.selection.insert(selection);
 
         let random = if self.instance.needs_nonce(selection) {

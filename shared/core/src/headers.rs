@@ -436,6 +436,18 @@ impl PartialEq for HeaderMap {
 
 impl Eq for HeaderMap {}
 
+/// The whole number that a header's value is, without a sign; a number above 32 bits becomes `u32::MAX`.
+pub fn whole_number(value: &[u8]) -> Option<u32> {
+    let digits = value.trim_ascii();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(digits.iter().fold(0_u32, |number, digit| {
+        let digit = u32::from(digit - b'0');
+        number.saturating_mul(10).saturating_add(digit)
+    }))
+}
+
 /// Whether a text is a token (RFC 9110, section 5.6.2), as header names and methods must be.
 pub fn is_token(text: &str) -> bool {
     !text.is_empty()

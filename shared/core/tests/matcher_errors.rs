@@ -185,7 +185,7 @@ fn exactly_one_condition_is_expected() {
     assert_eq!(
         errors(r#"{"path": "/api/", "pth": 1, "headers": [{"exact": "1"}]}"#),
         "$.path: found \"/api/\"; expected an object with exactly one of exact, prefix, regex, such as {\"prefix\": \"/api/\"}\n\
-         $.pth: unknown field; allowed: path, methods, hosts, headers, route\n\
+         $.pth: unknown field; allowed: path, methods, hosts, headers, route, remote_address, claims, not\n\
          $.headers[0]: required field \"name\" is missing"
     );
     assert_eq!(

@@ -176,6 +176,17 @@ impl StreamHost for FilterHost {
         Ok(is_found.then_some(value))
     }
 
+    fn metadata(&self, namespace: &str, key: &str) -> Result<Option<f64>, Error> {
+        let (namespace, key) = (namespace.as_bytes().into(), key.as_bytes().into());
+        let mut value = 0.0;
+        // SAFETY: the filter lives, reads both names, and writes a number.
+        let is_found = unsafe {
+            let source = abi::metadata::DYNAMIC;
+            abi::metadata_number(self.filter, source, namespace, key, &mut value)
+        };
+        Ok(is_found.then_some(value))
+    }
+
     fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         let is_set = with_state_key(name, |key| {
             // SAFETY: the filter lives, and copies key and value.

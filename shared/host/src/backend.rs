@@ -139,6 +139,9 @@ pub trait StreamHost {
     /// A property that is a number; `None` when it has no value.
     fn number(&self, property: Property) -> Result<Option<u64>, Error>;
 
+    /// A number in the dynamic metadata of the request; `None` when there is no number.
+    fn metadata(&self, namespace: &str, key: &str) -> Result<Option<f64>, Error>;
+
     /// Stores a value in the filter state of the request.
     fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), Error>;
 

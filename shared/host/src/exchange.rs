@@ -224,6 +224,12 @@ impl<'a> Exchange<'a> {
         self.texts.get(property, || self.host.text(property))
     }
 
+    /// A number that another filter has stored in the dynamic metadata of the request; `None` when there is no number.
+    /// A filter nearer to the upstream may store it with the end of the response: then it is there in the log phase.
+    pub fn metadata(&self, namespace: &str, key: &str) -> Result<Option<f64>, Error> {
+        self.host.metadata(namespace, key)
+    }
+
     /// The properties and the headers of the request that a policy needs, in the request phase. Properties come first:
     /// after a header was written, Envoy chooses the route again.
     ///

@@ -80,7 +80,7 @@ pub use metrics::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
 pub use phase::Phase;
 pub use plugin::{Flow, Plugin};
 pub use property::Property;
-pub use random::random;
+pub use random::{PredictableNumbers, random};
 pub use request_attributes::RequestAttributes;
 pub use runner::{Acted, Runner, TICK_WHILE_WAITING, TICK_WHILE_WOKEN, configure, log_summaries};
 pub use shared_value::SharedValue;

@@ -57,8 +57,13 @@ pub trait Plugin: Sized + 'static {
     /// Whether [`on_response`](Self::on_response) does anything.
     const SEES_RESPONSES: bool = true;
 
-    /// Whether [`on_log`](Self::on_log) does anything.
+    /// Whether [`on_log`](Self::on_log) does anything with some configuration.
     const SEES_END: bool = true;
+
+    /// Whether [`on_log`](Self::on_log) does anything with this configuration.
+    fn sees_end(&self) -> bool {
+        Self::SEES_END
+    }
 
     /// Something failed in the phase of the exchange. The plugin counts it, and decides how the stream goes on. It
     /// may still change an [undecided](Failure::Undecided) exchange.

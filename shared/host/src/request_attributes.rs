@@ -1,5 +1,6 @@
 //! The properties of a request that matchers and keys use.
 
+use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
 
@@ -15,7 +16,12 @@ pub struct RequestAttributes<'a> {
 }
 
 impl<'a> RequestAttributes<'a> {
-    /// The request with these headers, for matchers and keys.
+    /// The subject with these headers, for matchers.
+    pub fn subject(self, headers: &'a HeaderMap) -> Subject<'a> {
+        Subject::new(headers, self.route).of_client(self.remote_address, self.claims)
+    }
+
+    /// The request with this subject, for matchers and keys.
     pub fn request(self, subject: &'a Subject<'a>) -> Request<'a> {
         Request {
             subject,

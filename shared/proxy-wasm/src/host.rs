@@ -160,6 +160,11 @@ impl StreamHost for ContextStream {
         Ok(Some(u64::from_le_bytes(bytes)))
     }
 
+    fn metadata(&self, namespace: &str, key: &str) -> Result<Option<f64>, Error> {
+        let path = ["metadata", "filter_metadata", namespace, key].join("\0");
+        Ok(found(abi::property(path.as_bytes()))?.and_then(|value| metadata_number(&value)))
+    }
+
     fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         abi::set_property(name.as_bytes(), value).map_err(Error::of("proxy_set_property"))
     }
@@ -222,11 +227,23 @@ fn bytes(property: Property) -> Result<Option<Vec<u8>>, Error> {
         }
         property => abi::property(path(property).as_bytes()),
     };
+    found(value)
+}
+
+fn found(value: Result<Vec<u8>, Status>) -> Result<Option<Vec<u8>>, Error> {
     match value {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(Status::NotFound) => Ok(None),
         Err(status) => Err(Error::of("proxy_get_property")(status)),
     }
+}
+
+/// A number of metadata, which Envoy gives in the eight bytes of an `f64`. It gives texts as they are, and some have
+/// eight bytes; no whole number below 2⁵¹ has only printable ones.
+fn metadata_number(value: &[u8]) -> Option<f64> {
+    let bytes: [u8; 8] = value.try_into().ok()?;
+    let is_text = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    (!is_text).then(|| f64::from_le_bytes(bytes))
 }
 
 /// The path of a property, with NUL between its parts. Dots in the name of a filter state do not separate parts.
@@ -242,5 +259,28 @@ fn path(property: Property) -> &'static str {
         Property::AttemptCount => "upstream\0request_attempt_count",
         Property::InternalRedirects => "filter_state\0num_internal_redirects",
         Property::RequestHeader(name) | Property::FilterState(name) => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_metadata_are_told_from_texts() {
+        for number in [0.0, 1.0, 1234.0, 0.5, -1.0, f64::from(u32::MAX), 1e15] {
+            assert_eq!(metadata_number(&number.to_le_bytes()), Some(number));
+        }
+        for text in [
+            "12345678",
+            "provider",
+            "gpt-4o-C",
+            "",
+            "1234",
+            "\u{1}",
+            "123456789",
+        ] {
+            assert_eq!(metadata_number(text.as_bytes()), None, "{text}");
+        }
     }
 }

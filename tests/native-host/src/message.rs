@@ -195,6 +195,7 @@ pub struct Response {
     pub(crate) headers: Headers,
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) trailers: Headers,
+    pub(crate) properties: Properties,
 }
 
 impl Response {
@@ -217,6 +218,7 @@ impl Response {
             headers,
             chunks: Vec::new(),
             trailers: Headers::new(),
+            properties: Properties::default(),
         }
     }
 
@@ -243,6 +245,14 @@ impl Response {
     /// Adds a trailer field.
     pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.trailers.add(name, value);
+        self
+    }
+
+    /// Gives a property a value from the arrival of this response on, as a native filter between the
+    /// plugins and the upstream would. Dynamic metadata have the path `metadata.filter_metadata`, then
+    /// their namespace and key.
+    pub fn property(mut self, path: &str, value: impl Into<PropertyValue>) -> Self {
+        self.properties.insert(path, value);
         self
     }
 

@@ -13,13 +13,18 @@ use crate::status::Status;
 pub(crate) struct Properties(BTreeMap<String, Vec<u8>>);
 
 impl Properties {
+    /// Adds all of the others, which take precedence.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     pub(crate) fn insert(&mut self, path: &str, value: impl Into<PropertyValue>) {
         self.0.insert(path.to_owned(), value.into().0);
     }
 }
 
-/// The bytes of a property, in Envoy's encoding: text as it is, numbers in eight little-endian
-/// bytes, booleans in one.
+/// The bytes of a property, in Envoy's encoding: text as it is, numbers (those of metadata are
+/// `f64`) in eight little-endian bytes, booleans in one.
 #[derive(Clone, Debug)]
 pub struct PropertyValue(Vec<u8>);
 
@@ -39,6 +44,7 @@ property_value! {
     Vec<u8>: value => value,
     i64: value => value.to_le_bytes().to_vec(),
     u64: value => value.to_le_bytes().to_vec(),
+    f64: value => value.to_le_bytes().to_vec(),
     bool: value => vec![u8::from(value)],
 }
 

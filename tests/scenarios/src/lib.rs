@@ -64,6 +64,13 @@ pub struct Scenario {
     pub story: fn(&mut dyn World),
 }
 
+/// The response header that [`Filter::Usage`] reads.
+pub const USAGE_HEADER: &str = "x-usage";
+/// The namespace of its dynamic metadata.
+pub const USAGE_NAMESPACE: &str = "io.envoy.ai_gateway";
+/// The key of its number.
+pub const USAGE_KEY: &str = "llm_total_token";
+
 /// A filter in a chain.
 #[derive(Clone, Debug)]
 pub enum Filter {
@@ -92,6 +99,10 @@ pub enum Filter {
     },
     /// A foreign filter that answers every request with 403.
     DenyAll,
+    /// A foreign filter that, as Envoy AI Gateway does, stores the number of tokens that a response used in the dynamic
+    /// metadata, under [`USAGE_NAMESPACE`] and [`USAGE_KEY`]: the number in the response header [`USAGE_HEADER`]. It is
+    /// the last filter.
+    Usage,
     /// `claims-filter`, a stand-in for jwt-auth: it passes the object in `authorization: Bearer <JSON object>` on as
     /// the verified claims.
     Claims,

@@ -10,6 +10,7 @@ use crate::jose::{KeySet, Skipped};
 use crate::remote::Source;
 use crate::revocation::Revoked;
 use portcullis_core::config::{Mode, Name, OnError};
+use portcullis_core::key::Needs;
 use portcullis_core::time::Nanos;
 
 /// The compiled policy.
@@ -190,9 +191,11 @@ impl JwtAuth {
         self.mode != Mode::Off
     }
 
-    /// Whether a decision may depend on the name of the route.
-    pub fn needs_route(&self) -> bool {
-        self.rules.iter().any(CompiledRule::needs_route)
+    /// The parts of a request that a decision depends on, besides its headers.
+    pub fn needs(&self) -> Needs {
+        let conditions = self.rules.iter().map(|rule| rule.condition.as_ref());
+        let needs = conditions.map(|condition| Needs::of(condition, &[]));
+        needs.fold(Needs::default(), Needs::and)
     }
 
     /// The names and modes of all rules that are not off; [`RuleId::index`] is the position.

@@ -7,7 +7,7 @@ use super::scope::{Expected, Scope, at_least_one};
 use super::step_up::StepUp;
 use crate::jose::Object;
 use portcullis_core::config::{Mode, Name, Text, at_member};
-use portcullis_core::matcher::Match;
+use portcullis_core::matcher::{Match, without_claims};
 use portcullis_core::time::UnixSeconds;
 
 /// A rule of the configuration.
@@ -125,7 +125,8 @@ struct Fields {
     /// Unique name of the rule, used in metrics.
     name: Name,
     /// Requests to which the rule applies. Default: all.
-    #[serde(rename = "match")]
+    #[serde(rename = "match", default, deserialize_with = "without_claims")]
+    #[cfg_attr(feature = "schema", schemars(extend("not" = {"required": ["claims"]})))]
     condition: Option<Match>,
     /// Tokens that a request needs.
     require: Require,

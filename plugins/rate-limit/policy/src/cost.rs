@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::rate::Amount;
 use portcullis_core::config::{HeaderName, at_member};
-use portcullis_core::headers::HeaderMap;
+use portcullis_core::headers::{HeaderMap, whole_number};
 
 /// The cost of a request: a constant, or the value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl CostHeader {
     /// The largest of all lines. A line that is not a number stands for the default.
     fn cost(&self, request: &HeaderMap) -> u32 {
         let lines = request.values(self.name.as_str());
-        let costs = lines.map(|line| number(line).unwrap_or(self.default.get()));
+        let costs = lines.map(|line| whole_number(line).unwrap_or(self.default.get()));
         costs
             .max()
             .unwrap_or(self.default.get())
@@ -89,7 +89,7 @@ fn one() -> Amount {
     Amount::ONE
 }
 
-fn no_maximum() -> Amount {
+pub(super) fn no_maximum() -> Amount {
     Amount::MAX
 }
 
@@ -151,39 +151,4 @@ impl schemars::JsonSchema for Cost {
         let header = generator.subschema_for::<CostHeader>();
         schemars::json_schema!({"oneOf": [amount, header]})
     }
-}
-
-/// A response header with the actual cost of the request. The difference from the reserved cost is charged or
-/// refunded.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub(super) struct ChargeResponse {
-    /// Name of the response header. Its value is a whole number; without one, the reserved cost stands. The
-    /// largest of several values applies.
-    header: HeaderName,
-    /// Highest cost that a response can report: greater values count as this one. Default: 1000000000.
-    #[serde(default = "no_maximum")]
-    max: Amount,
-}
-
-impl ChargeResponse {
-    /// The cost that the response reports.
-    pub(super) fn actual(&self, response: &HeaderMap) -> Option<u32> {
-        let lines = response.values(self.header.as_str());
-        let actual = lines.filter_map(number).max()?;
-        Some(actual.min(self.max.get()))
-    }
-}
-
-/// The whole number in a header line; a number above 32 bits becomes `u32::MAX`.
-pub(super) fn number(line: &[u8]) -> Option<u32> {
-    let digits = line.trim_ascii();
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(digits.iter().fold(0_u32, |number, digit| {
-        let digit = u32::from(digit - b'0');
-        number.saturating_mul(10).saturating_add(digit)
-    }))
 }

@@ -2,7 +2,7 @@
 //!
 //! The [module](super) describes the order of the steps and the reasons for it.
 
-use super::limiter::{Action, LimitEvents, Operation, OperationResult, Quota};
+use super::limiter::{Action, LimitEvents, Limiter, Operation, OperationResult, Quota};
 use super::{LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
 use portcullis_core::evaluation::{self, Checks, Evaluate};
@@ -12,7 +12,7 @@ use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
 /// Retry-After when the count is unavailable.
-const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
+pub(super) const WAIT_WHEN_UNAVAILABLE: Nanos = Nanos::SECOND;
 
 /// The result of a request. The default is a request that the plugin never saw.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ impl Evaluation {
 pub struct Check {
     pub(super) limit: LimitId,
     pub(super) decision: Decision,
+    /// The number of requests in the limit's period, for this request.
+    pub(super) requests: u32,
     /// The time until the request would be admitted.
     pub(super) wait: Nanos,
     /// `None` if the table could not be read.
@@ -198,9 +200,11 @@ impl RateLimit {
         if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
             return None;
         }
+        let requests = limit.rate.requests.of(request);
         let check = |decision, wait| Check {
             limit: id,
             decision,
+            requests,
             wait,
             quota: None,
             reservation: None,
@@ -215,7 +219,7 @@ impl RateLimit {
             Key::None => return None,
             Key::Required => return Some(permanent(Reason::MissingKey)),
         };
-        let Some(limiter) = &limit.limiter else {
+        let Some(limiter) = limit.limiter(requests) else {
             return Some(permanent(Reason::RateLimited));
         };
         let cost = limit.cost.of(request.subject.headers());
@@ -224,7 +228,8 @@ impl RateLimit {
             true => (Action::Inspect, 0),
             false => (action, cost),
         };
-        let result = self.apply(id, action, key, cost, now, store);
+        let operation = self.operation(action, key, cost, now);
+        let result = apply(&limiter, id, operation, key.block(compiled.blocks), store);
         let result = match (result, self.on_error) {
             (Ok(result), _) => result,
             (Err(GaveUp), _) if is_too_large => {
@@ -264,31 +269,46 @@ impl RateLimit {
             return;
         };
         let refund = Action::Refund { spent_at: now };
-        if let Ok(result) = self.apply(check.limit, refund, key, cost, now, store) {
+        let reservation = Reservation { key, cost };
+        if let Ok(result) = self.adjust(check, refund, reservation, now, store) {
             check.quota = Some(result.quota);
         }
     }
 
-    /// Applies an operation to a key of a limit.
-    pub(super) fn apply<S: Store>(
+    /// Charges or refunds a cost to the key of a check, at the rate of its request.
+    pub(super) fn adjust<S: Store>(
         &self,
-        id: LimitId,
+        check: &Check,
         action: Action,
-        key: KeyHash,
-        cost: u32,
+        Reservation { key, cost }: Reservation,
         now: Nanos,
         store: &mut S,
     ) -> Result<OperationResult, GaveUp> {
-        let compiled = self.get(id).ok_or(GaveUp)?;
-        let limiter = compiled.limit.limiter.as_ref().ok_or(GaveUp)?;
-        let operation = Operation {
+        let compiled = self.get(check.limit).ok_or(GaveUp)?;
+        let limiter = compiled.limit.limiter(check.requests).ok_or(GaveUp)?;
+        let operation = self.operation(action, key, cost, now);
+        let block = key.block(compiled.blocks);
+        apply(&limiter, check.limit, operation, block, store)
+    }
+
+    fn operation(&self, action: Action, key: KeyHash, cost: u32, now: Nanos) -> Operation {
+        Operation {
             action,
             cost,
             now,
             tag: key.tag(),
             when_full: self.when_full,
-        };
-        let block = key.block(compiled.blocks);
-        store.update(id.index(), block, |block| limiter.apply(operation, block))
+        }
     }
+}
+
+/// Applies an operation to a block of a limit's table.
+fn apply<S: Store>(
+    limiter: &Limiter,
+    id: LimitId,
+    operation: Operation,
+    block: u32,
+    store: &mut S,
+) -> Result<OperationResult, GaveUp> {
+    store.update(id.index(), block, |block| limiter.apply(operation, block))
 }

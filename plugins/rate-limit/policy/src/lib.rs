@@ -21,6 +21,11 @@
 //! | `sliding_window` | counts of the current and the previous window, of which the latter fades out | current + previous × rest / per + *c* ≤ requests | requests × (1 + *t* / per) |
 //! | `fixed_window` | count of the current window | count + *c* ≤ requests | requests for each window that it touches |
 //!
+//! # Rates of requests
+//!
+//! The number of requests of a rate can come from the request, so two requests of one key can have different rates.
+//! `requests.rs` shows why a state has a meaning under every rate, and why nobody gains a burst by a change.
+//!
 //! # Several limits
 //!
 //! A request passes if every enforcing limit admits it. A denied request consumes nothing in any limit. No store
@@ -51,13 +56,22 @@
 //!   if it comes from a header, the request is denied for that reason.
 //! - `charge_response` charges or refunds the difference between the cost in the response and the reservation. A
 //!   charge beyond the remaining capacity becomes a **debt**: the key is denied until it has recovered. This
-//!   happens once, with the first response headers. The reservation stands if no response headers arrive (the
-//!   client has disconnected, the upstream did not answer) or the header is missing.
+//!   happens once, with the part of the response that has the cost: headers, trailers, or the dynamic metadata at the
+//!   end of the stream (`charge.rs`). The reservation stands if that part does not arrive (the client has disconnected,
+//!   the upstream did not answer, the response breaks off) or does not have the cost. A reply of Envoy or of another
+//!   filter is a response.
+//! - With `statuses`, responses with other statuses cost nothing: their reservation is refunded. Until the response
+//!   arrives the reservation counts, so requests that are under way together cannot exceed the limit either.
 //!
 //! # Permanent denials
 //!
 //! A rate of 0 denies everything, and `missing: deny` denies requests without a part of the key. Waiting does not
 //! help there, nor with a cost that can never pass; the reply's `Retry-After` is then the period of the rate.
+//!
+//! # Jitter
+//!
+//! `Retry-After` can have jitter (`jitter.rs`). The policy stays a function of its arguments: the host gives the random
+//! number.
 //!
 //! # When the table fails
 //!
@@ -74,19 +88,23 @@
 //!
 //! A hash of the limit's name, algorithm, rate, key and number of blocks identifies its table
 //! ([`Table::identity`]). A new configuration with the same values keeps the counts. Otherwise the limit starts
-//! with an empty table, because the old counts would mean something else.
+//! with an empty table, because the old counts would mean something else. If the number of requests comes from the
+//! request, its source counts, but not its default and its maximum: the state has a meaning under every number.
 
 mod algorithm;
+mod charge;
 mod config;
 mod cost;
 mod evaluate;
 pub mod fleet;
+mod jitter;
 mod limit;
 mod limiter;
 mod on_response;
 mod policy;
 mod rate;
 mod reply;
+mod requests;
 mod response_headers;
 #[cfg(test)]
 mod tests;
@@ -102,7 +120,9 @@ use bytes::Bytes;
 pub use config::Config;
 pub use evaluate::{Check, Decision, Evaluation, Reason};
 pub use limiter::LimitEvents;
+pub use on_response::ChargeEvents;
 
+use charge::{ChargeResponse, ResponsePart};
 use config::ResponseHeaders;
 use limit::Limit;
 use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
@@ -164,7 +184,7 @@ use response_headers::QuotaPolicy;
 ///
 /// let second = policy.on_request(&request, now + Nanos::SECOND, &mut store);
 /// assert!(second.is_denied());
-/// let reply = policy.reply(&second).ok_or("no reply")?;
+/// let reply = policy.reply(&second, 0).ok_or("no reply")?;
 /// assert_eq!(reply.status, 429);
 /// assert_eq!(reply.headers, [("retry-after".into(), "9".into())]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -183,6 +203,8 @@ pub struct RateLimit {
     needs_request: bool,
     needs_response: bool,
     reads_response: bool,
+    needs_trailers: bool,
+    needs_end: bool,
 }
 
 #[derive(Debug)]
@@ -238,23 +260,30 @@ impl RateLimit {
             needs_request: false,
             needs_response: false,
             reads_response: false,
+            needs_trailers: false,
+            needs_end: false,
         };
         let shows_limits = policy.mode == Mode::Enforce && !policy.response_headers.is_empty();
         let needs = policy.active().map(Limit::needs);
         let needs = needs.reduce(Needs::and);
-        let needs_response = policy
-            .active()
-            .any(|limit| shows_limits || limit.charge_response.is_some());
         policy.needs_request = needs.is_some();
         policy.needs = needs.unwrap_or_default();
-        policy.needs_response = needs_response;
-        policy.reads_response = policy
-            .limits
-            .iter()
-            .any(|compiled| compiled.limit.charge_response.is_some())
-            || policy
-                .response_headers
-                .contains(&ResponseHeaders::XRateLimit);
+        let charges = |part| {
+            let charges = policy
+                .active()
+                .filter_map(|limit| limit.charge_response.as_ref());
+            charges.map(ChargeResponse::part).any(|own| own == part)
+        };
+        let (in_trailers, at_end) = (charges(ResponsePart::Trailers), charges(ResponsePart::End));
+        // A response without a body has its trailers as headers.
+        let reads_headers = charges(ResponsePart::Headers) || in_trailers;
+        let shows_x = policy
+            .response_headers
+            .contains(&ResponseHeaders::XRateLimit);
+        policy.needs_response = (policy.needs_request && shows_limits) || reads_headers;
+        policy.reads_response = reads_headers || shows_x;
+        policy.needs_trailers = in_trailers;
+        policy.needs_end = at_end;
         policy
     }
 
@@ -286,6 +315,16 @@ impl RateLimit {
     /// Whether [`on_response`](Self::on_response) does anything.
     pub fn needs_response(&self) -> bool {
         self.needs_response
+    }
+
+    /// Whether [`on_trailers`](Self::on_trailers) does anything.
+    pub fn needs_trailers(&self) -> bool {
+        self.needs_trailers
+    }
+
+    /// Whether [`on_end`](Self::on_end) does anything.
+    pub fn needs_end(&self) -> bool {
+        self.needs_end
     }
 
     /// Whether [`on_response`](Self::on_response) reads the response's headers. Otherwise it only appends some.

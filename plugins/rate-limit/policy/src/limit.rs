@@ -1,11 +1,13 @@
 //! One limit.
 
+use std::borrow::Cow;
 use std::hash::Hash;
 
 use serde::Deserialize;
 
 use super::algorithm::{FixedWindow, Gcra, SlidingWindow};
-use super::cost::{ChargeResponse, Cost};
+use super::charge::ChargeResponse;
+use super::cost::Cost;
 use super::limiter::Limiter;
 use super::rate::{Amount, Rate};
 use portcullis_core::config::{Mode, Name, at_member};
@@ -30,8 +32,8 @@ pub(super) struct Limit {
     pub(super) rate: Rate,
     /// The burst, if it differs from the requests of the rate.
     pub(super) burst: Option<u32>,
-    /// `None` if the rate is 0, which denies everything.
-    pub(super) limiter: Option<Limiter>,
+    /// The limiter for the largest number of requests; `None` if that is 0, which denies everything.
+    largest: Option<Limiter>,
     algorithm: AlgorithmName,
     pub(super) cost: Cost,
     pub(super) charge_response: Option<ChargeResponse>,
@@ -45,12 +47,25 @@ impl Limit {
             headers: self.cost.needs_headers(),
             ..Needs::default()
         };
-        Needs::of(self.condition.as_ref(), &self.key).and(of_cost)
+        let of_rule = Needs::of(self.condition.as_ref(), &self.key);
+        of_rule.and(of_cost).and(self.rate.requests.needs())
+    }
+
+    /// The limiter for a number of requests that the rate has; `None` if it is 0, which denies the request.
+    pub(super) fn limiter(&self, requests: u32) -> Option<Cow<'_, Limiter>> {
+        let largest = self.largest.as_ref()?;
+        match (self.rate.requests.is_fixed(), requests) {
+            (true, _) => Some(Cow::Borrowed(largest)),
+            (false, 0) => None,
+            (false, _) => largest
+                .with_requests(requests, self.rate.per())
+                .map(Cow::Owned),
+        }
     }
 
     /// The number of blocks of its table; 0 if it needs none.
     pub(super) fn blocks(&self, max_keys: u32) -> u32 {
-        let is_idle = self.mode == Mode::Off || self.limiter.is_none();
+        let is_idle = self.mode == Mode::Off || self.largest.is_none();
         let is_one_key = self.key.iter().all(KeyPart::is_constant);
         match (is_idle, is_one_key) {
             (true, _) => 0,
@@ -62,7 +77,7 @@ impl Limit {
     /// The memory of that table when full.
     pub(super) fn memory(&self, max_keys: u32) -> MemoryUse {
         let blocks = self.blocks(max_keys);
-        let limiter = self.limiter.as_ref();
+        let limiter = self.largest.as_ref();
         limiter.map_or_else(MemoryUse::default, |limiter| limiter.memory(blocks))
     }
 
@@ -70,7 +85,8 @@ impl Limit {
     /// other's states. It leaves out the fields that only concern single requests (`match`, `cost`, `missing`,
     /// `mode`), and `burst`, which the state of GCRA does not depend on.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
-        fingerprint((&self.name, self.algorithm, self.rate, &self.key, blocks))
+        let rate = self.rate.identity();
+        fingerprint((&self.name, self.algorithm, rate, &self.key, blocks))
     }
 }
 
@@ -104,8 +120,8 @@ struct LimitFields {
     key: Vec<KeyPart>,
     /// Number of requests per period.
     rate: Rate,
-    /// Number of requests that may arrive at once, at least 1; only with `gcra`. Default: the `requests` of the
-    /// rate.
+    /// Number of requests that may arrive at once, at least 1; only with `gcra` and a constant rate. Default: the
+    /// `requests` of the rate.
     burst: Option<Amount>,
     /// Algorithm. Default: `gcra`.
     #[serde(default)]
@@ -113,7 +129,7 @@ struct LimitFields {
     /// Units that one request consumes. Default: 1.
     #[serde(default)]
     cost: Cost,
-    /// Response header with the actual cost of the request. Default: none.
+    /// Actual cost of the request, as its response shows it. Default: the reserved cost.
     charge_response: Option<ChargeResponse>,
     /// Treatment of requests that lack a part of the key. Default: `share`.
     #[serde(default)]
@@ -126,9 +142,16 @@ struct LimitFields {
 impl LimitFields {
     fn limiter(&self) -> Result<Option<Limiter>, String> {
         let Self { rate, burst, .. } = self;
-        let (requests, per) = (rate.requests.get(), rate.per());
+        let most = rate.requests.most();
+        let (requests, per) = (most.get(), rate.per());
         let gcra = self.algorithm == AlgorithmName::Gcra;
         match burst.map(Amount::get) {
+            Some(burst) if !rate.requests.is_fixed() => {
+                let message = format!(
+                    "found {burst}; only a constant number of \"requests\" has a burst of its own"
+                );
+                return Err(at_member("burst", message));
+            }
             Some(_) if !gcra => {
                 let message = "found a burst; only the algorithm \"gcra\" has one";
                 return Err(at_member("burst", message));
@@ -150,7 +173,7 @@ impl LimitFields {
         }
         Ok(Some(match self.algorithm {
             AlgorithmName::Gcra => {
-                let burst = burst.unwrap_or(rate.requests);
+                let burst = burst.unwrap_or(most);
                 let gcra = Gcra::new(requests, per, burst.get()).ok_or_else(|| {
                     let message = format!(
                         "found {burst} at {rate}; expected a burst that recovers within ten years"
@@ -185,12 +208,12 @@ impl TryFrom<LimitFields> for Limit {
             condition: fields.condition,
             key: fields.key,
             missing: fields.missing,
-            rate: fields.rate,
             burst: fields
                 .burst
-                .filter(|burst| *burst != fields.rate.requests)
+                .filter(|burst| *burst != fields.rate.requests.most())
                 .map(Amount::get),
-            limiter,
+            rate: fields.rate,
+            largest: limiter,
             algorithm: fields.algorithm,
             cost: fields.cost,
             charge_response: fields.charge_response,

@@ -22,6 +22,16 @@ impl Limiter {
         }
     }
 
+    /// The same algorithm for another number of requests, at least 1, in the same period; the burst of GCRA is that
+    /// number. `None` if a burst would take more than ten years to recover.
+    pub(super) fn with_requests(&self, requests: u32, per: Nanos) -> Option<Self> {
+        Some(match self {
+            Self::Gcra(_) => Self::Gcra(Gcra::new(requests, per, requests)?),
+            Self::SlidingWindow(_) => Self::SlidingWindow(SlidingWindow::new(requests, per)),
+            Self::FixedWindow(_) => Self::FixedWindow(FixedWindow::new(requests, per)),
+        })
+    }
+
     /// The memory of a full table with this number of blocks.
     pub(super) fn memory(&self, blocks: u32) -> MemoryUse {
         match self {
@@ -95,7 +105,7 @@ pub(super) struct Quota {
 pub struct LimitEvents {
     /// The effects that operations have on any table.
     pub table: TableEvents,
-    /// The usage of the evicted key that is forgiven, in requests.
+    /// The usage of the evicted key that is forgiven, in requests at the rate of the request that evicts it.
     pub forgiven: u32,
 }
 

@@ -1,35 +1,93 @@
-//! The cost that a response reports, and the headers that it gets.
+//! The cost that a response shows, and the headers that it gets.
 
-use super::evaluate::Evaluation;
+use super::charge::{ChargeResponse, MetadataKey};
+use super::evaluate::{Evaluation, Reservation};
 use super::limiter::{Action, LimitEvents};
 use super::{LimitId, RateLimit};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::time::Nanos;
 use portcullis_table::Store;
 
+/// The effects of charges and refunds on the tables of limits, for metrics.
+pub type ChargeEvents = Vec<(LimitId, LimitEvents)>;
+
 impl RateLimit {
-    /// Charges or refunds the difference between the cost that the response reports and the cost that was
-    /// reserved, and adds the response headers.
+    /// Charges or refunds the difference between the cost in the response's headers and the cost that was reserved,
+    /// and adds the response headers.
     ///
-    /// Returns the effects on the tables, for metrics. If a store gives up, the reservation stands.
+    /// If a store gives up, the reservation stands.
     pub fn on_response<S: Store>(
         &self,
         evaluation: &mut Evaluation,
         response: &mut HeaderMap,
         now: Nanos,
         store: &mut S,
-    ) -> Vec<(LimitId, LimitEvents)> {
+    ) -> ChargeEvents {
         if evaluation.is_denied {
             // The response is the plugin's own reply.
             return Vec::new();
         }
+        let events = self.charge(evaluation, now, store, |charge, reserved| {
+            let is_decided = charge.is_decided_by(response);
+            is_decided.then(|| charge.in_headers(response, reserved))
+        });
+        self.add_headers(evaluation, response);
+        events
+    }
+
+    /// The same for the response's trailers, which get no headers.
+    pub fn on_trailers<S: Store>(
+        &self,
+        evaluation: &mut Evaluation,
+        trailers: &HeaderMap,
+        now: Nanos,
+        store: &mut S,
+    ) -> ChargeEvents {
+        self.charge(evaluation, now, store, |charge, reserved| match charge {
+            ChargeResponse::Trailer(..) => Some(charge.in_headers(trailers, reserved)),
+            _ => None,
+        })
+    }
+
+    /// The same for the dynamic metadata at the end of the stream. `metadata` reads a number by namespace and key.
+    pub fn on_end<S: Store>(
+        &self,
+        evaluation: &mut Evaluation,
+        metadata: impl Fn(&str, &str) -> Option<f64>,
+        now: Nanos,
+        store: &mut S,
+    ) -> ChargeEvents {
+        self.charge(evaluation, now, store, |charge, _| match charge {
+            ChargeResponse::Metadata(MetadataKey { namespace, key }, _) => {
+                let number = metadata(namespace.as_str(), key.as_str());
+                Some(number.and_then(|number| charge.in_metadata(number)))
+            }
+            _ => None,
+        })
+    }
+
+    /// Charges or refunds each reservation about which `actual` decides. It returns `None` if a later part of the
+    /// response decides, and `Some(None)` if the reservation stands.
+    fn charge<S: Store>(
+        &self,
+        evaluation: &mut Evaluation,
+        now: Nanos,
+        store: &mut S,
+        actual: impl Fn(&ChargeResponse, u32) -> Option<Option<u32>>,
+    ) -> ChargeEvents {
         let mut events = Vec::new();
         for check in &mut evaluation.checks {
-            let actual = self.get(check.limit).and_then(|compiled| {
-                let charge = compiled.limit.charge_response.as_ref()?;
-                charge.actual(response)
-            });
-            let (Some(actual), Some(reserved)) = (actual, check.reservation.take()) else {
+            let charge = self
+                .get(check.limit)
+                .and_then(|compiled| compiled.limit.charge_response.as_ref());
+            let (Some(charge), Some(reserved)) = (charge, check.reservation) else {
+                continue;
+            };
+            let Some(actual) = actual(charge, reserved.cost) else {
+                continue;
+            };
+            check.reservation = None;
+            let Some(actual) = actual else {
                 continue;
             };
             let action = match actual > reserved.cost {
@@ -38,14 +96,15 @@ impl RateLimit {
                     spent_at: evaluation.evaluated_at,
                 },
             };
-            let difference = actual.abs_diff(reserved.cost);
-            let result = self.apply(check.limit, action, reserved.key, difference, now, store);
-            if let Ok(result) = result {
+            let difference = Reservation {
+                cost: actual.abs_diff(reserved.cost),
+                ..reserved
+            };
+            if let Ok(result) = self.adjust(check, action, difference, now, store) {
                 check.quota = Some(result.quota);
                 events.push((check.limit, result.events));
             }
         }
-        self.add_headers(evaluation, response);
         events
     }
 }

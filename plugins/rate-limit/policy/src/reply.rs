@@ -5,10 +5,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::RateLimit;
-use super::evaluate::{Decision, Evaluation, Reason};
+use super::evaluate::{Decision, Evaluation, Reason, WAIT_WHEN_UNAVAILABLE};
+use super::jitter::Jitter;
 use portcullis_core::config::{Mode, Name, OnError, at_member};
 use portcullis_core::label::ByLabel;
 use portcullis_core::reply::{ErrorStatus, Reply, ReplyHeaders};
+use portcullis_core::time::Nanos;
 
 /// The gRPC status of a request that is over a limit.
 const RESOURCE_EXHAUSTED: u32 = 8;
@@ -23,16 +25,23 @@ const RETRY_AFTER: Bytes = Bytes::from_static(b"retry-after");
 
 impl RateLimit {
     /// The reply to a request that no limit could check, because the proxy refused to provide or change something;
-    /// `None` if the request passes: `on_error` is `allow`, or no limit is enforced.
-    pub fn on_error(&self) -> Option<Reply> {
+    /// `None` if the request passes: `on_error` is `allow`, or no limit is enforced. `random` is as for
+    /// [`reply`](Self::reply).
+    pub fn on_error(&self, random: u64) -> Option<Reply> {
         let is_enforced =
             self.mode == Mode::Enforce && self.active().any(|limit| limit.mode == Mode::Enforce);
         let is_denied = is_enforced && self.on_error == OnError::Deny;
-        is_denied.then(|| self.reply.unavailable(UNAVAILABLE_DETAILS))
+        is_denied.then(|| self.reply.unavailable(UNAVAILABLE_DETAILS, random))
     }
 
-    /// The reply to a denied request; `None` if it is not denied.
-    pub fn reply(&self, evaluation: &Evaluation) -> Option<Reply> {
+    /// Whether replies depend on a random number.
+    pub fn needs_random(&self) -> bool {
+        self.reply.jitter.is_some()
+    }
+
+    /// The reply to a denied request; `None` if it is not denied. `random` is any number, evenly distributed; it
+    /// spreads out the clients that return.
+    pub fn reply(&self, evaluation: &Evaluation, random: u64) -> Option<Reply> {
         let denials = || {
             let checks = evaluation.checks.iter();
             checks.filter_map(|check| match check.decision {
@@ -49,11 +58,11 @@ impl RateLimit {
             true => {
                 let limits = over_limit().filter_map(|(_, check)| self.get(check.limit));
                 let names = limits.map(|compiled| compiled.limit.name.as_str());
-                let wait = wait.ceil_secs().max(1);
+                let wait = self.reply.retry_after(wait, random);
                 self.reply
                     .over_limit(details.of_reason(reason), names, wait)
             }
-            false => self.reply.unavailable(details.of_reason(reason)),
+            false => self.reply.unavailable(details.of_reason(reason), random),
         };
         reply.headers.extend(self.reply_headers(evaluation));
         Some(reply)
@@ -95,6 +104,7 @@ pub(super) struct ReplyTemplate {
     status: u16,
     headers: ReplyHeaders,
     body: Body,
+    jitter: Option<Jitter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +126,9 @@ struct ReplyFields {
     headers: ReplyHeaders,
     /// Format of the body. Default: `text`.
     format: Format,
+    /// Longest time to add to `Retry-After` at random: a duration from `1s` to `1d`, or percent of the time, from 1 to
+    /// 100. Default: none.
+    retry_after_jitter: Option<Jitter>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -137,6 +150,7 @@ impl Default for ReplyTemplate {
             status: ErrorStatus::<429>::default().get(),
             headers: ReplyHeaders::default(),
             body: Body::Text(Bytes::from_static(b"Too many requests\n")),
+            jitter: None,
         }
     }
 }
@@ -164,11 +178,19 @@ impl TryFrom<ReplyFields> for ReplyTemplate {
             status: fields.status.get(),
             headers: fields.headers,
             body,
+            jitter: fields.retry_after_jitter,
         })
     }
 }
 
 impl ReplyTemplate {
+    /// The seconds after which a client may return, if its request could be admitted after `wait`.
+    fn retry_after(&self, wait: Nanos, random: u64) -> u64 {
+        let seconds = wait.ceil_secs().max(1);
+        let jitter = |jitter: Jitter| jitter.applied_to(seconds, random);
+        self.jitter.map_or(seconds, jitter)
+    }
+
     /// The reply to a request that violates these limits. `retry_after` is in seconds.
     pub(super) fn over_limit<'a>(
         &self,
@@ -195,7 +217,7 @@ impl ReplyTemplate {
     }
 
     /// The reply to a request that could not be counted.
-    pub(super) fn unavailable(&self, details: Bytes) -> Reply {
+    fn unavailable(&self, details: Bytes, random: u64) -> Reply {
         let status = 503;
         let (content_type, body) = match &self.body {
             Body::Text(_) => (None, Bytes::from_static(b"Rate limiting unavailable\n")),
@@ -208,7 +230,10 @@ impl ReplyTemplate {
             status,
             grpc_status: Some(UNAVAILABLE),
             details,
-            headers: self.headers(content_type, 1),
+            headers: self.headers(
+                content_type,
+                self.retry_after(WAIT_WHEN_UNAVAILABLE, random),
+            ),
             body,
         }
     }

@@ -4,20 +4,20 @@
 //! limit that denied the request (of several, the one with the longest wait), then the limit with the smallest
 //! share remaining.
 
-use std::fmt::{Display, Write as _};
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::config::ResponseHeaders;
-use super::cost::number;
 use super::evaluate::Evaluation;
 use super::limit::Limit;
 use super::limiter::Quota;
 use super::{Compiled, RateLimit};
 use portcullis_core::config::Mode;
-use portcullis_core::headers::HeaderMap;
+use portcullis_core::headers::{HeaderMap, whole_number};
 use portcullis_core::time::Nanos;
 
 const RATELIMIT_POLICY: Bytes = Bytes::from_static(b"ratelimit-policy");
@@ -29,10 +29,17 @@ const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 /// The part of a limit's headers that does not depend on its state.
 #[derive(Clone, Debug)]
 pub(super) struct QuotaPolicy {
-    /// An item of `RateLimit-Policy`.
-    item: Bytes,
     /// The beginning of an item of `RateLimit`, up to the number that remains.
     remaining: String,
+    /// `None` if requests bring the number of requests.
+    fixed: Option<PolicyItems>,
+}
+
+/// The items for a limit with a number of requests.
+#[derive(Clone, Debug)]
+struct PolicyItems {
+    /// An item of `RateLimit-Policy`.
+    item: Bytes,
     /// An item of `X-RateLimit-Limit`.
     x_item: String,
     /// The number of requests in both.
@@ -41,9 +48,21 @@ pub(super) struct QuotaPolicy {
 
 impl QuotaPolicy {
     pub(super) fn of(limit: &Limit) -> Self {
+        let requests = &limit.rate.requests;
+        Self {
+            // The alphabet of names needs no escapes in a String of structured fields.
+            remaining: format!("\"{}\";r=", limit.name),
+            fixed: requests
+                .is_fixed()
+                .then(|| PolicyItems::of(limit, requests.most().get())),
+        }
+    }
+}
+
+impl PolicyItems {
+    fn of(limit: &Limit, requests: u32) -> Self {
         let name = &limit.name;
-        let (requests, seconds) = limit.rate.in_seconds();
-        // The alphabet of names needs no escapes in a String of structured fields.
+        let (requests, seconds) = limit.rate.in_seconds(requests);
         let mut item = format!("\"{name}\";q={requests};w={seconds}");
         if let Some(burst) = limit.burst {
             // Writing to a String does not fail.
@@ -51,7 +70,6 @@ impl QuotaPolicy {
         }
         Self {
             item: item.into(),
-            remaining: format!("\"{name}\";r="),
             x_item: format!("{requests};w={seconds};name=\"{name}\""),
             requests,
         }
@@ -123,9 +141,13 @@ impl RateLimit {
             let Some(compiled) = enforcing else {
                 continue;
             };
-            shown.limits.push(compiled);
+            let limit = ShownLimit {
+                compiled,
+                requests: check.requests,
+            };
+            shown.limits.push(limit);
             if let Some(quota) = check.quota {
-                shown.left.push((compiled, quota, check.wait));
+                shown.left.push((limit, quota, check.wait));
             }
         }
         shown.sort();
@@ -140,9 +162,25 @@ const FEW: usize = 2;
 #[derive(Default)]
 struct ShownLimits<'a> {
     /// In the order of the configuration.
-    limits: SmallVec<[&'a Compiled; FEW]>,
+    limits: SmallVec<[ShownLimit<'a>; FEW]>,
     /// The limits whose quota is known, each with the wait of a request that it denied, the tightest first.
-    left: SmallVec<[(&'a Compiled, Quota, Nanos); FEW]>,
+    left: SmallVec<[(ShownLimit<'a>, Quota, Nanos); FEW]>,
+}
+
+/// A limit, and the number of requests in its period for this request.
+#[derive(Clone, Copy)]
+struct ShownLimit<'a> {
+    compiled: &'a Compiled,
+    requests: u32,
+}
+
+impl<'a> ShownLimit<'a> {
+    fn items(self) -> Cow<'a, PolicyItems> {
+        match &self.compiled.quota_policy.fixed {
+            Some(items) => Cow::Borrowed(items),
+            None => Cow::Owned(PolicyItems::of(&self.compiled.limit, self.requests)),
+        }
+    }
 }
 
 impl ShownLimits<'_> {
@@ -158,10 +196,16 @@ impl ShownLimits<'_> {
     /// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
     fn policies(&self) -> Bytes {
         match self.limits.as_slice() {
-            [limit] => limit.quota_policy.item.clone(),
+            [limit] => limit.items().item.clone(),
             limits => {
-                let items = limits.iter().map(|limit| &limit.quota_policy.item);
-                join(items.map(|item| String::from_utf8_lossy(item))).into()
+                let mut list = Vec::new();
+                for limit in limits {
+                    if !list.is_empty() {
+                        list.extend_from_slice(b", ");
+                    }
+                    list.extend_from_slice(&limit.items().item);
+                }
+                list.into()
             }
         }
     }
@@ -189,7 +233,7 @@ impl ShownLimits<'_> {
             if position > 0 {
                 list.write_all(b", ")?;
             }
-            list.write_all(limit.quota_policy.remaining.as_bytes())?;
+            list.write_all(limit.compiled.quota_policy.remaining.as_bytes())?;
             list.write_all(number.format(quota.remaining).as_bytes())?;
             if quota.reset_after > Nanos::ZERO {
                 list.write_all(b";t=")?;
@@ -202,10 +246,13 @@ impl ShownLimits<'_> {
     /// The three headers that Envoy calls `DRAFT_VERSION_03`.
     fn x_ratelimit(&self) -> Option<XRateLimit> {
         let (tightest, quota, _) = self.left.first()?;
-        let tightest = tightest.quota_policy.requests.to_string();
-        let policies = self.limits.iter().map(|limit| &limit.quota_policy.x_item);
+        let mut limit = tightest.items().requests.to_string();
+        for policy in &self.limits {
+            limit.push_str(", ");
+            limit.push_str(&policy.items().x_item);
+        }
         Some(XRateLimit {
-            limit: join(std::iter::once(&tightest).chain(policies)),
+            limit,
             remaining: quota.remaining,
             reset: quota.reset_after.ceil_secs(),
         })
@@ -223,7 +270,7 @@ impl XRateLimit {
     fn is_tighter_than(&self, response: &HeaderMap) -> bool {
         let names = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
         let mut lines = response.values(X_RATELIMIT_REMAINING);
-        match (lines.next().map(number), lines.next()) {
+        match (lines.next().map(whole_number), lines.next()) {
             (None, _) => !names.iter().any(|name| response.contains(name)),
             (Some(theirs), None) => theirs.is_some_and(|theirs| theirs > self.remaining),
             (Some(_), Some(_)) => false,
@@ -242,14 +289,4 @@ impl XRateLimit {
 
 fn header(name: &'static str, value: String) -> (Bytes, Bytes) {
     (Bytes::from_static(name.as_bytes()), value.into())
-}
-
-fn join(items: impl Iterator<Item = impl Display>) -> String {
-    let mut list = String::new();
-    for item in items {
-        let separator = if list.is_empty() { "" } else { ", " };
-        // Writing to a String does not fail.
-        let _ = write!(list, "{separator}{item}");
-    }
-    list
 }

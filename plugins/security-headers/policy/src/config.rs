@@ -7,7 +7,7 @@ use super::{
     ReportingEndpoints,
 };
 use portcullis_core::config::{Mode, Name, NamedList, OnError};
-use portcullis_core::matcher::Match;
+use portcullis_core::matcher::{Match, without_claims};
 
 /// Configuration of the security-headers plugin.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -62,7 +62,8 @@ pub struct Rule {
     #[serde(deserialize_with = "not_reserved")]
     pub(super) name: Name,
     /// Requests that the rule applies to. Default: all.
-    #[serde(rename = "match", default)]
+    #[serde(rename = "match", default, deserialize_with = "without_claims")]
+    #[cfg_attr(feature = "schema", schemars(extend("not" = {"required": ["claims"]})))]
     pub(super) condition: Match,
     /// As at the top level.
     mode: Option<Mode>,

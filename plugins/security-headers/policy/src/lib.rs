@@ -154,6 +154,7 @@ pub use selection::{RuleId, Selection};
 use plan::Plan;
 use portcullis_core::config::{Mode, Name, OnError};
 use portcullis_core::headers::HeaderMap;
+use portcullis_core::key::Needs;
 use portcullis_core::matcher::{FirstMatch, Match, Subject};
 use portcullis_core::reply::Reply;
 use strictest::HeaderLines;
@@ -271,9 +272,13 @@ impl SecurityHeaders {
         !self.rules.is_empty() || self.uses_nonces || self.unmatched.checks_site()
     }
 
-    /// Whether any rule reads the route name.
-    pub fn needs_route(&self) -> bool {
-        self.rules.iter().any(|rule| rule.condition.needs_route())
+    /// The parts of a request that the choice of a rule depends on, besides its headers.
+    pub fn needs(&self) -> Needs {
+        let needs = self
+            .rules
+            .iter()
+            .map(|rule| Needs::of(Some(&rule.condition), &[]));
+        needs.fold(Needs::default(), Needs::and)
     }
 
     /// The rules that certainly or possibly fit the request.

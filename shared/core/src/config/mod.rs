@@ -27,6 +27,7 @@ mod header;
 mod name;
 mod named_list;
 mod reader;
+mod statuses;
 mod tables;
 mod text;
 
@@ -39,6 +40,7 @@ pub use header::FRAMING;
 pub use header::{HeaderName, HeaderValue, is_framing};
 pub use name::Name;
 pub use named_list::NamedList;
+pub use statuses::Statuses;
 pub use tables::HasTables;
 pub use text::Text;
 

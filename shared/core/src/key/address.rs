@@ -66,7 +66,7 @@ pub(super) enum Network<'a> {
 impl<'a> Network<'a> {
     /// The network of an address in the form that Envoy uses.
     pub(super) fn of(address: &'a [u8], prefixes: Prefixes) -> Self {
-        match parse(address).map(|address| address.to_canonical()) {
+        match parse(address) {
             Some(IpAddr::V4(address)) => {
                 let mask = u32::MAX << (32 - u32::from(prefixes.v4.0));
                 Self::V4((address.to_bits() & mask).to_be_bytes())
@@ -109,13 +109,15 @@ impl fmt::Display for Network<'_> {
     }
 }
 
-fn parse(address: &[u8]) -> Option<IpAddr> {
+/// The address in the form that Envoy uses; `None` for any other text. An IPv4 address in IPv6 form is an IPv4 address.
+pub(crate) fn parse(address: &[u8]) -> Option<IpAddr> {
     if let Some(address) = parse_v4(address) {
         return Some(address.into());
     }
     let address = std::str::from_utf8(address).ok()?;
     let with_port = address.parse().map(|address: SocketAddr| address.ip());
-    with_port.or_else(|_| address.parse()).ok()
+    let address = with_port.or_else(|_| address.parse()).ok()?;
+    Some(address.to_canonical())
 }
 
 /// Parses `192.0.2.1:51000`, the form of most addresses, in half of the instructions that std needs to try every

@@ -18,19 +18,83 @@
 //! claims with different keys. Equal numbers have one key: `1.0` has that of `1`. Null, arrays and objects are not
 //! values, and invalid JSON contains none: the part is missing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny};
 
+use crate::headers;
+
 /// The filter state in which jwt-auth passes verified claims to other plugins.
 pub(super) const PROPERTY: &str = "portcullis.jwt.claims";
 
-/// The value of the claim at this path.
+/// The value of the claim at this path, as a key has it.
 pub(super) fn value(claims: &[u8], path: &str) -> Option<String> {
+    read(claims, path, &|scalar| scalar.text().into_owned())
+}
+
+/// The whole number that the claim at this path is: a number, or a text of digits. A number above 32 bits becomes
+/// `u32::MAX`.
+pub fn whole_number(claims: &[u8], path: &str) -> Option<u32> {
+    read(claims, path, &|scalar| scalar.whole_number()).flatten()
+}
+
+/// Whether the text of the claim at this path passes a test; `None` if the claim is missing. A number or a boolean has the
+/// text that JSON writes. Unlike in keys, a text that looks like one of these is no different.
+pub(crate) fn test(claims: &[u8], path: &str, test: impl Fn(&str) -> bool) -> Option<bool> {
+    read(claims, path, &|scalar| match scalar {
+        Scalar::Text(text) => test(text),
+        other => test(&other.text()),
+    })
+}
+
+/// Reads the claim at this path; `None` if it is missing.
+fn read<T>(claims: &[u8], path: &str, read: &impl Fn(Scalar<'_>) -> T) -> Option<T> {
     let mut json = serde_json::Deserializer::from_slice(claims);
-    let value = Find(Step::Descend(path)).deserialize(&mut json).ok()?;
+    let find = Find {
+        step: Step::Descend(path),
+        read,
+    };
+    let value = find.deserialize(&mut json).ok()?;
     json.end().ok()?;
     value
+}
+
+/// The value of a claim.
+#[derive(Clone, Copy)]
+enum Scalar<'a> {
+    Bool(bool),
+    Whole(u64),
+    Negative(i64),
+    Number(f64),
+    Text(&'a str),
+}
+
+impl<'a> Scalar<'a> {
+    fn text(self) -> Cow<'a, str> {
+        match self {
+            Self::Bool(value) => value.to_string().into(),
+            Self::Whole(value) => value.to_string().into(),
+            Self::Negative(value) => value.to_string().into(),
+            // -0 is 0.
+            Self::Number(value) => (value + 0.0).to_string().into(),
+            Self::Text(text) => match text.starts_with('"') || is_scalar(text) {
+                true => serde_json::Value::from(text).to_string().into(),
+                false => text.into(),
+            },
+        }
+    }
+
+    fn whole_number(self) -> Option<u32> {
+        match self {
+            Self::Bool(_) | Self::Negative(_) => None,
+            Self::Whole(number) => Some(u32::try_from(number).unwrap_or(u32::MAX)),
+            // The conversion saturates.
+            Self::Number(number) if number >= 0.0 && number.fract() == 0.0 => Some(number as u32),
+            Self::Number(_) => None,
+            Self::Text(text) => headers::whole_number(text.as_bytes()),
+        }
+    }
 }
 
 /// Whether a text looks like a number or a boolean of JSON.
@@ -60,58 +124,56 @@ enum Step<'p> {
 }
 
 /// Reads a value and keeps only the part that the path leads to.
-#[derive(Clone, Copy)]
-struct Find<'p>(Step<'p>);
+struct Find<'p, F> {
+    step: Step<'p>,
+    read: &'p F,
+}
 
-impl<'de> DeserializeSeed<'de> for Find<'_> {
-    type Value = Option<String>;
+impl<'de, T, F: Fn(Scalar<'_>) -> T> DeserializeSeed<'de> for Find<'_, F> {
+    type Value = Option<T>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        match self.0 {
+        match self.step {
             Step::Skip => json.deserialize_ignored_any(IgnoredAny).map(|_| None),
             Step::Take | Step::Descend(_) => json.deserialize_any(self),
         }
     }
 }
 
-impl Find<'_> {
-    fn scalar<E>(self, value: impl fmt::Display) -> Result<Option<String>, E> {
-        Ok(match self.0 {
-            Step::Take => Some(value.to_string()),
+impl<T, F: Fn(Scalar<'_>) -> T> Find<'_, F> {
+    fn scalar<E>(self, value: Scalar<'_>) -> Result<Option<T>, E> {
+        Ok(match self.step {
+            Step::Take => Some((self.read)(value)),
             Step::Descend(_) | Step::Skip => None,
         })
     }
 }
 
-impl<'de> de::Visitor<'de> for Find<'_> {
-    type Value = Option<String>;
+impl<'de, T, F: Fn(Scalar<'_>) -> T> de::Visitor<'de> for Find<'_, F> {
+    type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        self.scalar(value)
+        self.scalar(Scalar::Bool(value))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        self.scalar(value)
+        self.scalar(Scalar::Whole(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        self.scalar(value)
+        self.scalar(Scalar::Negative(value))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        // -0 is 0.
-        self.scalar(value + 0.0)
+        self.scalar(Scalar::Number(value))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        match value.starts_with('"') || is_scalar(value) {
-            true => self.scalar(serde_json::Value::from(value)),
-            false => self.scalar(value),
-        }
+        self.scalar(Scalar::Text(value))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -124,13 +186,14 @@ impl<'de> de::Visitor<'de> for Find<'_> {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let Step::Descend(path) = self.0 else {
+        let Self { step, read } = self;
+        let Step::Descend(path) = step else {
             while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return Ok(None);
         };
         let (mut whole, mut divided) = (None, None);
         while let Some(step) = members.next_key_seed(Member { path })? {
-            let value = members.next_value_seed(Find(step))?;
+            let value = members.next_value_seed(Find { step, read })?;
             match step {
                 Step::Take => whole = value,
                 Step::Descend(_) => divided = value.or(divided),

@@ -81,9 +81,11 @@ impl Needs {
     /// The needs of a rule with this condition and this key.
     pub fn of(condition: Option<&Match>, key: &[KeyPart]) -> Self {
         let of_condition = Self {
-            headers: condition.is_some(),
+            headers: condition.is_some_and(Match::needs_headers),
             route: condition.is_some_and(Match::needs_route),
-            ..Self::default()
+            remote_address: condition.is_some_and(Match::needs_remote_address),
+            claims: condition.is_some_and(Match::needs_claims),
+            cluster: false,
         };
         key.iter().map(KeyPart::needs).fold(of_condition, Self::and)
     }

@@ -1,8 +1,8 @@
 //! Decides which requests a rule applies to.
 //!
-//! A [`Match`] has conditions on any of path, methods, hosts, headers and route. A request matches if **all** of
-//! them hold; a match without conditions matches every request. Reading the configuration compiles the conditions
-//! and refuses those that could never match.
+//! A [`Match`] has conditions on any of path, methods, hosts, headers, route, address and claims, and on what the request
+//! must not match. A request matches if **all** of them hold; a match without conditions matches every request. Reading
+//! the configuration compiles the conditions and refuses those that could never match.
 //!
 //! # Certain and possible
 //!
@@ -50,32 +50,59 @@
 //! # Route
 //!
 //! The name of Envoy's route (`xds.route_name`). It is empty if the route has no name.
+//!
+//! # Address
+//!
+//! One of a list of networks. An IPv4 address in IPv6 form is an IPv4 address. The match is certain or there is none. Only
+//! text that is no address (the path of a Unix socket), or a missing address, is a possible match of each network:
+//! nobody knows where the client is.
+//!
+//! # Claims
+//!
+//! All of the list, on claims of the token that jwt-auth has verified (see [`claim`](crate::key::claim)): their value is
+//! one text, so the match is certain or there is none. Without a token, all claims are absent. Rules that are chosen
+//! before a token is verified cannot have these conditions ([`without_claims`]).
+//!
+//! # Not
+//!
+//! Other matches, none of which may hold. Each holds in the interpretations in which its match does not, so the opposite of
+//! a certain match is none, of a possible match a possible one, and of none a certain one. They have no `not` of their own,
+//! and are not empty, since then nothing would match.
 
+mod claim;
 mod first_match;
 mod header;
 mod host;
 mod method;
+mod network;
+mod not;
 mod pattern;
 mod regex;
 #[cfg(test)]
 mod tests;
 
 use std::cell::OnceCell;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, de};
 
+pub use claim::{AsMatch, without_claims};
 pub use first_match::FirstMatch;
 pub use host::HostPattern;
 pub use pattern::not_exactly_one;
 pub use regex::Regex;
 
 use crate::headers::HeaderMap;
+use crate::key::address;
 use crate::readings::Fit;
 use crate::readings::authority::Authority;
 use crate::readings::is_spelling_of;
 use crate::readings::path::Paths;
+use claim::ClaimMatch;
 use header::HeaderMatch;
 use method::Method;
+use network::Network;
+use not::Not;
 use pattern::PathPattern;
 
 /// The conditions under which a rule applies. All of them must hold.
@@ -97,6 +124,15 @@ pub struct Match {
     headers: Vec<HeaderMatch>,
     /// The name of the Envoy route.
     route: Option<String>,
+    /// The client's address, as far as Envoy trusts it, is in one of these networks.
+    #[serde(deserialize_with = "at_least_one")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    remote_address: Option<Vec<Network>>,
+    /// Conditions on claims of the token that jwt-auth has verified. All of them must hold.
+    claims: Vec<ClaimMatch>,
+    /// Exemptions: conditions of which at least one must not hold, or a list of several exemptions. They have no `not` of
+    /// their own.
+    not: Not,
 }
 
 /// The parts of a request that a [`Match`] looks at. Build it once per request and try all rules on it.
@@ -108,6 +144,10 @@ pub struct Subject<'a> {
     paths: OnceCell<Option<Paths<'a>>>,
     authority: OnceCell<Authority<'a>>,
     route: &'a [u8],
+    remote_address: &'a [u8],
+    /// `None` if that is no address.
+    address: OnceCell<Option<IpAddr>>,
+    claims: &'a [u8],
 }
 
 impl<'a> Subject<'a> {
@@ -118,6 +158,20 @@ impl<'a> Subject<'a> {
             paths: OnceCell::new(),
             authority: OnceCell::new(),
             route,
+            remote_address: b"",
+            address: OnceCell::new(),
+            claims: b"",
+        }
+    }
+
+    /// The same with the client's address, such as `192.0.2.1:51000`, and the [claims](crate::key::CLAIMS_PROPERTY) of a
+    /// verified token. Either is empty if it is unknown.
+    #[must_use]
+    pub fn of_client(self, remote_address: &'a [u8], claims: &'a [u8]) -> Self {
+        Self {
+            remote_address,
+            claims,
+            ..self
         }
     }
 
@@ -156,6 +210,12 @@ impl<'a> Subject<'a> {
     pub fn route(&self) -> &'a [u8] {
         self.route
     }
+
+    /// The client's address; `None` if it is unknown.
+    fn address(&self) -> Option<IpAddr> {
+        let address = || address::parse(self.remote_address);
+        *self.address.get_or_init(address)
+    }
 }
 
 impl Match {
@@ -167,14 +227,26 @@ impl Match {
             hosts,
             headers,
             route,
+            remote_address,
+            claims,
+            not,
         } = self;
         let is_route = |route: &String| route.as_bytes() == subject.route;
         if !route.as_ref().is_none_or(is_route) {
             return Fit::No;
         }
         let mut fit = Fit::Certain;
+        if let Some(networks) = remote_address {
+            fit = match subject.address() {
+                Some(own) => Fit::over([networks.iter().any(|network| network.contains(own))]),
+                None => Fit::Possible,
+            };
+        }
+        if fit == Fit::No || !claims.iter().all(|claim| claim.holds(subject.claims)) {
+            return Fit::No;
+        }
         if let Some(path) = path {
-            fit = subject.paths().map_or(Fit::No, |own| path.fit(own));
+            fit = fit.min(subject.paths().map_or(Fit::No, |own| path.fit(own)));
         }
         if let Some(methods) = methods {
             let own = subject.method();
@@ -189,7 +261,11 @@ impl Match {
             return fit;
         }
         let header = |header: &HeaderMatch| header.fit(subject.headers);
-        fit.min(Fit::all(headers.iter().map(header)))
+        fit = fit.min(Fit::all(headers.iter().map(header)));
+        match fit {
+            Fit::No => fit,
+            _ => fit.min(not.fit(subject)),
+        }
     }
 
     /// Whether the other condition names a path that this one matches only loosely.
@@ -202,13 +278,45 @@ impl Match {
 
     /// Whether a condition looks at the header of this name, in any spelling.
     pub fn looks_at(&self, header: &str) -> bool {
-        let mut names = self.headers.iter().map(HeaderMatch::name);
-        names.any(|own| is_spelling_of(own.as_bytes(), header))
+        self.any(|one| {
+            let mut names = one.headers.iter().map(HeaderMatch::name);
+            names.any(|own| is_spelling_of(own.as_bytes(), header))
+        })
     }
 
-    /// Whether a condition looks at the name of the route, so that the host must fetch it.
+    /// Whether a condition looks at headers, so that the host must fetch them.
+    pub fn needs_headers(&self) -> bool {
+        self.any(|one| {
+            let has_pseudo = one.path.is_some() || one.methods.is_some() || one.hosts.is_some();
+            has_pseudo || !one.headers.is_empty()
+        })
+    }
+
+    /// The same for the name of the route.
     pub fn needs_route(&self) -> bool {
-        self.route.is_some()
+        self.any(|one| one.route.is_some())
+    }
+
+    /// The same for the client's address.
+    pub fn needs_remote_address(&self) -> bool {
+        self.any(|one| one.remote_address.is_some())
+    }
+
+    /// The same for the claims of the verified token.
+    pub fn needs_claims(&self) -> bool {
+        self.any(|one| !one.claims.is_empty())
+    }
+
+    /// Whether this match or one of its exemptions is such a one.
+    fn any(&self, is: impl Fn(&Self) -> bool) -> bool {
+        is(self) || self.not.iter().any(is)
+    }
+
+    fn is_empty(&self) -> bool {
+        !(self.needs_headers()
+            || self.needs_route()
+            || self.needs_remote_address()
+            || self.needs_claims())
     }
 }
 

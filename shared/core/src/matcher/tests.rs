@@ -33,13 +33,18 @@ fn rule() -> impl Strategy<Value = Match> {
         "/v/a",
     ];
     let kind = prop::sample::select(vec!["exact", "prefix", "regex"]);
-    (kind, prop::sample::select(texts)).prop_map(|(kind, text)| {
+    let is_exempt = any::<bool>();
+    (kind, prop::sample::select(texts), is_exempt).prop_map(|(kind, text, is_exempt)| {
         let text = match kind {
             "regex" => format!("{text}.?"),
             _ => text.to_owned(),
         };
-        let rule = json!({"path": {kind: text}}).to_string();
-        config::read(rule.as_bytes()).unwrap()
+        let rule = json!({"path": {kind: text}});
+        let rule = match is_exempt {
+            true => json!({"not": rule}),
+            false => rule,
+        };
+        config::read(rule.to_string().as_bytes()).unwrap()
     })
 }
 

@@ -25,6 +25,16 @@ impl Fit {
         self == Self::Certain
     }
 
+    /// The result of the opposite condition: it holds in each interpretation in which this one does not.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::No => Self::Certain,
+            Self::Possible => Self::Possible,
+            Self::Certain => Self::No,
+        }
+    }
+
     /// The result of a condition that requires all of these.
     pub fn all(fits: impl IntoIterator<Item = Self>) -> Self {
         let mut least = Self::Certain;

@@ -84,6 +84,10 @@ calls! {
     fn typed_filter_state = "envoy_dynamic_module_callback_http_get_filter_state_typed" (
         filter: FilterPtr, name: Buffer, value: *mut EnvoyBuffer,
     ) -> bool;
+    /// Reads a number in the metadata of a [`source`](super::metadata).
+    fn metadata_number = "envoy_dynamic_module_callback_http_get_metadata_number" (
+        filter: FilterPtr, source: u32, namespace: Buffer, key: Buffer, value: *mut f64,
+    ) -> bool;
     fn route_config = "envoy_dynamic_module_callback_get_most_specific_route_config" (
         filter: FilterPtr,
     ) -> *const c_void;

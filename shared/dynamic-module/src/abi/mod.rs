@@ -132,6 +132,11 @@ pub(crate) enum Attribute {
     XdsRouteName = 61,
 }
 
+/// The sources of metadata.
+pub(crate) mod metadata {
+    pub(crate) const DYNAMIC: u32 = 0;
+}
+
 /// The results of starting a callout.
 pub(crate) mod callout {
     pub(crate) const SUCCESS: u32 = 0;

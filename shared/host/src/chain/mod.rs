@@ -90,7 +90,7 @@ pub trait Chain: Sized + 'static {
     /// Whether a configured plugin [sees responses](crate::Plugin::SEES_RESPONSES).
     fn sees_responses(&self) -> bool;
 
-    /// Whether a configured plugin [sees the end](crate::Plugin::SEES_END) of streams.
+    /// Whether a configured plugin [sees the end](crate::Plugin::sees_end) of streams.
     fn sees_end(&self) -> bool;
 
     /// See [`Plugin::on_error`](crate::Plugin::on_error).

@@ -57,7 +57,7 @@ impl<P: Plugin> Chain for P {
     }
 
     fn sees_end(&self) -> bool {
-        P::SEES_END
+        P::sees_end(self)
     }
 
     fn on_error(

@@ -14,6 +14,7 @@ use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
     PUBLIC_ROUTE, PUBLIC_TIER, RETRIED_PREFIX, RETRIED_ROUTE, RETRIES, RETRY_ON, SHOP_PREFIX,
     SHOP_ROUTE, SHORT_TIMEOUT, SHORT_TIMEOUT_PREFIX, SHORT_TIMEOUT_ROUTE, TIER_HEADER, TIER_PREFIX,
+    USAGE_HEADER, USAGE_KEY, USAGE_NAMESPACE,
 };
 use serde_json::{Value, json};
 
@@ -115,6 +116,7 @@ fn add(builder: Builder, vm_id: &str, filter: &Filter) -> Builder {
                 .fold(builder, Builder::native),
         },
         Filter::DenyAll => builder.native(deny_all()),
+        Filter::Usage => builder.native(usage()),
     }
 }
 
@@ -166,6 +168,23 @@ fn claims_as_string() -> [Value; 3] {
     });
     [("token", lua), ("claims", state), ("no-token", mutation)]
         .map(|(name, config)| json!({"name": name, "typed_config": config}))
+}
+
+fn usage() -> Value {
+    json!({
+        "name": "usage",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config",
+            "response_rules": [{
+                "header": USAGE_HEADER,
+                "on_header_present": {
+                    "metadata_namespace": USAGE_NAMESPACE,
+                    "key": USAGE_KEY,
+                    "type": "NUMBER",
+                },
+            }],
+        },
+    })
 }
 
 fn deny_all() -> Value {

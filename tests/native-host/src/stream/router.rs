@@ -315,6 +315,7 @@ impl Stream {
             mut headers,
             chunks,
             trailers,
+            properties,
         } = response;
         let milliseconds = elapsed.as_millis().to_string();
         headers.set("x-envoy-upstream-service-time", milliseconds);
@@ -326,6 +327,7 @@ impl Stream {
             let status = headers
                 .get(":status")
                 .and_then(|status| status.parse().ok());
+            state.info.properties.extend(properties);
             state.info.response_code = status;
             state.info.code_details = Some(b"via_upstream".to_vec());
             state.info.backend_latency = complete.then_some(elapsed);

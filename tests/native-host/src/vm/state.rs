@@ -129,7 +129,7 @@ pub(crate) struct RootContext {
     /// The plugin configuration can be read only during on_configure.
     pub(crate) configuring: bool,
     /// The response of an HTTP call can be read only during its callback.
-    pub(crate) call_response: Option<Response>,
+    pub(crate) call_response: Option<Box<Response>>,
     /// Why the last call failed that broke off. The text is there during its callback only.
     pub(crate) call_status: (u32, String),
     /// The same of gRPC: each can be read only during its callback.

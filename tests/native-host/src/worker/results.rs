@@ -39,7 +39,7 @@ impl Worker {
                 let (code, text) = CALL_RESET;
                 root.call_status = (code, text.to_owned());
             }
-            root.call_response = response;
+            root.call_response = response.map(Box::new);
         });
         if !there {
             return;

@@ -8,10 +8,10 @@ use proxy_wasm::types::{Action, ContextType};
 use proxy_wasm_native_host as host;
 use proxy_wasm_native_host::FailurePolicy;
 
-/// Converts a filter. As on the real Envoy, a crashed VM is reloaded, so that one panic does not turn all further
+/// Converts a filter; `None` for one whose work the services do themselves: see [`Filter::Usage`]. As on the real Envoy, a crashed VM is reloaded, so that one panic does not turn all further
 /// responses of a story into 503.
-pub(crate) fn native(filter: &Filter) -> host::Filter {
-    match filter {
+pub(crate) fn native(filter: &Filter) -> Option<host::Filter> {
+    Some(match filter {
         Filter::Plugin { module, config } | Filter::CrashablePlugin { module, config } => {
             plugin(module, config)
         }
@@ -28,8 +28,9 @@ pub(crate) fn native(filter: &Filter) -> host::Filter {
         Filter::DenyAll => host::Filter::from_fn("deny-all", || {
             proxy_wasm::set_root_context(|_| Box::new(DenyAll));
         }),
+        Filter::Usage => return None,
         Filter::Claims => host::Filter::from_fn("claims", claims_filter::start),
-    }
+    })
 }
 
 fn plugin(module: &str, config: &str) -> host::Filter {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use portcullis_scenarios::{Answer, Request, Response};
+use portcullis_scenarios::{Answer, Request, Response, USAGE_HEADER, USAGE_KEY, USAGE_NAMESPACE};
 use proxy_wasm_native_host as host;
 use proxy_wasm_native_host::Protocol;
 
@@ -29,6 +29,13 @@ fn to_host_response(response: &Response) -> host::Response {
     };
     for (name, value) in &response.trailers {
         sent = sent.trailer(name, value);
+    }
+    // The effect of `Filter::Usage`, which is a native filter on a real Envoy.
+    if let [usage] = response.all(USAGE_HEADER).as_slice()
+        && let Ok(number) = usage.parse::<f64>()
+    {
+        let path = format!("metadata.filter_metadata.{USAGE_NAMESPACE}.{USAGE_KEY}");
+        sent = sent.property(&path, number);
     }
     sent
 }

@@ -84,7 +84,8 @@ impl NativeWorld {
         };
         let host = filters
             .iter()
-            .fold(builder, |builder, filter| builder.filter(native(filter)))
+            .filter_map(native)
+            .fold(builder, HostBuilder::filter)
             .start()
             .map_err(|error| error.to_string())?;
         let mortal = filters.iter().find_map(|filter| match filter {
@@ -270,7 +271,7 @@ impl World for NativeWorld {
     }
 
     fn reconfigure(&mut self, filters: &[Filter]) {
-        let filters = placed(filters).iter().map(native).collect();
+        let filters = placed(filters).iter().filter_map(native).collect();
         let updated = self.host.update(filters);
         updated.unwrap_or_else(|error| panic!("{error}"));
     }

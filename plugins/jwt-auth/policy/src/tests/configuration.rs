@@ -35,6 +35,12 @@ fn errors_say_where_and_what_is_allowed() {
             "$.rules: found a rule named \"unmatched\"",
         ),
         (
+            "/rules/0/match",
+            json!({"claims": [{"name": "sub", "exact": "ada"}]}),
+            "$.rules[0].match.claims: found a condition on claims; expected none: this rule is chosen \
+             before jwt-auth has verified a token",
+        ),
+        (
             "/rules/0/require",
             json!("some"),
             "$.rules[0].require: found \"some\"; allowed: none, provider, any, all",

@@ -11,10 +11,6 @@ fn world(limit: Value) -> World {
     World::new(one_limit(limit))
 }
 
-fn remaining(evaluation: &Evaluation) -> u32 {
-    evaluation.checks()[0].quota.unwrap().remaining
-}
-
 /// The remaining part of 10 after a request with these lines of `x-cost`.
 fn left_after(cost: Value, lines: &[&str]) -> u32 {
     let headers: Vec<_> = lines.iter().map(|line| ("x-cost", *line)).collect();

@@ -266,7 +266,12 @@ fn only_what_a_key_needs_is_fetched() {
         (json!({"key": ["remote_address"]}), remote_address),
         (json!({"key": ["route"]}), route),
         (json!({"key": ["cluster"]}), cluster),
-        (json!({"match": {"route": "a"}}), headers.and(route)),
+        (json!({"match": {"route": "a"}}), route),
+        (json!({"match": {"path": {"exact": "/"}}}), headers),
+        (
+            json!({"match": {"not": {"remote_address": ["::1"]}}}),
+            remote_address,
+        ),
         (json!({"key": [{"claim": "sub"}]}), claims),
         (json!({"cost": {"header": "x-cost"}}), headers),
         (json!({"key": ["path"]}), headers),

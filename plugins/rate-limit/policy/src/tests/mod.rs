@@ -2,10 +2,12 @@
 
 mod addresses;
 mod algorithms;
+mod charge;
 mod claims;
 mod configuration;
 mod cost;
 mod eviction;
+mod jitter;
 mod key;
 mod limits;
 mod model;
@@ -13,6 +15,7 @@ mod model;
 mod racing;
 mod refunds;
 mod reply;
+mod requests;
 mod response_headers;
 mod shadow;
 mod spellings;
@@ -21,7 +24,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use portcullis_core::config;
+use portcullis_core::config::{self, Document, HasTables as _};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{Needs, Request};
 use portcullis_core::matcher::Subject;
@@ -53,11 +56,16 @@ impl World {
 
     /// Sends a request with these headers from 192.0.2.1.
     fn send(&mut self, headers: &[(&str, &str)]) -> Evaluation {
+        self.send_with_claims(headers, "")
+    }
+
+    /// Sends a request with these headers, and these claims of a verified token.
+    fn send_with_claims(&mut self, headers: &[(&str, &str)], claims: &str) -> Evaluation {
         let headers = header_map(headers);
         let request = Request {
             subject: &Subject::new(&headers, b""),
             remote_address: b"192.0.2.1:51000",
-            claims: b"",
+            claims: claims.as_bytes(),
             cluster: b"",
         };
         self.policy.on_request(&request, self.now, &mut self.store)
@@ -80,6 +88,36 @@ impl World {
             .on_response(evaluation, &mut response, self.now, &mut self.store);
         response
     }
+
+    /// The response's trailers.
+    fn trail(&mut self, evaluation: &mut Evaluation, trailers: &[(&str, &str)]) {
+        let trailers = header_map(trailers);
+        self.policy
+            .on_trailers(evaluation, &trailers, self.now, &mut self.store);
+    }
+
+    /// The end of the stream, with this number as every value of the dynamic metadata.
+    fn end(&mut self, evaluation: &mut Evaluation, number: Option<f64>) {
+        self.policy
+            .on_end(evaluation, |_, _| number, self.now, &mut self.store);
+    }
+}
+
+/// The remaining amount of the first limit, after an evaluation or a charge.
+fn remaining(evaluation: &Evaluation) -> u32 {
+    evaluation.checks()[0].quota.unwrap().remaining
+}
+
+fn errors(config: &Value) -> String {
+    match Document::parse(config.to_string().as_bytes()).and_then(Config::read_with_tables) {
+        Ok(_) => String::new(),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+/// The errors of one limit, below its path.
+fn limit_errors(limit: Value) -> String {
+    errors(&one_limit(limit)).replace("$.limits[0]", "$")
 }
 
 fn policy(config: Value) -> RateLimit {

@@ -12,7 +12,7 @@ fn reply_to(config: Value, requests: u32) -> Reply {
     let mut world = World::new(config);
     world.admitted(requests - 1, &[]);
     let evaluation = world.send(&[]);
-    world.policy.reply(&evaluation).unwrap()
+    world.policy.reply(&evaluation, 0).unwrap()
 }
 
 fn replying(reply: Value) -> Value {
@@ -111,7 +111,7 @@ fn the_limit_that_denies_for_longest_leads() {
     assert!(world.admits(&[("x-cost", "6")]));
     world.admitted(3, &[("x-cost", "0")]);
     let evaluation = world.send(&[("x-cost", "5")]);
-    let reply = world.policy.reply(&evaluation).unwrap();
+    let reply = world.policy.reply(&evaluation, 0).unwrap();
     assert_eq!(
         header(&reply, "ratelimit").unwrap(),
         r#""hours";r=4;t=3600, "minutes";r=4;t=60, "least";r=1;t=86400"#
@@ -142,7 +142,7 @@ fn permanent_denials_name_the_period_of_the_rate() {
         json!({"rate": rate, "cost": {"header": "x-cost"}}),
     ));
     let evaluation = world.send(&[("x-cost", "11")]);
-    let reply = world.policy.reply(&evaluation).unwrap();
+    let reply = world.policy.reply(&evaluation, 0).unwrap();
     assert_eq!(reply.details, "rate_limited_cost_too_large{a}");
     assert_eq!(header(&reply, "retry-after").unwrap(), "90");
 }
@@ -170,7 +170,7 @@ fn a_request_that_could_not_be_counted_gets_503() {
         let mut world = World::new(config);
         world.store.updates_left = 0;
         let evaluation = world.send(&[]);
-        let reply = world.policy.reply(&evaluation).unwrap();
+        let reply = world.policy.reply(&evaluation, 0).unwrap();
         assert_eq!((reply.status, reply.grpc_status), (503, Some(14)));
         assert_eq!(reply.details, "rate_limited_unavailable{a}");
         assert_eq!(reply.body, body);
@@ -208,7 +208,7 @@ proptest! {
             let cost = cost.to_string();
             let request = [("x-cost", &*cost)];
             let evaluation = world.send(&request);
-            let Some(reply) = world.policy.reply(&evaluation) else {
+            let Some(reply) = world.policy.reply(&evaluation, 0) else {
                 continue;
             };
             let seconds: u64 = header(&reply, "retry-after").unwrap().parse().unwrap();

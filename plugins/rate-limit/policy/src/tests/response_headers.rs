@@ -208,7 +208,7 @@ proptest! {
         world.admitted(requests, &[]);
         world.advance(Nanos::new(wait));
         let mut evaluation = world.send(&[]);
-        let found = match world.policy.reply(&evaluation) {
+        let found = match world.policy.reply(&evaluation, 0) {
             Some(reply) => HeaderMap::new(reply.headers),
             None => world.respond(&mut evaluation, &[]),
         };

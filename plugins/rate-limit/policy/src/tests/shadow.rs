@@ -21,7 +21,7 @@ fn a_shadow_limit_counts_and_marks_but_never_denies() {
         [Decision::ShadowDenied(Reason::RateLimited)]
     );
     assert_eq!(marks(&world, &second), ["rate_limit;a"]);
-    assert!(world.policy.reply(&second).is_none());
+    assert!(world.policy.reply(&second, 0).is_none());
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn off_does_nothing_and_shadow_only_counts() {
 fn requests_are_read_only_if_they_matter() {
     let needs = |config| {
         let policy = policy(&config);
-        (policy.needs_request(), policy.needs_route())
+        (policy.needs_request(), policy.needs().route)
     };
     assert_eq!(needs(json!({})), (false, false));
     assert_eq!(
@@ -154,4 +154,15 @@ fn the_summary_names_mode_preset_and_rules() {
         policy(&json!({"rules": [{"name": "a"}, {"name": "b"}]})).to_string(),
         "mode enforce, preset helmet, rules: a, b"
     );
+}
+
+#[test]
+fn a_rule_cannot_depend_on_a_token() {
+    let claims = json!({"claims": [{"name": "sub", "present": true}]});
+    for (condition, member) in [(claims.clone(), "claims"), (json!({"not": claims}), "not")] {
+        let found = errors(&json!({"rules": [{"name": "a", "match": condition}]}));
+        let expected =
+            format!("$.rules[0].match.{member}: found a condition on claims; expected none: ");
+        assert!(found.starts_with(&expected), "{found}");
+    }
 }

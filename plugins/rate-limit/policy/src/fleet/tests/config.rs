@@ -45,7 +45,7 @@ impl TryFrom<LimitFields> for Limit {
         let LimitFields {
             key, rate, fleet, ..
         } = &fields;
-        let check = |fleet: &Fleet| fleet.check(key, rate.requests.get(), rate.per());
+        let check = |fleet: &Fleet| fleet.check(key, rate.requests.most().get(), rate.per());
         fleet
             .as_ref()
             .map_or(Ok(()), check)
