@@ -12,7 +12,7 @@ use super::now;
 
 const ISSUER: &str = "https://idp.example";
 
-/// A server that publishes its keys when it is told to.
+/// A server whose keys a test publishes.
 pub(super) struct KeyServer {
     pub(super) server: Upstream,
     issuer: Issuer,

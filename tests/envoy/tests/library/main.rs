@@ -1,5 +1,5 @@
-//! What the library promises beyond the scenarios, on a real Envoy: it never ends the process, whatever it is configured
-//! with and whoever leaves when, and one route can have its own configuration.
+//! What the library promises beyond the scenarios, on a real Envoy: no configuration and no disconnect ends the process,
+//! and one route can have its own configuration.
 //!
 //! With the plugins in WebAssembly, these tests do nothing.
 

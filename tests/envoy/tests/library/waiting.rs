@@ -156,6 +156,18 @@ fn envoy_ends_in_order_while_requests_wait() {
     drop(clients);
 }
 
+/// An Envoy that has replaced its listener while 20 requests wait, and those requests.
+fn pushed_while_20_wait(server: &KeyServer, workers: u32) -> (Envoy, Vec<Pending>) {
+    let first = || builder(server, workers).replaceable_listeners();
+    let envoy = first().start();
+    let clients = (0..20).map(|_| envoy.client().start(server.request("/")));
+    let clients = clients.collect();
+    wait_for(&envoy, 20);
+    let next = first().connection_manager(serde_json::json!({"server_name": "next"}));
+    assert_eq!(envoy.replace_listeners(&next), Ok(()));
+    (envoy, clients)
+}
+
 /// A push drains the old listener: its requests go on waiting there, and end with it.
 #[test]
 fn a_push_while_requests_wait_ends_none_early() {
@@ -163,15 +175,7 @@ fn a_push_while_requests_wait_ends_none_early() {
         return;
     }
     let server = KeyServer::new();
-    let first = || builder(&server, 2).replaceable_listeners();
-    let envoy = first().start();
-    let clients: Vec<Pending> = (0..20)
-        .map(|_| envoy.client().start(server.request("/")))
-        .collect();
-    wait_for(&envoy, 20);
-
-    let next = first().connection_manager(serde_json::json!({"server_name": "next"}));
-    assert_eq!(envoy.replace_listeners(&next), Ok(()));
+    let (envoy, clients) = pushed_while_20_wait(&server, 2);
     server.publish();
 
     wait_until("answers", || clients.iter().all(Pending::is_finished));
@@ -192,15 +196,7 @@ fn a_listener_that_ends_with_waiting_requests_does_no_harm() {
         return;
     }
     let server = KeyServer::new();
-    let first = || builder(&server, 4).replaceable_listeners();
-    let envoy = first().start();
-    let clients: Vec<Pending> = (0..20)
-        .map(|_| envoy.client().start(server.request("/")))
-        .collect();
-    wait_for(&envoy, 20);
-
-    let next = first().connection_manager(serde_json::json!({"server_name": "next"}));
-    assert_eq!(envoy.replace_listeners(&next), Ok(()));
+    let (envoy, clients) = pushed_while_20_wait(&server, 4);
     wait_until("the end of the old listener", || {
         clients.iter().all(Pending::is_finished)
     });
