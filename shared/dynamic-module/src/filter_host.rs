@@ -8,7 +8,7 @@ use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
 use portcullis_core::text::Text;
 use portcullis_host::backend::{Map, StreamHost};
-use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
+use portcullis_host::{Call, CallId, Error, Property, Status, TICK_WHILE_WAITING};
 use smallvec::SmallVec;
 
 use crate::abi::{
@@ -217,6 +217,12 @@ impl StreamHost for FilterHost {
 
     fn shows_own_replies(&self) -> bool {
         false
+    }
+
+    fn call(&self, _call: &Call<'_>) -> Result<CallId, Error> {
+        Err(Error::of("http_filter_config_http_callout")(
+            Status::Unimplemented,
+        ))
     }
 
     fn begin_wait(&self, _is_first: bool) {

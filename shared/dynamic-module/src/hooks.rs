@@ -191,6 +191,7 @@ pub unsafe fn config_callout_done(
         let response = CallResponse {
             headers: (!entries.is_empty()).then(|| HeaderMap::new(entries)),
             body,
+            ..CallResponse::default()
         };
         config.call_response(CallId::new(call), &response);
     });

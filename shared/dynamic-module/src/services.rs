@@ -135,8 +135,12 @@ impl Services {
             .map(|(name, value)| Header::new(name.as_bytes(), value.as_bytes()))
             .collect();
         let timeout = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
+        let body = match call.body.is_empty() {
+            true => Buffer::NONE,
+            false => call.body.into(),
+        };
         let mut id = 0;
-        // SAFETY: this is the main thread, and the configuration lives; Envoy copies the headers, and writes the id.
+        // SAFETY: this is the main thread, and the configuration lives; Envoy copies headers and body, and writes the id.
         let result = unsafe {
             abi::config_callout(
                 self.config,
@@ -144,7 +148,7 @@ impl Services {
                 call.cluster.as_bytes().into(),
                 headers.as_mut_ptr(),
                 headers.len(),
-                Buffer::NONE,
+                body,
                 timeout,
             )
         };

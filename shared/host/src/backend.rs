@@ -18,11 +18,11 @@ use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, Seed};
 
+use crate::call::{Call, CallId};
 use crate::error::Error;
 pub use crate::own_reply::is_grpc;
 use crate::property::Property;
 use crate::status::Status;
-use crate::worker::{Call, CallId};
 
 /// The services of a process.
 ///
@@ -109,8 +109,8 @@ pub trait Backend: Sync {
         false
     }
 
-    /// Sends a request to another service. The response arrives through
-    /// [`Runner::call_response`](crate::Runner::call_response).
+    /// Sends a request to another service, outside of streams. The response arrives through
+    /// [`Runner::call_response`](crate::Runner::call_response), with the memo of the call.
     fn call(&self, _call: &Call<'_>) -> Result<CallId, Error> {
         Err(missing("call"))
     }
@@ -150,6 +150,11 @@ pub trait StreamHost {
     fn shows_own_replies(&self) -> bool {
         true
     }
+
+    /// Sends a request to another service. The response arrives through
+    /// [`Runner::call_response`](crate::Runner::call_response), with the memo of the call, whether or not the stream
+    /// still exists: in this worker, or in the one that makes the calls of all.
+    fn call(&self, call: &Call<'_>) -> Result<CallId, Error>;
 
     /// The request begins to wait; `is_first` if no other one waits in this worker.
     fn begin_wait(&self, is_first: bool);

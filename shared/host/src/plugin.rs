@@ -5,10 +5,11 @@ use std::time::Duration;
 use portcullis_core::policy::Policy;
 use portcullis_core::reply::Reply;
 
+use crate::call::{CallId, CallResponse};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::instance::Instance;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::Worker;
 
 /// How a stream goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +136,15 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// The response to a call has arrived. The call may belong to another plugin in the same module: ignore
-    /// unknown ids. The module has to list `http_call_response` among its callbacks.
+    /// unknown ids and memos. The module has to list `http_call_response` among its callbacks.
+    ///
+    /// In WebAssembly, this comes in the worker that has called; in the library, in the main thread, for all workers.
+    /// There, this plugin's own fields are not those of the plugin that has called. So account for the response with
+    /// its [memo](CallResponse::memo) and with shared state, put the result for a waiting request into the memo, and
+    /// wake the request.
+    ///
+    /// Envoy always answers, but a worker or a configuration can end before. A request that waits needs a deadline of
+    /// its own: [`on_tick`](Self::on_tick) wakes it then.
     fn on_call_response(
         &self,
         _worker: &mut Worker,

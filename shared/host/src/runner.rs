@@ -6,6 +6,7 @@ use portcullis_core::config::Document;
 use portcullis_core::time::Nanos;
 
 use crate::backend::backend;
+use crate::call::{CallId, CallResponse};
 use crate::callback_monitor::CallbackMonitor;
 use crate::chain::{Chain, flow_after};
 use crate::error::{Error, Failure};
@@ -13,7 +14,7 @@ use crate::exchange::Exchange;
 use crate::plugin::Flow;
 use crate::wait_queue::WaitQueue;
 use crate::warnings::WarningLimiter;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::{Woken, Worker};
 
 /// The tick period while requests wait. It bounds the time after which a worker learns of a document that another
 /// worker fetched.
@@ -38,12 +39,14 @@ pub struct Runner<C: Chain> {
 }
 
 /// What a callback outside of streams did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Acted {
     /// Whether it judged requests, so that Envoy's calls now act on one of their streams.
     pub judged: bool,
     /// When the next tick is due at the latest; `None` if nothing needs one.
     pub next_tick: Option<Duration>,
+    /// The requests that the chain has woken. Those of this worker are being judged.
+    pub woken: Woken,
 }
 
 /// Reads a configuration and creates its chain.
@@ -106,15 +109,19 @@ impl<C: Chain> Runner<C> {
         })
     }
 
+    /// Wakes requests of this worker, because the chain in another one has done so. The next tick judges them.
+    pub fn wake(&self, woken: &Woken) {
+        self.waiting.wake(woken);
+    }
+
     /// Lets the chain act outside of streams, and then judges a slice of the woken requests.
     fn act(&self, handle: impl FnOnce(&C, &mut Worker)) -> Acted {
         let started = backend().monotonic_time().ok();
         let mut worker = Worker::default();
         handle(&self.chain, &mut worker);
         self.warn(worker.failures(), "outside of streams");
-        if worker.wakes() {
-            self.waiting.wake();
-        }
+        let woken = worker.into_woken();
+        self.waiting.wake(&woken);
         let judged = self.waiting.has_woken();
         if judged {
             self.judge_woken(started);
@@ -122,6 +129,7 @@ impl<C: Chain> Runner<C> {
         Acted {
             judged,
             next_tick: self.next_tick(),
+            woken,
         }
     }
 

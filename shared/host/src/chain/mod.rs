@@ -13,10 +13,11 @@ use portcullis_core::policy::References;
 
 pub use pair::{Pair, PairStream};
 
+use crate::call::{CallId, CallResponse};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::plugin::Flow;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::Worker;
 
 /// The line that the log gets when a plugin has been configured.
 #[derive(Clone, Debug, PartialEq, Eq)]

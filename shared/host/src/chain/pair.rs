@@ -6,10 +6,11 @@ use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::References;
 
 use super::{Chain, Summary, flow_after, ignore_flow};
+use crate::call::{CallId, CallResponse};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::plugin::Flow;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::Worker;
 
 /// Two chains in one module, `A` nearer to the client; see [`Chain`].
 #[derive(Debug)]

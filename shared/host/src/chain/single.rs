@@ -6,12 +6,13 @@ use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::{Policy, References};
 
 use super::{Chain, Summary, flow_after};
+use crate::call::{CallId, CallResponse};
 use crate::error::{Callback, Error, Failure};
 use crate::exchange::Exchange;
 use crate::instance::Instance;
 use crate::plugin::{Flow, Plugin};
 use crate::property::Property;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::Worker;
 
 impl<P: Plugin> Chain for P {
     const NAME: &'static str = P::Policy::NAME;

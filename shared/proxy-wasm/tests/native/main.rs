@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod calls;
 mod chain;
 mod gate;
+mod meter;
 mod signatures;
 mod slices;
 mod tiny;
