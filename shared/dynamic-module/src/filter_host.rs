@@ -14,8 +14,10 @@ use smallvec::SmallVec;
 use crate::abi::{
     self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType,
 };
+use crate::calls::CALLOUT;
+use crate::current;
 use crate::panics::panic_on_request;
-use crate::ticker::Waiting;
+use crate::waiting::Waiting;
 
 const HEADERS: &str = "http_get_headers";
 const CHANGE: &str = "http_set_header";
@@ -219,10 +221,10 @@ impl StreamHost for FilterHost {
         false
     }
 
-    fn call(&self, _call: &Call<'_>) -> Result<CallId, Error> {
-        Err(Error::of("http_filter_config_http_callout")(
-            Status::Unimplemented,
-        ))
+    fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
+        let waiting = self.waiting.borrow();
+        let called = current::with(|services, _| services.call_for(call, waiting.caller()));
+        called.unwrap_or(Err(Error::of(CALLOUT)(Status::BadArgument)))
     }
 
     fn begin_wait(&self, _is_first: bool) {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use meter_filter::Meter;
 use proxy_wasm_native_host::{
     Answer, Filter, GrpcReply, GrpcRequest, Host, HostBuilder, Request, Response,
 };
-
-use crate::meter::Meter;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -39,7 +38,7 @@ fn read(host: &Host) -> String {
 
 fn text(host: &Host, path: &str) -> String {
     let stream = host.open(Request::get(path));
-    host.advance(Duration::from_secs(2));
+    host.advance(Duration::from_secs(31));
     stream.outcome().response().body_text()
 }
 
@@ -52,7 +51,7 @@ fn a_request_waits_for_its_own_call_and_no_longer() {
         );
         let metadata = request.metadata();
         assert_eq!(metadata.get("te"), Some("trailers"));
-        assert_eq!(metadata.get("grpc-timeout"), Some("1000m"));
+        assert_eq!(metadata.get("grpc-timeout"), Some("30000m"));
         echo(request)
     });
     let mut stream = host.open(Request::get("/wait/7/yes"));
@@ -168,7 +167,7 @@ fn a_call_that_envoy_does_not_send_is_an_error_at_once() {
 
 #[test]
 fn a_lost_answer_does_not_leave_a_request_waiting() {
-    let filter = meter(r#"{"timeout_ms": 0}"#);
+    let filter = meter(r#"{"timeout_ms": 0, "patience_ms": 1000}"#);
     let host = Host::builder()
         .filter(filter)
         .grpc_service("meter", |_: &GrpcRequest| GrpcReply::nothing());

@@ -5,7 +5,6 @@
 mod calls;
 mod chain;
 mod gate;
-mod meter;
 mod signatures;
 mod slices;
 mod tiny;

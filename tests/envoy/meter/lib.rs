@@ -1,10 +1,12 @@
 //! A plugin whose requests make gRPC calls to the cluster `meter`, for tests on all hosts.
 
 use std::cell::Cell;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis_core::config::Name;
+use portcullis_core::policy::Policy;
 use portcullis_core::reply::Reply;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
@@ -14,10 +16,13 @@ use portcullis_host::{
 use portcullis_table::Edit;
 use serde::Deserialize;
 
-use crate::tiny::{Tiny, TinyConfig};
+#[cfg(target_arch = "wasm32")]
+mod module {
+    #![allow(missing_docs, reason = "the macro makes a public function without")]
 
-/// A request waits at most this long.
-const PATIENCE: Nanos = Nanos::from_secs(1);
+    portcullis_proxy_wasm::module!(super::Meter);
+}
+
 /// The size limit of an answer.
 const MAX_BODY: usize = 64;
 
@@ -27,45 +32,71 @@ const MAX_BODY: usize = 64;
 /// - `/renew`: passes at once.
 /// - `/follow`: makes no call, and waits for an answer to anybody.
 /// - `/read`: all answers so far, as the reply.
-pub(crate) struct Meter {
-    instance: Instance<Tiny<MeterConfig>>,
+#[derive(Debug)]
+pub struct Meter {
+    instance: Instance<Config>,
     clock: SteadyClock,
     answers: SharedValue,
     /// The earliest end of a wait.
     deadline: Cell<Nanos>,
 }
 
-#[derive(Deserialize)]
+/// The configuration, which is also the policy.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct MeterConfig {
+pub struct Config {
     #[serde(default)]
     name: Name,
-    #[serde(default = "second")]
+    /// The time limit of calls. Zero is none.
+    #[serde(default = "half_a_minute")]
     timeout_ms: u64,
+    /// A request waits at most this long.
+    #[serde(default = "minute")]
+    patience_ms: u64,
+    /// Whether each tick wakes all requests.
+    #[serde(default)]
+    polls: bool,
 }
 
-fn second() -> u64 {
-    1000
+fn half_a_minute() -> u64 {
+    30_000
 }
 
-impl TinyConfig for MeterConfig {
-    const PLUGIN: &'static str = "meter";
+fn minute() -> u64 {
+    60_000
+}
 
-    fn name(&self) -> &Name {
-        &self.name
+impl Policy for Config {
+    const NAME: &'static str = "meter";
+    const SCHEMA: &'static str = "{}";
+    const EXAMPLE: &'static str = "{}";
+    type Config = Self;
+
+    fn instance(config: &Self) -> &Name {
+        &config.name
+    }
+
+    fn compile(config: Self) -> Self {
+        config
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plugin for tests")
     }
 }
 
 /// The state of a request.
-#[derive(Default)]
-pub(crate) struct Stream {
+#[derive(Debug, Default)]
+pub struct Stream {
     looks: usize,
     since: Option<Nanos>,
     call: Option<Arc<Slot>>,
 }
 
 /// The memo of a call.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Slot {
     answer: Mutex<Option<String>>,
     is_for_all: bool,
@@ -94,7 +125,7 @@ fn reply(status: u16, text: &str) -> Flow {
 }
 
 impl Plugin for Meter {
-    type Policy = Tiny<MeterConfig>;
+    type Policy = Config;
     type Stream = Stream;
 
     fn new(instance: Instance<Self::Policy>) -> Self {
@@ -141,7 +172,7 @@ impl Plugin for Meter {
                 None => {}
             },
         }
-        let until = since + PATIENCE;
+        let until = since + Nanos::from_millis(self.instance.patience_ms);
         if now >= until {
             return Ok(reply(503, "late"));
         }
@@ -158,8 +189,11 @@ impl Plugin for Meter {
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
-        if self.clock.now()? >= self.deadline.get() {
+        let is_due = self.clock.now()? >= self.deadline.get();
+        if is_due {
             self.deadline.set(Nanos::MAX);
+        }
+        if is_due || self.instance.polls {
             worker.wake();
         }
         Ok(())
@@ -215,7 +249,7 @@ impl Meter {
             cluster: "meter",
             path: "/test.Meter/Count",
             message: message.as_bytes(),
-            timeout: Duration::from_millis(self.instance.0.timeout_ms),
+            timeout: Duration::from_millis(self.instance.timeout_ms),
             memo: Some(&memo),
         })?;
         stream.call = Some(slot);
