@@ -237,7 +237,7 @@ fn now() -> Instant {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::ffi::c_void;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -246,8 +246,8 @@ mod tests {
 
     /// What a scheduler was used for.
     #[derive(Default)]
-    struct Uses {
-        ticks: AtomicUsize,
+    pub(crate) struct Uses {
+        pub(crate) ticks: AtomicUsize,
         is_deleted: AtomicBool,
         is_used_later: AtomicBool,
     }
@@ -274,7 +274,7 @@ mod tests {
         assert!(!was_deleted);
     }
 
-    fn ticks() -> (Ticks, Arc<Uses>) {
+    pub(crate) fn ticks() -> (Ticks, Arc<Uses>) {
         let uses = Arc::new(Uses::default());
         let scheduler = Scheduler {
             ptr: Arc::into_raw(Arc::clone(&uses)).cast_mut().cast(),

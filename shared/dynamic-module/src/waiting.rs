@@ -134,3 +134,73 @@ impl Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use portcullis_host::CallId;
+
+    use super::*;
+    use crate::ticker::tests::{Uses, ticks};
+
+    fn callers(numbers: &[u64]) -> Woken {
+        Woken {
+            all: false,
+            callers: numbers.iter().copied().map(CallId::new).collect(),
+        }
+    }
+
+    fn all() -> Woken {
+        Woken {
+            all: true,
+            callers: Vec::new(),
+        }
+    }
+
+    fn count(uses: &Uses) -> usize {
+        uses.ticks.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn a_wake_up_of_waiting_requests_ticks_at_once() {
+        let mailbox = Mailbox::default();
+        let (ticks, uses) = ticks();
+        mailbox.set_ticks(Some(&ticks));
+        assert_eq!(count(&uses), 0);
+        mailbox.wake(&callers(&[1]));
+        mailbox.wake(&callers(&[2]));
+        assert_eq!(count(&uses), 2);
+        assert_eq!(mailbox.take(), callers(&[1, 2]));
+        assert!(mailbox.take().is_none());
+    }
+
+    #[test]
+    fn a_wake_up_that_finds_nobody_reaches_the_next_who_waits() {
+        let mailbox = Mailbox::default();
+        for number in 0..1000 {
+            mailbox.wake(&callers(&[number]));
+        }
+        let (ticks, uses) = ticks();
+        mailbox.set_ticks(Some(&ticks));
+        assert_eq!(count(&uses), 1);
+        assert_eq!(mailbox.take(), all());
+    }
+
+    /// The tick went to a stream that has ended, which Envoy drops.
+    #[test]
+    fn a_wake_up_passes_on_to_another_stream() {
+        let mailbox = Mailbox::default();
+        let (first, _) = ticks();
+        mailbox.set_ticks(Some(&first));
+        mailbox.wake(&callers(&[1]));
+        drop(first);
+        // The main thread may still know the old ticks.
+        mailbox.wake(&callers(&[2]));
+        mailbox.set_ticks(None);
+        let (second, uses) = ticks();
+        mailbox.set_ticks(Some(&second));
+        assert_eq!(count(&uses), 1);
+        assert_eq!(mailbox.take(), all());
+    }
+}

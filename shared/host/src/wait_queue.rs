@@ -114,3 +114,99 @@ impl WaitQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    struct Request {
+        name: char,
+        judged: Rc<Cell<String>>,
+    }
+
+    impl Waiter for Request {
+        fn judge_again(&self) {
+            let mut judged = self.judged.take();
+            judged.push(self.name);
+            self.judged.set(judged);
+        }
+    }
+
+    /// Requests, and the names of those that were judged.
+    #[derive(Default)]
+    struct Requests {
+        queue: WaitQueue,
+        waiting: Vec<(Rc<Request>, Turn)>,
+        judged: Rc<Cell<String>>,
+    }
+
+    impl Requests {
+        fn add(&mut self, name: char, calls: &[u64]) {
+            let judged = Rc::clone(&self.judged);
+            let request = Rc::new(Request { name, judged });
+            let waiter = Rc::downgrade(&request) as Weak<dyn Waiter>;
+            let calls = calls.iter().copied().map(CallId::new).collect();
+            let turn = self.queue.add(waiter, calls);
+            self.waiting.push((request, turn));
+        }
+
+        fn wake(&self, all: bool, callers: &[u64]) {
+            let callers = callers.iter().copied().map(CallId::new).collect();
+            self.queue.wake(&Woken { all, callers });
+        }
+
+        fn judged(&self) -> String {
+            while self.queue.has_woken() {
+                match self.queue.next() {
+                    Some(waiter) => waiter.judge_again(),
+                    None => break,
+                }
+            }
+            self.judged.take()
+        }
+    }
+
+    fn four() -> Requests {
+        let mut requests = Requests::default();
+        for (name, calls) in [('a', &[][..]), ('b', &[1]), ('c', &[2, 3]), ('d', &[4])] {
+            requests.add(name, calls);
+        }
+        requests
+    }
+
+    #[test]
+    fn a_call_wakes_the_request_that_has_made_it() {
+        let requests = four();
+        requests.wake(false, &[3, 7]);
+        assert_eq!(requests.judged(), "c");
+        requests.wake(false, &[2, 3]);
+        assert_eq!(requests.judged(), "");
+        assert!(!requests.queue.is_empty());
+    }
+
+    #[test]
+    fn those_who_called_come_before_all_others() {
+        let mut requests = four();
+        requests.wake(false, &[4, 1]);
+        requests.wake(true, &[2]);
+        requests.add('e', &[5]);
+        assert_eq!(requests.judged(), "bdac");
+        requests.wake(true, &[]);
+        assert_eq!(requests.judged(), "e");
+        assert!(requests.queue.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_ends_is_not_judged() {
+        let mut requests = four();
+        requests.wake(false, &[1, 4]);
+        let (_, turn) = requests.waiting[1];
+        requests.queue.remove(turn);
+        requests.waiting.pop();
+        assert_eq!(requests.judged(), "");
+        assert!(!requests.queue.has_woken());
+        requests.queue.remove(turn);
+    }
+}

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use portcullis_host::{Call, CallId, Error, Memo, OwnedCall, Status};
 
 use crate::abi;
+use crate::host::act_on;
 
 const CALL: &str = "proxy_http_call";
 
@@ -20,6 +21,9 @@ pub(crate) struct RootCalls {
     root: u32,
     /// Whether Envoy has not deleted the context.
     exists: Cell<bool>,
+    /// Whether Envoy lets this context act on others, once that was tried. Otherwise the SDK would panic when a response
+    /// arrives.
+    can_act: Cell<Option<Result<(), Error>>>,
     memos: RefCell<BTreeMap<CallId, Memo>>,
 }
 
@@ -45,6 +49,7 @@ impl RootCalls {
         Rc::new(Self {
             root,
             exists: Cell::new(true),
+            can_act: Cell::new(None),
             memos: RefCell::default(),
         })
     }
@@ -66,8 +71,9 @@ impl RootCalls {
         self.memos.borrow_mut().remove(&call)
     }
 
-    /// Makes a call of a stream.
-    pub(crate) fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
+    /// Makes a call of the stream in whose place this VM acts.
+    pub(crate) fn call(&self, stream: u32, call: &Call<'_>) -> Result<CallId, Error> {
+        self.check_acting(stream)?;
         let current = CURRENT.with_borrow(|current| current.as_ref().map(|it| it.root));
         match current {
             // The root context judges a waiting request.
@@ -81,6 +87,15 @@ impl RootCalls {
             // Streams of other root contexts are judged in their own callbacks only.
             Some(_) | None => Err(refused()),
         }
+    }
+
+    fn check_acting(&self, stream: u32) -> Result<(), Error> {
+        if let Some(known) = self.can_act.get() {
+            return known;
+        }
+        let tried = act_on(self.root).and_then(|()| act_on(stream));
+        self.can_act.set(Some(tried));
+        tried
     }
 }
 

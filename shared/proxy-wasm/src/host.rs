@@ -175,7 +175,7 @@ impl StreamHost for ContextStream {
     }
 
     fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
-        self.calls.call(call)
+        self.calls.call(self.id, call)
     }
 
     fn begin_wait(&self, is_first: bool) {

@@ -152,15 +152,22 @@ fn failures_are_values() {
 
 #[test]
 fn a_call_that_envoy_does_not_send_is_an_error_at_once() {
-    let restricted = || {
-        let filter = meter("{}").without_capability("proxy_http_call");
+    let restricted = |capability| {
+        let filter = meter("{}").without_capability(capability);
         Host::builder().filter(filter).grpc_service("meter", echo)
     };
-    for host in [builder(), builder().empty_cluster("meter"), restricted()] {
+    for host in [
+        builder(),
+        builder().empty_cluster("meter"),
+        restricted("proxy_http_call"),
+        // Without it, the SDK would panic at the response.
+        restricted("proxy_set_effective_context"),
+    ] {
         let host = host.start().unwrap();
-        for path in ["/wait", "/renew"] {
+        for path in ["/renew", "/wait"] {
             let outcome = host.send(Request::get(path));
             assert_eq!(outcome.response().body_text(), "refused");
+            host.advance(Duration::from_secs(1));
         }
     }
 }

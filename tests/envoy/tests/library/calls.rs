@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use portcullis_envoy_tests::bootstrap::{self, UPSTREAM};
 use portcullis_envoy_tests::client::Pending;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
-use portcullis_envoy_tests::filter::PluginFilter;
+use portcullis_envoy_tests::filter::{HttpFilter as _, PluginFilter};
 use portcullis_envoy_tests::message::Request;
 use portcullis_envoy_tests::upstream::{Ending, Reply, Upstream};
 use serde_json::{Value, json};
@@ -212,30 +212,20 @@ fn a_route_with_its_own_configuration_calls_for_itself() {
     }
     let service = echo();
     let filter = PluginFilter::meter();
-    let portcullis_envoy_tests::filter::PluginFilter::Library(library) = &filter else {
-        panic!("the library");
-    };
-    let mut own =
-        portcullis_envoy_tests::filter::HttpFilter::to_json(library)["typed_config"].take();
+    let mut own = filter.to_json()["typed_config"].take();
     own["@type"] = "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilterPerRoute".into();
     own["filter_config"]["value"] = r#"{"name": "own"}"#.into();
     let route = json!({
-        "match": {"prefix": "/wait/own"},
+        "match": {"prefix": "/wait/0/own"},
         "route": {"cluster": UPSTREAM},
         "typed_per_filter_config": {"meter": own},
     });
-    let service_route = Upstream::start(|_| ok("own"));
-    let envoy = Envoy::builder()
-        .plugin(&filter)
-        .cluster(http2("meter", &service_route))
-        .route(route)
-        .start();
-    drop(service);
-    assert_eq!(get(&envoy, "/wait/own"), "own 2");
+    let envoy = builder(&service).route(route).start();
+    assert_eq!(get(&envoy, "/wait/0/own"), "own 2");
     // That of the route counts under its own name.
     assert_eq!(get(&envoy, "/read"), "");
-    assert_eq!(get(&envoy, "/wait"), "own 2");
-    assert_eq!(get(&envoy, "/read"), "own;");
+    assert_eq!(get(&envoy, "/wait/0/other"), "other 2");
+    assert_eq!(get(&envoy, "/read"), "other;");
 }
 
 /// Clients come and leave in four workers while answers come.
