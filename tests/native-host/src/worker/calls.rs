@@ -82,6 +82,9 @@ impl Core {
     /// Lets a gRPC service answer an HTTP call, if that is gRPC.
     fn ask_service_by_http(&self, cluster: &str, request: &Request) -> Option<Answer> {
         let service = self.shared.services.get(cluster)?;
+        if !wire::is_grpc(&request.headers) {
+            return None;
+        }
         let messages = wire::messages(&request.body_bytes()).unwrap_or_default();
         let reply = service.0(&GrpcRequest {
             request: request.clone(),
