@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::ptr::null_mut;
 use std::rc::Rc;
+use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
 use portcullis_core::text::Text;
 use portcullis_host::backend::{Map, StreamHost};
-use portcullis_host::{Call, CallId, Error, Property, Status, TICK_WHILE_WAITING};
+use portcullis_host::{Call, CallId, Error, Property, Status};
 use smallvec::SmallVec;
 
 use crate::abi::{
@@ -227,11 +228,11 @@ impl StreamHost for FilterHost {
         called.unwrap_or(Err(Error::of(CALLOUT)(Status::BadArgument)))
     }
 
-    fn begin_wait(&self, _is_first: bool) {
+    fn begin_wait(&self, _is_first: bool, tick: Duration) {
         // SAFETY: the filter lives until `end_wait`, and all of this worker's streams are in its thread.
         unsafe {
             let waiting = &mut self.waiting.borrow_mut();
-            waiting.add(self.filter, TICK_WHILE_WAITING);
+            waiting.add(self.filter, tick);
         }
     }
 
@@ -239,7 +240,7 @@ impl StreamHost for FilterHost {
         // SAFETY: all of this worker's streams are in its thread.
         unsafe {
             let waiting = &mut self.waiting.borrow_mut();
-            waiting.remove(self.filter, TICK_WHILE_WAITING);
+            waiting.remove(self.filter);
         }
     }
 

@@ -162,7 +162,6 @@ impl Services {
         let mut headers: Vec<Header> = headers
             .map(|(name, value)| Header::new(name.as_bytes(), value.as_bytes()))
             .collect();
-        let timeout = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
         let body = match call.body.is_empty() {
             true => Buffer::NONE,
             false => call.body.into(),
@@ -177,7 +176,7 @@ impl Services {
                 headers.as_mut_ptr(),
                 headers.len(),
                 body,
-                timeout,
+                call.timeout_milliseconds().into(),
             )
         };
         let status = match result {

@@ -72,6 +72,8 @@ impl Mailbox {
 pub(crate) struct Waiting {
     filters: BTreeSet<usize>,
     carrier: Option<(usize, Ticks)>,
+    /// The tick period that the last one asked for. All are of one chain.
+    tick: Duration,
     caller: Caller,
 }
 
@@ -80,6 +82,7 @@ impl Waiting {
         Self {
             filters: BTreeSet::new(),
             carrier: None,
+            tick: Duration::MAX,
             caller,
         }
     }
@@ -95,6 +98,7 @@ impl Waiting {
     /// The filter lives until [`remove`](Self::remove), and this is its thread.
     pub(crate) unsafe fn add(&mut self, filter: FilterPtr, time: Duration) {
         self.filters.insert(filter as usize);
+        self.tick = time;
         // SAFETY: as above.
         unsafe { self.tick_after(time) }
     }
@@ -104,13 +108,13 @@ impl Waiting {
     ///
     /// # Safety
     /// This is the thread of all waiting streams.
-    pub(crate) unsafe fn remove(&mut self, filter: FilterPtr, time: Duration) {
+    pub(crate) unsafe fn remove(&mut self, filter: FilterPtr) {
         let filter = filter as usize;
         self.filters.remove(&filter);
         if self.carrier.take_if(|(it, _)| *it == filter).is_some() {
             self.caller.mailbox.set_ticks(None);
             // SAFETY: as above.
-            unsafe { self.tick_after(time) }
+            unsafe { self.tick_after(self.tick) }
         }
     }
 

@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
@@ -156,8 +157,9 @@ pub trait StreamHost {
     /// still exists: in this worker, or in the one that makes the calls of all.
     fn call(&self, call: &Call<'_>) -> Result<CallId, Error>;
 
-    /// The request begins to wait; `is_first` if no other one waits in this worker.
-    fn begin_wait(&self, is_first: bool);
+    /// The request begins to wait; `is_first` if no other one waits in this worker. The next tick is due after `tick` at
+    /// the latest.
+    fn begin_wait(&self, is_first: bool, tick: Duration);
 
     /// The request no longer waits.
     fn end_wait(&self) {}

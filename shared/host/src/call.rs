@@ -17,10 +17,21 @@ pub struct Call<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// The body; empty for none.
     pub body: &'a [u8],
-    /// The time limit for the whole response, in whole milliseconds. After it, Envoy answers with 504. Zero is no limit.
+    /// The time limit for the whole response. Envoy counts it in milliseconds, and answers with 504 after it. Zero is no
+    /// limit.
     pub timeout: Duration,
     /// Comes back with the response.
     pub memo: Option<&'a Memo>,
+}
+
+impl Call<'_> {
+    /// The time limit in milliseconds, at most what all hosts accept. Less than one is not zero, which is no limit.
+    pub fn timeout_milliseconds(&self) -> u32 {
+        const MAX: u32 = i32::MAX as u32;
+
+        let rounded = self.timeout.as_nanos().div_ceil(1_000_000);
+        u32::try_from(rounded).map_or(MAX, |rounded| rounded.min(MAX))
+    }
 }
 
 /// The plugin's own value of a call. The response may arrive in another thread than the one that has called, so it
@@ -105,5 +116,30 @@ impl OwnedCall {
             timeout: self.timeout,
             memo: self.memo.as_ref(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_is_never_rounded_to_none() {
+        for (timeout, expected) in [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_micros(1500), 2),
+            (Duration::from_millis(50), 50),
+            (Duration::MAX, i32::MAX as u32),
+        ] {
+            let call = Call {
+                cluster: "",
+                headers: &[],
+                body: &[],
+                timeout,
+                memo: None,
+            };
+            assert_eq!(call.timeout_milliseconds(), expected);
+        }
     }
 }

@@ -30,10 +30,18 @@ pub struct GrpcCall<'a> {
 impl GrpcCall<'_> {
     /// Does something with the call as an HTTP call.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&Call<'_>) -> T) -> T {
-        /// The longest number that the header may have.
-        const MAX_TIMEOUT: u128 = 99_999_999;
+        /// The largest number that the header may have.
+        const MAX_TIMEOUT: u32 = 99_999_999;
 
-        let timeout = format!("{}m", self.timeout.as_millis().min(MAX_TIMEOUT));
+        let body = frame(self.message);
+        let call = Call {
+            cluster: self.cluster,
+            headers: &[],
+            body: &body,
+            timeout: self.timeout,
+            memo: self.memo,
+        };
+        let timeout = format!("{}m", call.timeout_milliseconds().min(MAX_TIMEOUT));
         let timed = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -48,13 +56,7 @@ impl GrpcCall<'_> {
             false => &timed[..],
             true => timed.split_last().map_or(&timed[..], |(_, others)| others),
         };
-        act(&Call {
-            cluster: self.cluster,
-            headers,
-            body: &frame(self.message),
-            timeout: self.timeout,
-            memo: self.memo,
-        })
+        act(&Call { headers, ..call })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::call::{CallId, CallResponse};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::instance::Instance;
+use crate::runner::TICK_WHILE_WAITING;
 use crate::worker::Worker;
 
 /// How a stream goes on.
@@ -54,6 +55,10 @@ pub trait Plugin: Sized + 'static {
     /// [`on_response`](Self::on_response) and [`on_log`](Self::on_log), or one of them fails, then for ten seconds
     /// each request begins with [`on_error`](Self::on_error).
     const NEEDS_STREAM_END: bool = false;
+
+    /// The tick period while requests wait. In WebAssembly, this bounds the time after which a worker learns of the
+    /// response to another worker's call.
+    const TICK_WHILE_WAITING: Duration = TICK_WHILE_WAITING;
 
     /// Whether [`on_response`](Self::on_response) does anything.
     const SEES_RESPONSES: bool = true;
@@ -117,8 +122,9 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// The longest time between two calls of [`on_tick`](Self::on_tick). The first call follows soon after the
-    /// configuration. While requests wait, a call comes about every 20 ms; while many woken requests are left to
-    /// judge, more often. The module has to list `tick` among its callbacks.
+    /// configuration. While requests wait, a call comes after
+    /// [`TICK_WHILE_WAITING`](Self::TICK_WHILE_WAITING) at the latest; while many woken requests are left to judge, more
+    /// often. The module has to list `tick` among its callbacks.
     fn tick_period(&self) -> Option<Duration> {
         None
     }

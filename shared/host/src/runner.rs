@@ -16,7 +16,7 @@ use crate::wait_queue::WaitQueue;
 use crate::warnings::WarningLimiter;
 use crate::worker::{Woken, Worker};
 
-/// The tick period while requests wait. It bounds the time after which a worker learns of a document that another
+/// The tick period while requests wait, unless the plugin needs a shorter one. It bounds the time after which a worker learns of a document that another
 /// worker fetched.
 pub const TICK_WHILE_WAITING: Duration = Duration::from_millis(20);
 /// The tick period while woken requests are left to judge: the shortest that Envoy has. The worker serves other
@@ -138,7 +138,8 @@ impl<C: Chain> Runner<C> {
         match (self.waiting.is_empty(), self.waiting.has_woken()) {
             (_, true) => Some(TICK_WHILE_WOKEN),
             (false, false) => {
-                Some(period.map_or(TICK_WHILE_WAITING, |period| period.min(TICK_WHILE_WAITING)))
+                let waiting = self.chain.tick_while_waiting();
+                Some(period.map_or(waiting, |period| period.min(waiting)))
             }
             (true, false) => period,
         }

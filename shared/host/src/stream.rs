@@ -215,7 +215,8 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             }
             Flow::Wait => {
                 let waiting = &self.runner.waiting;
-                self.host.begin_wait(waiting.is_empty());
+                let tick = self.runner.chain.tick_while_waiting();
+                self.host.begin_wait(waiting.is_empty(), tick);
                 let calls = self.calls.borrow().clone();
                 let turn = waiting.add(Weak::clone(&self.waiter), calls);
                 self.turn.set(Some(turn));

@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use portcullis_host::{Call, CallId, Error, Memo, OwnedCall, Status};
 
@@ -124,7 +125,7 @@ pub(crate) fn make(call: &Call<'_>) -> Result<CallId, Error> {
         call.headers.to_vec(),
         body,
         Vec::new(),
-        call.timeout,
+        Duration::from_millis(call.timeout_milliseconds().into()),
     );
     let id = dispatched
         .map(|token| CallId::new(token.into()))

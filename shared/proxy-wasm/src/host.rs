@@ -1,6 +1,7 @@
 //! The calls of plugins, as host calls.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
@@ -10,7 +11,7 @@ use portcullis_core::time::Nanos;
 use portcullis_host::backend::{
     Backend, Map, MetricId, MetricKind, StreamHost, TableStore, ValueStore,
 };
-use portcullis_host::{Call, CallId, Error, Property, Status, TICK_WHILE_WAITING};
+use portcullis_host::{Call, CallId, Error, Property, Status};
 use portcullis_table::Seed;
 
 use crate::abi::{self, MapKind};
@@ -178,10 +179,10 @@ impl StreamHost for ContextStream {
         self.calls.call(self.id, call)
     }
 
-    fn begin_wait(&self, is_first: bool) {
+    fn begin_wait(&self, is_first: bool, tick: Duration) {
         if is_first {
             // If Envoy refuses, the period from the configuration stays.
-            let _ = tick_after(TICK_WHILE_WAITING);
+            let _ = tick_after(tick);
         }
     }
 

@@ -128,6 +128,8 @@ impl Plugin for Meter {
     type Policy = Config;
     type Stream = Stream;
 
+    const TICK_WHILE_WAITING: Duration = Duration::from_millis(5);
+
     fn new(instance: Instance<Self::Policy>) -> Self {
         Self {
             clock: SteadyClock::open(),

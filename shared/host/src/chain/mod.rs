@@ -129,6 +129,9 @@ pub trait Chain: Sized + 'static {
     /// See [`Plugin::tick_period`](crate::Plugin::tick_period).
     fn tick_period(&self) -> Option<Duration>;
 
+    /// See [`Plugin::TICK_WHILE_WAITING`](crate::Plugin::TICK_WHILE_WAITING).
+    fn tick_while_waiting(&self) -> Duration;
+
     /// See [`Plugin::on_tick`](crate::Plugin::on_tick).
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error>;
 

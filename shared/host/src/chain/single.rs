@@ -130,6 +130,10 @@ impl<P: Plugin> Chain for P {
         P::tick_period(self)
     }
 
+    fn tick_while_waiting(&self) -> Duration {
+        P::TICK_WHILE_WAITING
+    }
+
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
         P::on_tick(self, worker)
     }

@@ -107,6 +107,25 @@ fn others_wait_for_the_answer() {
     assert_eq!(follower.outcome().response().body_text(), "here;");
 }
 
+/// A worker cannot wake another one, so its requests look again with each tick.
+#[test]
+fn requests_of_other_workers_look_again_with_each_tick() {
+    let host = Host::builder()
+        .workers(2)
+        .upstream(|_: &Request| Response::new(200))
+        .filter(meter(r#"{"polls": true}"#))
+        .grpc_service("meter", echo)
+        .start()
+        .unwrap();
+    let mut follower = host.worker(1).open(Request::get("/follow"));
+    let renewal = host.worker(0).send(Request::get("/renew/12/here"));
+    assert_eq!(renewal.status(), 200);
+    host.advance(11 * MILLISECOND);
+    assert!(!follower.is_over());
+    host.advance(5 * MILLISECOND);
+    assert!(follower.is_over());
+}
+
 /// The second call is made in a callback of the root context.
 #[test]
 fn a_request_that_was_judged_again_calls_again() {

@@ -228,6 +228,26 @@ fn a_route_with_its_own_configuration_calls_for_itself() {
     assert_eq!(get(&envoy, "/read"), "other;");
 }
 
+/// A push drains the old listener: its requests wait on, and get their answers.
+#[test]
+fn a_push_while_requests_wait_ends_none_early() {
+    let service = echo();
+    let first = || builder(&service).replaceable_listeners();
+    let envoy = first().start();
+    let start = |n| envoy.client().start(Request::get(format!("/wait/500/{n}")));
+    let clients: Vec<Pending> = (0..10).map(start).collect();
+    envoy.client().send(&Request::get("/renew/500/later"));
+    service.wait_for_requests(11);
+    let next = first().connection_manager(json!({"server_name": "next"}));
+    assert_eq!(envoy.replace_listeners(&next), Ok(()));
+    for (number, client) in clients.into_iter().enumerate() {
+        assert_eq!(client.response().text(), format!("{number} 2"));
+    }
+    wait_until("the answer", || get(&envoy, "/read").contains("later;"));
+    assert_eq!(get(&envoy, "/wait/0/next"), "next 2");
+    envoy.assert_no_vm_failed();
+}
+
 /// Clients come and leave in four workers while answers come.
 #[test]
 fn a_crowd_that_comes_and_leaves_does_no_harm() {
