@@ -121,6 +121,7 @@ test-in-node: $(WASM_BINDGEN_RUNNER)
 test-envoy: build envoy ## Run the scenarios, and other tests, on a real Envoy
 	$(call say,Tests on a real Envoy)
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
+	@cargo rustc --quiet --release --locked --target $(TARGET) -p meter_filter --crate-type cdylib
 	@tests/run envoy
 
 # The other modes of the scenarios are in test-native and test-envoy.

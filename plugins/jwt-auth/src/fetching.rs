@@ -205,7 +205,9 @@ impl Document {
         worker.call(&Call {
             cluster: cluster.as_str(),
             headers: &headers,
+            body: &[],
             timeout: Duration::from(schedule.timeout),
+            memo: None,
         })
     }
 

@@ -26,8 +26,8 @@ macro_rules! library {
                 fn envoy_dynamic_module_on_http_filter_config_destroy(config: *const c_void) =
                     hooks::config_destroy(config);
                 fn envoy_dynamic_module_on_http_filter_config_scheduled(
-                    _envoy: ConfigPtr, config: *const c_void, _event: u64,
-                ) = hooks::config_scheduled(config);
+                    _envoy: ConfigPtr, config: *const c_void, event: u64,
+                ) = hooks::config_scheduled(config, event);
                 fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
                     _envoy: ConfigPtr, config: *const c_void, call: u64, _result: u32,
                     headers: *const EnvoyHeader, header_count: usize,

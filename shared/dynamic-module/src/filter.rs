@@ -154,7 +154,7 @@ impl<C: Chain> Filter<C> {
         // SAFETY: the filter lives. The pointer is null or comes from `hooks::route_config_new`, and the stream keeps the
         // route.
         let route = unsafe { hooks::route_config(abi::route_config(self.filter))? };
-        let (worker, is_new) = self.worker.of_route(&route)?;
+        let (worker, is_new) = self.worker.of_route(&route, self.services())?;
         if is_new && worker.needs_ticks() {
             self.services().add_route(&route);
         }

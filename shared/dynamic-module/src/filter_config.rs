@@ -7,6 +7,7 @@ use portcullis_host::{CallId, CallResponse, Chain, backend, configure, log_summa
 
 use crate::abi::{self, ConfigPtr, FilterPtr, newer};
 use crate::backend::Process;
+use crate::calls::{Origin, Outgoing, Pending};
 use crate::filter::{AnyFilter, Filter};
 use crate::services::Services;
 use crate::worker::Worker;
@@ -26,11 +27,14 @@ pub trait FilterConfig: Send + Sync {
     /// A tick in the main thread.
     fn tick(&self);
 
+    /// Workers have handed over calls to the main thread.
+    fn make_calls(&self);
+
     /// The size limit of the response to a call, in bytes.
     fn max_call_body(&self) -> usize;
 
-    /// The response to a call has arrived, in the main thread.
-    fn call_response(&self, call: CallId, response: &CallResponse);
+    /// The response to the call with this id of Envoy has arrived, in the main thread.
+    fn call_response(&self, id: u64, response: CallResponse);
 }
 
 /// A configuration that Envoy asks for.
@@ -105,7 +109,7 @@ impl<C: Chain> Configured<C> {
         drop(entered);
         let workers: Vec<_> = chains
             .into_iter()
-            .map(|chain| OfOneThread(Rc::new(Worker::new(chain))))
+            .map(|chain| OfOneThread(Rc::new(Worker::new(chain, &services, None))))
             .collect();
         let needs_ticks = workers.first().is_some_and(|main| main.0.needs_ticks());
         if needs_ticks && !is_validating {
@@ -134,7 +138,7 @@ impl<C: Chain> FilterConfig for Configured<C> {
             return;
         };
         for route in self.services.take_new_routes() {
-            main.of_route(&route);
+            main.of_route(&route, &self.services);
         }
         if let Some(next) = main.tick_all() {
             self.services.ticks().tick_after(next);
@@ -145,13 +149,63 @@ impl<C: Chain> FilterConfig for Configured<C> {
         self.main().map_or(0, Worker::max_call_body)
     }
 
-    fn call_response(&self, call: CallId, response: &CallResponse) {
+    fn make_calls(&self) {
         let _entered = current::enter(&self.services, std::ptr::null_mut());
-        if let Some(next) = self
-            .main()
-            .and_then(|main| main.call_response(call, response))
-        {
+        for Outgoing { call, origin } in self.services.calls().take_outgoing() {
+            let memo = call.with(|call| call.memo.cloned());
+            match call.with(|call| self.services.send(call)) {
+                Ok(id) => {
+                    let origin = Some(origin);
+                    let pending = Pending { memo, origin };
+                    self.services.calls().add_pending(id, pending);
+                }
+                Err(error) => {
+                    let response = CallResponse {
+                        not_sent: Some(error),
+                        memo,
+                        ..CallResponse::default()
+                    };
+                    self.response_to_worker(&origin, &response);
+                }
+            }
+        }
+    }
+
+    fn call_response(&self, id: u64, mut response: CallResponse) {
+        let _entered = current::enter(&self.services, std::ptr::null_mut());
+        if let Some(Pending { memo, origin }) = self.services.calls().take_pending(id) {
+            response.memo = memo;
+            if let Some(origin) = origin {
+                return self.response_to_worker(&origin, &response);
+            }
+        }
+        let Some(main) = self.main() else {
+            return;
+        };
+        if let Some(next) = main.call_response(CallId::new(id), &response, &self.services) {
             self.services.ticks().tick_after(next);
+        }
+    }
+}
+
+impl<C: Chain> Configured<C> {
+    /// Handles the response to a call of a worker, with the same chain in the main thread.
+    fn response_to_worker(&self, origin: &Origin, response: &CallResponse) {
+        let Some(main) = self.main() else {
+            return;
+        };
+        let of_route = match &origin.route {
+            Some(route) => main.of_route(route, &self.services),
+            None => None,
+        };
+        let (main, is_new) = match &of_route {
+            Some((of_route, is_new)) => (&**of_route, *is_new),
+            None => (main, false),
+        };
+        // The main thread ticks for itself, whatever this chain needs.
+        main.own_call_response(origin.id, response, &self.services, Some(origin));
+        if is_new && main.needs_ticks() {
+            self.services.ticks().tick_now();
         }
     }
 }

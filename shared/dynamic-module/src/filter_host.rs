@@ -3,19 +3,22 @@
 use std::cell::RefCell;
 use std::ptr::null_mut;
 use std::rc::Rc;
+use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
 use portcullis_core::text::Text;
 use portcullis_host::backend::{Map, StreamHost};
-use portcullis_host::{Error, Property, Status, TICK_WHILE_WAITING};
+use portcullis_host::{Call, CallId, Error, Property, Status};
 use smallvec::SmallVec;
 
 use crate::abi::{
     self, Attribute, Buffer, EnvoyBuffer, EnvoyHeader, FilterPtr, Header, HeaderType,
 };
+use crate::calls::CALLOUT;
+use crate::current;
 use crate::panics::panic_on_request;
-use crate::ticker::Waiting;
+use crate::waiting::Waiting;
 
 const HEADERS: &str = "http_get_headers";
 const CHANGE: &str = "http_set_header";
@@ -233,11 +236,17 @@ impl StreamHost for FilterHost {
         false
     }
 
-    fn begin_wait(&self, _is_first: bool) {
+    fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
+        let waiting = self.waiting.borrow();
+        let called = current::with(|services, _| services.call_for(call, waiting.caller()));
+        called.unwrap_or(Err(Error::of(CALLOUT)(Status::BadArgument)))
+    }
+
+    fn begin_wait(&self, _is_first: bool, tick: Duration) {
         // SAFETY: the filter lives until `end_wait`, and all of this worker's streams are in its thread.
         unsafe {
             let waiting = &mut self.waiting.borrow_mut();
-            waiting.add(self.filter, TICK_WHILE_WAITING);
+            waiting.add(self.filter, tick);
         }
     }
 
@@ -245,7 +254,7 @@ impl StreamHost for FilterHost {
         // SAFETY: all of this worker's streams are in its thread.
         unsafe {
             let waiting = &mut self.waiting.borrow_mut();
-            waiting.remove(self.filter, TICK_WHILE_WAITING);
+            waiting.remove(self.filter);
         }
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_core::headers::HeaderMap;
-use portcullis_host::{CallId, CallResponse, Next, Phase};
+use portcullis_host::{CallResponse, Next, Phase};
 
 use crate::abi::{self, Buffer, status};
 pub use crate::abi::{ConfigPtr, EnvoyBuffer, EnvoyHeader, FilterPtr};
@@ -25,6 +25,7 @@ use crate::filter::{self, AnyFilter};
 use crate::filter_config::{FilterConfig, NewConfig};
 use crate::logger;
 use crate::route_config::{AcceptedRouteConfig, NewRouteConfig, RouteConfig};
+use crate::ticker::CALLS;
 
 /// A configuration, as Envoy keeps it.
 type Config = Box<dyn FilterConfig>;
@@ -152,11 +153,14 @@ fn unknown(field: &str, name: &str) {
     );
 }
 
-/// A tick of a configuration.
-pub unsafe fn config_scheduled(config: *const c_void) {
+/// A tick of a configuration, or calls for it to make.
+pub unsafe fn config_scheduled(config: *const c_void, event: u64) {
     // SAFETY: it comes from `config_new`.
     let config = unsafe { &*config.cast::<Config>() };
-    caught(|| config.tick());
+    caught(|| match event {
+        CALLS => config.make_calls(),
+        _ => config.tick(),
+    });
 }
 
 /// The response to a call of a configuration.
@@ -191,8 +195,9 @@ pub unsafe fn config_callout_done(
         let response = CallResponse {
             headers: (!entries.is_empty()).then(|| HeaderMap::new(entries)),
             body,
+            ..CallResponse::default()
         };
-        config.call_response(CallId::new(call), &response);
+        config.call_response(call, response);
     });
 }
 

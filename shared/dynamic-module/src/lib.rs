@@ -14,9 +14,10 @@
 //!
 //! # Ticks and calls
 //!
-//! The ABI has neither timers nor calls in workers. So the main thread ticks and makes all calls, and a worker ticks when
-//! a request comes or, while requests wait, through one of their streams (`ticker.rs`). What the main thread has fetched
-//! is in a shared value, where workers find it.
+//! The ABI has neither timers nor calls in workers that outlive a stream. So the main thread ticks and makes all calls,
+//! and a worker ticks when a request comes or, while requests wait, through one of their streams (`ticker.rs`,
+//! `waiting.rs`). What the main thread has fetched is in a shared value, where workers find it. A call of a stream is
+//! handed over to the main thread (`calls.rs`), which handles the response and wakes the request.
 //!
 //! # A panic ends no process
 //!
@@ -25,19 +26,20 @@
 //!
 //! # Unsafe code
 //!
-//! It is in `abi/`, in the files that call it (`filter_host.rs`, `services.rs`, `ticker.rs`, `logger.rs`), and at the
+//! It is in `abi/`, in the files that call it (`filter_host.rs`, `services.rs`, `ticker.rs`, `waiting.rs`, `logger.rs`), and at the
 //! border ([`hooks`], `filter_config.rs`, `current.rs`). Each use says why it is sound.
 //!
 //! | file | content |
 //! |---|---|
 //! | `export.rs`, `hooks.rs`, `filter_config.rs`, `worker.rs`, `route_config.rs`, `rehearsal.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
-//! | `backend.rs`, `filter_host.rs`, `services.rs`, `metrics.rs`, `ticker.rs`, `logger.rs` | from the plugins to Envoy |
+//! | `backend.rs`, `filter_host.rs`, `services.rs`, `calls.rs`, `metrics.rs`, `ticker.rs`, `waiting.rs`, `logger.rs` | from the plugins to Envoy |
 //! | `process.rs`, `shared_values.rs`, `signature.rs`, `tables.rs` | what a WebAssembly module asks Envoy for, as plain memory and system calls |
 //! | `panics.rs` | panics that tests ask for |
 //! | `abi/` | the ABI |
 
 mod abi;
 mod backend;
+mod calls;
 mod current;
 mod export;
 mod filter;
@@ -55,6 +57,7 @@ pub mod shared_values;
 pub mod signature;
 pub mod tables;
 mod ticker;
+mod waiting;
 mod worker;
 
 pub use filter_config::{FilterConfig, NewConfig};

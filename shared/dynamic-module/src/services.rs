@@ -1,13 +1,14 @@
 //! What one configuration has of Envoy: metrics, calls, and ticks in the main thread.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use portcullis_host::backend::{MetricId, MetricKind};
 use portcullis_host::{Call, CallId, Error, Status};
 
 use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, Header, callout};
+use crate::calls::{CALLOUT, Caller, Calls, Pending, lock};
 use crate::metrics::{Change, Metrics};
 use crate::route_config::RouteConfig;
 use crate::ticker::{Scheduler, Ticks};
@@ -23,6 +24,7 @@ pub(crate) struct Services {
     asked: Mutex<BTreeSet<u64>>,
     /// Configurations of routes that a worker uses and the main thread does not know yet.
     new_routes: Mutex<Vec<Arc<RouteConfig>>>,
+    calls: Calls,
     ticks: Ticks,
 }
 
@@ -31,8 +33,6 @@ pub(crate) struct Services {
 unsafe impl Send for Services {}
 // SAFETY: as above.
 unsafe impl Sync for Services {}
-
-const CALLOUT: &str = "http_filter_config_http_callout";
 
 impl Services {
     /// The services of a configuration, whose main thread this is.
@@ -47,6 +47,7 @@ impl Services {
             deferred: Mutex::default(),
             asked: Mutex::default(),
             new_routes: Mutex::default(),
+            calls: Calls::default(),
             // SAFETY: as above.
             ticks: Ticks::new(unsafe { Scheduler::of_config(config) }),
         }
@@ -125,8 +126,35 @@ impl Services {
         lock(&self.asked).remove(&topic)
     }
 
-    /// Sends a request to another service. Only in the main thread.
+    /// The calls of this configuration.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Hands a call of a worker over to the main thread.
+    pub(crate) fn call_for(&self, call: &Call<'_>, caller: &Caller) -> Result<CallId, Error> {
+        let (id, is_first) = self.calls.hand_over(call, caller)?;
+        if is_first {
+            self.ticks.make_calls();
+        }
+        Ok(id)
+    }
+
+    /// Sends a request of the main thread to another service.
     pub(crate) fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
+        let id = self.send(call)?;
+        if let Some(memo) = call.memo {
+            let pending = Pending {
+                memo: Some(Arc::clone(memo)),
+                origin: None,
+            };
+            self.calls.add_pending(id, pending);
+        }
+        Ok(CallId::new(id))
+    }
+
+    /// Sends a request to another service, and returns Envoy's id of the call. Only in the main thread.
+    pub(crate) fn send(&self, call: &Call<'_>) -> Result<u64, Error> {
         if !self.is_main_thread() {
             return Err(Error::of(CALLOUT)(Status::Unimplemented));
         }
@@ -134,9 +162,12 @@ impl Services {
         let mut headers: Vec<Header> = headers
             .map(|(name, value)| Header::new(name.as_bytes(), value.as_bytes()))
             .collect();
-        let timeout = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
+        let body = match call.body.is_empty() {
+            true => Buffer::NONE,
+            false => call.body.into(),
+        };
         let mut id = 0;
-        // SAFETY: this is the main thread, and the configuration lives; Envoy copies the headers, and writes the id.
+        // SAFETY: this is the main thread, and the configuration lives; Envoy copies headers and body, and writes the id.
         let result = unsafe {
             abi::config_callout(
                 self.config,
@@ -144,20 +175,15 @@ impl Services {
                 call.cluster.as_bytes().into(),
                 headers.as_mut_ptr(),
                 headers.len(),
-                Buffer::NONE,
-                timeout,
+                body,
+                call.timeout_milliseconds().into(),
             )
         };
         let status = match result {
-            callout::SUCCESS => return Ok(CallId::new(id)),
+            callout::SUCCESS => return Ok(id),
             callout::CLUSTER_NOT_FOUND | callout::MISSING_HEADERS => Status::BadArgument,
             _ => Status::InternalFailure,
         };
         Err(Error::of(CALLOUT)(status))
     }
-}
-
-/// A panic while the lock was held leaves complete values behind.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

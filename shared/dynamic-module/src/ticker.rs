@@ -9,15 +9,17 @@
 //! Every use of a scheduler, and its deletion, holds the lock of the [`Ticker`]. So when [`Ticks`] are dropped, no
 //! event of theirs is on its way any more, and Envoy may end the thread that they belong to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::abi::{self, ConfigPtr, FilterPtr, SchedulerPtr};
 
-/// The only event of our schedulers.
+/// The event of a tick.
 const TICK: u64 = 1;
+/// The event of calls that workers have handed over to the main thread.
+pub(crate) const CALLS: u64 = 2;
 
 /// A scheduler of Envoy.
 pub(crate) struct Scheduler {
@@ -56,9 +58,9 @@ impl Scheduler {
         }
     }
 
-    fn commit(&self) {
+    fn commit(&self, event: u64) {
         // SAFETY: it is deleted only when this value is dropped.
-        unsafe { (self.commit)(self.ptr, TICK) }
+        unsafe { (self.commit)(self.ptr, event) }
     }
 }
 
@@ -92,26 +94,56 @@ impl Ticks {
 
     /// Sets the next tick, in place of the one that was set.
     pub(crate) fn tick_after(&self, time: Duration) {
+        let due = now().checked_add(time);
         let mut targets = TICKER.lock();
         if let Some(target) = targets.all.get_mut(&self.id) {
-            target.due = now().checked_add(time);
+            target.due = due;
         }
-        TICKER.wake(targets);
+        let wakes_itself = match (due, targets.wakes_at) {
+            (Some(due), Some(wakes_at)) => wakes_at <= due,
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        if !(targets.is_running && wakes_itself) {
+            TICKER.wake(targets);
+        }
     }
 
     /// Causes a tick now, in addition to the one that is set.
     pub(crate) fn tick_now(&self) {
-        if let Some(target) = TICKER.lock().all.get(&self.id) {
-            target.scheduler.commit();
-        }
+        tick_now(self.id);
+    }
+
+    /// Makes the main thread make the calls of workers, if these are its ticks.
+    pub(crate) fn make_calls(&self) {
+        commit(self.id, CALLS);
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+/// Causes a tick now, unless the ticks with this id have been dropped.
+pub(crate) fn tick_now(id: u64) {
+    commit(id, TICK);
+}
+
+fn commit(id: u64, event: u64) {
+    if let Some(target) = TICKER.lock().all.get(&id) {
+        target.scheduler.commit(event);
     }
 }
 
 impl Drop for Ticks {
     fn drop(&mut self) {
-        TICKER.lock().all.remove(&self.id);
-        // The thread ends with the last ticks.
-        TICKER.changed.notify_one();
+        let mut targets = TICKER.lock();
+        // The scheduler is deleted under the lock.
+        targets.all.remove(&self.id);
+        if targets.all.is_empty() {
+            // The thread ends with the last ticks.
+            TICKER.changed.notify_one();
+        }
     }
 }
 
@@ -125,6 +157,8 @@ struct Targets {
     all: BTreeMap<u64, Target>,
     next_id: u64,
     is_running: bool,
+    /// When the thread wakes up by itself; `None` if it sleeps until it is woken.
+    wakes_at: Option<Instant>,
 }
 
 struct Target {
@@ -137,6 +171,7 @@ static TICKER: Ticker = Ticker {
         all: BTreeMap::new(),
         next_id: 0,
         is_running: false,
+        wakes_at: None,
     }),
     changed: Condvar::new(),
 };
@@ -169,7 +204,7 @@ impl Ticker {
                 match target.due {
                     Some(due) if due <= now => {
                         target.due = None;
-                        target.scheduler.commit();
+                        target.scheduler.commit(TICK);
                     }
                     Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
                     None => {}
@@ -180,6 +215,7 @@ impl Ticker {
                 targets.is_running = false;
                 return;
             }
+            targets.wakes_at = next;
             targets = match next {
                 Some(next) => {
                     let wait = next.saturating_duration_since(now);
@@ -200,58 +236,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// The ticks of a worker while requests wait there: those of one of the waiting streams, because only a stream can
-/// make Envoy call back in a worker.
-#[derive(Default)]
-pub(crate) struct Waiting {
-    filters: BTreeSet<usize>,
-    carrier: Option<(usize, Ticks)>,
-}
-
-impl Waiting {
-    /// A stream begins to wait.
-    ///
-    /// # Safety
-    /// The filter lives until [`remove`](Self::remove), and this is its thread.
-    pub(crate) unsafe fn add(&mut self, filter: FilterPtr, time: Duration) {
-        self.filters.insert(filter as usize);
-        // SAFETY: as above.
-        unsafe { self.tick_after(time) }
-    }
-
-    /// A stream no longer waits, and may end. If the ticks came through it, another waiting stream takes over, because
-    /// no further request may come.
-    ///
-    /// # Safety
-    /// This is the thread of all waiting streams.
-    pub(crate) unsafe fn remove(&mut self, filter: FilterPtr, time: Duration) {
-        let filter = filter as usize;
-        self.filters.remove(&filter);
-        if self.carrier.take_if(|(it, _)| *it == filter).is_some() {
-            // SAFETY: as above.
-            unsafe { self.tick_after(time) }
-        }
-    }
-
-    /// Sets the next tick, if a stream waits.
-    ///
-    /// # Safety
-    /// This is the thread of all waiting streams.
-    pub(crate) unsafe fn tick_after(&mut self, time: Duration) {
-        let Some(first) = self.filters.first() else {
-            return;
-        };
-        let (_, ticks) = self.carrier.get_or_insert_with(|| {
-            // SAFETY: the filter waits, so it lives.
-            let scheduler = unsafe { Scheduler::of_filter(*first as FilterPtr) };
-            (*first, Ticks::new(scheduler))
-        });
-        ticks.tick_after(time);
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::ffi::c_void;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -260,8 +246,8 @@ mod tests {
 
     /// What a scheduler was used for.
     #[derive(Default)]
-    struct Uses {
-        ticks: AtomicUsize,
+    pub(crate) struct Uses {
+        pub(crate) ticks: AtomicUsize,
         is_deleted: AtomicBool,
         is_used_later: AtomicBool,
     }
@@ -288,7 +274,7 @@ mod tests {
         assert!(!was_deleted);
     }
 
-    fn ticks() -> (Ticks, Arc<Uses>) {
+    pub(crate) fn ticks() -> (Ticks, Arc<Uses>) {
         let uses = Arc::new(Uses::default());
         let scheduler = Scheduler {
             ptr: Arc::into_raw(Arc::clone(&uses)).cast_mut().cast(),

@@ -8,11 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::time::Nanos;
-use portcullis_host::{Acted, CallId, CallResponse, CallbackMonitor, Chain, Runner, configure};
+use portcullis_host::{
+    Acted, CallId, CallResponse, CallbackMonitor, Chain, Runner, Woken, configure,
+};
 
+use crate::calls::{Caller, Origin};
 use crate::process;
 use crate::route_config::{OfRoute, RouteConfig};
-use crate::ticker::Waiting;
+use crate::services::Services;
+use crate::waiting::Waiting;
 
 /// The time from a panic outside of streams to the next tick. Without one, nobody would fetch keys or judge waiting
 /// requests any more.
@@ -22,6 +26,8 @@ const AFTER_PANIC: Duration = Duration::from_millis(200);
 pub(crate) struct Worker<C: Chain> {
     pub(crate) runner: Rc<Runner<C>>,
     pub(crate) waiting: Rc<RefCell<Waiting>>,
+    /// The id of the route's configuration.
+    route_id: Option<u64>,
     /// By the monotonic clock; `None` if nothing needs a tick.
     next_tick: Cell<Option<Nanos>>,
     /// The chains of routes, by the ids of their configurations; `None` if a configuration is for other plugins.
@@ -32,11 +38,19 @@ pub(crate) struct Worker<C: Chain> {
 type Applying<C> = Option<Rc<Worker<C>>>;
 
 impl<C: Chain> Worker<C> {
-    pub(crate) fn new(chain: C) -> Self {
+    /// The chain of a filter, or of a route with its own configuration.
+    pub(crate) fn new(chain: C, services: &Services, route: Option<&Arc<RouteConfig>>) -> Self {
         let needs_ticks = chain.tick_period().is_some();
+        let route_id = route.map(|route| route.id);
+        let caller = Caller {
+            mailbox: Arc::default(),
+            route: route.map(Arc::downgrade),
+        };
+        services.calls().add_mailbox(route_id, &caller.mailbox);
         Self {
             runner: Rc::new(Runner::new(chain, CallbackMonitor::complete())),
-            waiting: Rc::default(),
+            waiting: Rc::new(RefCell::new(Waiting::new(caller))),
+            route_id,
             next_tick: Cell::new(needs_ticks.then_some(Nanos::ZERO)),
             routes: RefCell::default(),
         }
@@ -48,18 +62,22 @@ impl<C: Chain> Worker<C> {
 
     /// The chain for a route with this configuration, and whether it is new in this thread; `None` if the configuration is
     /// for another chain of plugins.
-    pub(crate) fn of_route(&self, route: &Arc<RouteConfig>) -> Option<(Rc<Self>, bool)> {
+    pub(crate) fn of_route(
+        &self,
+        route: &Arc<RouteConfig>,
+        services: &Services,
+    ) -> Option<(Rc<Self>, bool)> {
         if let Some(known) = self.routes.borrow().get(&route.id) {
             return known.value.clone().map(|worker| (worker, false));
         }
-        let worker = self.new_of_route(route).map(Rc::new);
+        let worker = Self::new_of_route(route, services).map(Rc::new);
         let mut routes = self.routes.borrow_mut();
         routes.retain(|_, known| known.is_current());
         routes.insert(route.id, OfRoute::new(route, worker.clone()));
         worker.map(|worker| (worker, true))
     }
 
-    fn new_of_route(&self, route: &RouteConfig) -> Option<Self> {
+    fn new_of_route(route: &Arc<RouteConfig>, services: &Services) -> Option<Self> {
         if route.chain != C::NAME {
             log::error!(
                 "portcullis {}: a route has a configuration for {}, which does not apply",
@@ -69,7 +87,8 @@ impl<C: Chain> Worker<C> {
             return None;
         }
         // It was read before, and the text alone decides.
-        configure::<C>(&route.text).ok().map(Self::new)
+        let chain = configure::<C>(&route.text).ok()?;
+        Some(Self::new(chain, services, Some(route)))
     }
 
     /// Ticks if that is due. Workers have no timer.
@@ -83,9 +102,13 @@ impl<C: Chain> Worker<C> {
 
     /// Ticks, and sets the next tick. Returns the time until then.
     pub(crate) fn tick(&self) -> Option<Duration> {
-        let next = contained(|| self.runner.tick());
-        self.set_next_tick(next);
-        next
+        let woken = self.waiting.borrow().caller().mailbox.take();
+        let acted = contained(|| {
+            self.runner.wake(&woken);
+            self.runner.tick()
+        });
+        self.set_next_tick(acted.next_tick);
+        acted.next_tick
     }
 
     /// Ticks with the chains of all routes. Returns the time until the next tick of any.
@@ -104,12 +127,31 @@ impl<C: Chain> Worker<C> {
     }
 
     /// Shows a response to the chains, of which one has made the call. Returns the time until the next tick.
-    pub(crate) fn call_response(&self, call: CallId, response: &CallResponse) -> Option<Duration> {
+    pub(crate) fn call_response(
+        &self,
+        call: CallId,
+        response: &CallResponse,
+        services: &Services,
+    ) -> Option<Duration> {
         let routes = self.all_routes();
-        let show = |worker: &Self| contained(|| worker.runner.call_response(call, response));
+        let show = |worker: &Self| worker.own_call_response(call, response, services, None);
         let shown = routes.iter().filter_map(|route| show(route));
         let ticks: Vec<Duration> = show(self).into_iter().chain(shown).collect();
         ticks.into_iter().min()
+    }
+
+    /// Shows a response to this chain alone, and wakes the requests of all workers that the chain wakes. Returns the time
+    /// until the next tick.
+    pub(crate) fn own_call_response(
+        &self,
+        call: CallId,
+        response: &CallResponse,
+        services: &Services,
+        origin: Option<&Origin>,
+    ) -> Option<Duration> {
+        let acted = contained(|| self.runner.call_response(call, response));
+        services.calls().wake(self.route_id, &acted.woken, origin);
+        acted.next_tick
     }
 
     fn all_routes(&self) -> Vec<Rc<Self>> {
@@ -129,10 +171,11 @@ impl<C: Chain> Worker<C> {
 }
 
 /// Lets one chain act outside of streams. A panic, which is in the log, ends neither the ticks of this chain nor those of
-/// others. Returns the time until the next tick.
-fn contained(act: impl FnOnce() -> Acted) -> Option<Duration> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(acted) => acted.next_tick,
-        Err(_) => Some(AFTER_PANIC),
-    }
+/// others.
+fn contained(act: impl FnOnce() -> Acted) -> Acted {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or(Acted {
+        judged: false,
+        next_tick: Some(AFTER_PANIC),
+        woken: Woken::default(),
+    })
 }

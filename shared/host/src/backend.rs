@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
@@ -18,11 +19,11 @@ use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, Seed};
 
+use crate::call::{Call, CallId};
 use crate::error::Error;
 pub use crate::own_reply::is_grpc;
 use crate::property::Property;
 use crate::status::Status;
-use crate::worker::{Call, CallId};
 
 /// The services of a process.
 ///
@@ -109,8 +110,8 @@ pub trait Backend: Sync {
         false
     }
 
-    /// Sends a request to another service. The response arrives through
-    /// [`Runner::call_response`](crate::Runner::call_response).
+    /// Sends a request to another service, outside of streams. The response arrives through
+    /// [`Runner::call_response`](crate::Runner::call_response), with the memo of the call.
     fn call(&self, _call: &Call<'_>) -> Result<CallId, Error> {
         Err(missing("call"))
     }
@@ -154,8 +155,14 @@ pub trait StreamHost {
         true
     }
 
-    /// The request begins to wait; `is_first` if no other one waits in this worker.
-    fn begin_wait(&self, is_first: bool);
+    /// Sends a request to another service. The response arrives through
+    /// [`Runner::call_response`](crate::Runner::call_response), with the memo of the call, whether or not the stream
+    /// still exists: in this worker, or in the one that makes the calls of all.
+    fn call(&self, call: &Call<'_>) -> Result<CallId, Error>;
+
+    /// The request begins to wait; `is_first` if no other one waits in this worker. The next tick is due after `tick` at
+    /// the latest.
+    fn begin_wait(&self, is_first: bool, tick: Duration);
 
     /// The request no longer waits.
     fn end_wait(&self) {}

@@ -14,13 +14,16 @@ use portcullis_core::time::Nanos;
 use smallvec::SmallVec;
 
 use crate::backend::{Map, StreamHost, backend};
+use crate::call::{Call, CallId};
 use crate::callback_monitor::CallbackMonitor;
 use crate::clock::SteadyClock;
 use crate::error::Error;
+use crate::grpc::GrpcCall;
 use crate::phase::Phase;
 use crate::property::Property;
 use crate::request_attributes::RequestAttributes;
 use crate::shared_value::SharedValue;
+use crate::wait_queue::Calls;
 
 /// One request or response on its way through the plugin.
 ///
@@ -42,6 +45,8 @@ pub struct Exchange<'a> {
     filter_state: SmallVec<[(&'static str, Bytes); 1]>,
     failures: Vec<(&'static str, Error)>,
     handed_over: HandedOver,
+    /// The calls that were made.
+    pub(crate) calls: Calls,
     /// Whether the response was never shown to this module.
     pub(crate) misses_response: bool,
     /// The first failure of a plugin that depends on learning how streams end.
@@ -114,6 +119,7 @@ impl<'a> Exchange<'a> {
             filter_state: SmallVec::new(),
             failures: Vec::new(),
             handed_over: HandedOver::default(),
+            calls: Calls::new(),
             misses_response: false,
             end_failure: None,
         }
@@ -195,6 +201,23 @@ impl<'a> Exchange<'a> {
     /// [`Property::FilterState`]. The host carries it out with the other changes.
     pub fn set_filter_state(&mut self, name: &'static str, value: Bytes) {
         self.filter_state.push((name, value));
+    }
+
+    /// Sends a request to another service, at once: it does not wait for the end of the callback, and it is not
+    /// cancelled when the stream ends. [`Plugin::on_call_response`](crate::Plugin::on_call_response) receives the
+    /// response, possibly in another thread: see there.
+    ///
+    /// A request that needs the response [waits](crate::Flow::Wait), and `on_call_response`
+    /// [wakes](crate::Worker::wake_caller) it.
+    pub fn call(&mut self, call: &Call<'_>) -> Result<CallId, Error> {
+        let id = self.host.call(call)?;
+        self.calls.push(id);
+        Ok(id)
+    }
+
+    /// Sends a gRPC request; see [`call`](Self::call).
+    pub fn grpc_call(&mut self, call: &GrpcCall<'_>) -> Result<CallId, Error> {
+        call.with(|call| self.call(call))
     }
 
     /// Tells later plugins of this module, in this callback, what a plugin knows about a shared value beyond the value

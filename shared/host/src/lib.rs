@@ -30,7 +30,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `plugin.rs`, `instance.rs`, `exchange.rs`, `phase.rs`, `property.rs`, `request_attributes.rs`, `worker.rs`, `error.rs` | the interface of plugins |
+//! | `plugin.rs`, `instance.rs`, `exchange.rs`, `phase.rs`, `property.rs`, `request_attributes.rs`, `worker.rs`, `call.rs`, `grpc.rs`, `error.rs` | the interface of plugins |
 //! | `chain/` | several plugins as one |
 //! | `metrics.rs`, `metric_names.rs`, `tables.rs`, `shared_value.rs`, `clock.rs`, `random.rs`, `signature.rs` | services for plugins: statistics, shared state, time, randomness, signatures |
 //! | `stream.rs`, `runner.rs`, `wait_queue.rs`, `own_reply.rs`, `callback_monitor.rs`, `warnings.rs` | from a back end's callbacks to the chain |
@@ -45,11 +45,13 @@
 //! not accept a reply, the message is held.
 
 pub mod backend;
+mod call;
 mod callback_monitor;
 mod chain;
 mod clock;
 mod error;
 mod exchange;
+mod grpc;
 mod instance;
 mod metric_names;
 mod metrics;
@@ -69,11 +71,13 @@ mod wait_queue;
 mod warnings;
 mod worker;
 
+pub use call::{Call, CallId, CallResponse, Memo, OwnedCall};
 pub use callback_monitor::CallbackMonitor;
 pub use chain::{Chain, Pair, PairStream, Summary};
 pub use clock::{SteadyClock, wall_clock};
 pub use error::{Callback, Error, Failure};
 pub use exchange::{Exchange, HandedOver};
+pub use grpc::{GrpcCall, GrpcError};
 pub use instance::Instance;
 pub use metric_names::MetricNames;
 pub use metrics::{Counter, CountersBy, Gauge, Metrics, TableMetrics};
@@ -90,4 +94,4 @@ pub use stream::{HttpStream, Next};
 pub use tables::{TableSpec, Tables, TablesAt};
 pub use wait_queue::Waiter;
 pub use warnings::warn_once;
-pub use worker::{Call, CallId, CallResponse, Worker};
+pub use worker::{Woken, Worker};

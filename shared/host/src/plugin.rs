@@ -5,10 +5,12 @@ use std::time::Duration;
 use portcullis_core::policy::Policy;
 use portcullis_core::reply::Reply;
 
+use crate::call::{CallId, CallResponse};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::instance::Instance;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::runner::TICK_WHILE_WAITING;
+use crate::worker::Worker;
 
 /// How a stream goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +55,10 @@ pub trait Plugin: Sized + 'static {
     /// [`on_response`](Self::on_response) and [`on_log`](Self::on_log), or one of them fails, then for ten seconds
     /// each request begins with [`on_error`](Self::on_error).
     const NEEDS_STREAM_END: bool = false;
+
+    /// The tick period while requests wait. In WebAssembly, this bounds the time after which a worker learns of the
+    /// response to another worker's call.
+    const TICK_WHILE_WAITING: Duration = TICK_WHILE_WAITING;
 
     /// Whether [`on_response`](Self::on_response) does anything.
     const SEES_RESPONSES: bool = true;
@@ -121,8 +127,9 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// The longest time between two calls of [`on_tick`](Self::on_tick). The first call follows soon after the
-    /// configuration. While requests wait, a call comes about every 20 ms; while many woken requests are left to
-    /// judge, more often. The module has to list `tick` among its callbacks.
+    /// configuration. While requests wait, a call comes after
+    /// [`TICK_WHILE_WAITING`](Self::TICK_WHILE_WAITING) at the latest; while many woken requests are left to judge, more
+    /// often. The module has to list `tick` among its callbacks.
     fn tick_period(&self) -> Option<Duration> {
         None
     }
@@ -140,7 +147,15 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// The response to a call has arrived. The call may belong to another plugin in the same module: ignore
-    /// unknown ids. The module has to list `http_call_response` among its callbacks.
+    /// unknown ids and memos. The module has to list `http_call_response` among its callbacks.
+    ///
+    /// In WebAssembly, this comes in the worker that has called; in the library, in the main thread, for all workers.
+    /// There, this plugin's own fields are not those of the plugin that has called. So account for the response with
+    /// its [memo](CallResponse::memo) and with shared state, put the result for a waiting request into the memo, and
+    /// wake the request.
+    ///
+    /// Envoy always answers, but a worker or a configuration can end before. A request that waits needs a deadline of
+    /// its own: [`on_tick`](Self::on_tick) wakes it then.
     fn on_call_response(
         &self,
         _worker: &mut Worker,

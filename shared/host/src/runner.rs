@@ -6,6 +6,7 @@ use portcullis_core::config::Document;
 use portcullis_core::time::Nanos;
 
 use crate::backend::backend;
+use crate::call::{CallId, CallResponse};
 use crate::callback_monitor::CallbackMonitor;
 use crate::chain::{Chain, flow_after};
 use crate::error::{Error, Failure};
@@ -13,9 +14,9 @@ use crate::exchange::{Exchange, SpareMemory};
 use crate::plugin::Flow;
 use crate::wait_queue::WaitQueue;
 use crate::warnings::WarningLimiter;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::{Woken, Worker};
 
-/// The tick period while requests wait. It bounds the time after which a worker learns of a document that another
+/// The tick period while requests wait, unless the plugin needs a shorter one. It bounds the time after which a worker learns of a document that another
 /// worker fetched.
 pub const TICK_WHILE_WAITING: Duration = Duration::from_millis(20);
 /// The tick period while woken requests are left to judge: the shortest that Envoy has. The worker serves other
@@ -39,12 +40,14 @@ pub struct Runner<C: Chain> {
 }
 
 /// What a callback outside of streams did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Acted {
     /// Whether it judged requests, so that Envoy's calls now act on one of their streams.
     pub judged: bool,
     /// When the next tick is due at the latest; `None` if nothing needs one.
     pub next_tick: Option<Duration>,
+    /// The requests that the chain has woken. Those of this worker are being judged.
+    pub woken: Woken,
 }
 
 /// Reads a configuration and creates its chain.
@@ -108,15 +111,19 @@ impl<C: Chain> Runner<C> {
         })
     }
 
+    /// Wakes requests of this worker, because the chain in another one has done so. The next tick judges them.
+    pub fn wake(&self, woken: &Woken) {
+        self.waiting.wake(woken);
+    }
+
     /// Lets the chain act outside of streams, and then judges a slice of the woken requests.
     fn act(&self, handle: impl FnOnce(&C, &mut Worker)) -> Acted {
         let started = backend().monotonic_time().ok();
         let mut worker = Worker::default();
         handle(&self.chain, &mut worker);
         self.warn(worker.failures(), "outside of streams");
-        if worker.wakes() {
-            self.waiting.wake();
-        }
+        let woken = worker.into_woken();
+        self.waiting.wake(&woken);
         let judged = self.waiting.has_woken();
         if judged {
             self.judge_woken(started);
@@ -124,6 +131,7 @@ impl<C: Chain> Runner<C> {
         Acted {
             judged,
             next_tick: self.next_tick(),
+            woken,
         }
     }
 
@@ -132,7 +140,8 @@ impl<C: Chain> Runner<C> {
         match (self.waiting.is_empty(), self.waiting.has_woken()) {
             (_, true) => Some(TICK_WHILE_WOKEN),
             (false, false) => {
-                Some(period.map_or(TICK_WHILE_WAITING, |period| period.min(TICK_WHILE_WAITING)))
+                let waiting = self.chain.tick_while_waiting();
+                Some(period.map_or(waiting, |period| period.min(waiting)))
             }
             (true, false) => period,
         }

@@ -17,7 +17,7 @@ use crate::own_reply;
 use crate::phase::Phase;
 use crate::plugin::Flow;
 use crate::runner::Runner;
-use crate::wait_queue::{Turn, Waiter};
+use crate::wait_queue::{Calls, Turn, Waiter};
 
 /// What Envoy does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct HttpStream<C: Chain, H: StreamHost> {
     is_request_complete: Cell<bool>,
     /// The place among the waiting requests.
     turn: Cell<Option<Turn>>,
+    /// The calls that the request has made before or while it waits.
+    calls: RefCell<Calls>,
     /// Whether this chain has sent a reply, or has tried to.
     is_answered: Cell<bool>,
     /// `None` until the chain has let the request pass.
@@ -64,6 +66,7 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             state: RefCell::default(),
             is_request_complete: Cell::new(false),
             turn: Cell::new(None),
+            calls: RefCell::default(),
             is_answered: Cell::new(false),
             observed: Cell::new(None),
         }
@@ -189,7 +192,12 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             &self.runner.callbacks,
             &self.runner.memory,
         );
-        self.run(&mut exchange, C::on_request)
+        let flow = self.run(&mut exchange, C::on_request);
+        if !exchange.calls.is_empty() {
+            let calls = exchange.calls.drain(..);
+            self.calls.borrow_mut().extend(calls);
+        }
+        flow
     }
 
     /// Carries out the decision about a request. A request that cannot be answered is held rather than let through.
@@ -208,8 +216,11 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
             }
             Flow::Wait => {
                 let waiting = &self.runner.waiting;
-                self.host.begin_wait(waiting.is_empty());
-                self.turn.set(Some(waiting.add(Weak::clone(&self.waiter))));
+                let tick = self.runner.chain.tick_while_waiting();
+                self.host.begin_wait(waiting.is_empty(), tick);
+                let calls = self.calls.borrow().clone();
+                let turn = waiting.add(Weak::clone(&self.waiter), calls);
+                self.turn.set(Some(turn));
             }
         }
         Next::Hold

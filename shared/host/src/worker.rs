@@ -1,48 +1,30 @@
 //! The work of a plugin outside of streams: on its timer, and when another service answers a call.
 
-use std::time::Duration;
-
-use portcullis_core::headers::HeaderMap;
-
 use crate::backend::backend;
+use crate::call::{Call, CallId};
 use crate::error::Error;
+use crate::grpc::GrpcCall;
 
-/// An HTTP request from the plugin to one of Envoy's clusters.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    /// The name of the cluster.
-    pub cluster: &'a str,
-    /// The headers, with `:method`, `:scheme`, `:authority` and `:path`.
-    pub headers: &'a [(&'a str, &'a str)],
-    /// The time limit for the whole response. After it, Envoy answers with 504.
-    pub timeout: Duration,
+/// The waiting requests that a plugin has woken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Woken {
+    /// All of them.
+    pub all: bool,
+    /// Those that have made these calls.
+    pub callers: Vec<CallId>,
 }
 
-/// Identifies a call, to match its response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(u64);
-
-/// The response to a call. If the cluster cannot be reached, Envoy answers with 503; after the timeout, with 504.
-#[derive(Clone, Debug)]
-pub struct CallResponse {
-    /// The headers, with `:status`; `None` if the response was cut off.
-    pub headers: Option<HeaderMap>,
-    /// The body, truncated to one byte more than [`Plugin::max_call_body`](crate::Plugin::max_call_body).
-    pub body: Vec<u8>,
-}
-
-impl CallResponse {
-    /// The status, if the response is whole.
-    pub fn status(&self) -> Option<u16> {
-        let status = self.headers.as_ref()?.get(":status")?;
-        std::str::from_utf8(status).ok()?.parse().ok()
+impl Woken {
+    /// Whether it is none.
+    pub fn is_none(&self) -> bool {
+        !self.all && self.callers.is_empty()
     }
 }
 
 /// Access to Envoy outside of streams, on one worker.
 #[derive(Debug, Default)]
 pub struct Worker {
-    wakes: bool,
+    woken: Woken,
     failures: Vec<(&'static str, Error)>,
 }
 
@@ -50,6 +32,11 @@ impl Worker {
     /// Sends a request. [`Plugin::on_call_response`](crate::Plugin::on_call_response) receives the response.
     pub fn call(&mut self, call: &Call<'_>) -> Result<CallId, Error> {
         backend().call(call)
+    }
+
+    /// Sends a gRPC request; see [`call`](Self::call).
+    pub fn grpc_call(&mut self, call: &GrpcCall<'_>) -> Result<CallId, Error> {
+        call.with(|call| self.call(call))
     }
 
     /// Whether [`call`](Self::call) works in this worker. If not, another worker makes the calls of all.
@@ -67,9 +54,16 @@ impl Worker {
         backend().take_asked(topic)
     }
 
-    /// Wakes the waiting requests: [`Plugin::on_request`](crate::Plugin::on_request) judges them again.
+    /// Wakes the waiting requests: [`Plugin::on_request`](crate::Plugin::on_request) judges them again. If the thread
+    /// that makes the calls of all workers wakes them, it wakes those of all workers.
     pub fn wake(&mut self) {
-        self.wakes = true;
+        self.woken.all = true;
+    }
+
+    /// Wakes the request that waits and has made this call, if it still exists. With many waiting requests this is
+    /// cheaper than to wake all for each response.
+    pub fn wake_caller(&mut self, call: CallId) {
+        self.woken.callers.push(call);
     }
 
     /// The value of a result. An error goes to the log, and the default takes its place.
@@ -84,18 +78,11 @@ impl Worker {
         })
     }
 
-    pub(crate) fn wakes(&self) -> bool {
-        self.wakes
-    }
-
     pub(crate) fn failures(&self) -> &[(&'static str, Error)] {
         &self.failures
     }
-}
 
-impl CallId {
-    /// From the number that Envoy gave the call.
-    pub fn new(number: u64) -> Self {
-        Self(number)
+    pub(crate) fn into_woken(self) -> Woken {
+        self.woken
     }
 }

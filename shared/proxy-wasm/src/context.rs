@@ -9,6 +9,7 @@ use portcullis_host::{Chain, HttpStream, Next, Runner};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::calls::RootCalls;
 use crate::host::ContextStream;
 use crate::logger;
 
@@ -31,20 +32,26 @@ thread_local! {
 /// One HTTP stream.
 pub(crate) struct StreamContext<C: Chain> {
     id: u32,
+    calls: Rc<RootCalls>,
     /// `None` if Envoy never configured the module: nothing passes then.
     stream: Option<Rc<HttpStream<C, ContextStream>>>,
     has_refused: bool,
 }
 
 impl<C: Chain> StreamContext<C> {
-    pub(crate) fn new(id: u32, runner: Option<Rc<Runner<C>>>) -> Self {
+    pub(crate) fn new(id: u32, calls: &Rc<RootCalls>, runner: Option<Rc<Runner<C>>>) -> Self {
+        let host = || ContextStream {
+            id,
+            calls: Rc::clone(calls),
+        };
         let stream = runner.map(|runner| {
             Rc::new_cyclic(|stream: &Weak<HttpStream<C, ContextStream>>| {
-                HttpStream::new(runner, ContextStream(id), Weak::clone(stream) as _)
+                HttpStream::new(runner, host(), Weak::clone(stream) as _)
             })
         });
         Self {
             id,
+            calls: Rc::clone(calls),
             stream,
             has_refused: false,
         }
@@ -57,7 +64,11 @@ impl<C: Chain> StreamContext<C> {
         }
         self.has_refused = true;
         // If Envoy does not accept the reply, the message is held.
-        let _ = ContextStream(self.id).reply(&not_configured());
+        let host = ContextStream {
+            id: self.id,
+            calls: Rc::clone(&self.calls),
+        };
+        let _ = host.reply(&not_configured());
         if !HAS_REFUSED.replace(true) {
             logger::init();
             let name = C::NAME;

@@ -1,5 +1,8 @@
 //! The calls of plugins, as host calls.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
 use portcullis_core::signature::Hash;
@@ -8,10 +11,11 @@ use portcullis_core::time::Nanos;
 use portcullis_host::backend::{
     Backend, Map, MetricId, MetricKind, StreamHost, TableStore, ValueStore,
 };
-use portcullis_host::{Call, CallId, Error, Property, Status, TICK_WHILE_WAITING};
+use portcullis_host::{Call, CallId, Error, Property, Status};
 use portcullis_table::Seed;
 
 use crate::abi::{self, MapKind};
+use crate::calls::{self, RootCalls};
 use crate::shared_data::{self, SharedBytes};
 use crate::tables::Tables;
 use crate::timer::tick_after;
@@ -100,29 +104,17 @@ impl Backend for Envoy {
     }
 
     fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
-        // The SDK delivers only the responses of calls that were made through it. It panics on any status other than
-        // BadArgument and InternalFailure, and Envoy returns no other.
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the SDK would not deliver the response otherwise"
-        )]
-        let dispatched = proxy_wasm::hostcalls::dispatch_http_call(
-            call.cluster,
-            call.headers.to_vec(),
-            None,
-            Vec::new(),
-            call.timeout,
-        );
-        dispatched
-            .map(|token| CallId::new(token.into()))
-            .map_err(|status| Error::of("proxy_http_call")(abi::status(status as u32)))
+        calls::make(call)
     }
 }
 
 /// The stream of a context.
 ///
 /// Host calls act on the effective context. In a callback of a stream, that is its own.
-pub(crate) struct ContextStream(pub(crate) u32);
+pub(crate) struct ContextStream {
+    pub(crate) id: u32,
+    pub(crate) calls: Rc<RootCalls>,
+}
 
 impl StreamHost for ContextStream {
     fn headers(&self, map: Map, into: &mut Received) -> Result<(), Error> {
@@ -188,15 +180,19 @@ impl StreamHost for ContextStream {
         sent.map_err(Error::of("proxy_send_local_response"))
     }
 
-    fn begin_wait(&self, is_first: bool) {
+    fn call(&self, call: &Call<'_>) -> Result<CallId, Error> {
+        self.calls.call(self.id, call)
+    }
+
+    fn begin_wait(&self, is_first: bool, tick: Duration) {
         if is_first {
             // If Envoy refuses, the period from the configuration stays.
-            let _ = tick_after(TICK_WHILE_WAITING);
+            let _ = tick_after(tick);
         }
     }
 
     fn enter(&self) -> Result<(), Error> {
-        act_on(self.0)
+        act_on(self.id)
     }
 
     /// Envoy resumes it when the current callback has returned.

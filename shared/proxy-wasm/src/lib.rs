@@ -15,14 +15,14 @@
 //!    (`host.rs`). The context then returns `Continue` to Envoy, or `Pause` after a reply or while the request waits.
 //! 6. **Response, trailers and log** pass the same way.
 //!
-//! The root context also passes on Envoy's timer and the responses to calls.
+//! The root context also passes on Envoy's timer and the responses to calls, and makes the calls of streams (`calls.rs`).
 //!
 //! # Where to look
 //!
 //! | file | content |
 //! |---|---|
 //! | `root.rs`, `context.rs`, `timer.rs` | from Envoy's callbacks to the plugins |
-//! | `host.rs`, `signature.rs`, `logger.rs` | from the plugins to Envoy |
+//! | `host.rs`, `calls.rs`, `signature.rs`, `logger.rs` | from the plugins to Envoy |
 //! | `tables.rs`, `shared_data.rs`, `cas_predictor.rs`, `block_cache.rs` | compare-and-swap on Envoy's shared data, exact and with few calls |
 //! | `abi/`, `header_codec.rs` | the ABI |
 //!
@@ -37,10 +37,11 @@
 //! A panic kills the VM, and by default every later request on that worker gets 503. The SDK's own host calls panic on
 //! every unexpected status, and on every header value that is not UTF-8. This crate therefore uses the SDK only in the
 //! direction from Envoy to the plugin (contexts and their dispatch). In the other direction it makes the calls itself,
-//! in `abi/`, where each status is a value.
+//! in `abi/`, where each status is a value. The exception is `calls.rs`.
 
 mod abi;
 mod block_cache;
+mod calls;
 mod cas_predictor;
 mod context;
 mod header_codec;

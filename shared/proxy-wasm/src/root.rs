@@ -11,6 +11,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::abi::{self, MapKind};
+use crate::calls::{self, RootCalls};
 use crate::context::StreamContext;
 use crate::host::{Envoy, act_on};
 use crate::timer::{FIRST_TICK, tick_after};
@@ -20,11 +21,18 @@ use crate::{header_codec, logger};
 /// it to their host.
 pub fn start<C: Chain>() {
     backend::install(&Envoy);
-    proxy_wasm::set_root_context(|id| Box::new(Root::<C> { id, runner: None }));
+    proxy_wasm::set_root_context(|id| {
+        Box::new(Root::<C> {
+            id,
+            calls: RootCalls::new(id),
+            runner: None,
+        })
+    });
 }
 
 struct Root<C: Chain> {
     id: u32,
+    calls: Rc<RootCalls>,
     /// `None` before the first configuration.
     runner: Option<Rc<Runner<C>>>,
 }
@@ -50,7 +58,7 @@ impl<C: Chain> Root<C> {
     }
 
     /// Makes Envoy's calls act on this context again.
-    fn leave_streams(&self, acted: Acted) {
+    fn leave_streams(&self, acted: &Acted) {
         if acted.judged {
             // Fails only where acting on others failed before, which is already recorded.
             let _ = act_on(self.id);
@@ -58,20 +66,29 @@ impl<C: Chain> Root<C> {
     }
 }
 
+impl<C: Chain> Drop for Root<C> {
+    fn drop(&mut self) {
+        self.calls.end();
+    }
+}
+
 /// Reads the response whose callback runs. Of the body, it reads up to `max_body` bytes and one more, which shows
 /// that the body is too large.
-fn call_response(has_headers: bool, max_body: usize) -> CallResponse {
-    let headers = has_headers
-        .then(|| abi::header_map(MapKind::CallResponseHeaders).ok())
-        .flatten()
-        .and_then(|block| {
-            let mut received = Received::default();
-            header_codec::decode(block, &mut received)?;
-            Some(HeaderMap::of(received))
-        });
-    // A response without a body has no buffer.
-    let body = abi::call_response_body(max_body.saturating_add(1)).unwrap_or_default();
-    CallResponse { headers, body }
+fn call_response(has_headers: bool, has_trailers: bool, max_body: usize) -> CallResponse {
+    let map = |kind| {
+        let block = abi::header_map(kind).ok()?;
+        let mut received = Received::default();
+        header_codec::decode(block, &mut received)?;
+        Some(HeaderMap::of(received))
+    };
+    let of = |exists: bool, kind| exists.then(|| map(kind)).flatten();
+    CallResponse {
+        headers: of(has_headers, MapKind::CallResponseHeaders),
+        // A response without a body has no buffer.
+        body: abi::call_response_body(max_body.saturating_add(1)).unwrap_or_default(),
+        trailers: of(has_trailers, MapKind::CallResponseTrailers),
+        ..CallResponse::default()
+    }
 }
 
 impl<C: Chain> Context for Root<C> {
@@ -80,14 +97,19 @@ impl<C: Chain> Context for Root<C> {
         token: u32,
         header_count: usize,
         _body_size: usize,
-        _trailer_count: usize,
+        trailer_count: usize,
     ) {
+        let _entered = self.calls.enter();
         let Some(runner) = &self.runner else {
             return;
         };
-        let response = call_response(header_count > 0, runner.max_call_body());
-        let acted = runner.call_response(CallId::new(token.into()), &response);
-        self.leave_streams(acted);
+        let call = CallId::new(token.into());
+        let response = CallResponse {
+            memo: self.calls.take_memo(call),
+            ..call_response(header_count > 0, trailer_count > 0, runner.max_call_body())
+        };
+        let acted = runner.call_response(call, &response);
+        self.leave_streams(&acted);
         if acted.next_tick == Some(TICK_WHILE_WOKEN) {
             // If Envoy refuses, the next tick judges the rest.
             let _ = tick_after(TICK_WHILE_WOKEN);
@@ -107,18 +129,29 @@ impl<C: Chain> RootContext for Root<C> {
         }
     }
 
+    /// A stream makes a call.
+    fn on_queue_ready(&mut self, _queue: u32) {
+        let _entered = self.calls.enter();
+        calls::make_requested();
+    }
+
     fn on_tick(&mut self) {
+        let _entered = self.calls.enter();
         let Some(runner) = &self.runner else {
             return;
         };
         let acted = runner.tick();
-        self.leave_streams(acted);
+        self.leave_streams(&acted);
         // The timer was set when configuring. If Envoy refuses now, the period stays as it is.
         let _ = tick_after(acted.next_tick.unwrap_or_default());
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(StreamContext::new(id, self.runner.clone())))
+        Some(Box::new(StreamContext::new(
+            id,
+            &self.calls,
+            self.runner.clone(),
+        )))
     }
 
     fn get_type(&self) -> Option<ContextType> {

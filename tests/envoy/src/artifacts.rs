@@ -98,6 +98,16 @@ pub fn claims_filter() -> PathBuf {
     unshipped("claims_filter")
 }
 
+/// The module whose requests call a service, from `make test-envoy`.
+pub fn meter_filter() -> PathBuf {
+    unshipped("meter_filter")
+}
+
+/// The library whose requests call a service, which is built with the tests.
+pub fn meter_library() -> PathBuf {
+    target().join("debug/examples/libmeter_library.so")
+}
+
 /// A module in cargo's target folder instead of `dist`.
 fn unshipped(module: &str) -> PathBuf {
     target().join(format!("wasm32-wasip1/release/{module}.wasm"))

@@ -50,6 +50,17 @@ impl PluginFilter {
         }
     }
 
+    /// The plugin of tests whose requests call the cluster `meter`.
+    pub fn meter() -> Self {
+        match Host::chosen() {
+            Host::Wasm => Self::Wasm(WasmFilter::module("meter", artifacts::meter_filter())),
+            Host::Library => Self::Library(LibraryFilter {
+                file: Some(artifacts::meter_library()),
+                ..LibraryFilter::plugin("meter")
+            }),
+        }
+    }
+
     /// Sets the plugin's configuration, the text of a JSON object. The default is `{}`.
     #[must_use]
     pub fn configuration(self, json: &str) -> Self {
@@ -91,7 +102,8 @@ impl HttpFilter for PluginFilter {
 #[derive(Clone, Debug)]
 pub struct LibraryFilter {
     name: String,
-    is_crashable: bool,
+    /// The library, if it is not the shipped one.
+    file: Option<PathBuf>,
     configuration: Value,
 }
 
@@ -100,7 +112,7 @@ impl LibraryFilter {
     pub fn plugin(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            is_crashable: false,
+            file: None,
             configuration: string_value("{}"),
         }
     }
@@ -108,7 +120,7 @@ impl LibraryFilter {
     /// The same plugin of the library that panics on request, which is built with the tests.
     pub fn crashable(name: &str) -> Self {
         Self {
-            is_crashable: true,
+            file: Some(artifacts::crashable_library()),
             ..Self::plugin(name)
         }
     }
@@ -130,17 +142,16 @@ impl LibraryFilter {
 
 impl HttpFilter for LibraryFilter {
     fn to_json(&self) -> Value {
-        let (library, reference) = match self.is_crashable {
-            false => (artifacts::library(), json!({"name": "portcullis"})),
-            true => {
-                let library = artifacts::crashable_library();
+        let (library, reference) = match &self.file {
+            None => (artifacts::library(), json!({"name": "portcullis"})),
+            Some(library) => {
                 let reference = json!({"module": {"local": {"filename": library}}});
-                (library, reference)
+                (library.clone(), reference)
             }
         };
         assert!(
             library.is_file(),
-            "{} does not exist: run `make build` (for the one that panics `tests/run build`)",
+            "{} does not exist: run `make build` (for one of tests `tests/run build`)",
             library.display()
         );
         json!({

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::grpc::service::GrpcReply;
+use crate::grpc::wire;
 use crate::host::{Host, WorkerHandle};
 use crate::logs::Thread;
 use crate::message::Request;
@@ -72,9 +73,9 @@ impl PendingCall {
         &self.request
     }
 
-    /// Whether it is a gRPC call or stream.
+    /// Whether it is a gRPC call or stream, or an HTTP call that carries gRPC.
     pub fn is_grpc(&self) -> bool {
-        self.kind != CallKind::Http
+        self.kind != CallKind::Http || wire::is_grpc(self.request.headers())
     }
 
     /// The messages of a gRPC call or stream that were sent so far.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::grpc;
 use crate::headers::Headers;
 use crate::outcome::Body;
 use crate::properties::{Properties, PropertyValue};
@@ -204,6 +205,17 @@ impl Response {
         let mut headers = Headers::new();
         headers.add(":status", status.to_string());
         Self::from_headers(headers)
+    }
+
+    /// A reply of Envoy to a request of gRPC, or else of plain HTTP.
+    pub(crate) fn local_for(is_grpc: bool, status: u16, text: &str) -> Self {
+        match is_grpc {
+            true => Self::new(200)
+                .header("content-type", "application/grpc")
+                .header("grpc-status", grpc::from_http(status).to_string())
+                .header("grpc-message", grpc::message(text.as_bytes())),
+            false => Self::local(status, text),
+        }
     }
 
     /// A response as Envoy makes it up for its own HTTP clients.

@@ -225,7 +225,7 @@ pub(crate) const RESET_AFTER_DETAILS: &str =
 impl AnswerKind {
     /// What a filter's HTTP call gets: a failed connection is a response like any other, and only
     /// one that breaks off in the middle is none.
-    pub(crate) fn as_call_response(&self, delay: Duration) -> Option<Response> {
+    pub(crate) fn as_call_response(&self, delay: Duration, is_grpc: bool) -> Option<Response> {
         let text = match self {
             Self::Response(response) => {
                 let mut response = response.clone();
@@ -239,6 +239,6 @@ impl AnswerKind {
             Self::ConnectFailure => reset_before_headers(CONNECTION_FAILURE, false),
             Self::NoHealthyUpstream => NO_HEALTHY_UPSTREAM.to_owned(),
         };
-        Some(Response::local(503, &text))
+        Some(Response::local_for(is_grpc, 503, &text))
     }
 }

@@ -13,10 +13,11 @@ use portcullis_core::policy::References;
 
 pub use pair::{Pair, PairStream};
 
+use crate::call::{CallId, CallResponse};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::plugin::Flow;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::Worker;
 
 /// The line that the log gets when a plugin has been configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +128,9 @@ pub trait Chain: Sized + 'static {
 
     /// See [`Plugin::tick_period`](crate::Plugin::tick_period).
     fn tick_period(&self) -> Option<Duration>;
+
+    /// See [`Plugin::TICK_WHILE_WAITING`](crate::Plugin::TICK_WHILE_WAITING).
+    fn tick_while_waiting(&self) -> Duration;
 
     /// See [`Plugin::on_tick`](crate::Plugin::on_tick).
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error>;

@@ -6,10 +6,12 @@ use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::References;
 
 use super::{Chain, Summary, flow_after, ignore_flow};
+use crate::call::{CallId, CallResponse};
 use crate::error::{Error, Failure};
 use crate::exchange::Exchange;
 use crate::plugin::Flow;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::runner::TICK_WHILE_WAITING;
+use crate::worker::Worker;
 
 /// Two chains in one module, `A` nearer to the client; see [`Chain`].
 #[derive(Debug)]
@@ -206,6 +208,13 @@ impl<A: Chain, B: Chain> Chain for Pair<A, B> {
         let first = self.first.as_ref().and_then(A::tick_period);
         let second = self.second.as_ref().and_then(B::tick_period);
         first.into_iter().chain(second).min()
+    }
+
+    fn tick_while_waiting(&self) -> Duration {
+        let first = self.first.as_ref().map(A::tick_while_waiting);
+        let second = self.second.as_ref().map(B::tick_while_waiting);
+        let shorter = first.into_iter().chain(second).min();
+        shorter.unwrap_or(TICK_WHILE_WAITING)
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {

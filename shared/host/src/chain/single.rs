@@ -6,12 +6,13 @@ use portcullis_core::config::{Document, Errors};
 use portcullis_core::policy::{Policy, References};
 
 use super::{Chain, Summary, flow_after};
+use crate::call::{CallId, CallResponse};
 use crate::error::{Callback, Error, Failure};
 use crate::exchange::Exchange;
 use crate::instance::Instance;
 use crate::plugin::{Flow, Plugin};
 use crate::property::Property;
-use crate::worker::{CallId, CallResponse, Worker};
+use crate::worker::Worker;
 
 impl<P: Plugin> Chain for P {
     const NAME: &'static str = P::Policy::NAME;
@@ -127,6 +128,10 @@ impl<P: Plugin> Chain for P {
 
     fn tick_period(&self) -> Option<Duration> {
         P::tick_period(self)
+    }
+
+    fn tick_while_waiting(&self) -> Duration {
+        P::TICK_WHILE_WAITING
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use portcullis_host::Status;
 
 pub(crate) use metrics::{define_metric, increment_metric, record_metric};
 pub(crate) use root::{
-    call_foreign_function, call_response_body, log, log_level, plugin_configuration,
+    call_foreign_function, call_response_body, enter_root, log, log_level, plugin_configuration,
     set_effective_context, set_tick_period,
 };
 pub(crate) use shared_data::{set_shared_data, shared_data};

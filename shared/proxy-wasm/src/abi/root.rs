@@ -35,6 +35,18 @@ unsafe extern "C" {
     fn proxy_set_effective_context(id: u32) -> u32;
 }
 
+unsafe extern "C" {
+    /// A callback of the SDK.
+    fn proxy_on_queue_ready(context: u32, queue: u32);
+}
+
+/// Calls [`RootContext::on_queue_ready`](proxy_wasm::traits::RootContext::on_queue_ready) of a root context, as Envoy
+/// would. The SDK panics if there is no such context, or if a callback of a root context runs.
+pub(crate) fn enter_root(root: u32) {
+    // SAFETY: no pointers are passed, and the SDK exports a function with this signature.
+    unsafe { proxy_on_queue_ready(root, 0) }
+}
+
 /// Writes a line to Envoy's log.
 pub(crate) fn log(level: u32, message: &str) {
     // SAFETY: the pointer and the size describe `message`, which the host only reads.

@@ -16,6 +16,8 @@ pub(crate) enum MapKind {
     ResponseTrailers = 3,
     /// Headers of the response to a call; readable only in the callback of that response.
     CallResponseHeaders = 6,
+    /// The trailers of that response.
+    CallResponseTrailers = 7,
 }
 
 /// The stream type of a request.

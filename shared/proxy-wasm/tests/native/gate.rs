@@ -120,7 +120,9 @@ impl Plugin for Gate {
                     (":authority", "keeper.example"),
                     (":path", "/gate"),
                 ],
+                body: &[],
                 timeout: Duration::from_secs(2),
+                memo: None,
             })?;
             self.call.set(Some(call));
         }

@@ -11,6 +11,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod calls;
 mod configurations;
 mod keys;
 mod panics;

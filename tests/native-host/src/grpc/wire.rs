@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::service::{Content, Script};
+use super::service::{Content, GrpcReply, Script};
 use super::{UNAVAILABLE, from_http};
 use crate::headers::Headers;
 use crate::message::{Protocol, Request, Response};
 use crate::upstream::{
-    AnswerKind, CONNECTION_FAILURE, CONNECTION_FAILURE_DETAILS, CONNECTION_TERMINATION,
+    Answer, AnswerKind, CONNECTION_FAILURE, CONNECTION_FAILURE_DETAILS, CONNECTION_TERMINATION,
     CONNECTION_TERMINATION_DETAILS, NO_HEALTHY_UPSTREAM, RESET_AFTER_DETAILS, reset_before_headers,
 };
 
@@ -79,6 +79,52 @@ pub(crate) fn messages(mut body: &[u8]) -> Option<Vec<Vec<u8>>> {
         body = rest;
     }
     Some(messages)
+}
+
+/// Whether the headers are those of a gRPC request.
+pub(crate) fn is_grpc(headers: &Headers) -> bool {
+    let content_type = headers.get("content-type");
+    content_type.is_some_and(|it| it.starts_with("application/grpc"))
+}
+
+/// A reply as the HTTP answer that carries it.
+pub(crate) fn answer(reply: GrpcReply) -> Answer {
+    let kind = match reply.content {
+        Content::Http(kind) => kind,
+        Content::Script(script) => match response(script) {
+            Some(response) => AnswerKind::Response(response),
+            None => AnswerKind::Never,
+        },
+    };
+    Answer::from(kind).after(reply.delay)
+}
+
+/// The HTTP response of a service; `None` if that does not end it.
+fn response(script: Script) -> Option<Response> {
+    let (status, text) = script.end?;
+    let mut fields = Headers::new();
+    fields.add("grpc-status", status.to_string());
+    if !text.is_empty() {
+        fields.add("grpc-message", super::message(text.as_bytes()));
+    }
+    for (name, value) in script.trailers.iter() {
+        fields.add(name, value);
+    }
+    let mut response = Response::new(200).header("content-type", "application/grpc");
+    for (name, value) in script.metadata.iter() {
+        response = response.header(name, value);
+    }
+    let is_only_status = script.messages.is_empty() && script.metadata.is_empty();
+    for (name, value) in fields.iter() {
+        response = match is_only_status {
+            true => response.header(name, value),
+            false => response.trailer(name, value),
+        };
+    }
+    for message in &script.messages {
+        response = response.chunk(frame(message));
+    }
+    Some(response)
 }
 
 /// How far the exchange is that a reply belongs to.

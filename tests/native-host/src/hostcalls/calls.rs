@@ -23,15 +23,14 @@ impl Guest<'_> {
         let (root, _) = self.vm.root().ok_or(Status::BadArgument)?;
         let cluster = String::from_utf8_lossy(cluster).into_owned();
         let headers = Headers::from_pairs(headers);
-        let target = self
-            .shared
-            .clusters
-            .get(&cluster)
-            .ok_or(Status::BadArgument)?;
+        let target = self.shared.clusters.get(&cluster);
+        if target.is_none() && !self.shared.services.contains_key(&cluster) {
+            return Err(Status::BadArgument);
+        }
         if i32::try_from(timeout_milliseconds).is_err() || !is_complete_request(&headers) {
             return Err(Status::BadArgument);
         }
-        if matches!(target, Cluster::Empty) {
+        if matches!(target, Some(Cluster::Empty)) {
             return Err(Status::InternalFailure);
         }
         let mut request = Request::get("/");

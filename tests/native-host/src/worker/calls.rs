@@ -63,7 +63,8 @@ impl Core {
         );
         match kind {
             CallKind::Http => {
-                if let Some(answer) = self.ask_http(&cluster, &request) {
+                let answer = self.ask_service_by_http(&cluster, &request);
+                if let Some(answer) = answer.or_else(|| self.ask_http(&cluster, &request)) {
                     self.answer_http(id, answer, timeout);
                 }
             }
@@ -76,6 +77,21 @@ impl Core {
                 self.answer_grpc(id, reply, None);
             }
         }
+    }
+
+    /// Lets a gRPC service answer an HTTP call, if that is gRPC.
+    fn ask_service_by_http(&self, cluster: &str, request: &Request) -> Option<Answer> {
+        let service = self.shared.services.get(cluster)?;
+        if !wire::is_grpc(&request.headers) {
+            return None;
+        }
+        let messages = wire::messages(&request.body_bytes()).unwrap_or_default();
+        let reply = service.0(&GrpcRequest {
+            request: request.clone(),
+            messages,
+            stage: GrpcStage::Call,
+        });
+        Some(wire::answer(reply))
     }
 
     fn ask_http(&self, cluster: &str, request: &Request) -> Option<Answer> {
@@ -111,14 +127,18 @@ impl Core {
     }
 
     fn answer_http(&mut self, id: u64, answer: Answer, timeout: Option<Duration>) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let is_grpc = wire::is_grpc(&call.call.request.headers);
         let never = matches!(answer.kind, AnswerKind::Never);
         let delay = (!never).then_some(answer.delay);
         let (delay, response) = match (delay, timeout) {
             (Some(delay), timeout) if timeout.is_none_or(|timeout| delay < timeout) => {
-                (delay, answer.kind.as_call_response(delay))
+                (delay, answer.kind.as_call_response(delay, is_grpc))
             }
             (_, Some(timeout)) => {
-                let response = Response::local(504, "upstream request timeout");
+                let response = Response::local_for(is_grpc, 504, "upstream request timeout");
                 (timeout, Some(response))
             }
             (_, None) => return,
@@ -227,11 +247,12 @@ impl Core {
                 if matches!(answer.kind, AnswerKind::Never) {
                     return true;
                 }
-                let response = answer.kind.as_call_response(answer.delay);
+                let is_grpc = wire::is_grpc(&call.call.request.headers);
+                let response = answer.kind.as_call_response(answer.delay, is_grpc);
                 self.schedule_result(id, answer.delay, Result::Http(response));
             }
-            (CallKind::Http, ByHand::Grpc(_)) => {
-                panic!("this is an HTTP call: answer it with a Response or an Answer")
+            (CallKind::Http, ByHand::Grpc(reply)) => {
+                return self.answer_by_hand(id, ByHand::Http(wire::answer(reply)));
             }
             (_, ByHand::Http(answer)) => self.answer_grpc(id, answer.into(), None),
             (_, ByHand::Grpc(reply)) => self.answer_grpc(id, reply, None),
