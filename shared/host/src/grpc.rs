@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use portcullis_core::grpc::{Grpc, frame};
 use portcullis_core::headers::HeaderMap;
 
 use crate::call::{Call, CallResponse, Memo};
@@ -33,7 +34,7 @@ impl GrpcCall<'_> {
         /// The largest number that the header may have.
         const MAX_TIMEOUT: u32 = 99_999_999;
 
-        let body = frame(self.message);
+        let body = frame::encode(self.message);
         let call = Call {
             cluster: self.cluster,
             headers: &[],
@@ -103,7 +104,10 @@ impl CallResponse {
             Some(None) => return Err(GrpcError::Malformed),
         }
         match self.status() {
-            Some(200) if is_grpc(headers) => unframed(&self.body).ok_or(GrpcError::Malformed),
+            Some(200) if Grpc::of(headers) == Some(Grpc::Http2) => {
+                // The host has bounded the body.
+                frame::decode(&self.body, usize::MAX).map_err(|_| GrpcError::Malformed)
+            }
             Some(200) | None => Err(GrpcError::Malformed),
             Some(status) => Err(GrpcError::Http(status)),
         }
@@ -114,38 +118,13 @@ impl CallResponse {
 fn grpc_status(trailers: Option<&HeaderMap>, headers: &HeaderMap) -> Option<Option<u32>> {
     const NAME: &str = "grpc-status";
 
-    let status = trailers.and_then(|trailers| trailers.get(NAME));
-    let status = status.or_else(|| headers.get(NAME))?;
+    let status = trailers.and_then(|trailers| trailers.value(NAME));
+    let status = status.or_else(|| headers.value(NAME))?;
     Some(
         std::str::from_utf8(status)
             .ok()
             .and_then(|it| it.parse().ok()),
     )
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    const TYPE: &[u8] = b"application/grpc";
-
-    let content_type = headers.get("content-type");
-    let start = content_type.and_then(|it| it.get(..TYPE.len()));
-    start.is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
-}
-
-/// A message after its header of five bytes: not compressed, and its length.
-fn frame(message: &[u8]) -> Vec<u8> {
-    // No message has 4 GiB. With a truncated length, a service would refuse it.
-    let length = (message.len() as u32).to_be_bytes();
-    [&[0], &length[..], message].concat()
-}
-
-/// The message in a body with one frame.
-fn unframed(body: &[u8]) -> Option<&[u8]> {
-    let (header, message) = body.split_first_chunk::<5>()?;
-    let [0, a, b, c, d] = *header else {
-        return None;
-    };
-    let length = u32::from_be_bytes([a, b, c, d]);
-    (u32::try_from(message.len()) == Ok(length)).then_some(message)
 }
 
 #[cfg(test)]
@@ -217,16 +196,19 @@ mod tests {
 
     #[test]
     fn a_message_comes_with_status_0_or_without_any() {
-        let framed = frame(b"hello");
+        let framed = frame::encode(b"hello");
         for response in [with_trailer("0", &framed), response(OK, &framed)] {
             assert_eq!(response.grpc_message(), Ok(&b"hello"[..]));
         }
-        assert_eq!(response(OK, &frame(b"")).grpc_message(), Ok(&b""[..]));
+        assert_eq!(
+            response(OK, &frame::encode(b"")).grpc_message(),
+            Ok(&b""[..])
+        );
     }
 
     #[test]
     fn a_failure_is_an_error() {
-        let framed = frame(b"hello");
+        let framed = frame::encode(b"hello");
         let refused = Error::Malformed;
         let not_sent = CallResponse {
             not_sent: Some(refused),
