@@ -179,23 +179,25 @@ fn failures_are_values() {
 }
 
 /// In WebAssembly the call fails at once; in the library the main thread notices.
-
 #[test]
-fn a_service_that_is_too_slow_is_a_failure() {
-    let service = Upstream::start(|_| Reply::none(Ending::Hang));
-    let envoy = with(r#"{"timeout_ms": 100}"#, &service).start();
-    assert_eq!(get(&envoy, "/wait"), "gRPC status 14 2");
-}
-
-#[test]
-fn a_cluster_that_does_not_exist_is_an_error() {
-    let envoy = Envoy::builder().plugin(&PluginFilter::meter()).start();
-    let expected = match is_wasm() {
-        true => "refused",
-        false => "not sent: http_filter_config_http_callout: BadArgument 2",
-    };
-    assert_eq!(get(&envoy, "/wait"), expected);
-    envoy.assert_no_vm_failed();
+fn a_call_that_envoy_does_not_send_is_an_error() {
+    let mut empty = http2("meter", &echo());
+    empty["load_assignment"]["endpoints"] = json!([]);
+    let builder = || Envoy::builder().plugin(&PluginFilter::meter());
+    for (builder, status) in [
+        (builder(), "BadArgument"),
+        (builder().cluster(empty), "InternalFailure"),
+    ] {
+        let envoy = builder.start();
+        let expected = match is_wasm() {
+            true => "refused".to_owned(),
+            false => format!("not sent: http_filter_config_http_callout: {status} 2"),
+        };
+        assert_eq!(get(&envoy, "/wait"), expected);
+        envoy.client().send(&Request::get("/renew"));
+        assert_eq!(get(&envoy, "/wait"), expected);
+        envoy.assert_no_vm_failed();
+    }
 }
 
 #[test]
