@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use portcullis_host::{Call, CallId, Error, Memo, OwnedCall, Status, Woken};
 
+use crate::lock::lock;
 use crate::route_config::RouteConfig;
 use crate::waiting::Mailbox;
 
@@ -136,9 +137,4 @@ impl Calls {
 
 fn gone() -> Error {
     Error::of(CALLOUT)(Status::InternalFailure)
-}
-
-/// A panic while the lock was held leaves complete values behind.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -34,6 +34,7 @@
 //! | `export.rs`, `hooks.rs`, `filter_config.rs`, `worker.rs`, `route_config.rs`, `rehearsal.rs`, `filter.rs`, `current.rs` | from Envoy's callbacks to the plugins |
 //! | `backend.rs`, `filter_host.rs`, `services.rs`, `calls.rs`, `metrics.rs`, `ticker.rs`, `waiting.rs`, `logger.rs` | from the plugins to Envoy |
 //! | `process.rs`, `shared_values.rs`, `signature.rs`, `tables.rs` | what a WebAssembly module asks Envoy for, as plain memory and system calls |
+//! | `lock.rs` | locks that outlive a panic |
 //! | `panics.rs` | panics that tests ask for |
 //! | `abi/` | the ABI |
 
@@ -46,6 +47,7 @@ mod filter;
 mod filter_config;
 mod filter_host;
 pub mod hooks;
+mod lock;
 mod logger;
 mod metrics;
 mod panics;

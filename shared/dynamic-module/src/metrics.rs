@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use portcullis_host::backend::{MetricId, MetricKind};
 use portcullis_host::{Error, Status};
 
 use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, newer};
+use crate::lock::{read, write};
 use crate::rehearsal;
 
 const CALL: &str = "http_filter_config metrics";
@@ -80,7 +81,7 @@ impl Metrics {
         kind: MetricKind,
         name: &str,
     ) -> Result<MetricId, Error> {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = write(&self.0);
         if let Some(id) = known.by_name.get(name) {
             return Ok(*id);
         }
@@ -124,7 +125,7 @@ impl Metrics {
 
     /// The filter is configured: Envoy accepts no new metrics any more.
     pub(crate) fn complete(&self) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = write(&self.0);
         known.is_complete = true;
     }
 
@@ -147,7 +148,7 @@ impl Metrics {
             // SAFETY: as above.
             return unsafe { changed(config, filter, kind, number, &mut [], change) };
         }
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = read(&self.0);
         let labelled = known.labelled.get((id & !LABELLED) as usize)?.clone();
         drop(known);
         // SAFETY: as above.

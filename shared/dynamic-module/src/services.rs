@@ -8,7 +8,8 @@ use portcullis_host::backend::{MetricId, MetricKind};
 use portcullis_host::{Call, CallId, Error, Status};
 
 use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, Header, callout};
-use crate::calls::{CALLOUT, Caller, Calls, Pending, lock};
+use crate::calls::{CALLOUT, Caller, Calls, Pending};
+use crate::lock::lock;
 use crate::metrics::{Change, Metrics};
 use crate::route_config::RouteConfig;
 use crate::ticker::{Scheduler, Ticks};

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::lock::lock;
 
 static VALUES: Mutex<BTreeMap<String, Arc<SharedBytes>>> = Mutex::new(BTreeMap::new());
 
@@ -20,7 +22,7 @@ pub struct SharedBytes {
 impl SharedBytes {
     /// The value with this key. The first call creates it, empty.
     pub fn open(key: &str) -> Arc<Self> {
-        let mut values = VALUES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values = lock(&VALUES);
         if let Some(value) = values.get(key) {
             return Arc::clone(value);
         }
@@ -57,6 +59,6 @@ impl SharedBytes {
 
     /// A panic within an edit leaves the bytes as they were, so a poisoned lock is as good as any.
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.bytes)
     }
 }

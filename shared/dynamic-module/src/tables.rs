@@ -17,7 +17,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::lock::lock;
 
 /// The number of locks of a table.
 const SHARDS: u32 = 64;
@@ -37,7 +39,7 @@ impl SharedTable {
     /// The table with these names and this identity. The first call creates it, empty.
     pub fn open(plugin: &str, instance: &str, identity: u64) -> Arc<Self> {
         let key = (plugin.to_owned(), instance.to_owned(), identity);
-        let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = lock(&TABLES);
         let new = || Arc::new(Self::new());
         tables.entry(key).or_insert_with(new).clone()
     }
@@ -114,7 +116,7 @@ struct Shard(Mutex<Blocks>);
 impl Shard {
     /// A panic within an edit leaves the blocks as they were, so a poisoned lock is as good as any.
     fn lock(&self) -> MutexGuard<'_, Blocks> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

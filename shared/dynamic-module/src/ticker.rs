@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::abi::{self, ConfigPtr, FilterPtr, SchedulerPtr};
+use crate::lock::lock;
 
 /// The event of a tick.
 const TICK: u64 = 1;
@@ -178,7 +179,7 @@ static TICKER: Ticker = Ticker {
 
 impl Ticker {
     fn lock(&self) -> MutexGuard<'_, Targets> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.targets)
     }
 
     /// Lets the thread look again, and starts it if it does not run.

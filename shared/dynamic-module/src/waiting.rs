@@ -8,7 +8,8 @@ use std::time::Duration;
 use portcullis_host::Woken;
 
 use crate::abi::FilterPtr;
-use crate::calls::{Caller, lock};
+use crate::calls::Caller;
+use crate::lock::lock;
 use crate::ticker::{Scheduler, Ticks, tick_now};
 
 /// The wake-ups that the main thread sends to a worker.
