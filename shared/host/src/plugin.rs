@@ -21,7 +21,8 @@ pub enum Flow {
     /// The stream ends here, with this reply.
     Reply(Reply),
     /// The request waits until the plugin [wakes](Worker::wake) it, and [`Plugin::on_request`] then judges it again.
-    /// Its changes so far remain. Responses cannot wait: they continue.
+    /// It may also be judged again for no reason, and then waits on. Its changes so far remain. Responses cannot wait:
+    /// they continue.
     Wait,
 }
 
