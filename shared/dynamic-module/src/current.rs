@@ -28,22 +28,25 @@ thread_local! {
 
 /// Ends the callback when it is dropped. Envoy may call back within a call, so callbacks nest.
 pub(crate) struct Entered<'a> {
+    /// That of this thread, where the value stays.
+    current: *const Cell<Current>,
     before: Current,
     _services: &'a Services,
 }
 
 /// Begins a callback for a configuration; `filter` is null outside of streams.
 pub(crate) fn enter(services: &Services, filter: FilterPtr) -> Entered<'_> {
-    let current = Current { services, filter };
-    Entered {
-        before: CURRENT.replace(current),
+    CURRENT.with(|current| Entered {
+        current,
+        before: current.replace(Current { services, filter }),
         _services: services,
-    }
+    })
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        CURRENT.set(self.before);
+        // SAFETY: the pointer makes this value stay in its thread, which does not end within a callback.
+        unsafe { &*self.current }.set(self.before);
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, RwLock};
 use portcullis_host::backend::{MetricId, MetricKind};
 use portcullis_host::{Error, Status};
 
-use crate::abi::{self, Buffer, ConfigPtr, FilterPtr, newer};
+use crate::abi::{self, Buffer, ChangeMetric, ConfigPtr, FilterPtr, Newer, newer};
 use crate::lock::{read, write};
 use crate::rehearsal;
 
@@ -235,42 +235,56 @@ unsafe fn changed(
     values: &mut [Buffer],
     change: Change,
 ) -> Option<Result<(), Error>> {
-    /// The calls on this target: count, increase, decrease, set.
-    type Calls = [abi::ChangeMetric; 4];
-    let (target, calls): (_, Calls) = match newer() {
-        Some(newer) => (
-            config,
-            [
-                newer.increment_counter,
-                newer.increment_gauge,
-                newer.decrement_gauge,
-                newer.set_gauge,
-            ],
-        ),
-        None if filter.is_null() => return None,
-        None => (
-            filter,
-            [
-                abi::filter_increment_counter,
-                abi::filter_increment_gauge,
-                abi::filter_decrement_gauge,
-                abi::filter_set_gauge,
-            ],
-        ),
-    };
-    let [count, increase, decrease, set] = calls;
-    let (call, value) = match (kind, change) {
-        (MetricKind::Counter, Change::Add(difference)) => (count, difference.unsigned_abs()),
-        (MetricKind::Gauge, Change::Add(difference)) if difference >= 0 => {
-            (increase, difference.unsigned_abs())
+    let (call, value): (ChangeCall, u64) = match (kind, change) {
+        (MetricKind::Counter, Change::Add(difference)) => {
+            (ChangeCall::Count, difference.unsigned_abs())
         }
-        (MetricKind::Gauge, Change::Add(difference)) => (decrease, difference.unsigned_abs()),
-        (MetricKind::Gauge, Change::Set(value)) => (set, value),
+        (MetricKind::Gauge, Change::Add(difference)) if difference >= 0 => {
+            (ChangeCall::Increase, difference.unsigned_abs())
+        }
+        (MetricKind::Gauge, Change::Add(difference)) => {
+            (ChangeCall::Decrease, difference.unsigned_abs())
+        }
+        (MetricKind::Gauge, Change::Set(value)) => (ChangeCall::Set, value),
         (MetricKind::Counter, Change::Set(_)) => return Some(Err(failed(Status::BadArgument))),
+    };
+    let (target, call) = match newer() {
+        Some(newer) => (config, call.of_config(newer)),
+        None if filter.is_null() => return None,
+        None => (filter, call.of_filter()),
     };
     // SAFETY: as above; the metric was defined with this number of labels.
     let result = unsafe { call(target, number, values.as_mut_ptr(), values.len(), value) };
     Some(check(result))
+}
+
+/// A call that changes a metric.
+#[derive(Clone, Copy, Debug)]
+enum ChangeCall {
+    Count,
+    Increase,
+    Decrease,
+    Set,
+}
+
+impl ChangeCall {
+    fn of_config(self, newer: &Newer) -> ChangeMetric {
+        match self {
+            Self::Count => newer.increment_counter,
+            Self::Increase => newer.increment_gauge,
+            Self::Decrease => newer.decrement_gauge,
+            Self::Set => newer.set_gauge,
+        }
+    }
+
+    fn of_filter(self) -> ChangeMetric {
+        match self {
+            Self::Count => abi::filter_increment_counter,
+            Self::Increase => abi::filter_increment_gauge,
+            Self::Decrease => abi::filter_decrement_gauge,
+            Self::Set => abi::filter_set_gauge,
+        }
+    }
 }
 
 /// Envoy numbers counters and gauges apart from each other.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use portcullis_core::few::Few;
 use portcullis_core::headers::{Change, HeaderMap, Received};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::reply::Reply;
@@ -42,15 +43,21 @@ pub struct Exchange<'a> {
     numbers: Known<Option<u64>>,
     /// By the monotonic clock.
     time: Cell<Option<Nanos>>,
-    filter_state: SmallVec<[(&'static str, Bytes); 1]>,
-    failures: Vec<(&'static str, Error)>,
-    handed_over: HandedOver,
+    filter_state: Few<(&'static str, Bytes)>,
+    rare: Option<Box<Rare>>,
     /// The calls that were made.
     pub(crate) calls: Calls,
     /// Whether the response was never shown to this module.
     pub(crate) misses_response: bool,
     /// The first failure of a plugin that depends on learning how streams end.
     pub(crate) end_failure: Option<Error>,
+}
+
+/// What few exchanges have.
+#[derive(Default)]
+struct Rare {
+    failures: Vec<(&'static str, Error)>,
+    handed_over: HandedOver,
 }
 
 /// The memory of headers, from one callback to the next.
@@ -116,9 +123,8 @@ impl<'a> Exchange<'a> {
             texts: Known::default(),
             numbers: Known::default(),
             time: Cell::new(None),
-            filter_state: SmallVec::new(),
-            failures: Vec::new(),
-            handed_over: HandedOver::default(),
+            filter_state: Few::None,
+            rare: None,
             calls: Calls::new(),
             misses_response: false,
             end_failure: None,
@@ -224,12 +230,16 @@ impl<'a> Exchange<'a> {
     /// itself.
     pub fn hand_over<T: 'static>(&mut self, about: &SharedValue, knowledge: T) {
         let about = Rc::clone(about.key());
-        self.handed_over.0.push((about, Rc::new(knowledge)));
+        let rare = self.rare.get_or_insert_default();
+        rare.handed_over.0.push((about, Rc::new(knowledge)));
     }
 
     /// Everything that earlier plugins of this module have [handed over](Self::hand_over).
     pub fn handed_over(&self) -> HandedOver {
-        self.handed_over.clone()
+        self.rare
+            .as_ref()
+            .map(|rare| rare.handed_over.clone())
+            .unwrap_or_default()
     }
 
     /// A property that is a number; `None` when it has no value.
@@ -263,17 +273,17 @@ impl<'a> Exchange<'a> {
         needs: Needs,
     ) -> Result<(RequestAttributes<'_>, &HeaderMap), Error> {
         const CLAIMS: Property = Property::FilterState(CLAIMS_PROPERTY);
-        let is_stored = stored(&self.filter_state, CLAIMS_PROPERTY).is_some();
-        let properties = [
-            (needs.route, Property::RouteName),
-            (needs.remote_address, Property::RemoteAddress),
-            (needs.claims && !is_stored, CLAIMS),
-            (needs.cluster, Property::ClusterName),
-        ];
-        for (is_needed, property) in properties {
-            if is_needed {
-                self.fetch(property)?;
-            }
+        if needs.route {
+            self.fetch(Property::RouteName)?;
+        }
+        if needs.remote_address {
+            self.fetch(Property::RemoteAddress)?;
+        }
+        if needs.claims && stored(&self.filter_state, CLAIMS_PROPERTY).is_none() {
+            self.fetch(CLAIMS)?;
+        }
+        if needs.cluster {
+            self.fetch(Property::ClusterName)?;
         }
         if needs.headers {
             self.request()?;
@@ -346,19 +356,23 @@ impl<'a> Exchange<'a> {
 
     /// Records an error for the log. Use it where the plugin can safely go on without the value.
     pub fn note(&mut self, plugin: &'static str, error: Error) {
-        self.failures.push((plugin, error));
+        let rare = self.rare.get_or_insert_default();
+        rare.failures.push((plugin, error));
     }
 
     /// The errors so far, each with the name of its plugin.
     pub(crate) fn failures(&self) -> &[(&'static str, Error)] {
-        &self.failures
+        self.rare
+            .as_ref()
+            .map(|rare| &rare.failures[..])
+            .unwrap_or_default()
     }
 
     /// Carries out the changes. If Envoy refuses one, the others are still carried out, and the first error is
     /// returned.
     pub(crate) fn commit(&self) -> Result<(), Error> {
         let mut done = Ok(());
-        for (name, value) in &self.filter_state {
+        for (name, value) in self.filter_state.iter() {
             done = done.and(self.host.set_filter_state(name, value));
         }
         let map = match self.phase {

@@ -204,7 +204,9 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
     fn proceed(&self, flow: Flow) -> Next {
         match flow {
             Flow::Continue => {
-                self.observed.set(Some(Observed::default()));
+                if self.runner.chain.needs_stream_end() {
+                    self.observed.set(Some(Observed::default()));
+                }
                 return Next::Continue;
             }
             Flow::Reply(reply) => {

@@ -42,8 +42,22 @@ impl KeyHasher {
 
     /// Adds a part.
     pub fn part(&mut self, part: &[u8]) {
-        self.0.write(&(part.len() as u64).to_le_bytes());
-        self.0.write(part);
+        let length = (part.len() as u64).to_le_bytes();
+        // One write for an address, which is the usual key.
+        let mut both = [0; 24];
+        let (start, end) = both.split_at_mut(length.len());
+        start.copy_from_slice(&length);
+        match end.get_mut(..part.len()) {
+            Some(end) => {
+                end.copy_from_slice(part);
+                let size = length.len() + part.len();
+                self.0.write(both.get(..size).unwrap_or_default());
+            }
+            None => {
+                self.0.write(&length);
+                self.0.write(part);
+            }
+        }
     }
 
     /// Adds a missing part.

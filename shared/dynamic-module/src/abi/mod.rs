@@ -11,7 +11,7 @@ mod newer;
 use std::ffi::c_void;
 
 pub(crate) use calls::*;
-pub(crate) use newer::{ChangeMetric, newer};
+pub(crate) use newer::{ChangeMetric, Newer, newer};
 
 /// The version of the ABI, as Envoy 1.40 names it. Another Envoy warns, and loads the library all the same.
 pub(crate) const VERSION: &std::ffi::CStr = c"v0.2.0";
