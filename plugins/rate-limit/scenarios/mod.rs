@@ -5,6 +5,7 @@ mod charging;
 mod claims;
 mod costs;
 mod exemptions;
+mod fleet;
 mod keys;
 mod limits;
 mod replies;
@@ -34,6 +35,7 @@ pub fn scenarios() -> Vec<Scenario> {
         costs::scenarios(),
         exemptions::scenarios(),
         charging::scenarios(),
+        fleet::scenarios(),
         replies::scenarios(),
         requests::scenarios(),
     ]

@@ -2,17 +2,23 @@
 //!
 //! The policy's documentation is the specification; the README in this folder is for users.
 
-use std::cell::Cell;
+mod counters;
+mod fleet;
 
+use std::cell::Cell;
+use std::time::Duration;
+
+use portcullis_core::policy::Policy as _;
 use portcullis_core::time::Nanos;
 use portcullis_host::{
-    Counter, CountersBy, Error, Exchange, Failure, Flow, Instance, Metrics, Phase, Plugin,
-    PredictableNumbers, SteadyClock, TableMetrics, TableSpec, Tables,
+    CallId, CallResponse, Error, Exchange, Failure, Flow, GrpcError, Instance, Phase, Plugin,
+    PredictableNumbers, SteadyClock, TableSpec, Tables, Worker,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{
-    ChargeEvents, Decision, Evaluation, LimitEvents, LimitId, Reason, SHADOW_HEADER,
-};
+use rate_limit_policy::{ChargeEvents, Evaluation, LimitId, SHADOW_HEADER};
+
+use counters::Counters;
+use fleet::{Fleet, FleetAt, Sent, Wait};
 
 /// The plugin.
 #[derive(Debug)]
@@ -22,25 +28,24 @@ pub struct RateLimit {
     tables: Tables,
     /// By limit.
     counters: Vec<Counters>,
-    /// `None` if no reply needs them.
+    /// `None` if nothing needs them.
     numbers: Option<PredictableNumbers>,
+    /// `None` if no limit has a fleet.
+    fleet: Option<Fleet>,
 }
 
-#[derive(Debug)]
-struct Counters {
-    admitted: Counter,
-    near_limit: Counter,
-    denied: CountersBy<Reason>,
-    shadow_denied: CountersBy<Reason>,
-    errors: Counter,
-    forgiven: Counter,
-    table: TableMetrics,
+/// What the plugin knows about one stream.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// The evaluation of the request; `None` if this plugin has not seen it.
+    evaluation: Option<Evaluation>,
+    /// `Some` while the request waits.
+    wait: Option<Wait>,
 }
 
 impl Plugin for RateLimit {
     type Policy = Policy;
-    /// The evaluation of the request; `None` if this plugin has not seen it.
-    type Stream = Option<Evaluation>;
+    type Stream = Stream;
 
     fn new(instance: Instance<Policy>) -> Self {
         let metrics = instance.metrics();
@@ -48,24 +53,27 @@ impl Plugin for RateLimit {
             .limits()
             .map(|limit| Counters::define(&metrics.with("limit", limit.as_str())))
             .collect();
-        let specs = instance
-            .tables()
-            .zip(&counters)
-            .map(|(table, counters)| TableSpec {
-                identity: table.identity,
-                metrics: counters.table,
-            });
+        let fleet = Fleet::open(&instance, &metrics);
+        let own = counters.iter().map(|counters| counters.table);
+        let leases = fleet.iter().flat_map(|fleet| fleet.table_metrics());
+        let tables = instance.tables().zip(own.chain(leases));
+        let specs = tables.map(|(table, metrics)| TableSpec {
+            identity: table.identity,
+            metrics,
+        });
+        let needs_random = instance.needs_random() || fleet.is_some();
         Self {
             clock: SteadyClock::open(),
             tables: instance.open_tables(specs),
-            numbers: instance.needs_random().then(PredictableNumbers::seeded),
+            numbers: needs_random.then(PredictableNumbers::seeded),
+            fleet,
             instance,
             counters,
         }
     }
 
     fn sees_end(&self) -> bool {
-        self.instance.needs_end()
+        self.instance.needs_end() || self.fleet.is_some()
     }
 
     fn instance(&self) -> &Instance<Policy> {
@@ -73,7 +81,9 @@ impl Plugin for RateLimit {
     }
 
     /// Once a response has begun, the request has been decided: the error is counted, and the response passes.
-    fn on_error(&self, _: &mut Option<Evaluation>, exchange: &mut Exchange, _: Failure) -> Flow {
+    fn on_error(&self, stream: &mut Stream, exchange: &mut Exchange, _: Failure) -> Flow {
+        // If Envoy does not provide the time, the calls of the request expire by themselves.
+        let _ = self.cancel(stream, exchange);
         for counters in &self.counters {
             counters.errors.increment();
         }
@@ -86,40 +96,39 @@ impl Plugin for RateLimit {
         self.instance.needs_request()
     }
 
-    fn on_request(
-        &self,
-        stream: &mut Option<Evaluation>,
-        exchange: &mut Exchange,
-    ) -> Result<Flow, Error> {
-        let needs = self.instance.needs();
-        let now = exchange.now(self.clock)?;
-        let (attributes, headers) = exchange.request_with(needs)?;
-        let subject = attributes.subject(headers);
-        let request = attributes.request(&subject);
-        let tables = &mut self.tables.at(now);
-        let evaluation = self.instance.on_request(&request, now, tables);
+    fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
+        // It may need the place again, and must not be refused one because of itself.
+        stream.wait = None;
+        let evaluation = self.evaluate(stream, exchange)?;
+        if evaluation.is_pending() {
+            stream.wait = self.fleet.as_ref().map(|fleet| fleet.wait(&evaluation));
+            stream.evaluation = Some(evaluation);
+            return Ok(Flow::Wait);
+        }
         self.count(&evaluation);
-
         if evaluation.is_denied()
             && let Some(reply) = self.instance.reply(&evaluation, self.random())
         {
             self.instance.log_denial(&reply);
-            *stream = Some(evaluation);
+            stream.evaluation = Some(evaluation);
             return Ok(Flow::Reply(reply));
         }
         for mark in self.instance.shadow_marks(&evaluation) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
         }
-        *stream = Some(evaluation);
+        for (name, value) in evaluation.request_headers() {
+            exchange.request()?.append(name, value);
+        }
+        stream.evaluation = Some(evaluation);
         Ok(Flow::Continue)
     }
 
-    fn on_response(
-        &self,
-        stream: &mut Option<Evaluation>,
-        exchange: &mut Exchange,
-    ) -> Result<Flow, Error> {
-        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_response()) else {
+    fn on_response(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
+        let Some(evaluation) = stream
+            .evaluation
+            .as_mut()
+            .filter(|_| self.instance.needs_response())
+        else {
             return Ok(Flow::Continue);
         };
         // Without anything to read, nothing is charged, and the time does not matter.
@@ -127,38 +136,43 @@ impl Plugin for RateLimit {
             true => (exchange.now(self.clock)?, exchange.response()?),
             false => (Nanos::ZERO, exchange.response_to_write()?),
         };
-        let tables = &mut self.tables.at(now);
-        let events = self.instance.on_response(evaluation, response, now, tables);
+        let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
+        let events = self
+            .instance
+            .on_response(evaluation, response, now, tables, services);
         self.count_charges(events);
         Ok(Flow::Continue)
     }
 
-    fn on_trailers(
-        &self,
-        stream: &mut Option<Evaluation>,
-        exchange: &mut Exchange,
-    ) -> Result<(), Error> {
-        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_trailers()) else {
+    fn on_trailers(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<(), Error> {
+        let Some(evaluation) = stream
+            .evaluation
+            .as_mut()
+            .filter(|_| self.instance.needs_trailers())
+        else {
             return Ok(());
         };
         let now = exchange.now(self.clock)?;
-        let tables = &mut self.tables.at(now);
+        let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
         let trailers = exchange.trailers()?;
-        let events = self.instance.on_trailers(evaluation, trailers, now, tables);
+        let events = self
+            .instance
+            .on_trailers(evaluation, trailers, now, tables, services);
         self.count_charges(events);
         Ok(())
     }
 
-    fn on_log(
-        &self,
-        stream: &mut Option<Evaluation>,
-        exchange: &mut Exchange,
-    ) -> Result<(), Error> {
-        let Some(evaluation) = stream.as_mut().filter(|_| self.instance.needs_end()) else {
+    fn on_log(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<(), Error> {
+        self.cancel(stream, exchange)?;
+        let Some(evaluation) = stream
+            .evaluation
+            .as_mut()
+            .filter(|_| self.instance.needs_end())
+        else {
             return Ok(());
         };
         let now = exchange.now(self.clock)?;
-        let tables = &mut self.tables.at(now);
+        let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
         let refused = Cell::new(None);
         let metadata = |namespace: &str, key: &str| {
             let number = exchange.metadata(namespace, key);
@@ -167,9 +181,53 @@ impl Plugin for RateLimit {
                 None
             })
         };
-        let events = self.instance.on_end(evaluation, metadata, now, tables);
+        let events = self
+            .instance
+            .on_end(evaluation, metadata, now, tables, services);
         self.count_charges(events);
         refused.take().map_or(Ok(()), Err)
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        self.fleet.is_some().then_some(fleet::PERIOD)
+    }
+
+    fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
+        if let Some(fleet) = &self.fleet {
+            fleet.on_tick(worker, self.clock.now()?);
+        }
+        Ok(())
+    }
+
+    fn max_call_body(&self) -> usize {
+        self.fleet.as_ref().map_or(0, |_| fleet::MAX_BODY)
+    }
+
+    fn on_call_response(
+        &self,
+        worker: &mut Worker,
+        id: CallId,
+        response: &CallResponse,
+    ) -> Result<(), Error> {
+        let (Some(fleet), Some(sent)) = (&self.fleet, response.memo::<Sent>()) else {
+            return Ok(());
+        };
+        let call = sent.call();
+        let answer = response.grpc_message();
+        let now = self.clock.now()?;
+        let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
+        let random = self.random();
+        let effect = self
+            .instance
+            .on_answer(call, answer, random, now, tables, services);
+        fleet.log(call, answer.err(), effect);
+        if effect.wakes_caller {
+            worker.wake_caller(id);
+        }
+        if effect.wakes_others && fleet::others_wait() {
+            worker.wake();
+        }
+        Ok(())
     }
 }
 
@@ -188,45 +246,80 @@ impl RateLimit {
 
     fn count(&self, evaluation: &Evaluation) {
         for check in evaluation.checks() {
-            let Some(counters) = self.counters(check.limit()) else {
-                continue;
-            };
-            match check.decision() {
-                Decision::Admitted => counters.admitted.increment(),
-                Decision::Denied(reason) => counters.denied.increment(reason),
-                Decision::ShadowDenied(reason) => counters.shadow_denied.increment(reason),
-                Decision::Released | Decision::Uncounted => {}
+            if let Some(counters) = self.counters(check.limit()) {
+                counters.count(check);
             }
-            if check.is_near_limit() {
-                counters.near_limit.increment();
-            }
-            if check.is_error() {
-                counters.errors.increment();
-            }
-            counters.count_events(check.events());
         }
     }
 
     fn counters(&self, limit: LimitId) -> Option<&Counters> {
         self.counters.get(limit.index())
     }
-}
 
-impl Counters {
-    fn define(metrics: &Metrics) -> Self {
-        Self {
-            admitted: metrics.counter("admitted"),
-            near_limit: metrics.counter("near_limit"),
-            denied: metrics.counters_by("reason", "denied"),
-            shadow_denied: metrics.counters_by("reason", "shadow_denied"),
-            errors: metrics.counter("errors"),
-            forgiven: metrics.counter("forgiven"),
-            table: metrics.table(),
-        }
+    fn services(&self, now: Nanos) -> FleetAt<'_> {
+        FleetAt::new(self.fleet.as_ref(), now)
     }
 
-    fn count_events(&self, events: LimitEvents) {
-        self.table.count(events.table);
-        self.forgiven.add(events.forgiven);
+    /// Begins or resumes the evaluation of a request, and makes its calls.
+    fn evaluate(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Evaluation, Error> {
+        let now = exchange.now(self.clock)?;
+        let mut evaluation = self.judge(stream, exchange, now)?;
+        // A call that was not sent is answered, so this ends: a request makes few calls.
+        while !self.send_calls(&mut evaluation, exchange, now) && evaluation.is_pending() {
+            stream.evaluation = Some(evaluation);
+            evaluation = self.judge(stream, exchange, now)?;
+        }
+        Ok(evaluation)
+    }
+
+    fn judge(
+        &self,
+        stream: &mut Stream,
+        exchange: &mut Exchange,
+        now: Nanos,
+    ) -> Result<Evaluation, Error> {
+        let needs = self.instance.needs();
+        let (attributes, headers) = exchange.request_with(needs)?;
+        let subject = attributes.subject(headers);
+        let request = attributes.request(&subject);
+        let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
+        Ok(match stream.evaluation.take() {
+            Some(pending) => self
+                .instance
+                .resume(pending, &request, now, tables, services),
+            None => self.instance.on_request(&request, now, tables, services),
+        })
+    }
+
+    /// Sends the calls of an evaluation; false if one was not sent.
+    fn send_calls(&self, evaluation: &mut Evaluation, exchange: &mut Exchange, now: Nanos) -> bool {
+        let mut are_sent = true;
+        for call in evaluation.take_calls() {
+            if let Err(error) = fleet::send(&self.instance, &call, exchange) {
+                exchange.note(Policy::NAME, error);
+                let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
+                let (random, not_sent) = (self.random(), Err::<&[u8], _>(error));
+                let effect = self
+                    .instance
+                    .on_answer(&call, not_sent, random, now, tables, services);
+                if let Some(fleet) = &self.fleet {
+                    fleet.log(&call, Some(GrpcError::NotSent(error)), effect);
+                }
+                are_sent = false;
+            }
+        }
+        are_sent
+    }
+
+    /// The request has gone, or waits no longer.
+    fn cancel(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<(), Error> {
+        stream.wait = None;
+        if let Some(evaluation) = stream.evaluation.as_mut().filter(|it| it.is_pending()) {
+            let now = exchange.now(self.clock)?;
+            let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
+            self.instance.cancel(evaluation, now, tables, services);
+            stream.evaluation = None;
+        }
+        Ok(())
     }
 }

@@ -77,6 +77,12 @@ pub trait Evaluate {
         enforcing: impl Iterator<Item = Self::Rule>,
         in_shadow: impl Iterator<Item = Self::Rule>,
     ) -> (Checks<Self::Check>, bool) {
+        let (checks, is_denied) = self.ask(enforcing);
+        self.conclude(mode, checks, is_denied, in_shadow)
+    }
+
+    /// The first half of [`evaluate`](Self::evaluate): asks the rules that enforce.
+    fn ask(&mut self, enforcing: impl Iterator<Item = Self::Rule>) -> (Checks<Self::Check>, bool) {
         let mut checks = Checks::new();
         let mut is_denied = false;
         for rule in enforcing {
@@ -85,6 +91,17 @@ pub trait Evaluate {
                 checks.push(check);
             }
         }
+        (checks, is_denied)
+    }
+
+    /// The second half: rolls back, or asks the rules in shadow mode.
+    fn conclude(
+        &mut self,
+        mode: Mode,
+        mut checks: Checks<Self::Check>,
+        is_denied: bool,
+        in_shadow: impl Iterator<Item = Self::Rule>,
+    ) -> (Checks<Self::Check>, bool) {
         if is_denied {
             for check in &mut checks {
                 self.roll_back(check);

@@ -27,8 +27,8 @@ pub struct Metrics {
     prefix: String,
 }
 
-/// The metrics of one table.
-#[derive(Clone, Copy, Debug)]
+/// The metrics of one table. The default counts nothing.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct TableMetrics {
     occupancy: Gauge,
     evictions: Counter,
@@ -72,12 +72,18 @@ impl Metrics {
 
     /// Defines the metrics of a table.
     pub fn table(&self) -> TableMetrics {
+        self.table_of("")
+    }
+
+    /// Defines the metrics of a further table, whose names begin with `prefix`.
+    pub fn table_of(&self, prefix: &str) -> TableMetrics {
+        let counter = |metric: &str| self.counter(&format!("{prefix}{metric}"));
         TableMetrics {
-            occupancy: self.gauge("occupancy"),
-            evictions: self.counter("evictions"),
-            malformed: self.counter("malformed"),
-            cas_retries: self.counter("cas_retries"),
-            gave_up: self.counter("gave_up"),
+            occupancy: self.gauge(&format!("{prefix}occupancy")),
+            evictions: counter("evictions"),
+            malformed: counter("malformed"),
+            cas_retries: counter("cas_retries"),
+            gave_up: counter("gave_up"),
         }
     }
 

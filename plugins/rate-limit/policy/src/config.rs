@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::fleet::config::Services;
 use super::limit::Limit;
 use super::reply::ReplyTemplate;
 use portcullis_core::config::{HasTables, Mode, Name, NamedList, OnError};
@@ -36,6 +37,9 @@ pub struct Config {
     /// Treatment of a new key whose block is full. Default: `forgive`.
     #[serde(default)]
     pub(super) when_full: WhenFull,
+    /// Rate-limit services that count limits for several proxies, by name. Default: none.
+    #[serde(default)]
+    pub(super) services: Services,
     /// The limits. Every limit that matches a request is checked, and each enforcing one must admit it.
     #[serde(deserialize_with = "limits")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
@@ -69,7 +73,17 @@ impl HasTables for Config {
     fn memory(&self) -> impl Iterator<Item = MemoryUse> {
         let max_keys = self.max_keys.get();
         let limits = self.limits.iter();
-        limits.map(move |limit| limit.memory(max_keys))
+        limits.flat_map(move |limit| [limit.memory(max_keys), limit.lease_memory(max_keys)])
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        for (index, limit) in self.limits.iter().enumerate() {
+            if let Some(fleet) = &limit.fleet {
+                let at_service = |message| (format!("limits[{index}].fleet.service"), message);
+                self.services.check(fleet).map_err(at_service)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! The [module](super) describes the order of the steps and the reasons for it.
 
-use super::limiter::{Action, LimitEvents, Limiter, Operation, OperationResult, Quota};
-use super::{LimitId, RateLimit};
+use std::sync::Arc;
+
+use super::check::{Check, Decision, Origin, Reason, Reservation};
+use super::fleet_limits::{Ask, Call, Counted, InFleet, Ledger, Services};
+use super::limit::Limit;
+use super::limiter::{Action, Limiter, Operation, OperationResult, Quota};
+use super::{Compiled, LimitId, RateLimit};
 use portcullis_core::config::{Mode, OnError};
-use portcullis_core::evaluation::{self, Checks, Evaluate};
+use portcullis_core::evaluation::{Checks, Evaluate};
 use portcullis_core::key::{Key, Request};
-use portcullis_core::label::Label;
 use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, KeyHash, Store};
 
@@ -20,6 +24,8 @@ pub struct Evaluation {
     pub(super) checks: Checks<Check>,
     pub(super) is_denied: bool,
     pub(super) evaluated_at: Nanos,
+    /// `None` if no service is concerned.
+    pub(super) fleet: Option<Box<InFleet>>,
 }
 
 impl Evaluation {
@@ -34,244 +40,229 @@ impl Evaluation {
     }
 }
 
-/// The result of a request under one limit.
-#[derive(Clone, Debug)]
-pub struct Check {
-    pub(super) limit: LimitId,
-    pub(super) decision: Decision,
-    /// The number of requests in the limit's period, for this request.
-    pub(super) requests: u32,
-    /// The time until the request would be admitted.
-    pub(super) wait: Nanos,
-    /// `None` if the table could not be read.
-    pub(super) quota: Option<Quota>,
-    /// The cost that is reserved and not rolled back.
-    pub(super) reservation: Option<Reservation>,
-    events: LimitEvents,
-}
-
-/// A cost that was spent on a key, and may be refunded.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reservation {
-    pub(super) key: KeyHash,
-    pub(super) cost: u32,
-}
-
-/// The decision of a limit about a request.
-pub type Decision = evaluation::Decision<Reason>;
-
-/// Why a request is denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The remaining capacity is less than the cost.
-    RateLimited,
-    /// The cost is more than the limit ever admits at once.
-    CostTooLarge,
-    /// A part of the key is missing.
-    MissingKey,
-    /// The request could not be counted.
-    Unavailable,
-}
-
-/// The value of the metric label `reason`.
-impl Label for Reason {
-    const ALL: &'static [Self] = &[
-        Self::RateLimited,
-        Self::CostTooLarge,
-        Self::MissingKey,
-        Self::Unavailable,
-    ];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::RateLimited => "rate_limited",
-            Self::CostTooLarge => "cost_too_large",
-            Self::MissingKey => "missing_key",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
-impl Check {
-    /// The limit.
-    pub fn limit(&self) -> LimitId {
-        self.limit
-    }
-
-    /// Its decision.
-    pub fn decision(&self) -> Decision {
-        self.decision
-    }
-
-    /// Whether the request passed and left at least 80 % of the limit used.
-    pub fn is_near_limit(&self) -> bool {
-        self.decision == Decision::Admitted
-            && self.quota.is_some_and(|quota| quota.is_nearly_used())
-    }
-
-    /// Whether the request could not be counted, so that `on_error` decided.
-    pub fn is_error(&self) -> bool {
-        matches!(
-            self.decision,
-            Decision::Uncounted
-                | Decision::Denied(Reason::Unavailable)
-                | Decision::ShadowDenied(Reason::Unavailable)
-        )
-    }
-
-    /// The effects of the check on the limit's table.
-    pub fn events(&self) -> LimitEvents {
-        self.events
-    }
-}
-
-impl evaluation::Check for Check {
-    type Reason = Reason;
-
-    fn decision(&mut self) -> &mut Decision {
-        &mut self.decision
-    }
-}
-
 /// One request before the limits.
-struct Round<'a, 'r, S> {
-    policy: &'a RateLimit,
-    request: &'a Request<'r>,
-    now: Nanos,
-    store: &'a mut S,
+pub(super) struct Round<'a, 'r, S, H> {
+    pub(super) ledger: Ledger<'a, S, H>,
+    pub(super) request: &'a Request<'r>,
+    /// When the evaluation began.
+    pub(super) started: Nanos,
+    /// What the request must wait for.
+    pub(super) asks: Vec<Ask>,
+    /// The calls to send.
+    pub(super) calls: Vec<Arc<Call>>,
 }
 
-impl<S: Store> Evaluate for Round<'_, '_, S> {
+impl<S: Store, H: Services> Evaluate for Round<'_, '_, S, H> {
     type Rule = LimitId;
     type Check = Check;
 
     /// A limit behind one that denies is only inspected, so that `RateLimit` headers can show it.
     fn check(&mut self, limit: LimitId, is_denied: bool) -> Option<Check> {
+        let policy = self.ledger.policy;
+        let compiled = policy.get(limit)?;
+        let counted = match policy.counted(compiled, limit, self.request, self.ledger.store) {
+            Ok(counted) => counted,
+            Err(check) => return check,
+        };
+        if compiled.fleet.is_some() {
+            return Some(match counted.cost <= counted.requests {
+                true => self.check_fleet(counted, is_denied),
+                // It would use up the service's window, and be refused.
+                false => {
+                    let decision = Decision::Denied(Reason::CostTooLarge);
+                    Check::of(counted, decision, compiled.limit.rate.per())
+                }
+            });
+        }
         let action = match is_denied {
             false => Action::Reserve,
             true => Action::Inspect,
         };
-        self.policy
-            .check(limit, action, self.request, self.now, self.store)
+        Some(policy.check_local(counted, action, self.ledger.now, self.ledger.store))
     }
 
     fn roll_back(&mut self, check: &mut Check) {
-        self.policy.roll_back(check, self.now, self.store);
+        self.ledger.roll_back(check, self.started);
+    }
+}
+
+impl<'a, 'r, S: Store, H: Services> Round<'a, 'r, S, H> {
+    pub(super) fn new(
+        policy: &'a RateLimit,
+        request: &'a Request<'r>,
+        started: Nanos,
+        now: Nanos,
+        store: &'a mut S,
+        services: &'a mut H,
+    ) -> Self {
+        Self {
+            ledger: Ledger {
+                policy,
+                now,
+                store,
+                services,
+            },
+            request,
+            started,
+            asks: Vec::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    /// Ends the evaluation after the enforcing limits were checked, or makes the calls that it has to wait for.
+    pub(super) fn proceed(
+        mut self,
+        mut checks: Checks<Check>,
+        mut is_denied: bool,
+        mut fleet: Option<Box<InFleet>>,
+    ) -> Evaluation {
+        let policy = self.ledger.policy;
+        let is_first = fleet.is_none();
+        if !self.asks.is_empty() {
+            is_denied = self.place(is_denied, &mut checks, fleet.get_or_insert_default());
+        }
+        if let Some(waiting) = &mut fleet {
+            if is_denied {
+                self.leave(waiting);
+            }
+            if waiting.is_pending() {
+                if is_first {
+                    self.count_waits(waiting);
+                }
+                waiting.calls.append(&mut self.calls);
+                return Evaluation {
+                    checks,
+                    is_denied,
+                    evaluated_at: self.started,
+                    fleet,
+                };
+            }
+        }
+        let in_shadow = policy.limits_in(Mode::Shadow);
+        (checks, is_denied) = self.conclude(policy.mode, checks, is_denied, in_shadow);
+        if policy.has_fleets {
+            self.place_in_shadow();
+            self.ledger.owe_what_passed(&mut checks);
+        }
+        if !self.calls.is_empty() {
+            let fleet = fleet.get_or_insert_default();
+            fleet.calls.append(&mut self.calls);
+        }
+        Evaluation {
+            checks,
+            is_denied,
+            evaluated_at: self.started,
+            fleet,
+        }
     }
 }
 
 impl RateLimit {
-    /// Evaluates a request at `now` on the [steady clock](super#time).
-    pub fn on_request<S: Store>(
+    /// Evaluates a request at `now` on the [steady clock](super#time). It may be [pending](Evaluation::is_pending)
+    /// afterwards, and have [calls](Evaluation::take_calls) to make, if a limit has a fleet.
+    pub fn on_request<S: Store, H: Services>(
         &self,
         request: &Request<'_>,
         now: Nanos,
         store: &mut S,
+        services: &mut H,
     ) -> Evaluation {
-        let mut round = Round {
-            policy: self,
-            request,
-            now,
-            store,
-        };
-        let enforcing = self.limits_in(Mode::Enforce);
-        let in_shadow = self.limits_in(Mode::Shadow);
-        let (checks, is_denied) = round.evaluate(self.mode, enforcing, in_shadow);
-        Evaluation {
-            checks,
-            is_denied,
-            evaluated_at: now,
-        }
+        let mut round = Round::new(self, request, now, now, store, services);
+        let (checks, is_denied) = round.ask(self.limits_in(Mode::Enforce));
+        round.proceed(checks, is_denied, None)
     }
 
-    /// Checks one limit; `None` if it does not apply to the request.
-    fn check<S: Store>(
+    /// The key and the cost of a request under a limit. Otherwise, the limit does not apply, or decides without
+    /// counting.
+    fn counted<S: Store>(
         &self,
+        compiled: &Compiled,
         id: LimitId,
-        action: Action,
         request: &Request<'_>,
-        now: Nanos,
-        store: &mut S,
-    ) -> Option<Check> {
-        let compiled = self.get(id)?;
+        store: &S,
+    ) -> Result<Counted, Option<Check>> {
         let limit = &compiled.limit;
         let condition = limit.condition.as_ref();
         // A limit restricts, so a possible match is enough.
         if condition.is_some_and(|condition| !condition.fit(request.subject).restricts()) {
-            return None;
+            return Err(None);
         }
         let requests = limit.rate.requests.of(request);
-        let check = |decision, wait| Check {
+        match Key::of(request, &limit.key, limit.missing, store.seed()) {
+            Key::Hash(key) => Ok(Counted {
+                limit: id,
+                key,
+                cost: limit.cost.of(request.subject.headers()),
+                requests,
+            }),
+            Key::None => Err(None),
+            Key::Required => {
+                let check = Check::undecided(id, requests);
+                Err(Some(limit.permanent_denial(check, Reason::MissingKey)))
+            }
+        }
+    }
+
+    /// Checks a limit by its own algorithm.
+    pub(super) fn check_local<S: Store>(
+        &self,
+        counted: Counted,
+        action: Action,
+        now: Nanos,
+        store: &mut S,
+    ) -> Check {
+        let Counted {
             limit: id,
-            decision,
+            key,
+            cost,
             requests,
-            wait,
-            quota: None,
-            reservation: None,
-            events: LimitEvents::default(),
+        } = counted;
+        let check = Check::undecided(id, requests);
+        let Some(compiled) = self.get(id) else {
+            return check;
         };
-        let permanent = |reason| Check {
-            quota: Some(Quota::none(limit.rate.per())),
-            ..check(Decision::Denied(reason), limit.rate.per())
-        };
-        let key = match Key::of(request, &limit.key, limit.missing, store.seed()) {
-            Key::Hash(key) => key,
-            Key::None => return None,
-            Key::Required => return Some(permanent(Reason::MissingKey)),
-        };
+        let limit = &compiled.limit;
         let Some(limiter) = limit.limiter(requests) else {
-            return Some(permanent(Reason::RateLimited));
+            return limit.permanent_denial(check, Reason::RateLimited);
         };
-        let cost = limit.cost.of(request.subject.headers());
         let is_too_large = cost > limiter.capacity();
         let (action, cost) = match is_too_large {
             true => (Action::Inspect, 0),
             false => (action, cost),
         };
+        let too_large = Decision::Denied(Reason::CostTooLarge);
         let operation = self.operation(action, key, cost, now);
-        let result = apply(&limiter, id, operation, key.block(compiled.blocks), store);
-        let result = match (result, self.on_error) {
-            (Ok(result), _) => result,
-            (Err(GaveUp), _) if is_too_large => {
-                let decision = Decision::Denied(Reason::CostTooLarge);
-                return Some(check(decision, limit.rate.per()));
-            }
-            (Err(GaveUp), OnError::Allow) => return Some(check(Decision::Uncounted, Nanos::ZERO)),
-            (Err(GaveUp), OnError::Deny) => {
-                let decision = Decision::Denied(Reason::Unavailable);
-                return Some(check(decision, WAIT_WHEN_UNAVAILABLE));
-            }
+        let result = match apply(&limiter, id, operation, key.block(compiled.blocks), store) {
+            Ok(result) => result,
+            Err(GaveUp) if is_too_large => return check.decided(too_large, limit.rate.per()),
+            Err(GaveUp) => return self.not_counted(counted),
         };
         let (decision, wait) = match result.wait {
-            _ if is_too_large => (Decision::Denied(Reason::CostTooLarge), limit.rate.per()),
+            _ if is_too_large => (too_large, limit.rate.per()),
             Nanos::ZERO => (Decision::Admitted, Nanos::ZERO),
             wait => (Decision::Denied(Reason::RateLimited), wait),
         };
         let is_reserved = decision == Decision::Admitted && action == Action::Reserve;
-        Some(Check {
+        Check {
             quota: Some(result.quota),
-            reservation: is_reserved.then_some(Reservation { key, cost }),
+            reservation: is_reserved.then_some(Reservation {
+                key,
+                cost,
+                origin: Origin::Local,
+            }),
             events: result.events,
-            ..check(decision, wait)
-        })
+            ..check.decided(decision, wait)
+        }
     }
 
-    /// Rolls back the reservation for a request that another limit denies.
-    fn roll_back<S: Store>(&self, check: &mut Check, now: Nanos, store: &mut S) {
-        if check.decision == Decision::Admitted {
-            check.decision = Decision::Released;
-        }
-        let Some(Reservation {
-            key,
-            cost: cost @ 1..,
-        }) = check.reservation.take()
-        else {
-            return;
-        };
-        let refund = Action::Refund { spent_at: now };
-        let reservation = Reservation { key, cost };
-        if let Ok(result) = self.adjust(check, refund, reservation, now, store) {
-            check.quota = Some(result.quota);
+    /// The check of a request that could not be counted: `on_error` decides.
+    pub(super) fn not_counted(&self, counted: Counted) -> Check {
+        match self.on_error {
+            OnError::Allow => Check::of(counted, Decision::Uncounted, Nanos::ZERO),
+            OnError::Deny => {
+                let decision = Decision::Denied(Reason::Unavailable);
+                Check::of(counted, decision, WAIT_WHEN_UNAVAILABLE)
+            }
         }
     }
 
@@ -280,7 +271,7 @@ impl RateLimit {
         &self,
         check: &Check,
         action: Action,
-        Reservation { key, cost }: Reservation,
+        Reservation { key, cost, .. }: Reservation,
         now: Nanos,
         store: &mut S,
     ) -> Result<OperationResult, GaveUp> {
@@ -291,6 +282,24 @@ impl RateLimit {
         apply(&limiter, check.limit, operation, block, store)
     }
 
+    /// Charges what was used elsewhere, at most the capacity. If that fails, it counts as unused.
+    pub(super) fn charge_at_most<S: Store>(
+        &self,
+        counted: Counted,
+        used: u32,
+        now: Nanos,
+        store: &mut S,
+    ) {
+        let compiled = self.get(counted.limit);
+        let limiter = compiled.and_then(|it| it.limit.limiter(counted.requests));
+        if let (Some(compiled), Some(limiter)) = (compiled, limiter) {
+            let used = used.min(limiter.capacity());
+            let operation = self.operation(Action::Charge, counted.key, used, now);
+            let block = counted.key.block(compiled.blocks);
+            let _ = apply(&limiter, counted.limit, operation, block, store);
+        }
+    }
+
     fn operation(&self, action: Action, key: KeyHash, cost: u32, now: Nanos) -> Operation {
         Operation {
             action,
@@ -298,6 +307,17 @@ impl RateLimit {
             now,
             tag: key.tag(),
             when_full: self.when_full,
+        }
+    }
+}
+
+impl Limit {
+    /// A denial that no waiting helps against.
+    fn permanent_denial(&self, check: Check, reason: Reason) -> Check {
+        let per = self.rate.per();
+        Check {
+            quota: Some(Quota::none(per)),
+            ..check.decided(Decision::Denied(reason), per)
         }
     }
 }

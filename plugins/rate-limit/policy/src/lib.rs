@@ -41,6 +41,13 @@
 //! admitted requests consumed. (A roll-back also returns what has recovered since the reservation;
 //! `algorithm/gcra.rs` says how little that is.) Limits that deny often belong first: roll-backs are rare then.
 //!
+//! # Limits of a fleet
+//!
+//! A rate-limit service can count a limit for several proxies ([`fleet`]). Then an evaluation may be
+//! [pending](Evaluation::is_pending): the request waits, with all that it has reserved, until the answers to its calls
+//! are there or their time is over. `fleet_limits/mod.rs` has the steps. The policy makes no calls: it says which ones
+//! are [to be made](Evaluation::take_calls), and is told the [answers](RateLimit::on_answer).
+//!
 //! # Shadow
 //!
 //! - A limit in shadow mode sees the requests that it would see if it were enforced beside the others: those that
@@ -93,10 +100,12 @@
 
 mod algorithm;
 mod charge;
+mod check;
 mod config;
 mod cost;
 mod evaluate;
 pub mod fleet;
+mod fleet_limits;
 mod jitter;
 mod limit;
 mod limiter;
@@ -106,6 +115,7 @@ mod rate;
 mod reply;
 mod requests;
 mod response_headers;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -113,17 +123,21 @@ mod tests;
 #[cfg(test)]
 extern crate self as rate_limit_policy;
 
-use std::fmt;
-
 use bytes::Bytes;
 
+pub use check::{Check, Decision, Reason};
 pub use config::Config;
-pub use evaluate::{Check, Decision, Evaluation, Reason};
+pub use evaluate::Evaluation;
+pub use fleet_limits::{
+    Call, CallResult, Effect, FleetEvent, NoServices, ServiceId, ServiceState, Services,
+};
 pub use limiter::LimitEvents;
 pub use on_response::ChargeEvents;
+pub use tables::Table;
 
 use charge::{ChargeResponse, ResponsePart};
 use config::ResponseHeaders;
+use fleet_limits::CompiledFleet;
 use limit::Limit;
 use portcullis_core::config::{HasTables as _, Mode, Name, OnError};
 pub use portcullis_core::headers::SHADOW_HEADER;
@@ -145,7 +159,7 @@ use response_headers::QuotaPolicy;
 /// use portcullis_core::key::Request;
 /// use portcullis_core::matcher::Subject;
 /// use portcullis_core::time::Nanos;
-/// use rate_limit_policy::RateLimit;
+/// use rate_limit_policy::{NoServices, RateLimit};
 /// use portcullis_table::{Edit, GaveUp, Seed, Store};
 ///
 /// /// The simplest store: in memory, for one worker.
@@ -180,9 +194,9 @@ use response_headers::QuotaPolicy;
 ///     cluster: b"",
 /// };
 /// let now = Nanos::from_secs(1_700_000_000);
-/// assert!(!policy.on_request(&request, now, &mut store).is_denied());
+/// assert!(!policy.on_request(&request, now, &mut store, &mut NoServices).is_denied());
 ///
-/// let second = policy.on_request(&request, now + Nanos::SECOND, &mut store);
+/// let second = policy.on_request(&request, now + Nanos::SECOND, &mut store, &mut NoServices);
 /// assert!(second.is_denied());
 /// let reply = policy.reply(&second, 0).ok_or("no reply")?;
 /// assert_eq!(reply.status, 429);
@@ -197,6 +211,9 @@ pub struct RateLimit {
     /// Upper bound of all tables.
     memory: MemoryUse,
     limits: Vec<Compiled>,
+    services: fleet::config::Services,
+    /// Whether a limit has a fleet.
+    has_fleets: bool,
     response_headers: Vec<ResponseHeaders>,
     reply: ReplyTemplate,
     needs: Needs,
@@ -215,6 +232,8 @@ struct Compiled {
     quota_policy: QuotaPolicy,
     /// The response-code details of its replies.
     details: Details,
+    /// `None` if each process counts on its own.
+    fleet: Option<CompiledFleet>,
 }
 
 /// A limit of the configuration. Its [`index`](Self::index) is also the number of its table.
@@ -228,32 +247,31 @@ impl LimitId {
     }
 }
 
-/// The table that a limit needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Table {
-    /// The number of blocks; 0 if it needs no table.
-    pub blocks: u32,
-    /// Tables with the same identity, of the same plugin instance, are one table.
-    pub identity: u64,
-}
-
 impl RateLimit {
     /// Compiles a configuration.
     pub fn new(config: Config) -> Self {
         let max_keys = config.max_keys.get();
-        let compile = |limit: Limit| Compiled {
+        let services = &config.services;
+        // The tables of leases come after those of all limits.
+        let tables = config.limits.len();
+        let compile = |(index, limit): (usize, Limit)| Compiled {
+            fleet: CompiledFleet::of(&limit, services, tables + index, max_keys),
             quota_policy: QuotaPolicy::of(&limit),
             details: Details::of(&limit.name),
             blocks: limit.blocks(max_keys),
             limit,
         };
         let memory = config.total_memory();
+        let limits = config.limits.into_iter().enumerate();
+        let limits: Vec<Compiled> = limits.map(compile).collect();
         let mut policy = Self {
             mode: config.mode,
             on_error: config.on_error,
             when_full: config.when_full,
             memory,
-            limits: config.limits.into_iter().map(compile).collect(),
+            limits,
+            services: config.services,
+            has_fleets: false,
             response_headers: config.response_headers,
             reply: config.reply,
             needs: Needs::default(),
@@ -280,7 +298,10 @@ impl RateLimit {
         let shows_x = policy
             .response_headers
             .contains(&ResponseHeaders::XRateLimit);
-        policy.needs_response = (policy.needs_request && shows_limits) || reads_headers;
+        let has_fleets = policy.active().any(|limit| limit.fleet.is_some());
+        let needs_response = (policy.needs_request && shows_limits) || reads_headers || has_fleets;
+        policy.has_fleets = has_fleets;
+        policy.needs_response = needs_response;
         policy.reads_response = reads_headers || shows_x;
         policy.needs_trailers = in_trailers;
         policy.needs_end = at_end;
@@ -290,16 +311,6 @@ impl RateLimit {
     /// The names of all limits, by [`LimitId::index`].
     pub fn limits(&self) -> impl Iterator<Item = &Name> {
         self.limits.iter().map(|compiled| &compiled.limit.name)
-    }
-
-    /// The tables of all limits, in the same order.
-    pub fn tables(&self) -> impl Iterator<Item = Table> {
-        self.limits
-            .iter()
-            .map(|Compiled { limit, blocks, .. }| Table {
-                blocks: *blocks,
-                identity: limit.identity(*blocks),
-            })
     }
 
     /// Whether [`on_request`](Self::on_request) does anything.
@@ -370,25 +381,5 @@ impl RateLimit {
         active
             .filter_map(|id| self.get(id))
             .map(|compiled| &compiled.limit)
-    }
-}
-
-/// `mode enforce, up to 3 MiB for keys, limits: per-client (100 per 1m), exports (10 per 1m, shadow)`.
-impl fmt::Display for RateLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "mode {}, up to {} for keys, limits:",
-            self.mode, self.memory
-        )?;
-        for (i, Compiled { limit, .. }) in self.limits.iter().enumerate() {
-            let separator = if i > 0 { "," } else { "" };
-            write!(f, "{separator} {} ({}", limit.name, limit.rate)?;
-            match limit.mode {
-                Mode::Enforce => f.write_str(")")?,
-                mode => write!(f, ", {mode})")?,
-            }
-        }
-        Ok(())
     }
 }

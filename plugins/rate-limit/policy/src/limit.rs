@@ -8,6 +8,8 @@ use serde::Deserialize;
 use super::algorithm::{FixedWindow, Gcra, SlidingWindow};
 use super::charge::ChargeResponse;
 use super::cost::Cost;
+use super::fleet::config::{Fleet, Service};
+use super::fleet::lease::Lease;
 use super::limiter::Limiter;
 use super::rate::{Amount, Rate};
 use portcullis_core::config::{Mode, Name, at_member};
@@ -38,6 +40,7 @@ pub(super) struct Limit {
     pub(super) cost: Cost,
     pub(super) charge_response: Option<ChargeResponse>,
     pub(super) mode: Mode,
+    pub(super) fleet: Option<Fleet>,
 }
 
 impl Limit {
@@ -65,12 +68,26 @@ impl Limit {
 
     /// The number of blocks of its table; 0 if it needs none.
     pub(super) fn blocks(&self, max_keys: u32) -> u32 {
-        let is_idle = self.mode == Mode::Off || self.largest.is_none();
-        let is_one_key = self.key.iter().all(KeyPart::is_constant);
-        match (is_idle, is_one_key) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => blocks_for(max_keys),
+        let counts = self.fleet.as_ref().is_none_or(Fleet::counts_locally);
+        match self.mode == Mode::Off || self.largest.is_none() || !counts {
+            true => 0,
+            false => self.blocks_of_keys(max_keys),
+        }
+    }
+
+    /// The number of blocks of the table of its leases; 0 if it has none.
+    pub(super) fn lease_blocks(&self, max_keys: u32) -> u32 {
+        let has_leases = self.fleet.as_ref().is_some_and(Fleet::has_leases);
+        match has_leases && self.mode != Mode::Off {
+            true => self.blocks_of_keys(max_keys),
+            false => 0,
+        }
+    }
+
+    fn blocks_of_keys(&self, max_keys: u32) -> u32 {
+        match self.key.iter().all(KeyPart::is_constant) {
+            true => 1,
+            false => blocks_for(max_keys),
         }
     }
 
@@ -81,12 +98,29 @@ impl Limit {
         limiter.map_or_else(MemoryUse::default, |limiter| limiter.memory(blocks))
     }
 
+    /// The memory of the table of its leases when full.
+    pub(super) fn lease_memory(&self, max_keys: u32) -> MemoryUse {
+        match self.lease_blocks(max_keys) {
+            0 => MemoryUse::default(),
+            blocks => MemoryUse::of_table::<Lease>(blocks),
+        }
+    }
+
     /// A hash of everything that gives a stored state its meaning: limits with the same identity can use each
     /// other's states. It leaves out the fields that only concern single requests (`match`, `cost`, `missing`,
     /// `mode`), and `burst`, which the state of GCRA does not depend on.
     pub(super) fn identity(&self, blocks: u32) -> u64 {
         let rate = self.rate.identity();
         fingerprint((&self.name, self.algorithm, rate, &self.key, blocks))
+    }
+
+    /// The same for its leases: the counter of the service that the tokens come from.
+    pub(super) fn lease_identity(&self, service: Option<&Service>, blocks: u32) -> u64 {
+        let descriptor = self.fleet.as_ref().map(Fleet::descriptor);
+        let service = service.map(|service| (service.cluster(), service.domain()));
+        let counter = (service, descriptor);
+        let rate = self.rate.identity();
+        fingerprint(("leases", &self.name, counter, rate, &self.key, blocks))
     }
 }
 
@@ -137,9 +171,33 @@ struct LimitFields {
     /// Mode of this limit. The milder of this and the top-level `mode` applies. Default: `enforce`.
     #[serde(default)]
     mode: Mode,
+    /// Counts the limit for several proxies together, by a rate-limit service. Default: each proxy counts on its own.
+    fleet: Option<Fleet>,
 }
 
 impl LimitFields {
+    fn check_fleet(&self) -> Result<(), String> {
+        let Some(fleet) = &self.fleet else {
+            return Ok(());
+        };
+        let Rate { requests, .. } = &self.rate;
+        if !requests.is_fixed() {
+            return Err(
+                "found \"requests\" that come from the request; expected a constant, because the service has the \
+                 limit"
+                    .to_owned(),
+            );
+        }
+        if self.charge_response.is_some() && !fleet.has_leases() {
+            return Err(
+                "found the mode \"each\" with \"charge_response\"; expected \"lease\", because a service cannot \
+                 return what it has counted"
+                    .to_owned(),
+            );
+        }
+        fleet.check(&self.key, requests.most().get(), self.rate.per())
+    }
+
     fn limiter(&self) -> Result<Option<Limiter>, String> {
         let Self { rate, burst, .. } = self;
         let most = rate.requests.most();
@@ -195,6 +253,9 @@ impl TryFrom<LimitFields> for Limit {
 
     fn try_from(fields: LimitFields) -> Result<Self, String> {
         let limiter = fields.limiter()?;
+        fields
+            .check_fleet()
+            .map_err(|message| at_member("fleet", message))?;
         let default = fields.cost.default_amount();
         let capacity = limiter.as_ref().map(Limiter::capacity);
         if let Some(capacity) = capacity.filter(|capacity| default.get() > *capacity) {
@@ -218,6 +279,7 @@ impl TryFrom<LimitFields> for Limit {
             cost: fields.cost,
             charge_response: fields.charge_response,
             mode: fields.mode,
+            fleet: fields.fleet,
         })
     }
 }

@@ -185,6 +185,26 @@ impl Quota {
         }
     }
 
+    /// The limit of a service, the hits that are left there, and the time until its window ends.
+    pub(super) fn of_service((capacity, remaining, reset_after): (u32, u32, Nanos)) -> Self {
+        Self {
+            capacity,
+            remaining: remaining.min(capacity),
+            reset_after: match remaining < capacity {
+                true => reset_after,
+                false => Nanos::ZERO,
+            },
+        }
+    }
+
+    /// The same quota with nothing left.
+    pub(super) fn used_up(self) -> Self {
+        Self {
+            remaining: 0,
+            ..self
+        }
+    }
+
     /// Whether at least 80 % of the capacity is used.
     pub(super) fn is_nearly_used(&self) -> bool {
         u64::from(self.remaining) * 5 <= u64::from(self.capacity)

@@ -1,9 +1,11 @@
 //! The policy as the host loads it.
 
-use portcullis_core::config::{Document, Errors, HasTables as _, Name};
+use std::fmt;
+
+use portcullis_core::config::{Document, Errors, HasTables as _, Mode, Name};
 use portcullis_core::policy::Policy;
 
-use crate::{Config, RateLimit};
+use crate::{Compiled, Config, RateLimit};
 
 impl Policy for RateLimit {
     const NAME: &'static str = "rate_limit";
@@ -21,5 +23,28 @@ impl Policy for RateLimit {
 
     fn compile(config: Config) -> Self {
         Self::new(config)
+    }
+}
+
+/// `mode enforce, up to 3 MiB for keys, limits: per-client (100 per 1m), exports (10 per 1m, shadow)`.
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "mode {}, up to {} for keys, limits:",
+            self.mode, self.memory
+        )?;
+        for (i, Compiled { limit, .. }) in self.limits.iter().enumerate() {
+            let separator = if i > 0 { "," } else { "" };
+            write!(f, "{separator} {} ({}", limit.name, limit.rate)?;
+            if let Some(fleet) = &limit.fleet {
+                write!(f, ", counted by {}", fleet.service())?;
+            }
+            match limit.mode {
+                Mode::Enforce => f.write_str(")")?,
+                mode => write!(f, ", {mode})")?,
+            }
+        }
+        Ok(())
     }
 }

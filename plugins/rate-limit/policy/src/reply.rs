@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::RateLimit;
-use super::evaluate::{Decision, Evaluation, Reason, WAIT_WHEN_UNAVAILABLE};
+use super::check::{Decision, Reason};
+use super::evaluate::{Evaluation, WAIT_WHEN_UNAVAILABLE};
 use super::jitter::Jitter;
 use portcullis_core::config::{Mode, Name, OnError, at_member};
 use portcullis_core::label::ByLabel;
@@ -65,6 +66,7 @@ impl RateLimit {
             false => self.reply.unavailable(details.of_reason(reason), random),
         };
         reply.headers.extend(self.reply_headers(evaluation));
+        evaluation.add_to_reply(&mut reply);
         Some(reply)
     }
 }

@@ -136,16 +136,16 @@ impl Document {
 
 impl Document {
     /// Like [`read`](Self::read), for a `T` whose members must also be consistent with each other. `check` returns
-    /// the offending member, with what was found and what is allowed.
+    /// the path of the offending value, such as `limits[0].name`, with what was found and what is allowed.
     pub fn read_checked<T: DeserializeOwned>(
         self,
-        check: impl FnOnce(&T) -> Result<(), (&'static str, String)>,
+        check: impl FnOnce(&T) -> Result<(), (String, String)>,
     ) -> Result<T, Errors> {
         let path = self.root.path.clone();
         let value = self.read()?;
         match check(&value) {
             Ok(()) => Ok(value),
-            Err((member, message)) => Err(Error::new(member_path(&path, member), message).into()),
+            Err((value, message)) => Err(Error::new(format!("{path}.{value}"), message).into()),
         }
     }
 }

@@ -13,6 +13,12 @@ pub trait HasTables: DeserializeOwned {
     /// The maximum memory of each table.
     fn memory(&self) -> impl Iterator<Item = MemoryUse>;
 
+    /// Checks what concerns several parts of the configuration. An error is the path of the value at fault, such as
+    /// `limits[0].name`, and a message.
+    fn check(&self) -> Result<(), (String, String)> {
+        Ok(())
+    }
+
     /// The maximum memory of all tables together.
     fn total_memory(&self) -> MemoryUse {
         self.memory().sum()
@@ -22,8 +28,9 @@ pub trait HasTables: DeserializeOwned {
     /// [`MemoryUse::MAX`] together.
     fn read_with_tables(document: Document) -> Result<Self, Errors> {
         document.read_checked(|config: &Self| {
+            config.check()?;
             MemoryUse::check(config.max_keys(), config.memory())
-                .map_err(|message| ("max_keys", message))
+                .map_err(|message| ("max_keys".to_owned(), message))
         })
     }
 }

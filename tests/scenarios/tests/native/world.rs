@@ -118,11 +118,12 @@ impl NativeWorld {
     /// Whether the story caused this line.
     fn had_to_be(&self, line: &LogLine) -> bool {
         let is_fetch = self.about_idp && line.message.contains(" not fetched from ");
+        let is_outage = self.about_idp && line.message.contains(" is out: ");
         let is_skipped_key = line.message.contains(": not used: keys[");
         let is_breaker = line.message.contains("there is no such breaker");
         match line.level {
             LogLevel::Critical => self.crashed,
-            _ => is_fetch || is_breaker || is_skipped_key,
+            _ => is_fetch || is_outage || is_breaker || is_skipped_key,
         }
     }
 

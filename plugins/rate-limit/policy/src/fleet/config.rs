@@ -1,6 +1,4 @@
 //! The configuration: rate-limit services, and the limits that they count.
-//!
-//! The plugin does not accept these fields yet: they become part of its configuration together with the calls.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,6 +6,7 @@ use std::collections::BTreeMap;
 use portcullis_core::config::{BoundedDuration, BoundedInteger, Name, Text, at_member};
 use portcullis_core::key::{KeyPart, Request};
 use portcullis_core::time::Nanos;
+use portcullis_table::fingerprint;
 use serde::Deserialize;
 
 use super::lease::Leases;
@@ -55,7 +54,8 @@ pub enum Protocol {
     /// `envoy.service.ratelimit.v3.RateLimitService`: envoyproxy/ratelimit, Limitador and others.
     #[default]
     Envoy,
-    /// `kuadrant.service.ratelimit.v1.RateLimitService` with `Reserve` and `Commit`: Limitador since September 2026.
+    /// `kuadrant.service.ratelimit.v1.RateLimitService` with `Reserve` and `Commit`: Limitador since September 2026. Not
+    /// supported yet.
     Reserve,
 }
 
@@ -63,6 +63,11 @@ impl Service {
     /// The name of the cluster.
     pub fn cluster(&self) -> &str {
         self.cluster.as_str()
+    }
+
+    /// A hash of what identifies the service: instances with the same identity know the same about it.
+    pub fn identity(&self) -> u64 {
+        fingerprint((&self.cluster, &self.domain))
     }
 
     /// The domain of each call.
@@ -92,35 +97,24 @@ impl Services {
         self.0.iter()
     }
 
-    /// Checks that each limit with a `fleet` names one of the services, and fits its protocol. Returns the message
-    /// about the first one that does not.
-    pub fn check<'a>(
-        &self,
-        limits: impl IntoIterator<Item = (&'a Name, &'a Fleet)>,
-    ) -> Result<(), String> {
-        for (limit, fleet) in limits {
-            let Some(service) = self.get(&fleet.service) else {
-                let names: Vec<_> = self.0.keys().map(Name::as_str).collect();
-                let expected = match &names[..] {
-                    [] => "a service in \"services\"".to_owned(),
-                    names => format!("one of \"services\": {}", names.join(", ")),
-                };
-                return Err(format!(
-                    "found the service {:?} in the limit {:?}; expected {expected}",
-                    fleet.service.as_str(),
-                    limit.as_str()
-                ));
+    /// Checks that a limit with this `fleet` names one of the services, with a protocol that the plugin speaks.
+    pub fn check(&self, fleet: &Fleet) -> Result<(), String> {
+        let name = fleet.service.as_str();
+        let Some(service) = self.get(&fleet.service) else {
+            let names: Vec<_> = self.0.keys().map(Name::as_str).collect();
+            let expected = match &names[..] {
+                [] => "a service in \"services\"".to_owned(),
+                names => format!("one of \"services\": {}", names.join(", ")),
             };
-            if fleet.lease.is_none() && service.protocol == Protocol::Reserve {
-                return Err(format!(
-                    "found the mode \"each\" in the limit {:?}; expected \"lease\": its service {:?} holds amounts \
-                     (\"protocol\": \"reserve\")",
-                    limit.as_str(),
-                    fleet.service.as_str()
-                ));
-            }
+            return Err(format!("found {name:?}; expected {expected}"));
+        };
+        match service.protocol {
+            Protocol::Envoy => Ok(()),
+            Protocol::Reserve => Err(format!(
+                "found {name:?}, a service with \"protocol\": \"reserve\", which is not supported yet; expected \
+                 \"envoy\""
+            )),
         }
-        Ok(())
     }
 }
 
@@ -265,6 +259,21 @@ impl Fleet {
             );
         }
         Ok(())
+    }
+
+    /// The names of the entries.
+    pub fn descriptor(&self) -> &[Text] {
+        &self.descriptor
+    }
+
+    /// Whether it takes leases.
+    pub fn has_leases(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Whether this process counts during an outage.
+    pub fn counts_locally(&self) -> bool {
+        self.on_outage == OnOutage::Local
     }
 
     /// The name of the service.

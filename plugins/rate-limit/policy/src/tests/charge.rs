@@ -159,9 +159,13 @@ fn each_limit_reads_its_own_metadata() {
         ("io.envoy.ai_gateway", "output") => Some(7.0),
         _ => None,
     };
-    world
-        .policy
-        .on_end(&mut evaluation, read, world.now, &mut world.store);
+    world.policy.on_end(
+        &mut evaluation,
+        read,
+        world.now,
+        &mut world.store,
+        &mut crate::NoServices,
+    );
     let left = |i: usize| evaluation.checks()[i].quota.unwrap().remaining;
     assert_eq!((left(0), left(1)), (8, 3));
 }

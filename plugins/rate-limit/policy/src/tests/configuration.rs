@@ -88,10 +88,10 @@ fn unknown_fields_are_refused_everywhere() {
     config["reply"] = json!({"text": "a"});
     let found = errors(&config);
     for expected in [
-        "$.limit: unknown field; allowed: name, mode, on_error, max_keys, when_full, limits, \
-         response_headers, reply",
+        "$.limit: unknown field; allowed: name, mode, on_error, max_keys, when_full, services, \
+         limits, response_headers, reply",
         "$.limits[0].burts: unknown field; allowed: name, match, key, rate, burst, algorithm, cost, \
-         charge_response, missing, mode",
+         charge_response, missing, mode, fleet",
         "$.limits[0].rate.burst: unknown field; allowed: requests, per",
         "$.limits[0].cost.min: unknown field; allowed: header, default, max",
         "$.limits[0].charge_response.default: unknown field; allowed: header, trailer, metadata, statuses, max",

@@ -41,9 +41,12 @@ fn send(world: &mut World, sent: &Sent<'_>) -> Evaluation {
         claims: sent.claims.as_bytes(),
         cluster: sent.cluster.as_bytes(),
     };
-    world
-        .policy
-        .on_request(&request, world.now, &mut world.store)
+    world.policy.on_request(
+        &request,
+        world.now,
+        &mut world.store,
+        &mut crate::NoServices,
+    )
 }
 
 /// The same for requests that differ in one header.

@@ -7,6 +7,7 @@ mod claims;
 mod configuration;
 mod cost;
 mod eviction;
+mod fleet;
 mod jitter;
 mod key;
 mod limits;
@@ -68,7 +69,8 @@ impl World {
             claims: claims.as_bytes(),
             cluster: b"",
         };
-        self.policy.on_request(&request, self.now, &mut self.store)
+        self.policy
+            .on_request(&request, self.now, &mut self.store, &mut NoServices)
     }
 
     /// Whether a request with these headers passes.
@@ -84,22 +86,37 @@ impl World {
     /// The response to a request, as the client receives it.
     fn respond(&mut self, evaluation: &mut Evaluation, headers: &[(&str, &str)]) -> HeaderMap {
         let mut response = header_map(headers);
-        self.policy
-            .on_response(evaluation, &mut response, self.now, &mut self.store);
+        self.policy.on_response(
+            evaluation,
+            &mut response,
+            self.now,
+            &mut self.store,
+            &mut NoServices,
+        );
         response
     }
 
     /// The response's trailers.
     fn trail(&mut self, evaluation: &mut Evaluation, trailers: &[(&str, &str)]) {
         let trailers = header_map(trailers);
-        self.policy
-            .on_trailers(evaluation, &trailers, self.now, &mut self.store);
+        self.policy.on_trailers(
+            evaluation,
+            &trailers,
+            self.now,
+            &mut self.store,
+            &mut NoServices,
+        );
     }
 
     /// The end of the stream, with this number as every value of the dynamic metadata.
     fn end(&mut self, evaluation: &mut Evaluation, number: Option<f64>) {
-        self.policy
-            .on_end(evaluation, |_, _| number, self.now, &mut self.store);
+        self.policy.on_end(
+            evaluation,
+            |_, _| number,
+            self.now,
+            &mut self.store,
+            &mut NoServices,
+        );
     }
 }
 

@@ -1,69 +1,19 @@
 //! Valid configurations, and the errors of invalid ones.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::fleet::config::{Fleet, MISSING, OnOutage, Protocol, Services};
-use crate::rate::Rate;
-use portcullis_core::config::{Document, Errors, Name, at_member};
+use crate::Config;
+use crate::fleet::config::{Fleet, MISSING, OnOutage, Protocol};
+use portcullis_core::config::{Document, Errors, HasTables as _};
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::{KeyPart, Request};
 use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 
-/// The part of the configuration that a fleet concerns.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    #[serde(default, rename = "name")]
-    _name: Name,
-    #[serde(default)]
-    services: Services,
-    limits: Vec<Limit>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "LimitFields")]
-struct Limit(LimitFields);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitFields {
-    name: Name,
-    #[serde(default)]
-    key: Vec<KeyPart>,
-    rate: Rate,
-    fleet: Option<Fleet>,
-}
-
-impl TryFrom<LimitFields> for Limit {
-    type Error = String;
-
-    fn try_from(fields: LimitFields) -> Result<Self, String> {
-        let LimitFields {
-            key, rate, fleet, ..
-        } = &fields;
-        let check = |fleet: &Fleet| fleet.check(key, rate.requests.most().get(), rate.per());
-        fleet
-            .as_ref()
-            .map_or(Ok(()), check)
-            .map_err(|message| at_member("fleet", message))?;
-        Ok(Self(fields))
-    }
-}
-
 fn read(config: &Value) -> Result<Config, Errors> {
-    let document = Document::parse(config.to_string().as_bytes())?;
-    document.read_checked(|config: &Config| {
-        let limits = config.limits.iter();
-        let fleets = limits.filter_map(|Limit(limit)| Some((&limit.name, limit.fleet.as_ref()?)));
-        config
-            .services
-            .check(fleets)
-            .map_err(|message| ("limits", message))
-    })
+    Document::parse(config.to_string().as_bytes()).and_then(Config::read_with_tables)
 }
 
 /// The contract's example, with other values in `fleet` and in the service.
@@ -117,7 +67,7 @@ fn a_full_configuration_is_valid() {
         ("main", "ratelimit", "edge")
     );
     assert_eq!(service.timeout(), Nanos::from_millis(50));
-    let fleet = config.limits[0].0.fleet.as_ref().unwrap();
+    let fleet = config.limits[0].fleet.as_ref().unwrap();
     let leases = fleet.leases(service, 1000, Nanos::from_secs(60)).unwrap();
     assert_eq!((leases.max, leases.share, leases.holds), (100, 10, false));
 }
@@ -127,7 +77,7 @@ fn a_short_configuration_has_defaults() {
     let config = read(&config(json!({}), json!({}))).unwrap();
     let (_, service) = config.services.iter().next().unwrap();
     assert_eq!(service.protocol(), Protocol::Envoy);
-    let fleet = config.limits[0].0.fleet.as_ref().unwrap();
+    let fleet = config.limits[0].fleet.as_ref().unwrap();
     assert_eq!(fleet.on_outage(), OnOutage::Local);
     let leases = fleet.leases(service, 20, Nanos::from_secs(60)).unwrap();
     assert_eq!((leases.max, leases.timeout), (20, Nanos::from_millis(50)));
@@ -137,7 +87,7 @@ fn a_short_configuration_has_defaults() {
 fn the_mode_each_has_no_leases() {
     let config = read(&config(json!({"mode": "each"}), json!({}))).unwrap();
     let (_, service) = config.services.iter().next().unwrap();
-    let fleet = config.limits[0].0.fleet.as_ref().unwrap();
+    let fleet = config.limits[0].fleet.as_ref().unwrap();
     assert!(fleet.leases(service, 20, Nanos::SECOND).is_none());
 }
 
@@ -174,7 +124,7 @@ fn values_are_checked() {
         ),
         (
             json!({"service": "other"}),
-            "$.limits: found the service \"other\" in the limit \"per-tenant\"; expected one of \"services\": main",
+            "$.service: found \"other\"; expected one of \"services\": main",
         ),
     ] {
         assert_eq!(fleet_errors(fleet), expected);
@@ -198,9 +148,10 @@ fn services_are_checked() {
         service_errors(json!({"url": "x"})),
         "$.url: unknown field; allowed: cluster, domain, timeout, protocol"
     );
-    let each = config(json!({"mode": "each"}), json!({"protocol": "reserve"}));
-    assert!(
-        errors(&each).starts_with("$.limits: found the mode \"each\" in the limit \"per-tenant\"")
+    assert_eq!(
+        errors(&config(json!({}), json!({"protocol": "reserve"}))),
+        "$.limits[0].fleet.service: found \"main\", a service with \"protocol\": \"reserve\", which is not supported yet; \
+         expected \"envoy\""
     );
 }
 
