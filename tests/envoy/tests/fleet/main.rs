@@ -9,6 +9,9 @@
     reason = "helpers of tests are tests"
 )]
 
+mod exactness;
+mod outages;
+mod plugin;
 mod service;
 
 use portcullis_envoy_tests::message::Request;
