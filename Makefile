@@ -97,7 +97,7 @@ fetch: toolchain envoy ## Fetch the tools that the tests need (each test also fe
 	@cargo fetch --quiet --locked
 	@tests/get-cargo-deny > /dev/null
 	@tests/get-typos > /dev/null
-	@if command -v apt-get > /dev/null; then tests/get-debian prometheus > /dev/null; fi
+	@if command -v apt-get > /dev/null; then tests/get-debian prometheus > /dev/null; tests/get-debian redis-server > /dev/null; fi
 	@if command -v npm > /dev/null; then cd tests/dashboard && npm ci --silent; fi
 	@if command -v node > /dev/null; then $(MAKE) --no-print-directory $(WASM_BINDGEN_RUNNER); fi
 

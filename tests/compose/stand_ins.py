@@ -5,6 +5,7 @@ and the users of the image that it replaces.
 """
 
 import io
+import os
 import pathlib
 import re
 import subprocess
@@ -27,13 +28,27 @@ def prometheus(engine, name, packages):
     build(engine, name, programs, settings, directories=["prometheus"])
 
 
+def ratelimit(engine, name, program):
+    """The service of the tests, which reads the same settings."""
+    build(engine, name, {"/bin/ratelimit": program}, [], directories=[])
+
+
+def redis(engine, name, packages):
+    # Debian's libraries stay where they were unpacked.
+    folders = sorted(str(folder) for folder in packages.glob("usr/lib/*-linux-*"))
+    path = ":".join(folders)
+    programs = {f"/bin/{program}": packages / "usr/bin" / program for program in ("redis-server", "redis-cli")}
+    settings = [f"ENV LD_LIBRARY_PATH={path}"]
+    build(engine, name, programs, settings, directories=[], environment={**os.environ, "LD_LIBRARY_PATH": path})
+
+
 def rust(engine, name, _):
     """Its `make` does nothing: a build would need the network, and the modules are already in dist."""
     programs = {f"/bin/{program}": f"/bin/{program}" for program in ("sh", "mkdir", "chown")}
     build(engine, name, {**programs, "/bin/make": "/bin/true"}, [], directories=[])
 
 
-def build(engine, name, programs, settings, directories):
+def build(engine, name, programs, settings, directories, environment=None):
     settings = ["ENV PATH=/usr/local/bin:/bin", *settings]
     importing = subprocess.Popen(
         ["docker", "import", *(word for setting in settings for word in ("--change", setting)), "-", name],
@@ -49,7 +64,7 @@ def build(engine, name, programs, settings, directories):
         add(root, "/etc/passwd", USERS.encode(), 0o644)
         files = dict(programs)
         for program in programs.values():
-            files.update((library, library) for library in libraries(program))
+            files.update((library, library) for library in libraries(program, environment))
         for path, source in files.items():
             add(root, path, pathlib.Path(source).read_bytes(), 0o755)
     if importing.returncode != 0:
@@ -62,7 +77,7 @@ def add(root, path, content, mode):
     root.addfile(entry, io.BytesIO(content))
 
 
-def libraries(program):
+def libraries(program, environment=None):
     """The shared libraries that a program loads, and the loader."""
-    listed = subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    listed = subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     return re.findall(r"(?:=> |^\s+)(/\S+)", listed, re.MULTILINE)

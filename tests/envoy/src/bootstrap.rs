@@ -186,6 +186,17 @@ pub fn cluster(name: &str, endpoint: SocketAddr) -> Value {
     })
 }
 
+/// The same for a service that speaks gRPC, and so HTTP/2 in any case.
+pub fn grpc_cluster(name: &str, endpoint: SocketAddr) -> Value {
+    let mut cluster = cluster(name, endpoint);
+    let options = &mut cluster["typed_extension_protocol_options"];
+    options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"] = json!({
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    });
+    cluster
+}
+
 fn transport_socket(certificate: &Certificate) -> Value {
     let (chain, key) = certificate.pem();
     json!({

@@ -1,4 +1,4 @@
-//! Starts, watches and ends one Envoy process, and touches no other process.
+//! Starts, watches and ends one process, such as an Envoy, and touches no other process.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,41 +10,52 @@ use portcullis_scenarios::placement::Host;
 
 use crate::{artifacts, log};
 
-/// A running Envoy with its log. Dropping it kills Envoy and waits for its exit.
+/// A running process with its log. Dropping it kills the process and waits for its exit.
 pub(crate) struct Process {
-    envoy: Child,
+    name: &'static str,
+    child: Child,
     guard: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts a command. The log goes to `directory`, which only this Envoy uses.
-    pub(crate) fn start(mut command: Command, directory: &Path) -> io::Result<Self> {
-        let log = directory.join("envoy.log");
-        let mut envoy = command
+    /// Starts a command. Its log, what it writes to standard error, goes to `directory`, which only this process uses. A
+    /// failed test prints the log's end, with the process's `name`.
+    pub(crate) fn start(
+        name: &'static str,
+        mut command: Command,
+        directory: &Path,
+    ) -> io::Result<Self> {
+        let log = directory.join("process.log");
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
             .spawn()?;
-        match guard(envoy.id(), directory) {
-            Ok(guard) => Ok(Self { envoy, guard, log }),
+        match guard(child.id(), directory) {
+            Ok(guard) => Ok(Self {
+                name,
+                child,
+                guard,
+                log,
+            }),
             Err(error) => {
-                end(&mut envoy);
+                end(&mut child);
                 Err(error)
             }
         }
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.envoy.id()
+        self.child.id()
     }
 
     /// Its exit status, if it has ended.
     pub(crate) fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.envoy.try_wait()
+        self.child.try_wait()
     }
 
-    /// Envoy's log so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
@@ -54,11 +65,16 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the end of Envoy's log ---\n{}", log::tail(&self.log()));
+            let log = self.log();
+            eprintln!(
+                "--- the end of {}'s log ---\n{}",
+                self.name,
+                log::tail(&log)
+            );
         }
         // The guard first, because it must not outlive the process whose id it holds.
         end(&mut self.guard);
-        end(&mut self.envoy);
+        end(&mut self.child);
     }
 }
 
@@ -97,12 +113,12 @@ pub(crate) fn command_under(tool: &[OsString], configuration: &Path) -> Command 
     command
 }
 
-/// Ends Envoy when this process ends for any reason: `Drop` does not run for a value in a `static`, nor when a test run
+/// Ends a child when this process ends for any reason: `Drop` does not run for a value in a `static`, nor when a test run
 /// is killed. The guard waits on a pipe that only this process holds open.
-fn guard(envoy: u32, directory: &Path) -> io::Result<Child> {
+fn guard(child: u32, directory: &Path) -> io::Result<Child> {
     Command::new("sh")
         .args(["-c", r#"read -r _; kill -9 "$1"; rm -rf "$2""#, "guard"])
-        .arg(envoy.to_string())
+        .arg(child.to_string())
         .arg(directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

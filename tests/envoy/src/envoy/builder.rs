@@ -231,7 +231,7 @@ impl Builder {
                 true => ["--file-flush-interval-msec", "10"],
                 false => ["--file-flush-min-size-kb", "0"],
             });
-        let mut process = Process::start(command, directory.path())
+        let mut process = Process::start("Envoy", command, directory.path())
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
         // Other tests start Envoys at the same time, and V8 compiles modules for each.
         let patience = PATIENCE * if self.tool.is_empty() { 3 } else { 100 };

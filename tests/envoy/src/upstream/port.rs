@@ -21,7 +21,7 @@ impl RefusingPort {
     }
 
     /// Accepts connections until the listener is dropped.
-    pub(super) fn listen(&self) -> TcpListener {
+    pub(crate) fn listen(&self) -> TcpListener {
         let _runtime = runtime().enter();
         let listening = bind(self.address()).listen(1024);
         listening.expect("nobody else listens here")
