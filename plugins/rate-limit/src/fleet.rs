@@ -22,8 +22,8 @@ use crate::counters::FleetCounters;
 /// The most requests that wait in one worker. Each of them takes memory.
 const MAX_WAITING: u32 = 1_000;
 
-/// The most calls that are open in one worker; in the library, in all workers. A limit in shadow mode makes calls without
-/// making requests wait.
+/// The most calls that are open in one worker; in the library, in all workers. A limit in shadow mode makes calls for
+/// requests that do not wait.
 const MAX_CALLS: u32 = 4_000;
 
 /// The age at which the copy of a service's state is read again. A service that is out gets at most this many more

@@ -1,7 +1,7 @@
 //! One limit for a fleet of proxies, counted by a rate-limit service.
 //!
-//! Everything here is pure. The host makes the calls and keeps the states. docs/fleet.md says what users get, and which
-//! bounds hold.
+//! Everything here is pure, and about one key of one limit. `fleet_limits` follows the steps below for a request with
+//! any limits; the host makes the calls and keeps the states. docs/fleet.md says what users get, and which bounds hold.
 //!
 //! | module | content |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | [`outage`] | the state of a service, for all workers: whether it can be called |
 //! | [`messages`], [`reserve`] | the messages of the services |
 //!
-//! # What the host does
+//! # What the policy and its host do
 //!
 //! For a **request** under a limit with leases, after `match`, key and cost are known as for any other limit:
 //!
