@@ -18,6 +18,8 @@ use crate::upstream::RefusingPort;
 pub const SERVICE: &str = "ratelimit";
 /// The connections of the load for each Envoy.
 const CONNECTIONS: usize = 16;
+/// How often a test begins again in another window.
+const ATTEMPTS: usize = 5;
 
 /// Envoys with the same configuration, their rate-limit service, and its Redis.
 pub struct Fleet {
@@ -90,18 +92,22 @@ impl Fleet {
 
 /// Calls `attempt` in one of the service's windows, which must have at least half of its time left. If the attempt takes
 /// longer than that window, it is repeated in another one. `window` is in seconds.
+///
+/// # Panics
+/// If several attempts took too long.
 pub fn within_a_window<T>(window: u64, mut attempt: impl FnMut() -> T) -> T {
-    loop {
-        let (number, rest) = window_at(window);
+    for _ in 0..ATTEMPTS {
+        let (_, rest) = window_at(window);
         if rest < Duration::from_secs(window) / 2 {
             thread::sleep(rest);
-            continue;
         }
+        let (number, _) = window_at(window);
         let result = attempt();
         if window_at(window).0 == number {
             return result;
         }
     }
+    panic!("{ATTEMPTS} attempts took longer than half of a window each")
 }
 
 /// Sleeps until the service's next window. `window` is in seconds.

@@ -11,8 +11,14 @@ use super::plugin::{Limit, admitted, assert_no_vm_failed};
 use super::{MINUTE, with_key};
 
 const LIMIT: u32 = 1000;
+/// What each Envoy gets: more than the limit.
+const REQUESTS: usize = 1_200;
 
-/// What all Envoys together admit if each of them gets more requests than the limit, in one window.
+fn sent(envoys: usize) -> u64 {
+    u64::try_from(envoys * REQUESTS).expect("a small number")
+}
+
+/// What all Envoys together admit in one window, and the calls that they make.
 fn hammer(envoys: usize, limit: &Limit) -> Option<(usize, u64)> {
     let fleet = limit.fleet(envoys)?;
     let mut attempt = 0;
@@ -20,7 +26,7 @@ fn hammer(envoys: usize, limit: &Limit) -> Option<(usize, u64)> {
     let statuses = within_a_window(MINUTE, || {
         attempt += 1;
         let before = fleet.service().calls();
-        let statuses = fleet.send(1_200, move |_| with_key(attempt));
+        let statuses = fleet.send(REQUESTS, move |_| with_key(attempt));
         calls = fleet.service().calls() - before;
         statuses
     });
@@ -44,9 +50,12 @@ fn assert_bounds(envoys: usize, mode: &'static str) {
         bounds.contains(&admitted),
         "{admitted} is not in {bounds:?}"
     );
-    // A request that is denied because of an earlier answer needs no call, in both modes.
-    let most_calls = if mode == "each" { 1_200 } else { 400 };
-    assert!(calls <= most_calls, "{calls} calls");
+    println!("{envoys} Envoys, {mode}: {admitted} of {LIMIT} admitted, {calls} calls");
+    match mode {
+        "each" => assert_eq!(calls, sent(envoys)),
+        // At least five requests for a call, even for a key that is new and soon spent.
+        _ => assert!(calls < u64::from(LIMIT) / 5, "{calls} calls"),
+    }
 }
 
 #[test]

@@ -114,31 +114,56 @@ fn wait_until_counted(fleet: &Fleet) {
     fleet.redis().flush();
 }
 
-/// Each Envoy counts alone, and begins with what the service had counted.
-#[test]
-fn without_the_service_each_envoy_admits_the_rest() {
-    let Some(fleet) = limit("each", "local").fleet(2) else {
-        return;
-    };
+/// Sends 50 requests with one key, by turns, and more than the limit with another one, and kills the service. Returns what
+/// the Envoys then admit of many requests with the first key, and with the second one.
+fn admitted_without_the_service(mode: &'static str) -> Option<[usize; 2]> {
+    let fleet = limit(mode, "local").fleet(2)?;
     let mut attempt = 0;
-
     let (before, after) = within_a_window(MINUTE, || {
+        // In the first second of a window, no answer is certain (docs/fleet.md), so an outage begins without counts.
+        std::thread::sleep(Duration::from_secs(2));
         fleet.service().start_again();
         wait_until_counted(&fleet);
         attempt += 1;
-        let key = format!("key-{attempt}");
-        let pairs =
-            (0..25).map(|_| [statuses(&fleet, 0, 1, &key), statuses(&fleet, 1, 1, &key)].concat());
-        let before: Vec<Vec<u16>> = pairs.collect();
+        let keys = [format!("half-{attempt}"), format!("spent-{attempt}")];
+        let by_turns = (0..50).map(|n| statuses(&fleet, n % 2, 1, &keys[0]));
+        let before: Vec<Vec<u16>> = by_turns.collect();
+        for envoy in 0..2 {
+            statuses(&fleet, envoy, 110, &keys[1]);
+        }
         fleet.service().kill();
-        (before, fleet.send(200, move |_| with_key(&key)))
+        (
+            before,
+            keys.map(|key| fleet.send(200, move |_| with_key(&key))),
+        )
     });
-
     assert_eq!(admitted(&before, 429), 50);
-    let after = admitted(&after, 429);
-    // The first Envoy did not see the last hit.
-    assert!((100..=101).contains(&after), "{after}");
     assert_no_vm_failed(&fleet);
+    Some(after.map(|statuses| admitted(&statuses, 429)))
+}
+
+/// Leases remember what the service had counted.
+#[test]
+fn without_the_service_each_envoy_admits_the_rest() {
+    let Some([half, spent]) = admitted_without_the_service("lease") else {
+        return;
+    };
+    // Leases are part of the first 50.
+    assert!((50..=2 * 50).contains(&half), "{half}");
+    assert_eq!(spent, 0);
+}
+
+/// Without leases, an Envoy knows nothing about a key.
+#[test]
+fn without_the_service_each_envoy_admits_the_limit_with_each() {
+    let Some(admitted) = admitted_without_the_service("each") else {
+        return;
+    };
+    let most = 2 * 100;
+    assert!(
+        admitted.iter().all(|admitted| *admitted <= most),
+        "{admitted:?}"
+    );
 }
 
 #[test]
