@@ -13,8 +13,8 @@ use crate::fleet::lease::{Answer, Life, Refusal, Taken};
 use crate::fleet::messages::Response;
 use crate::limiter::Quota;
 
-/// The host's timers count whole milliseconds, and begin somewhat before the call was made.
-const TIMER_PRECISION: Nanos = Nanos::from_millis(2);
+/// A timer of the host can fire this much too early: its clock advances with the ticks of the kernel.
+const TIMER_PRECISION: Nanos = Nanos::from_millis(10);
 
 /// Who must go on after an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,8 +123,10 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
 
     fn failed(&mut self, call: &Call, part: &Part) {
         let timeout = self.policy.service(call.service).map(|it| it.timeout());
-        let is_late =
-            timeout.is_some_and(|timeout| self.now + TIMER_PRECISION >= call.asked_at + timeout);
+        let is_late = timeout.is_some_and(|timeout| {
+            let early = TIMER_PRECISION.min(timeout / 4);
+            self.now + early >= call.asked_at + timeout
+        });
         let result = match is_late {
             true => CallResult::Timeout,
             false => CallResult::Error,

@@ -4,6 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::CallResult;
 use crate::fleet::config::OnOutage;
 use crate::fleet::outage::Health;
 
@@ -97,6 +98,25 @@ fn denied_requests_owe_nothing() {
     fleet.answer();
     let (_, hits) = fleet.service.calls[0][0].clone();
     assert_eq!(hits, 1 + 2);
+}
+
+/// A call that fails when its time is nearly over has run into the timeout: timers are not that exact.
+#[test]
+fn timeouts_and_errors_are_told_apart() {
+    for (after, expected) in [
+        (0, CallResult::Error),
+        (30, CallResult::Error),
+        (40, CallResult::Timeout),
+        (60, CallResult::Timeout),
+    ] {
+        let mut fleet = Fleet::new(with_services(vec![limit("k", json!({}))]));
+        let waiting = fleet.send("a");
+        fleet.now += Nanos::from_millis(after);
+        fleet.fail();
+        fleet.resume(waiting);
+        let called = (LimitId(0), FleetEvent::Called(expected));
+        assert!(fleet.host.events.contains(&called), "{after}");
+    }
 }
 
 #[test]
