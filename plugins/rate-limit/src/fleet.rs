@@ -123,6 +123,14 @@ impl Fleet {
         counters.map(|it| it.as_ref().map(|it| it.table).unwrap_or_default())
     }
 
+    /// Reads the services' states again before the next use: a request goes on because of an answer, which the library
+    /// handles in another thread.
+    pub(crate) fn refresh(&self) {
+        for service in &self.services {
+            service.copy.set(None);
+        }
+    }
+
     /// A pending evaluation waits.
     pub(crate) fn wait(&self, evaluation: &Evaluation) -> Wait {
         let deadline = evaluation.deadline().unwrap_or(NEVER);

@@ -278,6 +278,9 @@ impl RateLimit {
         exchange: &mut Exchange,
         now: Nanos,
     ) -> Result<Evaluation, Error> {
+        if let (Some(fleet), Some(_)) = (&self.fleet, &stream.evaluation) {
+            fleet.refresh();
+        }
         let needs = self.instance.needs();
         let (attributes, headers) = exchange.request_with(needs)?;
         let subject = attributes.subject(headers);
