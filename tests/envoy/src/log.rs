@@ -44,7 +44,8 @@ pub(crate) fn parse(log: &str) -> Vec<LogRecord> {
 
 /// The last lines of a log, for an error message.
 pub(crate) fn tail(log: &str) -> String {
-    const LINES: usize = 60;
+    // After an error in the bootstrap, Envoy logs the whole of it.
+    const LINES: usize = 120;
     let log = log.replace(START, "");
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
