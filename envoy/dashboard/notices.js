@@ -166,6 +166,14 @@ export const KINDS = [
     },
   },
   {
+    id: "limits-service",
+    alerts: ["RateLimitServiceOut"],
+    place: "rate_limit",
+    groups: [[{ metric: "portcullis_rate_limit_service_out" }], ["policy", "service"]],
+    find: ({ history, groups }) => some(groups.filter(({ all }) => history.latest(all) > 0), warning, "A rate-limit service does not answer", (names) =>
+      `${names}: on_outage decides about its limits. Check that its cluster has healthy endpoints and speaks HTTP/2.`),
+  },
+  {
     id: "budgets-breaker",
     alerts: ["RetryBudgetBreakerMissing"],
     place: "retry_budget",

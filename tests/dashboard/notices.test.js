@@ -73,6 +73,9 @@ const ALERTS = {
   RetryBudgetEmpty: [
     [counter(`portcullis_retry_budget_denied{${ORDERS},reason="budget_empty"}`, 0.5), "warning: Retry budgets deny retries", /edge \/ orders \(30 in the last minute\)/],
   ],
+  RateLimitServiceOut: [
+    [gauge('portcullis_rate_limit_service_out{policy="edge",service="main"}', 1), "warning: A rate-limit service does not answer", /edge \/ main/],
+  ],
   RetryBudgetBreakerMissing: [
     [gauge(`portcullis_retry_budget_breaker_missing{${ORDERS}}`, 1), "warning: A retry budget does not find its breaker", /edge \/ orders/],
   ],
