@@ -102,6 +102,9 @@ SUMMARIES = {
     "RetryBudgetEmpty": [
         ("warning", BUDGET | {"reason": "budget_empty"}, "The budget edge/shop keeps denying retries (budget_empty)")
     ],
+    "RateLimitServiceOut": [
+        ("warning", INSTANCE | {"policy": "edge", "service": "main"}, "The rate-limit service edge/main does not answer a")
+    ],
     "RetryBudgetBreakerMissing": [
         ("warning", BUDGET | INSTANCE, "The budget edge/shop on a does not find its breaker")
     ],
