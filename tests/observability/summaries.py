@@ -34,6 +34,7 @@ WRONG = {
         "0+1x60",
     'portcullis_retry_budget_denied{job="envoy",instance="a",policy="edge",budget="shop",reason="budget_empty"}':
         "0+60x60",
+    'portcullis_rate_limit_service_out{job="envoy",instance="a",policy="edge",service="main"}': "1x60",
     'portcullis_retry_budget_breaker_missing{job="envoy",instance="a",policy="edge",budget="shop"}': "1x60",
     'portcullis_jwt_auth_jwks_missing{job="envoy",instance="a",policy="edge",provider="corp"}': "1x60",
     'portcullis_jwt_auth_jwks_age_seconds{job="envoy",instance="a",policy="edge",provider="corp"}': "79200x60",
