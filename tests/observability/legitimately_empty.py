@@ -4,6 +4,6 @@ An entry whose metrics all have data fails the test, so that this list stays cor
 """
 
 LEGITIMATELY_EMPTY = {
-    "portcullis_rate_limit_service_": "the demo's proxies with a fleet are others than the one that is scraped",
+    "portcullis_rate_limit_service_": "Prometheus scrapes another Envoy than the two of the fleet",
     "portcullis_rate_limit_fleet_": "the same",
 }

@@ -57,6 +57,7 @@ AFTER_MINUTES = 45
 INSTANCE = {"job": "envoy", "instance": "a"}
 LISTENER = {"job": "envoy", "envoy_http_conn_manager_prefix": "edge"}
 BREAKER = {"job": "envoy", "policy": "edge", "breaker": "shop"}
+SERVICE = {"job": "envoy", "policy": "edge", "service": "main"}
 BUDGET = {"job": "envoy", "policy": "edge", "budget": "shop"}
 PROVIDER = {"job": "envoy", "policy": "edge", "provider": "corp"}
 SLO = LISTENER | {"slo": "listener edge"}
@@ -104,7 +105,7 @@ SUMMARIES = {
         ("warning", BUDGET | {"reason": "budget_empty"}, "The budget edge/shop keeps denying retries (budget_empty)")
     ],
     "RateLimitServiceOut": [
-        ("warning", INSTANCE | {"policy": "edge", "service": "main"}, "The rate-limit service edge/main does not answer a")
+        ("warning", SERVICE | INSTANCE, "The rate-limit service edge/main does not answer a")
     ],
     "RetryBudgetBreakerMissing": [
         ("warning", BUDGET | INSTANCE, "The budget edge/shop on a does not find its breaker")
