@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, de};
 
 use super::Match;
-use super::pattern::{Pattern, not_exactly_one};
+use super::condition::Condition;
 use super::regex::Regex;
 use crate::config::{Text, at_member};
 use crate::key::claim;
@@ -19,12 +19,6 @@ use crate::key::claim;
 pub(super) struct ClaimMatch {
     path: Text,
     condition: Condition,
-}
-
-#[derive(Clone, Debug)]
-enum Condition {
-    Value(Pattern),
-    Present(bool),
 }
 
 impl ClaimMatch {
@@ -68,22 +62,16 @@ impl TryFrom<Fields> for ClaimMatch {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let given = [
-            ("exact", fields.exact.is_some()),
-            ("prefix", fields.prefix.is_some()),
-            ("regex", fields.regex.is_some()),
-            ("present", fields.present.is_some()),
-        ];
-        let condition = match (fields.exact, fields.prefix, fields.regex, fields.present) {
-            (Some(exact), None, None, None) => Condition::Value(Pattern::Exact(exact)),
-            (None, Some(prefix), None, None) => Condition::Value(Pattern::Prefix(prefix)),
-            (None, None, Some(regex), None) => Condition::Value(Pattern::Regex(regex)),
-            (None, None, None, Some(present)) => Condition::Present(present),
-            _ => return Err(not_exactly_one(&given)),
-        };
+        let Fields {
+            name,
+            exact,
+            prefix,
+            regex,
+            present,
+        } = fields;
         Ok(Self {
-            path: fields.name,
-            condition,
+            path: name,
+            condition: Condition::new(exact, prefix, regex, present)?,
         })
     }
 }

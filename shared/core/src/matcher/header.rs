@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::pattern::{Pattern, not_exactly_one};
+use super::condition::Condition;
 use super::regex::Regex;
 use crate::config::HeaderName;
 use crate::headers::HeaderMap;
@@ -23,14 +23,6 @@ pub(super) struct HeaderMatch {
 
 /// The longest header, in bytes, that a condition scans. A longer one is a possible match.
 const MAX_SCANNED: usize = 8 * 1024;
-
-#[derive(Clone, Debug)]
-enum Condition {
-    /// At least one line matches.
-    Value(Pattern),
-    /// The header is present, or absent.
-    Present(bool),
-}
 
 impl HeaderMatch {
     pub(super) fn name(&self) -> &str {
@@ -113,22 +105,16 @@ impl TryFrom<Fields> for HeaderMatch {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let given = [
-            ("exact", fields.exact.is_some()),
-            ("prefix", fields.prefix.is_some()),
-            ("regex", fields.regex.is_some()),
-            ("present", fields.present.is_some()),
-        ];
-        let condition = match (fields.exact, fields.prefix, fields.regex, fields.present) {
-            (Some(exact), None, None, None) => Condition::Value(Pattern::Exact(exact)),
-            (None, Some(prefix), None, None) => Condition::Value(Pattern::Prefix(prefix)),
-            (None, None, Some(regex), None) => Condition::Value(Pattern::Regex(regex)),
-            (None, None, None, Some(present)) => Condition::Present(present),
-            _ => return Err(not_exactly_one(&given)),
-        };
+        let Fields {
+            name,
+            exact,
+            prefix,
+            regex,
+            present,
+        } = fields;
         Ok(Self {
-            name: fields.name,
-            condition,
+            name,
+            condition: Condition::new(exact, prefix, regex, present)?,
         })
     }
 }

@@ -70,6 +70,7 @@
 //! and are not empty, since then nothing would match.
 
 mod claim;
+mod condition;
 mod first_match;
 mod header;
 mod host;
