@@ -7,6 +7,7 @@
 //! The map applies and records every change, so that the next policy sees it and the host can carry it out. A later
 //! change of a header replaces the earlier ones, so the host carries out no change that nobody would see.
 
+mod change;
 mod received;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::readings::is_spelling_of;
+pub use change::Change;
+use change::Recorded;
 pub use received::Received;
 use received::{Line, Part};
 
@@ -37,53 +40,7 @@ pub struct HeaderMap {
     is_unread: bool,
 }
 
-/// One change to a header map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change<'a> {
-    /// Replace all values of the header by this one.
-    Set(&'a Bytes, &'a Bytes),
-    /// Add this value to the header, as a line of its own.
-    Append(&'a Bytes, &'a [u8]),
-    /// Remove the header.
-    Remove(&'a Bytes),
-    /// Replace all values of the header by these, one line each.
-    SetLines(&'a Bytes, &'a [Bytes]),
-}
-
-/// A change that the map keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Recorded {
-    Set(Bytes, Bytes),
-    Append(Bytes, Bytes),
-    Remove(Bytes),
-    SetLines(Bytes, Vec<Bytes>),
-}
-
-impl Recorded {
-    /// The name of the header.
-    fn name(&self) -> &Bytes {
-        match self {
-            Self::Set(name, _)
-            | Self::Append(name, _)
-            | Self::Remove(name)
-            | Self::SetLines(name, _) => name,
-        }
-    }
-
-    fn as_change(&self) -> Change<'_> {
-        match self {
-            Self::Set(name, value) => Change::Set(name, value),
-            Self::Append(name, value) => Change::Append(name, value),
-            Self::Remove(name) => Change::Remove(name),
-            Self::SetLines(name, lines) => Change::SetLines(name, lines),
-        }
-    }
-}
-
 impl HeaderMap {
-    /// The number of headers that a policy may add before the map has to grow, if its creator leaves room for them.
-    pub const EXPECTED_CHANGES: usize = 12;
-
     /// A map of headers from a host, without changes.
     pub fn of(received: Received) -> Self {
         Self {

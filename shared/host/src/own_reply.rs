@@ -49,9 +49,7 @@ pub(crate) fn headers(reply: &Reply, is_grpc: bool) -> HeaderMap {
         add(CONTENT_LENGTH, number(reply.body.len() as u64));
         add(CONTENT_TYPE, PLAIN_TEXT.into());
     }
-    let mut shown = HeaderMap::default();
-    shown.reset_to(&headers);
-    shown
+    headers.without_changes()
 }
 
 /// The same reply with the headers of that response, without those that Envoy sets.

@@ -8,14 +8,15 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::HeaderMap;
-
 /// The headers of a message, in the order in which the host has them.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
     pub(super) block: Vec<u8>,
     pub(super) lines: Vec<Line>,
 }
+
+/// The number of headers that policies may add before the list of lines has to grow.
+const EXPECTED_CHANGES: usize = 12;
 
 /// The most lines whose memory is kept for the next message, and the most bytes of their block.
 const KEPT_LINES: usize = 64;
@@ -55,7 +56,7 @@ impl Received {
             return false;
         }
         block.reserve(size);
-        lines.reserve(headers.len() + HeaderMap::EXPECTED_CHANGES);
+        lines.reserve(headers.len() + EXPECTED_CHANGES);
         let mut copy = |text: &[u8]| {
             // The whole block is small enough.
             let part = Part::in_block(block.len() as u32, text.len() as u32);
@@ -92,7 +93,7 @@ impl Received {
             let length = range.end.checked_sub(range.start)?;
             (range.end <= size).then(|| Part::in_block(range.start, length))
         };
-        let room = headers.len() + HeaderMap::EXPECTED_CHANGES;
+        let room = headers.len() + EXPECTED_CHANGES;
         self.lines.reserve(room);
         for header in headers {
             let (name, value) = header?;
