@@ -1,7 +1,7 @@
 //! Envoy's description of a stream.
 
 use circuit_breaker_policy::Stream;
-use portcullis_core::text::Text;
+use portcullis_core::short_text::ShortText;
 use portcullis_host::{Error, Exchange, Property};
 
 /// A stream whose properties Envoy is asked for as a verdict needs them.
@@ -37,7 +37,7 @@ impl<'a> EnvoyStream<'a> {
 
 /// The exchange remembers what it was asked for.
 impl Stream for EnvoyStream<'_> {
-    fn code_details(&mut self) -> Text {
+    fn code_details(&mut self) -> ShortText {
         let value = self.exchange.property(Property::ResponseCodeDetails);
         self.value_or(value, None).unwrap_or_default()
     }
@@ -47,15 +47,15 @@ impl Stream for EnvoyStream<'_> {
         self.value_or(flags, None).unwrap_or_default()
     }
 
-    fn grpc_timeout(&mut self) -> Text {
+    fn grpc_timeout(&mut self) -> ShortText {
         let value = self.exchange.property(Property::GRPC_TIMEOUT);
-        self.value_or(value, Some(Text::from(&b"0n"[..])))
+        self.value_or(value, Some(ShortText::from(&b"0n"[..])))
             .unwrap_or_default()
     }
 
     fn is_internal(&mut self) -> bool {
         let value = self.exchange.property(Property::IS_INTERNAL);
-        self.value_or(value, Some(Text::default())).is_some()
+        self.value_or(value, Some(ShortText::default())).is_some()
     }
 
     fn is_upgrade(&mut self) -> bool {
@@ -64,8 +64,8 @@ impl Stream for EnvoyStream<'_> {
             self.value_or(value, refused).is_some()
         };
         has(Property::UPGRADE, None)
-            && !has(Property::CONTENT_LENGTH, Some(Text::default()))
-            && !has(Property::TRANSFER_ENCODING, Some(Text::default()))
+            && !has(Property::CONTENT_LENGTH, Some(ShortText::default()))
+            && !has(Property::TRANSFER_ENCODING, Some(ShortText::default()))
     }
 
     fn attempts(&mut self) -> Option<u32> {

@@ -4,7 +4,7 @@
 //! servers may give to a request, [`matcher`] decides which requests a rule applies to, and [`key`] decides which
 //! requests are counted together. [`headers`] holds the headers of one message, and [`reply`] is a response that a
 //! policy sends itself. [`protobuf`] reads and writes the messages of services, and [`grpc`] recognises gRPC. [`time`]
-//! has a type for each of the two clocks; [`text`] and [`few`] are short texts and lists; [`backoff`] and
+//! has a type for each of the two clocks; [`short_text`] and [`few`] are short texts and lists; [`backoff`] and
 //! [`retry_after`] compute how long to wait before a retry.
 //!
 //! Everything here is pure: state and time go in, a decision and the new state come out. Nothing reads a clock,
@@ -26,6 +26,6 @@ pub mod protobuf;
 pub mod readings;
 pub mod reply;
 pub mod retry_after;
+pub mod short_text;
 pub mod signature;
-pub mod text;
 pub mod time;

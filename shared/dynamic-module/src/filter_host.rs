@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
-use portcullis_core::text::Text;
+use portcullis_core::short_text::ShortText;
 use portcullis_host::backend::{Map, StreamHost};
 use portcullis_host::{Call, CallId, Error, Property, Status};
 use smallvec::SmallVec;
@@ -39,13 +39,13 @@ impl FilterHost {
         Self { filter, waiting }
     }
 
-    fn attribute(&self, attribute: Attribute) -> Option<Text> {
+    fn attribute(&self, attribute: Attribute) -> Option<ShortText> {
         // SAFETY: the filter lives.
         self.text_of(|value| unsafe { abi::attribute_string(self.filter, attribute, value) })
     }
 
     /// A copy of what a call finds, unless that is empty.
-    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<Text> {
+    fn text_of(&self, find: impl FnOnce(*mut EnvoyBuffer) -> bool) -> Option<ShortText> {
         let mut value = EnvoyBuffer::EMPTY;
         if !find(&mut value) {
             return None;
@@ -55,7 +55,7 @@ impl FilterHost {
         (!bytes.is_empty()).then(|| bytes.into())
     }
 
-    fn request_header(&self, name: &str) -> Option<Text> {
+    fn request_header(&self, name: &str) -> Option<ShortText> {
         self.text_of(|value| {
             let name = name.as_bytes().into();
             // SAFETY: the filter lives, and reads the name.
@@ -140,7 +140,7 @@ impl StreamHost for FilterHost {
         }
     }
 
-    fn text(&self, property: Property) -> Result<Option<Text>, Error> {
+    fn text(&self, property: Property) -> Result<Option<ShortText>, Error> {
         Ok(match property {
             Property::RouteName => self.attribute(Attribute::XdsRouteName),
             Property::TlsVersion => self.attribute(Attribute::ConnectionTlsVersion),

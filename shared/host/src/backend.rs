@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
+use portcullis_core::short_text::ShortText;
 use portcullis_core::signature::Hash;
-use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, Seed};
 
@@ -135,7 +135,7 @@ pub trait StreamHost {
     fn headers_changed(&self, _map: Map) {}
 
     /// A property that is text; `None` when it has no value.
-    fn text(&self, property: Property) -> Result<Option<Text>, Error>;
+    fn text(&self, property: Property) -> Result<Option<ShortText>, Error>;
 
     /// A property that is a number; `None` when it has no value.
     fn number(&self, property: Property) -> Result<Option<u64>, Error>;

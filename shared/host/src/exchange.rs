@@ -1,18 +1,15 @@
 //! One request or response, as a plugin sees it.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use portcullis_core::few::Few;
 use portcullis_core::headers::{Change, HeaderMap, Received};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::reply::Reply;
-use portcullis_core::text::Text;
+use portcullis_core::short_text::ShortText;
 use portcullis_core::time::Nanos;
-use smallvec::SmallVec;
 
 use crate::backend::{Map, StreamHost, backend};
 use crate::call::{Call, CallId};
@@ -20,6 +17,8 @@ use crate::callback_monitor::CallbackMonitor;
 use crate::clock::SteadyClock;
 use crate::error::Error;
 use crate::grpc::GrpcCall;
+use crate::handed_over::HandedOver;
+use crate::known_properties::{KnownProperties, find};
 use crate::phase::Phase;
 use crate::property::Property;
 use crate::request_attributes::RequestAttributes;
@@ -39,8 +38,8 @@ pub struct Exchange<'a> {
     headers: HeaderMap,
     /// Whether the headers are those of a reply that is not yet sent, so that Envoy does not have them.
     is_own_reply: bool,
-    texts: Known<Option<Text>>,
-    numbers: Known<Option<u64>>,
+    texts: KnownProperties<Option<ShortText>>,
+    numbers: KnownProperties<Option<u64>>,
     /// By the monotonic clock.
     time: Cell<Option<Nanos>>,
     filter_state: Few<(&'static str, Bytes)>,
@@ -64,46 +63,6 @@ struct Rare {
 #[derive(Default)]
 pub(crate) struct SpareMemory(Cell<Received>);
 
-/// The properties that Envoy was asked for in one callback. There are rarely more than a few, and then they take no memory
-/// of their own.
-struct Known<T>(RefCell<SmallVec<[(Property, T); 3]>>);
-
-impl<T> Default for Known<T> {
-    fn default() -> Self {
-        Self(RefCell::new(SmallVec::new()))
-    }
-}
-
-impl<T: Clone> Known<T> {
-    fn get(&self, property: Property, ask: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        if let Some((_, value)) = self.0.borrow().iter().find(|(known, _)| *known == property) {
-            return Ok(value.clone());
-        }
-        let value = ask()?;
-        self.set(property, value.clone());
-        Ok(value)
-    }
-
-    fn set(&self, property: Property, value: T) {
-        self.0.borrow_mut().push((property, value));
-    }
-}
-
-/// What earlier plugins of the module have [handed over](Exchange::hand_over) in one callback.
-#[derive(Clone, Debug, Default)]
-pub struct HandedOver(Vec<(Rc<str>, Rc<dyn Any>)>);
-
-impl HandedOver {
-    /// The latest knowledge of this type about a shared value.
-    pub fn get<T: 'static>(&self, about: &SharedValue) -> Option<&T> {
-        let mut known = self.0.iter().rev();
-        known.find_map(|(key, knowledge)| match key == about.key() {
-            true => knowledge.downcast_ref(),
-            false => None,
-        })
-    }
-}
-
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
         phase: Phase,
@@ -120,8 +79,8 @@ impl<'a> Exchange<'a> {
             is_request_complete,
             headers: HeaderMap::unread(),
             is_own_reply: false,
-            texts: Known::default(),
-            numbers: Known::default(),
+            texts: KnownProperties::default(),
+            numbers: KnownProperties::default(),
             time: Cell::new(None),
             filter_state: Few::None,
             rare: None,
@@ -147,7 +106,7 @@ impl<'a> Exchange<'a> {
         exchange.is_own_reply = true;
         let details = Some(&reply.details[..]).filter(|details| !details.is_empty());
         let texts = &exchange.texts;
-        texts.set(Property::ResponseCodeDetails, details.map(Text::from));
+        texts.set(Property::ResponseCodeDetails, details.map(ShortText::from));
         let numbers = &exchange.numbers;
         numbers.set(Property::ResponseCode, Some(reply.status.into()));
         numbers.set(Property::ResponseFlags, Some(0));
@@ -229,9 +188,8 @@ impl<'a> Exchange<'a> {
     /// Tells later plugins of this module, in this callback, what a plugin knows about a shared value beyond the value
     /// itself.
     pub fn hand_over<T: 'static>(&mut self, about: &SharedValue, knowledge: T) {
-        let about = Rc::clone(about.key());
         let rare = self.rare.get_or_insert_default();
-        rare.handed_over.0.push((about, Rc::new(knowledge)));
+        rare.handed_over.add(about, knowledge);
     }
 
     /// Everything that earlier plugins of this module have [handed over](Self::hand_over).
@@ -248,7 +206,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// A property that is text; `None` when it has no value.
-    pub fn property(&self, property: Property) -> Result<Option<Text>, Error> {
+    pub fn property(&self, property: Property) -> Result<Option<ShortText>, Error> {
         if let Property::FilterState(wanted) = property
             && let Some(value) = stored(&self.filter_state, wanted)
         {
@@ -288,12 +246,10 @@ impl<'a> Exchange<'a> {
         if needs.headers {
             self.request()?;
         }
-        let texts = &*self.texts.0.get_mut();
+        let texts = self.texts.all();
         let fetched = |property| {
-            let known = texts.iter().find(|(known, _)| *known == property);
-            known
-                .and_then(|(_, text)| text.as_deref())
-                .unwrap_or_default()
+            let text = find(texts, property).and_then(Option::as_deref);
+            text.unwrap_or_default()
         };
         let mut attributes = RequestAttributes::default();
         if needs.route {
@@ -316,11 +272,8 @@ impl<'a> Exchange<'a> {
 
     /// Asks Envoy for a property, unless that has been done.
     fn fetch(&mut self, property: Property) -> Result<(), Error> {
-        let texts = self.texts.0.get_mut();
-        if !texts.iter().any(|(known, _)| *known == property) {
-            texts.push((property, self.host.text(property)?));
-        }
-        Ok(())
+        let host = self.host;
+        self.texts.fetch(property, || host.text(property))
     }
 
     /// The time by a clock: the same for all plugins in this callback. If Envoy does not provide it, this is an error.

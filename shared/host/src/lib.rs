@@ -30,10 +30,10 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `plugin.rs`, `instance.rs`, `exchange.rs`, `phase.rs`, `property.rs`, `request_attributes.rs`, `worker.rs`, `call.rs`, `grpc.rs`, `error.rs` | the interface of plugins |
+//! | `plugin.rs`, `instance.rs`, `exchange.rs`, `phase.rs`, `property.rs`, `request_attributes.rs`, `handed_over.rs`, `worker.rs`, `call.rs`, `grpc.rs`, `error.rs` | the interface of plugins |
 //! | `chain/` | several plugins as one |
 //! | `metrics.rs`, `metric_names.rs`, `tables.rs`, `shared_value.rs`, `clock.rs`, `random.rs`, `signature.rs` | services for plugins: statistics, shared state, time, randomness, signatures |
-//! | `stream.rs`, `runner.rs`, `wait_queue.rs`, `own_reply.rs`, `callback_monitor.rs`, `warnings.rs` | from a back end's callbacks to the chain |
+//! | `stream.rs`, `known_properties.rs`, `runner.rs`, `wait_queue.rs`, `own_reply.rs`, `callback_monitor.rs`, `warnings.rs` | from a back end's callbacks to the chain |
 //! | `backend.rs`, `status.rs` | the interface of back ends |
 //!
 //! # Nothing passes because of an error
@@ -52,7 +52,9 @@ mod clock;
 mod error;
 mod exchange;
 mod grpc;
+mod handed_over;
 mod instance;
+mod known_properties;
 mod metric_names;
 mod metrics;
 mod own_reply;
@@ -76,8 +78,9 @@ pub use callback_monitor::CallbackMonitor;
 pub use chain::{Chain, Pair, PairStream, Summary};
 pub use clock::{SteadyClock, wall_clock};
 pub use error::{Callback, Error, Failure};
-pub use exchange::{Exchange, HandedOver};
+pub use exchange::Exchange;
 pub use grpc::{GrpcCall, GrpcError};
+pub use handed_over::HandedOver;
 pub use instance::Instance;
 pub use metric_names::MetricNames;
 pub use metrics::{Counter, CountersBy, Gauge, Metrics, TableMetrics};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use portcullis_core::headers::Received;
 use portcullis_core::reply::Reply;
+use portcullis_core::short_text::ShortText;
 use portcullis_core::signature::Hash;
-use portcullis_core::text::Text;
 use portcullis_core::time::Nanos;
 use portcullis_host::backend::{
     Backend, Map, MetricId, MetricKind, StreamHost, TableStore, ValueStore,
@@ -140,8 +140,8 @@ impl StreamHost for ContextStream {
         removed.map_err(Error::of("proxy_remove_header_map_value"))
     }
 
-    fn text(&self, property: Property) -> Result<Option<Text>, Error> {
-        Ok(bytes(property)?.map(Text::from))
+    fn text(&self, property: Property) -> Result<Option<ShortText>, Error> {
+        Ok(bytes(property)?.map(ShortText::from))
     }
 
     fn number(&self, property: Property) -> Result<Option<u64>, Error> {

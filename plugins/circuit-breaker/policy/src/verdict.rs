@@ -36,13 +36,13 @@ use super::endings::{Author, Ending};
 use super::failures::Failures;
 use super::flags::{CLIENT_GONE, OF_UPSTREAM, WITH_UPSTREAM_RESPONSE};
 use super::response::Response;
-use portcullis_core::text::Text;
+use portcullis_core::short_text::ShortText;
 use portcullis_core::time::Nanos;
 
 /// Envoy's description of an exchange, at its end or when the headers of the response have arrived.
 pub trait Stream {
     /// `response.code_details`; empty if there are none.
-    fn code_details(&mut self) -> Text;
+    fn code_details(&mut self) -> ShortText;
 
     /// `response.flags`.
     fn flags(&mut self) -> u64;
@@ -51,7 +51,7 @@ pub trait Stream {
     fn attempts(&mut self) -> Option<u32>;
 
     /// The header `grpc-timeout` of the request; empty if there is none.
-    fn grpc_timeout(&mut self) -> Text;
+    fn grpc_timeout(&mut self) -> ShortText;
 
     /// Whether Envoy considers the client internal (`x-envoy-internal`) and so applies its timeouts.
     fn is_internal(&mut self) -> bool;

@@ -30,7 +30,7 @@ use portcullis_core::config;
 use portcullis_core::headers::HeaderMap;
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
-use portcullis_core::text::Text;
+use portcullis_core::short_text::ShortText;
 use portcullis_core::time::Nanos;
 use portcullis_table::memory_store::MemoryStore;
 
@@ -71,7 +71,7 @@ struct Ending {
 }
 
 impl Stream for Ending {
-    fn code_details(&mut self) -> Text {
+    fn code_details(&mut self) -> ShortText {
         self.asked.push("details");
         self.details.as_bytes().into()
     }
@@ -86,7 +86,7 @@ impl Stream for Ending {
         self.attempts
     }
 
-    fn grpc_timeout(&mut self) -> Text {
+    fn grpc_timeout(&mut self) -> ShortText {
         self.asked.push("grpc-timeout");
         self.grpc_timeout.as_bytes().into()
     }
