@@ -146,7 +146,7 @@ impl Fleet {
         }
     }
 
-    /// Wakes the requests whose time is over, and those for which no answer in this worker tells when they can go on.
+    /// Wakes the requests whose time is over, and those that wait for an answer that another worker may receive.
     pub(crate) fn on_tick(&self, worker: &mut Worker, now: Nanos) {
         let is_due = now >= self.deadline.get();
         if is_due {

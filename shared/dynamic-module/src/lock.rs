@@ -1,7 +1,7 @@
 //! Locks that outlive a panic.
 //!
-//! Whoever holds a lock of this library leaves complete values behind, also if it panics. So a poisoned lock is as good as
-//! any.
+//! Code of this library leaves only complete values behind a lock, even if it panics. So a poisoned lock can be used like
+//! any other.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

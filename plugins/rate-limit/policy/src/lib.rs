@@ -45,8 +45,8 @@
 //!
 //! A rate-limit service can count a limit for several proxies ([`fleet`]). Then an evaluation may be
 //! [pending](Evaluation::is_pending): the request waits, with all that it has reserved, until the answers to its calls
-//! are there or their time is over. `fleet_limits/mod.rs` has the steps. The policy makes no calls: it says which ones
-//! are [to be made](Evaluation::take_calls), and is told the [answers](RateLimit::on_answer).
+//! are there or their time is over. `fleet_limits/mod.rs` has the steps. The policy makes no calls itself:
+//! [`Evaluation::take_calls`] lists them, and the caller passes the answers to [`RateLimit::on_answer`].
 //!
 //! # Shadow
 //!

@@ -195,7 +195,7 @@ fn a_restart_admits_nothing_twice() {
     }
 }
 
-/// The service forgets the window, so it begins anew: at most twice the limit.
+/// The service forgets the window and starts a new one: at most twice the limit.
 #[test]
 fn a_flushed_redis_admits_at_most_the_limit_again() {
     for mode in ["each", "lease"] {
