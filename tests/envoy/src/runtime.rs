@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The timeout for everything that a test waits for. It is generous, because reaching it is always a failure, and build
 /// machines are slow and busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The interval for polling a file or Envoy's admin interface.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(2);
