@@ -70,13 +70,14 @@ lint: toolchain ## Check formatting, spelling, clippy, docs, licences and adviso
 	@$(MAKE) --no-print-directory schema
 	@git diff --exit-code --stat -- '*/schema.json' || { echo 'schema.json was not current: commit what `make schema` wrote'; exit 1; }
 
-build: toolchain ## Build the modules into dist
-	$(call say,Building $(words $(PLUGINS)) modules)
-	@cargo build --release --locked --target $(TARGET) $(PACKAGES:%=-p %-module)
+# The modules and the library are built at once: each ends with a link that uses one core.
+build: toolchain ## Build the modules and the library into dist
+	$(call say,Building $(words $(PLUGINS)) modules and the library)
+	@$(build-library) & library=$$!; \
+	    cargo build --release --locked --target $(TARGET) $(PACKAGES:%=-p %-module) || { wait $$library; exit 1; }; \
+	    wait $$library
 	@mkdir -p dist
-	@cargo run --quiet --locked -p portcullis-trim -- dist $(PACKAGES:%=%-module)
-	$(call say,Building the library)
-	@$(build-library)
+	@cargo run --quiet --locked --bin portcullis-trim -- dist $(PACKAGES:%=%-module)
 	@cp "$(LIBRARY_OUTPUT)" dist/libportcullis.so.new && mv dist/libportcullis.so.new dist/libportcullis.so
 	@cd dist && for file in $(PLUGINS:%=%.wasm) libportcullis.so; do sha256sum $$file > $$file.sha256; done
 
