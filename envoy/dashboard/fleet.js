@@ -28,7 +28,7 @@ export const FLEET = {
       by: ["policy", "service"],
       columns: [
         { title: "Out", metric: "service_out", now: yesOrNo, ...failed },
-        { title: "Time out", metric: "service_out_seconds", now: duration },
+        { title: "Out for", metric: "service_out_seconds", now: duration },
       ],
     },
     {
@@ -38,7 +38,7 @@ export const FLEET = {
         { title: "Mode", metric: "fleet_mode", now: oneOf(MODE) },
         { title: "Admitted", metric: "admitted" },
         { title: "Waited", metric: "fleet_waited" },
-        { title: "Denied without a call", metric: "fleet_cached_denials", denies: true },
+        { title: "Denied, cached", metric: "fleet_cached_denials", denies: true },
       ],
     },
     {
@@ -48,7 +48,7 @@ export const FLEET = {
         { title: "Taken", metric: "fleet_taken" },
         { title: "Returned", metric: "fleet_returned" },
         { title: "Wasted", metric: "fleet_wasted" },
-        { title: "A lease lasts", metric: "fleet_lease_milliseconds", per: "fleet_leases", format: milliseconds },
+        { title: "Lease age", metric: "fleet_lease_milliseconds", per: "fleet_leases", format: milliseconds },
       ],
     },
     {
@@ -66,7 +66,7 @@ export const FLEET = {
       caption: "While the service is out",
       columns: [
         { title: "on_outage", metric: "fleet_on_outage", now: oneOf(ON_OUTAGE) },
-        { title: "Decided so", metric: "fleet_outage", ...failed },
+        { title: "Requests", metric: "fleet_outage", ...failed },
       ],
     },
   ],

@@ -27,7 +27,7 @@ describe("limits of a fleet", () => {
     assert.equal(await page.locator("#absent").textContent(), "");
   });
 
-  test("have one: what the service granted, what is unused, the calls, and how long a lease lasts", async () => {
+  test("have one: what the service granted, what is unused, the calls, and the age of leases", async () => {
     const { page, play } = await open({ at: (seconds) => calm(seconds, fleet(seconds)) });
     await play(120);
 
@@ -139,7 +139,7 @@ describe("the demo's fleet", () => {
       const waited = Number(await cell(page, "fleet", "fleet / catalogue", "Waited"));
       assert.ok(waited >= 1 && waited < 50, `${waited} waited`);
       assert.ok(Number(await cell(page, "fleet", "fleet / catalogue", "Taken")) >= 100);
-      assert.match(await cell(page, "fleet", "fleet / catalogue", "A lease lasts"), /^[\d.]+ m?s$/);
+      assert.match(await cell(page, "fleet", "fleet / catalogue", "Lease age"), /^[\d.]+ m?s$/);
       assert.equal(await cell(page, "fleet", "fleet / main", "Out"), "no");
     }
 
@@ -149,7 +149,7 @@ describe("the demo's fleet", () => {
       await until(page, () => /A rate-limit service does not answer/.test(document.querySelector("#notices").textContent));
       assert.equal(await cell(page, "fleet", "fleet / main", "Out"), "yes");
       assert.equal(await cell(page, "fleet", "fleet / per-key", "on_outage"), "local");
-      assert.equal(await cell(page, "fleet", "fleet / per-key", "Decided so"), "5");
+      assert.equal(await cell(page, "fleet", "fleet / per-key", "Requests"), "5");
       await screenshot(page, `fleet-${pages.indexOf(page)}`);
       assert.deepEqual(page.faults, []);
       await page.close();
