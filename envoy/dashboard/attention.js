@@ -6,7 +6,7 @@ import { counted } from "./format.js";
 const TITLE = "Portcullis";
 const SIGNS = { critical: "✗", warning: "!" };
 const PLURALS = { critical: "critical", warning: "warnings" };
-const PLACES = { "signals-title": "signals", why: "reasons" };
+const PLACES = { "signals-title": "signals", why: "reasons", fleet: "limits of a fleet" };
 
 // The parameters are elements: the list, its replacement when it is empty, the summary in the header, the announcement
 // for screen readers, and the icon's link.

@@ -12,6 +12,8 @@ const digits = (value) => DIGITS.format(value);
 
 export const count = known((value) => WHOLE.format(value));
 export const yesOrNo = known((value) => (value > 0 ? "yes" : "no"));
+// The name of a gauge's value: 0 is the first.
+export const oneOf = (names) => known((value) => names[value] ?? UNKNOWN);
 export const perSecond = known((value) => `${digits(value)}/s`);
 export const percent = known((value) => `${digits(value)} %`);
 export const milliseconds = known((value) => (value < 1000 ? `${digits(value)} ms` : `${digits(value / 1000)} s`));

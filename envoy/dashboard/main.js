@@ -13,7 +13,7 @@ import { History } from "./history.js";
 import { createNotices } from "./notices.js";
 import { createPace } from "./pace.js";
 import { createPanel } from "./panel.js";
-import { POLICIES } from "./policies.js";
+import { PANELS } from "./policies.js";
 import { createRefusals, createWhy } from "./refusals.js";
 import { createSignals } from "./signals.js";
 import { createView } from "./view.js";
@@ -52,9 +52,9 @@ const updateAttention = createAttention({
 });
 const updateSignals = createSignals(byId("signals"));
 const updateWhy = createWhy(byId("refusals"));
-const panels = POLICIES.map((policy) => createPanel(policy, history));
+const panels = PANELS.map((policy) => createPanel(policy, history));
 byId("panels").append(...panels.map(({ element }) => element));
-const statusView = createStatusView(panels[POLICIES.findIndex((policy) => policy.statusView)].content);
+const statusView = createStatusView(panels[PANELS.findIndex((policy) => policy.statusView)].content);
 let failure = "";
 
 async function read() {
@@ -113,7 +113,7 @@ async function showAll(rest) {
     }
     await rest();
     statusView.update(view);
-    const absent = panels.filter(({ element }) => element.hidden).map(({ title }) => title);
+    const absent = panels.filter(({ element, isPart }) => element.hidden && !isPart).map(({ title }) => title);
     setText(byId("absent"), absent.length > 0 ? `Not in this Envoy's configuration: ${absent.join(", ")}.` : "");
   }
   showAge();

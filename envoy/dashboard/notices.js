@@ -168,7 +168,7 @@ export const KINDS = [
   {
     id: "limits-service",
     alerts: ["RateLimitServiceOut"],
-    place: "rate_limit",
+    place: "fleet",
     groups: [[{ metric: "portcullis_rate_limit_service_out" }], ["policy", "service"]],
     find: ({ history, groups }) => some(groups.filter(({ all }) => history.latest(all) > 0), warning, "A rate-limit service does not answer", (names) =>
       `${names}: on_outage decides about its limits. Check that its cluster has healthy endpoints and speaks HTTP/2.`),
@@ -324,7 +324,8 @@ function ofPlugins(history, metric) {
 }
 
 function tables(history, metric, title, write) {
-  const grown = ofPlugins(history, metric)
+  const leases = { plugin: "rate-limit, leases of", series: history.find(`portcullis_rate_limit_fleet_${metric}`, isShown) };
+  const grown = [...ofPlugins(history, metric), leases]
     .flatMap(({ plugin, series }) => series.map((one) => ({ plugin, labels: one.labels, amount: history.increase([one], TEN_MINUTES) })))
     .filter(({ amount }) => amount > 0).sort((left, right) => right.amount - left.amount)
     .map(({ plugin, labels: { policy, limit, breaker, budget }, amount }) =>

@@ -1,4 +1,4 @@
-// A policy's panel, as policies.js describes it. It is hidden if Envoy has no statistics of the policy.
+// A policy's panel, or that of a part of it, as policies.js describes it. It is hidden if Envoy has no statistics of it.
 //
 // There can be thousands of limits, so updates are asynchronous and pause between pieces of work (pace.js).
 
@@ -16,21 +16,23 @@ const MOST_LINES = 6;
 
 export function createPanel(policy, history) {
   const prefix = `portcullis_${policy.plugin}_`;
-  const title = titleOf(policy.plugin);
+  const isPart = policy.metrics !== undefined;
+  const title = policy.title ?? titleOf(policy.plugin);
+  const isAbout = (name) => name.startsWith(prefix) && (!isPart || policy.metrics.test(name.slice(prefix.length)));
   const level = pill("level");
   const troubles = html("ul", { class: "troubles" });
   const fillTroubles = keyedList(troubles, createTrouble);
   const chart = policy.states || policy.lines[0].each ? createGaugeChart(policy, history, prefix) : createRateChart(policy, history, prefix);
-  const tables = policy.tables.map((spec) => createCountTable(spec, history, title, prefix));
+  const tables = policy.tables.map((spec) => createCountTable(spec, history, title, prefix, isPart ? titleOf(policy.plugin) : ""));
   if (policy.opened) tables.push(createReasonTable(policy.opened, history, title, prefix));
   const all = createTable({ caption: `All of ${title}'s statistics`, headings: ["Series", "Value"], noun: "series" });
   const content = html("div", {}, troubles, chart.element, ...tables.map(({ element }) => element));
   const details = html("details", {}, html("summary", {}, "All numbers"), all.element);
-  const element = html("article", { class: "card", id: policy.plugin, tabindex: "-1" },
+  const element = html("article", { class: "card", id: policy.id ?? policy.plugin, tabindex: "-1" },
     html("h3", {}, html("span", {}, title), level.element), html("p", { class: "quiet" }, policy.about), content, details);
 
   async function update(view, span, severity, rest) {
-    const metrics = history.names().filter((name) => name.startsWith(prefix));
+    const metrics = history.names().filter(isAbout);
     element.hidden = !metrics.some((name) => history.series(name).some((series) => isShown(series.labels) && history.isThere(series)));
     if (element.hidden) return;
     level.update(severity ?? "");
@@ -45,7 +47,7 @@ export function createPanel(policy, history) {
   }
   // A closed part is not updated.
   details.addEventListener("toggle", () => element.dispatchEvent(new Event("refresh", { bubbles: true })));
-  return { title, element, content, update };
+  return { title, element, content, isPart, update };
 }
 
 function createRateChart({ lines }, history, prefix) {
@@ -81,30 +83,41 @@ function summaryOf(groups, names) {
     .filter(([amount]) => amount > 0).reverse().map(([amount, text]) => `${count(amount)} ${text}`).join(", ");
 }
 
-function createCountTable({ caption, noun, by, columns }, history, title, prefix) {
+// The filter finds the rows of a part by `plugin`, too.
+function createCountTable({ caption, noun, by, only, columns }, history, title, prefix, plugin) {
   const table = createTable({ caption, label: `${title}: ${caption}`, headings: [headingOf(by), ...columns.map((column) => column.title)], noun });
-  const groups = new Groups(history, columns.map(({ metric, where }) => ({ metric: prefix + metric, where })), by);
+  // What columns are divided by, and what every row has, follows the columns.
+  const others = [...columns.map(({ per }) => per), only].filter(Boolean);
+  const placeOf = (metric) => columns.length + others.indexOf(metric);
+  const metrics = [...columns, ...others.map((metric) => ({ metric }))];
+  const groups = new Groups(history, metrics.map(({ metric, where }) => ({ metric: prefix + metric, where })), by);
+  const isRow = (group) => !only || group.columns[placeOf(only)].some((series) => history.isThere(series));
   const canDeny = columns.some(({ denies }) => denies);
   const update = async (view, rest) => {
     const rows = [];
     for (const group of groups.list()) {
-      rows.push(rowOf(group, view));
+      if (isRow(group)) rows.push(rowOf(group, view));
       if (rows.length % 50 === 0) await rest();
     }
     table.update(rows, view);
   };
   const rowOf = (group, view) => {
-    const values = columns.map(({ now }, index) =>
-      now || view.sinceStart ? history.latest(group.columns[index]) : history.increase(group.columns[index]));
+    const counted = (index) => (view.sinceStart ? history.latest(group.columns[index]) : history.increase(group.columns[index]));
+    const values = columns.map(({ now, per }, index) => {
+      if (now) return history.latest(group.columns[index]);
+      if (!per) return counted(index);
+      const divisor = counted(placeOf(per));
+      return divisor > 0 ? counted(index) / divisor : undefined;
+    });
     const total = (chosen) => columns.reduce((sum, column, index) => sum + (chosen(column) ? values[index] ?? 0 : 0), 0);
     const worst = columns.flatMap((column, index) => column.worst ? [column.worst(values[index] ?? 0)] : []);
     const denied = total(({ denies }) => denies);
     return {
       key: group.key,
-      words: (group.words ??= wordsOf(title, group.name)),
-      weight: [...worst, denied, total(({ now }) => !now)],
+      words: (group.words ??= wordsOf(plugin, title, group.name)),
+      weight: [...worst, denied, total(({ now, per }) => !now && !per)],
       denies: canDeny ? denied > 0 : undefined,
-      cells: () => [group.name, ...columns.map(({ now = count }, index) => now(values[index]))],
+      cells: () => [group.name, ...columns.map(({ now, format = now ?? count }, index) => format(values[index]))],
       isMarked: (place) => place > 0 && isMarked(columns[place - 1], values[place - 1]),
     };
   };

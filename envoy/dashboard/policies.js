@@ -4,14 +4,18 @@
 //   lines     the chart: {name, metric, where}, a rate; or {title, metric, each, format, noun}, a gauge's value
 //             for each value of a label, the lowest first
 //   states    instead of `lines`: a gauge of states, for each value of a label
-//   tables    {caption, noun, by: labels, columns}; a column is {title, metric, where}, a count; with `now: format` it
-//             is a gauge, shown as it is. `denies` marks columns of requests that are or would be refused. `worst` is a
+//   tables    {caption, noun, by: labels, only, columns}; a column is {title, metric, where}, a count; with `now: format`
+//             it is a gauge, shown as it is; with {per, format} it is the quotient of two metrics' increases. `only`
+//             names a metric: rows without it are left out. `denies` marks columns of requests that are or would be refused. `worst` is a
 //             function of a gauge's value that sorts the table, the greatest first; `isBad` selects values to highlight
 //   refusals  {metric, where, rule, kind, failed}: counters with the label `reason`, and the label that names the
 //             rule. `failed` selects the reasons for which clients get a 5xx
 //   opened    {caption, metric}: a metric by its label `reason` that does not count refusals
 //   troubles  {metric, text}: events that should not happen, shown if they did in the last ten minutes
+//   metrics   for a panel about a part of a plugin: a pattern of its metrics' names. Such a panel has its own `id` and
+//             `title`
 
+import { FLEET } from "./fleet.js";
 import { count, duration, yesOrNo } from "./format.js";
 
 const ALWAYS = () => true;
@@ -167,6 +171,9 @@ export const POLICIES = [
     troubles: [ERRORS, EVICTIONS, MALFORMED, GAVE_UP],
   },
 ];
+
+// All panels, in the order of the page.
+export const PANELS = POLICIES.flatMap((policy) => (policy.plugin === FLEET.plugin ? [policy, FLEET] : [policy]));
 
 // A plugin's name as its README writes it.
 export function titleOf(plugin) {

@@ -8,16 +8,20 @@ import axe from "axe-core";
 
 import { simulatedPages } from "./simulated.js";
 import { faintTexts, screenshot, untilState } from "./page.js";
-import { calm } from "./statistics.js";
+import { calm, fleet } from "./statistics.js";
 
 const { open } = simulatedPages();
 
 // Long names, all kinds of notices and tables, or an Envoy at rest.
 const STATES = {
-  trouble: () => ({
+  trouble: (seconds) => ({
     breaker: 2,
-    counter: { 'portcullis_rate_limit_admitted{policy="storefront-production",limit="per-tenant-and-operation"}': 5 },
+    counter: {
+      ...fleet(seconds, seconds / 2).counter,
+      'portcullis_rate_limit_admitted{policy="storefront-production",limit="per-tenant-and-operation"}': 5,
+    },
     gauge: {
+      ...fleet(seconds, seconds / 2).gauge,
       'portcullis_jwt_auth_jwks_keys{policy="edge",provider="corp"}': 0,
       'portcullis_jwt_auth_jwks_missing{policy="edge",provider="corp"}': 1,
       'portcullis_jwt_auth_revocation_age_seconds{policy="edge"}': 5_000,
@@ -113,6 +117,6 @@ test("everything can be reached with the keyboard, and has a name", async () => 
   assert.ok(reached.includes("A Show jwt-auth"), reached.join());
   assert.ok(reached.some((name) => name.startsWith("SELECT Listener")), reached.join());
   assert.ok(reached.includes("DIV rate-limit: By limit"), reached.join());
-  assert.equal(reached.filter((name) => name === "SUMMARY All numbers").length, 5);
+  assert.equal(reached.filter((name) => name === "SUMMARY All numbers").length, 6);
   assert.equal(await page.locator("svg[role=img]:not([aria-label])").count(), 0);
 });

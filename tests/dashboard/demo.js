@@ -4,6 +4,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,8 +20,8 @@ export function startDemo(envoy) {
   return startEnvoys(envoy, ["upstream.yaml", "demo.yaml"], ["9901", "9902"]);
 }
 
-// Starts an Envoy for each of some files in the folder envoy, and waits for the admin interfaces of these ports.
-// Returns {address(port), send(path, headers, port), stop()}: ports are those in the files. `send` sends a GET request,
+// Starts an Envoy for each of some files in the folder envoy, and waits for the admin interfaces of these ports. With a
+// file can come a script for sed: "fleet.yaml fleet/second.sed". Returns {address(port), send(path, headers, port), stop()}: ports are those in the files. `send` sends a GET request,
 // by default to the demo's shop, and returns the status of the response.
 export async function startEnvoys(envoy, files, adminPorts) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-dashboard-"));
@@ -54,9 +55,38 @@ export async function startEnvoys(envoy, files, adminPorts) {
 }
 
 function textOf(name) {
-  const file = join(REPOSITORY, "envoy", name);
-  if (!IN_LIBRARY) return readFileSync(file, "utf8");
-  return execFileSync("sed", ["-E", "-f", join(REPOSITORY, "envoy/library.sed"), file], { encoding: "utf8" });
+  const [file, ...scripts] = [...name.split(" "), ...(IN_LIBRARY ? ["library.sed"] : [])];
+  if (scripts.length === 0) return readFileSync(join(REPOSITORY, "envoy", file), "utf8");
+  const options = scripts.flatMap((script) => ["-f", script]);
+  return execFileSync("sed", ["-E", ...options, file], { cwd: join(REPOSITORY, "envoy"), encoding: "utf8" });
+}
+
+// Starts a Redis, and the rate-limit service of the demo's fleet on this port. Returns {stop()}; undefined where there is
+// no Redis.
+export async function startRateLimitService(port) {
+  const redisPort = (await freePorts(["port_value: 1"])).get("1");
+  const redis = spawn(join(REPOSITORY, "tests/redis-server"), [String(redisPort)], { stdio: "ignore" });
+  if (!(await untilOpen(redis, redisPort))) return undefined;
+  const command = ["run", "--quiet", "--locked", "-p", "portcullis-ratelimit-service"];
+  const settings = { RUNTIME_ROOT: "envoy/fleet", REDIS_URL: `127.0.0.1:${redisPort}`, GRPC_PORT: String(port) };
+  const service = spawn("cargo", command, { cwd: REPOSITORY, env: { ...process.env, ...settings }, stdio: ["ignore", "ignore", "inherit"] });
+  const stop = async () => {
+    for (const process of [service, redis]) if (process.exitCode === null && process.kill()) await once(process, "exit");
+  };
+  if (await untilOpen(service, port)) return { stop };
+  await stop();
+  throw new Error("the rate-limit service did not start");
+}
+
+// Whether a process listens on a port before it ends.
+async function untilOpen(process, port) {
+  for (; process.exitCode === null; await sleep(50)) {
+    const socket = connect(port, "127.0.0.1");
+    const isOpen = await once(socket, "connect").then(() => true, () => false);
+    socket.destroy();
+    if (isOpen) return true;
+  }
+  return false;
 }
 
 // The upstream has a runtime of its own, and no plugins.

@@ -9,7 +9,7 @@ import { describe, test } from "node:test";
 import { REPOSITORY } from "./demo.js";
 import { simulatedPages, noticesAfter, noticesOf } from "./simulated.js";
 import { screenshot, until } from "./page.js";
-import { calm } from "./statistics.js";
+import { calm, fleet } from "./statistics.js";
 
 const { open, blank } = simulatedPages();
 
@@ -74,6 +74,7 @@ const ALERTS = {
     [counter(`portcullis_retry_budget_denied{${ORDERS},reason="budget_empty"}`, 0.5), "warning: Retry budgets deny retries", /edge \/ orders \(30 in the last minute\)/],
   ],
   RateLimitServiceOut: [
+    [(seconds) => fleet(seconds, 10), "warning: A rate-limit service does not answer", /edge \/ main/],
     [gauge('portcullis_rate_limit_service_out{policy="edge",service="main"}', 1), "warning: A rate-limit service does not answer", /edge \/ main/],
   ],
   RetryBudgetBreakerMissing: [
@@ -92,6 +93,7 @@ const ALERTS = {
   ],
   TableEvictions: [
     [counter(`portcullis_rate_limit_evictions{${LIMIT}}`, 0.1), "warning: Tables are full", /rate-limit edge \/ per-client \(6\)/],
+    [counter(`portcullis_rate_limit_fleet_evictions{${LIMIT}}`, 0.1), "warning: Tables are full", /rate-limit, leases of edge \/ per-client \(6\)/],
     [counter(`portcullis_circuit_breaker_evictions{${PAYMENTS}}`, 0.1), "warning: Tables are full", /circuit-breaker edge \/ payments/],
     [counter(`portcullis_retry_budget_evictions{${ORDERS}}`, 0.1), "warning: Tables are full", /retry-budget edge \/ orders/],
   ],

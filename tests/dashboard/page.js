@@ -46,12 +46,15 @@ export function untilState(page, state) {
   return until(page, (expected) => document.body.dataset.state === expected, state);
 }
 
-// The text of a cell in a policy's panel, by the names of its row and column.
+// The text of a cell in a panel, by the names of its row and column.
 export async function cell(page, panel, row, column) {
-  const table = page.locator(`#${panel} table`).filter({ hasText: row }).first();
-  const headings = await table.locator("thead th").allTextContents();
-  const cells = table.locator("tbody tr").filter({ hasText: row }).locator("th, td");
-  return (await cells.nth(headings.indexOf(column)).textContent()).trim();
+  for (const table of await page.locator(`#${panel} table`).filter({ hasText: row }).all()) {
+    const place = (await table.locator("thead th").allTextContents()).indexOf(column);
+    if (place < 0) continue;
+    const cells = table.locator("tbody tr").filter({ hasText: row }).locator("th, td");
+    return (await cells.nth(place).textContent()).trim();
+  }
+  throw new Error(`no table of ${panel} has the row ${row} and the column ${column}`);
 }
 
 // The texts of all cells of the first table in an element, row by row.

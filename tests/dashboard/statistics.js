@@ -65,6 +65,50 @@ function lines(types) {
   ])).join("\n");
 }
 
+// Statistics of limits that a rate-limit service counts, {counter, gauge}: `uploads` with a call for each request, and
+// `search` with leases. `out`: for how many seconds the service has been out.
+export function fleet(seconds, out = 0) {
+  const search = 'policy="edge",limit="search"';
+  const uploads = 'policy="edge",limit="uploads"';
+  const ended = (result) => `${search},result="${result}"`;
+  const calls = (limit, result) => `portcullis_rate_limit_fleet_calls{${limit},result="${result}"}`;
+  const working = seconds - out;
+  return {
+    counter: {
+      [`portcullis_rate_limit_admitted{${search}}`]: 200 * seconds,
+      [`portcullis_rate_limit_admitted{${uploads}}`]: 2 * seconds,
+      [`portcullis_rate_limit_fleet_waited{${search}}`]: 5 * working,
+      [`portcullis_rate_limit_fleet_waited{${uploads}}`]: 3 * working,
+      [`portcullis_rate_limit_fleet_cached_denials{${search}}`]: 7 * working,
+      [`portcullis_rate_limit_fleet_cached_denials{${uploads}}`]: 0,
+      [`portcullis_rate_limit_fleet_taken{${search}}`]: 220 * working,
+      [`portcullis_rate_limit_fleet_taken{${uploads}}`]: 2 * working,
+      [`portcullis_rate_limit_fleet_returned{${search}}`]: working,
+      [`portcullis_rate_limit_fleet_wasted{${search}}`]: 20 * working,
+      [`portcullis_rate_limit_fleet_leases{${ended("used_up")}}`]: 3 * working,
+      [`portcullis_rate_limit_fleet_leases{${ended("expired")}}`]: working,
+      [`portcullis_rate_limit_fleet_lease_milliseconds{${ended("used_up")}}`]: 3_000 * working,
+      [`portcullis_rate_limit_fleet_lease_milliseconds{${ended("expired")}}`]: 7_000 * working,
+      [calls(search, "ok")]: 4 * working,
+      [calls(search, "over_limit")]: working,
+      [calls(uploads, "ok")]: 2 * working,
+      [calls(uploads, "over_limit")]: working,
+      [calls(uploads, "timeout")]: out > 0 ? 3 : 0,
+      [calls(uploads, "error")]: 0,
+      [`portcullis_rate_limit_fleet_outage{${search},result="allow"}`]: 0,
+      [`portcullis_rate_limit_fleet_outage{${uploads},result="local"}`]: 2 * out,
+    },
+    gauge: {
+      [`portcullis_rate_limit_fleet_mode{${search}}`]: 1,
+      [`portcullis_rate_limit_fleet_mode{${uploads}}`]: 0,
+      [`portcullis_rate_limit_fleet_on_outage{${search}}`]: 1,
+      [`portcullis_rate_limit_fleet_on_outage{${uploads}}`]: 0,
+      'portcullis_rate_limit_service_out{policy="edge",service="main"}': Number(out > 0),
+      'portcullis_rate_limit_service_out_seconds{policy="edge",service="main"}': out,
+    },
+  };
+}
+
 const LISTENER = 'envoy_http_conn_manager_prefix="shop"';
 
 // Parameters for an Envoy at rest, plus the troubles in `counter` and `gauge`.

@@ -9,6 +9,7 @@ from queries import documented, metrics
 
 # A panel shows one kind of value, in a unit for this kind. The first pattern that matches a query determines its kind.
 KINDS = [
+    (r"_milliseconds\b", {"ms"}),
     (r"\brate\(|rate5m|begun_rate", {"reqps", "cps"}),
     (r"_seconds|uptime", {"s"}),
     (r"_size\b", {"bytes"}),

@@ -41,7 +41,7 @@ def prometheus(binary, configuration, scratch):
     """Runs a Prometheus with the files of `configuration`, but with the demo as its target."""
     for file in configuration.glob("*.yaml"):
         # The demo does not run in a container here, and intervals of five seconds would make the test slow.
-        text = file.read_text().replace("envoy:9901", "127.0.0.1:9901")
+        text = re.sub(r"envoy:(\d+)", r"127.0.0.1:\1", file.read_text())
         text = re.sub(r"interval: \d+[sm]\b", "interval: 1s", text)
         pathlib.Path(scratch, file.name).write_text(text)
     with socket.socket() as probe:
@@ -58,7 +58,7 @@ def prometheus(binary, configuration, scratch):
         )
         try:
             server = Server(f"http://127.0.0.1:{port}")
-            server.wait_until('up{job="envoy"} == 1', lambda: process.poll() is None)
+            server.wait_until('min(up{job="envoy"}) == 1', lambda: process.poll() is None)
             yield server
         except Unanswered as why:
             log.seek(0)
@@ -110,4 +110,4 @@ class Server:
 
     def wait_for_scrapes(self, count):
         # There is one each second.
-        self.wait_until(f'timestamp(up{{job="envoy"}}) > {time.time() + count}')
+        self.wait_until(f'min(timestamp(up{{job="envoy"}})) > {time.time() + count}')

@@ -41,6 +41,7 @@ WRONG = {
     'portcullis_jwt_auth_revocation_age_seconds{job="envoy",instance="a",policy="edge"}': "5400x60",
     'portcullis_jwt_auth_revocation_missing{job="envoy",instance="b",policy="edge"}': "1x60",
     'portcullis_rate_limit_evictions{job="envoy",instance="a",policy="edge",limit="ip"}': "0+60x60",
+    'portcullis_rate_limit_fleet_evictions{job="envoy",instance="a",policy="edge",limit="ip"}': "0+60x60",
     'portcullis_circuit_breaker_evictions{job="envoy",instance="a",policy="edge",breaker="shop"}': "0+60x60",
     'portcullis_retry_budget_evictions{job="envoy",instance="a",policy="edge",budget="shop"}': "0+60x60",
     'portcullis_rate_limit_errors{job="envoy",instance="a",policy="edge",limit="ip"}': "0+60x60",
@@ -131,6 +132,7 @@ SUMMARIES = {
         )
         for plugin, kind, name in [
             ("rate-limit", "limit", "ip"),
+            ("rate-limit, leases of", "limit", "ip"),
             ("circuit-breaker", "breaker", "shop"),
             ("retry-budget", "budget", "shop"),
         ]

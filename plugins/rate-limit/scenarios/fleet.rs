@@ -202,14 +202,24 @@ fn calls(world: &mut dyn World) -> usize {
     world.received_by(Cluster::Idp).len()
 }
 
-fn calls_with(world: &mut dyn World, result: &str) -> u64 {
+fn by_result(world: &mut dyn World, result: &str, metric: &str) -> u64 {
     let labels = [("limit", "keys"), ("result", result)];
-    world.counter(&crate::counter("rate_limit", "edge", &labels, "fleet_calls"))
+    world.counter(&crate::counter("rate_limit", "edge", &labels, metric))
+}
+
+fn calls_with(world: &mut dyn World, result: &str) -> u64 {
+    by_result(world, result, "fleet_calls")
 }
 
 fn outages(world: &mut dyn World, what: &str) -> u64 {
-    let labels = [("limit", "keys"), ("result", what)];
-    world.counter(&crate::counter("rate_limit", "edge", &labels, "fleet_outage"))
+    by_result(world, what, "fleet_outage")
+}
+
+/// The gauges of the mode and of `on_outage`.
+fn settings(world: &mut dyn World) -> (u64, u64) {
+    let labels = [("limit", "keys")];
+    let mut gauge = |metric| world.gauge(&crate::counter("rate_limit", "edge", &labels, metric));
+    (gauge("fleet_mode"), gauge("fleet_on_outage"))
 }
 
 fn is_out(world: &mut dyn World) -> bool {
@@ -241,6 +251,11 @@ fn a_fleet_shares_a_limit_by_leases(world: &mut dyn World) {
     assert!((3_590..=3_602).contains(&wait), "{wait}");
     // It knows, and does not ask again.
     assert_eq!(calls(world), 0);
+    let cached = counter(world, "keys", "fleet_cached_denials");
+    assert!((1..=12).contains(&cached), "{cached}");
+    let ended = by_result(world, "used_up", "fleet_leases") + by_result(world, "renewed", "fleet_leases");
+    assert!((1..=u64::from(LIMIT)).contains(&ended), "{ended}");
+    assert_eq!(settings(world), (1, 0));
 
     assert_eq!(passed(world, 5, "b"), 5);
     assert_eq!(counter(world, "keys", "admitted"), u64::from(LIMIT) + 5);
@@ -262,6 +277,8 @@ fn each_request_asks_the_service(world: &mut dyn World) {
     assert_eq!(denied.get_header("retry-after").as_deref(), Some("3600"));
     assert_eq!(calls_with(world, "ok"), u64::from(LIMIT));
     assert_eq!(calls_with(world, "over_limit"), 6);
+    assert_eq!(counter(world, "keys", "fleet_cached_denials"), 0);
+    assert_eq!(settings(world), (0, 0));
 }
 
 /// Requests that arrive together before anything is known: one call at a time, and all of them pass.

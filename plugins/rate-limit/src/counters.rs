@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use portcullis_host::{Counter, CountersBy, Metrics, TableMetrics};
-use rate_limit_policy::fleet::config::OnOutage;
+use rate_limit_policy::fleet::config::{Fleet, OnOutage};
+use rate_limit_policy::fleet::lease::End;
 use rate_limit_policy::{CallResult, Check, Decision, LimitEvents, Reason};
 
 /// The metrics of any limit.
@@ -59,6 +60,10 @@ pub(crate) struct FleetCounters {
     pub(crate) taken: Counter,
     pub(crate) returned: Counter,
     pub(crate) wasted: Counter,
+    /// Leases that ended, and the sum of their ages.
+    pub(crate) leases: CountersBy<End>,
+    pub(crate) lease_milliseconds: CountersBy<End>,
+    pub(crate) cached_denials: Counter,
     pub(crate) calls: CountersBy<CallResult>,
     pub(crate) waited: Counter,
     pub(crate) outage: CountersBy<OnOutage>,
@@ -70,11 +75,22 @@ pub(crate) struct FleetCounters {
 }
 
 impl FleetCounters {
-    pub(crate) fn define(limit: &str, metrics: &Metrics) -> Self {
+    pub(crate) fn define(limit: &str, fleet: &Fleet, metrics: &Metrics) -> Self {
+        metrics.gauge("fleet_mode").set(fleet.has_leases().into());
+        metrics
+            .gauge("fleet_on_outage")
+            .set(match fleet.on_outage() {
+                OnOutage::Local => 0,
+                OnOutage::Allow => 1,
+                OnOutage::Deny => 2,
+            });
         Self {
             taken: metrics.counter("fleet_taken"),
             returned: metrics.counter("fleet_returned"),
             wasted: metrics.counter("fleet_wasted"),
+            leases: metrics.counters_by("result", "fleet_leases"),
+            lease_milliseconds: metrics.counters_by("result", "fleet_lease_milliseconds"),
+            cached_denials: metrics.counter("fleet_cached_denials"),
             calls: metrics.counters_by("result", "fleet_calls"),
             waited: metrics.counter("fleet_waited"),
             outage: metrics.counters_by("result", "fleet_outage"),

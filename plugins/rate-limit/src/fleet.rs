@@ -11,6 +11,7 @@ use portcullis_host::{
     Error, Exchange, Gauge, GrpcCall, GrpcError, Instance, Memo, Metrics, SharedValue,
     TableMetrics, Worker,
 };
+use rate_limit_policy::fleet::lease::Ended;
 use rate_limit_policy::fleet::messages::{MAX_ANSWER, METHOD, SERVICE};
 use rate_limit_policy::{
     Call, Effect, Evaluation, FleetEvent, LimitId, RateLimit as Policy, ServiceId, ServiceState,
@@ -103,10 +104,10 @@ impl Fleet {
                 out_seconds: metrics.gauge("service_out_seconds"),
             }
         });
-        let limits = instance.limits().zip(instance.limits_with_fleets());
-        let counters = limits.map(|(name, has_fleet)| {
+        let limits = instance.limits().zip(instance.fleets());
+        let counters = limits.map(|(name, fleet)| {
             let metrics = metrics.with("limit", name.as_str());
-            has_fleet.then(|| FleetCounters::define(name.as_str(), &metrics))
+            fleet.map(|fleet| FleetCounters::define(name.as_str(), fleet, &metrics))
         });
         Some(Self {
             services: services.collect(),
@@ -305,6 +306,11 @@ impl Services for FleetAt<'_> {
             FleetEvent::Taken(hits) => counters.taken.add(hits),
             FleetEvent::Returned(hits) => counters.returned.add(hits),
             FleetEvent::Wasted(hits) => counters.wasted.add(hits),
+            FleetEvent::Ended(Ended { why, age_ms }) => {
+                counters.leases.increment(why);
+                counters.lease_milliseconds.add(why, age_ms);
+            }
+            FleetEvent::CachedDenial => counters.cached_denials.increment(),
             FleetEvent::Called(result) => counters.calls.increment(result),
             FleetEvent::Waited => counters.waited.increment(),
             FleetEvent::Outage(decision) => counters.outage.increment(decision),

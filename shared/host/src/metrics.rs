@@ -123,8 +123,13 @@ pub struct CountersBy<T>(ByLabel<T, Counter>);
 impl<T: Label> CountersBy<T> {
     /// Counts one event with this value.
     pub fn increment(&self, value: T) {
+        self.add(value, 1);
+    }
+
+    /// Adds to the counter of this value.
+    pub fn add(&self, value: T, count: u32) {
         if let Some(counter) = self.0.get(value) {
-            counter.increment();
+            counter.add(count);
         }
     }
 }

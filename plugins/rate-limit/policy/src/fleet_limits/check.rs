@@ -110,10 +110,14 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
                 });
                 admitted
             }
-            Take::Denied { until } => Check {
-                quota,
-                ..Check::of(counted, Decision::Denied(Reason::RateLimited), until - now)
-            },
+            Take::Denied { until } => {
+                let event = FleetEvent::CachedDenial;
+                self.ledger.services.count(counted.limit, event);
+                Check {
+                    quota,
+                    ..Check::of(counted, Decision::Denied(Reason::RateLimited), until - now)
+                }
+            }
             Take::NoService if is_inspected => admitted,
             Take::NoService => self.ledger.outage(counted),
         }

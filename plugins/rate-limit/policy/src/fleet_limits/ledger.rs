@@ -53,6 +53,10 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
             let event = FleetEvent::Wasted(applied.wasted);
             self.services.count(counted.limit, event);
         }
+        if let Some(ended) = applied.ended {
+            let event = FleetEvent::Ended(ended);
+            self.services.count(counted.limit, event);
+        }
         if applied.events != TableEvents::default() {
             let event = FleetEvent::Table(applied.events);
             self.services.count(counted.limit, event);

@@ -108,9 +108,9 @@ impl RateLimit {
         self.has_fleets
     }
 
-    /// Whether each limit has a fleet, by [`LimitId::index`].
-    pub fn limits_with_fleets(&self) -> impl Iterator<Item = bool> {
-        self.limits.iter().map(|limit| limit.fleet.is_some())
+    /// The fleets of the limits, by [`LimitId::index`].
+    pub fn fleets(&self) -> impl Iterator<Item = Option<&config::Fleet>> {
+        self.limits.iter().map(|limit| limit.limit.fleet.as_ref())
     }
 
     pub(crate) fn fleet(&self, limit: LimitId) -> Option<&CompiledFleet> {

@@ -5,6 +5,7 @@ use portcullis_table::{Edit, State as _, TableEvents};
 
 use crate::LimitId;
 use crate::fleet::config::OnOutage;
+use crate::fleet::lease::Ended;
 use crate::fleet::outage::Health;
 
 /// A service of the configuration.
@@ -112,6 +113,10 @@ pub enum FleetEvent {
     Returned(u32),
     /// This many hits were counted by the service, and can no longer be used.
     Wasted(u32),
+    /// A lease ended.
+    Ended(Ended),
+    /// A request is denied without a call, because a refusal of the service still holds.
+    CachedDenial,
     /// A call was answered, or has failed.
     Called(CallResult),
     /// A request waits.

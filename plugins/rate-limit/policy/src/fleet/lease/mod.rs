@@ -78,6 +78,7 @@
 //! these, or before the service has ever answered, counts in the next window as well.
 
 mod answers;
+mod ended;
 mod state;
 mod table;
 mod take;
@@ -87,6 +88,7 @@ pub(in crate::fleet) mod tests;
 use portcullis_core::time::Nanos;
 
 pub use answers::{Grant, Refusal};
+pub use ended::{End, Ended};
 pub use state::Lease;
 pub use table::Applied;
 pub use take::{Take, Taken};

@@ -3,7 +3,7 @@
 use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, TableEvents, WhenFull};
 
-use super::{Lease, Leases, Step};
+use super::{Ended, Lease, Leases, Step};
 
 /// The result of an operation on a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Applied<T> {
     pub outcome: T,
     /// Tokens that were counted by the service and can no longer be used, including those of an evicted key.
     pub wasted: u32,
+    /// The lease that the operation ended. An evicted one does not count.
+    pub ended: Option<Ended>,
     /// The effects on the table.
     pub events: TableEvents,
 }
@@ -33,15 +35,17 @@ impl Leases {
         let update = block.update(tag, WhenFull::Forgive, cost, |old| {
             let step = operation(old);
             let changed = (step.lease != old).then_some(step.lease);
-            (changed, (step.outcome, step.wasted))
+            let ended = old.ended(&step.lease, now);
+            (changed, (step.outcome, step.wasted, ended))
         });
-        let (outcome, wasted) = update.outcome;
+        let (outcome, wasted, ended) = update.outcome;
         let lost = update.evicted.map_or(0, Lease::tokens);
         Edit {
             changed: update.changed || malformed,
             outcome: Applied {
                 outcome,
                 wasted: wasted.saturating_add(lost),
+                ended,
                 events: TableEvents {
                     occupied: update.occupied,
                     evicted: update.evicted.is_some(),

@@ -5,6 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::service::header;
 use super::*;
+use crate::fleet::lease::End;
 
 #[test]
 fn a_request_without_tokens_waits_for_the_service() {
@@ -55,8 +56,40 @@ fn a_denial_is_remembered() {
     let mut fleet = Fleet::new(with_services(vec![limit("k", json!({}))]));
     fleet.admitted(101, "a");
     let calls = fleet.service.calls.len();
+    let cached = |fleet: &Fleet| {
+        fleet.events(|event| match event {
+            FleetEvent::CachedDenial => Some(1),
+            _ => None,
+        })
+    };
+    let before = cached(&fleet);
     assert_eq!(fleet.admitted(100, "a"), 0);
     assert_eq!(fleet.service.calls.len(), calls);
+    assert_eq!(cached(&fleet), before + 100);
+}
+
+#[test]
+fn the_ages_of_leases_are_counted() {
+    let mut fleet = Fleet::new(with_services(vec![limit("k", json!({}))]));
+    fleet.admitted(50, "a");
+    fleet.now += Nanos::from_secs(120);
+    fleet.admitted(1, "a");
+    let ages = |why| {
+        let events = fleet.host.events.iter();
+        let ages = events.filter_map(move |(_, event)| match event {
+            FleetEvent::Ended(ended) if ended.why == why => Some(ended.age_ms),
+            _ => None,
+        });
+        ages.collect::<Vec<_>>()
+    };
+    // All requests came within a second, and the last lease died with its window.
+    let used = [ages(End::UsedUp), ages(End::Renewed)].concat();
+    assert!(
+        used.len() > 3 && used.iter().all(|age| *age < 1_000),
+        "{used:?}"
+    );
+    let expired = ages(End::Expired);
+    assert!(matches!(expired[..], [10_000..60_000]), "{expired:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What one key gets, step by step.
 
 mod debt;
+mod ended;
 mod sizes;
 mod time;
 
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::{Answer, Lease, Leases, Life, Refusal, Step, Take, Taken, Ticket};
+use super::{Answer, Ended, Lease, Leases, Life, Refusal, Step, Take, Taken, Ticket};
 
 /// 1000 a minute, in leases of at most 100.
 pub(in crate::fleet) const LEASES: Leases = Leases {
@@ -31,6 +32,7 @@ struct Key {
     lease: Lease,
     now: Nanos,
     wasted: u32,
+    ended: Vec<Ended>,
 }
 
 impl Key {
@@ -44,10 +46,12 @@ impl Key {
             lease,
             now: START,
             wasted: 0,
+            ended: Vec::new(),
         }
     }
 
     fn step<T>(&mut self, step: Step<T>) -> T {
+        self.ended.extend(self.lease.ended(&step.lease, self.now));
         self.lease = step.lease;
         self.wasted += step.wasted;
         step.outcome
