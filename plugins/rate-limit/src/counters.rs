@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use portcullis_host::{Counter, CountersBy, Metrics, TableMetrics};
 use rate_limit_policy::fleet::config::OnOutage;
-use rate_limit_policy::{CallResult, Check, Decision, LimitEvents, Reason};
+use rate_limit_policy::{CallResult, Check, CommitResult, Decision, LimitEvents, Reason};
 
 /// The metrics of any limit.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(crate) struct FleetCounters {
     pub(crate) taken: Counter,
     pub(crate) returned: Counter,
     pub(crate) wasted: Counter,
+    pub(crate) released: Counter,
+    pub(crate) commits: CountersBy<CommitResult>,
     pub(crate) calls: CountersBy<CallResult>,
     pub(crate) waited: Counter,
     pub(crate) outage: CountersBy<OnOutage>,
@@ -75,6 +77,8 @@ impl FleetCounters {
             taken: metrics.counter("fleet_taken"),
             returned: metrics.counter("fleet_returned"),
             wasted: metrics.counter("fleet_wasted"),
+            released: metrics.counter("fleet_released"),
+            commits: metrics.counters_by("result", "fleet_commits"),
             calls: metrics.counters_by("result", "fleet_calls"),
             waited: metrics.counter("fleet_waited"),
             outage: metrics.counters_by("result", "fleet_outage"),
