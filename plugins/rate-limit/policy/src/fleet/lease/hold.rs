@@ -19,7 +19,7 @@ const PART: u64 = 6;
 /// But no longer than this.
 const LONGEST: Nanos = Nanos::from_secs(10);
 
-/// A lease that takes no part any more.
+/// What is left of a hold that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// The tokens that are left. None if another hold has taken them over, or if the key was evicted. Together with those
