@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis_core::protobuf::{Fields, Message};
+use portcullis_core::protobuf::{Fields, Message, Value as Field};
 use serde_json::{Value, json};
 
 use super::fleet::{LIMIT, calls, calls_with, config, framed, is_out, passed, with_key};
 use super::{counter, scenario};
-use crate::{Cluster, Request, Response, Scenario, Upstream, World};
+use crate::{Answer, Cluster, Request, Response, Scenario, Upstream, World};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         scenario(
             "rate_limit::what_a_lease_does_not_use_returns_to_the_limit",
-            reserving(json!({})),
+            reserving(json!({"lease": {"max": 20, "share": 100}})),
             what_a_lease_does_not_use_returns_to_the_limit,
         ),
         scenario(
@@ -73,7 +73,8 @@ struct State {
 impl Service {
     fn serve(&self, world: &mut dyn World) {
         let service = self.clone();
-        world.serve(Cluster::Idp, Upstream::script(move |request| service.answer(request)));
+        let answer = move |request: &Request| Answer::from(service.answer(request));
+        world.serve(Cluster::Idp, Upstream::script(answer));
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
@@ -150,14 +151,15 @@ impl State {
 
 /// The value of the only entry of a message's descriptor.
 fn key_of(message: &[u8]) -> String {
-    let find = |message, wanted| {
-        let fields = Fields::of(message).map(|field| field.expect("a message"));
-        let mut found = fields.filter(|(number, _)| *number == wanted);
-        found.next().expect("the field").1
-    };
     let descriptor = find(message, 2).bytes().expect("a descriptor");
     let entry = find(descriptor, 1).bytes().expect("an entry");
     find(entry, 2).text().expect("a value").to_owned()
+}
+
+fn find(message: &[u8], wanted: u32) -> Field<'_> {
+    let fields = Fields::of(message).map(|field| field.expect("a message"));
+    let mut found = fields.filter(|(number, _)| *number == wanted);
+    found.next().expect("the field").1
 }
 
 fn commits(world: &mut dyn World, result: &str) -> u64 {
@@ -168,14 +170,13 @@ fn commits(world: &mut dyn World, result: &str) -> u64 {
 fn what_a_lease_does_not_use_returns_to_the_limit(world: &mut dyn World) {
     let service = Service::default();
     service.serve(world);
-    assert_eq!(passed(world, 2, "a"), 2);
-    let (count, held) = service.count("a");
-    assert_eq!(count, 0);
-    assert!(held > 2, "{held}");
+    assert_eq!(passed(world, 5, "a"), 5);
+    let taken = counter(world, "keys", "fleet_taken");
+    assert!(taken > 5, "{taken}");
     world.pass(COMMITTED);
-    assert_eq!(service.count("a"), (2, 0));
+    assert_eq!(service.count("a"), (5, 0));
     assert!(commits(world, "ok") > 0);
-    assert_eq!(counter(world, "keys", "fleet_released"), u64::from(held - 2));
+    assert_eq!(counter(world, "keys", "fleet_released"), taken - 5);
     assert_eq!(counter(world, "keys", "fleet_wasted"), 0);
     assert_eq!(world.warnings(), [""; 0]);
 }
@@ -236,7 +237,7 @@ fn a_commit_that_fails_is_sent_again(world: &mut dyn World) {
     service.with(|state| state.fails_to_commit = false);
     world.pass(COMMITTED);
     assert_eq!(service.count("a"), (2, 0));
-    assert_eq!(commits(world, "ok"), 1);
+    assert!(commits(world, "ok") > 0);
     assert_eq!(commits(world, "given_up"), 0);
 }
 

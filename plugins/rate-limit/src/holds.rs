@@ -35,7 +35,7 @@ impl Holds {
     /// Keeps a hold until it is due.
     pub(crate) fn keep(&self, mut hold: Hold) {
         let kept = &mut *self.0.borrow_mut();
-        if kept.by_time.len() >= MAX_HOLDS {
+        if kept.by_time.len() >= MAX_HOLDS && hold.key().is_some() {
             hold.use_up();
         }
         let key = hold.key();
