@@ -69,10 +69,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-const LIMIT: u32 = 20;
+pub(super) const LIMIT: u32 = 20;
 
 /// A limit of 20 requests in a day, by API key.
-fn config(fleet: Value) -> Value {
+pub(super) fn config(fleet: Value) -> Value {
     let mut config = json!({
         "name": "edge",
         "services": {"main": {"cluster": Cluster::Idp.name(), "domain": "shop", "timeout": "500ms"}},
@@ -89,7 +89,7 @@ fn config(fleet: Value) -> Value {
     config
 }
 
-fn with_key(key: &str) -> Request {
+pub(super) fn with_key(key: &str) -> Request {
     Request::get("/").header("x-api-key", key)
 }
 
@@ -156,7 +156,7 @@ impl Service {
     }
 }
 
-fn framed(message: &[u8]) -> Response {
+pub(super) fn framed(message: &[u8]) -> Response {
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     Response {
         body: [&[0], &length.to_be_bytes()[..], message].concat(),
@@ -192,13 +192,13 @@ fn read(message: &[u8]) -> (String, String, u32) {
     (domain.to_owned(), key.to_owned(), hits)
 }
 
-fn passed(world: &mut dyn World, requests: u32, key: &str) -> u32 {
+pub(super) fn passed(world: &mut dyn World, requests: u32, key: &str) -> u32 {
     let statuses = (0..requests).map(|_| world.send(with_key(key)).status);
     let statuses: Vec<u16> = statuses.collect();
     statuses.iter().map(|status| u32::from(*status == 200)).sum()
 }
 
-fn calls(world: &mut dyn World) -> usize {
+pub(super) fn calls(world: &mut dyn World) -> usize {
     world.received_by(Cluster::Idp).len()
 }
 
@@ -222,7 +222,7 @@ fn settings(world: &mut dyn World) -> (u64, u64) {
     (gauge("fleet_mode"), gauge("fleet_on_outage"))
 }
 
-fn is_out(world: &mut dyn World) -> bool {
+pub(super) fn is_out(world: &mut dyn World) -> bool {
     // The gauge is set once a second.
     world.pass(Duration::from_millis(1_100));
     let labels = [("service", "main")];

@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod replies;
 mod requests;
+mod reserve;
 mod several_limits;
 mod shadow;
 mod spellings;
@@ -38,6 +39,7 @@ pub fn scenarios() -> Vec<Scenario> {
         fleet::scenarios(),
         replies::scenarios(),
         requests::scenarios(),
+        reserve::scenarios(),
     ]
     .into_iter()
     .flatten()

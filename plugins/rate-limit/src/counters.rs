@@ -5,7 +5,7 @@ use std::cell::Cell;
 use portcullis_host::{Counter, CountersBy, Metrics, TableMetrics};
 use rate_limit_policy::fleet::config::{Fleet, OnOutage};
 use rate_limit_policy::fleet::lease::End;
-use rate_limit_policy::{CallResult, Check, Decision, LimitEvents, Reason};
+use rate_limit_policy::{CallResult, Check, CommitResult, Decision, LimitEvents, Reason};
 
 /// The metrics of any limit.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub(crate) struct FleetCounters {
     pub(crate) leases: CountersBy<End>,
     pub(crate) lease_milliseconds: CountersBy<End>,
     pub(crate) cached_denials: Counter,
+    pub(crate) released: Counter,
+    pub(crate) commits: CountersBy<CommitResult>,
     pub(crate) calls: CountersBy<CallResult>,
     pub(crate) waited: Counter,
     pub(crate) outage: CountersBy<OnOutage>,
@@ -91,6 +93,8 @@ impl FleetCounters {
             leases: metrics.counters_by("result", "fleet_leases"),
             lease_milliseconds: metrics.counters_by("result", "fleet_lease_milliseconds"),
             cached_denials: metrics.counter("fleet_cached_denials"),
+            released: metrics.counter("fleet_released"),
+            commits: metrics.counters_by("result", "fleet_commits"),
             calls: metrics.counters_by("result", "fleet_calls"),
             waited: metrics.counter("fleet_waited"),
             outage: metrics.counters_by("result", "fleet_outage"),

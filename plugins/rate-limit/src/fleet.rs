@@ -11,14 +11,16 @@ use portcullis_host::{
     Error, Exchange, Gauge, GrpcCall, GrpcError, Instance, Memo, Metrics, SharedValue,
     TableMetrics, Worker,
 };
+use rate_limit_policy::fleet::config::Protocol;
 use rate_limit_policy::fleet::lease::Ended;
-use rate_limit_policy::fleet::messages::{MAX_ANSWER, METHOD, SERVICE};
+use rate_limit_policy::fleet::messages::MAX_ANSWER;
+use rate_limit_policy::fleet::reserve;
 use rate_limit_policy::{
-    Call, Effect, Evaluation, FleetEvent, LimitId, RateLimit as Policy, ServiceId, ServiceState,
-    Services,
+    Call, Evaluation, FleetEvent, LimitId, RateLimit as Policy, ServiceId, ServiceState, Services,
 };
 
 use crate::counters::FleetCounters;
+use crate::holds::Holds;
 
 /// The most requests that wait in one worker. Each of them takes memory.
 const MAX_WAITING: u32 = 1_000;
@@ -33,6 +35,9 @@ const COPY_AGE: Nanos = Nanos::from_millis(10);
 
 /// The time between two looks at the services, for their gauges.
 pub(crate) const PERIOD: Duration = Duration::from_secs(1);
+
+/// The same while holds are due.
+pub(crate) const BEHIND: Duration = Duration::from_millis(5);
 
 /// The longest body of an answer: one frame.
 pub(crate) const MAX_BODY: usize = MAX_ANSWER + 5;
@@ -56,12 +61,14 @@ pub(crate) struct Fleet {
     waiting: Rc<Cell<u32>>,
     /// The earliest end of a wait.
     deadline: Cell<Nanos>,
+    pub(crate) holds: Holds,
     instance: String,
 }
 
 #[derive(Debug)]
 struct Service {
     name: String,
+    protocol: Protocol,
     state: SharedValue,
     /// When the state was read last, and the state.
     copy: Cell<Option<(Nanos, ServiceState)>>,
@@ -98,6 +105,7 @@ impl Fleet {
             let value = format!("service/{name}/{:016x}", service.identity());
             Service {
                 name: name.as_str().to_owned(),
+                protocol: service.protocol(),
                 state: instance.shared_value(&value),
                 copy: Cell::new(None),
                 out: metrics.gauge("service_out"),
@@ -114,6 +122,7 @@ impl Fleet {
             counters: counters.collect(),
             waiting: Rc::default(),
             deadline: Cell::new(NEVER),
+            holds: Holds::default(),
             instance: instance.name().as_str().to_owned(),
         })
     }
@@ -164,19 +173,38 @@ impl Fleet {
         }
     }
 
-    /// Logs what an answer, or a failure, has changed.
-    pub(crate) fn log(&self, call: &Call, error: Option<GrpcError>, effect: Effect) {
-        let Some(service) = self.services.get(call.service().index()) else {
+    /// Logs headers of an answer that cannot be added.
+    pub(crate) fn log_invalid_headers(&self, service: ServiceId, headers: usize) {
+        if let Some(service) = self.services.get(service.index())
+            && headers > 0
+        {
+            log::debug!(
+                "portcullis rate_limit \"{}\": service {}: {headers} headers cannot be added",
+                self.instance,
+                service.name,
+            );
+        }
+    }
+
+    /// Logs whether a service is out, if an answer or a failure has changed that.
+    pub(crate) fn log_outage(
+        &self,
+        service: ServiceId,
+        error: Option<GrpcError>,
+        is_out: Option<bool>,
+    ) {
+        let Some(service) = self.services.get(service.index()) else {
             return;
         };
         let (instance, name) = (&self.instance, &service.name);
-        if effect.invalid_headers > 0 {
-            log::debug!(
-                "portcullis rate_limit \"{instance}\": service {name}: {} headers cannot be added",
-                effect.invalid_headers
-            );
-        }
-        match effect.is_out {
+        match is_out {
+            Some(true) if is_unimplemented(error) && service.protocol == Protocol::Reserve => {
+                log::warn!(
+                    "portcullis rate_limit \"{instance}\": service {name} is out: it does not implement {}; Limitador \
+                     does from 0.14 on; for other services, remove \"protocol\": \"reserve\"",
+                    reserve::SERVICE
+                );
+            }
             Some(true) => {
                 let why = error.map_or_else(
                     || "an answer that cannot be read".to_owned(),
@@ -192,6 +220,12 @@ impl Fleet {
     }
 }
 
+fn is_unimplemented(error: Option<GrpcError>) -> bool {
+    const UNIMPLEMENTED: u32 = 12;
+
+    error == Some(GrpcError::Status(UNIMPLEMENTED))
+}
+
 /// Whether a request waits for another one's call.
 pub(crate) fn others_wait() -> bool {
     WAIT_FOR_OTHERS.load(Ordering::Relaxed) > 0
@@ -205,7 +239,7 @@ pub(crate) fn send(
 ) -> Result<(), Error> {
     let service = policy.service(call.service()).ok_or(Error::Malformed)?;
     let memo: Memo = Arc::new(Sent::new(call));
-    let path = format!("/{SERVICE}/{METHOD}");
+    let path = call.path();
     let call = GrpcCall {
         cluster: service.cluster(),
         path: &path,
@@ -238,7 +272,7 @@ impl Sent {
         Self(Arc::clone(call))
     }
 
-    pub(crate) fn call(&self) -> &Call {
+    pub(crate) fn call(&self) -> &Arc<Call> {
         &self.0
     }
 }
@@ -311,6 +345,8 @@ impl Services for FleetAt<'_> {
                 counters.lease_milliseconds.add(why, age_ms);
             }
             FleetEvent::CachedDenial => counters.cached_denials.increment(),
+            FleetEvent::Released(hits) => counters.released.add(hits),
+            FleetEvent::Committed(result) => counters.commits.increment(result),
             FleetEvent::Called(result) => counters.calls.increment(result),
             FleetEvent::Waited => counters.waited.increment(),
             FleetEvent::Outage(decision) => counters.outage.increment(decision),

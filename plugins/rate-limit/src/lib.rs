@@ -4,6 +4,7 @@
 
 mod counters;
 mod fleet;
+mod holds;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -15,10 +16,11 @@ use portcullis_host::{
     PredictableNumbers, SteadyClock, TableSpec, Tables, Worker,
 };
 pub use rate_limit_policy::RateLimit as Policy;
-use rate_limit_policy::{ChargeEvents, Evaluation, LimitId, SHADOW_HEADER};
+use rate_limit_policy::{ChargeEvents, Due, Evaluation, Hold, LimitId, SHADOW_HEADER};
 
 use counters::Counters;
 use fleet::{Fleet, FleetAt, Sent, Wait};
+use holds::SentCommit;
 
 /// The plugin.
 #[derive(Debug)]
@@ -189,12 +191,17 @@ impl Plugin for RateLimit {
     }
 
     fn tick_period(&self) -> Option<Duration> {
-        self.fleet.is_some().then_some(fleet::PERIOD)
+        let fleet = self.fleet.as_ref()?;
+        let due = fleet.holds.due();
+        let is_due = due.is_some_and(|due| self.clock.now().is_ok_and(|now| due <= now));
+        Some(if is_due { fleet::BEHIND } else { fleet::PERIOD })
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
         if let Some(fleet) = &self.fleet {
-            fleet.on_tick(worker, self.clock.now()?);
+            let now = self.clock.now()?;
+            fleet.on_tick(worker, now);
+            self.commit(fleet, worker, now);
         }
         Ok(())
     }
@@ -209,7 +216,15 @@ impl Plugin for RateLimit {
         id: CallId,
         response: &CallResponse,
     ) -> Result<(), Error> {
-        let (Some(fleet), Some(sent)) = (&self.fleet, response.memo::<Sent>()) else {
+        let Some(fleet) = &self.fleet else {
+            return Ok(());
+        };
+        if let Some(sent) = response.memo::<SentCommit>() {
+            let now = self.clock.now()?;
+            self.committed(fleet, sent.hold(), response.grpc_message(), now);
+            return Ok(());
+        }
+        let Some(sent) = response.memo::<Sent>() else {
             return Ok(());
         };
         let call = sent.call();
@@ -220,7 +235,12 @@ impl Plugin for RateLimit {
         let effect = self
             .instance
             .on_answer(call, answer, random, now, tables, services);
-        fleet.log(call, answer.err(), effect);
+        fleet.log_invalid_headers(call.service(), effect.invalid_headers);
+        fleet.log_outage(call.service(), answer.err(), effect.is_out);
+        if let Some(hold) = effect.hold {
+            fleet.holds.keep(hold);
+            self.commit(fleet, worker, now);
+        }
         if effect.wakes_caller {
             worker.wake_caller(id);
         }
@@ -306,12 +326,44 @@ impl RateLimit {
                     .instance
                     .on_answer(&call, not_sent, random, now, tables, services);
                 if let Some(fleet) = &self.fleet {
-                    fleet.log(&call, Some(GrpcError::NotSent(error)), effect);
+                    let error = Some(GrpcError::NotSent(error));
+                    fleet.log_outage(call.service(), error, effect.is_out);
                 }
                 are_sent = false;
             }
         }
         are_sent
+    }
+
+    /// Commits holds that are due.
+    fn commit(&self, fleet: &Fleet, worker: &mut Worker, now: Nanos) {
+        for _ in 0..holds::SLICE {
+            let Some(mut hold) = fleet.holds.take_due(now) else {
+                return;
+            };
+            let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
+            match self.instance.commit(&mut hold, now, tables, services) {
+                Due::Commit(message) => {
+                    let sent = holds::send(&self.instance, hold.clone(), &message, worker);
+                    if let Err(error) = sent {
+                        self.committed(fleet, &hold, Err(GrpcError::NotSent(error)), now);
+                    }
+                }
+                Due::Later => fleet.holds.keep(hold),
+                Due::Over => {}
+            }
+        }
+    }
+
+    fn committed(&self, fleet: &Fleet, hold: &Hold, answer: Result<&[u8], GrpcError>, now: Nanos) {
+        let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
+        let committed = self
+            .instance
+            .on_commit(hold, answer, self.random(), now, tables, services);
+        fleet.log_outage(hold.service(), answer.err(), committed.is_out);
+        if let Some(hold) = committed.again {
+            fleet.holds.keep(hold);
+        }
     }
 
     /// The request has gone, or waits no longer.

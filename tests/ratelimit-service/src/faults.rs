@@ -30,9 +30,11 @@ pub enum Fault {
     Garbage,
     /// They are not counted, and the answer is gRPC's `UNAVAILABLE`.
     Unavailable,
+    /// They are not counted, and the answer is gRPC's `UNIMPLEMENTED`, as from a service without the method.
+    Unimplemented,
 }
 
-/// `none`, `silence`, `garbage`, `unavailable`, or `delay:200` (in milliseconds).
+/// `none`, `silence`, `garbage`, `unavailable`, `unimplemented`, or `delay:200` (in milliseconds).
 impl FromStr for Fault {
     type Err = String;
 
@@ -43,10 +45,11 @@ impl FromStr for Fault {
             "silence" => Ok(Self::Silence),
             "garbage" => Ok(Self::Garbage),
             "unavailable" => Ok(Self::Unavailable),
+            "unimplemented" => Ok(Self::Unimplemented),
             _ => match delay() {
                 Some(milliseconds) => Ok(Self::Delay(Duration::from_millis(milliseconds))),
                 None => Err(format!(
-                    "{text:?} is not none, silence, garbage, unavailable or delay:<milliseconds>"
+                    "{text:?} is not none, silence, garbage, unavailable, unimplemented or delay:<milliseconds>"
                 )),
             },
         }
@@ -115,6 +118,9 @@ where
             }
             Fault::Silence => Box::pin(pending()),
             Fault::Garbage => Box::pin(async { Ok(garbage()) }),
+            Fault::Unimplemented => {
+                Box::pin(async { Ok(Status::unimplemented("a fault on request").into_http()) })
+            }
             Fault::Unavailable => {
                 Box::pin(async { Ok(Status::unavailable("a fault on request").into_http()) })
             }

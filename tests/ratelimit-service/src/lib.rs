@@ -7,12 +7,17 @@
 //! - A status has the limit, the rest of it, and the whole seconds until the window ends.
 //! - If Redis fails, the call's status is `UNKNOWN`.
 //!
+//! It also speaks `Reserve` and `Commit` of `kuadrant.service.ratelimit.v1.RateLimitService`, as
+//! [Limitador](https://github.com/Kuadrant/limitador) does: see `reservations.rs`. The counters are the same; as there,
+//! `ShouldRateLimit` does not see what is held.
+//!
 //! It has no wildcards, no overrides of limits by the caller, no shadow mode and no jitter. In return it fails on request:
 //! see [`Fault`].
 
 mod faults;
 mod limits;
 mod redis;
+mod reservations;
 mod server;
 mod service;
 

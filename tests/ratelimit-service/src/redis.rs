@@ -22,7 +22,7 @@ impl Redis {
     }
 
     /// Sends commands in one pipeline, and returns their replies, which must be integers.
-    pub(crate) async fn pipeline(&self, commands: &[[String; 3]]) -> io::Result<Vec<u64>> {
+    pub(crate) async fn pipeline(&self, commands: &[Vec<String>]) -> io::Result<Vec<u64>> {
         let idle = self.idle().pop();
         let mut connection = match idle {
             Some(connection) => connection,
@@ -52,7 +52,7 @@ impl Redis {
 
 async fn exchange<S: AsyncBufRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    commands: &[[String; 3]],
+    commands: &[Vec<String>],
 ) -> io::Result<Vec<u64>> {
     let mut request = String::new();
     for words in commands {
@@ -86,7 +86,7 @@ mod tests {
         let (mut redis, client) = tokio::io::duplex(1024);
         redis.write_all(reply.as_bytes()).await.unwrap();
         redis.shutdown().await.unwrap();
-        let command = |words: [&str; 3]| words.map(str::to_owned);
+        let command = |words: [&str; 3]| words.map(str::to_owned).to_vec();
         let commands = [
             command(["INCRBY", "ключ\r\n", "5"]),
             command(["EXPIRE", "a", "60"]),

@@ -10,6 +10,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::faults::{Control, Faulty};
 use crate::limits::Limits;
+use crate::reservations::{Both, Reservations};
 use crate::service::Service;
 
 /// The time in which a stopped server closes its connections.
@@ -41,7 +42,10 @@ impl Server {
             .enable_all()
             .build()?;
         let service = Faulty {
-            inner: RateLimitServiceServer::new(Service::new(limits, redis)),
+            inner: Both {
+                reservations: Reservations::new(limits.clone(), redis),
+                other: RateLimitServiceServer::new(Service::new(limits, redis)),
+            },
             control: control.clone(),
         };
         let listener = {

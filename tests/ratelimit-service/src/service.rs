@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use envoy_types::pb::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::{
     Code, DescriptorStatus, RateLimit as EnvoyLimit,
 };
@@ -53,7 +54,8 @@ impl RateLimitService for Service {
             ));
         }
         let counters = counters(&self.limits, &request, unix_seconds());
-        let commands: Vec<_> = counters.iter().flatten().flat_map(commands).collect();
+        let commands = counters.iter().flatten().flat_map(commands);
+        let commands: Vec<_> = commands.map(Vec::from).collect();
         let replies = match commands.is_empty() {
             true => Vec::new(),
             false => {
@@ -90,11 +92,7 @@ fn counters(limits: &Limits, request: &RateLimitRequest, now: u64) -> Vec<Option
     let descriptors = request.descriptors.iter();
     let counters = descriptors.map(|descriptor| {
         let limit = limits.find(&request.domain, &descriptor.entries)?;
-        let mut key = format!("{}_", request.domain);
-        for entry in &descriptor.entries {
-            key += &format!("{}_{}_", entry.key, entry.value);
-        }
-        key += &(now - now % limit.unit.seconds()).to_string();
+        let key = key(&request.domain, &descriptor.entries, limit, now);
         // 0 in the request stands for 1. In a descriptor, it is 0.
         let hits = match descriptor.hits_addend {
             Some(own) => own.value,
@@ -103,6 +101,16 @@ fn counters(limits: &Limits, request: &RateLimitRequest, now: u64) -> Vec<Option
         Some(Counter { key, hits, limit })
     });
     counters.collect()
+}
+
+/// The name of a counter, with the time of its window.
+pub(crate) fn key(domain: &str, entries: &[Entry], limit: RateLimit, now: u64) -> String {
+    let mut key = format!("{domain}_");
+    for entry in entries {
+        key += &format!("{}_{}_", entry.key, entry.value);
+    }
+    key += &(now - now % limit.unit.seconds()).to_string();
+    key
 }
 
 fn commands(counter: &Counter) -> [[String; 3]; 2] {
@@ -141,7 +149,7 @@ fn status(limit: RateLimit, count: u64, now: u64) -> DescriptorStatus {
     }
 }
 
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
@@ -149,7 +157,6 @@ fn unix_seconds() -> u64 {
 #[cfg(test)]
 mod tests {
     use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
-    use envoy_types::pb::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
     use envoy_types::pb::google::protobuf::UInt64Value;
 
     use super::*;

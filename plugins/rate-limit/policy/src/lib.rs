@@ -129,7 +129,8 @@ pub use check::{Check, Decision, Reason};
 pub use config::Config;
 pub use evaluate::Evaluation;
 pub use fleet_limits::{
-    Call, CallResult, Effect, FleetEvent, NoServices, ServiceId, ServiceState, Services,
+    Call, CallResult, CommitResult, Committed, Due, Effect, FleetEvent, Hold, HoldKey, NoServices,
+    ServiceId, ServiceState, Services,
 };
 pub use limiter::LimitEvents;
 pub use on_response::ChargeEvents;

@@ -117,7 +117,7 @@ impl Limit {
     /// The same for its leases: the counter of the service that the tokens come from.
     pub(super) fn lease_identity(&self, service: Option<&Service>, blocks: u32) -> u64 {
         let descriptor = self.fleet.as_ref().map(Fleet::descriptor);
-        let service = service.map(|service| (service.cluster(), service.domain()));
+        let service = service.map(|service| service.identity());
         let counter = (service, descriptor);
         let rate = self.rate.identity();
         fingerprint(("leases", &self.name, counter, rate, &self.key, blocks))

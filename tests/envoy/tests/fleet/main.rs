@@ -12,6 +12,7 @@
 mod exactness;
 mod outages;
 mod plugin;
+mod reserve;
 mod service;
 
 use portcullis_envoy_tests::message::Request;

@@ -17,6 +17,7 @@ pub(crate) struct Limit {
     pub(crate) mode: &'static str,
     pub(crate) on_outage: &'static str,
     pub(crate) timeout: &'static str,
+    pub(crate) protocol: &'static str,
 }
 
 impl Limit {
@@ -27,6 +28,17 @@ impl Limit {
             mode,
             on_outage: "deny",
             timeout: LONG,
+            protocol: "envoy",
+        }
+    }
+
+    /// The same at a service that holds amounts until they are committed.
+    pub(crate) fn reserving(requests: u32, mode: &'static str) -> Self {
+        Self {
+            protocol: "reserve",
+            // Holds are short, and so are the times until they end.
+            timeout: "1s",
+            ..Self::new(requests, mode)
         }
     }
 
@@ -50,7 +62,9 @@ impl Limit {
         }
         json!({
             "name": "edge",
-            "services": {"main": {"cluster": SERVICE, "domain": "edge", "timeout": self.timeout}},
+            "services": {"main": {
+                "cluster": SERVICE, "domain": "edge", "timeout": self.timeout, "protocol": self.protocol,
+            }},
             "limits": [{
                 "name": "per-tenant",
                 "key": [{"header": "x-api-key"}],

@@ -33,7 +33,8 @@ impl Answer {
         Some((is_granted, answer))
     }
 
-    const UNKNOWN: Self = Self {
+    /// The service says nothing about its limit.
+    pub(crate) const UNKNOWN: Self = Self {
         limit: None,
         unit: None,
         remaining: None,

@@ -47,15 +47,14 @@ fn default_timeout() -> BoundedDuration<1, 10_000> {
 }
 
 /// Protocol of a rate-limit service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// `envoy.service.ratelimit.v3.RateLimitService`: envoyproxy/ratelimit, Limitador and others.
     #[default]
     Envoy,
-    /// `kuadrant.service.ratelimit.v1.RateLimitService` with `Reserve` and `Commit`: Limitador since September 2026. Not
-    /// supported yet.
+    /// `kuadrant.service.ratelimit.v1.RateLimitService` with `Reserve` and `Commit`: Limitador since 0.14.
     Reserve,
 }
 
@@ -67,7 +66,7 @@ impl Service {
 
     /// A hash of what identifies the service: instances with the same identity know the same about it.
     pub fn identity(&self) -> u64 {
-        fingerprint((&self.cluster, &self.domain))
+        fingerprint((&self.cluster, &self.domain, self.protocol))
     }
 
     /// The domain of each call.
@@ -97,24 +96,18 @@ impl Services {
         self.0.iter()
     }
 
-    /// Checks that a limit with this `fleet` names one of the services, with a protocol that the plugin speaks.
+    /// Checks that a limit with this `fleet` names one of the services.
     pub fn check(&self, fleet: &Fleet) -> Result<(), String> {
         let name = fleet.service.as_str();
-        let Some(service) = self.get(&fleet.service) else {
-            let names: Vec<_> = self.0.keys().map(Name::as_str).collect();
-            let expected = match &names[..] {
-                [] => "a service in \"services\"".to_owned(),
-                names => format!("one of \"services\": {}", names.join(", ")),
-            };
-            return Err(format!("found {name:?}; expected {expected}"));
-        };
-        match service.protocol {
-            Protocol::Envoy => Ok(()),
-            Protocol::Reserve => Err(format!(
-                "found {name:?}, a service with \"protocol\": \"reserve\", which is not supported yet; expected \
-                 \"envoy\""
-            )),
+        if self.get(&fleet.service).is_some() {
+            return Ok(());
         }
+        let names: Vec<_> = self.0.keys().map(Name::as_str).collect();
+        let expected = match &names[..] {
+            [] => "a service in \"services\"".to_owned(),
+            names => format!("one of \"services\": {}", names.join(", ")),
+        };
+        Err(format!("found {name:?}; expected {expected}"))
     }
 }
 

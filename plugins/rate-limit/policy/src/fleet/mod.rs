@@ -49,10 +49,9 @@
 //! With the **mode `each`**, there is no state: a call for the cost of the request, whose answer decides. If it is
 //! denied, [`retry_after`](lease::Answer::retry_after) says how long to wait.
 //!
-//! With **`Reserve`**: the hits of a ticket are reserved for a fixed time, which is the life of the lease
-//! ([`Life::Hold`](lease::Life::Hold)). Before that is over, or when the next call is due,
-//! [`close`](lease::Leases::close) the lease and commit its hits less the unused ones. The worker that made the
-//! reservation remembers its identifier and its [`Lot`](lease::Lot).
+//! With **`Reserve`**: what is granted is held for [`ttl`](lease::Leases::ttl). When it [is due](lease::Leases::closes), or
+//! replaced by the next hold, [`close`](lease::Leases::close) its lease and commit the hits without the unused ones. Who
+//! receives the answer keeps its identifier and its [`Lot`](lease::Lot).
 
 mod answer;
 pub mod config;

@@ -1,8 +1,9 @@
 //! The messages of `kuadrant.service.ratelimit.v1.RateLimitService`, which Limitador offers since September 2026.
 //!
-//! `Reserve` holds an amount until it is committed or its time is over. All holds together never exceed the limit, so
-//! concurrent calls cannot both get the last of it. `Commit` counts the actual amount and ends the hold. The service's
-//! other calls do not see holds: descriptors that are reserved must not also be limited with `ShouldRateLimit`.
+//! `Reserve` holds an amount until it is committed, its time is over, or the window ends. All holds together never exceed
+//! the limit, so concurrent calls cannot both get the last of it. `Commit` counts the actual amount and ends the hold. It
+//! counts also if the hold is over, and each time that it arrives. The service's other calls do not see holds: descriptors
+//! that are reserved must not also be limited with `ShouldRateLimit`.
 
 use portcullis_core::protobuf::{Fields, Malformed, Message};
 use portcullis_core::time::Nanos;
@@ -19,30 +20,37 @@ pub const COMMIT: &str = "Commit";
 /// The longest identifier of a reservation, in bytes.
 const MAX_ID: usize = 256;
 
-/// Encodes a `ReserveRequest`.
-pub fn encode_reserve(domain: &str, entries: &[Entry<'_>], amount: u32, ttl: Nanos) -> Vec<u8> {
+/// The time for a late tick between the end of a lease and its commit.
+pub const MARGIN: Nanos = Nanos::from_secs(2);
+
+/// How long the service must hold an amount that is used for this long, if a call takes at most `timeout`.
+pub fn ttl(used_for: Nanos, timeout: Nanos) -> Nanos {
+    used_for + MARGIN + timeout * 2
+}
+
+/// Encodes the fields that both requests begin with.
+pub fn encode_target(domain: &str, entries: &[Entry<'_>]) -> Vec<u8> {
+    let mut target = Message::default();
+    target.text(1, domain).message(2, &encoded_entries(entries));
+    target.into_bytes()
+}
+
+/// Encodes a `ReserveRequest` for a target.
+pub fn encode_reserve(target: &[u8], amount: u32, ttl: Nanos) -> Vec<u8> {
     let mut duration = Message::default();
     duration
         .number(1, ttl.floor_secs())
         .number(2, (ttl - Nanos::from_secs(ttl.floor_secs())).get());
     let mut request = Message::default();
-    request
-        .text(1, domain)
-        .message(2, &encoded_entries(entries))
-        .number(3, amount.into())
-        .message(4, &duration);
-    request.into_bytes()
+    request.number(3, amount.into()).message(4, &duration);
+    [target, &request.into_bytes()].concat()
 }
 
-/// Encodes a `CommitRequest`.
-pub fn encode_commit(domain: &str, entries: &[Entry<'_>], id: &str, actual: u32) -> Vec<u8> {
+/// Encodes a `CommitRequest` for the target of a reservation.
+pub fn encode_commit(target: &[u8], id: &str, actual: u32) -> Vec<u8> {
     let mut request = Message::default();
-    request
-        .text(1, domain)
-        .message(2, &encoded_entries(entries))
-        .text(3, id)
-        .number(4, actual.into());
-    request.into_bytes()
+    request.text(3, id).number(4, actual.into());
+    [target, &request.into_bytes()].concat()
 }
 
 /// A `ReserveResponse`.
@@ -50,7 +58,8 @@ pub fn encode_commit(domain: &str, entries: &[Entry<'_>], id: &str, actual: u32)
 pub struct Reservation {
     /// Whether the amount is held.
     pub code: Code,
-    /// The identifier for the commit; empty unless the amount is held.
+    /// The identifier for the commit. It is empty unless the amount is held, and also if the service has no limit for the
+    /// descriptor.
     pub id: String,
 }
 
@@ -68,10 +77,7 @@ impl Reservation {
                 _ => {}
             }
         }
-        match reservation.code == Code::Ok && reservation.id.is_empty() {
-            true => Err(Malformed),
-            false => Ok(reservation),
-        }
+        Ok(reservation)
     }
 }
 

@@ -1,23 +1,28 @@
 //! Answers of services.
 
+use std::sync::Arc;
+
 use portcullis_core::time::Nanos;
 use portcullis_table::Store;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::additions::Additions;
-use super::call::{Call, Hits, Part, PartResult, Reception};
-use super::ledger::Ledger;
-use super::services::{CallResult, FleetEvent, Services};
+use super::call::{Call, Counted, Hits, Part, PartResult, Reception};
+use super::holds::{Granted, Hold};
+use super::ledger::{Changed, Ledger};
+use super::services::{CallResult, FleetEvent, ServiceId, Services};
 use crate::RateLimit;
-use crate::fleet::lease::{Answer, Life, Refusal, Taken};
-use crate::fleet::messages::Response;
+use crate::fleet::config::Protocol;
+use crate::fleet::lease::{Answer, Grant, Life, Refusal, Taken};
+use crate::fleet::messages::{Code, Response};
+use crate::fleet::reserve::Reservation;
 use crate::limiter::Quota;
 
 /// A timer of the host can fire this much too early: its clock advances with the ticks of the kernel.
 const TIMER_PRECISION: Nanos = Nanos::from_millis(10);
 
 /// Who must go on after an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Effect {
     /// The request that waits for the call.
     pub wakes_caller: bool,
@@ -27,6 +32,17 @@ pub struct Effect {
     pub invalid_headers: usize,
     /// Whether the service is out now, if that has changed.
     pub is_out: Option<bool>,
+    /// What the service holds from now on, for the host to keep until it is [due](Hold::due).
+    pub hold: Option<Hold>,
+}
+
+/// What a service has decided.
+struct Decided {
+    /// By part.
+    answers: SmallVec<[(bool, Answer); 1]>,
+    response: Response,
+    /// Of an amount that is held.
+    id: Option<String>,
 }
 
 impl RateLimit {
@@ -34,7 +50,7 @@ impl RateLimit {
     /// of a call counts. `random` is any number, evenly distributed.
     pub fn on_answer<S: Store, H: Services, E>(
         &self,
-        call: &Call,
+        call: &Arc<Call>,
         answer: Result<&[u8], E>,
         random: u64,
         now: Nanos,
@@ -50,18 +66,14 @@ impl RateLimit {
             store,
             services,
         };
-        let parts = call.parts.len();
-        let response = answer.ok();
-        let response = response.and_then(|bytes| Response::decode(bytes, parts).ok());
-        let decided = response.and_then(|response| {
-            let answers = (0..parts).map(|index| Answer::of(&response, index, parts));
-            let answers: Option<SmallVec<[_; 1]>> = answers.collect();
-            Some((answers?, response))
+        let decided = answer.ok().and_then(|bytes| match call.protocol {
+            Protocol::Envoy => decide(bytes, call.parts.len()),
+            Protocol::Reserve => decide_reservation(bytes, self.ttl_of(call)),
         });
         let is_terse = decided
             .as_ref()
-            .map(|(_, response)| response.statuses.is_empty());
-        let is_out = ledger.report_health(call, is_terse, random);
+            .map(|decided| decided.response.statuses.is_empty());
+        let is_out = ledger.report_health(call.service, call.asked_at, is_terse, random);
         let mut effect = Effect {
             wakes_caller: true,
             wakes_others: call
@@ -70,14 +82,25 @@ impl RateLimit {
                 .any(|part| matches!(part.hits, Hits::Lease(_))),
             invalid_headers: 0,
             is_out,
+            hold: None,
         };
         let reception = match decided {
-            Some((answers, response)) => {
+            Some(Decided {
+                answers,
+                response,
+                id,
+            }) => {
+                let mut granted = None;
                 let parts = call.parts.iter().zip(answers);
                 let results = parts.map(|(part, (is_granted, answer))| {
-                    ledger.answered(part, is_granted, answer, random)
+                    let (result, added) = ledger.answered(part, is_granted, answer, random);
+                    granted = added;
+                    result
                 });
                 let results = results.collect();
+                effect.hold = id
+                    .zip(granted)
+                    .map(|(id, granted)| Hold::new(call, id, granted, self));
                 effect.invalid_headers = response.invalid_headers;
                 Reception {
                     results,
@@ -95,19 +118,64 @@ impl RateLimit {
             }
         };
         if let Some((reception, is_used)) = call.answer(reception) {
-            ledger.dispose(call, &reception, is_used);
+            let returned = effect
+                .hold
+                .as_mut()
+                .is_some_and(|hold| !is_used && hold.cancel());
+            if !returned {
+                ledger.dispose(call, &reception, is_used);
+            }
             effect.wakes_caller = false;
         }
         effect
     }
+
+    pub(super) fn ttl_of(&self, call: &Call) -> Nanos {
+        let part = call.parts.first();
+        part.map_or(Nanos::ZERO, |part| self.ttl(part.counted.limit))
+    }
+}
+
+fn decide(bytes: &[u8], parts: usize) -> Option<Decided> {
+    let response = Response::decode(bytes, parts).ok()?;
+    let answers = (0..parts).map(|index| Answer::of(&response, index, parts));
+    Some(Decided {
+        answers: answers.collect::<Option<_>>()?,
+        response,
+        id: None,
+    })
+}
+
+fn decide_reservation(bytes: &[u8], ttl: Nanos) -> Option<Decided> {
+    let Reservation { code, id } = Reservation::decode(bytes).ok()?;
+    let (life, id) = match code {
+        Code::Ok => (Life::Hold(ttl), Some(id)),
+        Code::OverLimit => (Life::Unknown, None),
+        Code::Unknown => return None,
+    };
+    let answer = Answer {
+        life,
+        ..Answer::UNKNOWN
+    };
+    Some(Decided {
+        answers: smallvec![(code == Code::Ok, answer)],
+        response: Response::default(),
+        id,
+    })
 }
 
 impl<S: Store, H: Services> Ledger<'_, S, H> {
     /// `is_terse`: whether the answer has no statuses; `None` if the call has failed. Returns whether the service is out
     /// now, if that has changed.
-    fn report_health(&mut self, call: &Call, is_terse: Option<bool>, random: u64) -> Option<bool> {
-        let (now, asked_at) = (self.now, call.asked_at);
-        let changed = self.services.update(call.service, |mut state| {
+    pub(super) fn report_health(
+        &mut self,
+        service: ServiceId,
+        asked_at: Nanos,
+        is_terse: Option<bool>,
+        random: u64,
+    ) -> Option<bool> {
+        let now = self.now;
+        let changed = self.services.update(service, |mut state| {
             let was_out = state.health.is_out();
             state.health = match is_terse {
                 Some(_) => state.health.succeeded(asked_at),
@@ -136,16 +204,16 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
         self.fail_hits(part.counted, part.hits);
     }
 
-    /// Accounts for what an answer says about one limit.
+    /// Accounts for what an answer says about one limit. Also returns what has become of granted hits.
     fn answered(
         &mut self,
         part: &Part,
         is_granted: bool,
         answer: Answer,
         random: u64,
-    ) -> PartResult {
+    ) -> (PartResult, Option<Granted>) {
         let Part { counted, hits } = *part;
-        let (limit, now) = (counted.limit, self.now);
+        let limit = counted.limit;
         let result = match is_granted {
             true => CallResult::Ok,
             false => CallResult::OverLimit,
@@ -164,55 +232,79 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
             };
             self.services.count(limit, event);
         }
-        match (hits, is_granted) {
-            (Hits::Each(cost), true) => PartResult::Granted {
-                taken: Taken {
-                    cost,
-                    ..Taken::default()
-                },
-                quota: quota_of(answer),
+        match is_granted {
+            true => self.granted(counted, hits, answer),
+            false => (self.refused(counted, hits, answer, random), None),
+        }
+    }
+
+    fn granted(
+        &mut self,
+        counted: Counted,
+        hits: Hits,
+        answer: Answer,
+    ) -> (PartResult, Option<Granted>) {
+        let now = self.now;
+        let without_lot = |cost| Taken {
+            cost,
+            ..Taken::default()
+        };
+        let ticket = match hits {
+            Hits::Lease(ticket) => ticket,
+            Hits::Each(cost) => {
+                let taken = without_lot(cost);
+                let quota = quota_of(answer);
+                return (
+                    PartResult::Granted { taken, quota },
+                    Some(Granted::used(cost, cost)),
+                );
+            }
+        };
+        let granted = self.lease(counted, |leases, lease| {
+            leases.granted(lease, ticket, answer, now)
+        });
+        let Ok(Changed { outcome, quota, .. }) = granted else {
+            // The service has granted the request. The other tokens are lost, unless the service only holds them.
+            let others = ticket.hits.saturating_sub(ticket.cost);
+            if !matches!(answer.life, Life::Hold(_)) {
+                self.services
+                    .count(counted.limit, FleetEvent::Wasted(others));
+            }
+            let taken = without_lot(ticket.cost);
+            return (
+                PartResult::Granted { taken, quota: None },
+                Some(Granted::used(ticket.hits, ticket.cost)),
+            );
+        };
+        let Grant { taken, paid, .. } = outcome;
+        let result = PartResult::Granted { taken, quota };
+        (result, Some(Granted::of(ticket.hits, taken, paid)))
+    }
+
+    fn refused(&mut self, counted: Counted, hits: Hits, answer: Answer, random: u64) -> PartResult {
+        let now = self.now;
+        let ticket = match hits {
+            Hits::Lease(ticket) => ticket,
+            Hits::Each(_) => {
+                return PartResult::Denied {
+                    wait: answer.retry_after(),
+                    quota: quota_of(answer).map(Quota::used_up),
+                };
+            }
+        };
+        let refused = self.lease(counted, |leases, lease| {
+            leases.refused(lease, ticket, answer, random, now)
+        });
+        match refused.map(|refused| (refused.outcome, refused.quota)) {
+            Ok((Refusal::AskLess(ticket), _)) => PartResult::AskLess(ticket),
+            Ok((Refusal::Denied { until }, quota)) => PartResult::Denied {
+                wait: until - now,
+                quota,
             },
-            (Hits::Each(_), false) => PartResult::Denied {
+            Err(_) => PartResult::Denied {
                 wait: answer.retry_after(),
-                quota: quota_of(answer).map(Quota::used_up),
+                quota: None,
             },
-            (Hits::Lease(ticket), true) => {
-                let granted = self.lease(counted, |leases, lease| {
-                    leases.granted(lease, ticket, answer, now)
-                });
-                match granted {
-                    Ok(granted) => PartResult::Granted {
-                        taken: granted.outcome.taken,
-                        quota: granted.quota,
-                    },
-                    // The service has granted the request. The other tokens are lost.
-                    Err(_) => {
-                        let wasted = ticket.hits.saturating_sub(ticket.cost);
-                        self.services.count(limit, FleetEvent::Wasted(wasted));
-                        let taken = Taken {
-                            cost: ticket.cost,
-                            ..Taken::default()
-                        };
-                        PartResult::Granted { taken, quota: None }
-                    }
-                }
-            }
-            (Hits::Lease(ticket), false) => {
-                let refused = self.lease(counted, |leases, lease| {
-                    leases.refused(lease, ticket, answer, random, now)
-                });
-                match refused.map(|refused| (refused.outcome, refused.quota)) {
-                    Ok((Refusal::AskLess(ticket), _)) => PartResult::AskLess(ticket),
-                    Ok((Refusal::Denied { until }, quota)) => PartResult::Denied {
-                        wait: until - now,
-                        quota,
-                    },
-                    Err(_) => PartResult::Denied {
-                        wait: answer.retry_after(),
-                        quota: None,
-                    },
-                }
-            }
         }
     }
 }

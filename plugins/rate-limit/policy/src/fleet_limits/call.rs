@@ -14,19 +14,32 @@ use smallvec::SmallVec;
 use super::additions::Additions;
 use super::services::ServiceId;
 use crate::LimitId;
+use crate::fleet::config::Protocol;
 use crate::fleet::lease::{Taken, Ticket};
+use crate::fleet::{messages, reserve};
 use crate::limiter::Quota;
 
 /// A call to a service.
 #[derive(Debug)]
 pub struct Call {
     pub(super) service: ServiceId,
+    pub(super) protocol: Protocol,
     pub(super) message: Vec<u8>,
+    /// The length of the part that the commit repeats, if there will be one.
+    pub(super) target: usize,
     pub(super) asked_at: Nanos,
     pub(super) parts: SmallVec<[Part; 1]>,
     /// Whether its end was reported.
     is_reported: AtomicBool,
     progress: Mutex<Progress>,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) protocol: Protocol,
+    pub(super) message: Vec<u8>,
+    pub(super) target: usize,
 }
 
 /// What a call asks for one limit.
@@ -108,7 +121,7 @@ impl Call {
     /// `is_awaited`: a request waits. Otherwise it has passed, with the hits that it costs.
     pub(super) fn new(
         service: ServiceId,
-        message: Vec<u8>,
+        request: Request,
         parts: SmallVec<[Part; 1]>,
         is_awaited: bool,
         now: Nanos,
@@ -119,7 +132,9 @@ impl Call {
         };
         Self {
             service,
-            message,
+            protocol: request.protocol,
+            message: request.message,
+            target: request.target,
             asked_at: now,
             parts,
             is_reported: AtomicBool::new(false),
@@ -130,6 +145,15 @@ impl Call {
     /// The service to call.
     pub fn service(&self) -> ServiceId {
         self.service
+    }
+
+    /// The path of the method.
+    pub fn path(&self) -> String {
+        let (service, method) = match self.protocol {
+            Protocol::Envoy => (messages::SERVICE, messages::METHOD),
+            Protocol::Reserve => (reserve::SERVICE, reserve::RESERVE),
+        };
+        format!("/{service}/{method}")
     }
 
     /// The message to send.

@@ -7,15 +7,17 @@ use portcullis_core::time::Nanos;
 use portcullis_table::{GaveUp, Store};
 use smallvec::{SmallVec, smallvec};
 
-use super::call::{Call, Counted, Hits, Part};
+use super::call::{Call, Counted, Hits, Part, Request};
 use super::pending::{InFleet, Open};
 use super::services::{FleetEvent, ServiceId, Services};
 use crate::LimitId;
 use crate::check::{Check, Decision, Origin, Reason, Reservation};
 use crate::evaluate::Round;
+use crate::fleet::config::Protocol;
 use crate::fleet::lease::{Step, Take, Taken};
 use crate::fleet::messages::{Descriptor, encode_request};
 use crate::fleet::outage::Access;
+use crate::fleet::reserve::{encode_reserve, encode_target};
 
 /// What a request waits for under one limit.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +90,7 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
                     counted,
                     hits: Hits::Lease(ticket),
                 };
-                match self.claim(service) {
+                match self.ledger.claim(service) {
                     true => self.call(service, smallvec![part], false),
                     false => self.ledger.fail(counted, ticket),
                 }
@@ -151,7 +153,7 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
                 Some(hits) => {
                     let known = claims.iter().find(|(other, _)| *other == service);
                     let may_call = known.map(|(_, claimed)| *claimed).unwrap_or_else(|| {
-                        let claimed = self.claim(service);
+                        let claimed = self.ledger.claim(service);
                         claims.push((service, claimed));
                         claimed
                     });
@@ -173,10 +175,11 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
             return true;
         }
         while let Some((service, _, Ask { deadline, .. })) = calls.first().copied() {
-            let is_terse = self.ledger.services.state(service).is_terse;
+            let is_single = self.protocol(service) == Protocol::Reserve
+                || self.ledger.services.state(service).is_terse;
             let mut parts = SmallVec::new();
             calls.retain(|(other, hits, ask)| {
-                let joins = *other == service && (parts.is_empty() || !is_terse);
+                let joins = *other == service && (parts.is_empty() || !is_single);
                 if joins {
                     parts.push(Part {
                         counted: ask.counted,
@@ -203,7 +206,7 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
                 continue;
             };
             let service = fleet.service;
-            match self.claim(service) {
+            match self.ledger.claim(service) {
                 true => self.call(service, smallvec![Part { counted, hits }], false),
                 false => self.ledger.fail_hits(counted, hits),
             }
@@ -232,27 +235,12 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
         !matches!(health.access(ledger.now), Access::No { .. }) && ledger.services.may_wait()
     }
 
-    /// Whether a service may be called now. While it is out, this claims its next probe.
-    fn claim(&mut self, service: ServiceId) -> bool {
-        let Self { ledger, .. } = self;
-        let now = ledger.now;
-        match ledger.services.state(service).health.access(now) {
-            Access::Yes => true,
-            Access::No { .. } => false,
-            Access::Probe => {
-                let timeout = ledger.policy.service(service).map(|it| it.timeout());
-                let timeout = timeout.unwrap_or_default();
-                let claimed = ledger.services.update(service, |mut state| {
-                    let (health, claimed) = state.health.claim(timeout, now);
-                    state.health = health;
-                    (state, claimed)
-                });
-                claimed.unwrap_or(false)
-            }
-        }
+    fn protocol(&self, service: ServiceId) -> Protocol {
+        let service = self.ledger.policy.service(service);
+        service.map(|it| it.protocol()).unwrap_or_default()
     }
 
-    /// Puts a call on the list of those to send.
+    /// Puts a call on the list of those to send. One that reserves has one part.
     fn call(&mut self, service: ServiceId, parts: SmallVec<[Part; 1]>, is_awaited: bool) {
         let policy = self.ledger.policy;
         let descriptors: Vec<Descriptor<'_>> = parts
@@ -270,8 +258,25 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
             })
             .collect();
         let domain = policy.service(service).map(|it| it.domain());
-        let message = encode_request(domain.unwrap_or_default(), &descriptors);
-        let call = Call::new(service, message, parts, is_awaited, self.ledger.now);
+        let domain = domain.unwrap_or_default();
+        let protocol = self.protocol(service);
+        let request = match (protocol, &descriptors[..], &parts[..]) {
+            (Protocol::Reserve, [descriptor], [part]) => {
+                let target = encode_target(domain, &descriptor.entries);
+                let ttl = policy.ttl(part.counted.limit);
+                Request {
+                    protocol,
+                    message: encode_reserve(&target, descriptor.hits, ttl),
+                    target: target.len(),
+                }
+            }
+            _ => Request {
+                protocol: Protocol::Envoy,
+                message: encode_request(domain, &descriptors),
+                target: 0,
+            },
+        };
+        let call = Call::new(service, request, parts, is_awaited, self.ledger.now);
         self.calls.push(Arc::new(call));
     }
 }

@@ -18,6 +18,16 @@
 //!
 //! Hits that the service counted for one request in the mode `each` cannot be given back: no service can subtract.
 //!
+//! # Holds
+//!
+//! With `Reserve`, what a service grants is a [`Hold`]. The host keeps it. When the hold is due, or replaced by another one
+//! of its key, the policy ends its lease and makes the commit, which is a call of its own that no request waits for. Its
+//! use is known at once if it hands out no tokens: in the mode `each`, and if an answer comes too late for its lease.
+//!
+//! A commit that fails is sent again. The service counts each one that arrives, so a commit whose answer is lost counts
+//! twice: that loses hits, and never admits more. If it is given up, its use becomes a debt of the key, unless the window
+//! is over.
+//!
 //! # Shadow
 //!
 //! A limit in shadow mode takes leases, and its calls are made, but no request waits for them. A request that would
@@ -34,6 +44,7 @@ mod additions;
 mod answers;
 mod call;
 mod check;
+mod holds;
 mod ledger;
 mod pending;
 mod services;
@@ -44,6 +55,7 @@ pub use answers::Effect;
 pub use call::Call;
 pub(crate) use call::Counted;
 pub(crate) use check::Ask;
+pub use holds::{CommitResult, Committed, Due, Hold, HoldKey};
 pub(crate) use ledger::Ledger;
 pub(crate) use pending::InFleet;
 pub use services::{CallResult, FleetEvent, NoServices, ServiceId, ServiceState, Services};

@@ -3,6 +3,7 @@
 use portcullis_core::label::Label;
 use portcullis_table::{Edit, State as _, TableEvents};
 
+use super::holds::CommitResult;
 use crate::LimitId;
 use crate::fleet::config::OnOutage;
 use crate::fleet::lease::Ended;
@@ -117,6 +118,10 @@ pub enum FleetEvent {
     Ended(Ended),
     /// A request is denied without a call, because a refusal of the service still holds.
     CachedDenial,
+    /// This many hits were held by the service, and return to it unused.
+    Released(u32),
+    /// A commit was answered, has failed, or is given up.
+    Committed(CommitResult),
     /// A call was answered, or has failed.
     Called(CallResult),
     /// A request waits.

@@ -18,6 +18,8 @@ pub struct Grant {
     pub taken: Taken,
     /// The tokens that other requests can take now.
     pub added: u32,
+    /// The part of the hits that has paid a debt.
+    pub paid: u32,
 }
 
 /// The call was refused.
@@ -90,18 +92,23 @@ impl Leases {
 
     /// The service has granted the call. The waiting request passes, whatever has become of the state.
     pub fn granted(&self, lease: Lease, ticket: Ticket, answer: Answer, now: Nanos) -> Step<Grant> {
-        let (mut lease, mut wasted) = self.at(lease, now);
+        let (mut lease, wasted) = self.at(lease, now);
         let cost = ticket.cost;
         let more = ticket.hits - cost.saturating_add(ticket.owed).min(ticket.hits);
-        let grant = |lot, added| Grant {
-            taken: Taken { cost, lot },
-            added,
-        };
+        // A service that only holds them gets them back.
+        let lost = |tokens| if self.holds { 0 } else { tokens };
         if !Self::unmark(&mut lease, ticket) {
             return Step {
                 lease,
-                outcome: grant(Lot::NONE, 0),
-                wasted: wasted.saturating_add(more),
+                outcome: Grant {
+                    taken: Taken {
+                        cost,
+                        lot: Lot::NONE,
+                    },
+                    added: 0,
+                    paid: 0,
+                },
+                wasted: wasted.saturating_add(lost(more)),
             };
         }
         let late = ticket.owed.saturating_sub(lease.owed);
@@ -111,12 +118,10 @@ impl Leases {
         lease.limit = answer.limit.or(lease.limit);
         let bounds = self.bounds(ticket, answer, now);
         let was_live = lease.is_live(now);
-        if matches!(answer.life, Life::Hold(_)) {
-            // Each hold is committed by itself, so it is not joined with another one.
-            wasted = wasted.saturating_add(std::mem::take(&mut lease.tokens));
-            lease.dies = Nanos::ZERO;
-        }
-        let is_certain = self.learn(&mut lease, &bounds, ticket, answer, now);
+        let is_certain = match answer.life {
+            Life::Hold(_) => Self::open(&mut lease, bounds.dies, now),
+            _ => self.learn(&mut lease, &bounds, ticket, answer, now),
+        };
         let is_usable = is_certain && lease.is_live(now);
         let (lot, added) = match is_usable {
             true => (lease.lot, more),
@@ -129,8 +134,12 @@ impl Leases {
         lease.is_futile = !was_live && !lease.is_live(now);
         Step {
             lease,
-            outcome: grant(lot, added),
-            wasted: wasted.saturating_add(more - added),
+            outcome: Grant {
+                taken: Taken { cost, lot },
+                added,
+                paid: ticket.owed,
+            },
+            wasted: wasted.saturating_add(lost(more - added)),
         }
     }
 
@@ -158,8 +167,7 @@ impl Leases {
             (false, is_live) => {
                 if is_live {
                     lease.dies = bounds.dies;
-                    // Windows are at least a second apart.
-                    lease.lot = Lot((bounds.dies.get() >> 20) as u32 | 1);
+                    lease.lot = Lot::of(bounds.dies);
                 }
                 // Bounds of one window differ by the rounding and the time of a call.
                 if bounds.resets > lease.resets + ROUNDING * 2 {
@@ -196,7 +204,10 @@ impl Leases {
         // Without the upper bits: a wrong size after 49 days is corrected by the next leases.
         let at = (now.get() / Nanos::MILLISECOND.get()) as u32;
         let lasted = Nanos::from_millis(at.wrapping_sub(lease.granted_at).into());
-        let short = (unit / SHORT).min(LONG);
+        let short = match self.holds {
+            true => self.life() / 4,
+            false => (unit / SHORT).min(LONG),
+        };
         lease.size = match lease.size {
             0 => 1,
             size if lasted < short => size.saturating_mul(2).min(self.max.max(1)),
@@ -226,7 +237,9 @@ impl Leases {
             lease.is_local = false;
             lease.limit = answer.limit.or(lease.limit);
         }
-        if is_known && (bounds.is_certain || is_same) {
+        // Without windows, a debt that does not fit now may fit as soon as others return what they hold.
+        let is_remembered = !self.holds || ticket.owed == 0;
+        if is_known && is_remembered && (bounds.is_certain || is_same) {
             let refused = match ticket.owed {
                 0 => ticket.hits,
                 // Less would fit only because the service does not know the debt.

@@ -79,6 +79,7 @@
 
 mod answers;
 mod ended;
+mod hold;
 mod state;
 mod table;
 mod take;
@@ -89,6 +90,7 @@ use portcullis_core::time::Nanos;
 
 pub use answers::{Grant, Refusal};
 pub use ended::{End, Ended};
+pub use hold::Closed;
 pub use state::Lease;
 pub use table::Applied;
 pub use take::{Take, Taken};
@@ -121,7 +123,7 @@ pub struct Leases {
     pub requests: u32,
     /// The period of the configured rate; the service's own unit wins.
     pub per: Nanos,
-    /// Whether the service holds amounts (`Reserve`): a hold is never renewed ahead.
+    /// Whether the service only holds the tokens of a lease, until they are committed (`Reserve`).
     pub holds: bool,
 }
 
@@ -173,7 +175,12 @@ pub struct Ticket {
 pub struct Lot(u32);
 
 impl Lot {
-    const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Of a lease that dies at this time. Windows are at least a second apart.
+    fn of(dies: Nanos) -> Self {
+        Self((dies.get() >> 20) as u32 | 1)
+    }
 }
 
 /// A new state, and the outcome.
@@ -234,6 +241,9 @@ impl Leases {
     /// for response headers. `None` if the service has not answered in this window.
     pub fn quota(&self, lease: Lease, now: Nanos) -> Option<(u32, u32, Nanos)> {
         let (lease, _) = self.at(lease, now);
+        if self.holds {
+            return self.quota_of_hold(&lease, now);
+        }
         let remaining = match lease.denied {
             Some(_) => 0,
             None => lease.remaining?,
@@ -246,7 +256,9 @@ impl Leases {
     /// The size of the next lease.
     fn size(&self, lease: &Lease, now: Nanos) -> u32 {
         // A key that is new to this proxy may be new to many, and they would take a lease each.
-        let Some(limit) = lease.limit else {
+        // A service that holds amounts never says its limit, and what is not used returns to it.
+        let limit = lease.limit.or(self.holds.then_some(self.requests));
+        let Some(limit) = limit else {
             // Once the service has answered, it has no limit.
             return if lease.is_live(now) {
                 self.max.max(1)

@@ -204,18 +204,4 @@ impl Leases {
             wasted,
         }
     }
-
-    /// Ends a lease that the service only holds (`Reserve`), so that it can be committed. Returns the unused tokens;
-    /// 0 if the lease is not there any more.
-    pub fn close(&self, mut lease: Lease, lot: Lot) -> Step<u32> {
-        let unused = match lot != Lot::NONE && lot == lease.lot {
-            true => std::mem::take(&mut lease.tokens),
-            false => 0,
-        };
-        Step {
-            lease,
-            outcome: unused,
-            wasted: 0,
-        }
-    }
 }

@@ -148,11 +148,20 @@ fn services_are_checked() {
         service_errors(json!({"url": "x"})),
         "$.url: unknown field; allowed: cluster, domain, timeout, protocol"
     );
-    assert_eq!(
-        errors(&config(json!({}), json!({"protocol": "reserve"}))),
-        "$.limits[0].fleet.service: found \"main\", a service with \"protocol\": \"reserve\", which is not supported yet; \
-         expected \"envoy\""
-    );
+}
+
+#[test]
+fn a_service_can_hold_amounts() {
+    let config = read(&config(json!({}), json!({"protocol": "reserve"}))).unwrap();
+    let (_, service) = config.services.iter().next().unwrap();
+    assert_eq!(service.protocol(), Protocol::Reserve);
+    let fleet = config.limits[0].fleet.as_ref().unwrap();
+    let minute = fleet.leases(service, 1000, Nanos::from_secs(60)).unwrap();
+    assert!(minute.holds);
+    // Used for ten seconds, and two calls and a late tick more.
+    assert_eq!(minute.ttl(), Nanos::from_millis(12_100));
+    let short = fleet.leases(service, 1000, Nanos::from_secs(12)).unwrap();
+    assert_eq!(short.ttl(), Nanos::from_millis(4_100));
 }
 
 #[test]

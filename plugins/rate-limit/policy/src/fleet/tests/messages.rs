@@ -14,7 +14,9 @@ use theirs::rate_limit_response::{DescriptorStatus, RateLimit};
 use crate::fleet::messages::{
     AddedHeader, Code, CurrentLimit, Descriptor, MAX_ANSWER, Response, Status, encode_request,
 };
-use crate::fleet::reserve::{Reservation, decode_commit, encode_commit, encode_reserve};
+use crate::fleet::reserve::{
+    Reservation, decode_commit, encode_commit, encode_reserve, encode_target,
+};
 use portcullis_core::protobuf::{Fields, Malformed, Value};
 use portcullis_core::time::Nanos;
 
@@ -251,7 +253,8 @@ fn an_answer_is_bounded() {
 #[test]
 fn a_reservation_is_written_and_read() {
     let entries = [("api_key", "a".into())];
-    let bytes = encode_reserve("edge", &entries, 50, Nanos::from_millis(2_500));
+    let target = encode_target("edge", &entries);
+    let bytes = encode_reserve(&target, 50, Nanos::from_millis(2_500));
     let fields: Vec<_> = Fields::of(&bytes).map(Result::unwrap).collect();
     assert_eq!(
         fields,
@@ -262,9 +265,17 @@ fn a_reservation_is_written_and_read() {
             (4, Value::Bytes(b"\x08\x02\x10\x80\xca\xb5\xee\x01")),
         ]
     );
-    let bytes = encode_commit("edge", &entries, "id-1", 48);
-    let fields: Vec<_> = Fields::of(&bytes).skip(2).map(Result::unwrap).collect();
-    assert_eq!(fields, [(3, Value::Bytes(b"id-1")), (4, Value::Number(48))]);
+    let bytes = encode_commit(&target, "id-1", 48);
+    let fields: Vec<_> = Fields::of(&bytes).map(Result::unwrap).collect();
+    assert_eq!(
+        fields,
+        [
+            (1, Value::Bytes(b"edge")),
+            (2, Value::Bytes(b"\x0a\x0c\x0a\x07api_key\x12\x01a")),
+            (3, Value::Bytes(b"id-1")),
+            (4, Value::Number(48)),
+        ]
+    );
 
     let held = Reservation::decode(b"\x08\x01\x12\x04id-1").unwrap();
     assert_eq!((held.code, held.id.as_str()), (Code::Ok, "id-1"));
@@ -272,7 +283,10 @@ fn a_reservation_is_written_and_read() {
         Reservation::decode(b"\x08\x02").unwrap().code,
         Code::OverLimit
     );
-    assert_eq!(Reservation::decode(b"\x08\x01"), Err(Malformed));
+    // No limit matches.
+    assert_eq!(Reservation::decode(b"\x08\x01").unwrap().id, "");
+    let overlong = [&b"\x08\x01\x12\x81\x02"[..], &[b'a'; 257]].concat();
+    assert_eq!(Reservation::decode(&overlong), Err(Malformed));
     assert_eq!(decode_commit(b"\x08\x01"), Ok(true));
     assert_eq!(decode_commit(b""), Ok(false));
 }

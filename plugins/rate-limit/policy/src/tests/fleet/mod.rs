@@ -3,8 +3,12 @@
 mod charges;
 mod outages;
 #[cfg(not(target_arch = "wasm32"))]
+mod proxies;
+#[cfg(not(target_arch = "wasm32"))]
 mod random;
 mod requests;
+mod reserve;
+mod reserving;
 mod service;
 mod together;
 
@@ -13,12 +17,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{START, decisions, header_map, line, named, policy, text};
-use crate::fleet_limits::{Call, FleetEvent, ServiceId, ServiceState, Services};
+use crate::fleet_limits::{Call, Due, FleetEvent, Hold, ServiceId, ServiceState, Services};
 use crate::{Decision, Evaluation, LimitId, RateLimit, Reason};
 use portcullis_core::key::Request;
 use portcullis_core::matcher::Subject;
 use portcullis_core::time::Nanos;
 use portcullis_table::memory_store::MemoryStore;
+use reserving::Reserving;
 use service::Service;
 
 /// The host: states of services, and the events that it counts.
@@ -61,9 +66,12 @@ struct Fleet {
     store: MemoryStore,
     host: Host,
     service: Service,
+    /// The same for services with `Reserve`.
+    reserving: Reserving,
     now: Nanos,
     /// The calls that are on their way.
     calls: Vec<Arc<Call>>,
+    holds: Vec<Hold>,
 }
 
 impl Fleet {
@@ -73,8 +81,10 @@ impl Fleet {
             store: MemoryStore::default(),
             host: Host::default(),
             service: Service::default(),
+            reserving: Reserving::default(),
             now: START,
             calls: Vec::new(),
+            holds: Vec::new(),
         }
     }
 
@@ -119,8 +129,15 @@ impl Fleet {
     fn answer(&mut self) {
         self.now += Nanos::MILLISECOND;
         for call in std::mem::take(&mut self.calls) {
-            let answer = self.service.answer(call.message(), self.now);
+            let answer = self.answer_to(&call);
             self.report(&call, Some(&answer));
+        }
+    }
+
+    fn answer_to(&mut self, call: &Call) -> Vec<u8> {
+        match call.path().ends_with("/Reserve") {
+            true => self.reserving.reserve(call.message(), self.now),
+            false => self.service.answer(call.message(), self.now),
         }
     }
 
@@ -131,10 +148,57 @@ impl Fleet {
         }
     }
 
-    fn report(&mut self, call: &Call, answer: Option<&[u8]>) {
+    fn report(&mut self, call: &Arc<Call>, answer: Option<&[u8]>) {
         let (store, host) = (&mut self.store, &mut self.host);
-        self.policy
+        let effect = self
+            .policy
             .on_answer(call, answer.ok_or(()), 1, self.now, store, host);
+        if let Some(hold) = effect.hold {
+            let replaced = self.holds.iter_mut().filter(|it| it.key() == hold.key());
+            replaced
+                .filter(|it| it.key().is_some())
+                .for_each(Hold::replaced);
+            self.holds.push(hold);
+        }
+    }
+
+    /// The commits that are due now.
+    fn commits(&mut self) -> Vec<(Hold, Vec<u8>)> {
+        let mut commits = Vec::new();
+        for mut hold in std::mem::take(&mut self.holds) {
+            if hold.due() > self.now {
+                self.holds.push(hold);
+                continue;
+            }
+            let (store, host) = (&mut self.store, &mut self.host);
+            match self.policy.commit(&mut hold, self.now, store, host) {
+                Due::Commit(message) => commits.push((hold, message)),
+                Due::Later => self.holds.push(hold),
+                Due::Over => {}
+            }
+        }
+        commits
+    }
+
+    fn committed(&mut self, hold: &Hold, answer: Option<&[u8]>) {
+        let (store, host) = (&mut self.store, &mut self.host);
+        let answer = answer.ok_or(());
+        let committed = self
+            .policy
+            .on_commit(hold, answer, 1, self.now, store, host);
+        self.holds.extend(committed.again);
+    }
+
+    /// Time passes, with a tick in each second that commits what is due.
+    fn pass(&mut self, time: Nanos) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = end.min(self.now + Nanos::SECOND);
+            for (hold, message) in self.commits() {
+                let answer = self.reserving.commit(&message, self.now);
+                self.committed(&hold, Some(&answer));
+            }
+        }
     }
 
     /// A request that waits as long as it must, with a service that answers.
@@ -170,6 +234,13 @@ impl Fleet {
         })
     }
 
+    fn released(&self) -> u32 {
+        self.events(|event| match event {
+            FleetEvent::Released(hits) => Some(hits),
+            _ => None,
+        })
+    }
+
     fn wasted(&self) -> u32 {
         self.events(|event| match event {
             FleetEvent::Wasted(hits) => Some(hits),
@@ -197,6 +268,15 @@ fn with_services(limits: Vec<Value>) -> Value {
         },
         "limits": limits,
     })
+}
+
+/// The same with services that hold amounts.
+fn reserving(limits: Vec<Value>) -> Value {
+    let mut config = with_services(limits);
+    for service in ["main", "other"] {
+        config["services"][service]["protocol"] = json!("reserve");
+    }
+    config
 }
 
 /// A limit of the service `main` by `x-api-key`, with 100 requests a minute; `fleet` adds to its member of this name.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::CommitResult;
 use crate::fleet::lease::Take;
 use crate::fleet_limits::Counted;
 use crate::limiter::Action;
@@ -25,7 +26,16 @@ enum Event {
     Leave(usize),
     /// A response shows a smaller cost than was reserved.
     Refund(usize),
+    /// Commits that are due are sent. This answer arrives, or is lost, or the service does not answer.
+    Commit(Fate),
     Wait(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Answered,
+    AnswerLost,
+    Failed,
 }
 
 fn events(longest: u64) -> impl Strategy<Value = Vec<Event>> {
@@ -37,6 +47,11 @@ fn events(longest: u64) -> impl Strategy<Value = Vec<Event>> {
         5 => any::<usize>().prop_map(Event::Resume),
         1 => any::<usize>().prop_map(Event::Leave),
         1 => any::<usize>().prop_map(Event::Refund),
+        2 => prop_oneof![
+            4 => Just(Fate::Answered),
+            1 => Just(Fate::AnswerLost),
+            1 => Just(Fate::Failed),
+        ].prop_map(Event::Commit),
         3 => (0..longest).prop_map(Event::Wait),
     ];
     prop::collection::vec(event, 0..200)
@@ -85,7 +100,7 @@ impl Run {
             Event::Answer(of) => {
                 if let Some(at) = pick(of, fleet.calls.len()) {
                     let call = fleet.calls.swap_remove(at);
-                    let answer = fleet.service.answer(call.message(), fleet.now);
+                    let answer = fleet.answer_to(&call);
                     fleet.report(&call, Some(&answer));
                 }
             }
@@ -129,6 +144,16 @@ impl Run {
                     self.used -= COST - 1;
                 }
             }
+            Event::Commit(fate) => {
+                for (hold, message) in fleet.commits() {
+                    let answer = match fate {
+                        Fate::Failed => None,
+                        _ => Some(fleet.reserving.commit(&message, fleet.now)),
+                    };
+                    let answer = answer.filter(|_| matches!(fate, Fate::Answered));
+                    fleet.committed(&hold, answer.as_deref());
+                }
+            }
             Event::Wait(milliseconds) => fleet.now += Nanos::from_millis(milliseconds),
         }
     }
@@ -153,6 +178,8 @@ impl Run {
             self.decided(key, evaluation);
         }
         self.fleet.answer();
+        // Those that hand out nothing are over.
+        self.fleet.commits();
     }
 
     /// Looks at every key, so that dead tokens are found. Returns the tokens of each limit that can still be used.
@@ -220,9 +247,9 @@ impl Fleet {
     }
 }
 
-fn run(events: Vec<Event>) -> Run {
+fn run(config: Value, events: Vec<Event>) -> Run {
     let mut run = Run {
-        fleet: Fleet::new(with_services(limits())),
+        fleet: Fleet::new(config),
         waiting: Vec::new(),
         passed: Vec::new(),
         used: 0,
@@ -236,6 +263,15 @@ fn run(events: Vec<Event>) -> Run {
 }
 
 fn nothing_is_lost(mut run: Run) -> Result<(), TestCaseError> {
+    let given_up = FleetEvent::Committed(CommitResult::GivenUp);
+    // Its use is owed, so a later call takes it again.
+    prop_assume!(
+        !run.fleet
+            .host
+            .events
+            .iter()
+            .any(|(_, event)| *event == given_up)
+    );
     let held = run.held();
     for (held, limit) in held.into_iter().zip(LEASES) {
         let taken = run.fleet.sum(limit, |event| match event {
@@ -246,7 +282,12 @@ fn nothing_is_lost(mut run: Run) -> Result<(), TestCaseError> {
             FleetEvent::Wasted(hits) => hits,
             _ => 0,
         });
-        prop_assert_eq!(taken, run.used + wasted + held, "limit {:?}", limit);
+        let released = run.fleet.sum(limit, |event| match event {
+            FleetEvent::Released(hits) => hits,
+            _ => 0,
+        });
+        let found = run.used + wasted + held + released;
+        prop_assert_eq!(taken, found, "limit {:?}", limit);
     }
     Ok(())
 }
@@ -256,8 +297,8 @@ proptest! {
 
     /// Within one window.
     #[test]
-    fn nothing_is_lost_in_a_window(events in events(200)) {
-        let run = run(events);
+    fn nothing_is_lost_in_a_window(events in events(200), holds in any::<bool>()) {
+        let run = run(config(holds), events);
         prop_assert!(run.fleet.now < START + Nanos::from_secs(58));
         // The local limit has what the requests left that passed.
         let mut fleet = run.fleet;
@@ -269,13 +310,20 @@ proptest! {
     }
 
     #[test]
-    fn every_hit_is_accounted_for(events in events(200)) {
-        nothing_is_lost(run(events))?;
+    fn every_hit_is_accounted_for(events in events(200), holds in any::<bool>()) {
+        nothing_is_lost(run(config(holds), events))?;
     }
 
     /// Leases die while requests wait, and windows end.
     #[test]
-    fn every_hit_is_accounted_for_in_any_time(events in events(20_000)) {
-        nothing_is_lost(run(events))?;
+    fn every_hit_is_accounted_for_in_any_time(events in events(20_000), holds in any::<bool>()) {
+        nothing_is_lost(run(config(holds), events))?;
+    }
+}
+
+fn config(holds: bool) -> Value {
+    match holds {
+        true => reserving(limits()),
+        false => with_services(limits()),
     }
 }

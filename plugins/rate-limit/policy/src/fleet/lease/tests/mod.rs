@@ -2,6 +2,7 @@
 
 mod debt;
 mod ended;
+mod hold;
 mod sizes;
 mod time;
 
@@ -217,28 +218,6 @@ fn returned_tokens_can_be_taken_again() {
     let step = LEASES.give_back(key.lease, taken, key.now);
     key.step(step);
     assert_eq!((key.lease.tokens, key.wasted), (4, 0));
-}
-
-#[test]
-fn a_hold_is_closed_with_its_unused_tokens() {
-    let mut key = Key::new();
-    let ticket = key.asks(1);
-    let held = Answer {
-        life: Life::Hold(Nanos::from_secs(5)),
-        ..answer(996, 0)
-    };
-    let step = LEASES.granted(key.lease, ticket, held, key.now);
-    let lot = key.step(step).taken.lot;
-    key.takes(1);
-    // The hold must be committed before it ends.
-    assert!(
-        !key.lease
-            .is_live(START + Nanos::from_secs(5) - LEASES.timeout)
-    );
-    let step = LEASES.close(key.lease, lot);
-    assert_eq!(key.step(step), 2);
-    let step = LEASES.close(key.lease, lot);
-    assert_eq!(key.step(step), 0);
 }
 
 #[test]
