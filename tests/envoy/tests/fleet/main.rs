@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod clocks;
 mod exactness;
 mod outages;
 mod plugin;

@@ -48,7 +48,7 @@ fn fleet(envoys: usize, hits: Value) -> Option<Fleet> {
         "route": {"cluster": UPSTREAM},
         "typed_per_filter_config": {"envoy.filters.http.ratelimit": per_route},
     });
-    let builder = || -> Builder { Envoy::builder().native(filter.clone()).route(route.clone()) };
+    let builder = |_| -> Builder { Envoy::builder().native(filter.clone()).route(route.clone()) };
     Fleet::start(envoys, LIMITS, builder)
 }
 
