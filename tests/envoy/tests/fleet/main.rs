@@ -14,6 +14,7 @@ mod exactness;
 mod outages;
 mod plugin;
 mod service;
+mod waits;
 
 use portcullis_envoy_tests::message::Request;
 
