@@ -207,7 +207,7 @@ fn by_result(world: &mut dyn World, result: &str, metric: &str) -> u64 {
     world.counter(&crate::counter("rate_limit", "edge", &labels, metric))
 }
 
-fn calls_with(world: &mut dyn World, result: &str) -> u64 {
+pub(super) fn calls_with(world: &mut dyn World, result: &str) -> u64 {
     by_result(world, result, "fleet_calls")
 }
 

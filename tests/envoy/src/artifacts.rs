@@ -108,6 +108,17 @@ pub fn meter_library() -> PathBuf {
     target().join("debug/examples/libmeter_library.so")
 }
 
+/// The library that shifts a process's wall clock, which is built with the tests.
+pub(crate) fn shifted_clock() -> PathBuf {
+    let built = target().join("debug/examples/libshifted_clock.so");
+    assert!(
+        built.is_file(),
+        "{} does not exist: run `tests/run build`",
+        built.display()
+    );
+    built
+}
+
 /// A module in cargo's target folder instead of `dist`.
 fn unshipped(module: &str) -> PathBuf {
     target().join(format!("wasm32-wasip1/release/{module}.wasm"))

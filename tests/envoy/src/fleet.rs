@@ -30,20 +30,20 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts Envoys that `builder` configures; the cluster [`SERVICE`] is added. `limits` is the service's YAML. `None`
-    /// if this machine has no Redis.
+    /// Starts Envoys that `builder` configures by their number; the cluster [`SERVICE`] is added. `limits` is the service's
+    /// YAML. `None` if this machine has no Redis.
     ///
     /// # Panics
     /// If a part does not start.
-    pub fn start(envoys: usize, limits: &str, builder: impl Fn() -> Builder) -> Option<Self> {
+    pub fn start(envoys: usize, limits: &str, builder: impl Fn(usize) -> Builder) -> Option<Self> {
         let redis = Redis::start()?;
         let service = Service::start(limits, redis.address());
-        let start = || {
+        let start = |number| {
             let cluster = grpc_cluster(SERVICE, service.address());
-            builder().cluster(cluster).start()
+            builder(number).cluster(cluster).start()
         };
         Some(Self {
-            envoys: (0..envoys).map(|_| start()).collect(),
+            envoys: (0..envoys).map(start).collect(),
             service,
             redis,
         })
@@ -115,8 +115,11 @@ pub fn sleep_until_next_window(window: u64) {
     thread::sleep(window_at(window).1);
 }
 
-/// The number of the current window, and the rest of its time.
-fn window_at(window: u64) -> (u64, Duration) {
+/// The number of the service's current window, and the rest of its time. `window` is in seconds.
+///
+/// # Panics
+/// If the clock is before 1970.
+pub fn window_at(window: u64) -> (u64, Duration) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let since = since.expect("a clock after 1970");
     let number = since.as_secs() / window;

@@ -46,6 +46,7 @@ mod http2;
 pub mod load;
 pub mod log;
 pub mod message;
+pub mod open_load;
 mod process;
 pub mod redis;
 mod runtime;

@@ -34,6 +34,7 @@ pub struct Builder {
     replaceable: bool,
     plugin_log_level: String,
     tool: Vec<OsString>,
+    wall_clock_shift: i64,
     libraries: PathBuf,
 }
 
@@ -47,6 +48,7 @@ impl Builder {
             replaceable: false,
             plugin_log_level: "info".to_owned(),
             tool: chosen_tool(),
+            wall_clock_shift: 0,
             libraries: artifacts::search_path(),
         }
     }
@@ -162,6 +164,15 @@ impl Builder {
         }
     }
 
+    /// Shifts Envoy's wall clock by a number of seconds. Its monotonic clock stays right.
+    #[must_use]
+    pub fn shift_wall_clock(self, seconds: i64) -> Self {
+        Self {
+            wall_clock_shift: seconds,
+            ..self
+        }
+    }
+
     /// Sets the folder in which Envoy looks for dynamic modules. The default is `dist`.
     #[must_use]
     pub fn libraries(self, folder: impl Into<PathBuf>) -> Self {
@@ -231,6 +242,11 @@ impl Builder {
                 true => ["--file-flush-interval-msec", "10"],
                 false => ["--file-flush-min-size-kb", "0"],
             });
+        if self.wall_clock_shift != 0 {
+            command
+                .env("LD_PRELOAD", artifacts::shifted_clock())
+                .env("SHIFTED_CLOCK", self.wall_clock_shift.to_string());
+        }
         let mut process = Process::start("Envoy", command, directory.path())
             .unwrap_or_else(|error| panic!("Envoy does not start: {error}"));
         // Other tests start Envoys at the same time, and V8 compiles modules for each.

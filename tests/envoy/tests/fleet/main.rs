@@ -9,11 +9,13 @@
     reason = "helpers of tests are tests"
 )]
 
+mod clocks;
 mod exactness;
 mod outages;
 mod plugin;
 mod reserve;
 mod service;
+mod waits;
 
 use portcullis_envoy_tests::message::Request;
 

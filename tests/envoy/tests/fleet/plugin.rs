@@ -10,6 +10,9 @@ const WORKERS: u32 = 4;
 /// For tests that are not about it: no call takes that long, even on a busy machine.
 pub(crate) const LONG: &str = "5s";
 
+/// The response header with the seconds since 1970 on Envoy's wall clock.
+pub(crate) const SECONDS: &str = "x-seconds";
+
 /// A limit per minute, by `x-api-key`.
 #[derive(Clone)]
 pub(crate) struct Limit {
@@ -62,6 +65,7 @@ impl Limit {
         }
         json!({
             "name": "edge",
+            "response_headers": ["x-ratelimit"],
             "services": {"main": {
                 "cluster": SERVICE, "domain": "edge", "timeout": self.timeout, "protocol": self.protocol,
             }},
@@ -78,6 +82,11 @@ impl Limit {
 
     /// Envoys with this limit, and a service that has it too. They answer admitted requests with 200.
     pub(crate) fn fleet(&self, envoys: usize) -> Option<Fleet> {
+        self.fleet_with_clocks(&vec![0; envoys])
+    }
+
+    /// The same: one Envoy for each shift of a wall clock, in seconds. The header [`SECONDS`] of responses has its time.
+    pub(crate) fn fleet_with_clocks(&self, shifts: &[i64]) -> Option<Fleet> {
         let requests = self.requests;
         let limits = json!({
             "domain": "edge",
@@ -87,14 +96,18 @@ impl Limit {
         });
         let plugin =
             PluginFilter::new("rate-limit").configuration(&self.configuration().to_string());
-        Fleet::start(envoys, &limits.to_string(), || {
+        Fleet::start(shifts.len(), &limits.to_string(), |number| {
             Envoy::builder()
+                .shift_wall_clock(shifts[number])
                 .concurrency(WORKERS)
                 .connection_manager(json!({"access_log": []}))
                 .plugin(&plugin)
                 .route(json!({
                     "match": {"prefix": "/"},
                     "direct_response": {"status": 200, "body": {"inline_string": "hello"}},
+                    "response_headers_to_add": [
+                        {"header": {"key": SECONDS, "value": "%START_TIME(%s)%"}},
+                    ],
                 }))
         })
     }

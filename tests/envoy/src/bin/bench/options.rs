@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) library: bool,
     /// Whether to measure throughput by the number of workers.
     pub(crate) workers: bool,
+    /// Whether to measure limits of a fleet.
+    pub(crate) fleet: bool,
 }
 
 impl Options {
@@ -33,6 +35,7 @@ impl Options {
             instructions: false,
             library: false,
             workers: false,
+            fleet: false,
         };
         while let Some(option) = arguments.next() {
             match option.as_str() {
@@ -40,6 +43,7 @@ impl Options {
                 "--instructions" => options.instructions = true,
                 "--library" => options.library = true,
                 "--workers" => options.workers = true,
+                "--fleet" => options.fleet = true,
                 _ => {
                     let value = arguments.next();
                     let understood = value.and_then(|value| options.set(&option, value));
@@ -52,10 +56,13 @@ impl Options {
 
     /// Number of rounds.
     pub(crate) fn rounds(&self) -> u32 {
-        let default = match (self.instructions, self.workers) {
-            (true, _) => 5,
-            (false, true) => 6,
-            (false, false) => 50,
+        let default = match self {
+            Self { fleet: true, .. } => 10,
+            Self {
+                instructions: true, ..
+            } => 5,
+            Self { workers: true, .. } => 6,
+            _ => 50,
         };
         self.rounds.unwrap_or(default)
     }
@@ -100,8 +107,8 @@ fn known(list: &str) -> Option<Vec<String>> {
 fn usage(option: &str) -> String {
     format!(
         "bench: {option} is unknown, or its value is missing or invalid. All options are optional:\n\
-         \x20 --rounds N       visits to each variant (50; with --workers, 6; with --instructions, 5 batches);\n\
-         \x20                  all Envoys restart after ten visits\n\
+         \x20 --rounds N       visits to each variant (50, after each ten of which all Envoys restart; with\n\
+         \x20                  --fleet, 10; with --workers, 6; with --instructions, 5 batches)\n\
          \x20 --only A,B       only these variants of {}, and those that they are\n\
          \x20                  compared with\n\
          \x20 --only hostile   the most expensive known requests, compared with plain ones\n\
@@ -109,6 +116,7 @@ fn usage(option: &str) -> String {
          \x20                  repeatable\n\
          \x20 --library        without WebAssembly: the library and Envoy's own filters\n\
          \x20 --workers        throughput with 1 to 8 workers, by default of one hot key (limit_1)\n\
+         \x20 --fleet          latency, calls and admitted requests of two and four proxies with one limit\n\
          \x20 --upstream       with an upstream, which circuit-breaker's variants and the chain need\n\
          \x20 --instructions   count instructions under valgrind instead of CPU time: exact, but slow",
         variants::ids().collect::<Vec<_>>().join(", ")

@@ -12,7 +12,7 @@ pub enum End {
     UsedUp,
     /// The service granted more to the key before it was used up.
     Renewed,
-    /// Its window ended, and tokens were left.
+    /// Its window or its hold ended, and tokens were left.
     Expired,
 }
 
@@ -30,7 +30,7 @@ impl Lease {
     pub(super) fn ended(&self, new: &Self, now: Nanos) -> Option<Ended> {
         let why = match self.tokens > 0 {
             false => return None,
-            true if !self.is_live(now) => End::Expired,
+            true if !self.is_live(now) || new.dies == Nanos::ZERO => End::Expired,
             true if new.granted_at != self.granted_at => End::Renewed,
             true if new.tokens == 0 => End::UsedUp,
             true => return None,

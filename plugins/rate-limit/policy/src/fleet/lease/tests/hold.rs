@@ -4,7 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::fleet::lease::Lot;
+use crate::fleet::lease::{End, Lot};
 
 const HOLDS: Leases = Leases {
     holds: true,
@@ -20,6 +20,7 @@ impl Held {
             lease: Lease::default(),
             now: START,
             wasted: 0,
+            ended: Vec::new(),
         })
     }
 
@@ -77,6 +78,10 @@ fn a_hold_is_closed_with_its_unused_tokens() {
     assert!(late + HOLDS.timeout < START + HOLDS.ttl());
     assert_eq!(key.close(lot), 2);
     assert_eq!(key.close(lot), 0);
+    let [ended] = key.0.ended[..] else {
+        panic!("{:?}", key.0.ended);
+    };
+    assert_eq!(ended.why, End::Expired);
     assert_eq!(key.0.wasted, 0);
     // Nothing can be taken after that, or be returned.
     let taken = Taken { cost: 1, lot };
