@@ -1,6 +1,6 @@
 //! One request or response, as a plugin sees it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use bytes::Bytes;
@@ -61,7 +61,7 @@ struct Rare {
 
 /// The memory of headers, from one callback to the next.
 #[derive(Default)]
-pub(crate) struct SpareMemory(Cell<Received>);
+pub(crate) struct SpareMemory(RefCell<Received>);
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
@@ -303,7 +303,7 @@ impl<'a> Exchange<'a> {
 
     fn use_spare_memory(&mut self) {
         if self.headers.is_unread() && !self.headers.has_memory() && !self.headers.is_changed() {
-            self.headers.set_memory(self.memory.0.take());
+            self.headers.take_memory(&mut self.memory.0.borrow_mut());
         }
     }
 
@@ -321,29 +321,42 @@ impl<'a> Exchange<'a> {
             .unwrap_or_default()
     }
 
+    /// Whether there is anything to carry out.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.headers.is_changed() || !self.filter_state.is_empty()
+    }
+
     /// Carries out the changes. If Envoy refuses one, the others are still carried out, and the first error is
     /// returned.
     pub(crate) fn commit(&self) -> Result<(), Error> {
-        let mut done = Ok(());
+        let mut first = None;
+        let mut note = |done: Result<(), Error>| {
+            if let Err(error) = done {
+                first.get_or_insert(error);
+            }
+        };
         for (name, value) in self.filter_state.iter() {
-            done = done.and(self.host.set_filter_state(name, value));
+            note(self.host.set_filter_state(name, value));
         }
         let map = match self.phase {
-            Phase::Request => Map::Request,
-            Phase::Response => Map::Response,
-            Phase::Trailers => Map::ResponseTrailers,
-            Phase::RequestEnd | Phase::Log => return done,
+            Phase::Request => Some(Map::Request),
+            Phase::Response => Some(Map::Response),
+            Phase::Trailers => Some(Map::ResponseTrailers),
+            Phase::RequestEnd | Phase::Log => None,
         };
-        if self.headers.is_changed() && !self.is_own_reply {
+        if let Some(map) = map
+            && self.headers.is_changed()
+            && !self.is_own_reply
+        {
             for change in self.headers.first_changes() {
-                done = done.and(self.carry_out(map, change));
+                note(self.carry_out(map, change));
             }
             for (name, value) in self.headers.appended() {
-                done = done.and(self.host.add_header(map, name, value));
+                note(self.host.add_header(map, name, value));
             }
             self.host.headers_changed(map);
         }
-        done
+        first.map_or(Ok(()), Err)
     }
 
     fn carry_out(&self, map: Map, change: Change<'_>) -> Result<(), Error> {
@@ -369,7 +382,7 @@ impl<'a> Exchange<'a> {
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         if self.headers.has_memory() {
-            self.memory.0.set(self.headers.take_memory());
+            self.headers.give_memory(&mut self.memory.0.borrow_mut());
         }
     }
 }
