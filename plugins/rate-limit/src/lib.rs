@@ -89,7 +89,7 @@ impl Plugin for RateLimit {
         }
         let reply = self.instance.on_error(self.random());
         let reply = reply.filter(|_| exchange.phase() == Phase::Request);
-        reply.map_or(Flow::Continue, Flow::Reply)
+        reply.map_or(Flow::Continue, Flow::reply)
     }
 
     fn sees_requests(&self) -> bool {
@@ -111,7 +111,7 @@ impl Plugin for RateLimit {
         {
             self.instance.log_denial(&reply);
             stream.evaluation = Some(evaluation);
-            return Ok(Flow::Reply(reply));
+            return Ok(Flow::reply(reply));
         }
         for mark in self.instance.shadow_marks(&evaluation) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);

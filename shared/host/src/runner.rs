@@ -174,6 +174,7 @@ impl<C: Chain> Runner<C> {
         let flow = handle(chain, stream, exchange);
         let mut flow = flow_after(chain, stream, exchange, flow);
         if !matches!(flow, Flow::Reply(_))
+            && exchange.has_changes()
             && let Err(error) = exchange.commit()
         {
             exchange.note(C::NAME, error);

@@ -82,7 +82,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
             .cloned()
             .unwrap_or_default();
         if path == format!("/{}", Config::<FIRST>::PLUGIN) {
-            return Ok(Flow::Reply(Reply {
+            return Ok(Flow::reply(Reply {
                 status: 418,
                 grpc_status: None,
                 details: "tiny".into(),
