@@ -225,6 +225,11 @@ fn a_missed_end_is_an_error_of_the_plugin_that_depends_on_it() {
         without_it.counter("portcullis.first.policy=.=a;.;errors"),
         0
     );
+    // It learns of the end all the same, with the end of the context.
+    assert_eq!(
+        without_it.counter("portcullis.first.policy=.=a;.;logged"),
+        2
+    );
 }
 
 #[test]
