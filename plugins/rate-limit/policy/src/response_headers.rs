@@ -150,6 +150,11 @@ struct ShownLimit<'a> {
 }
 
 impl<'a> ShownLimit<'a> {
+    /// An item of `RateLimit-Policy`.
+    fn item(self) -> Bytes {
+        self.items().item.clone()
+    }
+
     fn items(self) -> Cow<'a, PolicyItems> {
         match &self.compiled.quota_policy.fixed {
             Some(items) => Cow::Borrowed(items),
@@ -182,15 +187,15 @@ fn tightest_first<'a>(shown: impl Iterator<Item = ShownLimit<'a>>) -> Quotas<'a>
 
 /// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers; `None` without limits.
 fn policies<'a>(mut shown: impl Iterator<Item = ShownLimit<'a>>) -> Option<Bytes> {
-    let first = shown.next()?.items();
+    let first = shown.next()?.item();
     let Some(second) = shown.next() else {
-        return Some(first.item.clone());
+        return Some(first);
     };
     Some(Text::new(|list| {
-        list.push(&first.item);
+        list.push(&first);
         for limit in [second].into_iter().chain(shown) {
             list.push(b", ");
-            list.push(&limit.items().item);
+            list.push(&limit.item());
         }
     }))
 }
