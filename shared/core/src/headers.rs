@@ -248,7 +248,7 @@ impl HeaderMap {
     /// Adds one line with the value that `write` writes, which takes no memory of its own.
     pub fn append_with(&mut self, name: Bytes, write: impl FnOnce(&mut Text<'_>)) {
         if self.has_removed {
-            self.append(name, Text::new(write));
+            self.append(name, Text::written_by(write));
             return;
         }
         self.received.push(name, write);

@@ -112,7 +112,7 @@ impl RateLimit {
                     headers.extend(policies.map(|policies| (RATELIMIT_POLICY, policies)));
                     let left = tightest_first(shown);
                     if !left.is_empty() {
-                        let list = Text::new(|list| write_ratelimit(&left, list));
+                        let list = Text::written_by(|list| write_ratelimit(&left, list));
                         headers.push((RATELIMIT, list));
                     }
                 }
@@ -191,7 +191,7 @@ fn policies<'a>(mut shown: impl Iterator<Item = ShownLimit<'a>>) -> Option<Bytes
     let Some(second) = shown.next() else {
         return Some(first);
     };
-    Some(Text::new(|list| {
+    Some(Text::written_by(|list| {
         list.push(&first);
         for limit in [second].into_iter().chain(shown) {
             list.push(b", ");

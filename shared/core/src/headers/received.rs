@@ -44,7 +44,7 @@ pub struct Text<'a>(&'a mut Vec<u8>);
 
 impl Text<'_> {
     /// The value that `write` writes.
-    pub fn new(write: impl FnOnce(&mut Text<'_>)) -> Bytes {
+    pub fn written_by(write: impl FnOnce(&mut Text<'_>)) -> Bytes {
         let mut text = Vec::new();
         write(&mut Text(&mut text));
         text.into()
