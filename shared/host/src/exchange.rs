@@ -1,11 +1,11 @@
 //! One request or response, as a plugin sees it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::Bytes;
 use portcullis_core::few::Few;
-use portcullis_core::headers::{Change, HeaderMap, Received};
+use portcullis_core::headers::{Change, HeaderMap};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::reply::Reply;
 use portcullis_core::short_text::ShortText;
@@ -23,6 +23,7 @@ use crate::phase::Phase;
 use crate::property::Property;
 use crate::request_attributes::RequestAttributes;
 use crate::shared_value::SharedValue;
+use crate::spare_memory::SpareMemory;
 use crate::wait_queue::Calls;
 
 /// One request or response on its way through the plugin.
@@ -58,10 +59,6 @@ struct Rare {
     failures: Vec<(&'static str, Error)>,
     handed_over: HandedOver,
 }
-
-/// The memory of headers, from one callback to the next.
-#[derive(Default)]
-pub(crate) struct SpareMemory(RefCell<Received>);
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
@@ -153,7 +150,7 @@ impl<'a> Exchange<'a> {
         if self.phase != Phase::Response {
             return Err(Error::NotIn(self.phase));
         }
-        self.use_spare_memory();
+        self.memory.lend_to(&mut self.headers);
         Ok(&mut self.headers)
     }
 
@@ -294,17 +291,11 @@ impl<'a> Exchange<'a> {
             return Err(Error::NotIn(self.phase));
         }
         if self.headers.is_unread() {
-            self.use_spare_memory();
+            self.memory.lend_to(&mut self.headers);
             let host = self.host;
             self.headers.read(|headers| host.headers(map, headers))?;
         }
         Ok(&mut self.headers)
-    }
-
-    fn use_spare_memory(&mut self) {
-        if self.headers.is_unread() && !self.headers.has_memory() && !self.headers.is_changed() {
-            self.headers.take_memory(&mut self.memory.0.borrow_mut());
-        }
     }
 
     /// Records an error for the log. Use it where the plugin can safely go on without the value.
@@ -381,9 +372,7 @@ impl<'a> Exchange<'a> {
 
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
-        if self.headers.has_memory() {
-            self.headers.give_memory(&mut self.memory.0.borrow_mut());
-        }
+        self.memory.take_back(&mut self.headers);
     }
 }
 
