@@ -92,7 +92,7 @@ impl Plugin for CircuitBreaker {
         }
         let reply = self.instance.on_error();
         let reply = reply.filter(|_| exchange.phase() == Phase::Request);
-        reply.map_or(Flow::Continue, Flow::Reply)
+        reply.map_or(Flow::Continue, Flow::reply)
     }
 
     fn sees_requests(&self) -> bool {
@@ -110,7 +110,7 @@ impl Plugin for CircuitBreaker {
         let (attributes, headers) = exchange.request_with(needs)?;
         let subject = attributes.subject(headers);
         if self.instance.is_for_status(&subject) {
-            return Ok(Flow::Reply(self.status(&subject, now)));
+            return Ok(Flow::reply(self.status(&subject, now)));
         }
         let request = attributes.request(&subject);
         *stream = self
@@ -127,7 +127,7 @@ impl Plugin for CircuitBreaker {
                 return Ok(Flow::Continue);
             };
             self.instance.log_denial(&reply);
-            return Ok(Flow::Reply(reply));
+            return Ok(Flow::reply(reply));
         }
         for mark in self.instance.shadow_marks(stream) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
@@ -167,7 +167,7 @@ impl Plugin for CircuitBreaker {
             return Ok(Flow::Continue);
         };
         self.counters(breaker, |counters| counters.fallbacks.increment());
-        Ok(Flow::Reply(reply))
+        Ok(Flow::reply(reply))
     }
 
     fn on_request_end(&self, stream: &mut Admission, exchange: &mut Exchange) -> Result<(), Error> {

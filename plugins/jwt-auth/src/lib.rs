@@ -100,7 +100,7 @@ impl Plugin for JwtAuth {
         self.counters.count(&decision);
         self.log(&decision);
         if let Some(reply) = self.instance.reply(&decision) {
-            return Ok(Flow::Reply(reply));
+            return Ok(Flow::reply(reply));
         }
         self.instance.apply(&decision, exchange.request()?);
         if let Some(claims) = decision.claims() {
@@ -133,7 +133,7 @@ impl Plugin for JwtAuth {
         self.counters.count(&decision);
         self.log(&decision);
         let reply = self.instance.reply(&decision);
-        reply.map_or(Flow::Continue, Flow::Reply)
+        reply.map_or(Flow::Continue, Flow::reply)
     }
 
     fn on_response(&self, _: &mut Option<WaitSlot>, _: &mut Exchange) -> Result<Flow, Error> {

@@ -91,7 +91,7 @@ impl Plugin for RateLimit {
         }
         let reply = self.instance.on_error(self.random());
         let reply = reply.filter(|_| exchange.phase() == Phase::Request);
-        reply.map_or(Flow::Continue, Flow::Reply)
+        reply.map_or(Flow::Continue, Flow::reply)
     }
 
     fn sees_requests(&self) -> bool {
@@ -101,27 +101,24 @@ impl Plugin for RateLimit {
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Flow, Error> {
         // It may need the place again, and must not be refused one because of itself.
         stream.wait = None;
-        let evaluation = self.evaluate(stream, exchange)?;
+        let evaluation = self.evaluate(&mut stream.evaluation, exchange)?;
         if evaluation.is_pending() {
-            stream.wait = self.fleet.as_ref().map(|fleet| fleet.wait(&evaluation));
-            stream.evaluation = Some(evaluation);
+            stream.wait = self.fleet.as_ref().map(|fleet| fleet.wait(evaluation));
             return Ok(Flow::Wait);
         }
-        self.count(&evaluation);
+        self.count(evaluation);
         if evaluation.is_denied()
-            && let Some(reply) = self.instance.reply(&evaluation, self.random())
+            && let Some(reply) = self.instance.reply(evaluation, self.random())
         {
             self.instance.log_denial(&reply);
-            stream.evaluation = Some(evaluation);
-            return Ok(Flow::Reply(reply));
+            return Ok(Flow::reply(reply));
         }
-        for mark in self.instance.shadow_marks(&evaluation) {
+        for mark in self.instance.shadow_marks(evaluation) {
             exchange.request()?.append(SHADOW_HEADER.into(), mark);
         }
         for (name, value) in evaluation.request_headers() {
             exchange.request()?.append(name, value);
         }
-        stream.evaluation = Some(evaluation);
         Ok(Flow::Continue)
     }
 
@@ -133,11 +130,13 @@ impl Plugin for RateLimit {
         else {
             return Ok(Flow::Continue);
         };
-        // Without anything to read, nothing is charged, and the time does not matter.
-        let (now, response) = match self.instance.reads_response() {
-            true => (exchange.now(self.clock)?, exchange.response()?),
-            false => (Nanos::ZERO, exchange.response_to_write()?),
-        };
+        if !self.instance.reads_response() {
+            // Nothing is charged, so the time does not matter.
+            let response = exchange.response_to_write()?;
+            self.instance.add_to_response(evaluation, response);
+            return Ok(Flow::Continue);
+        }
+        let (now, response) = (exchange.now(self.clock)?, exchange.response()?);
         let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
         let events = self
             .instance
@@ -281,24 +280,33 @@ impl RateLimit {
     }
 
     /// Begins or resumes the evaluation of a request, and makes its calls.
-    fn evaluate(&self, stream: &mut Stream, exchange: &mut Exchange) -> Result<Evaluation, Error> {
+    fn evaluate<'a>(
+        &self,
+        evaluation: &'a mut Option<Evaluation>,
+        exchange: &mut Exchange,
+    ) -> Result<&'a mut Evaluation, Error> {
         let now = exchange.now(self.clock)?;
-        let mut evaluation = self.judge(stream, exchange, now)?;
         // A call that was not sent is answered, so this ends: a request makes few calls.
-        while !self.send_calls(&mut evaluation, exchange, now) && evaluation.is_pending() {
-            stream.evaluation = Some(evaluation);
-            evaluation = self.judge(stream, exchange, now)?;
+        loop {
+            let judged = self.judge(evaluation, exchange, now)?;
+            if self.fleet.is_none()
+                || self.send_calls(judged, exchange, now)
+                || !judged.is_pending()
+            {
+                break;
+            }
         }
-        Ok(evaluation)
+        // It is there.
+        Ok(evaluation.get_or_insert_default())
     }
 
-    fn judge(
+    fn judge<'a>(
         &self,
-        stream: &mut Stream,
+        evaluation: &'a mut Option<Evaluation>,
         exchange: &mut Exchange,
         now: Nanos,
-    ) -> Result<Evaluation, Error> {
-        if let (Some(fleet), Some(_)) = (&self.fleet, &stream.evaluation) {
+    ) -> Result<&'a mut Evaluation, Error> {
+        if let (Some(fleet), Some(_)) = (&self.fleet, &*evaluation) {
             fleet.refresh();
         }
         let needs = self.instance.needs();
@@ -306,12 +314,13 @@ impl RateLimit {
         let subject = attributes.subject(headers);
         let request = attributes.request(&subject);
         let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
-        Ok(match stream.evaluation.take() {
+        let judged = match evaluation.take() {
             Some(pending) => self
                 .instance
                 .resume(pending, &request, now, tables, services),
             None => self.instance.on_request(&request, now, tables, services),
-        })
+        };
+        Ok(evaluation.insert(judged))
     }
 
     /// Sends the calls of an evaluation; false if one was not sent.

@@ -100,7 +100,7 @@ impl Plugin for RetryBudget {
                 Flow::Continue
             }
             (Failure::Undecided, Err(_)) | (Failure::NotDone, _) => {
-                Flow::Reply(self.instance.unavailable())
+                Flow::reply(self.instance.unavailable())
             }
         }
     }
@@ -146,7 +146,7 @@ impl Plugin for RetryBudget {
             let random = random().map_or(0, u64::from_le_bytes);
             let reply = self.instance.reply(&evaluation, random);
             *stream = Some(evaluation);
-            return Ok(reply.map_or(Flow::Continue, Flow::Reply));
+            return Ok(reply.map_or(Flow::Continue, Flow::reply));
         }
         self.instance
             .write_headers(&evaluation, exchange.request()?);

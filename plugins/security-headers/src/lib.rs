@@ -67,7 +67,7 @@ impl Plugin for SecurityHeaders {
             is_past.then_some(&unmatched)
         });
         if let Some(reply) = self.instance.on_error(selection) {
-            return Flow::Reply(reply);
+            return Flow::reply(reply);
         }
         if failure == Failure::Undecided
             && let Ok(request) = exchange.request()
@@ -157,7 +157,7 @@ impl SecurityHeaders {
                     String::from_utf8_lossy(&reply.details),
                     refusal.reason.label()
                 );
-                Flow::Reply(reply)
+                Flow::reply(reply)
             }
             None => Flow::Continue,
         }

@@ -77,13 +77,18 @@ pub trait Evaluate {
         enforcing: impl Iterator<Item = Self::Rule>,
         in_shadow: impl Iterator<Item = Self::Rule>,
     ) -> (Checks<Self::Check>, bool) {
-        let (checks, is_denied) = self.ask(enforcing);
-        self.conclude(mode, checks, is_denied, in_shadow)
+        let mut checks = Checks::new();
+        let is_denied = self.ask(enforcing, &mut checks);
+        let is_denied = self.conclude(mode, &mut checks, is_denied, in_shadow);
+        (checks, is_denied)
     }
 
-    /// The first half of [`evaluate`](Self::evaluate): asks the rules that enforce.
-    fn ask(&mut self, enforcing: impl Iterator<Item = Self::Rule>) -> (Checks<Self::Check>, bool) {
-        let mut checks = Checks::new();
+    /// The first half of [`evaluate`](Self::evaluate): asks the rules that enforce, and adds their results.
+    fn ask(
+        &mut self,
+        enforcing: impl Iterator<Item = Self::Rule>,
+        checks: &mut Checks<Self::Check>,
+    ) -> bool {
         let mut is_denied = false;
         for rule in enforcing {
             if let Some(mut check) = self.check(rule, is_denied) {
@@ -91,38 +96,42 @@ pub trait Evaluate {
                 checks.push(check);
             }
         }
-        (checks, is_denied)
+        is_denied
     }
 
     /// The second half: rolls back, or asks the rules in shadow mode.
     fn conclude(
         &mut self,
         mode: Mode,
-        mut checks: Checks<Self::Check>,
+        checks: &mut Checks<Self::Check>,
         is_denied: bool,
         in_shadow: impl Iterator<Item = Self::Rule>,
-    ) -> (Checks<Self::Check>, bool) {
+    ) -> bool {
         if is_denied {
-            for check in &mut checks {
+            for check in checks.iter_mut() {
                 self.roll_back(check);
             }
         } else {
             for rule in in_shadow {
-                let check = self.check(rule, false);
-                checks.extend(check.map(shadowed));
+                if let Some(mut check) = self.check(rule, false) {
+                    put_in_shadow(&mut check);
+                    checks.push(check);
+                }
             }
         }
         match mode {
-            Mode::Shadow => (checks.into_iter().map(shadowed).collect(), false),
-            Mode::Enforce | Mode::Off => (checks, is_denied),
+            Mode::Shadow => {
+                checks.iter_mut().for_each(put_in_shadow);
+                false
+            }
+            Mode::Enforce | Mode::Off => is_denied,
         }
     }
 }
 
-fn shadowed<C: Check>(mut check: C) -> C {
+fn put_in_shadow<C: Check>(check: &mut C) {
     let decision = check.decision();
     *decision = decision.in_shadow();
-    check
 }
 
 #[cfg(test)]

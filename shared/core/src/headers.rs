@@ -18,8 +18,8 @@ use smallvec::SmallVec;
 use crate::readings::is_spelling_of;
 pub use change::Change;
 use change::Recorded;
-pub use received::Received;
 use received::{Line, Part};
+pub use received::{Received, Text};
 
 /// The request header that marks requests which pass only because of shadow mode.
 pub const SHADOW_HEADER: &str = "x-portcullis-shadow";
@@ -71,14 +71,15 @@ impl HeaderMap {
     }
 
     /// Gives an empty map the memory of an earlier one.
-    pub fn set_memory(&mut self, memory: Received) {
-        self.received = memory;
+    pub fn take_memory(&mut self, from: &mut Received) {
+        std::mem::swap(&mut self.received, from);
     }
 
-    /// Takes the headers and their memory away, for another map.
-    pub fn take_memory(&mut self) -> Received {
+    /// Gives the memory of the headers to another map. The headers are gone then.
+    pub fn give_memory(&mut self, to: &mut Received) {
         self.appended = 0;
-        std::mem::take(&mut self.received).cleared()
+        self.received.clear();
+        std::mem::swap(&mut self.received, to);
     }
 
     /// Whether there is memory to keep for another map.
@@ -241,11 +242,16 @@ impl HeaderMap {
 
     /// Adds one line with a copy of the value, which takes no memory of its own.
     pub fn append_text(&mut self, name: Bytes, value: &[u8]) {
+        self.append_with(name, |text| text.push(value));
+    }
+
+    /// Adds one line with the value that `write` writes, which takes no memory of its own.
+    pub fn append_with(&mut self, name: Bytes, write: impl FnOnce(&mut Text<'_>)) {
         if self.has_removed {
-            self.append(name, Bytes::copy_from_slice(value));
+            self.append(name, Text::written_by(write));
             return;
         }
-        self.received.push(name, value);
+        self.received.push(name, write);
         self.appended += 1;
     }
 

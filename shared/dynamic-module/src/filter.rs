@@ -192,8 +192,12 @@ impl<C: Chain> AnyFilter for Filter<C> {
     }
 
     fn log(&self) {
-        let _entered = self.enter();
-        self.begun().stream.log();
+        // Envoy calls every filter at the end of a stream, and few have anything to do then.
+        let is_done = self.begun.get().is_some_and(|it| !it.stream.awaits_end());
+        if !is_done {
+            let _entered = self.enter();
+            self.begun().stream.log();
+        }
         panic_on_request(self.filter, "log");
     }
 

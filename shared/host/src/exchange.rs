@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use portcullis_core::few::Few;
-use portcullis_core::headers::{Change, HeaderMap, Received};
+use portcullis_core::headers::{Change, HeaderMap};
 use portcullis_core::key::{CLAIMS_PROPERTY, Needs};
 use portcullis_core::reply::Reply;
 use portcullis_core::short_text::ShortText;
@@ -23,6 +23,7 @@ use crate::phase::Phase;
 use crate::property::Property;
 use crate::request_attributes::RequestAttributes;
 use crate::shared_value::SharedValue;
+use crate::spare_memory::SpareMemory;
 use crate::wait_queue::Calls;
 
 /// One request or response on its way through the plugin.
@@ -58,10 +59,6 @@ struct Rare {
     failures: Vec<(&'static str, Error)>,
     handed_over: HandedOver,
 }
-
-/// The memory of headers, from one callback to the next.
-#[derive(Default)]
-pub(crate) struct SpareMemory(Cell<Received>);
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
@@ -153,7 +150,7 @@ impl<'a> Exchange<'a> {
         if self.phase != Phase::Response {
             return Err(Error::NotIn(self.phase));
         }
-        self.use_spare_memory();
+        self.memory.lend_to(&mut self.headers);
         Ok(&mut self.headers)
     }
 
@@ -294,17 +291,11 @@ impl<'a> Exchange<'a> {
             return Err(Error::NotIn(self.phase));
         }
         if self.headers.is_unread() {
-            self.use_spare_memory();
+            self.memory.lend_to(&mut self.headers);
             let host = self.host;
             self.headers.read(|headers| host.headers(map, headers))?;
         }
         Ok(&mut self.headers)
-    }
-
-    fn use_spare_memory(&mut self) {
-        if self.headers.is_unread() && !self.headers.has_memory() && !self.headers.is_changed() {
-            self.headers.set_memory(self.memory.0.take());
-        }
     }
 
     /// Records an error for the log. Use it where the plugin can safely go on without the value.
@@ -321,29 +312,42 @@ impl<'a> Exchange<'a> {
             .unwrap_or_default()
     }
 
+    /// Whether there is anything to carry out.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.headers.is_changed() || !self.filter_state.is_empty()
+    }
+
     /// Carries out the changes. If Envoy refuses one, the others are still carried out, and the first error is
     /// returned.
     pub(crate) fn commit(&self) -> Result<(), Error> {
-        let mut done = Ok(());
+        let mut first = None;
+        let mut note = |done: Result<(), Error>| {
+            if let Err(error) = done {
+                first.get_or_insert(error);
+            }
+        };
         for (name, value) in self.filter_state.iter() {
-            done = done.and(self.host.set_filter_state(name, value));
+            note(self.host.set_filter_state(name, value));
         }
         let map = match self.phase {
-            Phase::Request => Map::Request,
-            Phase::Response => Map::Response,
-            Phase::Trailers => Map::ResponseTrailers,
-            Phase::RequestEnd | Phase::Log => return done,
+            Phase::Request => Some(Map::Request),
+            Phase::Response => Some(Map::Response),
+            Phase::Trailers => Some(Map::ResponseTrailers),
+            Phase::RequestEnd | Phase::Log => None,
         };
-        if self.headers.is_changed() && !self.is_own_reply {
+        if let Some(map) = map
+            && self.headers.is_changed()
+            && !self.is_own_reply
+        {
             for change in self.headers.first_changes() {
-                done = done.and(self.carry_out(map, change));
+                note(self.carry_out(map, change));
             }
             for (name, value) in self.headers.appended() {
-                done = done.and(self.host.add_header(map, name, value));
+                note(self.host.add_header(map, name, value));
             }
             self.host.headers_changed(map);
         }
-        done
+        first.map_or(Ok(()), Err)
     }
 
     fn carry_out(&self, map: Map, change: Change<'_>) -> Result<(), Error> {
@@ -368,9 +372,7 @@ impl<'a> Exchange<'a> {
 
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
-        if self.headers.has_memory() {
-            self.memory.0.set(self.headers.take_memory());
-        }
+        self.memory.take_back(&mut self.headers);
     }
 }
 

@@ -66,6 +66,7 @@ mod request_attributes;
 mod runner;
 mod shared_value;
 mod signature;
+mod spare_memory;
 mod status;
 mod stream;
 mod tables;

@@ -18,12 +18,19 @@ pub enum Flow {
     /// The message goes on to the next filter.
     #[default]
     Continue,
-    /// The stream ends here, with this reply.
-    Reply(Reply),
+    /// The stream ends here, with this reply. Few do, and the others should not pay for its size.
+    Reply(Box<Reply>),
     /// The request waits until the plugin [wakes](Worker::wake) it, and [`Plugin::on_request`] then judges it again.
     /// It may also be judged again for no reason, and then waits on. Its changes so far remain. Responses cannot wait:
     /// they continue.
     Wait,
+}
+
+impl Flow {
+    /// The stream ends here, with this reply.
+    pub fn reply(reply: Reply) -> Self {
+        Self::Reply(Box::new(reply))
+    }
 }
 
 /// A filter for HTTP streams.
@@ -121,8 +128,9 @@ pub trait Plugin: Sized + 'static {
         Ok(())
     }
 
-    /// The stream has ended, for whatever reason. Called exactly once. The module has to list `log` among its
-    /// callbacks.
+    /// The stream has ended, for whatever reason. Called exactly once. In a module that does not list `log` among its
+    /// callbacks, this is when Envoy forgets the stream, directly after the log; a plugin that
+    /// [needs](Self::NEEDS_STREAM_END) the end must list it.
     fn on_log(&self, _stream: &mut Self::Stream, _exchange: &mut Exchange) -> Result<(), Error> {
         Ok(())
     }

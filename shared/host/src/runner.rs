@@ -10,8 +10,9 @@ use crate::call::{CallId, CallResponse};
 use crate::callback_monitor::CallbackMonitor;
 use crate::chain::{Chain, flow_after};
 use crate::error::{Error, Failure};
-use crate::exchange::{Exchange, SpareMemory};
+use crate::exchange::Exchange;
 use crate::plugin::Flow;
+use crate::spare_memory::SpareMemory;
 use crate::wait_queue::WaitQueue;
 use crate::warnings::WarningLimiter;
 use crate::worker::{Woken, Worker};
@@ -174,6 +175,7 @@ impl<C: Chain> Runner<C> {
         let flow = handle(chain, stream, exchange);
         let mut flow = flow_after(chain, stream, exchange, flow);
         if !matches!(flow, Flow::Reply(_))
+            && exchange.has_changes()
             && let Err(error) = exchange.commit()
         {
             exchange.note(C::NAME, error);

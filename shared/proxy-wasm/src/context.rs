@@ -87,6 +87,15 @@ fn action(next: Next) -> Action {
     }
 }
 
+/// The SDK drops the context in `proxy_on_delete`, in which host calls still act on the stream.
+impl<C: Chain> Drop for StreamContext<C> {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            stream.close();
+        }
+    }
+}
+
 impl<C: Chain> Context for StreamContext<C> {}
 
 impl<C: Chain> HttpContext for StreamContext<C> {

@@ -115,7 +115,7 @@ impl Slot {
 }
 
 fn reply(status: u16, text: &str) -> Flow {
-    Flow::Reply(Reply {
+    Flow::reply(Reply {
         status,
         grpc_status: None,
         details: "meter".into(),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::check::{Check, Decision, Origin, Reason, Reservation};
-use super::fleet_limits::{Ask, Call, Counted, InFleet, Ledger, Services};
+use super::fleet_limits::{Ask, Call, Counted, InFleet, Ledger, NoServices, Services};
 use super::limit::Limit;
 use super::limiter::{Action, Limiter, Operation, OperationResult, Quota};
 use super::{Compiled, LimitId, RateLimit};
@@ -40,7 +40,7 @@ impl Evaluation {
     }
 }
 
-/// One request before the limits.
+/// One request before limits of which some have fleets.
 pub(super) struct Round<'a, 'r, S, H> {
     pub(super) ledger: Ledger<'a, S, H>,
     pub(super) request: &'a Request<'r>,
@@ -56,7 +56,6 @@ impl<S: Store, H: Services> Evaluate for Round<'_, '_, S, H> {
     type Rule = LimitId;
     type Check = Check;
 
-    /// A limit behind one that denies is only inspected, so that `RateLimit` headers can show it.
     fn check(&mut self, limit: LimitId, is_denied: bool) -> Option<Check> {
         let policy = self.ledger.policy;
         let compiled = policy.get(limit)?;
@@ -74,15 +73,54 @@ impl<S: Store, H: Services> Evaluate for Round<'_, '_, S, H> {
                 }
             });
         }
-        let action = match is_denied {
-            false => Action::Reserve,
-            true => Action::Inspect,
-        };
+        let action = action(is_denied);
         Some(policy.check_local(counted, action, self.ledger.now, self.ledger.store))
     }
 
     fn roll_back(&mut self, check: &mut Check) {
         self.ledger.roll_back(check, self.started);
+    }
+}
+
+/// A limit behind one that denies is only inspected, so that `RateLimit` headers can show it.
+fn action(is_denied: bool) -> Action {
+    match is_denied {
+        false => Action::Reserve,
+        true => Action::Inspect,
+    }
+}
+
+/// One request before limits without fleets, which never waits: what most requests go through.
+struct LocalRound<'a, 'r, S> {
+    policy: &'a RateLimit,
+    request: &'a Request<'r>,
+    now: Nanos,
+    store: &'a mut S,
+}
+
+impl<S: Store> Evaluate for LocalRound<'_, '_, S> {
+    type Rule = LimitId;
+    type Check = Check;
+
+    fn check(&mut self, limit: LimitId, is_denied: bool) -> Option<Check> {
+        let policy = self.policy;
+        let compiled = policy.get(limit)?;
+        match policy.counted(compiled, limit, self.request, self.store) {
+            Ok(counted) => {
+                Some(policy.check_local(counted, action(is_denied), self.now, self.store))
+            }
+            Err(check) => check,
+        }
+    }
+
+    fn roll_back(&mut self, check: &mut Check) {
+        let mut ledger = Ledger {
+            policy: self.policy,
+            now: self.now,
+            store: &mut *self.store,
+            services: &mut NoServices,
+        };
+        ledger.roll_back(check, self.now);
     }
 }
 
@@ -110,19 +148,19 @@ impl<'a, 'r, S: Store, H: Services> Round<'a, 'r, S, H> {
     }
 
     /// Ends the evaluation after the enforcing limits were checked, or makes the calls that it has to wait for.
-    pub(super) fn proceed(
-        mut self,
-        mut checks: Checks<Check>,
-        mut is_denied: bool,
-        mut fleet: Option<Box<InFleet>>,
-    ) -> Evaluation {
-        let policy = self.ledger.policy;
+    pub(super) fn proceed(mut self, evaluation: &mut Evaluation) {
+        let Evaluation {
+            checks,
+            is_denied,
+            fleet,
+            ..
+        } = evaluation;
         let is_first = fleet.is_none();
         if !self.asks.is_empty() {
-            is_denied = self.place(is_denied, &mut checks, fleet.get_or_insert_default());
+            *is_denied = self.place(*is_denied, checks, fleet.get_or_insert_default());
         }
-        if let Some(waiting) = &mut fleet {
-            if is_denied {
+        if let Some(waiting) = fleet {
+            if *is_denied {
                 self.leave(waiting);
             }
             if waiting.is_pending() {
@@ -130,29 +168,17 @@ impl<'a, 'r, S: Store, H: Services> Round<'a, 'r, S, H> {
                     self.count_waits(waiting);
                 }
                 waiting.calls.append(&mut self.calls);
-                return Evaluation {
-                    checks,
-                    is_denied,
-                    evaluated_at: self.started,
-                    fleet,
-                };
+                return;
             }
         }
+        let policy = self.ledger.policy;
         let in_shadow = policy.limits_in(Mode::Shadow);
-        (checks, is_denied) = self.conclude(policy.mode, checks, is_denied, in_shadow);
-        if policy.has_fleets {
-            self.place_in_shadow();
-            self.ledger.owe_what_passed(&mut checks);
-        }
+        *is_denied = self.conclude(policy.mode, checks, *is_denied, in_shadow);
+        self.place_in_shadow();
+        self.ledger.owe_what_passed(checks);
         if !self.calls.is_empty() {
             let fleet = fleet.get_or_insert_default();
             fleet.calls.append(&mut self.calls);
-        }
-        Evaluation {
-            checks,
-            is_denied,
-            evaluated_at: self.started,
-            fleet,
         }
     }
 }
@@ -167,9 +193,28 @@ impl RateLimit {
         store: &mut S,
         services: &mut H,
     ) -> Evaluation {
-        let mut round = Round::new(self, request, now, now, store, services);
-        let (checks, is_denied) = round.ask(self.limits_in(Mode::Enforce));
-        round.proceed(checks, is_denied, None)
+        let mut evaluation = Evaluation {
+            evaluated_at: now,
+            ..Evaluation::default()
+        };
+        let enforcing = self.limits_in(Mode::Enforce);
+        if self.has_fleets {
+            let mut round = Round::new(self, request, now, now, store, services);
+            evaluation.is_denied = round.ask(enforcing, &mut evaluation.checks);
+            round.proceed(&mut evaluation);
+        } else {
+            let mut round = LocalRound {
+                policy: self,
+                request,
+                now,
+                store,
+            };
+            let checks = &mut evaluation.checks;
+            let is_denied = round.ask(enforcing, checks);
+            let in_shadow = self.limits_in(Mode::Shadow);
+            evaluation.is_denied = round.conclude(self.mode, checks, is_denied, in_shadow);
+        }
+        evaluation
     }
 
     /// The key and the cost of a request under a limit. Otherwise, the limit does not apply, or decides without

@@ -33,8 +33,7 @@ impl RateLimit {
             let is_decided = charge.is_decided_by(response);
             is_decided.then(|| charge.in_headers(response, reserved))
         });
-        self.add_headers(evaluation, response);
-        evaluation.add_to_response(response);
+        self.add_to_response(evaluation, response);
         events
     }
 
@@ -75,6 +74,16 @@ impl RateLimit {
             }
             _ => None,
         })
+    }
+
+    /// Adds the response headers, without any charge. That is all there is to do unless the policy
+    /// [reads](Self::reads_response) the response.
+    pub fn add_to_response(&self, evaluation: &Evaluation, response: &mut HeaderMap) {
+        // The response may be the plugin's own reply.
+        if !evaluation.is_denied {
+            self.add_headers(evaluation, response);
+            evaluation.add_to_response(response);
+        }
     }
 
     /// Charges or refunds each reservation about which `actual` decides. It returns `None` if a later part of the

@@ -6,18 +6,18 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::check::Check;
 use super::config::ResponseHeaders;
 use super::evaluate::Evaluation;
 use super::limit::Limit;
 use super::limiter::Quota;
 use super::{Compiled, RateLimit};
 use portcullis_core::config::Mode;
-use portcullis_core::headers::{HeaderMap, whole_number};
+use portcullis_core::headers::{HeaderMap, Text, whole_number};
 use portcullis_core::time::Nanos;
 
 const RATELIMIT_POLICY: Bytes = Bytes::from_static(b"ratelimit-policy");
@@ -79,19 +79,20 @@ impl PolicyItems {
 impl RateLimit {
     /// Adds the headers to a response of the upstream, without making the upstream's own headers more permissive.
     pub(super) fn add_headers(&self, evaluation: &Evaluation, response: &mut HeaderMap) {
-        let shown = self.shown(evaluation);
         for kind in &self.response_headers {
+            let shown = self.shown(evaluation);
             match kind {
                 // These are lists: the upstream's items stay.
-                ResponseHeaders::RateLimit if shown.limits.is_empty() => {}
                 ResponseHeaders::RateLimit => {
-                    response.append(RATELIMIT_POLICY, shown.policies());
-                    if !shown.left.is_empty() {
-                        shown.with_ratelimit(|list| response.append_text(RATELIMIT, list));
+                    if let Some(policies) = policies(shown.clone()) {
+                        response.append(RATELIMIT_POLICY, policies);
+                    }
+                    let left = tightest_first(shown);
+                    if !left.is_empty() {
+                        response.append_with(RATELIMIT, |list| write_ratelimit(&left, list));
                     }
                 }
-                ResponseHeaders::XRateLimit => shown
-                    .x_ratelimit()
+                ResponseHeaders::XRateLimit => XRateLimit::of(shown)
                     .filter(|ours| ours.is_tighter_than(response))
                     .into_iter()
                     .flat_map(XRateLimit::headers)
@@ -102,163 +103,121 @@ impl RateLimit {
 
     /// The headers of one of the plugin's own replies.
     pub(super) fn reply_headers(&self, evaluation: &Evaluation) -> Vec<(Bytes, Bytes)> {
-        let shown = self.shown(evaluation);
         let mut headers = Vec::new();
         for kind in &self.response_headers {
+            let shown = self.shown(evaluation);
             match kind {
-                ResponseHeaders::RateLimit if shown.limits.is_empty() => {}
                 ResponseHeaders::RateLimit => {
-                    headers.push((RATELIMIT_POLICY, shown.policies()));
-                    if !shown.left.is_empty() {
-                        let list = shown.with_ratelimit(Bytes::copy_from_slice);
+                    let policies = policies(shown.clone());
+                    headers.extend(policies.map(|policies| (RATELIMIT_POLICY, policies)));
+                    let left = tightest_first(shown);
+                    if !left.is_empty() {
+                        let list = Text::written_by(|list| write_ratelimit(&left, list));
                         headers.push((RATELIMIT, list));
                     }
                 }
                 ResponseHeaders::XRateLimit => {
-                    headers.extend(
-                        shown
-                            .x_ratelimit()
-                            .into_iter()
-                            .flat_map(XRateLimit::headers),
-                    );
+                    let ours = XRateLimit::of(shown).into_iter();
+                    headers.extend(ours.flat_map(XRateLimit::headers));
                 }
             }
         }
         headers
     }
 
-    fn shown<'a>(&'a self, evaluation: &'a Evaluation) -> ShownLimits<'a> {
-        if self.mode != Mode::Enforce || self.response_headers.is_empty() {
-            return ShownLimits::default();
-        }
-        let mut shown = ShownLimits {
-            limits: SmallVec::new(),
-            left: SmallVec::new(),
+    /// The limits that the headers show, in the order of the configuration.
+    fn shown<'a>(
+        &'a self,
+        evaluation: &'a Evaluation,
+    ) -> impl Iterator<Item = ShownLimit<'a>> + Clone {
+        let checks = match self.mode {
+            Mode::Enforce => &evaluation.checks[..],
+            Mode::Shadow | Mode::Off => &[],
         };
-        for check in &evaluation.checks {
-            let compiled = self.get(check.limit);
-            let enforcing = compiled.filter(|compiled| compiled.limit.mode == Mode::Enforce);
-            let Some(compiled) = enforcing else {
-                continue;
-            };
-            let limit = ShownLimit {
-                compiled,
-                requests: check.requests,
-            };
-            shown.limits.push(limit);
-            if let Some(quota) = check.quota {
-                shown.left.push((limit, quota, check.wait));
-            }
-        }
-        shown.sort();
-        shown
-    }
-}
-
-/// Requests rarely have more limits than this; then showing them allocates no memory but for the values.
-const FEW: usize = 2;
-
-/// The limits that the headers show.
-#[derive(Default)]
-struct ShownLimits<'a> {
-    /// In the order of the configuration.
-    limits: SmallVec<[ShownLimit<'a>; FEW]>,
-    /// The limits whose quota is known, each with the wait of a request that it denied, the tightest first.
-    left: SmallVec<[(ShownLimit<'a>, Quota, Nanos); FEW]>,
-}
-
-/// A limit, and the number of requests in its period for this request.
-#[derive(Clone, Copy)]
-struct ShownLimit<'a> {
-    compiled: &'a Compiled,
-    requests: u32,
-}
-
-impl<'a> ShownLimit<'a> {
-    fn items(self) -> Cow<'a, PolicyItems> {
-        match &self.compiled.quota_policy.fixed {
-            Some(items) => Cow::Borrowed(items),
-            None => Cow::Owned(PolicyItems::of(&self.compiled.limit, self.requests)),
-        }
-    }
-}
-
-impl ShownLimits<'_> {
-    fn sort(&mut self) {
-        // The remaining shares are fractions, compared by cross-multiplication.
-        let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
-        self.left.sort_by(|(_, a, wait), (_, b, other_wait)| {
-            let longest_first = other_wait.cmp(wait);
-            longest_first.then(part(*a, *b).cmp(&part(*b, *a)))
-        });
-    }
-
-    /// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
-    fn policies(&self) -> Bytes {
-        match self.limits.as_slice() {
-            [limit] => limit.items().item.clone(),
-            limits => {
-                let mut list = Vec::new();
-                for limit in limits {
-                    if !list.is_empty() {
-                        list.extend_from_slice(b", ");
-                    }
-                    list.extend_from_slice(&limit.items().item);
-                }
-                list.into()
-            }
-        }
-    }
-
-    /// `RateLimit` of the same draft. It is written for each request, so a short list takes no memory.
-    fn with_ratelimit<T>(&self, act: impl FnOnce(&[u8]) -> T) -> T {
-        let mut short = [0; 96];
-        let mut room = &mut short[..];
-        if self.write_ratelimit(&mut room).is_ok() {
-            let left = room.len();
-            let length = short.len() - left;
-            return act(short.get(..length).unwrap_or_default());
-        }
-        let mut long = Vec::new();
-        // Writing to a Vec does not fail.
-        let _ = self.write_ratelimit(&mut long);
-        act(&long)
-    }
-
-    /// An error means that there is not enough room. This formats nothing that the configuration determines, and the
-    /// formatter of the standard library takes several times as long.
-    fn write_ratelimit(&self, list: &mut impl io::Write) -> io::Result<()> {
-        let mut number = itoa::Buffer::new();
-        for (position, (limit, quota, _)) in self.left.iter().enumerate() {
-            if position > 0 {
-                list.write_all(b", ")?;
-            }
-            list.write_all(limit.compiled.quota_policy.remaining.as_bytes())?;
-            list.write_all(number.format(quota.remaining).as_bytes())?;
-            if quota.reset_after > Nanos::ZERO {
-                list.write_all(b";t=")?;
-                list.write_all(number.format(quota.reset_after.ceil_secs()).as_bytes())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The three headers that Envoy calls `DRAFT_VERSION_03`.
-    fn x_ratelimit(&self) -> Option<XRateLimit> {
-        let (tightest, quota, _) = self.left.first()?;
-        let mut limit = tightest.items().requests.to_string();
-        for policy in &self.limits {
-            limit.push_str(", ");
-            limit.push_str(&policy.items().x_item);
-        }
-        Some(XRateLimit {
-            limit,
-            remaining: quota.remaining,
-            reset: quota.reset_after.ceil_secs(),
+        checks.iter().filter_map(|check| {
+            let compiled = self.get(check.limit)?;
+            let is_enforced = compiled.limit.mode == Mode::Enforce;
+            is_enforced.then_some(ShownLimit { compiled, check })
         })
     }
 }
 
+/// A limit, and what it found about the request.
+#[derive(Clone, Copy)]
+struct ShownLimit<'a> {
+    compiled: &'a Compiled,
+    check: &'a Check,
+}
+
+impl<'a> ShownLimit<'a> {
+    /// An item of `RateLimit-Policy`.
+    fn item(self) -> Bytes {
+        self.items().item.clone()
+    }
+
+    fn items(self) -> Cow<'a, PolicyItems> {
+        match &self.compiled.quota_policy.fixed {
+            Some(items) => Cow::Borrowed(items),
+            None => Cow::Owned(PolicyItems::of(&self.compiled.limit, self.check.requests)),
+        }
+    }
+}
+
+/// Limits with their quotas. Requests rarely have more than this; then the list takes no memory of its own.
+type Quotas<'a> = SmallVec<[(ShownLimit<'a>, Quota); 2]>;
+
+/// The limits whose quota is known, the tightest first.
+fn tightest_first<'a>(shown: impl Iterator<Item = ShownLimit<'a>>) -> Quotas<'a> {
+    let mut left = Quotas::new();
+    for limit in shown {
+        if let Some(quota) = limit.check.quota {
+            left.push((limit, quota));
+        }
+    }
+    if left.len() > 1 {
+        // The remaining shares are fractions, compared by cross-multiplication.
+        let part = |a: Quota, b: Quota| u64::from(a.remaining) * u64::from(b.capacity.max(1));
+        left.sort_by(|(limit, a), (other, b)| {
+            let longest_first = other.check.wait.cmp(&limit.check.wait);
+            longest_first.then(part(*a, *b).cmp(&part(*b, *a)))
+        });
+    }
+    left
+}
+
+/// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers; `None` without limits.
+fn policies<'a>(mut shown: impl Iterator<Item = ShownLimit<'a>>) -> Option<Bytes> {
+    let first = shown.next()?.item();
+    let Some(second) = shown.next() else {
+        return Some(first);
+    };
+    Some(Text::written_by(|list| {
+        list.push(&first);
+        for limit in [second].into_iter().chain(shown) {
+            list.push(b", ");
+            list.push(&limit.item());
+        }
+    }))
+}
+
+/// `RateLimit` of the same draft. It is written for each request, so this formats nothing that the configuration
+/// determines, and does without the formatter of the standard library, which takes several times as long.
+fn write_ratelimit(left: &[(ShownLimit<'_>, Quota)], list: &mut Text<'_>) {
+    let mut number = itoa::Buffer::new();
+    for (position, (limit, quota)) in left.iter().enumerate() {
+        if position > 0 {
+            list.push(b", ");
+        }
+        list.push(limit.compiled.quota_policy.remaining.as_bytes());
+        list.push(number.format(quota.remaining).as_bytes());
+        if quota.reset_after > Nanos::ZERO {
+            list.push(b";t=");
+            list.push(number.format(quota.reset_after.ceil_secs()).as_bytes());
+        }
+    }
+}
+
+/// The three headers that Envoy calls `DRAFT_VERSION_03`.
 struct XRateLimit {
     limit: String,
     remaining: u32,
@@ -266,6 +225,21 @@ struct XRateLimit {
 }
 
 impl XRateLimit {
+    /// `None` if no quota is known.
+    fn of<'a>(shown: impl Iterator<Item = ShownLimit<'a>> + Clone) -> Option<Self> {
+        let (tightest, quota) = *tightest_first(shown.clone()).first()?;
+        let mut limit = tightest.items().requests.to_string();
+        for policy in shown {
+            limit.push_str(", ");
+            limit.push_str(&policy.items().x_item);
+        }
+        Some(Self {
+            limit,
+            remaining: quota.remaining,
+            reset: quota.reset_after.ceil_secs(),
+        })
+    }
+
     /// Whether the response has none of these headers, or is known to show a milder limit.
     fn is_tighter_than(&self, response: &HeaderMap) -> bool {
         let names = [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];

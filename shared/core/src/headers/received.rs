@@ -38,6 +38,24 @@ pub(super) struct Part {
     bytes: OnceCell<Bytes>,
 }
 
+/// A value that is being written.
+#[derive(Debug)]
+pub struct Text<'a>(&'a mut Vec<u8>);
+
+impl Text<'_> {
+    /// The value that `write` writes.
+    pub fn written_by(write: impl FnOnce(&mut Text<'_>)) -> Bytes {
+        let mut text = Vec::new();
+        write(&mut Text(&mut text));
+        text.into()
+    }
+
+    /// Adds a part at the end.
+    pub fn push(&mut self, part: &[u8]) {
+        self.0.extend_from_slice(part);
+    }
+}
+
 impl Received {
     /// Copies the headers of a message, in place of those that are here. Names are in lower case. Returns false if they
     /// are larger than 4 GiB.
@@ -105,15 +123,13 @@ impl Received {
         Some(())
     }
 
-    /// Adds a line with a copy of the value.
-    pub(super) fn push(&mut self, name: Bytes, value: &[u8]) {
+    /// Adds a line with the value that `write` writes.
+    pub(super) fn push(&mut self, name: Bytes, write: impl FnOnce(&mut Text<'_>)) {
         let start = self.block.len();
-        let value = match u32::try_from(start + value.len()) {
-            Ok(_) => {
-                self.block.extend_from_slice(value);
-                Part::in_block(start as u32, value.len() as u32)
-            }
-            Err(_) => Part::new(Bytes::copy_from_slice(value)),
+        write(&mut Text(&mut self.block));
+        let value = match (u32::try_from(start), u32::try_from(self.block.len())) {
+            (Ok(start), Ok(end)) => Part::in_block(start, end.saturating_sub(start)),
+            _ => Part::new(self.block.split_off(start).into()),
         };
         let name = Part::new(name);
         self.lines.push(Line { name, value });
@@ -124,15 +140,14 @@ impl Received {
         self.lines.capacity() > 0
     }
 
-    /// The same memory without headers; none if it is much.
-    #[must_use]
-    pub fn cleared(mut self) -> Self {
+    /// Removes the headers, and keeps their memory unless it is much.
+    pub fn clear(&mut self) {
         if self.lines.capacity() > KEPT_LINES || self.block.capacity() > KEPT_BYTES {
-            return Self::default();
+            *self = Self::default();
+            return;
         }
         self.lines.clear();
         self.block.clear();
-        self
     }
 
     /// Removes every line of this name. Returns false if there was none.

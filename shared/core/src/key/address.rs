@@ -133,15 +133,9 @@ fn parse_v4(address: &[u8]) -> Option<Ipv4Addr> {
 
 /// Whether a text is a number of up to five digits, below 65,536.
 fn is_port(text: &[u8]) -> bool {
-    let mut number = 0_u32;
-    for byte in text {
-        match digit(*byte) {
-            Some(digit) => number = number.wrapping_mul(10).wrapping_add(digit),
-            None => return false,
-        }
-    }
-    // Five digits do not overflow, and more are refused.
-    (1..=5).contains(&text.len()) && number <= u16::MAX.into()
+    // Numbers of equally many digits compare like texts.
+    let is_small = matches!(text.len(), 1..=4) || (text.len() == 5 && text <= &b"65535"[..]);
+    is_small && text.iter().all(u8::is_ascii_digit)
 }
 
 /// Parses a number below 256 without leading zeros, up to the byte `end`. Also returns the rest behind that byte.

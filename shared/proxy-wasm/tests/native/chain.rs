@@ -82,7 +82,7 @@ impl<const FIRST: bool> Plugin for Tracer<FIRST> {
             .cloned()
             .unwrap_or_default();
         if path == format!("/{}", Config::<FIRST>::PLUGIN) {
-            return Ok(Flow::Reply(Reply {
+            return Ok(Flow::reply(Reply {
                 status: 418,
                 grpc_status: None,
                 details: "tiny".into(),
@@ -224,6 +224,11 @@ fn a_missed_end_is_an_error_of_the_plugin_that_depends_on_it() {
     assert_eq!(
         without_it.counter("portcullis.first.policy=.=a;.;errors"),
         0
+    );
+    // It learns of the end all the same, with the end of the context.
+    assert_eq!(
+        without_it.counter("portcullis.first.policy=.=a;.;logged"),
+        2
     );
 }
 

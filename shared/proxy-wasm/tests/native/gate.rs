@@ -59,7 +59,7 @@ impl Plugin for Gate {
     }
 
     fn on_error(&self, _: &mut usize, _: &mut Exchange, _: Failure) -> Flow {
-        Flow::Reply(Reply {
+        Flow::reply(Reply {
             status: 503,
             grpc_status: None,
             details: "refused".into(),
@@ -80,7 +80,7 @@ impl Plugin for Gate {
             return Ok(Flow::Wait);
         };
         if answer != "200 open" {
-            return Ok(Flow::Reply(Reply {
+            return Ok(Flow::reply(Reply {
                 status: 503,
                 grpc_status: None,
                 details: "closed".into(),

@@ -33,20 +33,18 @@ impl Additions {
 }
 
 impl Evaluation {
-    fn additions(&self) -> impl Iterator<Item = &Additions> {
-        let fleet = self.fleet.iter();
-        fleet.flat_map(|fleet| &fleet.additions)
+    fn additions(&self) -> &[Additions] {
+        let fleet = self.fleet.as_ref();
+        fleet.map(|fleet| &fleet.additions[..]).unwrap_or_default()
     }
 
     /// Headers to append to the request if it passes.
-    pub fn request_headers(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
-        let additions = self.additions();
-        additions.flat_map(|it| it.request_headers.iter().map(bytes))
+    pub fn request_headers(&self) -> Vec<(Bytes, Bytes)> {
+        headers(self.additions(), |it| &it.request_headers)
     }
 
-    fn response_headers(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
-        let additions = self.additions();
-        additions.flat_map(|it| it.response_headers.iter().map(bytes))
+    fn response_headers(&self) -> Vec<(Bytes, Bytes)> {
+        headers(self.additions(), |it| &it.response_headers)
     }
 
     /// Adds headers to the response of a request that has passed.
@@ -58,11 +56,8 @@ impl Evaluation {
 
     /// Adds headers and a body to the reply for a request that is denied.
     pub(crate) fn add_to_reply(&self, reply: &mut Reply) {
-        if let Some(body) = self
-            .additions()
-            .map(|it| &it.body)
-            .find(|it| !it.is_empty())
-        {
+        let mut bodies = self.additions().iter().map(|it| &it.body);
+        if let Some(body) = bodies.find(|it| !it.is_empty()) {
             reply.body = body.clone().into();
         }
         for (name, value) in self.response_headers() {
@@ -74,7 +69,18 @@ impl Evaluation {
     }
 }
 
-fn bytes(header: &AddedHeader) -> (Bytes, Bytes) {
-    let name = Bytes::copy_from_slice(header.name.as_bytes());
-    (name, Bytes::copy_from_slice(&header.value))
+fn headers(
+    additions: &[Additions],
+    of: impl Fn(&Additions) -> &Vec<AddedHeader>,
+) -> Vec<(Bytes, Bytes)> {
+    // Most requests add none, and should not pay for an iterator through two lists.
+    if additions.is_empty() {
+        return Vec::new();
+    }
+    let headers = additions.iter().flat_map(of);
+    let bytes = |header: &AddedHeader| {
+        let name = Bytes::copy_from_slice(header.name.as_bytes());
+        (name, Bytes::copy_from_slice(&header.value))
+    };
+    headers.map(bytes).collect()
 }

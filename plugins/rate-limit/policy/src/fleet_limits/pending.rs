@@ -79,27 +79,18 @@ impl RateLimit {
     /// Goes on with a pending evaluation of the same request. It may be pending afterwards as well, with calls to make.
     pub fn resume<S: Store, H: Services>(
         &self,
-        evaluation: Evaluation,
+        mut evaluation: Evaluation,
         request: &Request<'_>,
         now: Nanos,
         store: &mut S,
         services: &mut H,
     ) -> Evaluation {
-        let Evaluation {
-            mut checks,
-            evaluated_at,
-            fleet,
-            is_denied,
-        } = evaluation;
-        let Some(mut waiting) = fleet.filter(|it| it.is_pending()) else {
-            return Evaluation {
-                checks,
-                evaluated_at,
-                fleet: None,
-                is_denied,
-            };
+        let Some(mut waiting) = evaluation.fleet.take().filter(|it| it.is_pending()) else {
+            return evaluation;
         };
-        let mut round = Round::new(self, request, evaluated_at, now, store, services);
+        let started = evaluation.evaluated_at;
+        let mut round = Round::new(self, request, started, now, store, services);
+        let checks = &mut evaluation.checks;
         let mut is_denied = false;
         for open in std::mem::take(&mut waiting.open) {
             let Open { call, deadline } = &open;
@@ -112,7 +103,7 @@ impl RateLimit {
                 Some(reception) => {
                     for (counted, result) in counted.zip(reception.results) {
                         let check = round.received(counted, result, *deadline);
-                        is_denied |= replace(&mut checks, check);
+                        is_denied |= replace(checks, check);
                     }
                     let additions = reception.additions.map(|it| *it);
                     waiting.additions.extend(additions);
@@ -121,7 +112,7 @@ impl RateLimit {
                 None => {
                     for counted in counted {
                         let check = round.ledger.outage(counted);
-                        is_denied |= replace(&mut checks, check);
+                        is_denied |= replace(checks, check);
                     }
                 }
             }
@@ -131,9 +122,12 @@ impl RateLimit {
                 true => round.take(counted, is_denied, deadline),
                 false => round.ledger.outage(counted),
             };
-            is_denied |= replace(&mut checks, check);
+            is_denied |= replace(checks, check);
         }
-        round.proceed(checks, is_denied, Some(waiting))
+        evaluation.is_denied = is_denied;
+        evaluation.fleet = Some(waiting);
+        round.proceed(&mut evaluation);
+        evaluation
     }
 
     /// Ends a pending evaluation whose request has gone, and gives back everything. Others do not change.

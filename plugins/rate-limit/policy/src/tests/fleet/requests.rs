@@ -348,7 +348,7 @@ fn the_service_adds_headers_and_a_body() {
     ]
     .concat();
     let mut passed = fleet.finish("a");
-    let added: Vec<_> = passed.request_headers().collect();
+    let added = passed.request_headers();
     assert_eq!(added, [("x-tenant".into(), "a".into())]);
     let mut response = header_map(&[("content-type", "text/html"), ("x-plan", "own")]);
     let (store, host) = (&mut fleet.store, &mut fleet.host);
