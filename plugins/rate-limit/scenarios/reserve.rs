@@ -132,7 +132,7 @@ impl State {
 
     fn commit(&mut self, message: &[u8]) -> Response {
         if self.fails_to_commit {
-            return Response::grpc(14);
+            return Response::grpc_trailers_only(14);
         }
         let (key, mut actual, mut released) = (key_of(message), 0, false);
         for field in Fields::of(message) {
@@ -242,7 +242,7 @@ fn a_commit_that_fails_is_sent_again(world: &mut dyn World) {
 }
 
 fn a_service_that_cannot_hold_is_out(world: &mut dyn World) {
-    world.serve(Cluster::Idp, Upstream::Answers(Response::grpc(12)));
+    world.serve(Cluster::Idp, Upstream::Answers(Response::grpc_trailers_only(12)));
     for _ in 0..6 {
         assert_eq!(world.send(with_key("a")).status, 503);
     }
