@@ -10,7 +10,7 @@ use super::additions::Additions;
 use super::call::{Call, Counted, Hits, Part, PartResult, Reception};
 use super::holds::{Granted, Hold};
 use super::ledger::{Changed, Ledger};
-use super::services::{CallResult, FleetEvent, ServiceId, Services};
+use super::services::{CallResult, FleetEvent, Services};
 use crate::RateLimit;
 use crate::fleet::config::Protocol;
 use crate::fleet::lease::{Answer, Grant, Life, Refusal, Taken};
@@ -165,30 +165,6 @@ fn decide_reservation(bytes: &[u8], ttl: Nanos) -> Option<Decided> {
 }
 
 impl<S: Store, H: Services> Ledger<'_, S, H> {
-    /// `is_terse`: whether the answer has no statuses; `None` if the call has failed. Returns whether the service is out
-    /// now, if that has changed.
-    pub(super) fn report_health(
-        &mut self,
-        service: ServiceId,
-        asked_at: Nanos,
-        is_terse: Option<bool>,
-        random: u64,
-    ) -> Option<bool> {
-        let now = self.now;
-        let changed = self.services.update(service, |mut state| {
-            let was_out = state.health.is_out();
-            state.health = match is_terse {
-                Some(_) => state.health.succeeded(asked_at),
-                None => state.health.failed(asked_at, random, now),
-            };
-            state.is_terse = is_terse.unwrap_or(state.is_terse);
-            let is_out = state.health.is_out();
-            (state, (is_out != was_out).then_some(is_out))
-        });
-        // Without the state, the service counts as one that answers.
-        changed.flatten()
-    }
-
     fn failed(&mut self, call: &Call, part: &Part) {
         let timeout = self.policy.service(call.service).map(|it| it.timeout());
         let is_late = timeout.is_some_and(|timeout| {

@@ -16,7 +16,6 @@ use crate::evaluate::Round;
 use crate::fleet::config::Protocol;
 use crate::fleet::lease::{Step, Take, Taken};
 use crate::fleet::messages::{Descriptor, encode_request};
-use crate::fleet::outage::Access;
 use crate::fleet::reserve::{encode_reserve, encode_target};
 
 /// What a request waits for under one limit.
@@ -44,7 +43,7 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
         if counted.cost == 0 || is_inspected {
             return admitted;
         }
-        if !self.can_ask(service) {
+        if !self.ledger.can_ask(service) {
             return self.ledger.outage(counted);
         }
         self.asks.push(Ask {
@@ -61,7 +60,7 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
             return Check::of(counted, Decision::Admitted, Nanos::ZERO);
         };
         let service = fleet.service;
-        let can_ask = !is_inspected && self.can_ask(service);
+        let can_ask = !is_inspected && self.ledger.can_ask(service);
         let (now, cost) = (self.ledger.now, counted.cost);
         let taken = self.ledger.lease(counted, |leases, lease| {
             let step = leases.take(lease, cost, can_ask, now);
@@ -227,12 +226,6 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
         for limit in limits {
             self.ledger.services.count(limit, FleetEvent::Waited);
         }
-    }
-
-    fn can_ask(&mut self, service: ServiceId) -> bool {
-        let Self { ledger, .. } = self;
-        let health = ledger.services.state(service).health;
-        !matches!(health.access(ledger.now), Access::No { .. }) && ledger.services.may_wait()
     }
 
     fn protocol(&self, service: ServiceId) -> Protocol {

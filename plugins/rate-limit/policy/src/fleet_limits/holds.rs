@@ -11,7 +11,6 @@ use super::ledger::Ledger;
 use super::services::{FleetEvent, ServiceId, Services};
 use crate::RateLimit;
 use crate::fleet::lease::{Lot, Taken};
-use crate::fleet::outage::Access;
 use crate::fleet::reserve::{decode_commit, encode_commit, ttl};
 
 /// A commit is sent at most this often.
@@ -324,25 +323,6 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
         }
         if let Some(part) = hold.call.parts.first() {
             self.services.count(part.counted.limit, event);
-        }
-    }
-
-    /// Whether a service may be called now. While it is out, this claims its next probe.
-    pub(super) fn claim(&mut self, service: ServiceId) -> bool {
-        let now = self.now;
-        match self.services.state(service).health.access(now) {
-            Access::Yes => true,
-            Access::No { .. } => false,
-            Access::Probe => {
-                let timeout = self.policy.service(service).map(|it| it.timeout());
-                let timeout = timeout.unwrap_or_default();
-                let claimed = self.services.update(service, |mut state| {
-                    let (health, claimed) = state.health.claim(timeout, now);
-                    state.health = health;
-                    (state, claimed)
-                });
-                claimed.unwrap_or(false)
-            }
         }
     }
 }

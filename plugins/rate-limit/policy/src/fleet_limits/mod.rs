@@ -44,6 +44,7 @@ mod additions;
 mod answers;
 mod call;
 mod check;
+mod health;
 mod holds;
 mod ledger;
 mod pending;
