@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis_core::protobuf::{Fields, Message, Value as Field};
+use portcullis_core::protobuf::Message;
 use serde_json::{Value, json};
 
+use super::service_messages::{find, framed, key_of};
 use super::{counter, scenario};
 use crate::{Answer, Cluster, Request, Response, Scenario, Upstream, World};
 
@@ -124,8 +125,10 @@ impl Service {
             request.get_header("content-type").as_deref(),
             Some("application/grpc")
         );
-        let (domain, key, hits) = read(request.body.get(5..).unwrap_or_default());
-        assert_eq!(domain, "shop");
+        let message = request.body.get(5..).unwrap_or_default();
+        assert_eq!(find(message, 1).text().expect("a domain"), "shop");
+        let key = key_of(message);
+        let hits = find(message, 3).number32().expect("hits");
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key).or_default();
         *count += hits;
@@ -156,42 +159,6 @@ impl Service {
     }
 }
 
-pub(super) fn framed(message: &[u8]) -> Response {
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
-    Response {
-        body: [&[0], &length.to_be_bytes()[..], message].concat(),
-        ..Response::grpc(0)
-    }
-}
-
-/// The domain, the value of the first entry, and the hits of a call.
-fn read(message: &[u8]) -> (String, String, u32) {
-    let fields = |bytes| {
-        let fields = Fields::of(bytes).map(|field| field.expect("a message"));
-        fields.collect::<Vec<(u32, Field<'_>)>>()
-    };
-    let (mut domain, mut key, mut hits) = ("", "", 0);
-    for (number, value) in fields(message) {
-        match number {
-            1 => domain = value.text().expect("a domain"),
-            3 => hits = value.number32().expect("hits"),
-            2 => {
-                for (_, entry) in fields(value.bytes().expect("a descriptor")) {
-                    for (number, text) in fields(entry.bytes().expect("an entry")) {
-                        let text = text.text().expect("text");
-                        match number {
-                            1 => assert_eq!(text, "api_key"),
-                            _ => key = text,
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    (domain.to_owned(), key.to_owned(), hits)
-}
-
 pub(super) fn passed(world: &mut dyn World, requests: u32, key: &str) -> u32 {
     let statuses = (0..requests).map(|_| world.send(with_key(key)).status);
     let statuses: Vec<u16> = statuses.collect();
@@ -202,7 +169,7 @@ pub(super) fn calls(world: &mut dyn World) -> usize {
     world.received_by(Cluster::Idp).len()
 }
 
-fn by_result(world: &mut dyn World, result: &str, metric: &str) -> u64 {
+pub(super) fn by_result(world: &mut dyn World, result: &str, metric: &str) -> u64 {
     let labels = [("limit", "keys"), ("result", result)];
     world.counter(&crate::counter("rate_limit", "edge", &labels, metric))
 }

@@ -11,6 +11,7 @@ mod limits;
 mod replies;
 mod requests;
 mod reserve;
+mod service_messages;
 mod several_limits;
 mod shadow;
 mod spellings;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis_core::protobuf::{Fields, Message, Value as Field};
+use portcullis_core::protobuf::{Fields, Message};
 use serde_json::{Value, json};
 
-use super::fleet::{LIMIT, calls, calls_with, config, framed, is_out, passed, with_key};
+use super::fleet::{LIMIT, by_result, calls, calls_with, config, is_out, passed, with_key};
+use super::service_messages::{framed, key_of};
 use super::{counter, scenario};
 use crate::{Answer, Cluster, Request, Response, Scenario, Upstream, World};
 
@@ -149,22 +150,8 @@ impl State {
     }
 }
 
-/// The value of the only entry of a message's descriptor.
-fn key_of(message: &[u8]) -> String {
-    let descriptor = find(message, 2).bytes().expect("a descriptor");
-    let entry = find(descriptor, 1).bytes().expect("an entry");
-    find(entry, 2).text().expect("a value").to_owned()
-}
-
-fn find(message: &[u8], wanted: u32) -> Field<'_> {
-    let fields = Fields::of(message).map(|field| field.expect("a message"));
-    let mut found = fields.filter(|(number, _)| *number == wanted);
-    found.next().expect("the field").1
-}
-
 fn commits(world: &mut dyn World, result: &str) -> u64 {
-    let labels = [("limit", "keys"), ("result", result)];
-    world.counter(&crate::counter("rate_limit", "edge", &labels, "fleet_commits"))
+    by_result(world, result, "fleet_commits")
 }
 
 fn what_a_lease_does_not_use_returns_to_the_limit(world: &mut dyn World) {
