@@ -128,7 +128,8 @@ impl Plugin for Meter {
     type Policy = Config;
     type Stream = Stream;
 
-    const TICK_WHILE_WAITING: Duration = Duration::from_millis(5);
+    /// So rare that a request that was woken by a tick, and not by its answer, shows it by its time.
+    const TICK_WHILE_WAITING: Duration = Duration::from_secs(1);
 
     fn new(instance: Instance<Self::Policy>) -> Self {
         Self {

@@ -16,7 +16,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::http1::{Wire, encode_request};
 use crate::http2;
 use crate::message::{Request, Response};
-use crate::runtime::{PATIENCE, runtime};
+use crate::patience::PATIENCE;
+use crate::runtime::runtime;
 use crate::tls::SERVER_NAME;
 
 /// An address and a protocol, from an [`crate::envoy::Envoy`] or for any address.

@@ -17,8 +17,8 @@ use crate::bootstrap::{PLAIN, TLS};
 use crate::client::Client;
 use crate::log::{self, LogRecord};
 use crate::message::Request;
+use crate::patience::{PATIENCE, POLL_INTERVAL, wait_for};
 use crate::process::Process;
-use crate::runtime::{PATIENCE, POLL_INTERVAL};
 use crate::stats::{self, Stats};
 use crate::tls::Certificate;
 use crate::upstream::{RefusingPort, Upstream};
@@ -231,18 +231,6 @@ impl Envoy {
     /// The process id, to measure its memory or CPU time.
     pub fn process_id(&self) -> u32 {
         self.process.id()
-    }
-}
-
-/// Calls `look` until it succeeds. Its error describes the expected and the current state.
-fn wait_for<T>(look: impl Fn() -> Result<T, String>) -> T {
-    let started = Instant::now();
-    loop {
-        match look() {
-            Ok(found) => return found,
-            Err(what) if started.elapsed() > PATIENCE => panic!("waited for {what}"),
-            Err(_) => std::thread::sleep(POLL_INTERVAL),
-        }
     }
 }
 

@@ -47,6 +47,7 @@ pub mod load;
 pub mod log;
 pub mod message;
 pub mod open_load;
+pub mod patience;
 mod process;
 pub mod redis;
 mod runtime;

@@ -8,8 +8,8 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use crate::artifacts;
+use crate::patience::{PATIENCE, POLL_INTERVAL};
 use crate::process::Process;
-use crate::runtime::{PATIENCE, POLL_INTERVAL};
 
 /// The status of `tests/redis-server` on a machine that has no Redis and cannot fetch it.
 const UNAVAILABLE: i32 = 69;

@@ -8,13 +8,6 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// The timeout for everything that a test waits for. It is generous, because reaching it is always a failure, and build
-/// machines are slow and busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The interval for polling a file or Envoy's admin interface.
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(2);
-
 /// The time for the start of a response to reach Envoy before the upstream resets it. In TCP and HTTP/2, a reset can
 /// overtake queued data, and neither reports when the data was sent.
 pub(crate) const SETTLE: Duration = Duration::from_millis(20);

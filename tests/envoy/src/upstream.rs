@@ -16,7 +16,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::http1::{Wire, encode_reply};
 use crate::http2;
 use crate::message::Request;
-use crate::runtime::{PATIENCE, POLL_INTERVAL, runtime};
+use crate::patience::{PATIENCE, POLL_INTERVAL};
+use crate::runtime::runtime;
 
 pub use port::RefusingPort;
 pub use reply::{Ending, Reply};

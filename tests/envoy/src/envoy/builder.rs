@@ -19,8 +19,8 @@ use crate::client::Client;
 use crate::filter::HttpFilter;
 use crate::log;
 use crate::message::Request;
+use crate::patience::{PATIENCE, POLL_INTERVAL};
 use crate::process::{self, Process};
-use crate::runtime::{PATIENCE, POLL_INTERVAL};
 use crate::tls::Certificate;
 use crate::upstream::{RefusingPort, Reply, Upstream};
 

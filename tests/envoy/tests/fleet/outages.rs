@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::client::Client;
 use portcullis_envoy_tests::fleet::{Fleet, within_a_window};
+use portcullis_envoy_tests::patience::wait_until;
 use portcullis_ratelimit_service::Fault;
 
 use super::plugin::{Limit, admitted, assert_no_vm_failed};
 use super::{MINUTE, with_key};
-
-/// The longest time until a probe finds that the service is back, and more.
-const BACK: Duration = Duration::from_secs(15);
 
 fn limit(mode: &'static str, on_outage: &'static str) -> Limit {
     Limit {
@@ -32,15 +30,10 @@ fn statuses(fleet: &Fleet, envoy: usize, requests: usize, key: &str) -> Vec<u16>
 
 /// Waits until requests with new keys have this status.
 fn wait_for(fleet: &Fleet, status: u16) {
-    let started = Instant::now();
-    for key in 0.. {
-        let found = statuses(fleet, 0, 1, &format!("wait-{key}"));
-        if found == [status] {
-            return;
-        }
-        assert!(started.elapsed() < BACK, "the status is still {found:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let mut keys = 0..;
+    wait_until(&format!("status {status}"), || {
+        statuses(fleet, 0, 1, &format!("wait-{:?}", keys.next())) == [status]
+    });
 }
 
 #[test]
@@ -101,15 +94,16 @@ fn every_fault_is_an_outage_in_which_nobody_waits_long() {
 fn wait_until_counted(fleet: &Fleet) {
     for envoy in 0..fleet.envoys().len() {
         fleet.redis().flush();
-        let started = Instant::now();
-        for key in 0.. {
-            statuses(fleet, envoy, 1, &format!("counted-{envoy}-{key}"));
-            if fleet.redis().command("DBSIZE") != ":0" {
-                break;
-            }
-            assert!(started.elapsed() < BACK, "the service counts nothing");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let mut keys = 0..;
+        wait_until("the service to count", || {
+            statuses(
+                fleet,
+                envoy,
+                1,
+                &format!("counted-{envoy}-{:?}", keys.next()),
+            );
+            fleet.redis().command("DBSIZE") != ":0"
+        });
     }
     fleet.redis().flush();
 }

@@ -1,10 +1,11 @@
 //! A service that holds amounts until they are committed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::client::Client;
 use portcullis_envoy_tests::fleet::{Fleet, within_a_window};
+use portcullis_envoy_tests::patience::{wait_for, wait_until};
 use portcullis_ratelimit_service::Fault;
 
 use super::plugin::{Limit, admitted, assert_no_vm_failed};
@@ -77,15 +78,10 @@ fn nothing_stays_unused() {
         (first, statuses(1, 150, attempt))
     });
     assert_eq!(passed, (25, 75));
-    let started = Instant::now();
-    while counted(&fleet, attempt) != ":100" {
-        assert!(
-            started.elapsed() < COMMITTED,
-            "{}",
-            counted(&fleet, attempt)
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_for(|| match counted(&fleet, attempt).as_str() {
+        ":100" => Ok(()),
+        other => Err(format!(":100, not {other}")),
+    });
     let of_limit = "portcullis.rate_limit.policy=.=edge;.;limit=.=per-tenant;.;";
     let metric = |name: &str| fleet.envoys()[0].counter(&format!("{of_limit}{name}"));
     assert!(metric("result=.=ok;.;fleet_commits") > 0);
@@ -110,11 +106,7 @@ fn a_killed_service_denies_until_it_is_back() {
         fleet.service().kill();
         assert_eq!(statuses("new", 20), [503; 20], "{mode}");
         fleet.service().start_again();
-        let started = Instant::now();
-        while statuses("new", 1) != [200] {
-            assert!(started.elapsed() < COMMITTED, "{mode}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_until(mode, || statuses("new", 1) == [200]);
         assert_no_vm_failed(&fleet);
     }
 }

@@ -3,16 +3,12 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use portcullis_envoy_tests::artifacts;
 use portcullis_envoy_tests::client::Client;
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_for;
 use portcullis_envoy_tests::upstream::{Reply, Upstream};
-
-/// Envoy first compiles modules, which takes long on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that ends with its test.
 struct Running(Child);
@@ -67,7 +63,10 @@ fn the_readme_s_configuration_answers_as_it_says_and_counts_what_it_says() {
         ])
         .stderr(Stdio::null());
     let _envoy = Running(command.spawn().unwrap());
-    let response = eventually(|| Client::http1(edge).try_send(&Request::get("/")).ok());
+    let response = wait_for(|| {
+        let response = Client::http1(edge).try_send(&Request::get("/"));
+        response.map_err(|error| format!("Envoy to serve: {error}"))
+    });
     let found = Client::http1(admin).send(&Request::get("/stats/prometheus"));
 
     assert_eq!(response.status, 200);
@@ -84,15 +83,4 @@ fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     let listeners =
         [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("its address"))
-}
-
-fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = attempt() {
-            return value;
-        }
-        assert!(Instant::now() < end, "Envoy does not serve");
-        thread::sleep(Duration::from_millis(100));
-    }
 }

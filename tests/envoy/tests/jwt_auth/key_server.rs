@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use portcullis_envoy_tests::bootstrap;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
@@ -100,14 +99,3 @@ pub(super) fn configuration(settings: &Value) -> Value {
         "cache": {"tokens": 0},
     })
 }
-
-/// Waits until the condition is true.
-pub(super) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "waited for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::message::Response;
+use portcullis_envoy_tests::patience::wait_until;
 use portcullis_envoy_tests::upstream::{Ending, Reply};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use serde_json::json;
 
-use super::key_server::{KEYS, KeyServer, configuration, wait_until};
+use super::key_server::{KEYS, KeyServer, configuration};
 use super::{ISSUER, bearer, count, now};
 
 fn issuer() -> Issuer {

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use portcullis_envoy_tests::envoy::Envoy;
+use portcullis_envoy_tests::patience::{PATIENCE, wait_until};
 use portcullis_envoy_tests::upstream::Reply;
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use serde_json::{Value, json};
 
-use super::key_server::{KeyServer, REVOKED, configuration, wait_until};
+use super::key_server::{KeyServer, REVOKED, configuration};
 use super::{ISSUER, bearer, count, now};
 
 fn list(ids: &[&str]) -> Value {
@@ -48,7 +49,7 @@ impl Clients<'_> {
         let mut refused = 0;
         while refused < 64 {
             let time = started.elapsed();
-            assert!(time < Duration::from_secs(20), "it is still accepted");
+            assert!(time < PATIENCE, "it is still accepted");
             match self.status(id) {
                 401 => refused += 1,
                 _ => (last, refused) = (time, 0),

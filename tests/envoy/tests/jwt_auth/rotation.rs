@@ -4,10 +4,11 @@ use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::load;
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_until;
 use portcullis_scenarios::tokens::{Algorithm, Issuer, jwks};
 use serde_json::json;
 
-use super::key_server::{KEYS, KeyServer, configuration, wait_until};
+use super::key_server::{KEYS, KeyServer, configuration};
 use super::{ISSUER, bearer, now};
 
 /// Enough for each worker to have some.

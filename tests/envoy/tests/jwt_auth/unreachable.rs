@@ -6,11 +6,12 @@ use std::path::Path;
 use portcullis_envoy_tests::bootstrap::{self, PLAIN, TLS};
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_until;
 use portcullis_envoy_tests::upstream::{Ending, Reply};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use serde_json::{Map, Value, json};
 
-use super::key_server::{KEYS, KeyServer, wait_until};
+use super::key_server::{KEYS, KeyServer};
 use super::tcp_proxy::{Target, TcpProxy};
 use super::{count, now, plugin};
 

@@ -1,6 +1,6 @@
 //! Many requests wait for the same keys.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portcullis_envoy_tests::bootstrap;
 use portcullis_envoy_tests::client::Pending;
@@ -42,18 +42,21 @@ fn a_crowd_that_is_woken_does_not_block_the_worker() {
         .collect();
 
     let mut connection = envoy.client().connect();
-    let mut slowest = Duration::ZERO;
-    while !crowd.iter().all(Pending::is_finished) {
-        let started = Instant::now();
+    let mut between = 0;
+    loop {
+        let finished = crowd.iter().filter(|it| it.is_finished()).count();
+        if finished == CROWD {
+            break;
+        }
         assert_eq!(connection.send(&Request::get("/public")).status, 200);
-        slowest = slowest.max(started.elapsed());
+        between += usize::from(finished > 0);
     }
 
     for pending in crowd {
         assert_eq!(pending.response().status, 401);
     }
-    println!("{CROWD} forged tokens woken: the slowest other request took {slowest:?}");
-    // All waiting requests at once take a second or more.
-    assert!(slowest < Duration::from_millis(400), "{slowest:?}");
+    println!("{CROWD} forged tokens woken: {between} other requests answered between them");
+    // None, or the next one, if they were all judged at once.
+    assert!(between > 10, "{between}");
     envoy.assert_no_vm_failed();
 }

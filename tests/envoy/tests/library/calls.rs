@@ -7,10 +7,11 @@ use portcullis_envoy_tests::client::Pending;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::{HttpFilter as _, PluginFilter};
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_until;
 use portcullis_envoy_tests::upstream::{Ending, Reply, Upstream};
 use serde_json::{Value, json};
 
-use super::{is_wasm, wait_until};
+use super::is_wasm;
 
 fn http2(name: &str, upstream: &Upstream) -> Value {
     let mut cluster = bootstrap::cluster(name, upstream.address());
@@ -78,12 +79,12 @@ fn a_request_waits_for_its_answer() {
     envoy.assert_no_vm_failed();
 }
 
-/// The answer wakes the request, and not a tick, which comes every 20 ms.
+/// The answer wakes the request, and not a tick, which comes every second.
 #[test]
 fn the_answer_wakes_the_request_at_once() {
     let service = echo();
     let envoy = builder(&service).concurrency(1).start();
-    let mut times: Vec<Duration> = (0..100)
+    let mut times: Vec<Duration> = (0..20)
         .map(|_| {
             let started = Instant::now();
             assert_eq!(get(&envoy, "/wait/0/yes"), "yes 2");
@@ -91,7 +92,7 @@ fn the_answer_wakes_the_request_at_once() {
         })
         .collect();
     times.sort();
-    assert!(times[50] < Duration::from_millis(15), "{times:?}");
+    assert!(times[10] < Duration::from_millis(250), "{times:?}");
 }
 
 #[test]

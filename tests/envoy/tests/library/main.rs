@@ -20,7 +20,7 @@ mod routes;
 mod sharing;
 mod waiting;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_scenarios::placement::Host;
 
@@ -33,15 +33,4 @@ fn is_wasm() -> bool {
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.expect("after 1970").as_secs()
-}
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Waits until the condition is true.
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "waited for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -4,11 +4,12 @@ use portcullis_envoy_tests::client::Pending;
 use portcullis_envoy_tests::envoy::Envoy;
 use portcullis_envoy_tests::filter::LibraryFilter;
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_until;
 use portcullis_envoy_tests::{artifacts, bootstrap};
 use serde_json::{Value, json};
 
+use super::is_wasm;
 use super::keys::{self, KeyServer};
-use super::{is_wasm, wait_until};
 
 const CRASH: &str = "x-portcullis-crash";
 /// Those that an earlier Envoy refuses.

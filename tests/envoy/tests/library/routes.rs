@@ -8,11 +8,12 @@ use portcullis_envoy_tests::client::Pending;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_until;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::is_wasm;
 use super::keys::{self, KeyServer};
-use super::{is_wasm, wait_until};
 
 /// A route to the upstream on which a filter has another configuration, for a plugin.
 fn route(prefix: &str, filter: &str, plugin: &str, configuration: &Value) -> Value {

@@ -7,9 +7,10 @@ use portcullis_envoy_tests::client::Pending;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_until;
 
+use super::is_wasm;
 use super::keys::{self, KeyServer};
-use super::{is_wasm, wait_until};
 
 const WAITING: &str = "portcullis.jwt_auth.policy=.=edge;.;waiting";
 

@@ -1,9 +1,10 @@
 //! The effect of a new configuration on the counts.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::PATIENCE;
 use serde_json::{Value, json};
 
 use super::builder;
@@ -43,7 +44,7 @@ fn push(envoy: &Envoy, next: &Builder, shown: &str) {
             true => in_a_row + 1,
             false => 0,
         };
-        assert!(started.elapsed() < Duration::from_secs(20), "{fields}");
+        assert!(started.elapsed() < PATIENCE, "{fields}");
     }
 }
 

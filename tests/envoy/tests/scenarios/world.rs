@@ -10,6 +10,7 @@ use portcullis_envoy_tests::client::{Client, Pending};
 use portcullis_envoy_tests::envoy::{Envoy, RefusedListeners};
 use portcullis_envoy_tests::log::LogRecord;
 use portcullis_envoy_tests::message;
+use portcullis_envoy_tests::patience::wait_until;
 use portcullis_envoy_tests::upstream;
 use portcullis_scenarios::placement::{Host, placed};
 use portcullis_scenarios::{
@@ -135,11 +136,7 @@ impl EnvoyWorld {
             let log = self.log().into_iter();
             log.filter(|record| record.level == "critical").count()
         };
-        let started = Instant::now();
-        while panics() < PANICS && started.elapsed() < Duration::from_secs(20) {
-            thread::sleep(Duration::from_millis(10));
-        }
-        assert_eq!(panics(), PANICS, "panics in the log");
+        wait_until("the panics in the log", || panics() == PANICS);
         clients.into_iter().for_each(Pending::disconnect);
         self.settle();
     }

@@ -13,12 +13,13 @@ mod upstream;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portcullis_envoy_tests::bootstrap::PLAIN;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::PluginFilter;
 use portcullis_envoy_tests::message::Request;
+use portcullis_envoy_tests::patience::wait_for;
 use serde_json::{Value, json};
 
 /// The upstream's delay for a response that misses every deadline of the matrix.
@@ -235,22 +236,15 @@ fn details(envoy: &Envoy, case: &Case) -> String {
     let path = case.path;
     // If Envoy follows a redirect, both entries have the path of the second request.
     let is_redirected = |details: &str| details == "internal_redirect" && case.details == details;
-    let started = Instant::now();
-    loop {
+    wait_for(|| {
         let entries = envoy.wait_for_access_log(0);
         let mut entries_of_case = entries
             .iter()
             .filter(|entry| entry.target == path || is_redirected(&entry.details));
         let entry = entries_of_case.next();
-        match entry {
-            Some(entry) => return entry.details.clone(),
-            None => assert!(
-                started.elapsed() < Duration::from_secs(15),
-                "{path} never ends: {entries:#?}"
-            ),
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        let details = entry.map(|entry| entry.details.clone());
+        details.ok_or_else(|| format!("the end of {path}: {entries:#?}"))
+    })
 }
 
 fn stat(envoy: &Envoy, metric: &str) -> Option<u64> {
