@@ -1,10 +1,10 @@
 //! The probe of the traces, as a WebAssembly module.
 
-#[path = "../../common/probe.rs"]
+#[path = "../../integration/common/probe.rs"]
 mod probe;
-#[path = "../../common/raw.rs"]
+#[path = "../../integration/common/raw.rs"]
 mod raw;
-#[path = "../../common/script.rs"]
+#[path = "../../integration/common/script.rs"]
 mod script;
 
 proxy_wasm::main! {{ probe::init(); }}

@@ -1,22 +1,14 @@
 //! Virtual time: clocks, ticks, and what comes late.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{count, said, scripted};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use proxy_wasm_native_host::{Answer, Filter, Host, Request, Response, Route};
+
+use crate::common::{count, said, scripted};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,20 +1,12 @@
 //! gRPC calls and streams of filters, against services that the test scripts.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{said, scripted};
 use proxy_wasm_native_host::{
     Answer, GrpcReply, GrpcRequest, GrpcStage, Host, HostBuilder, Request, Response,
 };
+
+use crate::common::{said, scripted};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 

@@ -1,18 +1,10 @@
 //! What a test sees of a host while things are under way: calls, timers, queues, held requests.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{count, said, scripted};
 use proxy_wasm_native_host::{Answer, Host, Request, Response, Thread};
+
+use crate::common::{count, said, scripted};
 
 fn host(script: &str) -> Host {
     let filter = scripted("a", script);

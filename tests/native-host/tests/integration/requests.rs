@@ -1,20 +1,12 @@
 //! What a test says of a request, and what it learns of its outcome.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{said, scripted};
 use proxy_wasm_native_host::{
     Answer, Host, MetricKind, Protocol, Request, Response, ResponseFlags, Route,
 };
+
+use crate::common::{said, scripted};
 
 fn host(script: &str) -> Host {
     Host::builder()

@@ -1,17 +1,8 @@
 //! Requirements for the READMEs of all plugins.
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test reads the manuals"
-)]
 
 use std::fs;
-use std::path::Path;
 
-/// The repository.
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
+use crate::root;
 
 fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap()

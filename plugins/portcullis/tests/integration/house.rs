@@ -1,17 +1,9 @@
 //! Which crate may know which: see `docs/architecture.md`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test reads the manifests"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The repository.
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
+use crate::root;
 
 /// The folder of all plugins together, which is no plugin.
 const CHAIN: &str = "portcullis";

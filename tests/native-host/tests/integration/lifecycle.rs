@@ -1,22 +1,14 @@
 //! How plugins begin and end: configuration, updates, the end of the host.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use common::{count, probe, said, scripted};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;
 use proxy_wasm_native_host::{Answer, Filter, Host, Request, Response, SharedData, Thread};
+
+use crate::common::{count, probe, said, scripted};
 
 #[test]
 fn plugins_are_configured_on_the_main_thread_first() {

@@ -1,9 +1,4 @@
 //! What the workers of a proxy may expect of a shared value.
-#![allow(
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test, which also starts threads"
-)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;

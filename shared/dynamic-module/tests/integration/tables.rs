@@ -1,11 +1,4 @@
 //! What the workers of a proxy may expect of a shared table.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test, which also starts threads"
-)]
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,24 +1,16 @@
 //! HTTP calls of filters, as filters make them: for all streams at once, through the root context.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{said, scripted};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use proxy_wasm_native_host::{Answer, Filter, Host, Request, Response, Thread};
+
+use crate::common::{said, scripted};
 
 /// Fetches a key when the first stream needs it, and lets all streams wait that come before it is
 /// there: the pattern of every filter that verifies tokens.

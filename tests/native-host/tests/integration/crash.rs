@@ -1,21 +1,13 @@
 //! Filters that panic: what becomes of the request, of the VM, and of others.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{count, scripted};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use proxy_wasm_native_host::{Answer, FailurePolicy, Filter, Host, LogLevel, Request, Response};
+
+use crate::common::{count, scripted};
 
 const SECOND: Duration = Duration::from_secs(1);
 

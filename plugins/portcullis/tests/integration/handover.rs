@@ -1,7 +1,5 @@
 //! What one plugin of the module tells another does not go through Envoy.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
-
 use proxy_wasm_native_host::{Filter, Host, Request, Response};
 use serde_json::json;
 

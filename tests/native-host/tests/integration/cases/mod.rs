@@ -1,10 +1,4 @@
 //! Ten cases that filter authors meet, in the spirit of the Go SDK's test framework.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking"
-)]
 
 mod bodies;
 mod calls;

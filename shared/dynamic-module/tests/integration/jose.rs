@@ -1,4 +1,6 @@
-//! The module of jwt-auth-policy with this name, as its tests see it.
+//! jwt-auth's tests of tokens, keys and signatures, with this crate's verifier as the host: the examples of the RFCs,
+//! bad signatures, changed tokens, and the agreement of host and Rust. They take this module for that of
+//! jwt-auth-policy with this name.
 
 use portcullis_dynamic_module::signature;
 

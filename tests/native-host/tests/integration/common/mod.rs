@@ -7,7 +7,6 @@ mod script;
 use proxy_wasm_native_host::{Filter, Host};
 
 /// A filter that follows a script, in a VM of its own. The script's commands are on one line each.
-#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn scripted(name: &str, script: &str) -> Filter {
     let script = format!("{name}\n{script}");
     Filter::from_fn(name, probe::init)
@@ -16,14 +15,12 @@ pub(crate) fn scripted(name: &str, script: &str) -> Filter {
 }
 
 /// What filters logged so far.
-#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn said(host: &Host) -> Vec<String> {
     let lines = host.logs().into_iter();
     lines.map(|line| line.message).collect()
 }
 
 /// How often a line was logged.
-#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn count(host: &Host, message: &str) -> usize {
     said(host).iter().filter(|line| *line == message).count()
 }

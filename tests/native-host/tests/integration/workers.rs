@@ -1,21 +1,13 @@
 //! Several workers at once: shared data, metrics, and what they do not share.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::cell::Cell;
 
-use common::{said, scripted};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, MetricType, Status};
 use proxy_wasm_native_host::{Filter, Host, Request, Response};
+
+use crate::common::{said, scripted};
 
 /// Counts requests in shared data, with a compare-and-swap loop, and in a counter; and in a static
 /// variable, which each VM has for itself.

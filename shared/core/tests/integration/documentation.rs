@@ -8,7 +8,7 @@ use portcullis_core::readings::Fit;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-const MATCHING: &str = include_str!("../../../docs/matching.md");
+const MATCHING: &str = include_str!("../../../../docs/matching.md");
 
 /// The table of examples: certain matches, possible matches and others.
 #[test]

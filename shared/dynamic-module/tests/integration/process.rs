@@ -1,9 +1,4 @@
 //! Clocks and random numbers.
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test, which also starts threads and sleeps"
-)]
 
 use std::thread;
 use std::time::{Duration, SystemTime};

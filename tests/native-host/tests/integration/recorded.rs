@@ -1,14 +1,5 @@
 //! The host does what a real Envoy did: every scenario in `tests/traces` was recorded on Envoy
 //! 1.40.0 with `tests/traces/record.py`, and must come out the same here, line by line.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +9,7 @@ use proxy_wasm_native_host::{
     Response, Route, Thread,
 };
 
-use common::probe;
+use crate::common::probe;
 
 /// What a `*.trace` file says.
 #[derive(Default)]

@@ -1,21 +1,13 @@
 //! A filter that has died, or that calls what is not there, fails the test, and the test says why.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::undocumented_unsafe_blocks,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking; the probe calls the ABI with pointers to what it owns"
-)]
-
-mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use common::{probe, scripted};
 use proxy_wasm::traits::{Context, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
 use proxy_wasm_native_host::{Action, Filter, Host, Request, Response, Status};
+
+use crate::common::{probe, scripted};
 
 /// What the code panics with.
 fn panic_of(code: impl FnOnce()) -> String {

@@ -1,10 +1,4 @@
 //! The eight examples of the SDK, retold: what each of them does, as a filter, with its tests.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test reports by panicking"
-)]
 
 mod body;
 mod clocks;
