@@ -1,4 +1,4 @@
-//! Which crate may know which: see `docs/architecture.md`.
+//! Rules for all crates: which may know which (see `docs/architecture.md`), and which targets have no tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -135,4 +135,79 @@ fn every_folder_with_a_module_is_in_the_list() {
     let found: Vec<String> = found.collect();
     let listed: Vec<&str> = portcullis::ALL.iter().map(|plugin| plugin.name).collect();
     assert_eq!(found, listed);
+}
+
+/// The first file of each target that `cargo test` passes over.
+fn untested_targets(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    if let Ok(manifest) = fs::read_to_string(folder.join("Cargo.toml")) {
+        for section in manifest.split("\n[").skip(1) {
+            if !section.lines().any(|line| line == "test = false") {
+                continue;
+            }
+            let mut lines = section.lines();
+            let path = lines.find_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
+            let path = path.or_else(|| section.starts_with("lib]").then_some("src/lib.rs"));
+            let Some(path) = path else {
+                panic!("{}: [{section}: no path", folder.display());
+            };
+            found.push(folder.join(path));
+        }
+    }
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !["node_modules", "target"].contains(&name(&path)) {
+            found.extend(untested_targets(&path));
+        }
+    }
+    found
+}
+
+/// A file, and the files of the modules in it. Theirs are in `folder`.
+fn sources(file: &Path, folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![file.to_owned()];
+    let mut named = None;
+    for line in fs::read_to_string(file).unwrap().lines().map(str::trim) {
+        if let Some(path) = line.strip_prefix("#[path = \"") {
+            let path = path.strip_suffix("\"]");
+            named = path.map(|path| file.with_file_name(path));
+        }
+        let words: Vec<&str> = line.split([' ', ';']).collect();
+        let [.., "mod", name, ""] = words[..] else {
+            continue;
+        };
+        if let Some(file) = named.take() {
+            found.extend(sources(&file, file.parent().unwrap()));
+            continue;
+        }
+        let below = folder.join(name);
+        let mut files = [below.with_extension("rs"), below.join("mod.rs")].into_iter();
+        let Some(of_module) = files.find(|file| file.is_file()) else {
+            panic!("{}: {line} has no file", file.display());
+        };
+        found.extend(sources(&of_module, &below));
+    }
+    found
+}
+
+/// With `test = false` nobody would notice that a test never runs.
+#[test]
+fn targets_that_are_not_tested_have_no_tests() {
+    let folders = ["plugins", "shared", "tests", "tools"].map(|folder| root().join(folder));
+    let targets = folders.iter().flat_map(|folder| untested_targets(folder));
+    let targets: Vec<PathBuf> = targets.collect();
+    assert!(targets.len() >= 20, "{targets:?}");
+    let files = targets.iter();
+    let files = files.flat_map(|file| sources(file, file.parent().unwrap()));
+    for file in files {
+        for line in fs::read_to_string(&file).unwrap().lines().map(str::trim) {
+            let mut words = line.split(|char: char| !char.is_alphanumeric() && char != '_');
+            let is_for_tests = line.starts_with("#[") && words.any(|word| word == "test");
+            let place = file.display();
+            assert!(
+                !is_for_tests,
+                "{place}: {line}, but its target has test = false"
+            );
+        }
+    }
 }
