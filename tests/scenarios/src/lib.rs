@@ -42,6 +42,8 @@ mod world;
 // The scenarios of each plugin, from `plugins/*/scenarios`.
 include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 
+use std::collections::BTreeMap;
+
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 pub use exceptions::Place;
@@ -136,12 +138,34 @@ pub fn run<W: World + 'static>(
             run: Box::new(story),
         }
     };
-    let mut tests: Vec<Test> = all().into_iter().map(scenario).collect();
+    let mut tests = interleaved(all().into_iter().map(scenario));
+    // At the end: the reloads of VMs that these count stay in an Envoy's statistics.
     tests.extend(capabilities::tests(try_start));
     exceptions::assert_current(tests.iter().map(|test| test.name.as_str()));
     let trials = tests.into_iter().map(|test| test.trial(place));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit()
 }
+
+/// The tests in an order in which each plugin's are spread over the whole run: at any time, a test's neighbours are about
+/// other plugins, so hosts that keep something for a plugin can share it.
+fn interleaved(tests: impl Iterator<Item = Test>) -> Vec<Test> {
+    let mut plugins: BTreeMap<String, Vec<Test>> = BTreeMap::new();
+    for test in tests {
+        let plugin = test.name.split("::").next().unwrap_or_default().to_owned();
+        plugins.entry(plugin).or_default().push(test);
+    }
+    let mut places = Vec::new();
+    for tests in plugins.into_values() {
+        let count = tests.len();
+        let place = |(index, test): (usize, Test)| ((2 * index + 1) * PLACES / count, test);
+        places.extend(tests.into_iter().enumerate().map(place));
+    }
+    places.sort_by_key(|(place, _)| *place);
+    places.into_iter().map(|(_, test)| test).collect()
+}
+
+/// The number of places in [`interleaved`]: more than there are tests.
+const PLACES: usize = 100_000;
 
 struct Test {
     name: String,

@@ -1,8 +1,9 @@
 //! A pool of Envoys, each of which serves one world after the other.
 //!
-//! V8 needs more than a second of CPU time to compile a module for a new process, and none for a module that the process
-//! has already loaded. So an Envoy that keeps all modules loaded gets the filters of each world as new listeners, as from
-//! a control plane. Nothing of one world reaches the next:
+//! V8 needs two to five seconds of CPU time to compile a module for a new process, and none for a module that the process
+//! has already loaded. So an Envoy that keeps modules loaded gets the filters of each world as new listeners, as from a
+//! control plane. It loads the modules of its first world, and then takes worlds of these modules as long as there are
+//! any. Nothing of one world reaches the next:
 //!
 //! - The plugins' state belongs to a `vm_id`, and each world has its own.
 //! - Statistics of plugins end with the last VM that has them. An Envoy is taken again only when the VMs of
@@ -12,12 +13,13 @@
 //! A world in which a VM must crash has its own Envoy. So has every world of the library, whose state no `vm_id` separates:
 //! it is loaded at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use portcullis_envoy_tests::envoy::{Builder, Envoy, RefusedListeners};
+use portcullis_envoy_tests::patience::PATIENCE;
 use portcullis_envoy_tests::upstream::{Reply, Upstream};
 use portcullis_scenarios::{Cluster, Filter};
 
@@ -35,20 +37,21 @@ pub(crate) struct Stage {
     pub(crate) envoy: Envoy,
     /// All but the upstream, which is the harness's.
     pub(crate) services: BTreeMap<Cluster, Upstream>,
-    /// Whether it keeps all modules loaded.
-    has_modules: bool,
-    /// Its number of VMs without a world.
-    vms: u64,
+    /// The modules that it keeps loaded.
+    modules: Modules,
     /// The time when it was returned.
     left: Instant,
 }
 
-/// Tests wait most of the time, so several run at once (see `tests/run`).
-const ENOUGH: usize = 12;
+/// Names of modules.
+pub(crate) type Modules = BTreeSet<String>;
+
+/// Tests wait most of the time, so several run at once (see `tests/run`). More Envoys than that, because each rests.
+const ENOUGH: usize = 14;
 /// The time for which VMs outlive their world: the drain time.
 const REST: Duration = Duration::from_secs(2);
-/// If no Envoy is free after this time, something keeps VMs alive.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The time after which a world takes an Envoy that has yet to load one of its modules.
+const PICKY: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Pool {
@@ -59,14 +62,18 @@ impl Pool {
         }
     }
 
-    /// An unused Envoy, without traces of its last world.
-    pub(crate) fn take(&self) -> Stage {
+    /// An unused Envoy, without traces of its last world, for a world with these modules.
+    ///
+    /// # Panics
+    ///
+    /// If no Envoy becomes free: something keeps VMs alive.
+    pub(crate) fn take(&self, modules: &Modules) -> Stage {
         let begun = Instant::now();
         loop {
-            if let Some(stage) = self.take_idle() {
+            if let Some(stage) = self.take_idle(|stage| modules.is_subset(&stage.modules)) {
                 return stage;
             }
-            // One after the other, because each start uses both cores for seconds.
+            // One after the other, because each start uses both cores for a second.
             let starting = match self.started.try_lock() {
                 Ok(started) => Some(started),
                 // The last start failed, and so did its test.
@@ -74,19 +81,25 @@ impl Pool {
                 Err(TryLockError::WouldBlock) => None,
             };
             if let Some(mut started) = starting.filter(|started| **started < ENOUGH) {
-                let stage = Stage::start(true);
+                let stage = Stage::start(modules.clone());
                 *started += 1;
                 return stage;
             }
-            assert!(begun.elapsed() < PATIENCE, "no Envoy became free");
+            if begun.elapsed() > PICKY
+                && let Some(mut stage) = self.take_idle(|_| true)
+            {
+                stage.modules.extend(modules.clone());
+                return stage;
+            }
+            assert!(begun.elapsed() < 3 * PATIENCE, "no Envoy became free");
             thread::sleep(POLL_INTERVAL);
         }
     }
 
-    fn take_idle(&self) -> Option<Stage> {
+    fn take_idle(&self, fits: impl Fn(&Stage) -> bool) -> Option<Stage> {
         let mut idle = self.idle();
         let rested = |stage: &Stage| stage.left.elapsed() >= REST && stage.is_clean();
-        let index = idle.iter().position(rested)?;
+        let index = idle.iter().position(|it| fits(it) && rested(it))?;
         let stage = idle.remove(index);
         drop(idle);
         stage.forget();
@@ -114,26 +127,21 @@ impl Pool {
 impl Stage {
     /// For one world only.
     pub(crate) fn of_its_own() -> Self {
-        Self::start(false)
+        Self::start(Modules::new())
     }
 
-    fn start(has_modules: bool) -> Self {
+    fn start(modules: Modules) -> Self {
         let others = Cluster::ALL
             .into_iter()
             .filter(|it| *it != Cluster::Upstream);
         let services = others.map(|cluster| (cluster, Upstream::start(|_| Reply::new(200))));
         let services = BTreeMap::from_iter(services);
-        let mut stage = Self {
-            envoy: proxy(&services, has_modules).start(),
+        Self {
+            envoy: proxy(&services, &modules).start(),
             services,
-            has_modules,
-            vms: 0,
+            modules,
             left: Instant::now(),
-        };
-        // Waits until all workers have their VMs.
-        stage.clear();
-        stage.vms = stage.envoy.stats().get(VMS).unwrap_or_default();
-        stage
+        }
     }
 
     /// Replaces its filters by these, whose VMs have this id.
@@ -142,7 +150,7 @@ impl Stage {
         vm_id: &str,
         filters: &[Filter],
     ) -> Result<(), RefusedListeners> {
-        let proxy = proxy(&self.services, self.has_modules);
+        let proxy = proxy(&self.services, &self.modules);
         let proxy = proxy::with_filters(proxy, vm_id, filters);
         self.envoy.replace_listeners(&proxy)
     }
@@ -154,7 +162,8 @@ impl Stage {
 
     fn is_clean(&self) -> bool {
         let stats = self.envoy.stats_like(&format!("^({VMS}|{ACTIVE})$"));
-        stats.get(VMS) == Some(self.vms) && stats.get(ACTIVE) == Some(0)
+        let vms = self.modules.len() * VMS_OF_A_MODULE;
+        stats.get(VMS) == Some(vms as u64) && stats.get(ACTIVE) == Some(0)
     }
 
     fn forget(&self) {
@@ -163,15 +172,17 @@ impl Stage {
     }
 }
 
-fn proxy(services: &BTreeMap<Cluster, Upstream>, has_modules: bool) -> Builder {
+fn proxy(services: &BTreeMap<Cluster, Upstream>, modules: &Modules) -> Builder {
     let proxy = proxy::without_filters(services.iter());
-    match has_modules {
-        true => proxy::with_all_modules(proxy),
-        false => proxy,
+    match modules.is_empty() {
+        true => proxy,
+        false => proxy::with_modules(proxy, modules),
     }
 }
 
 /// The gauge of active requests.
 pub(crate) const ACTIVE: &str = "http.ingress.downstream_rq_active";
-/// The gauge of VMs: for each `vm_id` and module, one, and one on each worker.
+/// The gauge of VMs.
 const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";
+/// For each `vm_id` and module: one that others are cloned from, and one on the main thread and on each of the two workers.
+const VMS_OF_A_MODULE: usize = 4;

@@ -8,7 +8,7 @@ use portcullis_envoy_tests::crashable;
 use portcullis_envoy_tests::envoy::{Builder, Envoy};
 use portcullis_envoy_tests::filter::{HttpFilter, LibraryFilter, PluginFilter, WasmFilter};
 use portcullis_envoy_tests::upstream::Upstream;
-use portcullis_scenarios::placement::{Host, MODULE, is_one_module};
+use portcullis_scenarios::placement::{Host, MODULE, ORDER};
 use portcullis_scenarios::tokens::{Algorithm, Issuer};
 use portcullis_scenarios::{
     Cluster, DEFAULT_ROUTE, Filter, NO_ROUTE_PREFIX, OTHER_PREFIX, OTHER_ROUTE, PRIVATE_ROUTE,
@@ -17,6 +17,13 @@ use portcullis_scenarios::{
     USAGE_HEADER, USAGE_KEY, USAGE_NAMESPACE,
 };
 use serde_json::{Value, json};
+
+use crate::pool::Modules;
+
+/// The module that stands in for jwt-auth.
+const CLAIMS: &str = "claims";
+/// The listener and the VMs that keep modules loaded.
+const LOADED: &str = "loaded";
 
 /// Adds filters, whose VMs have this id.
 pub(crate) fn with_filters(builder: Builder, vm_id: &str, filters: &[Filter]) -> Builder {
@@ -37,10 +44,11 @@ pub(crate) fn without_filters<'a>(
     builder.replaceable_listeners()
 }
 
-/// Keeps all modules loaded, for a listener without clients.
-pub(crate) fn with_all_modules(builder: Builder) -> Builder {
-    let manager = bootstrap::connection_manager(all_modules());
-    builder.listener(bootstrap::listener("loaded", &manager))
+/// Keeps these modules loaded, for a listener without clients.
+pub(crate) fn with_modules(builder: Builder, modules: &Modules) -> Builder {
+    let filters = modules.iter().map(|module| idle(module).to_json());
+    let manager = bootstrap::connection_manager(filters.collect());
+    builder.listener(bootstrap::listener(LOADED, &manager))
 }
 
 /// The routes of every world. `NO_ROUTE_PREFIX` is excluded by the path as received, because other spellings of it lead to
@@ -132,7 +140,7 @@ fn crashable(module: &str) -> PluginFilter {
 }
 
 fn claims() -> WasmFilter {
-    WasmFilter::module("claims", artifacts::claims_filter())
+    WasmFilter::module(CLAIMS, artifacts::claims_filter())
 }
 
 /// What [`claims`] does, by Envoy's own filters: those values that wasm modules pass on, a library cannot read. A header
@@ -200,46 +208,49 @@ fn deny_all() -> Value {
     })
 }
 
-/// A filter for each module, with a configuration under which it does nothing on its own.
-fn all_modules() -> Vec<Value> {
-    let name = "loaded";
-    let keys = Issuer::new("a", Algorithm::ES256).jwks();
-    let plugins = [
-        ("security_headers", json!({"name": name})),
-        (
-            "jwt_auth",
-            json!({
-                "name": name,
-                "providers": {"a": {"issuer": "a", "audiences": ["a"], "jwks": {"inline": keys}}},
-                "rules": [{"name": "a", "require": {"provider": "a"}}],
-            }),
-        ),
-        (
-            "rate_limit",
-            json!({
-                "name": name,
-                "limits": [{"name": "a", "key": ["method"], "rate": {"requests": 1, "per": "1s"}}],
-            }),
-        ),
-        (
-            "circuit_breaker",
-            json!({"name": name, "breakers": [{"name": "a", "consecutive_failures": 1}]}),
-        ),
-        (
-            "retry_budget",
-            json!({"name": name, "budgets": [{"name": "a"}]}),
-        ),
-    ];
-    let plugins = match is_one_module() {
-        true => {
-            let members = plugins.map(|(member, config)| (member.to_owned(), config));
-            vec![(MODULE, Value::Object(members.into_iter().collect()))]
-        }
-        false => plugins.into(),
+/// The modules of these filters.
+pub(crate) fn modules(filters: &[Filter]) -> Modules {
+    let module = |filter: &Filter| match filter {
+        Filter::Plugin { module, .. } => Some((*module).to_owned()),
+        Filter::Restricted { module, .. } => Some(module.clone()),
+        Filter::Claims => Some(CLAIMS.to_owned()),
+        Filter::CrashablePlugin { .. } | Filter::DenyAll | Filter::Usage => None,
     };
-    let plugins = plugins
-        .into_iter()
-        .map(|(module, config)| WasmFilter::plugin(module).configuration(&config.to_string()));
-    let filters = plugins.chain([claims()]);
-    filters.map(|filter| filter.vm_id(name).to_json()).collect()
+    filters.iter().filter_map(module).collect()
+}
+
+/// A filter of a module, with a configuration under which it does nothing on its own.
+fn idle(module: &str) -> WasmFilter {
+    let filter = match module {
+        CLAIMS => claims(),
+        MODULE => {
+            let members = ORDER.map(|member| (member.to_owned(), idle_configuration(member)));
+            let members = Value::Object(members.into_iter().collect());
+            WasmFilter::plugin(module).configuration(&members.to_string())
+        }
+        _ => WasmFilter::plugin(module).configuration(&idle_configuration(module).to_string()),
+    };
+    filter.vm_id(LOADED)
+}
+
+fn idle_configuration(plugin: &str) -> Value {
+    match plugin {
+        "jwt_auth" => json!({
+            "name": LOADED,
+            "providers": {"a": {
+                "issuer": "a", "audiences": ["a"],
+                "jwks": {"inline": Issuer::new("a", Algorithm::ES256).jwks()},
+            }},
+            "rules": [{"name": "a", "require": {"provider": "a"}}],
+        }),
+        "rate_limit" => json!({
+            "name": LOADED,
+            "limits": [{"name": "a", "key": ["method"], "rate": {"requests": 1, "per": "1s"}}],
+        }),
+        "circuit_breaker" => {
+            json!({"name": LOADED, "breakers": [{"name": "a", "consecutive_failures": 1}]})
+        }
+        "retry_budget" => json!({"name": LOADED, "budgets": [{"name": "a"}]}),
+        _ => json!({"name": LOADED}),
+    }
 }

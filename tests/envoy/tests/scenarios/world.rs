@@ -19,6 +19,7 @@ use portcullis_scenarios::{
 
 use crate::messages::{as_received, as_response, on_the_wire, reply};
 use crate::pool::{ACTIVE, Pool, Stage};
+use crate::proxy;
 
 /// An Envoy with two workers. Every request uses its own connection, so that any worker may serve it.
 pub(crate) struct EnvoyWorld {
@@ -50,7 +51,7 @@ impl EnvoyWorld {
         let is_crashable = |filter: &Filter| matches!(filter, Filter::CrashablePlugin { .. });
         let is_shared = Host::chosen() == Host::Wasm && !filters.iter().any(is_crashable);
         let stage = match is_shared {
-            true => POOL.take(),
+            true => POOL.take(&proxy::modules(&placed(filters))),
             false => Stage::of_its_own(),
         };
         let log_begin = stage.envoy.log().len();
