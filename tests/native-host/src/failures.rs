@@ -148,15 +148,13 @@ impl Failures {
     /// Takes everything that fails the test, as the text to fail it with.
     pub(crate) fn report(&self, logs: &Logs) -> Option<String> {
         let tolerant = self.tolerant.load(Ordering::Relaxed);
-        let mut failures = std::mem::take(&mut *lock(&self.list));
-        if tolerant {
-            let (crashes, others) = failures
-                .into_iter()
-                .partition(|failure| failure.kind == FailureKind::Crash);
-            // They stay, for `crashes()`.
-            *lock(&self.list) = crashes;
-            failures = others;
-        }
+        let mut list = lock(&self.list);
+        // Tolerated crashes stay, for `crashes()`.
+        let (crashes, failures): (Vec<_>, Vec<_>) = std::mem::take(&mut *list)
+            .into_iter()
+            .partition(|failure| tolerant && failure.kind == FailureKind::Crash);
+        *list = crashes;
+        drop(list);
         let reports = failures.into_iter().map(Report::of(logs));
         let reports: Vec<_> = reports.map(|report| report.to_string()).collect();
         (!reports.is_empty()).then(|| reports.join("\n\n"))
