@@ -55,7 +55,6 @@ lint: toolchain ## Check formatting, spelling, clippy, docs, licences and adviso
 	@"$$(tests/get-typos)"
 	$(call say,Clippy)
 	@cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-	@cargo clippy --locked $(PACKAGES:%=-p %-module) --target $(TARGET) -- -D warnings
 	$(call say,Docs)
 	@RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --locked
 	$(call say,Licences$(comma) sources$(comma) advisories)
