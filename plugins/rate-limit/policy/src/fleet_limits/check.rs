@@ -61,9 +61,9 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
         };
         let service = fleet.service;
         let can_ask = !is_inspected && self.ledger.can_ask(service);
-        let (now, cost) = (self.ledger.now, counted.cost);
+        let (since, now, cost) = (self.started, self.ledger.now, counted.cost);
         let taken = self.ledger.lease(counted, |leases, lease| {
-            let step = leases.take(lease, cost, can_ask, now);
+            let step = leases.take(lease, cost, can_ask, since, now);
             match is_inspected {
                 true => Step {
                     lease,

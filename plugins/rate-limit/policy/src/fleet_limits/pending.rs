@@ -15,6 +15,9 @@ use crate::check::{Check, Decision, Origin, Reason, Reservation};
 use crate::evaluate::{Evaluation, Round};
 use crate::{LimitId, RateLimit};
 
+/// The `Retry-After` of a request whose time was over before the service could be asked for less.
+const WAIT_WHEN_LATE: Nanos = Nanos::SECOND;
+
 /// The part of an evaluation that concerns services.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFleet {
@@ -192,9 +195,11 @@ impl<S: Store, H: Services> Round<'_, '_, S, H> {
                 });
                 Check::of(counted, Decision::Admitted, Nanos::ZERO)
             }
+            // The service is there, and has said that little is left.
             PartResult::AskLess(ticket) => {
                 self.ledger.fail(counted, ticket);
-                self.ledger.outage(counted)
+                let decision = Decision::Denied(Reason::RateLimited);
+                Check::of(counted, decision, WAIT_WHEN_LATE)
             }
             PartResult::Failed => self.ledger.outage(counted),
         }

@@ -5,7 +5,7 @@ use portcullis_core::time::Nanos;
 
 use super::{
     Answer, DRIFT, LONG, Lease, Leases, Life, Lot, ROUNDING, SHORT, Step, Taken, Ticket,
-    WITHOUT_LIMIT,
+    WITHOUT_LIMIT, state::milliseconds,
 };
 
 /// A denial is remembered for up to one part in this many of a window longer than the window.
@@ -201,8 +201,7 @@ impl Leases {
 
     /// Sizes the next lease by how long the last one lasted.
     fn resize(&self, lease: &mut Lease, unit: Nanos, now: Nanos) {
-        // Without the upper bits: a wrong size after 49 days is corrected by the next leases.
-        let at = (now.get() / Nanos::MILLISECOND.get()) as u32;
+        let at = milliseconds(now);
         let lasted = Nanos::from_millis(at.wrapping_sub(lease.granted_at).into());
         let short = match self.holds {
             true => self.life() / 4,
@@ -210,6 +209,8 @@ impl Leases {
         };
         lease.size = match lease.size {
             0 => 1,
+            // The first: it is the size that those want who wait.
+            size if lease.granted_at == 0 => size,
             size if lasted < short => size.saturating_mul(2).min(self.max.max(1)),
             size if lasted > short * 4 => (size / 2).max(1),
             size => size,

@@ -40,7 +40,7 @@
 //! lease and use one token. The answer says what remains, and from then on a lease has the least of:
 //!
 //! - the **size by use**: twice the last one if that lasted less than 1/16 of a window, at most 4 s, and half of it if
-//!   it lasted four times as long; 1 after a refusal. But at least 4 while that is no more than 1/16 of this
+//!   it lasted four times as long; 1 after a refusal; more by the cost of each request that waits. But at least 4 while that is no more than 1/16 of this
 //!   proxy's part of what remains;
 //! - in the last second of a window, a size in proportion to the rest;
 //! - `max`, and `share` percent of the limit;
@@ -64,7 +64,9 @@
 //! # Single-flight
 //!
 //! A call that several requests may profit from is marked in the state. While it is marked, requests that find no
-//! token wait. The mark expires after the timeout of the service, so a lost call never blocks a key. An answer whose
+//! token wait, and each adds its cost to the size of the next lease. A request waits for one call of another: if it
+//! finds no token after a lease was granted, and a call is marked again, it asks for its cost alone. So a burst is never
+//! decided by `on_outage` while the service answers within half the timeout. The mark expires after the timeout of the service, so a lost call never blocks a key. An answer whose
 //! mark is gone (it is late, or the key was evicted meanwhile) changes nothing: its tokens are lost.
 //!
 //! If answers come back with a lease that is already dead (in the last second of a window; from a service that does

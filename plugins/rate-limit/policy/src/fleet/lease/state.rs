@@ -60,6 +60,12 @@ impl Lease {
         }
     }
 
+    /// Whether a lease was granted after this time, at least a millisecond.
+    pub(super) fn was_granted_since(&self, since: Nanos, now: Nanos) -> bool {
+        let age = |at: u32| milliseconds(now).wrapping_sub(at);
+        self.granted_at != 0 && age(self.granted_at) < age(milliseconds(since))
+    }
+
     /// What the service does not know.
     pub(super) fn debt(&self) -> u32 {
         self.owed.saturating_add(self.owed_late)
@@ -69,6 +75,12 @@ impl Lease {
     pub fn tokens(self) -> u32 {
         self.tokens
     }
+}
+
+/// Without the upper bits, so it is wrong after 49 days: the next lease may then have a wrong size, and a request may make a
+/// call of its own.
+pub(super) fn milliseconds(time: Nanos) -> u32 {
+    (time.get() / Nanos::MILLISECOND.get()) as u32
 }
 
 impl State for Lease {

@@ -37,10 +37,18 @@ pub enum Take {
 }
 
 impl Leases {
-    /// Takes tokens. `can_ask` says whether the service may be called now; if it may not, no call is ever due.
-    pub fn take(&self, lease: Lease, cost: u32, can_ask: bool, now: Nanos) -> Step<Take> {
+    /// Takes tokens for a request that began at `since`. `can_ask` says whether the service may be called now; if it may
+    /// not, no call is ever due.
+    pub fn take(
+        &self,
+        lease: Lease,
+        cost: u32,
+        can_ask: bool,
+        since: Nanos,
+        now: Nanos,
+    ) -> Step<Take> {
         let (mut lease, wasted) = self.at(lease, now);
-        let outcome = self.take_at(&mut lease, cost, can_ask, now);
+        let outcome = self.take_at(&mut lease, cost, can_ask, since, now);
         Step {
             lease,
             outcome,
@@ -48,7 +56,14 @@ impl Leases {
         }
     }
 
-    fn take_at(&self, lease: &mut Lease, cost: u32, can_ask: bool, now: Nanos) -> Take {
+    fn take_at(
+        &self,
+        lease: &mut Lease,
+        cost: u32,
+        can_ask: bool,
+        since: Nanos,
+        now: Nanos,
+    ) -> Take {
         if cost == 0 {
             let lot = Lot::NONE;
             return Take::Taken(Taken { cost, lot });
@@ -79,7 +94,8 @@ impl Leases {
         if !can_ask {
             return Take::NoService;
         }
-        if lease.is_futile && lease.debt() == 0 {
+        let has_waited = is_marked && lease.was_granted_since(since, now);
+        if has_waited || lease.is_futile && lease.debt() == 0 {
             return Take::Ask(Ticket {
                 hits: cost,
                 cost,
@@ -90,6 +106,10 @@ impl Leases {
             });
         }
         if is_marked {
+            if since == now {
+                // The next lease is for it, too.
+                lease.size = lease.size.saturating_add(cost).min(self.max.max(1));
+            }
             return Take::WaitForOther { until: mark_ends };
         }
         let more = self.more(lease, cost, now);

@@ -145,7 +145,9 @@ impl World {
     /// Whether a request passes, with `"on_outage": "local"`.
     fn admits(&mut self, cost: u32) -> bool {
         let can_ask = !matches!(self.health.access(self.now), Access::No { .. });
-        let take = self.leases.take(self.lease, cost, can_ask, self.now);
+        let take = self
+            .leases
+            .take(self.lease, cost, can_ask, self.now, self.now);
         let mut ticket = match self.step(take) {
             Take::Taken(_) => return true,
             Take::TakenAndRenew(_, ticket) | Take::Ask(ticket) => ticket,

@@ -154,7 +154,7 @@ proptest! {
         for proxy in 0..case.proxies.len() {
             for key in 0..case.keys {
                 let (lease, now) = fleet.lease(proxy, key);
-                let take = case.leases.take(lease, 1, true, now).outcome;
+                let take = case.leases.take(lease, 1, true, now, now).outcome;
                 let is_free = matches!(take, Take::Ask(_) | Take::Taken(_) | Take::TakenAndRenew(..));
                 prop_assert!(is_free, "{take:?}");
             }

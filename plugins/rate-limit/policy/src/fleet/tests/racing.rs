@@ -63,9 +63,10 @@ impl Worker<'_> {
 
     /// Sends one request, and waits as long as it takes.
     fn admits(&mut self, key: u64) -> bool {
+        let since = self.now();
         loop {
             let now = self.now();
-            match self.apply(key, |lease| LEASES.take(lease, 1, true, now)) {
+            match self.apply(key, |lease| LEASES.take(lease, 1, true, since, now)) {
                 Take::Taken(_) => return true,
                 Take::TakenAndRenew(_, ticket) => {
                     self.call(key, ticket);

@@ -237,8 +237,9 @@ impl Fleet {
 
     fn serve(&mut self, proxy: usize, key: u64, request: Waiting) {
         let cost = request.cost;
+        let age = self.now - request.since;
         let take = self.step(proxy, key, |leases, lease, now| {
-            leases.take(lease, cost, true, now)
+            leases.take(lease, cost, true, now - age, now)
         });
         match take {
             None => self.call(proxy, key, None, request),

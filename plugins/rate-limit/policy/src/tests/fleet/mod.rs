@@ -1,5 +1,6 @@
 //! Limits of a fleet among the limits of a policy, on a service in memory.
 
+mod bursts;
 mod charges;
 mod outages;
 #[cfg(not(target_arch = "wasm32"))]

@@ -204,7 +204,7 @@ impl Fleet {
         let now = self.now;
         let applied = self.store.update(table, key.block(blocks), |block| {
             leases.apply(block, key.tag(), now, |lease| {
-                leases.take(lease, 1, false, now)
+                leases.take(lease, 1, false, now, now)
             })
         });
         let Ok(applied) = applied else {

@@ -8,9 +8,9 @@ use super::*;
 #[test]
 fn without_a_service_the_lease_is_used_up_first() {
     let mut key = Key::with_tokens(1);
-    let step = LEASES.take(key.lease, 1, false, key.now);
+    let step = LEASES.take(key.lease, 1, false, key.now, key.now);
     assert!(matches!(key.step(step), Take::Taken(_)));
-    let step = LEASES.take(key.lease, 1, false, key.now);
+    let step = LEASES.take(key.lease, 1, false, key.now, key.now);
     assert_eq!(key.step(step), Take::NoService);
 }
 

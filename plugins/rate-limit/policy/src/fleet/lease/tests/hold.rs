@@ -25,7 +25,7 @@ impl Held {
     }
 
     fn take(&mut self, cost: u32) -> Take {
-        let step = HOLDS.take(self.0.lease, cost, true, self.0.now);
+        let step = HOLDS.take(self.0.lease, cost, true, self.0.now, self.0.now);
         self.0.step(step)
     }
 

@@ -59,7 +59,7 @@ impl Key {
     }
 
     fn take(&mut self, cost: u32) -> Take {
-        let step = LEASES.take(self.lease, cost, true, self.now);
+        let step = LEASES.take(self.lease, cost, true, self.now, self.now);
         self.step(step)
     }
 
@@ -267,7 +267,7 @@ proptest! {
                 _ => Life::Unknown,
             },
         };
-        let take = LEASES.take(lease, cost, true, now);
+        let take = LEASES.take(lease, cost, true, now, now);
         if let Take::Ask(ticket) | Take::TakenAndRenew(_, ticket) = take.outcome {
             prop_assert!(ticket.hits >= ticket.cost);
             let grant = LEASES.granted(take.lease, ticket, answer, now + rest).outcome;
