@@ -21,7 +21,8 @@ pub struct Applied<T> {
 impl Leases {
     /// Applies an operation to the key with this tag, in a block of the table.
     ///
-    /// An evicted key loses its tokens and must ask the service again, so it never gains anything.
+    /// An evicted key loses its tokens and must ask the service again. It gains a debt that is forgotten, so keys with
+    /// debts are evicted last ([`Leases::eviction_cost`]).
     pub fn apply<T>(
         &self,
         block: &mut Vec<u8>,
