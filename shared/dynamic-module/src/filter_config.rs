@@ -113,7 +113,7 @@ impl<C: Chain> Configured<C> {
             .collect();
         let needs_ticks = workers.first().is_some_and(|main| main.0.needs_ticks());
         if needs_ticks && !is_validating {
-            services.ticks().tick_after(FIRST_TICK);
+            services.ticks().tick_within(FIRST_TICK);
         }
         Ok(Self { workers, services })
     }
@@ -183,7 +183,8 @@ impl<C: Chain> FilterConfig for Configured<C> {
             return;
         };
         if let Some(next) = main.call_response(CallId::new(id), &response, &self.services) {
-            self.services.ticks().tick_after(next);
+            // Responses may arrive more often than the main thread ticks.
+            self.services.ticks().tick_within(next);
         }
     }
 }
@@ -217,3 +218,6 @@ impl<C: Chain> Drop for Configured<C> {
         self.workers.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@
 //! configuration (the main thread) or of a stream (its worker). One thread of this library sleeps for all of them, as
 //! long as anything needs a tick.
 //!
-//! A tick is due once: the callback that it causes sets the next one. So a thread that is busy never finds two.
+//! A tick is due once: the callback that it causes sets the next one. So a thread that is busy never finds two. Anything
+//! else can only make the next tick come earlier: what happens more often than a tick would otherwise postpone it for ever.
 //!
 //! Every use of a scheduler, and its deletion, holds the lock of the [`Ticker`]. So when [`Ticks`] are dropped, no
 //! event of theirs is on its way any more, and Envoy may end the thread that they belong to.
@@ -93,13 +94,25 @@ impl Ticks {
         Self { id }
     }
 
-    /// Sets the next tick, in place of the one that was set.
+    /// Sets the next tick, in place of the one that was set. This is for the tick itself; see
+    /// [`tick_within`](Self::tick_within).
     pub(crate) fn tick_after(&self, time: Duration) {
-        let due = now().checked_add(time);
+        self.set_due(|_| now().checked_add(time));
+    }
+
+    /// Sets the next tick, unless an earlier one is set.
+    pub(crate) fn tick_within(&self, time: Duration) {
+        let latest = now().checked_add(time);
+        self.set_due(|due| due.into_iter().chain(latest).min());
+    }
+
+    fn set_due(&self, next: impl FnOnce(Option<Instant>) -> Option<Instant>) {
         let mut targets = TICKER.lock();
-        if let Some(target) = targets.all.get_mut(&self.id) {
-            target.due = due;
-        }
+        let Some(target) = targets.all.get_mut(&self.id) else {
+            return;
+        };
+        let due = next(target.due);
+        target.due = due;
         let wakes_itself = match (due, targets.wakes_at) {
             (Some(due), Some(wakes_at)) => wakes_at <= due,
             (Some(_), None) => false,
@@ -238,136 +251,4 @@ fn now() -> Instant {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::ffi::c_void;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-    use super::*;
-
-    /// What a scheduler was used for.
-    #[derive(Default)]
-    pub(crate) struct Uses {
-        pub(crate) ticks: AtomicUsize,
-        is_deleted: AtomicBool,
-        is_used_later: AtomicBool,
-    }
-
-    unsafe fn uses(ptr: *mut c_void) -> &'static Uses {
-        // SAFETY: each test leaks its own.
-        unsafe { &*ptr.cast::<Uses>() }
-    }
-
-    unsafe extern "C" fn commit(ptr: *mut c_void, event: u64) {
-        assert_eq!(event, TICK);
-        // SAFETY: it comes from `ticks`.
-        let uses = unsafe { uses(ptr) };
-        uses.ticks.fetch_add(1, Ordering::SeqCst);
-        if uses.is_deleted.load(Ordering::SeqCst) {
-            uses.is_used_later.store(true, Ordering::SeqCst);
-        }
-    }
-
-    unsafe extern "C" fn delete(ptr: *mut c_void) {
-        // SAFETY: it comes from `ticks`.
-        let uses = unsafe { uses(ptr) };
-        let was_deleted = uses.is_deleted.swap(true, Ordering::SeqCst);
-        assert!(!was_deleted);
-    }
-
-    pub(crate) fn ticks() -> (Ticks, Arc<Uses>) {
-        let uses = Arc::new(Uses::default());
-        let scheduler = Scheduler {
-            ptr: Arc::into_raw(Arc::clone(&uses)).cast_mut().cast(),
-            commit,
-            delete,
-        };
-        (Ticks::new(scheduler), uses)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a test of times")]
-    fn pause(time: Duration) {
-        thread::sleep(time);
-    }
-
-    fn wait_for(uses: &Uses, ticks: usize) {
-        let started = now();
-        while uses.ticks.load(Ordering::SeqCst) < ticks {
-            assert!(now() - started < Duration::from_secs(10));
-            pause(Duration::from_millis(1));
-        }
-    }
-
-    const SHORT: Duration = Duration::from_millis(20);
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn a_tick_comes_once_at_its_time() {
-        let (ticks, uses) = ticks();
-        let started = now();
-        ticks.tick_after(SHORT);
-        wait_for(&uses, 1);
-        assert!(now() - started >= SHORT);
-        pause(SHORT * 3);
-        assert_eq!(uses.ticks.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn an_earlier_tick_takes_the_place_of_a_later_one() {
-        let (ticks, uses) = ticks();
-        ticks.tick_after(LONG);
-        ticks.tick_after(SHORT);
-        wait_for(&uses, 1);
-        ticks.tick_after(SHORT);
-        ticks.tick_after(LONG);
-        pause(SHORT * 3);
-        assert_eq!(uses.ticks.load(Ordering::SeqCst), 1);
-        ticks.tick_now();
-        assert_eq!(uses.ticks.load(Ordering::SeqCst), 2);
-    }
-
-    #[test]
-    fn a_time_beyond_the_clock_never_comes() {
-        let (ticks, uses) = ticks();
-        ticks.tick_after(Duration::MAX);
-        pause(SHORT);
-        assert_eq!(uses.ticks.load(Ordering::SeqCst), 0);
-    }
-
-    /// Threads set ticks and drop them at the moment at which they are due.
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "a test of threads")]
-    fn no_scheduler_is_used_after_its_end() {
-        let race = || {
-            for round in 0..300 {
-                let (ticks, uses) = ticks();
-                ticks.tick_after(Duration::from_micros(round % 7 * 50));
-                pause(Duration::from_micros(round % 5 * 60));
-                ticks.tick_now();
-                drop(ticks);
-                assert!(uses.is_deleted.load(Ordering::SeqCst));
-                let ticks = uses.ticks.load(Ordering::SeqCst);
-                pause(Duration::from_micros(100));
-                assert_eq!(uses.ticks.load(Ordering::SeqCst), ticks);
-                assert!(!uses.is_used_later.load(Ordering::SeqCst));
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(race);
-            }
-        });
-    }
-
-    /// The thread ends with the last ticks, and the next ones start it again.
-    #[test]
-    fn ticks_come_after_a_pause_without_any() {
-        for _ in 0..20 {
-            let (ticks, uses) = ticks();
-            ticks.tick_after(Duration::from_millis(1));
-            wait_for(&uses, 1);
-            drop(ticks);
-            pause(Duration::from_millis(2));
-        }
-    }
-}
+pub(crate) mod tests;

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use portcullis_core::config::{Document, Errors};
+use portcullis_core::policy::References;
+use portcullis_host::{Error, Exchange, Failure, Flow, Summary, Worker as Outside};
+
+use super::*;
+use crate::ticker::tests::{Uses, counting, pause};
+
+const PERIOD: Duration = Duration::from_millis(20);
+
+/// A chain that ticks.
+struct Ticking;
+
+impl Chain for Ticking {
+    const NAME: &'static str = "ticking";
+    type Config = ();
+    type Stream = ();
+
+    fn read(_: Document) -> Result<(), Errors> {
+        Ok(())
+    }
+
+    fn example() -> Result<(), Errors> {
+        Ok(())
+    }
+
+    fn references((): ()) -> References {
+        References::default()
+    }
+
+    fn new((): ()) -> Self {
+        Self
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        Vec::new()
+    }
+
+    fn needs_stream_end(&self) -> bool {
+        false
+    }
+
+    fn sees_responses(&self) -> bool {
+        false
+    }
+
+    fn sees_end(&self) -> bool {
+        false
+    }
+
+    fn on_error(&self, (): &mut (), _: &mut Exchange, _: Failure) -> Flow {
+        Flow::Continue
+    }
+
+    fn on_request(&self, (): &mut (), _: &mut Exchange) -> Result<Flow, Error> {
+        Ok(Flow::Continue)
+    }
+
+    fn on_request_end(&self, (): &mut (), _: &mut Exchange) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn on_response(&self, (): &mut (), _: &mut Exchange) -> Result<Flow, Error> {
+        Ok(Flow::Continue)
+    }
+
+    fn on_trailers(&self, (): &mut (), _: &mut Exchange) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn on_log(&self, (): &mut (), _: &mut Exchange) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn tick_period(&self) -> Option<Duration> {
+        Some(PERIOD)
+    }
+
+    fn tick_while_waiting(&self) -> Duration {
+        PERIOD
+    }
+
+    fn on_tick(&self, _: &mut Outside) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn max_call_body(&self) -> usize {
+        0
+    }
+
+    fn on_call_response(&self, _: &mut Outside, _: CallId, _: &CallResponse) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A configuration with one worker.
+fn configured() -> (Configured<Ticking>, Arc<Uses>) {
+    let (config, uses) = counting();
+    // SAFETY: the configuration of a test lives for ever.
+    let services = Box::new(unsafe { Services::new(config) });
+    let worker = || OfOneThread(Rc::new(Worker::new(Ticking::new(()), &services, None)));
+    let workers = vec![worker(), worker()];
+    (Configured { workers, services }, uses)
+}
+
+#[test]
+fn responses_do_not_postpone_the_tick_of_the_main_thread() {
+    let (configured, uses) = configured();
+    configured.tick();
+    for id in 0..40 {
+        configured.call_response(id, CallResponse::default());
+        pause(PERIOD / 4);
+    }
+    assert!(uses.ticks.load(Ordering::SeqCst) > 0);
+}
