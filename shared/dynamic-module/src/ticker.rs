@@ -9,7 +9,12 @@
 //!
 //! Every use of a scheduler, and its deletion, holds the lock of the [`Ticker`]. So when [`Ticks`] are dropped, no
 //! event of theirs is on its way any more, and Envoy may end the thread that they belong to.
+//!
+//! One use is different: while Envoy takes an event for a configuration, it holds the configuration, and it may be the last
+//! who does. Then the configuration ends within that use, and its ticks are dropped by the thread that has the lock. They
+//! are [forgotten](Targets::use_schedulers) when the use is over, before the lock is free.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -144,19 +149,29 @@ pub(crate) fn tick_now(id: u64) {
 }
 
 fn commit(id: u64, event: u64) {
-    if let Some(target) = TICKER.lock().all.get(&id) {
-        target.scheduler.commit(event);
-    }
+    TICKER.lock().use_schedulers(|all| {
+        if let Some(target) = all.get(&id) {
+            target.scheduler.commit(event);
+        }
+    });
+}
+
+thread_local! {
+    /// The ticks that were dropped while this thread uses schedulers; `None` if it uses none.
+    static DROPPED: RefCell<Option<Vec<u64>>> = const { RefCell::new(None) };
 }
 
 impl Drop for Ticks {
     fn drop(&mut self) {
-        let mut targets = TICKER.lock();
-        // The scheduler is deleted under the lock.
-        targets.all.remove(&self.id);
-        if targets.all.is_empty() {
-            // The thread ends with the last ticks.
-            TICKER.changed.notify_one();
+        let is_noted = DROPPED.with_borrow_mut(|dropped| match dropped {
+            Some(dropped) => {
+                dropped.push(self.id);
+                true
+            }
+            None => false,
+        });
+        if !is_noted {
+            TICKER.lock().remove(self.id);
         }
     }
 }
@@ -173,6 +188,26 @@ struct Targets {
     is_running: bool,
     /// When the thread wakes up by itself; `None` if it sleeps until it is woken.
     wakes_at: Option<Instant>,
+}
+
+impl Targets {
+    /// Forgets ticks, and deletes their scheduler, under the lock.
+    fn remove(&mut self, id: u64) {
+        self.all.remove(&id);
+        if self.all.is_empty() {
+            // The thread ends with the last ticks.
+            TICKER.changed.notify_one();
+        }
+    }
+
+    /// Uses schedulers. Ticks that are dropped meanwhile in this thread, which has the lock, are forgotten afterwards.
+    fn use_schedulers(&mut self, act: impl FnOnce(&mut BTreeMap<u64, Target>)) {
+        DROPPED.set(Some(Vec::new()));
+        act(&mut self.all);
+        for id in DROPPED.take().unwrap_or_default() {
+            self.remove(id);
+        }
+    }
 }
 
 struct Target {
@@ -214,16 +249,18 @@ impl Ticker {
         loop {
             let now = now();
             let mut next: Option<Instant> = None;
-            for target in targets.all.values_mut() {
-                match target.due {
-                    Some(due) if due <= now => {
-                        target.due = None;
-                        target.scheduler.commit(TICK);
+            targets.use_schedulers(|all| {
+                for target in all.values_mut() {
+                    match target.due {
+                        Some(due) if due <= now => {
+                            target.due = None;
+                            target.scheduler.commit(TICK);
+                        }
+                        Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
+                        None => {}
                     }
-                    Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
-                    None => {}
                 }
-            }
+            });
             // Something that is not due yet may become due: the thread ends only with the last target.
             if targets.all.is_empty() {
                 targets.is_running = false;

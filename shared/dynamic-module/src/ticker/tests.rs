@@ -1,4 +1,5 @@
 use std::ffi::c_void;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -125,6 +126,81 @@ fn only_a_tick_postpones_the_next_one() {
     }
     assert_eq!(uses.ticks.load(Ordering::SeqCst), 1);
     ticks.tick_within(SHORT);
+    wait_for(&uses, 2);
+}
+
+/// A configuration that ends when its scheduler is used for the first time.
+struct Ends {
+    ticks: Mutex<Option<Ticks>>,
+    is_deleted: AtomicBool,
+}
+
+unsafe extern "C" fn commit_and_end(ptr: *mut c_void, _event: u64) {
+    // SAFETY: it comes from `ends`.
+    let ends = unsafe { &*ptr.cast::<Ends>() };
+    let ticks = lock(&ends.ticks).take();
+    drop(ticks);
+    // It is still in use.
+    assert!(!ends.is_deleted.load(Ordering::SeqCst));
+}
+
+unsafe extern "C" fn delete_ended(ptr: *mut c_void) {
+    // SAFETY: it comes from `ends`.
+    let ends = unsafe { &*ptr.cast::<Ends>() };
+    assert!(!ends.is_deleted.swap(true, Ordering::SeqCst));
+}
+
+fn ends() -> &'static Ends {
+    let ends: &Ends = Box::leak(Box::new(Ends {
+        ticks: Mutex::default(),
+        is_deleted: AtomicBool::new(false),
+    }));
+    *lock(&ends.ticks) = Some(Ticks::new(Scheduler {
+        ptr: std::ptr::from_ref(ends).cast_mut().cast(),
+        commit: commit_and_end,
+        delete: delete_ended,
+    }));
+    ends
+}
+
+/// Waits until a scheduler is deleted. A thread that waits for itself has the lock of all ticks, so that no other
+/// test could end either: then the program ends.
+fn wait_for_end(ends: &Ends) {
+    let started = now();
+    while !ends.is_deleted.load(Ordering::SeqCst) {
+        if now() - started > Duration::from_secs(10) {
+            let _ = writeln!(std::io::stderr(), "a thread waits for itself");
+            std::process::abort();
+        }
+        pause(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_configuration_ends_while_its_scheduler_is_used() {
+    let ended = ends();
+    let id = lock(&ended.ticks).as_ref().map(Ticks::id).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test of threads")]
+    let ticking = thread::spawn(move || tick_now(id));
+    wait_for_end(ended);
+    ticking.join().unwrap();
+    // Nothing is left of it.
+    tick_now(id);
+    assert!(!TICKER.lock().all.contains_key(&id));
+}
+
+#[test]
+fn a_configuration_ends_while_the_thread_uses_its_scheduler() {
+    let ended = ends();
+    let (others, uses) = ticks();
+    others.tick_after(SHORT);
+    // The scheduler takes this lock, too.
+    let ticks = lock(&ended.ticks).take().unwrap();
+    ticks.tick_after(SHORT);
+    *lock(&ended.ticks) = Some(ticks);
+    wait_for_end(ended);
+    wait_for(&uses, 1);
+    others.tick_after(SHORT);
     wait_for(&uses, 2);
 }
 
