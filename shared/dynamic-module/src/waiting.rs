@@ -5,11 +5,13 @@ use std::mem::take;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use portcullis_core::time::Nanos;
 use portcullis_host::Woken;
 
 use crate::abi::FilterPtr;
 use crate::calls::Caller;
 use crate::lock::lock;
+use crate::process::monotonic;
 use crate::ticker::{Scheduler, Ticks, tick_now};
 
 /// The wake-ups that the main thread sends to a worker.
@@ -70,11 +72,15 @@ impl Mailbox {
 
 /// The ticks of a worker while requests wait there: those of one of the waiting streams, because only a stream can
 /// make Envoy call back in a worker.
+///
+/// Streams begin and cease to wait more often than the worker ticks. So neither postpones the tick of those that wait on.
 pub(crate) struct Waiting {
     filters: BTreeSet<usize>,
     carrier: Option<(usize, Ticks)>,
     /// The tick period that the last one asked for. All are of one chain.
     tick: Duration,
+    /// When the next tick is due, by the monotonic clock; `None` if no stream waits, and while the worker ticks.
+    due: Option<Nanos>,
     caller: Caller,
 }
 
@@ -84,6 +90,7 @@ impl Waiting {
             filters: BTreeSet::new(),
             carrier: None,
             tick: Duration::MAX,
+            due: None,
             caller,
         }
     }
@@ -100,8 +107,11 @@ impl Waiting {
     pub(crate) unsafe fn add(&mut self, filter: FilterPtr, time: Duration) {
         self.filters.insert(filter as usize);
         self.tick = time;
-        // SAFETY: as above.
-        unsafe { self.tick_after(time) }
+        let due = monotonic() + Nanos::from(time);
+        if self.due.is_none_or(|earlier| due < earlier) {
+            // SAFETY: as above.
+            unsafe { self.tick_after(time) }
+        }
     }
 
     /// A stream no longer waits, and may end. If the ticks came through it, another waiting stream takes over, because
@@ -114,19 +124,31 @@ impl Waiting {
         self.filters.remove(&filter);
         if self.carrier.take_if(|(it, _)| *it == filter).is_some() {
             self.caller.mailbox.set_ticks(None);
+            let left = match self.due {
+                Some(due) => (due - monotonic()).into(),
+                // The tick that the worker is about to end sets the next one.
+                None => self.tick,
+            };
             // SAFETY: as above.
-            unsafe { self.tick_after(self.tick) }
+            unsafe { self.tick_after(left) }
         }
     }
 
-    /// Sets the next tick, if a stream waits.
+    /// The worker begins to tick.
+    pub(crate) fn begin_tick(&mut self) {
+        self.due = None;
+    }
+
+    /// Sets the next tick, if a stream waits, in place of the one that was set.
     ///
     /// # Safety
     /// This is the thread of all waiting streams.
     pub(crate) unsafe fn tick_after(&mut self, time: Duration) {
         let Some(first) = self.filters.first() else {
+            self.due = None;
             return;
         };
+        self.due = Some(monotonic() + Nanos::from(time));
         let is_new = self.carrier.is_none();
         let (_, ticks) = self.carrier.get_or_insert_with(|| {
             // SAFETY: the filter waits, so it lives.
@@ -142,12 +164,13 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
     use portcullis_host::CallId;
 
     use super::*;
-    use crate::ticker::tests::{Uses, ticks};
+    use crate::ticker::tests::{Uses, counting, pause, ticks};
 
     fn callers(numbers: &[u64]) -> Woken {
         Woken {
@@ -207,5 +230,104 @@ mod tests {
         mailbox.set_ticks(Some(&second));
         assert_eq!(count(&uses), 1);
         assert_eq!(mailbox.take(), all());
+    }
+
+    /// The requests of a worker, which come and go more often than it ticks.
+    struct Busy {
+        waiting: Waiting,
+        filters: Vec<(FilterPtr, Arc<Uses>)>,
+    }
+
+    const TICK: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    impl Busy {
+        fn new() -> Self {
+            Self {
+                waiting: Waiting::new(Caller {
+                    mailbox: Arc::default(),
+                    route: None,
+                }),
+                filters: Vec::new(),
+            }
+        }
+
+        fn add(&mut self, tick: Duration) {
+            let (filter, uses) = counting();
+            // SAFETY: filters of tests live for ever.
+            unsafe { self.waiting.add(filter, tick) }
+            self.filters.push((filter, uses));
+        }
+
+        /// Ends the wait of the stream that gets the ticks.
+        fn remove_carrier(&mut self) {
+            let filter = self.waiting.carrier.as_ref().map(|(it, _)| *it).unwrap();
+            // SAFETY: as above.
+            unsafe { self.waiting.remove(filter as FilterPtr) }
+        }
+
+        fn ticks(&self) -> usize {
+            self.filters.iter().map(|(_, uses)| count(uses)).sum()
+        }
+    }
+
+    #[test]
+    fn requests_that_begin_to_wait_do_not_postpone_the_tick() {
+        let mut busy = Busy::new();
+        for _ in 0..40 {
+            busy.add(TICK);
+            pause(TICK / 4);
+        }
+        // The worker is busy: it has one tick to handle, not one for each request.
+        assert_eq!(busy.ticks(), 1);
+        busy.waiting.begin_tick();
+        // SAFETY: as in `Busy`.
+        unsafe { busy.waiting.tick_after(TICK) }
+        pause(TICK * 5);
+        assert_eq!(busy.ticks(), 2);
+    }
+
+    #[test]
+    fn requests_that_leave_do_not_postpone_the_tick() {
+        let mut busy = Busy::new();
+        for _ in 0..60 {
+            busy.add(TICK);
+        }
+        for _ in 0..40 {
+            busy.remove_carrier();
+            pause(TICK / 4);
+        }
+        assert!(busy.ticks() > 0);
+    }
+
+    #[test]
+    fn requests_that_leave_within_a_tick_cause_no_other() {
+        let mut busy = Busy::new();
+        for _ in 0..60 {
+            busy.add(TICK);
+        }
+        pause(TICK * 5);
+        assert_eq!(busy.ticks(), 1);
+        busy.waiting.begin_tick();
+        busy.waiting.tick = LONG;
+        for _ in 0..40 {
+            busy.remove_carrier();
+        }
+        // SAFETY: as in `Busy`.
+        unsafe { busy.waiting.tick_after(LONG) }
+        pause(TICK * 5);
+        assert_eq!(busy.ticks(), 1);
+    }
+
+    #[test]
+    fn a_worker_without_requests_has_no_tick() {
+        let mut busy = Busy::new();
+        busy.add(TICK);
+        busy.remove_carrier();
+        pause(TICK * 3);
+        assert_eq!(busy.ticks(), 0);
+        busy.add(LONG);
+        pause(TICK * 3);
+        assert_eq!(busy.ticks(), 0);
     }
 }

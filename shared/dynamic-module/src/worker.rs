@@ -102,7 +102,11 @@ impl<C: Chain> Worker<C> {
 
     /// Ticks, and sets the next tick. Returns the time until then.
     pub(crate) fn tick(&self) -> Option<Duration> {
-        let woken = self.waiting.borrow().caller().mailbox.take();
+        let woken = {
+            let mut waiting = self.waiting.borrow_mut();
+            waiting.begin_tick();
+            waiting.caller().mailbox.take()
+        };
         let acted = contained(|| {
             self.runner.wake(&woken);
             self.runner.tick()
