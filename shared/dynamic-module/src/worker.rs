@@ -71,10 +71,17 @@ impl<C: Chain> Worker<C> {
             return known.value.clone().map(|worker| (worker, false));
         }
         let worker = Self::new_of_route(route, services).map(Rc::new);
+        self.drop_old_routes();
         let mut routes = self.routes.borrow_mut();
-        routes.retain(|_, known| known.is_current());
         routes.insert(route.id, OfRoute::new(route, worker.clone()));
         worker.map(|worker| (worker, true))
+    }
+
+    /// Drops the chains of routes that Envoy has no more. Plugins set gauges while they are dropped.
+    fn drop_old_routes(&self) {
+        self.routes
+            .borrow_mut()
+            .retain(|_, known| known.is_current());
     }
 
     fn new_of_route(route: &Arc<RouteConfig>, services: &Services) -> Option<Self> {
@@ -102,6 +109,7 @@ impl<C: Chain> Worker<C> {
 
     /// Ticks, and sets the next tick. Returns the time until then.
     pub(crate) fn tick(&self) -> Option<Duration> {
+        self.drop_old_routes();
         let woken = {
             let mut waiting = self.waiting.borrow_mut();
             waiting.begin_tick();

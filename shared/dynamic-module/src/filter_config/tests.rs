@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -6,12 +7,24 @@ use portcullis_core::policy::References;
 use portcullis_host::{Error, Exchange, Failure, Flow, Summary, Worker as Outside};
 
 use super::*;
+use crate::route_config::{NewRouteConfig, RouteConfig};
 use crate::ticker::tests::{Uses, counting, pause};
 
 const PERIOD: Duration = Duration::from_millis(20);
 
+thread_local! {
+    /// The chains of this test that exist.
+    static CHAINS: Cell<usize> = const { Cell::new(0) };
+}
+
 /// A chain that ticks.
 struct Ticking;
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        CHAINS.set(CHAINS.get() - 1);
+    }
+}
 
 impl Chain for Ticking {
     const NAME: &'static str = "ticking";
@@ -31,6 +44,7 @@ impl Chain for Ticking {
     }
 
     fn new((): ()) -> Self {
+        CHAINS.set(CHAINS.get() + 1);
         Self
     }
 
@@ -114,4 +128,28 @@ fn responses_do_not_postpone_the_tick_of_the_main_thread() {
         pause(PERIOD / 4);
     }
     assert!(uses.ticks.load(Ordering::SeqCst) > 0);
+}
+
+fn route() -> Arc<RouteConfig> {
+    NewRouteConfig(b"{}").create::<Ticking>().unwrap().0
+}
+
+#[test]
+fn a_tick_drops_the_chains_of_routes_that_are_gone() {
+    let (configured, _) = configured();
+    let (gone, stays) = (route(), route());
+    for thread in &configured.workers {
+        thread.0.of_route(&gone, &configured.services);
+        thread.0.of_route(&stays, &configured.services);
+    }
+    assert_eq!(CHAINS.get(), 6);
+    drop(gone);
+
+    configured.tick();
+    assert_eq!(CHAINS.get(), 5);
+    configured.workers[1].0.tick();
+
+    assert_eq!(CHAINS.get(), 4);
+    drop(configured);
+    assert_eq!(CHAINS.get(), 0);
 }
