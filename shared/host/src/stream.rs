@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 
+use bytes::Bytes;
 use portcullis_core::reply::Reply;
 
 use crate::backend::StreamHost;
@@ -170,22 +171,39 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
         self.run(&mut exchange, |_, _, _| Err(Error::Panicked))
     }
 
-    /// Judges the request, which is woken.
+    /// Judges the request, which is woken. After a panic the chain decides as after any other error, and if that panics
+    /// too, the request is answered with 503.
     pub fn judge_again(&self) {
         self.turn.set(None);
         self.host.end_wait();
-        let judge = || {
-            // The stream may have just ended.
-            self.host.enter().ok()?;
-            Some(self.judge(self.is_request_complete.get()))
-        };
         // The back end runs a callback about another stream, and could not say which one panicked.
-        let judged = catch_unwind(AssertUnwindSafe(judge));
-        let judged = judged.unwrap_or_else(|_| Some(self.flow_after_panic(Phase::Request)));
-        let Some(flow) = judged else {
-            return;
-        };
-        if self.proceed(flow) == Next::Continue
+        let is_done = survives(|| self.judge_woken())
+            || self.is_answered.get()
+            || survives(|| self.go_on(self.panicked(Phase::Request)))
+            || self.is_answered.get();
+        if !is_done {
+            self.leave_queue();
+            self.send(&Reply {
+                status: 503,
+                grpc_status: None,
+                details: "plugin_panicked".into(),
+                headers: Vec::new(),
+                body: Bytes::new(),
+            });
+        }
+    }
+
+    fn judge_woken(&self) {
+        // The stream may have just ended.
+        if self.host.enter().is_ok() {
+            let flow = self.judge(self.is_request_complete.get());
+            self.go_on(self.proceed(flow));
+        }
+    }
+
+    /// Resumes a request that does not wait any more, if that was the decision.
+    fn go_on(&self, next: Next) {
+        if next == Next::Continue
             && let Err(error) = self.host.resume()
         {
             // No further request may wait, and this one gets a reply.
@@ -339,6 +357,11 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
     }
 }
 
+/// Calls a function; false if it panicked, which is in the log.
+fn survives(act: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(act)).is_ok()
+}
+
 /// For a back end that owns the stream alone.
 impl<C: Chain, H: StreamHost> Waiter for HttpStream<C, H> {
     fn judge_again(&self) {
@@ -362,3 +385,6 @@ impl<C: Chain, H: StreamHost> Drop for HttpStream<C, H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
