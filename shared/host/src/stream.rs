@@ -95,6 +95,8 @@ impl<C: Chain, H: StreamHost> HttpStream<C, H> {
 
     /// The response's headers have arrived.
     pub fn response_headers(&self) -> Next {
+        // Envoy may have answered a request that waits, for example because it took too long.
+        self.leave_queue();
         if !self.runner.chain.sees_responses() {
             return Next::Continue;
         }

@@ -289,3 +289,20 @@ fn a_woken_request_goes_on_once() {
     assert_eq!(request.told.resumed.get(), 1);
     assert_eq!(request.replies(), []);
 }
+
+/// Envoy answers a request that waits, for example because of `request_timeout`.
+#[test]
+fn a_request_that_is_answered_waits_no_longer() {
+    for is_blind in [false, true] {
+        let runner = runner(Waits {
+            is_blind,
+            ..Waits::default()
+        });
+        let request = Waiting::new(&runner);
+        assert_eq!(request.stream.response_headers(), Next::Continue);
+        assert_eq!(request.told.waiting.get(), 0);
+        wake_all(&runner);
+        assert_eq!(runner.chain.judged.get(), 1);
+        assert_eq!(request.told.resumed.get(), 0);
+    }
+}
