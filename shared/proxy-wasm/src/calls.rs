@@ -14,12 +14,14 @@ use portcullis_host::{Call, CallId, Error, Memo, OwnedCall, Status};
 
 use crate::abi;
 use crate::host::act_on;
+use crate::timer::Timer;
 
 const CALL: &str = "proxy_http_call";
 
-/// The calls of a root context.
+/// The calls of a root context, and its timer.
 pub(crate) struct RootCalls {
     root: u32,
+    pub(crate) timer: Timer,
     /// Whether Envoy has not deleted the context.
     exists: Cell<bool>,
     /// Whether Envoy lets this context act on others, once that was tried. Otherwise the SDK would panic when a response
@@ -49,6 +51,7 @@ impl RootCalls {
     pub(crate) fn new(root: u32) -> Rc<Self> {
         Rc::new(Self {
             root,
+            timer: Timer::default(),
             exists: Cell::new(true),
             can_act: Cell::new(None),
             memos: RefCell::default(),

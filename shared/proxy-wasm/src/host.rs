@@ -18,7 +18,6 @@ use crate::abi::{self, MapKind};
 use crate::calls::{self, RootCalls};
 use crate::shared_data::{self, SharedBytes};
 use crate::tables::Tables;
-use crate::timer::tick_after;
 use crate::{header_codec, signature};
 
 const SEED: &[u8] = b"portcullis/hash_seed";
@@ -187,7 +186,7 @@ impl StreamHost for ContextStream {
     fn begin_wait(&self, is_first: bool, tick: Duration) {
         if is_first {
             // If Envoy refuses, the period from the configuration stays.
-            let _ = tick_after(tick);
+            let _ = self.calls.timer.tick_within(tick);
         }
     }
 

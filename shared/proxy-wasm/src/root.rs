@@ -14,7 +14,7 @@ use crate::abi::{self, MapKind};
 use crate::calls::{self, RootCalls};
 use crate::context::StreamContext;
 use crate::host::{Envoy, act_on};
-use crate::timer::{FIRST_TICK, tick_after};
+use crate::timer::FIRST_TICK;
 use crate::{header_codec, logger};
 
 /// Registers the chain with the SDK. [`module!`](crate::module) calls it when Envoy loads a module; native tests pass
@@ -53,7 +53,7 @@ impl<C: Chain> Root<C> {
 
     /// Sets the timer, and checks that this context may act on others.
     fn start_timer(&self) -> Result<(), Error> {
-        tick_after(FIRST_TICK)?;
+        self.calls.timer.tick_after(FIRST_TICK)?;
         act_on(self.id)
     }
 
@@ -112,7 +112,7 @@ impl<C: Chain> Context for Root<C> {
         self.leave_streams(&acted);
         if acted.next_tick == Some(TICK_WHILE_WOKEN) {
             // If Envoy refuses, the next tick judges the rest.
-            let _ = tick_after(TICK_WHILE_WOKEN);
+            let _ = self.calls.timer.tick_within(TICK_WHILE_WOKEN);
         }
     }
 }
@@ -143,7 +143,8 @@ impl<C: Chain> RootContext for Root<C> {
         let acted = runner.tick();
         self.leave_streams(&acted);
         // The timer was set when configuring. If Envoy refuses now, the period stays as it is.
-        let _ = tick_after(acted.next_tick.unwrap_or_default());
+        let next = acted.next_tick.unwrap_or_default();
+        let _ = self.calls.timer.tick_after(next);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

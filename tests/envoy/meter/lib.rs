@@ -32,6 +32,7 @@ const MAX_BODY: usize = 64;
 /// - `/renew`: passes at once.
 /// - `/follow`: makes no call, and waits for an answer to anybody.
 /// - `/read`: all answers so far, as the reply.
+/// - `/ticks`: the number of ticks of this worker so far.
 #[derive(Debug)]
 pub struct Meter {
     instance: Instance<Config>,
@@ -39,6 +40,7 @@ pub struct Meter {
     answers: SharedValue,
     /// The earliest end of a wait.
     deadline: Cell<Nanos>,
+    ticks: Cell<usize>,
 }
 
 /// The configuration, which is also the policy.
@@ -136,6 +138,7 @@ impl Plugin for Meter {
             clock: SteadyClock::open(),
             answers: instance.shared_value("answers"),
             deadline: Cell::new(Nanos::MAX),
+            ticks: Cell::new(0),
             instance,
         }
     }
@@ -158,6 +161,7 @@ impl Plugin for Meter {
         let (kind, is_first) = (path.split('/').nth(1), stream.looks == 1);
         match kind {
             Some("read") => return Ok(reply(200, &self.read())),
+            Some("ticks") => return Ok(reply(200, &self.ticks.get().to_string())),
             Some("follow") => {
                 let answers = self.read();
                 if !answers.is_empty() {
@@ -192,6 +196,7 @@ impl Plugin for Meter {
     }
 
     fn on_tick(&self, worker: &mut Worker) -> Result<(), Error> {
+        self.ticks.set(self.ticks.get() + 1);
         let is_due = self.clock.now()? >= self.deadline.get();
         if is_due {
             self.deadline.set(Nanos::MAX);

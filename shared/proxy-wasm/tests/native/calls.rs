@@ -126,6 +126,20 @@ fn requests_of_other_workers_look_again_with_each_tick() {
     assert!(follower.is_over());
 }
 
+/// Each of them is the first that waits, and waits for less than a tick.
+#[test]
+fn requests_that_wait_one_after_the_other_do_not_postpone_the_tick() {
+    let host = answering(|_| GrpcReply::ok("yes").after(5 * MILLISECOND));
+    for _ in 0..100 {
+        let mut stream = host.open(Request::get("/wait"));
+        host.advance(100 * MILLISECOND);
+        assert!(stream.is_over());
+    }
+    let ticks = host.send(Request::get("/ticks"));
+    let ticks: usize = ticks.response().body_text().parse().unwrap();
+    assert!((9..=12).contains(&ticks), "{ticks}");
+}
+
 /// The second call is made in a callback of the root context.
 #[test]
 fn a_request_that_was_judged_again_calls_again() {
