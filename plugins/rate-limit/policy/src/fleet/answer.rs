@@ -2,35 +2,36 @@
 
 use portcullis_core::time::Nanos;
 
-use super::lease::{Answer, Life};
+use super::lease::{Answer, Life, Verdict};
 use super::messages::{AddedHeader, Code, Response, Status};
 
 impl Answer {
     /// Reads the result of the descriptor at `index`, of `descriptors` in the call: whether its hits are granted,
     /// and what the service says about its limit. `None` if the service has not decided, which is a failed call.
     ///
-    /// If the service lets the whole call pass, every descriptor has passed, even one that is over its limit: then
-    /// the service only watches that limit (`shadow_mode`, `quota_mode`).
+    /// The overall code decides about the request, as for Envoy's own filter. If the service lets the whole call pass,
+    /// every descriptor has passed, even one that is over its limit: then the service only watches that limit
+    /// (`shadow_mode`, `quota_mode`). If the service refuses the call, statuses say which descriptors are over their
+    /// limits. If none is, all are refused.
     ///
     /// Limitador sends no statuses. Started with `--rate-limit-headers DRAFT_VERSION_03`, it sends headers, which
     /// are used here if the call has one descriptor. Without them, nothing is known about windows.
-    pub fn of(response: &Response, index: usize, descriptors: usize) -> Option<(bool, Self)> {
+    pub fn of(response: &Response, index: usize, descriptors: usize) -> Option<(Verdict, Self)> {
         let status = response.statuses.get(index);
-        let code = match (response.overall_code, status) {
-            (Code::OverLimit, Some(status)) => status.code,
-            (overall, _) => overall,
-        };
-        let is_granted = match code {
-            Code::Ok => true,
-            Code::OverLimit => false,
-            Code::Unknown => return None,
+        let verdict = match (response.overall_code, status.map(|status| status.code)) {
+            (Code::Unknown, _) => return None,
+            (Code::Ok, _) => Verdict::Granted,
+            (Code::OverLimit, Some(Code::OverLimit)) => Verdict::Refused,
+            (Code::OverLimit, Some(Code::Ok)) if names_a_limit(response) => Verdict::Granted,
+            (Code::OverLimit, _) if descriptors == 1 => Verdict::Refused,
+            (Code::OverLimit, _) => Verdict::RefusedTogether,
         };
         let answer = match status {
-            Some(status) => Self::of_status(status),
+            Some(status) => Self::of_status(status, verdict),
             None if descriptors == 1 => Self::of_headers(&response.response_headers_to_add),
             None => Self::UNKNOWN,
         };
-        Some((is_granted, answer))
+        Some((verdict, answer))
     }
 
     /// The service says nothing about its limit.
@@ -41,20 +42,24 @@ impl Answer {
         life: Life::Unknown,
     };
 
-    fn of_status(status: &Status) -> Self {
-        let Some(limit) = &status.current_limit else {
-            return Self {
-                life: Life::WithoutLimit,
+    fn of_status(status: &Status, verdict: Verdict) -> Self {
+        let rest = status.duration_until_reset;
+        let life = rest.map_or(Life::Unknown, Life::Window);
+        match &status.current_limit {
+            Some(limit) => Self {
+                limit: Some(limit.requests_per_unit),
+                unit: limit.unit,
+                remaining: Some(status.limit_remaining),
+                life,
+            },
+            None => Self {
+                // What is refused has a limit.
+                life: match verdict {
+                    Verdict::Granted => Life::WithoutLimit,
+                    Verdict::Refused | Verdict::RefusedTogether => life,
+                },
                 ..Self::UNKNOWN
-            };
-        };
-        Self {
-            limit: Some(limit.requests_per_unit),
-            unit: limit.unit,
-            remaining: Some(status.limit_remaining),
-            life: status
-                .duration_until_reset
-                .map_or(Life::Unknown, Life::Window),
+            },
         }
     }
 
@@ -101,4 +106,10 @@ impl Answer {
             (None, _) => false,
         }
     }
+}
+
+/// Whether a response says which descriptor is over its limit.
+fn names_a_limit(response: &Response) -> bool {
+    let mut statuses = response.statuses.iter();
+    statuses.any(|status| status.code == Code::OverLimit)
 }

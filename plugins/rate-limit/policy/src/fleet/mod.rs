@@ -33,7 +33,8 @@
 //! [`Answer::of`](lease::Answer::of) for each descriptor.
 //!
 //! - Granted: [`granted`](lease::Leases::granted). The waiting request passes with `Grant::taken`.
-//! - Refused: [`refused`](lease::Leases::refused). `AskLess` is another call, and the request goes on waiting.
+//! - Refused: [`refused`](lease::Leases::refused), or [`refused_together`](lease::Leases::refused_together) if the service
+//!   does not say which descriptor is over its limit. `AskLess` is another call, and the request goes on waiting.
 //! - No answer within the timeout, an error, a message that cannot be read, or no decision:
 //!   [`failed`](lease::Leases::failed), and `on_outage` decides about the waiting request.
 //!

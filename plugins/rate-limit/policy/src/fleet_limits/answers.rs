@@ -13,7 +13,7 @@ use super::ledger::{Changed, Ledger};
 use super::services::{CallResult, FleetEvent, Services};
 use crate::RateLimit;
 use crate::fleet::config::Protocol;
-use crate::fleet::lease::{Answer, Grant, Life, Refusal, Taken};
+use crate::fleet::lease::{Answer, Grant, Life, Refusal, Taken, Verdict};
 use crate::fleet::messages::{Code, Response};
 use crate::fleet::reserve::Reservation;
 use crate::limiter::Quota;
@@ -39,7 +39,7 @@ pub struct Effect {
 /// What a service has decided.
 struct Decided {
     /// By part.
-    answers: SmallVec<[(bool, Answer); 1]>,
+    answers: SmallVec<[(Verdict, Answer); 1]>,
     response: Response,
     /// Of an amount that is held.
     id: Option<String>,
@@ -92,8 +92,8 @@ impl RateLimit {
             }) => {
                 let mut granted = None;
                 let parts = call.parts.iter().zip(answers);
-                let results = parts.map(|(part, (is_granted, answer))| {
-                    let (result, added) = ledger.answered(part, is_granted, answer, random);
+                let results = parts.map(|(part, (verdict, answer))| {
+                    let (result, added) = ledger.answered(part, verdict, answer, random);
                     granted = added;
                     result
                 });
@@ -148,9 +148,9 @@ fn decide(bytes: &[u8], parts: usize) -> Option<Decided> {
 
 fn decide_reservation(bytes: &[u8], ttl: Nanos) -> Option<Decided> {
     let Reservation { code, id } = Reservation::decode(bytes).ok()?;
-    let (life, id) = match code {
-        Code::Ok => (Life::Hold(ttl), Some(id)),
-        Code::OverLimit => (Life::Unknown, None),
+    let (verdict, life, id) = match code {
+        Code::Ok => (Verdict::Granted, Life::Hold(ttl), Some(id)),
+        Code::OverLimit => (Verdict::Refused, Life::Unknown, None),
         Code::Unknown => return None,
     };
     let answer = Answer {
@@ -158,7 +158,7 @@ fn decide_reservation(bytes: &[u8], ttl: Nanos) -> Option<Decided> {
         ..Answer::UNKNOWN
     };
     Some(Decided {
-        answers: smallvec![(code == Code::Ok, answer)],
+        answers: smallvec![(verdict, answer)],
         response: Response::default(),
         id,
     })
@@ -184,18 +184,18 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
     fn answered(
         &mut self,
         part: &Part,
-        is_granted: bool,
+        verdict: Verdict,
         answer: Answer,
         random: u64,
     ) -> (PartResult, Option<Granted>) {
         let Part { counted, hits } = *part;
         let limit = counted.limit;
-        let result = match is_granted {
-            true => CallResult::Ok,
-            false => CallResult::OverLimit,
+        let result = match verdict {
+            Verdict::Granted => CallResult::Ok,
+            Verdict::Refused | Verdict::RefusedTogether => CallResult::OverLimit,
         };
         self.services.count(limit, FleetEvent::Called(result));
-        if is_granted {
+        if verdict == Verdict::Granted {
             let event = FleetEvent::Taken(hits.count());
             self.services.count(limit, event);
         }
@@ -208,10 +208,12 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
             };
             self.services.count(limit, event);
         }
-        match is_granted {
-            true => self.granted(counted, hits, answer),
-            false => (self.refused(counted, hits, answer, random), None),
-        }
+        let is_named = match verdict {
+            Verdict::Granted => return self.granted(counted, hits, answer),
+            Verdict::Refused => true,
+            Verdict::RefusedTogether => false,
+        };
+        (self.refused(counted, hits, answer, is_named, random), None)
     }
 
     fn granted(
@@ -257,19 +259,32 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
         (result, Some(Granted::of(ticket.hits, taken, paid)))
     }
 
-    fn refused(&mut self, counted: Counted, hits: Hits, answer: Answer, random: u64) -> PartResult {
+    /// `is_named`: the service says that this limit is reached.
+    fn refused(
+        &mut self,
+        counted: Counted,
+        hits: Hits,
+        answer: Answer,
+        is_named: bool,
+        random: u64,
+    ) -> PartResult {
         let now = self.now;
         let ticket = match hits {
             Hits::Lease(ticket) => ticket,
             Hits::Each(_) => {
+                let quota = quota_of(answer);
                 return PartResult::Denied {
                     wait: answer.retry_after(),
-                    quota: quota_of(answer).map(Quota::used_up),
+                    quota: match is_named {
+                        true => quota.map(Quota::used_up),
+                        false => quota,
+                    },
                 };
             }
         };
-        let refused = self.lease(counted, |leases, lease| {
-            leases.refused(lease, ticket, answer, random, now)
+        let refused = self.lease(counted, |leases, lease| match is_named {
+            true => leases.refused(lease, ticket, answer, random, now),
+            false => leases.refused_together(lease, ticket, answer, now),
         });
         match refused.map(|refused| (refused.outcome, refused.quota)) {
             Ok((Refusal::AskLess(ticket), _)) => PartResult::AskLess(ticket),

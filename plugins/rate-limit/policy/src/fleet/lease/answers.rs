@@ -227,6 +227,30 @@ impl Leases {
         random: u64,
         now: Nanos,
     ) -> Step<Refusal> {
+        self.deny(lease, ticket, answer, true, random, now)
+    }
+
+    /// The service has refused a call with several descriptors, and does not say whether because of this one. Nothing is
+    /// remembered.
+    pub fn refused_together(
+        &self,
+        lease: Lease,
+        ticket: Ticket,
+        answer: Answer,
+        now: Nanos,
+    ) -> Step<Refusal> {
+        self.deny(lease, ticket, answer, false, 0, now)
+    }
+
+    fn deny(
+        &self,
+        lease: Lease,
+        ticket: Ticket,
+        answer: Answer,
+        is_named: bool,
+        random: u64,
+        now: Nanos,
+    ) -> Step<Refusal> {
         let (mut lease, wasted) = self.at(lease, now);
         let bounds = self.bounds(ticket, answer, now);
         let is_known = Self::unmark(&mut lease, ticket);
@@ -239,7 +263,7 @@ impl Leases {
             lease.limit = answer.limit.or(lease.limit);
         }
         // Without windows, a debt that does not fit now may fit as soon as others return what they hold.
-        let is_remembered = !self.holds || ticket.owed == 0;
+        let is_remembered = is_named && (!self.holds || ticket.owed == 0);
         if is_known && is_remembered && (bounds.is_certain || is_same) {
             let refused = match ticket.owed {
                 0 => ticket.hits,

@@ -61,6 +61,9 @@
 //! more for the cost alone. A refusal of *c* hits is remembered until the window ends: costs of *c* or more are denied
 //! without a call. So each key is refused at most once for each smaller cost, and nothing loops.
 //!
+//! A call with several descriptors can be refused without saying which one is over its limit. Then nothing is
+//! remembered: one client that has used up its own limit would otherwise stop all clients of a limit that they share.
+//!
 //! # Single-flight
 //!
 //! A call that several requests may profit from is marked in the state. While it is marked, requests that find no
@@ -129,6 +132,17 @@ pub struct Leases {
     pub holds: bool,
 }
 
+/// What the service decides about one descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its hits are granted.
+    Granted,
+    /// It is over its limit.
+    Refused,
+    /// The call is refused, and the service does not say whether because of this descriptor or of another one.
+    RefusedTogether,
+}
+
 /// What the service says about one descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -155,7 +169,8 @@ pub enum Life {
     Unknown,
 }
 
-/// A call that must be made, and then reported to [`Leases::granted`], [`Leases::refused`] or [`Leases::failed`].
+/// A call that must be made, and then reported to [`Leases::granted`], [`Leases::refused`],
+/// [`Leases::refused_together`] or [`Leases::failed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a call that is neither made nor reported blocks its key until the timeout"]
 pub struct Ticket {

@@ -3,6 +3,8 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use portcullis_core::protobuf::Message;
+
 use super::*;
 
 const RATE_LIMITED: Decision = Decision::Denied(Reason::RateLimited);
@@ -138,6 +140,102 @@ fn a_service_without_statuses_is_asked_about_one_limit_at_a_time() {
     let denied = fleet.finish("a");
     assert_eq!(fleet.service.calls.len(), 3);
     assert_eq!(decisions(&denied), [Decision::Released, RATE_LIMITED]);
+}
+
+/// A limit of all clients, by a constant.
+fn of_all(name: &str, mode: &str) -> Value {
+    let mut limit = limit(name, json!({"mode": mode}));
+    limit["key"] = json!([{"constant": "all"}]);
+    limit
+}
+
+/// Nothing says which of the two limits is reached, so nobody else may be denied for it.
+#[test]
+fn a_client_over_its_limit_does_not_stop_the_others() {
+    for mode in ["lease", "each"] {
+        let config = || vec![limit("k", json!({"mode": mode})), of_all("g", mode)];
+        let mut fleet = Fleet::new(with_services(config()));
+        fleet.service.is_terse = true;
+        // The very first answer of the service.
+        fleet.service.limits.insert("k".to_owned(), 0);
+        let denied = fleet.finish("a");
+        assert_eq!(fleet.service.calls.len(), 1);
+        assert_eq!(decisions(&denied), [RATE_LIMITED; 2], "{mode}");
+        fleet.service.limits.clear();
+        assert!(fleet.admits("b"), "{mode}");
+
+        // One status of two.
+        let mut fleet = Fleet::new(with_services(config()));
+        for statuses in [&[][..], &[1], &[0], &[1, 1], &[0, 1], &[0, 0]] {
+            let waiting = fleet.send("a");
+            let [call] = &std::mem::take(&mut fleet.calls)[..] else {
+                panic!("{statuses:?}");
+            };
+            fleet.report(call, Some(&refusal(statuses)));
+            let denied = fleet.resume(waiting);
+            assert_eq!(decisions(&denied), [RATE_LIMITED; 2], "{statuses:?}");
+            // Learnt from the first one.
+            fleet.host.states = Default::default();
+        }
+        assert!(fleet.admits("b"), "{mode}");
+        assert!(fleet.admits("a"), "{mode}");
+    }
+}
+
+/// The service says that one of the two is reached.
+#[test]
+fn a_limit_that_is_named_is_remembered() {
+    let limits = vec![limit("k", json!({})), of_all("g", "lease")];
+    let mut fleet = Fleet::new(with_services(limits));
+    let waiting = fleet.send("a");
+    let [call] = &std::mem::take(&mut fleet.calls)[..] else {
+        panic!();
+    };
+    fleet.report(call, Some(&refusal(&[2, 0])));
+    assert_eq!(decisions(&fleet.resume(waiting)), [RATE_LIMITED; 2]);
+    let next = fleet.send("a");
+    assert!(!next.is_pending() && next.is_denied());
+    assert!(fleet.admits("b"));
+}
+
+/// An answer with the overall code `OVER_LIMIT` and statuses of these codes.
+fn refusal(statuses: &[u64]) -> Vec<u8> {
+    let mut answer = Message::default();
+    answer.number(1, 2);
+    for code in statuses {
+        let mut status = Message::default();
+        status.number(1, *code);
+        answer.message(2, &status);
+    }
+    answer.into_bytes()
+}
+
+/// A single limit is what the call is about, whatever the status says. The service is not out.
+#[test]
+fn a_refused_call_of_one_limit_is_a_denial() {
+    for mode in ["lease", "each"] {
+        for statuses in [&[][..], &[0], &[1], &[2]] {
+            let config = json!({"mode": mode, "on_outage": "allow"});
+            let mut fleet = Fleet::new(with_services(vec![limit("k", config)]));
+            for key in ["a", "b", "c", "d"] {
+                let waiting = fleet.send(key);
+                assert!(waiting.is_pending(), "{mode} {statuses:?}");
+                let [call] = &std::mem::take(&mut fleet.calls)[..] else {
+                    panic!("{statuses:?}");
+                };
+                fleet.report(call, Some(&refusal(statuses)));
+                let denied = fleet.resume_with(&[("x-api-key", key)], waiting);
+                assert_eq!(decisions(&denied), [RATE_LIMITED], "{mode} {statuses:?}");
+                // It is remembered, and nothing was handed out.
+                let next = fleet.send(key);
+                assert_eq!(next.is_pending(), mode == "each");
+                if mode == "lease" {
+                    assert_eq!(decisions(&next), [RATE_LIMITED]);
+                }
+                fleet.calls.clear();
+            }
+        }
+    }
 }
 
 #[test]
