@@ -149,6 +149,8 @@ fn decide(bytes: &[u8], parts: usize) -> Option<Decided> {
 fn decide_reservation(bytes: &[u8], ttl: Nanos) -> Option<Decided> {
     let Reservation { code, id } = Reservation::decode(bytes).ok()?;
     let (verdict, life, id) = match code {
+        // Nothing is held, so there is nothing to commit.
+        Code::Ok if id.is_empty() => (Verdict::Granted, Life::WithoutLimit, None),
         Code::Ok => (Verdict::Granted, Life::Hold(ttl), Some(id)),
         Code::OverLimit => (Verdict::Refused, Life::Unknown, None),
         Code::Unknown => return None,

@@ -230,6 +230,50 @@ fn a_descriptor_without_a_limit_is_not_limited() {
     }
 }
 
+/// Nothing is held, so there is nothing to commit.
+#[test]
+fn a_descriptor_without_a_limit_is_not_committed() {
+    for mode in ["lease", "each"] {
+        let config = json!({"mode": mode, "on_outage": "deny"});
+        let mut fleet = Fleet::new(reserving(vec![limit("k", config)]));
+        for answer in [&b"\x08\x01"[..], b"\x08\x01\x12\x00"] {
+            let waiting = fleet.send("a");
+            let [call] = &std::mem::take(&mut fleet.calls)[..] else {
+                panic!("{mode}");
+            };
+            fleet.report(call, Some(answer));
+            assert_eq!(decisions(&fleet.resume(waiting)), [Decision::Admitted]);
+            assert!(fleet.holds.is_empty());
+            // The client goes before the answer.
+            let mut gone = fleet.send("b");
+            fleet.cancel(&mut gone);
+            let [call] = &std::mem::take(&mut fleet.calls)[..] else {
+                panic!("{mode}");
+            };
+            fleet.report(call, Some(answer));
+            fleet.pass(Nanos::from_secs(30));
+        }
+        assert_eq!(fleet.reserving.commits, []);
+        assert!(fleet.host.events.iter().all(|(_, event)| {
+            !matches!(event, FleetEvent::Committed(_) | FleetEvent::Outage(_))
+        }));
+        // A lease is handed out without further calls.
+        let waiting = fleet.send("c");
+        let [call] = &std::mem::take(&mut fleet.calls)[..] else {
+            panic!("{mode}");
+        };
+        fleet.report(call, Some(b"\x08\x01"));
+        assert!(
+            !fleet
+                .resume_with(&[("x-api-key", "c")], waiting)
+                .is_pending()
+        );
+        assert_eq!(fleet.send("c").is_pending(), mode == "each");
+        // The service has a limit again.
+        assert_eq!(fleet.admitted(200, "d"), 100);
+    }
+}
+
 #[test]
 fn garbage_is_a_failure() {
     for answer in [&b"\xff\xff"[..], b"", b"\x08\x07"] {
