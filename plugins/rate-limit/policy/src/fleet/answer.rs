@@ -88,13 +88,19 @@ impl Answer {
         }
     }
 
-    /// How long a request should wait that the service has refused: until the window ends. If that is unknown, a
-    /// second.
-    pub fn retry_after(&self) -> Nanos {
+    /// The time until the window ends, which is not longer than the window; `None` if that is unknown. `per` is the
+    /// length of a window if the service does not say it.
+    pub fn rest(&self, per: Nanos) -> Option<Nanos> {
         match self.life {
-            Life::Window(rest) => rest,
-            Life::Hold(_) | Life::WithoutLimit | Life::Unknown => Nanos::SECOND,
+            Life::Window(rest) => Some(rest.min(self.unit.unwrap_or(per))),
+            Life::Hold(_) | Life::WithoutLimit | Life::Unknown => None,
         }
+    }
+
+    /// How long a request should wait that the service has refused: until the window ends. If that is unknown, a
+    /// second. `per` is as for [`rest`](Self::rest).
+    pub fn retry_after(&self, per: Nanos) -> Nanos {
+        self.rest(per).unwrap_or(Nanos::SECOND)
     }
 
     /// Whether the service's limit is another one than this rate. The service's counts; the caller should warn.

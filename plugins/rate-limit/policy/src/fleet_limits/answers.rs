@@ -11,12 +11,12 @@ use super::call::{Call, Counted, Hits, Part, PartResult, Reception};
 use super::holds::{Granted, Hold};
 use super::ledger::{Changed, Ledger};
 use super::services::{CallResult, FleetEvent, Services};
-use crate::RateLimit;
 use crate::fleet::config::Protocol;
 use crate::fleet::lease::{Answer, Grant, Life, Refusal, Taken, Verdict};
 use crate::fleet::messages::{Code, Response};
 use crate::fleet::reserve::Reservation;
 use crate::limiter::Quota;
+use crate::{LimitId, RateLimit};
 
 /// A timer of the host can fire this much too early: its clock advances with the ticks of the kernel.
 const TIMER_PRECISION: Nanos = Nanos::from_millis(10);
@@ -218,6 +218,12 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
         (self.refused(counted, hits, answer, is_named, random), None)
     }
 
+    /// The period of a limit, as it is configured.
+    fn per(&self, limit: LimitId) -> Nanos {
+        let compiled = self.policy.get(limit);
+        compiled.map_or(Nanos::ZERO, |it| it.limit.rate.per())
+    }
+
     fn granted(
         &mut self,
         counted: Counted,
@@ -233,7 +239,7 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
             Hits::Lease(ticket) => ticket,
             Hits::Each(cost) => {
                 let taken = without_lot(cost);
-                let quota = quota_of(answer);
+                let quota = quota_of(answer, self.per(counted.limit));
                 return (
                     PartResult::Granted { taken, quota },
                     Some(Granted::used(cost, cost)),
@@ -270,13 +276,13 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
         is_named: bool,
         random: u64,
     ) -> PartResult {
-        let now = self.now;
+        let (now, per) = (self.now, self.per(counted.limit));
         let ticket = match hits {
             Hits::Lease(ticket) => ticket,
             Hits::Each(_) => {
-                let quota = quota_of(answer);
+                let quota = quota_of(answer, per);
                 return PartResult::Denied {
-                    wait: answer.retry_after(),
+                    wait: answer.retry_after(per),
                     quota: match is_named {
                         true => quota.map(Quota::used_up),
                         false => quota,
@@ -295,18 +301,15 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
                 quota,
             },
             Err(_) => PartResult::Denied {
-                wait: answer.retry_after(),
+                wait: answer.retry_after(per),
                 quota: None,
             },
         }
     }
 }
 
-fn quota_of(answer: Answer) -> Option<Quota> {
-    let reset_after = match answer.life {
-        Life::Window(rest) => rest,
-        Life::Hold(_) | Life::WithoutLimit | Life::Unknown => Nanos::ZERO,
-    };
+fn quota_of(answer: Answer, per: Nanos) -> Option<Quota> {
+    let reset_after = answer.rest(per).unwrap_or_default();
     Some(Quota::of_service((
         answer.limit?,
         answer.remaining?,

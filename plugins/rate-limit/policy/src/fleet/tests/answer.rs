@@ -55,7 +55,7 @@ fn each_descriptor_has_its_own_result() {
     };
     let granted = (Verdict::Granted, expected);
     assert_eq!(Answer::of(&response, 0, 2), Some(granted));
-    assert_eq!(expected.retry_after(), Nanos::from_secs(42));
+    assert_eq!(expected.retry_after(MINUTE), Nanos::from_secs(42));
     assert_eq!(Answer::of(&response, 1, 2).unwrap().0, Verdict::Refused);
 }
 
@@ -196,8 +196,20 @@ fn without_a_window_no_lease_can_last() {
     let refused = response(Code::OverLimit, vec![]);
     let (verdict, answer) = Answer::of(&refused, 1, 2).unwrap();
     assert_eq!(verdict, Verdict::RefusedTogether);
-    assert_eq!(answer.retry_after(), Nanos::SECOND);
+    assert_eq!(answer.retry_after(MINUTE), Nanos::SECOND);
     assert_eq!(answer.life, Life::Unknown);
+}
+
+#[test]
+fn no_window_lasts_longer_than_its_unit() {
+    let mut answer = Answer {
+        life: Life::Window(Nanos::from_secs(9_000_000_000)),
+        ..Answer::UNKNOWN
+    };
+    assert_eq!(answer.retry_after(MINUTE), MINUTE);
+    answer.unit = Some(MINUTE * 60);
+    assert_eq!(answer.retry_after(MINUTE), MINUTE * 60);
+    assert_eq!(answer.rest(MINUTE), Some(MINUTE * 60));
 }
 
 #[test]

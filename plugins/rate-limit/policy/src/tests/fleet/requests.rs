@@ -3,6 +3,8 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use portcullis_core::protobuf::Message;
+
 use super::service::header;
 use super::*;
 use crate::fleet::lease::End;
@@ -333,12 +335,52 @@ fn response_headers_show_what_the_service_says() {
     }
 }
 
+/// A service that does not know its own windows.
+#[test]
+fn no_client_waits_longer_than_a_window() {
+    for (config, unit) in [limit("k", json!({})), each("k")]
+        .into_iter()
+        .flat_map(|config| [(config.clone(), 2), (config, 0)])
+    {
+        let mut config = with_services(vec![config]);
+        config["response_headers"] = json!(["ratelimit"]);
+        let mut fleet = Fleet::new(config);
+        let waiting = fleet.send("a");
+        let [call] = &std::mem::take(&mut fleet.calls)[..] else {
+            panic!();
+        };
+        let mut current = Message::default();
+        current.number(1, 100).number(2, unit);
+        let mut reset = Message::default();
+        reset.number(1, 5_000_000_000);
+        let mut status = Message::default();
+        status.number(1, 2).message(2, &current).message(4, &reset);
+        let mut answer = Message::default();
+        answer.number(1, 2).message(2, &status);
+        fleet.report(call, Some(&answer.into_bytes()));
+        let denied = fleet.resume(waiting);
+        let reply = fleet.policy.reply(&denied, 0).unwrap();
+        let header = |name: &[u8]| {
+            let header = reply.headers.iter().find(|(other, _)| other == name);
+            text(&header.unwrap().1)
+        };
+        // A denial is remembered for up to a second more.
+        let wait: u64 = header(b"retry-after").parse().unwrap();
+        assert!((60..=61).contains(&wait), "{wait}");
+        let shown = header(b"ratelimit");
+        assert!(
+            ["\"k\";r=0;t=60", "\"k\";r=0;t=61"].contains(&&*shown),
+            "{shown}"
+        );
+    }
+}
+
 #[test]
 fn the_service_adds_headers_and_a_body() {
     let mut config = with_services(vec![each("k")]);
     config["reply"] = json!({"headers": {"content-type": "text/html"}});
     let mut fleet = Fleet::new(config);
-    let mut body = portcullis_core::protobuf::Message::default();
+    let mut body = Message::default();
     body.text(5, "{\"no\": 1}");
     fleet.service.additions = [
         header(3, "X-Plan", "free"),
