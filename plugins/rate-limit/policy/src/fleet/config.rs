@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::lease::Leases;
 use super::messages::Entry;
+use super::value::bounded;
 
 /// The value of a part that is missing or ambiguous. A client that sends this text itself shares the count of all
 /// requests without a value, as it does by sending none.
@@ -293,11 +294,11 @@ impl Fleet {
     }
 
     /// The entries of a request's descriptor. A part without a value has the value [`MISSING`]; the caller has
-    /// applied `missing` already.
+    /// applied `missing` already. A value of more than 256 bytes is sent as its beginning and a hash.
     pub fn entries<'a>(&'a self, key: &[KeyPart], request: &Request<'_>) -> Vec<Entry<'a>> {
         let entry = |(name, part): (&'a Text, &KeyPart)| {
             let value = part.service_value(request);
-            let value = value.map_or(Cow::Borrowed(MISSING), Cow::Owned);
+            let value = value.map_or(Cow::Borrowed(MISSING), |it| Cow::Owned(bounded(it)));
             (name.as_str(), value)
         };
         self.descriptor.iter().zip(key).map(entry).collect()

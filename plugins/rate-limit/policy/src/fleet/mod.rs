@@ -62,3 +62,4 @@ pub mod outage;
 pub mod reserve;
 #[cfg(test)]
 mod tests;
+mod value;

@@ -261,6 +261,51 @@ fn a_part_without_a_value_has_one_for_all() {
 }
 
 #[test]
+fn a_long_value_is_sent_as_its_beginning_and_a_hash() {
+    let sent = |value: &str| {
+        let key: Vec<KeyPart> = serde_json::from_value(json!([{"header": "x-api-key"}])).unwrap();
+        let fleet = json!({"service": "main", "descriptor": ["api_key"]});
+        let fleet: Fleet = serde_json::from_value(fleet).unwrap();
+        let entry = (b"x-api-key"[..].into(), value.as_bytes().to_vec().into());
+        let headers = HeaderMap::new(vec![entry]);
+        let request = Request {
+            subject: &Subject::new(&headers, b""),
+            remote_address: b"",
+            claims: b"",
+            cluster: b"",
+        };
+        fleet.entries(&key, &request).remove(0).1.into_owned()
+    };
+    let short = "a".repeat(256);
+    assert_eq!(sent(&short), short);
+    // Of sha256sum. It is the same in each proxy, whatever its version.
+    let long = "a".repeat(257);
+    let hash = "e8d95cc2b4bc198c54b40bd214df958afb65f5e73d2c2eafe0593cf5c635c1f0";
+    assert_eq!(sent(&long), format!("{}#sha256:{hash}", "a".repeat(192)));
+    // Values that differ only at the end.
+    let other = format!("{}b", "a".repeat(60_000));
+    let another = format!("{}c", "a".repeat(60_000));
+    assert_ne!(sent(&other), sent(&another));
+    assert_eq!(sent(&other).len(), 264);
+    // Nobody can pretend to have the value of another client.
+    assert_ne!(sent(&sent(&long)), sent(&long));
+    // Characters stay whole.
+    for (character, beginning) in [("é", 192), ("€", 192), ("🦀", 192)] {
+        for shift in 0..4 {
+            let value = "a".repeat(shift) + &character.repeat(200);
+            let sent = sent(&value);
+            let (start, _) = sent.split_once("#sha256:").unwrap();
+            assert!(value.starts_with(start));
+            assert!(
+                (beginning - 3..=beginning).contains(&start.len()),
+                "{start}"
+            );
+            assert!(sent.len() > 256);
+        }
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_can_be_sent() {
     let key: Vec<KeyPart> = serde_json::from_value(json!([{"header": "x-api-key"}])).unwrap();
     let entry = (b"x-api-key"[..].into(), b"a\xff"[..].into());

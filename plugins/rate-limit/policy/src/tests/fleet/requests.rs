@@ -375,6 +375,38 @@ fn no_client_waits_longer_than_a_window() {
     }
 }
 
+/// A client chooses the length of a value, and messages are kept.
+#[test]
+fn long_values_have_counts_of_their_own() {
+    let of_end = |end: char| "a".repeat(60_000) + &end.to_string();
+    let (one, other) = (of_end('1'), of_end('2'));
+    for (mode, protocol) in [
+        ("lease", "envoy"),
+        ("each", "envoy"),
+        ("lease", "reserve"),
+        ("each", "reserve"),
+    ] {
+        let mut config = with_services(vec![limit("k", json!({"mode": mode}))]);
+        config["services"]["main"]["protocol"] = json!(protocol);
+        let mut fleet = Fleet::new(config);
+        let waiting = fleet.send(&one);
+        let message = fleet.calls[0].message().len();
+        assert!(message < 350, "{message} bytes");
+        fleet.answer();
+        assert!(
+            !fleet
+                .resume_with(&[("x-api-key", &one)], waiting)
+                .is_denied()
+        );
+        // The table agrees with the service: each value has its own lease, and its own count.
+        assert_eq!(fleet.admitted(120, &one), 99, "{mode}");
+        assert_eq!(fleet.admitted(120, &other), 100, "{mode}");
+        for (_, commit) in fleet.commits() {
+            assert!(commit.len() < 400, "{} bytes", commit.len());
+        }
+    }
+}
+
 #[test]
 fn the_service_adds_headers_and_a_body() {
     let mut config = with_services(vec![each("k")]);
