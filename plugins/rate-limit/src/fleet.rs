@@ -25,8 +25,8 @@ use crate::holds::Holds;
 /// The most requests that wait in one worker. Each of them takes memory.
 const MAX_WAITING: u32 = 1_000;
 
-/// The most calls that are open in one worker; in the library, in all workers. A limit in shadow mode makes calls for
-/// requests that do not wait.
+/// The most calls to a service that an instance has open in one worker. A limit in shadow mode makes calls for requests
+/// that do not wait.
 const MAX_CALLS: u32 = 4_000;
 
 /// The age at which the copy of a service's state is read again. A service that is out gets at most this many more
@@ -49,9 +49,6 @@ const NEVER: Nanos = Nanos::MAX;
 /// only if there are some.
 static WAIT_FOR_OTHERS: AtomicU32 = AtomicU32::new(0);
 
-/// The calls that are open, in the same workers.
-static OPEN_CALLS: AtomicU32 = AtomicU32::new(0);
-
 /// The services of an instance, in one worker.
 #[derive(Debug)]
 pub(crate) struct Fleet {
@@ -70,6 +67,8 @@ struct Service {
     name: String,
     protocol: Protocol,
     state: SharedValue,
+    /// The calls that are open. In the library, they end in another thread.
+    open: Arc<AtomicU32>,
     /// When the state was read last, and the state.
     copy: Cell<Option<(Nanos, ServiceState)>>,
     out: Gauge,
@@ -85,7 +84,11 @@ pub(crate) struct Wait {
 
 /// A call that was sent: the memo of its response. Dropping it ends the call, also if no response ever comes.
 #[derive(Debug)]
-pub(crate) struct Sent(Arc<Call>);
+pub(crate) struct Sent {
+    call: Arc<Call>,
+    /// The calls that are open to the service, whose instance may be gone by then.
+    open: Arc<AtomicU32>,
+}
 
 /// The services at a time.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +110,7 @@ impl Fleet {
                 name: name.as_str().to_owned(),
                 protocol: service.protocol(),
                 state: instance.shared_value(&value),
+                open: Arc::default(),
                 copy: Cell::new(None),
                 out: metrics.gauge("service_out"),
                 out_seconds: metrics.gauge("service_out_seconds"),
@@ -139,6 +143,28 @@ impl Fleet {
         for service in &self.services {
             service.copy.set(None);
         }
+    }
+
+    /// Sends a call.
+    pub(crate) fn send(
+        &self,
+        policy: &Policy,
+        call: &Arc<Call>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        let id = call.service();
+        let service = policy.service(id).ok_or(Error::Malformed)?;
+        let open = self.services.get(id.index()).ok_or(Error::Malformed)?;
+        let memo: Memo = Arc::new(Sent::new(call, &open.open));
+        let path = call.path();
+        let call = GrpcCall {
+            cluster: service.cluster(),
+            path: &path,
+            message: call.message(),
+            timeout: service.timeout().into(),
+            memo: Some(&memo),
+        };
+        exchange.grpc_call(&call).map(|_| ())
     }
 
     /// A pending evaluation waits.
@@ -231,25 +257,6 @@ pub(crate) fn others_wait() -> bool {
     WAIT_FOR_OTHERS.load(Ordering::Relaxed) > 0
 }
 
-/// Sends a call.
-pub(crate) fn send(
-    policy: &Policy,
-    call: &Arc<Call>,
-    exchange: &mut Exchange,
-) -> Result<(), Error> {
-    let service = policy.service(call.service()).ok_or(Error::Malformed)?;
-    let memo: Memo = Arc::new(Sent::new(call));
-    let path = call.path();
-    let call = GrpcCall {
-        cluster: service.cluster(),
-        path: &path,
-        message: call.message(),
-        timeout: service.timeout().into(),
-        memo: Some(&memo),
-    };
-    exchange.grpc_call(&call).map(|_| ())
-}
-
 impl Service {
     fn state(&self, now: Nanos) -> ServiceState {
         match self.copy.get() {
@@ -267,19 +274,22 @@ impl Service {
 }
 
 impl Sent {
-    fn new(call: &Arc<Call>) -> Self {
-        OPEN_CALLS.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(call))
+    fn new(call: &Arc<Call>, open: &Arc<AtomicU32>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self {
+            call: Arc::clone(call),
+            open: Arc::clone(open),
+        }
     }
 
     pub(crate) fn call(&self) -> &Arc<Call> {
-        &self.0
+        &self.call
     }
 }
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        OPEN_CALLS.fetch_sub(1, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -322,10 +332,11 @@ impl Services for FleetAt<'_> {
         Some(outcome)
     }
 
-    fn may_wait(&self) -> bool {
-        let calls = OPEN_CALLS.load(Ordering::Relaxed);
+    fn may_wait(&self, service: ServiceId) -> bool {
+        let calls = self.service(service).map(|it| &it.open);
         let waiting = self.fleet.map(|fleet| fleet.waiting.get());
-        calls < MAX_CALLS && waiting.is_some_and(|waiting| waiting < MAX_WAITING)
+        calls.is_some_and(|calls| calls.load(Ordering::Relaxed) < MAX_CALLS)
+            && waiting.is_some_and(|waiting| waiting < MAX_WAITING)
     }
 
     fn count(&mut self, limit: LimitId, event: FleetEvent) {

@@ -289,10 +289,10 @@ impl RateLimit {
         // A call that was not sent is answered, so this ends: a request makes few calls.
         loop {
             let judged = self.judge(evaluation, exchange, now)?;
-            if self.fleet.is_none()
-                || self.send_calls(judged, exchange, now)
-                || !judged.is_pending()
-            {
+            let Some(fleet) = &self.fleet else {
+                break;
+            };
+            if self.send_calls(fleet, judged, exchange, now) || !judged.is_pending() {
                 break;
             }
         }
@@ -324,20 +324,24 @@ impl RateLimit {
     }
 
     /// Sends the calls of an evaluation; false if one was not sent.
-    fn send_calls(&self, evaluation: &mut Evaluation, exchange: &mut Exchange, now: Nanos) -> bool {
+    fn send_calls(
+        &self,
+        fleet: &Fleet,
+        evaluation: &mut Evaluation,
+        exchange: &mut Exchange,
+        now: Nanos,
+    ) -> bool {
         let mut are_sent = true;
         for call in evaluation.take_calls() {
-            if let Err(error) = fleet::send(&self.instance, &call, exchange) {
+            if let Err(error) = fleet.send(&self.instance, &call, exchange) {
                 exchange.note(Policy::NAME, error);
                 let (tables, services) = (&mut self.tables.at(now), &mut self.services(now));
                 let (random, not_sent) = (self.random(), Err::<&[u8], _>(error));
                 let effect = self
                     .instance
                     .on_answer(&call, not_sent, random, now, tables, services);
-                if let Some(fleet) = &self.fleet {
-                    let error = Some(GrpcError::NotSent(error));
-                    fleet.log_outage(call.service(), error, effect.is_out);
-                }
+                let error = Some(GrpcError::NotSent(error));
+                fleet.log_outage(call.service(), error, effect.is_out);
                 are_sent = false;
             }
         }

@@ -13,6 +13,7 @@ mod failures;
 mod lifetimes;
 mod memory;
 mod races;
+mod services;
 
 use proxy_wasm_native_host::{Filter, Host, HostBuilder, Request};
 use serde_json::{Value, json};

@@ -11,7 +11,7 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
     /// Whether a request may wait for a service now.
     pub(super) fn can_ask(&mut self, service: ServiceId) -> bool {
         let health = self.services.state(service).health;
-        !matches!(health.access(self.now), Access::No { .. }) && self.services.may_wait()
+        !matches!(health.access(self.now), Access::No { .. }) && self.services.may_wait(service)
     }
 
     /// Whether a service may be called now. While it is out, this claims its next probe.

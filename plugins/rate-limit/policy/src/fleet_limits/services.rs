@@ -74,8 +74,8 @@ pub trait Services {
         change: impl FnMut(ServiceState) -> (ServiceState, T),
     ) -> Option<T>;
 
-    /// Whether one more request may wait in this worker. If not, no service is called for it.
-    fn may_wait(&self) -> bool;
+    /// Whether one more request may wait for a service in this worker. If not, the service is not called for it.
+    fn may_wait(&self, service: ServiceId) -> bool;
 
     /// Counts an event of a limit.
     fn count(&mut self, limit: LimitId, event: FleetEvent);
@@ -98,7 +98,7 @@ impl Services for NoServices {
         None
     }
 
-    fn may_wait(&self) -> bool {
+    fn may_wait(&self, _: ServiceId) -> bool {
         false
     }
 

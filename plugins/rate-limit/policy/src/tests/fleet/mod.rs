@@ -34,7 +34,8 @@ struct Host {
     /// What this worker believes, if it has not read the state for a while.
     copies: [Option<Vec<u8>>; 2],
     events: Vec<(LimitId, FleetEvent)>,
-    is_full: bool,
+    /// By service: no further request may wait for it.
+    is_full: [bool; 2],
 }
 
 impl Services for Host {
@@ -52,8 +53,8 @@ impl Services for Host {
         Some(edit.outcome.1)
     }
 
-    fn may_wait(&self) -> bool {
-        !self.is_full
+    fn may_wait(&self, service: ServiceId) -> bool {
+        !self.is_full[service.index()]
     }
 
     fn count(&mut self, limit: LimitId, event: FleetEvent) {

@@ -303,9 +303,26 @@ fn a_request_without_cost_asks_nobody() {
 fn a_full_worker_does_not_let_requests_wait() {
     for config in [limit("k", json!({})), each("k")] {
         let mut fleet = Fleet::new(with_services(vec![config]));
-        fleet.host.is_full = true;
+        fleet.host.is_full[0] = true;
         assert_eq!(decisions(&fleet.send("a")), [Decision::Admitted]);
         assert!(fleet.calls.is_empty());
+    }
+}
+
+#[test]
+fn a_service_with_too_many_calls_does_not_stop_another_one() {
+    for mode in ["lease", "each"] {
+        let of = |name, service| limit(name, json!({"mode": mode, "service": service}));
+        let mut fleet = Fleet::new(with_services(vec![of("k", "main"), of("l", "other")]));
+        fleet.host.is_full[0] = true;
+        let waiting = fleet.send("a");
+        fleet.answer();
+        assert_eq!(fleet.service.calls, [[("l=a".to_owned(), 1)]]);
+        assert_eq!(decisions(&fleet.resume(waiting)), [Decision::Admitted; 2]);
+        let outages = fleet.host.events.iter();
+        let outages = outages.filter(|(_, event)| matches!(event, FleetEvent::Outage(_)));
+        let limits: Vec<_> = outages.map(|(limit, _)| limit.index()).collect();
+        assert_eq!(limits, [0]);
     }
 }
 
