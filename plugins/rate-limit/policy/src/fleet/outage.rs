@@ -14,8 +14,9 @@
 //! With `local`, the limit's own algorithm counts in this process, at the limit's own rate. It begins with what the
 //! service had counted in this window ([`Leases::go_local`]), so a key that has used up its limit stays denied. What
 //! it admits is a debt ([`Leases::owe`]) that the first call after the outage adds, so the rest of the window counts
-//! it. Each proxy counts for itself meanwhile: behind *n* proxies, a client gets at most *n* times the rest of its
-//! limit in the window in which the outage begins, and at most *n* times the limit in those that follow.
+//! it. Each proxy counts for itself meanwhile: behind *n* proxies, a client gets with a fixed window at most *n* times
+//! the rest of its limit in the window in which the outage begins, and at most *n* times the limit in those that follow.
+//! The other algorithms refill within a window, so each proxy may admit up to the limit more in each.
 //!
 //! With `allow`, requests pass uncounted. With `deny`, they are denied with the reason `unavailable`.
 //!
