@@ -10,7 +10,7 @@ use crate::abi;
 /// The time from the configuration to the first tick.
 pub(crate) const FIRST_TICK: Duration = Duration::from_millis(1);
 
-/// The timer of a root context. It ticks with a period, which begins anew whenever it is set.
+/// The timer of a root context. Envoy restarts it whenever its period is set.
 #[derive(Default)]
 pub(crate) struct Timer {
     /// Zero if it does not tick.
@@ -28,8 +28,8 @@ impl Timer {
         Ok(())
     }
 
-    /// Lets the next tick come after this time at the latest. A period that is no longer stays as it is: if callers began
-    /// it anew, and came more often than it ticks, no tick would ever come.
+    /// Lets the next tick come after this time at the latest. A shorter or equal period stays as it is: callers that
+    /// restarted the timer more often than it ticks would postpone the tick for ever.
     pub(crate) fn tick_within(&self, period: Duration) -> Result<(), Error> {
         let current = self.period.get();
         match current.is_zero() || current > period {
