@@ -1,5 +1,8 @@
 //! Many requests of one key at once.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 
 const ROUND_TRIP: Nanos = Nanos::from_millis(20);

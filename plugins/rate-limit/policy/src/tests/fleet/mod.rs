@@ -1,5 +1,6 @@
 //! Limits of a fleet among the limits of a policy, on a service in memory.
 
+mod answers;
 mod bursts;
 mod charges;
 mod outages;
