@@ -1,7 +1,7 @@
 //! The result of a request under one limit.
 
 use super::LimitId;
-use super::fleet::lease::Lot;
+use super::fleet::lease::{Debt, Lot};
 use super::fleet_limits::Counted;
 use super::limiter::{LimitEvents, Quota};
 use portcullis_core::evaluation;
@@ -40,8 +40,8 @@ pub(super) struct Reservation {
 pub(super) enum Origin {
     /// In the limit's own table.
     Local,
-    /// In the limit's own table, in place of the service.
-    Outage,
+    /// In the limit's own table, in place of the service; with leases, also as a debt.
+    Outage(Option<Debt>),
     /// In a lease.
     Lease(Lot),
     /// By the service, for this request alone.

@@ -175,7 +175,6 @@ impl<'a, 'r, S: Store, H: Services> Round<'a, 'r, S, H> {
         let in_shadow = policy.limits_in(Mode::Shadow);
         *is_denied = self.conclude(policy.mode, checks, *is_denied, in_shadow);
         self.place_in_shadow();
-        self.ledger.owe_what_passed(checks);
         if !self.calls.is_empty() {
             let fleet = fleet.get_or_insert_default();
             fleet.calls.append(&mut self.calls);
@@ -327,8 +326,8 @@ impl RateLimit {
         apply(&limiter, check.limit, operation, block, store)
     }
 
-    /// Charges what was used elsewhere, at most the capacity. If that fails, it counts as unused.
-    pub(super) fn charge_at_most<S: Store>(
+    /// Counts what was used elsewhere, at most the capacity. If that fails, it counts as unused.
+    pub(super) fn raise_to<S: Store>(
         &self,
         counted: Counted,
         used: u32,
@@ -339,7 +338,7 @@ impl RateLimit {
         let limiter = compiled.and_then(|it| it.limit.limiter(counted.requests));
         if let (Some(compiled), Some(limiter)) = (compiled, limiter) {
             let used = used.min(limiter.capacity());
-            let operation = self.operation(Action::Charge, counted.key, used, now);
+            let operation = self.operation(Action::RaiseTo, counted.key, used, now);
             let block = counted.key.block(compiled.blocks);
             let _ = apply(&limiter, counted.limit, operation, block, store);
         }

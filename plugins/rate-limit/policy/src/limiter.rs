@@ -1,6 +1,7 @@
 //! Operations of a limit's algorithm on a block of the table.
 
 use super::algorithm::{Algorithm, FixedWindow, Gcra, SlidingWindow};
+use super::fleet::lease::Room;
 use portcullis_core::time::Nanos;
 use portcullis_table::{Block, Edit, MemoryUse, TableEvents, WhenFull};
 
@@ -76,6 +77,8 @@ pub(super) enum Action {
     Inspect,
     /// Spend the cost, admitted or not.
     Charge,
+    /// Count the cost as used, with what is used already as part of it.
+    RaiseTo,
     /// Return the cost, which was spent at this time.
     Refund { spent_at: Nanos },
 }
@@ -147,8 +150,12 @@ impl Operation {
                 Action::Reserve | Action::Inspect if cost > 0 => algorithm.wait(old, now, cost),
                 _ => Nanos::ZERO,
             };
-            let is_spent = cost > 0 && wait == Nanos::ZERO && self.action != Action::Inspect;
-            let new = is_spent.then(|| algorithm.spend(old, now, cost));
+            let new = match self.action {
+                Action::Inspect => None,
+                _ if cost == 0 || wait > Nanos::ZERO => None,
+                Action::RaiseTo => Some(algorithm.raise(old, now, cost)),
+                _ => Some(algorithm.spend(old, now, cost)),
+            };
             let quota = Quota::of(algorithm, new.unwrap_or(old), now);
             (new, (wait, quota))
         });
@@ -197,11 +204,24 @@ impl Quota {
         }
     }
 
+    /// What may pass without a service.
+    pub(super) fn of_room(room: Room, now: Nanos) -> Self {
+        Self::of_service((room.limit, room.left, room.ends - now))
+    }
+
     /// The same quota with nothing left.
     pub(super) fn used_up(self) -> Self {
         Self {
             remaining: 0,
             ..self
+        }
+    }
+
+    /// This quota, or the other one if less is left there.
+    pub(super) fn or_tighter(self, other: Self) -> Self {
+        match other.remaining < self.remaining {
+            true => other,
+            false => self,
         }
     }
 

@@ -93,6 +93,14 @@ impl Algorithm for FixedWindow {
         }
     }
 
+    fn raise(&self, state: Window, now: Nanos, used: u32) -> Window {
+        let Window { index, count } = self.at(state, now);
+        Window {
+            index,
+            count: count.max(used),
+        }
+    }
+
     fn refund(&self, state: Window, _now: Nanos, cost: u32, spent_at: Nanos) -> Window {
         let is_current = window_at(spent_at, self.per) == state.index;
         Window {

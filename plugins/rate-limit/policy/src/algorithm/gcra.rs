@@ -100,6 +100,10 @@ impl Algorithm for Gcra {
         ArrivalTime(tat.0.max(now) + self.time_of(cost))
     }
 
+    fn raise(&self, tat: ArrivalTime, now: Nanos, used: u32) -> ArrivalTime {
+        ArrivalTime(tat.0.max(now + self.time_of(used)))
+    }
+
     fn refund(&self, tat: ArrivalTime, now: Nanos, cost: u32, spent_at: Nanos) -> ArrivalTime {
         let paid_by = spent_at + self.tolerance;
         let time = self.time_of(cost).min(paid_by - now);

@@ -42,6 +42,10 @@ pub(crate) trait Algorithm {
     /// The state after `cost` was spent, admitted or not: a cost beyond the remaining capacity becomes a debt.
     fn spend(&self, state: Self::State, now: Nanos, cost: u32) -> Self::State;
 
+    /// The state with at least this usage, at most the capacity, which was counted elsewhere. What the state has of its
+    /// own is part of it.
+    fn raise(&self, state: Self::State, now: Nanos, used: u32) -> Self::State;
+
     /// The state after a refund of `cost`, which was spent at `spent_at`. The caller refunds no more than it has
     /// spent.
     fn refund(&self, state: Self::State, now: Nanos, cost: u32, spent_at: Nanos) -> Self::State;

@@ -155,6 +155,15 @@ impl Algorithm for SlidingWindow {
         }
     }
 
+    /// In the current window. What is left of the previous one counts beside it.
+    fn raise(&self, state: Windows, now: Nanos, used: u32) -> Windows {
+        let (windows, _) = self.at(state, now);
+        Windows {
+            current: windows.current.max(used),
+            ..windows
+        }
+    }
+
     fn refund(&self, state: Windows, _now: Nanos, cost: u32, spent_at: Nanos) -> Windows {
         let Windows {
             current, previous, ..

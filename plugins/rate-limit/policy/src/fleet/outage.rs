@@ -12,16 +12,20 @@
 //! still count: they are taken first.
 //!
 //! With `local`, the limit's own algorithm counts in this process, at the limit's own rate. It begins with what the
-//! service had counted in this window ([`Leases::go_local`]), so a key that has used up its limit stays denied. What
-//! it admits is a debt ([`Leases::owe`]) that the first call after the outage adds, so the rest of the window counts
-//! it. Each proxy counts for itself meanwhile: behind *n* proxies, a client gets with a fixed window at most *n* times
-//! the rest of its limit in the window in which the outage begins, and at most *n* times the limit in those that follow.
-//! The other algorithms refill within a window, so each proxy may admit up to the limit more in each.
+//! service had counted in this window ([`Leases::go_local`]), so a key that has used up its limit stays denied. A lost
+//! call is enough for that, and the next answer takes the key back; what the service has counted is raised to, not
+//! added, so it counts once however often this happens.
+//!
+//! What it admits is a debt ([`Leases::admit`]) that the first call after the outage adds, so the rest of the window
+//! counts it. The debts of a window are at most what the service had left there, or the limit, if it has not answered in
+//! that window: algorithms that refill within a window would admit more. Each proxy counts for itself meanwhile: behind
+//! *n* proxies, a client gets at most *n* times the rest of its limit in the window in which the outage begins, and at
+//! most *n* times the limit in those that follow.
 //!
 //! With `allow`, requests pass uncounted. With `deny`, they are denied with the reason `unavailable`.
 //!
 //! [`Leases::go_local`]: super::lease::Leases::go_local
-//! [`Leases::owe`]: super::lease::Leases::owe
+//! [`Leases::admit`]: super::lease::Leases::admit
 
 use portcullis_core::backoff::{Backoff, Jitter};
 use portcullis_core::time::Nanos;

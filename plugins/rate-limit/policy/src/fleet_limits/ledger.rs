@@ -9,7 +9,7 @@ use crate::RateLimit;
 use crate::check::{Check, Decision, Origin, Reason, Reservation};
 use crate::evaluate::WAIT_WHEN_UNAVAILABLE;
 use crate::fleet::config::OnOutage;
-use crate::fleet::lease::{Lease, Leases, Step, Taken, Ticket};
+use crate::fleet::lease::{Debt, Lease, Leases, Room, Step, Taken, Ticket};
 use crate::limiter::{Action, LimitEvents, Quota};
 
 /// The states of limits and services at a time.
@@ -90,10 +90,19 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
     }
 
     /// Counts a cost that was admitted without tokens.
-    pub(crate) fn owe(&mut self, counted: Counted) -> Option<Quota> {
+    pub(super) fn owe(&mut self, counted: Counted) -> Option<Changed<Room>> {
         let (now, cost) = (self.now, counted.cost);
         let owed = self.lease(counted, |leases, lease| leases.owe(lease, cost, now));
-        owed.ok()?.quota
+        owed.ok()
+    }
+
+    /// Takes back a debt, or a part of it, of a request that began at `owed_at`.
+    fn forgive(&mut self, counted: Counted, debt: Option<Debt>, owed_at: Nanos) -> Option<Room> {
+        let (now, cost, debt) = (self.now, counted.cost, debt?);
+        let forgiven = self.lease(counted, |leases, lease| {
+            leases.forgive(lease, debt, cost, owed_at, now)
+        });
+        Some(forgiven.ok()?.outcome)
     }
 
     /// Reports a call for a lease that was not made, or has failed. If the state cannot be written, its mark expires.
@@ -151,22 +160,51 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
         }
     }
 
+    /// Both the limit's algorithm and what is left of the service's window must admit the request. The second is exact;
+    /// the first can lack what other workers count while this one hands the key over.
     fn count_locally(&mut self, counted: Counted) -> Check {
-        let now = self.now;
+        let (now, cost) = (self.now, counted.cost);
         let gone = self.lease(counted, |leases, lease| leases.go_local(lease, now));
-        if let Ok(Changed {
-            outcome: Some(used @ 1..),
-            ..
-        }) = gone
-        {
-            self.policy.charge_at_most(counted, used, now, self.store);
+        if let Ok(Changed { outcome: local, .. }) = gone {
+            if let Some(used @ 1..) = local.used {
+                self.policy.raise_to(counted, used, now, self.store);
+            }
+            if cost > local.room.left {
+                return self.no_room(counted, local.room);
+            }
         }
         let (policy, store) = (self.policy, &mut *self.store);
         let mut check = policy.check_local(counted, Action::Reserve, now, store);
-        if let Some(reservation) = &mut check.reservation {
-            reservation.origin = Origin::Outage;
+        let Some(reservation) = &mut check.reservation else {
+            return check;
+        };
+        reservation.origin = Origin::Outage(None);
+        // In the mode `each`, there is nothing to owe it to.
+        let admitted = self.lease(counted, |leases, lease| leases.admit(lease, cost, now));
+        let Ok(Changed { outcome, .. }) = admitted else {
+            return check;
+        };
+        let room = outcome.room;
+        if outcome.debt.is_none() {
+            // Other workers were faster.
+            self.roll_back(&mut check, now);
+            return Check {
+                events: check.events,
+                ..self.no_room(counted, room)
+            };
         }
+        reservation.origin = Origin::Outage(outcome.debt);
+        let quota = Quota::of_room(room, now);
+        check.quota = check.quota.map(|local| local.or_tighter(quota));
         check
+    }
+
+    fn no_room(&self, counted: Counted, room: Room) -> Check {
+        let wait = room.ends - self.now;
+        Check {
+            quota: Some(Quota::of_room(room, self.now)),
+            ..Check::of(counted, Decision::Denied(Reason::RateLimited), wait)
+        }
     }
 
     /// Rolls back the reservation of a request that does not pass, in an evaluation that began at `spent_at`.
@@ -178,17 +216,6 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
             && let Some(quota) = self.refund(check, reservation, spent_at)
         {
             check.quota = Some(quota);
-        }
-    }
-
-    /// Counts as debts of the service what passed without it.
-    pub(crate) fn owe_what_passed(&mut self, checks: &mut [Check]) {
-        for check in checks {
-            if let Some(reservation) = check.reservation
-                && reservation.origin == Origin::Outage
-            {
-                self.owe(reservation.counted(check));
-            }
         }
     }
 
@@ -205,13 +232,18 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
             cost: actual.abs_diff(reserved.cost),
             ..reserved
         };
+        let counted = difference.counted(check);
         let is_more = actual > reserved.cost;
-        if is_more && reserved.origin != Origin::Local {
-            let quota = self.owe(difference.counted(check));
-            check.quota = quota.or(check.quota);
+        let mut room = None;
+        if is_more
+            && reserved.origin != Origin::Local
+            && let Some(owed) = self.owe(counted)
+        {
+            check.quota = owed.quota.or(check.quota);
+            room = Some(owed.outcome);
         }
         let result = match reserved.origin {
-            Origin::Local | Origin::Outage => {
+            Origin::Local | Origin::Outage(_) => {
                 let action = match is_more {
                     true => Action::Charge,
                     false => Action::Refund { spent_at },
@@ -227,8 +259,17 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
                 return None;
             }
         };
+        if let (Origin::Outage(debt), false) = (reserved.origin, is_more) {
+            room = self.forgive(counted, debt, spent_at);
+        }
         let result = result.ok()?;
-        check.quota = Some(result.quota);
+        check.quota = Some(match (reserved.origin, room) {
+            (Origin::Outage(_), Some(room)) => {
+                let quota = Quota::of_room(room, self.now);
+                result.quota.or_tighter(quota)
+            }
+            _ => result.quota,
+        });
         Some(result.events)
     }
 
@@ -253,10 +294,13 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
                 self.services.count(check.limit, event);
                 None
             }
-            Origin::Local | Origin::Outage => {
+            Origin::Local | Origin::Outage(_) => {
                 let refund = Action::Refund { spent_at };
                 let (policy, store) = (self.policy, &mut *self.store);
                 let result = policy.adjust(check, refund, reservation, self.now, store);
+                if let Origin::Outage(debt) = reservation.origin {
+                    self.forgive(counted, debt, spent_at);
+                }
                 result.ok().map(|result| result.quota)
             }
         }

@@ -125,6 +125,14 @@ proptest! {
         })?;
     }
 
+    /// What was counted elsewhere is used then, once, and the order of states stays.
+    #[test]
+    fn usage_is_raised_once(rate in rates(), costs in prop::array::uniform4(0..12_u32), used in 0..12_u32) {
+        raises(&gcra(rate), rate, costs, used)?;
+        raises(&SlidingWindow::new(rate.requests, rate.per), rate, costs, used)?;
+        raises(&FixedWindow::new(rate.requests, rate.per), rate, costs, used)?;
+    }
+
     /// Other writers can put any bytes into the store.
     #[test]
     fn nothing_overflows(
@@ -145,6 +153,33 @@ proptest! {
     }
 }
 
+fn raises<A: Algorithm>(
+    algorithm: &A,
+    rate: Rate,
+    [before, soon, more, after]: [u32; 4],
+    used: u32,
+) -> Result<(), TestCaseError> {
+    let capacity = algorithm.capacity();
+    let used = used.min(capacity);
+    let spend = |cost| algorithm.spend(Default::default(), START, cost);
+    let now = START + Nanos::new(rate.per.get() / 3);
+    let mild = algorithm.spend(spend(before), now, soon);
+    let strict = algorithm.spend(spend(before + more), now, soon);
+    let [raised, stricter] = [mild, strict].map(|state| algorithm.raise(state, now, used));
+    prop_assert!(algorithm.remaining(raised, now) <= capacity - used);
+    let again = algorithm.raise(raised, now, used);
+    prop_assert!(again.to_bytes().as_ref() == raised.to_bytes().as_ref());
+    // It is no more than that, unless more was used here, or in the window before.
+    let most = algorithm.remaining(mild, now).min(capacity - used);
+    prop_assert!(before > 0 || algorithm.remaining(raised, now) == most);
+    for later in [now, now + rate.per, now + rate.per * 2] {
+        let [mild, strict] = [raised, stricter]
+            .map(|state| algorithm.remaining(algorithm.spend(state, later, after), later));
+        prop_assert!(strict <= mild);
+    }
+    Ok(())
+}
+
 fn survive<A: Algorithm>(
     algorithm: &A,
     state: A::State,
@@ -155,6 +190,7 @@ fn survive<A: Algorithm>(
 ) {
     let _ = A::State::from_bytes(algorithm.spend(state, now, cost).to_bytes()).join(other);
     let _ = algorithm.refund(state, now, cost, spent_at);
+    let _ = algorithm.raise(state, now, cost);
     let _ = algorithm.wait(state, now, cost.min(algorithm.capacity()));
     let _ = algorithm.used(state, now);
     assert!(algorithm.remaining(state, now) <= algorithm.capacity());

@@ -114,6 +114,9 @@ impl Leases {
         let late = ticket.owed.saturating_sub(lease.owed);
         lease.owed = lease.owed.saturating_sub(ticket.owed);
         lease.owed_late = lease.owed_late.saturating_sub(late);
+        if ticket.owed > 0 {
+            lease.payments = lease.payments.wrapping_add(1);
+        }
         lease.is_local = false;
         lease.limit = answer.limit.or(lease.limit);
         let bounds = self.bounds(ticket, answer, now);
@@ -162,8 +165,13 @@ impl Leases {
                 lease.remaining = answer.remaining;
                 is_same || bounds.is_certain
             }
-            // The window of the answer may be over.
-            (true, false) => is_same,
+            // The window of the answer may be over, unless it is the one that was known.
+            (true, false) => {
+                if is_same {
+                    lease.remaining = answer.remaining.or(lease.remaining);
+                }
+                is_same
+            }
             (false, is_live) => {
                 if is_live {
                     lease.dies = bounds.dies;
@@ -261,6 +269,10 @@ impl Leases {
         if is_known {
             lease.is_local = false;
             lease.limit = answer.limit.or(lease.limit);
+            // With the limit, a window is known, even if the answer is not about this one.
+            if lease.resets == Nanos::ZERO {
+                lease.resets = bounds.resets;
+            }
         }
         // Without windows, a debt that does not fit now may fit as soon as others return what they hold.
         let is_remembered = is_named && (!self.holds || ticket.owed == 0);

@@ -81,8 +81,17 @@
 //! than was reserved. The next call adds it to its hits. What the service does not learn before the window ends is
 //! forgotten, as everything else in that window. The end of a window is known to about two seconds; what is admitted in
 //! these, or before the service has ever answered, counts in the next window as well.
+//!
+//! During an outage, a debt must [fit](Leases::admit) into what the service had left, and in a later window into the
+//! limit. The local limiter counts beside that, and alone it would admit more: GCRA refills within a window, and its
+//! burst can be larger than the limit. The window is known to end at `resets` at the latest, so what is admitted between
+//! its real end and that time counts in both, and neither gets more than its limit. Before the service has ever
+//! answered, windows are those of the proxy's clock.
+//!
+//! A debt of a request that did not pass, or cost less, is [forgiven](Leases::forgive).
 
 mod answers;
+mod debt;
 mod ended;
 mod hold;
 mod state;
@@ -94,6 +103,7 @@ pub(in crate::fleet) mod tests;
 use portcullis_core::time::Nanos;
 
 pub use answers::{Grant, Refusal};
+pub use debt::{Admission, Debt, Local, Room};
 pub use ended::{End, Ended};
 pub use hold::Closed;
 pub use state::Lease;

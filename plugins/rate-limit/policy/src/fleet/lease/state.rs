@@ -32,6 +32,8 @@ pub struct Lease {
     /// The same for costs that may belong to the next window: in the last moments before `resets`, or while no
     /// window is known.
     pub(super) owed_late: u32,
+    /// How many calls have paid debts so far, without the upper bits: a debt from before the last one may be paid.
+    pub(super) payments: u8,
     /// How many times faster the service's counter moves than by this proxy alone.
     pub(super) peers: u8,
     /// Whether answers come back with leases that are dead.
@@ -84,12 +86,12 @@ pub(super) fn milliseconds(time: Nanos) -> u32 {
 }
 
 impl State for Lease {
-    type Bytes = [u8; 62];
+    type Bytes = [u8; 63];
 
     /// A lost state admits nothing, so a new key need not inherit any.
     const HAS_FLOOR: bool = false;
 
-    fn to_bytes(self) -> [u8; 62] {
+    fn to_bytes(self) -> [u8; 63] {
         let flag = |flag, is_set| if is_set { flag } else { 0 };
         let flags = flag(HAS_DENIED, self.denied.is_some())
             | flag(HAS_REMAINING, self.remaining.is_some())
@@ -110,8 +112,10 @@ impl State for Lease {
         ];
         let times = times.into_iter().flat_map(|time| time.get().to_le_bytes());
         let numbers = numbers.into_iter().flat_map(u32::to_le_bytes);
-        let encoded = times.chain(numbers).chain([self.peers, flags]);
-        let mut bytes = [0; 62];
+        let encoded = times
+            .chain(numbers)
+            .chain([self.payments, self.peers, flags]);
+        let mut bytes = [0; 63];
         bytes
             .iter_mut()
             .zip(encoded)
@@ -119,13 +123,13 @@ impl State for Lease {
         bytes
     }
 
-    fn from_bytes(bytes: [u8; 62]) -> Self {
+    fn from_bytes(bytes: [u8; 63]) -> Self {
         let mut rest = &bytes[..];
         let mut times = [0; 3];
         times.fill_with(|| u64::from_le_bytes(next(&mut rest)));
         let mut numbers = [0; 9];
         numbers.fill_with(|| u32::from_le_bytes(next(&mut rest)));
-        let [peers, flags] = next(&mut rest);
+        let [payments, peers, flags] = next(&mut rest);
         let [dies, asked_at, resets] = times.map(Nanos::new);
         let [
             tokens,
@@ -152,6 +156,7 @@ impl State for Lease {
             limit: has(HAS_LIMIT).then_some(limit),
             owed,
             owed_late,
+            payments,
             peers,
             is_futile: has(IS_FUTILE),
             is_local: has(IS_LOCAL),

@@ -48,6 +48,111 @@ fn more_is_a_debt() {
     assert!((61..=70).contains(&counted), "{counted}");
 }
 
+/// A request whose call is lost, and which the local limiter admits.
+fn without_the_service(fleet: &mut Fleet) -> Evaluation {
+    let waiting = fleet.send("a");
+    fleet.fail();
+    let passed = fleet.resume(waiting);
+    assert_eq!(decisions(&passed), [Decision::Admitted]);
+    passed
+}
+
+/// The hits of the next call that the service answers.
+fn next_hits(fleet: &mut Fleet) -> u32 {
+    let calls = fleet.service.calls.len();
+    fleet.finish("a");
+    fleet.service.calls[calls][0].1
+}
+
+#[test]
+fn less_is_no_debt_after_an_outage() {
+    for is_known in [false, true] {
+        let mut fleet = charging(10);
+        if is_known {
+            fleet.finish("a");
+        }
+        let mut first = without_the_service(&mut fleet);
+        let mut second = without_the_service(&mut fleet);
+        respond(&mut fleet, &mut first, "0");
+        respond(&mut fleet, &mut second, "3");
+        assert_eq!(next_hits(&mut fleet), 10 + 3, "{is_known}");
+    }
+}
+
+/// The local limiter, too, gets back what was not used.
+#[test]
+fn less_makes_room_in_an_outage() {
+    let mut fleet = charging(40);
+    for _ in 0..20 {
+        let mut passed = fleet.send("a");
+        if passed.is_pending() {
+            fleet.fail();
+            passed = fleet.resume(passed);
+        }
+        assert_eq!(decisions(&passed), [Decision::Admitted]);
+        respond(&mut fleet, &mut passed, "1");
+    }
+    fleet.now += Nanos::SECOND;
+    assert_eq!(next_hits(&mut fleet), 40 + 20);
+}
+
+#[test]
+fn more_is_a_debt_of_an_outage() {
+    let mut fleet = charging(10);
+    let mut passed = without_the_service(&mut fleet);
+    respond(&mut fleet, &mut passed, "50");
+    assert_eq!(passed.checks()[0].quota.unwrap().remaining, 50);
+    assert_eq!(next_hits(&mut fleet), 10 + 50);
+}
+
+#[test]
+fn statuses_that_cost_nothing_are_no_debt_after_an_outage() {
+    let mut config = limit("k", json!({}));
+    config["charge_response"] = json!({"statuses": [401]});
+    let mut fleet = Fleet::new(with_services(vec![config]));
+    let mut paid = 0;
+    for status in ["200", "401", "500"] {
+        let mut passed = without_the_service(&mut fleet);
+        let mut response = header_map(&[(":status", status)]);
+        let (store, host) = (&mut fleet.store, &mut fleet.host);
+        fleet
+            .policy
+            .on_response(&mut passed, &mut response, fleet.now, store, host);
+        paid += u32::from(status == "401");
+        fleet.host.states = Default::default();
+    }
+    assert_eq!(next_hits(&mut fleet), 1 + paid);
+}
+
+/// A debt of a request that another service denies later is none.
+#[test]
+fn a_request_that_does_not_pass_owes_nothing() {
+    let other = limit("l", json!({"service": "other", "on_outage": "deny"}));
+    let mut fleet = Fleet::new(with_services(vec![limit("k", json!({})), other]));
+    let waiting = fleet.send("a");
+    let lost = fleet.calls.remove(0);
+    fleet.report(&lost, None);
+    let waiting = fleet.resume(waiting);
+    assert!(waiting.is_pending());
+    fleet.fail();
+    let denied = fleet.resume(waiting);
+    assert!(denied.is_denied());
+    assert_eq!(next_hits(&mut fleet), 1);
+}
+
+#[test]
+fn a_client_that_goes_owes_nothing() {
+    let other = limit("l", json!({"service": "other"}));
+    let mut fleet = Fleet::new(with_services(vec![limit("k", json!({})), other]));
+    let waiting = fleet.send("a");
+    let lost = fleet.calls.remove(0);
+    fleet.report(&lost, None);
+    let mut waiting = fleet.resume(waiting);
+    fleet.cancel(&mut waiting);
+    fleet.answer();
+    assert_eq!(next_hits(&mut fleet), 1);
+}
+
 #[test]
 fn each_cannot_be_charged() {
     let mut config = each("k");

@@ -299,6 +299,24 @@ fn limit(name: &str, fleet: Value) -> Value {
     limit
 }
 
+/// All algorithms; the second one is the default.
+const ALGORITHMS: [&str; 3] = ["fixed_window", "gcra", "sliding_window"];
+
+/// Such a limit with 1000 requests a minute, in leases too small to be renewed ahead.
+fn large_limit(algorithm: &str) -> Value {
+    let mut limit = limit("k", json!({"lease": {"max": 3, "share": 10}}));
+    limit["algorithm"] = json!(algorithm);
+    limit["rate"]["requests"] = json!(1_000);
+    limit
+}
+
+/// A proxy with that limit, and its service.
+fn large(algorithm: &str) -> Fleet {
+    let mut fleet = Fleet::new(with_services(vec![large_limit(algorithm)]));
+    fleet.service.limits.insert("k".to_owned(), 1_000);
+    fleet
+}
+
 fn each(name: &str) -> Value {
     limit(name, json!({"mode": "each"}))
 }

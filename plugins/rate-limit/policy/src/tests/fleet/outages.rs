@@ -7,6 +7,8 @@ use super::*;
 use crate::CallResult;
 use crate::fleet::config::OnOutage;
 use crate::fleet::outage::Health;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::{fleet_limits::Counted, limiter::Action};
 
 /// Lets the service fail until it is out.
 fn break_service(fleet: &mut Fleet) {
@@ -69,6 +71,175 @@ fn an_outage_admits_no_burst() {
     assert!(fleet.service.count("k=a", fleet.now) >= 100);
     fleet.now += Nanos::from_secs(62);
     assert_eq!(fleet.admitted(200, "a"), 100);
+}
+
+/// What GCRA refills, and the largest burst that it may have, is no part of the service's window.
+#[test]
+fn an_outage_admits_the_rest_of_the_window_with_any_algorithm() {
+    for algorithm in ALGORITHMS {
+        let mut fleet = large(algorithm);
+        fleet.now += Nanos::from_secs(5);
+        assert_eq!(fleet.admitted(900, "a"), 900);
+        break_service(&mut fleet);
+        let mut admitted = [0; 3];
+        while fleet.now < START + Nanos::from_secs(180) {
+            // The service stays out.
+            for _ in 0..20 {
+                let mut evaluation = fleet.send("a");
+                if evaluation.is_pending() {
+                    fleet.fail();
+                    evaluation = fleet.resume(evaluation);
+                }
+                let window = (fleet.now - START).floor_secs() / 60;
+                admitted[usize::try_from(window).unwrap()] += u32::from(!evaluation.is_denied());
+            }
+            fleet.now += Nanos::from_millis(100);
+        }
+        let [first, second, third] = admitted;
+        assert_eq!(first, 100, "{algorithm}");
+        assert!(
+            second <= 1_000 && third <= 1_000,
+            "{algorithm}: {admitted:?}"
+        );
+        // The previous window fades, and the last moments of a window count in the next one as well.
+        let least = if algorithm == "sliding_window" {
+            400
+        } else {
+            900
+        };
+        assert!(second >= least, "{algorithm}: {admitted:?}");
+    }
+}
+
+#[test]
+fn a_denial_in_an_outage_lasts_until_the_window_ends() {
+    let mut fleet = large("gcra");
+    fleet.now += Nanos::from_secs(5);
+    assert_eq!(fleet.admitted(990, "a"), 990);
+    break_service(&mut fleet);
+    let mut admitted = 0;
+    while !fleet.send("a").is_denied() {
+        admitted += 1;
+    }
+    assert_eq!(admitted, 10);
+    // What GCRA has refilled meanwhile does not help.
+    fleet.now = START + Nanos::from_secs(30);
+    fleet.host.states[0] = out(fleet.now);
+    let denied = fleet.send("a");
+    assert_eq!(decisions(&denied), [Decision::Denied(Reason::RateLimited)]);
+    let quota = denied.checks()[0].quota.unwrap();
+    assert_eq!((quota.capacity, quota.remaining), (1_000, 0));
+    let reply = fleet.policy.reply(&denied, 0).unwrap();
+    let wait: u64 = text(&reply.headers[0].1).parse().unwrap();
+    assert!((30..=32).contains(&wait), "{wait}");
+    fleet.now += Nanos::from_secs(wait);
+    fleet.host.states[0] = out(fleet.now);
+    assert!(!fleet.send("a").is_denied());
+}
+
+/// The headers of what passes show what is left, too.
+#[test]
+fn the_rest_of_the_window_is_shown() {
+    let mut fleet = large("gcra");
+    fleet.now += Nanos::from_secs(5);
+    assert_eq!(fleet.admitted(990, "a"), 990);
+    break_service(&mut fleet);
+    fleet.now = START + Nanos::from_secs(50);
+    fleet.host.states[0] = out(fleet.now);
+    let mut left = Vec::new();
+    loop {
+        let evaluation = fleet.send("a");
+        if evaluation.is_denied() {
+            break;
+        }
+        left.extend(evaluation.checks()[0].quota.map(|quota| quota.remaining));
+    }
+    let expected: Vec<u32> = (0..10).rev().collect();
+    assert_eq!(left, expected);
+}
+
+/// Workers that find no room any more return what the local limiter has counted for them.
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn workers_share_the_rest_of_the_window() {
+    let with_burst = || {
+        let mut limit = large_limit("gcra");
+        limit["burst"] = json!(5_000);
+        Fleet::new(with_services(vec![limit]))
+    };
+    for _ in 0..20 {
+        let mut known = with_burst();
+        known.service.limits.insert("k".to_owned(), 1_000);
+        known.now += Nanos::from_secs(5);
+        assert_eq!(known.admitted(950, "a"), 950);
+        break_service(&mut known);
+        // The tokens of the lease, and one of the local limiter, which has taken over then.
+        assert!((0..4).all(|_| !known.send("a").is_denied()));
+        let (now, state) = (known.now, out(known.now));
+        let admitted = known.store.race(8, |_, store| {
+            let mut fleet = with_burst();
+            (fleet.store, fleet.now) = (store, now);
+            fleet.host.states[0].clone_from(&state);
+            let passed = (0..30).filter(|_| !fleet.send("a").is_denied());
+            u32::try_from(passed.count()).unwrap()
+        });
+        assert_eq!(admitted.into_iter().sum::<u32>(), 50 - 4);
+        let counted = Counted {
+            limit: LimitId(0),
+            key: known.key(LimitId(0), "a"),
+            cost: 0,
+            requests: 1_000,
+        };
+        let (policy, store) = (&known.policy, &mut known.store);
+        let left = policy.check_local(counted, Action::Inspect, now, store);
+        assert_eq!(left.quota.unwrap().remaining, 5_000 - 1_000);
+    }
+}
+
+/// The state of a service that will not be asked at this time.
+fn out(now: Nanos) -> Vec<u8> {
+    let health = (0..3).fold(Health::default(), |health, _| health.failed(now, 0, now));
+    let state = ServiceState {
+        health,
+        is_terse: false,
+    };
+    let mut bytes = Vec::new();
+    let _ = ServiceState::edit(&mut bytes, |_| (state, ()));
+    bytes
+}
+
+/// Each lost call hands the key over to the local limiter, and each answer takes it back: what the service has counted is
+/// charged there only once.
+#[test]
+fn calls_that_are_lost_now_and_then_charge_nothing_twice() {
+    for algorithm in ALGORITHMS {
+        let mut fleet = large(algorithm);
+        fleet.now += Nanos::from_secs(2);
+        assert_eq!(fleet.admitted(650, "a"), 650);
+        let mut passed = 650;
+        for _ in 0..20 {
+            fleet.now += Nanos::SECOND;
+            // The tokens of the lease, and one more.
+            let mut is_lost = false;
+            while !is_lost {
+                let mut evaluation = fleet.send("a");
+                is_lost = evaluation.is_pending();
+                if is_lost {
+                    fleet.fail();
+                    evaluation = fleet.resume(evaluation);
+                }
+                assert!(!evaluation.is_denied(), "{algorithm}");
+                passed += 1;
+            }
+            assert!(fleet.admits("a"), "{algorithm}");
+            passed += 1;
+        }
+        break_service(&mut fleet);
+        while !fleet.send("a").is_denied() {
+            passed += 1;
+        }
+        assert_eq!(passed, 1_000, "{algorithm}");
+    }
 }
 
 /// What was admitted without the service is no debt if another limit denied the request.

@@ -230,7 +230,7 @@ impl Fleet {
         check.decision() == Decision::Admitted
     }
 
-    fn key(&self, limit: LimitId, value: &str) -> KeyHash {
+    pub(super) fn key(&self, limit: LimitId, value: &str) -> KeyHash {
         let parts = &self.policy.get(limit).unwrap().limit.key;
         with_request(&[("x-api-key", value)], |request| {
             match Key::of(request, parts, Missing::Share, self.store.seed()) {

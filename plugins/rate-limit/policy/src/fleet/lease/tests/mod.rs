@@ -237,8 +237,8 @@ fn a_state_matters_while_it_holds_something() {
 
 proptest! {
     #[test]
-    fn every_state_has_its_bytes(bytes in prop::array::uniform32(any::<u8>()), more in prop::array::uniform30(any::<u8>())) {
-        let mut all = [0; 62];
+    fn every_state_has_its_bytes(bytes in prop::array::uniform32(any::<u8>()), more in prop::array::uniform31(any::<u8>())) {
+        let mut all = [0; 63];
         all[..32].copy_from_slice(&bytes);
         all[32..].copy_from_slice(&more);
         let lease = Lease::from_bytes(all);
@@ -248,7 +248,7 @@ proptest! {
     /// Whatever is in the table, and whatever a service says.
     #[test]
     fn any_state_is_handled(
-        bytes in prop::collection::vec(any::<u8>(), 62),
+        bytes in prop::collection::vec(any::<u8>(), 63),
         [now, rest, random, unit] in any::<[u64; 4]>(),
         [cost, limit, remaining] in any::<[u32; 3]>(),
         kind in 0..4_u8,
@@ -276,6 +276,10 @@ proptest! {
             LEASES.failed(take.lease, ticket, now + rest);
         }
         LEASES.owe(lease, cost, now);
+        let admitted = LEASES.admit(lease, cost, now);
+        if let Some(debt) = admitted.outcome.debt {
+            LEASES.forgive(admitted.lease, debt, remaining, now, now + rest);
+        }
         LEASES.go_local(lease, now);
         LEASES.quota(lease, now);
         LEASES.eviction_cost(lease, now);
