@@ -54,7 +54,7 @@ fn assert_bounds(envoys: usize, mode: &'static str) {
     match mode {
         "each" => assert_eq!(calls, sent(envoys)),
         // At least five requests for a call, even for a key that is new and soon spent. On a busy machine, many wait, and
-        // some of them ask for themselves.
+        // some of them ask for themselves in the end.
         _ => assert!(calls < sent(envoys) / 5, "{calls} calls"),
     }
 }

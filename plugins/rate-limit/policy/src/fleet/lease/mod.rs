@@ -67,10 +67,12 @@
 //! # Single-flight
 //!
 //! A call that several requests may profit from is marked in the state. While it is marked, requests that find no
-//! token wait, and each adds its cost to the size of the next lease. A request waits for one call of another: if it
-//! finds no token after a lease was granted, and a call is marked again, it asks for its cost alone. So a burst is never
-//! decided by `on_outage` while the service answers within half the timeout. The mark expires after the timeout of the service, so a lost call never blocks a key. An answer whose
-//! mark is gone (it is late, or the key was evicted meanwhile) changes nothing: its tokens are lost.
+//! token wait, and each adds its cost to the size of the next lease. A request waits for the calls of others while it
+//! has time for one more and then one of its own: if it finds no token although a lease was granted while it waited, a
+//! quarter of the timeout has passed, and a call is marked again, it asks for its cost alone. So a burst is never decided
+//! by `on_outage` while the service answers within half the timeout. The mark expires after the timeout of the service,
+//! so a lost call never blocks a key. An answer whose mark is gone (it is late, or the key was evicted meanwhile)
+//! changes nothing: its tokens are lost.
 //!
 //! If answers come back with a lease that is already dead (in the last second of a window; from a service that does
 //! not say when windows end), waiting for another one's call is useless. Then each request asks for itself.

@@ -94,8 +94,8 @@ impl Leases {
         if !can_ask {
             return Take::NoService;
         }
-        let has_waited = is_marked && lease.was_granted_since(since, now);
-        if has_waited || lease.is_futile && lease.debt() == 0 {
+        let has_waited = lease.was_granted_since(since, now) && now - since >= self.timeout / 4;
+        if is_marked && has_waited || lease.is_futile && lease.debt() == 0 {
             return Take::Ask(Ticket {
                 hits: cost,
                 cost,

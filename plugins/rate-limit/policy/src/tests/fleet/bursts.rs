@@ -10,10 +10,14 @@ const ROUND_TRIP: Nanos = Nanos::from_millis(20);
 impl Fleet {
     /// Sends requests at once, to a service that answers each call after a round trip. Returns their decisions.
     fn burst(&mut self, requests: usize) -> Vec<Decision> {
+        self.burst_at(ROUND_TRIP, requests)
+    }
+
+    fn burst_at(&mut self, round_trip: Nanos, requests: usize) -> Vec<Decision> {
         let mut waiting: Vec<Evaluation> = (0..requests).map(|_| self.send("a")).collect();
         let mut decided = Vec::new();
         while !waiting.is_empty() {
-            self.now += ROUND_TRIP - Nanos::MILLISECOND;
+            self.now += round_trip - Nanos::MILLISECOND;
             self.answer();
             for evaluation in std::mem::take(&mut waiting) {
                 let evaluation = self.resume(evaluation);
@@ -69,6 +73,16 @@ fn those_who_wait_make_the_next_lease_larger() {
     let hits: Vec<u32> = fleet.service.calls.iter().map(|call| call[0].1).collect();
     assert_eq!(hits[..2], [1, 79]);
     assert!(hits.len() <= 3, "{hits:?}");
+}
+
+/// Where the service is fast, there is time for several calls of others before one of its own.
+#[test]
+fn a_burst_larger_than_a_lease_needs_few_calls_at_a_fast_service() {
+    let mut fleet = thousand("deny");
+    let decided = fleet.burst_at(Nanos::from_millis(5), 190);
+    assert_eq!(decided, [Decision::Admitted; 190]);
+    let hits: Vec<u32> = fleet.service.calls.iter().map(|call| call[0].1).collect();
+    assert!(hits.len() * 10 <= 190, "{hits:?}");
 }
 
 #[test]
