@@ -22,7 +22,7 @@ use rate_limit_policy::{
 use crate::counters::FleetCounters;
 use crate::holds::Holds;
 
-/// The most requests that wait in one worker. Each of them takes memory.
+/// The most requests that wait for a service in one worker. Each of them takes memory.
 const MAX_WAITING: u32 = 1_000;
 
 /// The most calls to a service that an instance has open in one worker. A limit in shadow mode makes calls for requests
@@ -55,7 +55,6 @@ pub(crate) struct Fleet {
     services: Vec<Service>,
     /// By limit; `None` for one without a fleet.
     counters: Vec<Option<FleetCounters>>,
-    waiting: Rc<Cell<u32>>,
     /// The earliest end of a wait.
     deadline: Cell<Nanos>,
     pub(crate) holds: Holds,
@@ -67,6 +66,8 @@ struct Service {
     name: String,
     protocol: Protocol,
     state: SharedValue,
+    /// The requests that wait for it.
+    waiting: Rc<Cell<u32>>,
     /// The calls that are open. In the library, they end in another thread.
     open: Arc<AtomicU32>,
     /// When the state was read last, and the state.
@@ -78,7 +79,8 @@ struct Service {
 /// A request that waits. Dropping it ends the wait, also when the client disconnects.
 #[derive(Debug)]
 pub(crate) struct Wait {
-    count: Rc<Cell<u32>>,
+    /// The counts of its services.
+    counts: Vec<Rc<Cell<u32>>>,
     is_for_others: bool,
 }
 
@@ -110,6 +112,7 @@ impl Fleet {
                 name: name.as_str().to_owned(),
                 protocol: service.protocol(),
                 state: instance.shared_value(&value),
+                waiting: Rc::default(),
                 open: Arc::default(),
                 copy: Cell::new(None),
                 out: metrics.gauge("service_out"),
@@ -124,7 +127,6 @@ impl Fleet {
         Some(Self {
             services: services.collect(),
             counters: counters.collect(),
-            waiting: Rc::default(),
             deadline: Cell::new(NEVER),
             holds: Holds::default(),
             instance: instance.name().as_str().to_owned(),
@@ -168,16 +170,21 @@ impl Fleet {
     }
 
     /// A pending evaluation waits.
-    pub(crate) fn wait(&self, evaluation: &Evaluation) -> Wait {
+    pub(crate) fn wait(&self, policy: &Policy, evaluation: &Evaluation) -> Wait {
         let deadline = evaluation.deadline().unwrap_or(NEVER);
         self.deadline.set(self.deadline.get().min(deadline));
-        self.waiting.set(self.waiting.get() + 1);
+        let services = policy.awaited(evaluation).into_iter();
+        let services = services.filter_map(|id| self.services.get(id.index()));
+        let counts: Vec<_> = services.map(|it| Rc::clone(&it.waiting)).collect();
+        for count in &counts {
+            count.set(count.get().saturating_add(1));
+        }
         let is_for_others = evaluation.waits_for_others();
         if is_for_others {
             WAIT_FOR_OTHERS.fetch_add(1, Ordering::Relaxed);
         }
         Wait {
-            count: Rc::clone(&self.waiting),
+            counts,
             is_for_others,
         }
     }
@@ -188,7 +195,8 @@ impl Fleet {
         if is_due {
             self.deadline.set(NEVER);
         }
-        if is_due || (self.waiting.get() > 0 && others_wait()) {
+        let waits = self.services.iter().any(|it| it.waiting.get() > 0);
+        if is_due || (waits && others_wait()) {
             worker.wake();
         }
         for service in &self.services {
@@ -295,7 +303,9 @@ impl Drop for Sent {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.count.set(self.count.get().saturating_sub(1));
+        for count in &self.counts {
+            count.set(count.get().saturating_sub(1));
+        }
         if self.is_for_others {
             WAIT_FOR_OTHERS.fetch_sub(1, Ordering::Relaxed);
         }
@@ -333,10 +343,9 @@ impl Services for FleetAt<'_> {
     }
 
     fn may_wait(&self, service: ServiceId) -> bool {
-        let calls = self.service(service).map(|it| &it.open);
-        let waiting = self.fleet.map(|fleet| fleet.waiting.get());
-        calls.is_some_and(|calls| calls.load(Ordering::Relaxed) < MAX_CALLS)
-            && waiting.is_some_and(|waiting| waiting < MAX_WAITING)
+        self.service(service).is_some_and(|service| {
+            service.open.load(Ordering::Relaxed) < MAX_CALLS && service.waiting.get() < MAX_WAITING
+        })
     }
 
     fn count(&mut self, limit: LimitId, event: FleetEvent) {

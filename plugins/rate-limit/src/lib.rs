@@ -103,7 +103,8 @@ impl Plugin for RateLimit {
         stream.wait = None;
         let evaluation = self.evaluate(&mut stream.evaluation, exchange)?;
         if evaluation.is_pending() {
-            stream.wait = self.fleet.as_ref().map(|fleet| fleet.wait(evaluation));
+            let fleet = self.fleet.as_ref();
+            stream.wait = fleet.map(|fleet| fleet.wait(&self.instance, evaluation));
             return Ok(Flow::Wait);
         }
         self.count(evaluation);

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use portcullis_core::protobuf::Message;
-use proxy_wasm_native_host::{GrpcReply, GrpcRequest, Host};
+use proxy_wasm_native_host::{GrpcReply, GrpcRequest, Host, Request};
 use serde_json::{Value, json};
 
 use super::{admitted, config, counter, filter, with_key};
 
 /// The most calls to a service that a worker has open.
 const MAX_CALLS: usize = 4_000;
+/// The most requests that wait for a service in a worker.
+const MAX_WAITING: usize = 1_000;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Limits of both services, in the mode `each`.
@@ -92,6 +94,32 @@ fn a_service_that_hangs_does_not_stop_another_one() {
     assert_eq!(admitted(&services.host, &with_key("a"), 1), 1);
     assert_eq!(services.calls(), MAX_CALLS + 1);
     assert_eq!(services.outages("answers", "deny"), 0);
+}
+
+#[test]
+fn requests_that_wait_for_a_service_do_not_stop_another_one() {
+    let mut config = two_services("enforce");
+    config["limits"][0]["match"] = json!({"path": {"prefix": "/hangs/"}});
+    let services = Services::start(&config);
+    let host = &services.host;
+    let hanging = Request::get("/hangs/").header("x-api-key", "a");
+    let waiting = || host.open(hanging.clone());
+    let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| waiting()).collect();
+    assert!(waiting.iter_mut().all(|request| !request.is_over()));
+    // One more does not wait.
+    assert_eq!(admitted(host, &hanging, 1), 1);
+    assert_eq!(services.outages("hangs", "allow"), 1);
+    assert_eq!(services.calls(), MAX_WAITING);
+
+    assert_eq!(admitted(host, &with_key("a"), 10), 10);
+    assert_eq!(services.outages("answers", "deny"), 0);
+
+    // All of them leave their places.
+    host.advance(TIMEOUT * 3);
+    assert!(waiting.iter_mut().all(|request| request.is_over()));
+    services.hangs.store(false, Ordering::Relaxed);
+    assert_eq!(admitted(host, &hanging, 1), 1);
+    assert_eq!(services.outages("hangs", "allow"), 1 + MAX_WAITING as u64);
 }
 
 /// A call ends once, whatever has become of its request and of the listener.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use portcullis_core::key::Request;
 use portcullis_core::time::Nanos;
 use portcullis_table::Store;
+use smallvec::SmallVec;
 
 use super::additions::Additions;
 use super::call::{Call, Counted, Hits, PartResult};
 use super::check::{Ask, replace};
 use super::ledger::Ledger;
-use super::services::Services;
+use super::services::{ServiceId, Services};
 use crate::check::{Check, Decision, Origin, Reason, Reservation};
 use crate::evaluate::{Evaluation, Round};
 use crate::{LimitId, RateLimit};
@@ -131,6 +132,18 @@ impl RateLimit {
         evaluation.fleet = Some(waiting);
         round.proceed(&mut evaluation);
         evaluation
+    }
+
+    /// The services that an evaluation waits for, each once.
+    pub fn awaited(&self, evaluation: &Evaluation) -> SmallVec<[ServiceId; 1]> {
+        let mut services = SmallVec::new();
+        let limits = evaluation.fleet.iter().flat_map(|fleet| fleet.limits());
+        for fleet in limits.filter_map(|limit| self.fleet(limit)) {
+            if !services.contains(&fleet.service) {
+                services.push(fleet.service);
+            }
+        }
+        services
     }
 
     /// Ends a pending evaluation whose request has gone, and gives back everything. Others do not change.
