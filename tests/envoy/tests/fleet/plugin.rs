@@ -21,6 +21,8 @@ pub(crate) struct Limit {
     pub(crate) on_outage: &'static str,
     pub(crate) timeout: &'static str,
     pub(crate) protocol: &'static str,
+    /// How it counts in an outage.
+    pub(crate) algorithm: &'static str,
 }
 
 impl Limit {
@@ -32,6 +34,7 @@ impl Limit {
             on_outage: "deny",
             timeout: LONG,
             protocol: "envoy",
+            algorithm: "gcra",
         }
     }
 
@@ -72,8 +75,7 @@ impl Limit {
             "limits": [{
                 "name": "per-tenant",
                 "key": [{"header": "x-api-key"}],
-                // Locally, nothing is refilled within a window.
-                "algorithm": "fixed_window",
+                "algorithm": self.algorithm,
                 "rate": {"requests": self.requests, "per": "1m"},
                 "fleet": fleet,
             }],
