@@ -56,7 +56,7 @@ lint: toolchain ## Check formatting, spelling, clippy, docs, licences and adviso
 	$(call say,Clippy)
 	@cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	$(call say,Docs)
-	@RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --locked
+	@RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --all-features --no-deps --locked
 	$(call say,Licences$(comma) sources$(comma) advisories)
 	@deny="$$(tests/get-cargo-deny)"; \
 	"$$deny" --locked check licenses bans sources; \
