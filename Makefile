@@ -43,7 +43,7 @@ say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build envoy ## Start a real Envoy with the plugins and demonstrate them (DEMO_ARGS=--once: end after the tour)
+demo: build envoy service ## Start a real Envoy with the plugins and demonstrate them (DEMO_ARGS=--once: end after the tour)
 	$(call say,Demo)
 	@envoy/demo $(DEMO_ARGS)
 
@@ -79,6 +79,12 @@ build: toolchain ## Build the modules and the library into dist
 	@cargo run --quiet --locked --bin portcullis-trim -- dist $(PACKAGES:%=%-module)
 	@cp "$(LIBRARY_OUTPUT)" dist/libportcullis.so.new && mv dist/libportcullis.so.new dist/libportcullis.so
 	@cd dist && for file in $(PLUGINS:%=%.wasm) libportcullis.so; do sha256sum $$file > $$file.sha256; done
+
+.PHONY: service
+# The rate-limit service behind the Envoys of a fleet, for the demo and its tests. As a part of the workspace, it shares
+# compiled dependencies with the tests.
+service: toolchain
+	@cargo build --quiet --locked --workspace --bin portcullis-ratelimit-service
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
 	@envoy/get-envoy
@@ -144,13 +150,13 @@ test-versions: build envoy ## Run the scenarios on older Envoys and the newest, 
 	@cargo rustc --quiet --release --locked --target $(TARGET) -p claims_filter --crate-type cdylib
 	@tests/run versions
 
-test-compose: build envoy ## Run the demo in containers (needs a Docker engine, or root to start one; otherwise skipped)
+test-compose: build envoy service ## Run the demo in containers (needs a Docker engine, or root to start one; otherwise skipped)
 	@tests/compose/run
 
-test-observability: build envoy ## Test rules, alerts and the dashboard on a real Prometheus (installed, or from Debian; otherwise skipped)
+test-observability: build envoy service ## Test rules, alerts and the dashboard on a real Prometheus (installed, or from Debian; otherwise skipped)
 	@tests/observability/run
 
-test-dashboard: build envoy ## Test the live page, and security-headers' responses, in headless Chromium (screenshots: target/dashboard)
+test-dashboard: build envoy service ## Test the live page, and security-headers' responses, in headless Chromium (screenshots: target/dashboard)
 	@if ! command -v npm > /dev/null || ! command -v chromium > /dev/null; then \
 	    $(call skip,The live page and responses in a browser: skipped$(comma) because Node or Chromium is not installed (Debian: apt install npm chromium)); \
 	else \
