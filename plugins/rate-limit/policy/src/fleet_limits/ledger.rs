@@ -234,14 +234,14 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
         };
         let counted = difference.counted(check);
         let is_more = actual > reserved.cost;
-        let mut room = None;
-        if is_more
-            && reserved.origin != Origin::Local
-            && let Some(owed) = self.owe(counted)
-        {
-            check.quota = owed.quota.or(check.quota);
-            room = Some(owed.outcome);
-        }
+        let room = match (reserved.origin, is_more) {
+            (Origin::Outage(debt), false) => self.forgive(counted, debt, spent_at),
+            (Origin::Local, _) | (_, false) => None,
+            (_, true) => self.owe(counted).map(|owed| {
+                check.quota = owed.quota.or(check.quota);
+                owed.outcome
+            }),
+        };
         let result = match reserved.origin {
             Origin::Local | Origin::Outage(_) => {
                 let action = match is_more {
@@ -259,17 +259,9 @@ impl<S: Store, H: Services> Ledger<'_, S, H> {
                 return None;
             }
         };
-        if let (Origin::Outage(debt), false) = (reserved.origin, is_more) {
-            room = self.forgive(counted, debt, spent_at);
-        }
         let result = result.ok()?;
-        check.quota = Some(match (reserved.origin, room) {
-            (Origin::Outage(_), Some(room)) => {
-                let quota = Quota::of_room(room, self.now);
-                result.quota.or_tighter(quota)
-            }
-            _ => result.quota,
-        });
+        let room = room.map(|room| Quota::of_room(room, self.now));
+        check.quota = Some(room.map_or(result.quota, |room| result.quota.or_tighter(room)));
         Some(result.events)
     }
 

@@ -304,12 +304,8 @@ impl Leases {
     /// The call has failed: no answer in time, or one that cannot be read. Whether the service has counted it is
     /// unknown; its tokens are lost.
     pub fn failed(&self, lease: Lease, ticket: Ticket, now: Nanos) -> Step<()> {
-        let (mut lease, wasted) = self.at(lease, now);
-        Self::unmark(&mut lease, ticket);
-        Step {
-            lease,
-            outcome: (),
-            wasted,
-        }
+        self.step(lease, now, |lease| {
+            Self::unmark(lease, ticket);
+        })
     }
 }

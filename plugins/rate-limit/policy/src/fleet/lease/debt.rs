@@ -46,13 +46,10 @@ impl Leases {
     /// Counts a cost that was admitted without tokens. It is paid with tokens that are left, and the rest is a debt
     /// for the next call.
     pub fn owe(&self, lease: Lease, cost: u32, now: Nanos) -> Step<Room> {
-        let (mut lease, wasted) = self.at(lease, now);
-        self.add(&mut lease, cost, now);
-        Step {
-            lease,
-            outcome: self.room(&lease, now),
-            wasted,
-        }
+        self.step(lease, now, |lease| {
+            self.add(lease, cost, now);
+            self.room(lease, now)
+        })
     }
 
     fn add(&self, lease: &mut Lease, cost: u32, now: Nanos) -> Debt {
@@ -75,17 +72,13 @@ impl Leases {
 
     /// Admits a cost without the service, as a debt for the next call, if that fits into the window.
     pub fn admit(&self, lease: Lease, cost: u32, now: Nanos) -> Step<Admission> {
-        let (mut lease, wasted) = self.at(lease, now);
-        let fits = cost <= self.room(&lease, now).left;
-        let debt = fits.then(|| self.add(&mut lease, cost, now));
-        Step {
-            lease,
-            outcome: Admission {
-                debt,
-                room: self.room(&lease, now),
-            },
-            wasted,
-        }
+        self.step(lease, now, |lease| {
+            let fits = cost <= self.room(lease, now).left;
+            Admission {
+                debt: fits.then(|| self.add(lease, cost, now)),
+                room: self.room(lease, now),
+            }
+        })
     }
 
     /// Takes back a part of a debt that was made at `owed_at`: the request did not pass, or cost less.
@@ -99,50 +92,44 @@ impl Leases {
         owed_at: Nanos,
         now: Nanos,
     ) -> Step<Room> {
-        let (mut lease, wasted) = self.at(lease, now);
-        let age = lease.resets - owed_at;
-        let is_late = debt.is_late && debt.payments == lease.payments;
-        let mut cost = cost;
-        if is_late && age <= self.per {
-            let late = cost.min(lease.owed_late);
-            lease.owed_late -= late;
-            cost -= late;
-        }
-        // In the window after its own, a late debt is one like others.
-        let longer = match is_late {
-            true => self.uncertain(&lease),
-            false => Nanos::ZERO,
-        };
-        if now < lease.resets && age <= self.per + longer {
-            lease.owed = lease.owed.saturating_sub(cost);
-        }
-        Step {
-            lease,
-            outcome: self.room(&lease, now),
-            wasted,
-        }
+        self.step(lease, now, |lease| {
+            let age = lease.resets - owed_at;
+            let is_late = debt.is_late && debt.payments == lease.payments;
+            let mut cost = cost;
+            if is_late && age <= self.per {
+                let late = cost.min(lease.owed_late);
+                lease.owed_late -= late;
+                cost -= late;
+            }
+            // In the window after its own, a late debt is one like others.
+            let longer = match is_late {
+                true => self.uncertain(lease),
+                false => Nanos::ZERO,
+            };
+            if now < lease.resets && age <= self.per + longer {
+                lease.owed = lease.owed.saturating_sub(cost);
+            }
+            self.room(lease, now)
+        })
     }
 
     /// Hands the key over to the local limiter, until the service answers again. The first time, it says what the
     /// local limiter must count as used: everything that was counted in this window.
     pub fn go_local(&self, lease: Lease, now: Nanos) -> Step<Local> {
-        let (mut lease, wasted) = self.at(lease, now);
-        let is_first = !std::mem::replace(&mut lease.is_local, true);
-        let limit = self.limit(&lease);
-        let used = match (lease.denied, lease.remaining) {
-            (Some(_), _) => limit,
-            (None, Some(remaining)) => limit.saturating_sub(remaining),
-            (None, None) => 0,
-        };
-        let used = used.saturating_add(Self::debt_of_window(&lease));
-        Step {
-            lease,
-            outcome: Local {
+        self.step(lease, now, |lease| {
+            let is_first = !std::mem::replace(&mut lease.is_local, true);
+            let limit = self.limit(lease);
+            let used = match (lease.denied, lease.remaining) {
+                (Some(_), _) => limit,
+                (None, Some(remaining)) => limit.saturating_sub(remaining),
+                (None, None) => 0,
+            };
+            let used = used.saturating_add(Self::debt_of_window(lease));
+            Local {
                 used: is_first.then_some(used),
-                room: self.room(&lease, now),
-            },
-            wasted,
-        }
+                room: self.room(lease, now),
+            }
+        })
     }
 
     /// What may pass without the service, besides tokens: at most what the service had left, or in a window that it

@@ -252,6 +252,17 @@ impl Leases {
         (lease, lost)
     }
 
+    /// Changes the state as it is at `now`.
+    fn step<T>(&self, lease: Lease, now: Nanos, change: impl FnOnce(&mut Lease) -> T) -> Step<T> {
+        let (mut lease, wasted) = self.at(lease, now);
+        let outcome = change(&mut lease);
+        Step {
+            lease,
+            outcome,
+            wasted,
+        }
+    }
+
     /// Whether a call is on its way that others wait for.
     fn is_marked(&self, lease: &Lease, now: Nanos) -> bool {
         lease.asked_at > Nanos::ZERO && now < lease.asked_at + self.timeout

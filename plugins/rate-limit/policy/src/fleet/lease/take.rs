@@ -47,13 +47,9 @@ impl Leases {
         since: Nanos,
         now: Nanos,
     ) -> Step<Take> {
-        let (mut lease, wasted) = self.at(lease, now);
-        let outcome = self.take_at(&mut lease, cost, can_ask, since, now);
-        Step {
-            lease,
-            outcome,
-            wasted,
-        }
+        self.step(lease, now, |lease| {
+            self.take_at(lease, cost, can_ask, since, now)
+        })
     }
 
     fn take_at(

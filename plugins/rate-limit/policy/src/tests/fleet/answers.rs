@@ -1,4 +1,4 @@
-//! What a service says to clients, and what it is told about them.
+//! What clients see of a service's answers, and what the service learns about clients.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
