@@ -53,9 +53,8 @@ fn assert_bounds(envoys: usize, mode: &'static str) {
     println!("{envoys} Envoys, {mode}: {admitted} of {LIMIT} admitted, {calls} calls");
     match mode {
         "each" => assert_eq!(calls, sent(envoys)),
-        // At least ten requests for a call, even for a key that is new and soon spent. On a busy machine, many wait, and
-        // some of them ask for themselves in the end.
-        _ => assert!(calls < sent(envoys) / 10, "{calls} calls"),
+        // At least five requests for a call, even for a key that is new and soon spent.
+        _ => assert!(calls < u64::from(LIMIT) / 5, "{calls} calls"),
     }
 }
 
