@@ -85,6 +85,7 @@ build: toolchain ## Build the modules and the library into dist
 # compiled dependencies with the tests.
 service: toolchain
 	@cargo build --quiet --locked --workspace --bin portcullis-ratelimit-service
+	@install -D "$(NATIVE)/portcullis-ratelimit-service" .tools/ratelimit-service
 
 envoy: ## Fetch the pinned Envoy (or use ENVOY_BIN)
 	@envoy/get-envoy

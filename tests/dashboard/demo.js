@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const REPOSITORY = join(import.meta.dirname, "../..");
@@ -67,9 +67,8 @@ export async function startRateLimitService(port) {
   const redisPort = (await freePorts(["port_value: 1"])).get("1");
   const redis = spawn(join(REPOSITORY, "tests/redis-server"), [String(redisPort)], { stdio: "ignore" });
   if (!(await untilOpen(redis, redisPort))) return undefined;
-  const program = resolve(REPOSITORY, process.env.CARGO_TARGET_DIR || "target", "debug/portcullis-ratelimit-service");
   const settings = { RUNTIME_ROOT: "envoy/fleet", REDIS_URL: `127.0.0.1:${redisPort}`, GRPC_PORT: String(port) };
-  const service = spawn(program, { cwd: REPOSITORY, env: { ...process.env, ...settings }, stdio: ["ignore", "ignore", "inherit"] });
+  const service = spawn(join(REPOSITORY, ".tools/ratelimit-service"), [], { cwd: REPOSITORY, env: { ...process.env, ...settings }, stdio: ["ignore", "ignore", "inherit"] });
   const stop = async () => {
     for (const process of [service, redis]) if (process.exitCode === null && process.kill()) await once(process, "exit");
   };
