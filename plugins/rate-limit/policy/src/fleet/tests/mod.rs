@@ -15,3 +15,4 @@ mod random;
 mod service;
 #[cfg(not(target_arch = "wasm32"))]
 mod simulation;
+mod to_and_fro;

@@ -84,11 +84,7 @@ fn less_is_no_debt_after_an_outage() {
 fn less_makes_room_in_an_outage() {
     let mut fleet = charging(40);
     for _ in 0..20 {
-        let mut passed = fleet.send("a");
-        if passed.is_pending() {
-            fleet.fail();
-            passed = fleet.resume(passed);
-        }
+        let mut passed = fleet.send_in_vain();
         assert_eq!(decisions(&passed), [Decision::Admitted]);
         respond(&mut fleet, &mut passed, "1");
     }
@@ -130,8 +126,7 @@ fn a_request_that_does_not_pass_owes_nothing() {
     let other = limit("l", json!({"service": "other", "on_outage": "deny"}));
     let mut fleet = Fleet::new(with_services(vec![limit("k", json!({})), other]));
     let waiting = fleet.send("a");
-    let lost = fleet.calls.remove(0);
-    fleet.report(&lost, None);
+    fleet.lose(0);
     let waiting = fleet.resume(waiting);
     assert!(waiting.is_pending());
     fleet.fail();
@@ -145,8 +140,7 @@ fn a_client_that_goes_owes_nothing() {
     let other = limit("l", json!({"service": "other"}));
     let mut fleet = Fleet::new(with_services(vec![limit("k", json!({})), other]));
     let waiting = fleet.send("a");
-    let lost = fleet.calls.remove(0);
-    fleet.report(&lost, None);
+    fleet.lose(0);
     let mut waiting = fleet.resume(waiting);
     fleet.cancel(&mut waiting);
     fleet.answer();

@@ -151,6 +151,24 @@ impl Fleet {
         }
     }
 
+    /// Loses one of the calls.
+    fn lose(&mut self, call: usize) {
+        let lost = self.calls.remove(call);
+        self.report(&lost, None);
+    }
+
+    /// Sends a request, whose call is lost if it makes one.
+    fn send_in_vain(&mut self) -> Evaluation {
+        let evaluation = self.send("a");
+        match evaluation.is_pending() {
+            true => {
+                self.fail();
+                self.resume(evaluation)
+            }
+            false => evaluation,
+        }
+    }
+
     fn report(&mut self, call: &Arc<Call>, answer: Option<&[u8]>) {
         let (store, host) = (&mut self.store, &mut self.host);
         let effect = self

@@ -85,11 +85,7 @@ fn an_outage_admits_the_rest_of_the_window_with_any_algorithm() {
         while fleet.now < START + Nanos::from_secs(180) {
             // The service stays out.
             for _ in 0..20 {
-                let mut evaluation = fleet.send("a");
-                if evaluation.is_pending() {
-                    fleet.fail();
-                    evaluation = fleet.resume(evaluation);
-                }
+                let evaluation = fleet.send_in_vain();
                 let window = (fleet.now - START).floor_secs() / 60;
                 admitted[usize::try_from(window).unwrap()] += u32::from(!evaluation.is_denied());
             }
@@ -196,9 +192,17 @@ fn workers_share_the_rest_of_the_window() {
     }
 }
 
+/// The health of a service that has just failed.
+fn failed(now: Nanos) -> Health {
+    (0..3).fold(Health::default(), |health, _| health.failed(now, 0, now))
+}
+
 /// The state of a service that will not be asked at this time.
 fn out(now: Nanos) -> Vec<u8> {
-    let health = (0..3).fold(Health::default(), |health, _| health.failed(now, 0, now));
+    encoded(failed(now))
+}
+
+fn encoded(health: Health) -> Vec<u8> {
     let state = ServiceState {
         health,
         is_terse: false,
@@ -309,8 +313,7 @@ fn an_outage_of_one_service_does_not_concern_the_other() {
     let mut fleet = Fleet::new(with_services(vec![each("k"), other]));
     for _ in 0..3 {
         let waiting = fleet.send("a");
-        let bad = fleet.calls.remove(0);
-        fleet.report(&bad, None);
+        fleet.lose(0);
         fleet.answer();
         assert!(!fleet.resume(waiting).is_pending());
     }
@@ -333,22 +336,10 @@ fn a_denial_by_an_outage_makes_no_call() {
         limits.rotate_left(denying_first.into());
         let mut fleet = Fleet::new(with_services(limits));
         // The probe of another worker is on its way: a copy of the state does not show it yet.
-        let out = |probes: u32| {
-            let failed = Health::default().failed(START, 0, START);
-            let health = failed.failed(START, 0, START).failed(START, 0, START);
-            let claimed = health.claim(Nanos::SECOND, START + Nanos::SECOND).0;
-            let health = if probes > 0 { claimed } else { health };
-            let mut bytes = Vec::new();
-            let state = ServiceState {
-                health,
-                is_terse: false,
-            };
-            let _ = ServiceState::edit(&mut bytes, |_| (state, ()));
-            bytes
-        };
         fleet.now = START + Nanos::SECOND;
-        fleet.host.states[1] = out(1);
-        fleet.host.copies[1] = Some(out(0));
+        let claimed = failed(START).claim(Nanos::SECOND, fleet.now).0;
+        fleet.host.states[1] = encoded(claimed);
+        fleet.host.copies[1] = Some(out(START));
         let denied = fleet.send("a");
         assert!(denied.is_denied());
         assert!(fleet.calls.is_empty());
@@ -365,8 +356,7 @@ fn on_outage_is_part_of_all_or_nothing() {
     let denying = limit("l", json!({"service": "other", "on_outage": "deny"}));
     let mut fleet = Fleet::new(with_services(vec![limit("k", json!({})), denying]));
     let waiting = fleet.send("a");
-    let bad = fleet.calls.remove(1);
-    fleet.report(&bad, None);
+    fleet.lose(1);
     fleet.answer();
     let denied = fleet.resume(waiting);
     assert_eq!(
