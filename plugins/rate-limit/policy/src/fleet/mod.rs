@@ -44,10 +44,10 @@
 //! If **another limit denies** the request, [`give_back`](lease::Leases::give_back) what was taken. If the **response**
 //! costs less, give back the difference; if it costs more, [`owe`](lease::Leases::owe) it.
 //!
-//! With **`on_outage: local`**: [`go_local`](lease::Leases::go_local). If it says what is used, raise the local limiter of the
-//! key to that, at most its capacity. Unless the cost exceeds what is left, reserve it there. If it is admitted,
-//! [`admit`](lease::Leases::admit) it, which makes it a debt; if that fails, others were faster: refund it, and deny. If
-//! another limit denies the request, or the response costs less, [`forgive`](lease::Leases::forgive) the debt.
+//! With **`on_outage: local`**: [`go_local`](lease::Leases::go_local). If it says what is used, raise the local limiter
+//! of the key to that, at most its capacity. Unless the cost exceeds what is left, reserve it there. If it is admitted,
+//! [`admit`](lease::Leases::admit) it, which makes it a debt; if that fails, others were faster: refund it, and deny.
+//! If another limit denies the request, or the response costs less, [`forgive`](lease::Leases::forgive) the debt.
 //!
 //! With the **mode `each`**, there is no state: a call for the cost of the request, whose answer decides. If it is
 //! denied, [`retry_after`](lease::Answer::retry_after) says how long to wait.

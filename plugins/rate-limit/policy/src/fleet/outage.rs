@@ -17,10 +17,10 @@
 //! added, so it counts once however often this happens.
 //!
 //! What it admits is a debt ([`Leases::admit`]) that the first call after the outage adds, so the rest of the window
-//! counts it. The debts of a window are at most what the service had left there, or the limit, if it has not answered in
-//! that window: algorithms that refill within a window would admit more. Each proxy counts for itself meanwhile: behind
-//! *n* proxies, a client gets at most *n* times the rest of its limit in the window in which the outage begins, and at
-//! most *n* times the limit in those that follow.
+//! counts it. The debts of a window are at most what the service had left there, or the limit, if it has not answered
+//! in that window: algorithms that refill within a window would admit more. Each proxy counts for itself meanwhile:
+//! behind *n* proxies, a client gets at most *n* times the rest of its limit in the window in which the outage begins,
+//! and at most *n* times the limit in those that follow.
 //!
 //! With `allow`, requests pass uncounted. With `deny`, they are denied with the reason `unavailable`.
 //!

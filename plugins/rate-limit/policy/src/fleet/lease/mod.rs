@@ -66,13 +66,13 @@
 //!
 //! # Single-flight
 //!
-//! A call that several requests may profit from is marked in the state. While it is marked, requests that find no
-//! token wait, and each adds its cost to the size of the next lease. A request waits for the calls of others while it
-//! has time for one more and then one of its own: if it finds no token although a lease was granted while it waited, a
-//! quarter of the timeout has passed, and a call is marked again, it asks for its cost alone. So a burst is never decided
-//! by `on_outage` while the service answers within half the timeout. The mark expires after the timeout of the service,
-//! so a lost call never blocks a key. An answer whose mark is gone (it is late, or the key was evicted meanwhile)
-//! changes nothing: its tokens are lost.
+//! A call that several requests may profit from is marked in the state. While it is marked, requests that find no token
+//! wait, and each adds its cost to the size of the next lease. A request waits for the calls of others while it has
+//! time for one more and then one of its own: if it finds no token although a lease was granted while it waited, a
+//! quarter of the timeout has passed, and a call is marked again, it asks for its cost alone. So a burst is never
+//! decided by `on_outage` while the service answers within half the timeout. The mark expires after the timeout of the
+//! service, so a lost call never blocks a key. An answer whose mark is gone (it is late, or the key was evicted
+//! meanwhile) changes nothing: its tokens are lost.
 //!
 //! If answers come back with a lease that is already dead (in the last second of a window; from a service that does
 //! not say when windows end), waiting for another one's call is useless. Then each request asks for itself.
@@ -86,8 +86,8 @@
 //!
 //! During an outage, a debt must [fit](Leases::admit) into what the service had left, and in a later window into the
 //! limit. The local limiter counts beside that, and alone it would admit more: GCRA refills within a window, and its
-//! burst can be larger than the limit. The window is known to end at `resets` at the latest, so what is admitted between
-//! its real end and that time counts in both, and neither gets more than its limit. Before the service has ever
+//! burst can be larger than the limit. The window is known to end at `resets` at the latest, so what is admitted
+//! between its real end and that time counts in both, and neither gets more than its limit. Before the service has ever
 //! answered, windows are those of the proxy's clock.
 //!
 //! A debt of a request that did not pass, or cost less, is [forgiven](Leases::forgive).

@@ -212,8 +212,8 @@ fn encoded(health: Health) -> Vec<u8> {
     bytes
 }
 
-/// Each lost call hands the key over to the local limiter, and each answer takes it back: what the service has counted is
-/// charged there only once.
+/// Each lost call hands the key over to the local limiter, and each answer takes it back: what the service has counted
+/// is charged there only once.
 #[test]
 fn calls_that_are_lost_now_and_then_charge_nothing_twice() {
     for algorithm in ALGORITHMS {
